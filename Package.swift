@@ -1,0 +1,38 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+let strictC: [CSetting] = [.enableWarning("all"), .enableWarning("extra")]
+
+let package = Package(
+  name: "videnhance",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "videnhance", targets: ["videnhance"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // MARK: - C
+    .systemLibrary(
+      name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
+      providers: [
+        .apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev", "libavutil-dev"]),
+        .brew(["ffmpeg"]),
+      ]),
+    .target(name: "CQuantKernels", cSettings: strictC),
+    // MARK: - Swift faces of C
+    .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
+    // MARK: - Tests
+    .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
+    .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)
