@@ -27,9 +27,15 @@ let package = Package(
         .brew(["ffmpeg"]),
       ]),
     .target(name: "CQuantKernels", cSettings: strictC),
+    .target(name: "CDNNL", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
     // MARK: - Swift faces of C
     .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
+    .target(name: "Tensors", dependencies: ["CDNNL"], swiftSettings: strict),
+    // MARK: - Library
+    .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(name: "Training", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
     // MARK: - Tests
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
   ],

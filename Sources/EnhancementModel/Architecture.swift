@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a network is for.
+public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
+  /// Super-resolution.
+  case superResolution = "sr"
+}
+
+/// How neighbouring frames are brought to the centre frame before they enter the network.
+public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
+  /// They enter as they are.
+  case none
+  /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers).
+  case block
+}
+
+/// A network as a value: everything needed to build its graph. Stored in every weight file.
+public struct Architecture: Hashable, Codable, Sendable {
+  /// What it is for.
+  public var task: EnhancementTask
+  /// Enlargement of width and height.
+  public var scale: Int
+  /// Frames of a window, odd: the centre frame is the one enhanced.
+  public var window: Int
+  /// How the neighbours are brought to the centre.
+  public var alignment: WindowAlignment
+  /// Channels of each frame's encoding.
+  public var encoderChannels: Int
+  /// Channels of the residual stream.
+  public var channels: Int
+  /// Residual blocks of two convolutions.
+  public var blocks: Int
+
+  /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
+  public static let frameChannels = 6
+  /// One 64 -> 64 3x3 layer on the grid, in multiply-accumulates per point: the unit of cost.
+  public static let referenceLayerCost = 64 * 64 * 9
+
+  /// A network.
+  public init(
+    task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int, channels: Int,
+    blocks: Int
+  ) {
+    self.task = task
+    self.scale = scale
+    self.window = window
+    self.alignment = alignment
+    self.encoderChannels = encoderChannels
+    self.channels = channels
+    self.blocks = blocks
+  }
+
+  /// The default super-resolution network, about 9 reference layers.
+  public static let balancedSuperResolution = Architecture(
+    task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4)
+
+  /// Channels of the output on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
+  public var outputChannels: Int { 6 * scale * scale }
+  /// Cost of a frame in reference layers (L64).
+  public var cost: Double { Double(graph.operationsPerPoint) / Double(Self.referenceLayerCost) }
+
+  /// Extents that `init(from:)` may read from a file without asking for absurd memory.
+  public func validate() throws(ModelError) {
+    let plausible =
+      [1, 2, 4].contains(scale) && (1...9).contains(window) && window % 2 == 1 && (1...256).contains(channels)
+      && (1...256).contains(encoderChannels) && (0...64).contains(blocks) && channels % 8 == 0
+      && encoderChannels % 8 == 0
+    if !plausible { throw .badArchitecture("extents out of range") }
+  }
+
+  /// Encoder per frame -> fusion over the slots -> pre-activation residual blocks -> tail.
+  public var graph: NetworkGraph {
+    var graph = NetworkGraph()
+    let encoder = graph.layer(
+      .init(name: "encoder", inputChannels: Self.frameChannels, outputChannels: encoderChannels, isEdge: true))
+    let fusion = graph.layer(
+      .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: false))
+    let encodings = (0..<window).map { slot in
+      graph.convolve(encoder, [graph.frame(slot: slot)], rectified: false)
+    }
+    var stream = graph.convolve(fusion, encodings, rectified: true)
+    for block in 0..<blocks {
+      let layers = ["a", "b"].map { part in
+        graph.layer(
+          .init(
+            name: "body.\(block).\(part)", inputChannels: channels, outputChannels: channels, isEdge: false))
+      }
+      let inner = graph.convolve(layers[0], [stream], rectified: true)
+      stream = graph.add(stream, graph.convolve(layers[1], [inner], rectified: true))
+    }
+    let tail = graph.layer(
+      .init(name: "tail", inputChannels: channels, outputChannels: outputChannels, isEdge: true))
+    _ = graph.convolve(tail, [stream], rectified: true)
+    return graph
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// Runs a network's graph in floating point through oneDNN, for one shape. Also keeps what the backward pass needs.
+///
+/// Not thread-safe: one executor serves one thread at a time.
+public final class FloatExecutor {
+  /// The steps it runs.
+  public let graph: NetworkGraph
+  /// Images at a time, and the grid's extents.
+  public let batch, height, width: Int
+  /// Operands' arithmetic.
+  public let precision: FloatPrecision
+  /// The convolution of each layer. (Backward passes call them.)
+  public let convolutions: [FloatConvolution]
+
+  private let lastUse: [Int]
+
+  /// What a forward pass leaves for the backward pass: the operand of each convolution operation.
+  public struct Trace {
+    /// By operation index; nil for operations that are no convolutions.
+    public var operands: [ConvolutionOperand?]
+    /// The value of each operation's shape, for gradients: channels by operation index.
+    public var channels: [Int]
+  }
+
+  /// Prepares a graph for tensors of `batch` x `height` x `width`.
+  /// - Throws: `ConvolutionError` when oneDNN refuses.
+  public init(
+    graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision, training: Bool
+  ) throws {
+    self.graph = graph
+    self.batch = batch
+    self.height = height
+    self.width = width
+    self.precision = precision
+    convolutions = try graph.layers.map { layer in
+      try FloatConvolution(
+        batch: batch, height: height, width: width, inputChannels: layer.totalInputChannels,
+        outputChannels: layer.outputChannels, precision: precision, training: training)
+    }
+    var lastUse = [Int](repeating: 0, count: graph.operations.count)
+    for (index, operation) in graph.operations.enumerated() {
+      switch operation {
+      case .frame: break
+      case .convolution(_, let inputs, _): for input in inputs { lastUse[input] = index }
+      case .add(let a, let b):
+        lastUse[a] = index
+        lastUse[b] = index
+      }
+    }
+    self.lastUse = lastUse
+  }
+
+  /// Hands weights and biases of layer `index` over; the memory must stay as it is while passes run.
+  public func setWeights(
+    layer index: Int, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>
+  ) throws(ConvolutionError) {
+    try convolutions[index].setWeights(weights, bias: bias)
+  }
+
+  /// One forward pass.
+  /// - Parameter frames: for each window slot, `[batch, height, width, frame channels]`, (code - 128) / 255.
+  /// - Parameter observe: sees every convolution's inputs before rectification, with the operation's index.
+  /// - Returns: the value of the last operation.
+  public func run(
+    frames: [FloatTensor], observe: ((Int, [FloatTensor]) -> Void)? = nil
+  ) throws(ConvolutionError) -> FloatTensor {
+    try forward(frames: frames, keepsOperands: false, observe: observe).output
+  }
+
+  /// One forward pass that keeps its operands.
+  public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
+    try forward(frames: frames, keepsOperands: true, observe: nil)
+  }
+
+  private func forward(
+    frames: [FloatTensor], keepsOperands: Bool, observe: ((Int, [FloatTensor]) -> Void)?
+  ) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
+    var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
+    var trace = Trace(
+      operands: Array(repeating: nil, count: values.count), channels: Array(repeating: 0, count: values.count))
+    for (index, operation) in graph.operations.enumerated() {
+      let value: FloatTensor
+      switch operation {
+      case .frame(let slot):
+        precondition(
+          frames[slot].batch == batch && frames[slot].height == height && frames[slot].width == width,
+          "frame tensor differs from the executor's shape")
+        value = frames[slot]
+      case .convolution(let layer, let inputs, let rectified):
+        let sources = inputs.map { values[$0]! }
+        observe?(index, sources)
+        let operand = gatherOperand(sources, rectified: rectified, precision: precision)
+        value = FloatTensor(batch: batch, height: height, width: width, channels: graph.layers[layer].outputChannels)
+        try convolutions[layer].forward(operand.raw, into: value.pointer)
+        if keepsOperands { trace.operands[index] = operand }
+      case .add(let a, let b):
+        value = add(values[a]!, values[b]!)
+      }
+      values[index] = value
+      trace.channels[index] = value.channels
+      for used in 0..<index where lastUse[used] == index { values[used] = nil }
+    }
+    return (values[values.count - 1]!, trace)
+  }
+}

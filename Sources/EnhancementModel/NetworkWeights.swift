@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A full-precision network: its architecture, the weights and biases of its layers, and how they came to be.
+public struct NetworkWeights: Sendable {
+  /// What the network is.
+  public var architecture: Architecture
+  /// OIHW weights by layer, in the graph's order.
+  public var weights: [[Float]]
+  /// Biases by layer.
+  public var biases: [[Float]]
+  /// How the weights were made: settings, data, hours; written into the file's metadata.
+  public var recipe: String
+
+  /// Key of the metadata entry that holds the architecture as JSON.
+  static let architectureKey = "videnhance.architecture"
+  static let recipeKey = "videnhance.recipe"
+
+  /// Given parameters.
+  public init(architecture: Architecture, weights: [[Float]], biases: [[Float]], recipe: String) {
+    self.architecture = architecture
+    self.weights = weights
+    self.biases = biases
+    self.recipe = recipe
+  }
+
+  /// Reads a model file.
+  public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
+
+  /// Takes the parameters out of a file in memory.
+  public init(file: Safetensors) throws(ModelError) {
+    architecture = try Self.architecture(of: file)
+    recipe = file.metadata[Self.recipeKey] ?? ""
+    weights = []
+    biases = []
+    for layer in architecture.graph.layers {
+      weights.append(try file.floats(layer.name + ".weight", count: layer.weightCount))
+      biases.append(try file.floats(layer.name + ".bias", count: layer.outputChannels))
+    }
+  }
+
+  /// The architecture named in a file's metadata.
+  static func architecture(of file: Safetensors) throws(ModelError) -> Architecture {
+    guard let json = file.metadata[architectureKey],
+      let architecture = try? JSONDecoder().decode(Architecture.self, from: Data(json.utf8))
+    else { throw .badArchitecture("no architecture in the metadata") }
+    try architecture.validate()
+    return architecture
+  }
+
+  /// The architecture as metadata text.
+  static func text(of architecture: Architecture) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return (try? encoder.encode(architecture)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
+  /// The model as a file in memory.
+  public var file: Safetensors {
+    var file = Safetensors()
+    file.metadata = [Self.architectureKey: Self.text(of: architecture), Self.recipeKey: recipe]
+    for (index, layer) in architecture.graph.layers.enumerated() {
+      file.set(
+        layer.name + ".weight",
+        shape: [
+          layer.outputChannels, layer.totalInputChannels, ConvolutionLayer.kernel, ConvolutionLayer.kernel,
+        ], floats: weights[index])
+      file.set(layer.name + ".bias", shape: [layer.outputChannels], floats: biases[index])
+    }
+    return file
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Plain loops over pointers: the optimiser vectorises them, and they are bound by memory.
+
+/// bfloat16 bit pattern nearest to `value`, ties to even. Infinities stay; a NaN may become an infinity.
+@inline(__always)
+public func bfloat16Bits(_ value: Float) -> UInt16 {
+  let bits = value.bitPattern
+  return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+}
+
+/// Operands of a convolution: floats or bfloat16, as the precision asks.
+public enum ConvolutionOperand {
+  /// 32-bit operands.
+  case float(FloatTensor)
+  /// bfloat16 operands.
+  case bfloat(BFloatTensor)
+
+  /// Start of the elements.
+  public var raw: UnsafeRawPointer {
+    switch self {
+    case .float(let tensor): UnsafeRawPointer(tensor.pointer)
+    case .bfloat(let tensor): UnsafeRawPointer(tensor.pointer)
+    }
+  }
+}
+
+/// Joins tensors of equal batch, height and width along channels as a convolution's operand, rectified (ReLU) if asked.
+public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision) -> ConvolutionOperand {
+  let first = inputs[0]
+  let total = inputs.reduce(0) { $0 + $1.channels }
+  let floor: Float = rectified ? 0 : -.infinity
+  switch precision {
+  case .float32:
+    let result = FloatTensor(batch: first.batch, height: first.height, width: first.width, channels: total)
+    gather(inputs, total: total, into: result.pointer) { max($0, floor) }
+    return .float(result)
+  case .bfloat16:
+    let result = BFloatTensor(count: first.pixels * total)
+    if rectified {
+      gather(inputs, total: total, into: result.pointer) { bfloat16Bits(max($0, 0)) }
+    } else {
+      gather(inputs, total: total, into: result.pointer) { bfloat16Bits($0) }
+    }
+    return .bfloat(result)
+  }
+}
+
+@inline(__always)
+private func gather<T>(
+  _ inputs: [FloatTensor], total: Int, into result: UnsafeMutablePointer<T>, _ map: (Float) -> T
+) {
+  var offset = 0
+  for input in inputs {
+    let channels = input.channels
+    let source = input.pointer
+    if channels == total {
+      for i in 0..<input.count { result[i] = map(source[i]) }
+    } else {
+      for pixel in 0..<input.pixels {
+        let from = source + pixel &* channels
+        let to = result + (pixel &* total &+ offset)
+        for c in 0..<channels { to[c] = map(from[c]) }
+      }
+    }
+    offset += channels
+  }
+}
+
+/// Adds the part of `gradient` (of the joined operand) that belongs to channels `offset ..< offset + target.channels`
+/// to `target`, where the rectified operand was positive (everywhere if `operand` is nil).
+public func scatterGradient(
+  _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?, addTo target: FloatTensor
+) {
+  let total = gradient.channels
+  let channels = target.channels
+  for pixel in 0..<target.pixels {
+    let at = pixel &* total &+ offset
+    let from = gradient.pointer + at
+    let to = target.pointer + pixel &* channels
+    switch operand {
+    case nil:
+      for c in 0..<channels { to[c] += from[c] }
+    case .float(let tensor)?:
+      let mask = tensor.pointer + at
+      for c in 0..<channels { to[c] += mask[c] > 0 ? from[c] : 0 }
+    case .bfloat(let tensor)?:
+      // A rectified bfloat16 is positive exactly when its bits are not all zero.
+      let mask = tensor.pointer + at
+      for c in 0..<channels { to[c] += mask[c] != 0 ? from[c] : 0 }
+    }
+  }
+}
+
+/// `result[i] = a[i] + b[i]`.
+public func add(_ a: FloatTensor, _ b: FloatTensor) -> FloatTensor {
+  precondition(a.hasShape(of: b), "tensors to add differ in shape")
+  let result = FloatTensor(like: a)
+  let (x, y, z) = (a.pointer, b.pointer, result.pointer)
+  for i in 0..<a.count { z[i] = x[i] + y[i] }
+  return result
+}
+
+/// `target[i] += source[i]`.
+public func accumulate(_ source: FloatTensor, into target: FloatTensor) {
+  precondition(source.hasShape(of: target), "tensors to add differ in shape")
+  let (x, y) = (source.pointer, target.pointer)
+  for i in 0..<source.count { y[i] += x[i] }
+}

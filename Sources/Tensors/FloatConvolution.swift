@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CDNNL
+
+/// Arithmetic of a floating-point convolution's operands. Sums are always 32-bit.
+public enum FloatPrecision: String, Sendable, CaseIterable, Codable {
+  /// 32-bit operands.
+  case float32 = "f32"
+  /// bfloat16 operands: half the memory, and twice the speed where the CPU has bf16 dot products.
+  case bfloat16 = "bf16"
+
+  /// `bfloat16` where the hardware computes it, else `float32`.
+  public static var fastest: FloatPrecision { ve_dnn_has_fast_bf16() ? .bfloat16 : .float32 }
+}
+
+/// oneDNN refused a shape, or failed; `status` is its `dnnl_status_t`.
+public struct ConvolutionError: Error, Equatable, CustomStringConvertible {
+  /// oneDNN's status code.
+  public let status: Int32
+  /// What was attempted.
+  public let action: String
+  /// One lower-case line.
+  public var description: String { "oneDNN cannot \(action) (status \(status))" }
+}
+
+/// A k x k convolution with zero padding of k/2 on NHWC tensors of one fixed shape, by oneDNN.
+///
+/// Not thread-safe: one object serves one thread at a time.
+public final class FloatConvolution {
+  /// Extents of the input.
+  public let batch, height, width: Int
+  /// Channels in and out.
+  public let inputChannels, outputChannels: Int
+  /// Side of the kernel (odd), and distance of output pixels on the input.
+  public let kernel, stride: Int
+  /// Type of the operands.
+  public let precision: FloatPrecision
+  /// Extents of the output: ceil(extent / stride).
+  public var outputHeight: Int { (height - 1) / stride + 1 }
+  /// See `outputHeight`.
+  public var outputWidth: Int { (width - 1) / stride + 1 }
+
+  private let handle: OpaquePointer
+
+  /// Prepares the primitives.
+  /// - Parameter training: whether the two backward directions are wanted as well.
+  /// - Throws: `ConvolutionError` when oneDNN has no implementation or memory runs out.
+  public init(
+    batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3, stride: Int = 1,
+    precision: FloatPrecision, training: Bool
+  ) throws(ConvolutionError) {
+    self.batch = batch
+    self.height = height
+    self.width = width
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.kernel = kernel
+    self.stride = stride
+    self.precision = precision
+    var description = ve_dnn_convolution_description(
+      batch: Int32(batch), height: Int32(height), width: Int32(width), channels_in: Int32(inputChannels),
+      channels_out: Int32(outputChannels), kernel: Int32(kernel), stride: Int32(stride),
+      type: precision == .bfloat16 ? VE_DNN_BF16 : VE_DNN_F32, training: training)
+    var status: Int32 = 0
+    guard let handle = ve_dnn_convolution_create(&description, &status) else {
+      throw ConvolutionError(status: status, action: "make a \(inputChannels) -> \(outputChannels) convolution")
+    }
+    self.handle = handle
+  }
+
+  deinit { ve_dnn_convolution_destroy(handle) }
+
+  /// Takes over weights (OIHW) and biases. The memory must stay as it is while the convolution is used with it:
+  /// oneDNN may read it in place.
+  public func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError) {
+    try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
+  }
+
+  /// `result` (NHWC floats) = convolution of `source` (NHWC, of `precision`'s type) + bias.
+  public func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>) throws(ConvolutionError) {
+    try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
+  }
+
+  /// The gradient of the source from that of the result (`precision`'s type).
+  public func backwardData(_ gradient: UnsafeRawPointer, into sourceGradient: UnsafeMutablePointer<Float>)
+    throws(ConvolutionError)
+  {
+    try check(ve_dnn_convolution_backward_data(handle, gradient, sourceGradient), "convolve backward")
+  }
+
+  /// Overwrites the gradients of weights (OIHW) and biases.
+  public func backwardWeights(
+    _ source: UnsafeRawPointer, _ gradient: UnsafeRawPointer, into weightGradient: UnsafeMutablePointer<Float>,
+    bias biasGradient: UnsafeMutablePointer<Float>
+  ) throws(ConvolutionError) {
+    try check(
+      ve_dnn_convolution_backward_weights(handle, source, gradient, weightGradient, biasGradient),
+      "derive by weights")
+  }
+
+  private func check(_ status: Int32, _ action: String) throws(ConvolutionError) {
+    if status != 0 { throw ConvolutionError(status: status, action: action) }
+  }
+}
+
+/// Threads that oneDNN's convolutions use when called from the current thread.
+public func setConvolutionThreads(_ count: Int) { _ = ve_dnn_set_threads(Int32(count)) }
+
+/// Version of the oneDNN library in use, such as "2.6.3".
+public var oneDNNVersion: String {
+  let v = ve_dnn_version()
+  return "\(v / 10000).\(v / 100 % 100).\(v % 100)"
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A dense NHWC tensor of 32-bit floats: `[batch, height, width, channels]`, channels running fastest.
+///
+/// A tensor is a counted handle on its memory: assigning it shares, nothing copies on write. The memory comes from
+/// (and returns to) a process-wide pool, because training makes and drops the same few sizes thousands of times and
+/// fresh pages cost more than the arithmetic on them.
+public final class FloatTensor: @unchecked Sendable {
+  // Unchecked: the memory is only reached through `pointer`, and whoever shares a tensor between threads writes
+  // disjoint parts or only reads, as with any buffer.
+
+  /// Images, rows, columns and channels.
+  public let batch, height, width, channels: Int
+  /// `count` floats, 64-byte aligned, contents undefined after `init(batch:height:width:channels:)`.
+  public let pointer: UnsafeMutablePointer<Float>
+
+  /// An uninitialised tensor. Every extent must be positive.
+  public init(batch: Int = 1, height: Int, width: Int, channels: Int) {
+    precondition(batch > 0 && height > 0 && width > 0 && channels > 0, "a tensor's extents are positive")
+    self.batch = batch
+    self.height = height
+    self.width = width
+    self.channels = channels
+    let bytes = batch * height * width * channels * MemoryLayout<Float>.stride
+    pointer = AlignedPool.shared.take(bytes: bytes).assumingMemoryBound(to: Float.self)
+  }
+
+  /// A tensor of the same shape as `other`, uninitialised.
+  public convenience init(like other: FloatTensor) {
+    self.init(batch: other.batch, height: other.height, width: other.width, channels: other.channels)
+  }
+
+  deinit {
+    AlignedPool.shared.give(pointer, bytes: count * MemoryLayout<Float>.stride)
+  }
+
+  /// Number of floats.
+  public var count: Int { batch * height * width * channels }
+  /// Number of pixels: batch x height x width.
+  public var pixels: Int { batch * height * width }
+  /// The floats.
+  public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
+
+  /// Whether all four extents agree.
+  public func hasShape(of other: FloatTensor) -> Bool {
+    batch == other.batch && height == other.height && width == other.width && channels == other.channels
+  }
+
+  /// Sets every element.
+  public func fill(_ value: Float) { buffer.update(repeating: value) }
+}
+
+/// A 16-bit tensor of the same layout: bfloat16 operands of convolutions, kept as bit patterns.
+public final class BFloatTensor: @unchecked Sendable {
+  // Unchecked for the reason given at FloatTensor.
+
+  /// Number of elements.
+  public let count: Int
+  /// Bit patterns, 64-byte aligned.
+  public let pointer: UnsafeMutablePointer<UInt16>
+
+  /// Uninitialised storage of `count` elements.
+  public init(count: Int) {
+    self.count = count
+    pointer = AlignedPool.shared.take(bytes: count * 2).assumingMemoryBound(to: UInt16.self)
+  }
+
+  deinit { AlignedPool.shared.give(pointer, bytes: count * 2) }
+}

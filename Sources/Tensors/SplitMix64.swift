@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// SplitMix64 (Steele, Lea and Flood, 2014): a small seeded generator whose whole state is one integer, so that a
+/// checkpoint can carry it.
+public struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
+  /// The state; equal states give equal sequences.
+  public var state: UInt64
+
+  /// A generator for `seed`.
+  public init(seed: UInt64) { state = seed }
+
+  /// The next 64 bits.
+  public mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  /// A uniform number in 0 ..< 1.
+  public mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
+
+  /// A uniform number in `range`.
+  public mutating func uniform(_ range: ClosedRange<Float>) -> Float {
+    range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
+  }
+
+  /// A standard normal number (sum of twelve uniforms: bounded by six, which noise in 8 bits never reaches).
+  public mutating func normal() -> Float {
+    var sum: Float = -6
+    for _ in 0..<12 { sum += uniform() }
+    return sum
+  }
+
+  /// A whole number in 0 ..< count.
+  public mutating func index(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+
+  /// True with `probability`.
+  public mutating func chance(_ probability: Float) -> Bool { uniform() < probability }
+}

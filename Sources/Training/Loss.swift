@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// Charbonnier loss sqrt(d² + epsilon²), a smooth absolute error, averaged over the luma channels plus a quarter of the
+/// average over the chroma channels. Units: 1 = full range of a sample.
+public struct CharbonnierLoss: Sendable {
+  /// Width of the smooth bottom.
+  public var epsilon: Float = 1e-3
+  /// Weight of chroma against luma.
+  public var chromaWeight: Float = 0.25
+  /// Channels 0 ..< lumaChannels are luma.
+  public var lumaChannels: Int
+
+  /// A loss for outputs whose first `lumaChannels` channels are luma.
+  public init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
+
+  /// Loss of `output` against `target`, and its gradient by `output`, both scaled by `share` (a shard's part of the
+  /// batch).
+  public func callAsFunction(
+    _ output: FloatTensor, target: FloatTensor, share: Float
+  ) -> (loss: Float, gradient: FloatTensor) {
+    precondition(output.hasShape(of: target), "output and target differ in shape")
+    let gradient = FloatTensor(like: output)
+    let channels = output.channels
+    let lumaShare = share / Float(output.pixels * lumaChannels)
+    let chromaShare = share * chromaWeight / Float(max(1, output.pixels * (channels - lumaChannels)))
+    var total: Double = 0
+    for pixel in 0..<output.pixels {
+      let at = pixel * channels
+      var luma: Float = 0
+      var chroma: Float = 0
+      for c in 0..<channels {
+        let difference = output.pointer[at + c] - target.pointer[at + c]
+        let length = (difference * difference + epsilon * epsilon).squareRoot()
+        let isLuma = c < lumaChannels
+        gradient.pointer[at + c] = difference / length * (isLuma ? lumaShare : chromaShare)
+        if isLuma { luma += length } else { chroma += length }
+      }
+      total += Double(luma * lumaShare + chroma * chromaShare)
+    }
+    return (Float(total), gradient)
+  }
+}

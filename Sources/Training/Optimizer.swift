@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Learning rate over the course of a run: linear warm-up, then half a cosine down to a hundredth.
+public struct CosineSchedule: Sendable, Codable, Hashable {
+  /// The highest rate.
+  public var peak: Float
+  /// Steps of warm-up.
+  public var warmUpSteps: Int
+
+  /// A schedule.
+  public init(peak: Float, warmUpSteps: Int = 200) {
+    self.peak = peak
+    self.warmUpSteps = warmUpSteps
+  }
+
+  /// Rate at step `step` when `progress` (0...1) of the run is done.
+  public func rate(step: Int, progress: Double) -> Float {
+    let cosine = 0.5 + 0.5 * Float(cos(Double.pi * min(1, progress)))
+    return peak * (0.01 + 0.99 * cosine) * min(1, Float(step + 1) / Float(max(1, warmUpSteps)))
+  }
+}
+
+/// Adam (Kingma and Ba, 2015) with the gradient's norm clipped, and an exponential average of the parameters, which is
+/// what gets evaluated and shipped.
+public struct AdamOptimizer: Sendable {
+  /// Decay of the first and second moments.
+  public var beta1: Float = 0.9
+  /// See `beta1`.
+  public var beta2: Float = 0.99
+  /// Keeps the division away from zero.
+  public var epsilon: Float = 1e-8
+  /// Largest norm of the whole gradient.
+  public var clipNorm: Float = 0.5
+  /// Decay of the average of the parameters.
+  public var averageDecay: Float = 0.999
+
+  /// Steps done.
+  public var step = 0
+  /// Moments and the average.
+  public let first, second, average: ParameterSet
+
+  /// A fresh optimiser; the average starts at `parameters`.
+  public init(like parameters: ParameterSet, zero: () -> ParameterSet) {
+    first = zero()
+    second = zero()
+    average = zero()
+    for (source, target) in zip(parameters.layers, average.layers) {
+      _ = target.all.update(fromContentsOf: source.all)
+    }
+  }
+
+  /// Moves `parameters` against `gradients` (which it scales where they exceed the clip norm).
+  /// - Returns: the norm of the gradient before clipping.
+  @discardableResult
+  public mutating func update(_ parameters: ParameterSet, gradients: ParameterSet, rate: Float) -> Float {
+    let norm = gradients.squaredNorm.squareRoot()
+    guard norm.isFinite else { return norm }
+    let scale = norm > clipNorm ? clipNorm / norm : 1
+    step += 1
+    let correction1 = 1 - pow(beta1, Float(step))
+    let correction2 = 1 - pow(beta2, Float(step))
+    // A young average follows closely, or it would remember the random start for thousands of steps.
+    let decay = min(averageDecay, Float(1 + step) / Float(10 + step))
+    for index in parameters.layers.indices {
+      let value = parameters.layers[index].all.baseAddress!
+      let gradient = gradients.layers[index].all.baseAddress!
+      let m = first.layers[index].all.baseAddress!
+      let v = second.layers[index].all.baseAddress!
+      let mean = average.layers[index].all.baseAddress!
+      for i in 0..<parameters.layers[index].all.count {
+        let g = gradient[i] * scale
+        m[i] = beta1 * m[i] + (1 - beta1) * g
+        v[i] = beta2 * v[i] + (1 - beta2) * g * g
+        value[i] -= rate * (m[i] / correction1) / ((v[i] / correction2).squareRoot() + epsilon)
+        mean[i] = decay * mean[i] + (1 - decay) * value[i]
+      }
+    }
+    return norm
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+import Tensors
+
+/// One layer's numbers of some kind (values, gradients, moments): weights OIHW and biases in fixed memory.
+public final class LayerNumbers: @unchecked Sendable {
+  // Unchecked: trainers write each object from one thread at a time, between joins.
+
+  /// Number of weights.
+  public let weightCount: Int
+  /// Number of biases.
+  public let biasCount: Int
+  /// Weights, then biases.
+  public let all: UnsafeMutableBufferPointer<Float>
+
+  /// Zeros.
+  public init(_ layer: ConvolutionLayer) {
+    weightCount = layer.weightCount
+    biasCount = layer.outputChannels
+    all = .allocate(capacity: weightCount + biasCount)
+    all.initialize(repeating: 0)
+  }
+
+  deinit { all.deallocate() }
+
+  /// Start of the weights.
+  public var weights: UnsafeMutablePointer<Float> { all.baseAddress! }
+  /// Start of the biases.
+  public var biases: UnsafeMutablePointer<Float> { all.baseAddress! + weightCount }
+}
+
+/// One kind of number for every layer of a graph.
+public struct ParameterSet: Sendable {
+  /// By layer.
+  public let layers: [LayerNumbers]
+
+  /// Zeros for every layer of `graph`.
+  public init(graph: NetworkGraph) { layers = graph.layers.map(LayerNumbers.init) }
+
+  /// Copies of a network's weights.
+  public init(_ weights: NetworkWeights) {
+    self.init(graph: weights.architecture.graph)
+    load(weights)
+  }
+
+  /// Overwrites all values by a network's weights.
+  public func load(_ network: NetworkWeights) {
+    for (index, layer) in layers.enumerated() {
+      for (i, value) in network.weights[index].enumerated() { layer.weights[i] = value }
+      for (i, value) in network.biases[index].enumerated() { layer.biases[i] = value }
+    }
+  }
+
+  /// The values as a network.
+  public func network(_ architecture: Architecture, recipe: String) -> NetworkWeights {
+    NetworkWeights(
+      architecture: architecture,
+      weights: layers.map { Array(UnsafeBufferPointer(start: $0.weights, count: $0.weightCount)) },
+      biases: layers.map { Array(UnsafeBufferPointer(start: $0.biases, count: $0.biasCount)) }, recipe: recipe)
+  }
+
+  /// Random start: He-normal weights, zero biases. The last layer of each residual branch and the network's last layer
+  /// start at a tenth, so that the network begins near "the resampled source, unchanged" (04, pitfalls).
+  public func initialize(graph: NetworkGraph, seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    for (layer, numbers) in zip(graph.layers, layers) {
+      let fanIn = Float(layer.totalInputChannels * ConvolutionLayer.kernel * ConvolutionLayer.kernel)
+      let isQuiet = layer.name.hasSuffix(".b") || layer.name == "tail"
+      let deviation = (2 / fanIn).squareRoot() * (isQuiet ? 0.1 : 1)
+      for i in 0..<numbers.weightCount { numbers.weights[i] = random.normal() * deviation }
+      for i in 0..<numbers.biasCount { numbers.biases[i] = 0 }
+    }
+  }
+
+  /// Sum of squares of all numbers.
+  public var squaredNorm: Float {
+    layers.reduce(0) { sum, layer in sum + layer.all.reduce(0) { $0 + $1 * $1 } }
+  }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import Testing
+
+@testable import Training
+
+/// A random tensor in -1 ... 1.
+private func randomTensor(
+  batch: Int, height: Int, width: Int, channels: Int, _ random: inout SplitMix64
+) -> FloatTensor {
+  let tensor = FloatTensor(batch: batch, height: height, width: width, channels: channels)
+  for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-1...1) }
+  return tensor
+}
+
+@Suite struct GradientTests {
+  /// A graph with every kind of operation: a layer shared by two slots, fusion of slots, rectified and plain inputs, a
+  /// residual sum whose branches meet again.
+  private var graph: NetworkGraph {
+    let architecture = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 2)
+    return architecture.graph
+  }
+
+  private struct Setup {
+    let pass: GradientPass
+    let parameters: ParameterSet
+    let frames: [FloatTensor]
+    let target: FloatTensor
+    let loss: CharbonnierLoss
+
+    func lossValue() throws -> Float {
+      try pass.setParameters(parameters)
+      let output = try pass.executor.run(frames: frames)
+      return loss(output, target: target, share: 1).loss
+    }
+  }
+
+  private func setup(precision: FloatPrecision) throws -> Setup {
+    var random = SplitMix64(seed: 7)
+    let graph = graph
+    let parameters = ParameterSet(graph: graph)
+    parameters.initialize(graph: graph, seed: 3)
+    // Quiet layers would leave gradients too small to check.
+    for layer in parameters.layers {
+      for i in 0..<layer.all.count { layer.all[i] += random.uniform(-0.1...0.1) }
+    }
+    let frames = (0..<3).map { _ in randomTensor(batch: 2, height: 6, width: 5, channels: 6, &random) }
+    let target = randomTensor(batch: 2, height: 6, width: 5, channels: 24, &random)
+    var loss = CharbonnierLoss(lumaChannels: 16)
+    loss.epsilon = 0.3  // Smooth enough for finite differences.
+    let pass = try GradientPass(graph: graph, batch: 2, height: 6, width: 5, precision: precision)
+    return Setup(pass: pass, parameters: parameters, frames: frames, target: target, loss: loss)
+  }
+
+  @Test func agreesWithFiniteDifferencesInEveryLayer() throws {
+    let setup = try setup(precision: .float32)
+    try setup.pass.setParameters(setup.parameters)
+    let (output, trace) = try setup.pass.executor.runTraced(frames: setup.frames)
+    let (_, gradient) = setup.loss(output, target: setup.target, share: 1)
+    try setup.pass.backward(trace, outputGradient: gradient)
+    var random = SplitMix64(seed: 11)
+    var checked = 0
+    for (index, layer) in setup.parameters.layers.enumerated() {
+      // A direction through the whole layer: one number that any wrong partial derivative would spoil.
+      for _ in 0..<3 {
+        let direction = (0..<layer.all.count).map { _ in random.uniform(-1...1) }
+        let expected = zip(direction, setup.pass.gradients.layers[index].all).reduce(Float(0)) { $0 + $1.0 * $1.1 }
+        let step: Float = 2e-3 / Float(layer.all.count).squareRoot()
+        let saved = Array(layer.all)
+        for i in 0..<layer.all.count { layer.all[i] = saved[i] + step * direction[i] }
+        let above = try setup.lossValue()
+        for i in 0..<layer.all.count { layer.all[i] = saved[i] - step * direction[i] }
+        let below = try setup.lossValue()
+        for i in 0..<layer.all.count { layer.all[i] = saved[i] }
+        let measured = (above - below) / (2 * step)
+        let scale = max(abs(expected), 2e-2)
+        #expect(abs(measured - expected) < 0.05 * scale, "layer \(index): \(measured) against \(expected)")
+        checked += 1
+      }
+    }
+    #expect(checked == setup.parameters.layers.count * 3)
+  }
+
+  @Test func bfloat16GradientsPointTheSameWay() throws {
+    let exact = try setup(precision: .float32)
+    let coarse = try setup(precision: .bfloat16)
+    for setup in [exact, coarse] {
+      try setup.pass.setParameters(setup.parameters)
+      let (output, trace) = try setup.pass.executor.runTraced(frames: setup.frames)
+      try setup.pass.backward(trace, outputGradient: setup.loss(output, target: setup.target, share: 1).gradient)
+    }
+    for (a, b) in zip(exact.pass.gradients.layers, coarse.pass.gradients.layers) {
+      let dot = zip(a.all, b.all).reduce(Float(0)) { $0 + $1.0 * $1.1 }
+      let lengths = [a, b].map { $0.all.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot() }
+      #expect(dot / (lengths[0] * lengths[1]) > 0.99)
+    }
+  }
+
+  @Test func lossGradientAgreesWithFiniteDifferences() {
+    var random = SplitMix64(seed: 5)
+    let output = randomTensor(batch: 1, height: 3, width: 2, channels: 24, &random)
+    let target = randomTensor(batch: 1, height: 3, width: 2, channels: 24, &random)
+    var loss = CharbonnierLoss(lumaChannels: 16)
+    loss.epsilon = 0.1
+    let gradient = loss(output, target: target, share: 0.5).gradient
+    for i in stride(from: 0, to: output.count, by: 7) {
+      let value = output.pointer[i]
+      output.pointer[i] = value + 1e-2
+      let above = loss(output, target: target, share: 0.5).loss
+      output.pointer[i] = value - 1e-2
+      let below = loss(output, target: target, share: 0.5).loss
+      output.pointer[i] = value
+      #expect(abs((above - below) / 2e-2 - gradient.pointer[i]) < 2e-3 * max(0.1, abs(gradient.pointer[i])) + 1e-5)
+    }
+  }
+
+  @Test func adamReachesAMinimum() {
+    let graph = graph
+    let parameters = ParameterSet(graph: graph)
+    parameters.initialize(graph: graph, seed: 1)
+    let goal = ParameterSet(graph: graph)
+    goal.initialize(graph: graph, seed: 2)
+    let gradients = ParameterSet(graph: graph)
+    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    func distance(_ set: ParameterSet) -> Float {
+      zip(set.layers, goal.layers).reduce(0) { sum, pair in
+        sum + zip(pair.0.all, pair.1.all).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+      }
+    }
+    let before = distance(parameters)
+    for step in 0..<400 {
+      for (index, layer) in gradients.layers.enumerated() {
+        for i in 0..<layer.all.count { layer.all[i] = parameters.layers[index].all[i] - goal.layers[index].all[i] }
+      }
+      let rate = CosineSchedule(peak: 0.01, warmUpSteps: 10).rate(step: step, progress: Double(step) / 400)
+      optimizer.update(parameters, gradients: gradients, rate: rate)
+    }
+    #expect(distance(parameters) < 0.01 * before)
+    #expect(distance(optimizer.average) < 0.2 * before)
+  }
+
+  @Test func throughput() throws {
+    // Not a threshold: prints steps per second of the default network, so that a slow build shows.
+    let architecture = Architecture.balancedSuperResolution
+    let graph = architecture.graph
+    var random = SplitMix64(seed: 7)
+    let pass = try GradientPass(graph: graph, batch: 4, height: 48, width: 48, precision: .fastest)
+    let parameters = ParameterSet(graph: graph)
+    parameters.initialize(graph: graph, seed: 3)
+    let frames = (0..<architecture.window).map { _ in
+      randomTensor(batch: 4, height: 48, width: 48, channels: 6, &random)
+    }
+    let target = randomTensor(batch: 4, height: 48, width: 48, channels: 24, &random)
+    setConvolutionThreads(1)
+    let loss = CharbonnierLoss(lumaChannels: 16)
+    let clock = ContinuousClock()
+    var best = Duration.seconds(100)
+    for _ in 0..<5 {
+      let time = try clock.measure {
+        try pass.setParameters(parameters)
+        let (output, trace) = try pass.executor.runTraced(frames: frames)
+        try pass.backward(trace, outputGradient: loss(output, target: target, share: 1).gradient)
+      }
+      best = min(best, time)
+    }
+    let seconds = Double(best.components.attoseconds) * 1e-18 + Double(best.components.seconds)
+    let operations = 3.0 * Double(graph.operationsPerPoint * 4 * 48 * 48) / seconds / 1e9
+    print("training pass of 4 windows: \(seconds * 1e3) ms, \(operations) GMAC/s on one thread")
+    #expect(seconds < 100)
+  }
+}
