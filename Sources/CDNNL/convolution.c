@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // RTLD_DEFAULT
 #include "CDNNL.h"
 
+#include <dlfcn.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 #include <string.h>
 
-// Debian's oneDNN runs on OpenMP, whose thread count is per calling thread. Weak: another build may use TBB or none.
-extern void omp_set_num_threads(int) __attribute__((weak));
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t descriptor; // opaque, owned
@@ -303,8 +303,12 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *c, const void *s
 }
 
 int32_t ve_dnn_set_threads(int32_t count) {
-  if (!omp_set_num_threads) return 0;
-  omp_set_num_threads(count);
+  // Debian's oneDNN runs on OpenMP, whose thread count is per calling thread. Looked up at run time, because another
+  // build may run on TBB or on nothing, and a weak reference is resolved to null when a position-independent
+  // executable is linked.
+  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+  if (!set) return 0;
+  set(count);
   return count;
 }
 

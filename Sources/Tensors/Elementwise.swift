@@ -72,23 +72,41 @@ private func gather<T>(
 public func scatterGradient(
   _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?, addTo target: FloatTensor
 ) {
+  let from = gradient.pointer + offset
+  switch operand {
+  case nil:
+    scatter(gradient, from: from, addTo: target) { _ in true }
+  case .float(let tensor)?:
+    let mask = tensor.pointer + offset
+    scatter(gradient, from: from, addTo: target) { mask[$0] > 0 }
+  case .bfloat(let tensor)?:
+    // A rectified bfloat16 is positive exactly when its bits are not all zero.
+    let mask = tensor.pointer + offset
+    scatter(gradient, from: from, addTo: target) { mask[$0] != 0 }
+  }
+}
+
+/// `value` or zero, without a branch: a conditional load would keep the loop from being vectorised.
+@inline(__always)
+private func masked(_ value: Float, _ passes: Bool) -> Float {
+  Float(bitPattern: value.bitPattern & (0 &- (passes ? 1 : 0)))
+}
+
+@inline(__always)
+private func scatter(
+  _ gradient: FloatTensor, from: UnsafeMutablePointer<Float>, addTo target: FloatTensor, where passes: (Int) -> Bool
+) {
   let total = gradient.channels
   let channels = target.channels
+  let to = target.pointer
+  if channels == total {
+    for i in 0..<target.count { to[i] += masked(from[i], passes(i)) }
+    return
+  }
   for pixel in 0..<target.pixels {
-    let at = pixel &* total &+ offset
-    let from = gradient.pointer + at
-    let to = target.pointer + pixel &* channels
-    switch operand {
-    case nil:
-      for c in 0..<channels { to[c] += from[c] }
-    case .float(let tensor)?:
-      let mask = tensor.pointer + at
-      for c in 0..<channels { to[c] += mask[c] > 0 ? from[c] : 0 }
-    case .bfloat(let tensor)?:
-      // A rectified bfloat16 is positive exactly when its bits are not all zero.
-      let mask = tensor.pointer + at
-      for c in 0..<channels { to[c] += mask[c] != 0 ? from[c] : 0 }
-    }
+    let source = pixel &* total
+    let result = pixel &* channels
+    for c in 0..<channels { to[result &+ c] += masked(from[source &+ c], passes(source &+ c)) }
   }
 }
 

@@ -146,6 +146,7 @@ private func randomTensor(
     let architecture = Architecture.balancedSuperResolution
     let graph = architecture.graph
     var random = SplitMix64(seed: 7)
+    setConvolutionThreads(1)  // Before the primitives are made: they keep the count.
     let pass = try GradientPass(graph: graph, batch: 4, height: 48, width: 48, precision: .fastest)
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 3)
@@ -153,7 +154,6 @@ private func randomTensor(
       randomTensor(batch: 4, height: 48, width: 48, channels: 6, &random)
     }
     let target = randomTensor(batch: 4, height: 48, width: 48, channels: 24, &random)
-    setConvolutionThreads(1)
     let loss = CharbonnierLoss(lumaChannels: 16)
     let clock = ContinuousClock()
     var best = Duration.seconds(100)

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// An 8-bit 4:2:0 picture of even extents: what networks see of a frame, whatever depth and chroma the file has.
+public final class PlanarFrame: @unchecked Sendable {
+  // Unchecked: written by its maker before it is shared, then only read.
+
+  /// Luma extents, even.
+  public let width, height: Int
+  /// Luma, row after row without gaps.
+  public let luma: UnsafeMutablePointer<UInt8>
+  /// U and V planes, half the extents.
+  public let chroma: [UnsafeMutablePointer<UInt8>]
+
+  private let storage: FloatTensor
+
+  /// An uninitialised picture.
+  public init(width: Int, height: Int) {
+    precondition(width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0, "extents are positive and even")
+    self.width = width
+    self.height = height
+    let luma = width * height
+    // Pooled memory; a tensor of floats is just its carrier.
+    storage = FloatTensor(height: 1, width: (luma + luma / 2 + 3) / 4, channels: 1)
+    self.luma = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: UInt8.self)
+    chroma = [self.luma + luma, self.luma + luma + luma / 4]
+  }
+
+  /// Extents of the half-resolution grid that networks work on.
+  public var gridWidth: Int { width / 2 }
+  /// See `gridWidth`.
+  public var gridHeight: Int { height / 2 }
+
+  /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
+  /// - Parameter pixelStride: elements from one grid point to the next (at least 6; what lies between is untouched).
+  /// - Parameter rowStride: elements from one grid row to the next.
+  @inlinable
+  public func pack<Element>(
+    into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int, _ convert: (UInt8) -> Element
+  ) {
+    for row in 0..<gridHeight {
+      let above = luma + 2 * row * width
+      let below = above + width
+      let u = chroma[0] + row * gridWidth
+      let v = chroma[1] + row * gridWidth
+      var to = result + row * rowStride
+      for x in 0..<gridWidth {
+        to[0] = convert(above[2 &* x])
+        to[1] = convert(above[2 &* x &+ 1])
+        to[2] = convert(below[2 &* x])
+        to[3] = convert(below[2 &* x &+ 1])
+        to[4] = convert(u[x])
+        to[5] = convert(v[x])
+        to += pixelStride
+      }
+    }
+  }
+
+  /// The packed frame as a float network takes it: (code - 128) / 255.
+  public func floatInput() -> FloatTensor {
+    let channels = Architecture.frameChannels
+    let tensor = FloatTensor(height: gridHeight, width: gridWidth, channels: channels)
+    pack(into: tensor.pointer, pixelStride: channels, rowStride: channels * gridWidth, Self.centred)
+    return tensor
+  }
+
+  /// A code as the float that networks take: zero point 128, step 1/255.
+  @inlinable
+  public static func centred(_ code: UInt8) -> Float { Float(Int(code) - 128) * (1 / 255) }
+}
+
+/// Network outputs are residuals to the resampled source, in units of 1/64 of an 8-bit level.
+public enum ResidualScale {
+  /// Fraction bits of a residual.
+  public static let fractionBits = 6
+  /// Units of a residual for the full range of a sample (1.0 in a float network).
+  public static let unitsPerRange: Float = 255 * 64
+}
+
+/// Doubling of a plane's extents by bicubic interpolation (Keys, a = -1/2), samples centred, edges repeated.
+///
+/// With a = -1/2 the taps at the two phases are whole 128ths (111, 29, -9, -3), so the result is exact in integers and the
+/// same everywhere.
+public enum BicubicDoubling {
+  /// `result` (2 width x 2 height) = 64 x the interpolated samples of `source`, rounded.
+  @inlinable
+  public static func double<Sample: FixedWidthInteger & UnsignedInteger>(
+    _ source: UnsafePointer<Sample>, width: Int, height: Int, stride: Int, into result: UnsafeMutablePointer<Int32>
+  ) {
+    var rows = [Int32](repeating: 0, count: 4 * 2 * width)
+    var held = [Int](repeating: Int.min, count: 4)
+    rows.withUnsafeMutableBufferPointer { rows in
+      /// The horizontally doubled row `y` (clamped), times 128.
+      func row(_ y: Int) -> UnsafeMutablePointer<Int32> {
+        let clamped = min(max(y, 0), height - 1)
+        let slot = clamped & 3
+        let to = rows.baseAddress! + slot * 2 * width
+        if held[slot] == clamped { return to }
+        held[slot] = clamped
+        let from = source + clamped * stride
+        for x in 0..<width {
+          let a = Int32(truncatingIfNeeded: from[max(x - 2, 0)])
+          let b = Int32(truncatingIfNeeded: from[max(x - 1, 0)])
+          let c = Int32(truncatingIfNeeded: from[x])
+          let d = Int32(truncatingIfNeeded: from[min(x + 1, width - 1)])
+          let e = Int32(truncatingIfNeeded: from[min(x + 2, width - 1)])
+          to[2 &* x] = 111 &* c &+ 29 &* b &- 9 &* d &- 3 &* a
+          to[2 &* x &+ 1] = 111 &* c &+ 29 &* d &- 9 &* b &- 3 &* e
+        }
+        return to
+      }
+      for y in 0..<height {
+        for phase in 0..<2 {
+          let toward = phase == 0 ? -1 : 1
+          let taps = [row(y), row(y + toward), row(y - toward), row(y + 2 * toward)]
+          let (c, b, d, a) = (taps[0], taps[1], taps[2], taps[3])
+          let to = result + (2 * y + phase) * 2 * width
+          for x in 0..<(2 * width) {
+            // 16-bit samples would overflow 32 bits here: sums reach 65535 * 1.4² * 2^14.
+            let sum = 111 &* Int64(c[x]) &+ 29 &* Int64(b[x]) &- 9 &* Int64(d[x]) &- 3 &* Int64(a[x])
+            to[x] = Int32(truncatingIfNeeded: (sum &+ 128) >> 8)
+          }
+        }
+      }
+    }
+  }
+}

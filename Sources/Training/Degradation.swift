@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Tensors
+import VideoIO
+
+/// How the low-resolution input of a training window is made from its ground truth: always a bicubic shrinking, and for a
+/// part of the windows what real footage has suffered besides (02: compression, noise, slight blur).
+public struct Degradation: Sendable, Codable, Hashable {
+  /// Part of the windows that are only shrunk.
+  public var cleanShare: Float = 0.6
+
+  /// Defaults.
+  public init() {}
+
+  /// Shrinks and spoils the frames of a window.
+  /// - Parameter factor: 2 or 4.
+  public func callAsFunction(
+    _ window: [PlanarFrame], factor: Int, using random: inout SplitMix64
+  ) throws -> [PlanarFrame] {
+    var frames = try window.map { try Self.shrink($0, factor: factor) }
+    if random.chance(cleanShare) { return frames }
+    if random.chance(0.25) {
+      let amount = random.uniform(0.05...0.25)
+      for frame in frames { Self.soften(frame, amount: amount) }
+    }
+    if random.chance(0.4) {
+      let deviation = random.uniform(0.5...6)
+      for frame in frames { Self.addNoise(frame, deviation: deviation, using: &random) }
+    }
+    if random.chance(0.6) { frames = try Self.recompress(frames, using: &random) }
+    return frames
+  }
+
+  static func shrink(_ frame: PlanarFrame, factor: Int) throws -> PlanarFrame {
+    let small = PlanarFrame(width: frame.width / factor, height: frame.height / factor)
+    let planes = zip([frame.luma] + frame.chroma, [small.luma] + small.chroma)
+    for (index, (from, to)) in planes.enumerated() {
+      let half = index == 0 ? 1 : 2
+      try PlaneScaler.scale(
+        from, width: frame.width / half, height: frame.height / half, into: to, width: small.width / half,
+        height: small.height / half)
+    }
+    return small
+  }
+
+  /// Blends every sample with the mean of its four neighbours.
+  static func soften(_ frame: PlanarFrame, amount: Float) {
+    let (w, h) = (frame.width, frame.height)
+    let old = Array(UnsafeBufferPointer(start: frame.luma, count: w * h))
+    let share = Int(amount * 256)
+    for y in 1..<(h - 1) {
+      for x in 1..<(w - 1) {
+        let i = y * w + x
+        let sum = Int(old[i - 1]) + Int(old[i + 1]) + Int(old[i - w]) + Int(old[i + w])
+        frame.luma[i] = UInt8((Int(old[i]) * (1024 - 4 * share) + sum * share + 512) >> 10)
+      }
+    }
+  }
+
+  static func addNoise(_ frame: PlanarFrame, deviation: Float, using random: inout SplitMix64) {
+    let count = frame.width * frame.height
+    for i in 0..<(count + count / 2) {
+      // Chroma follows luma in memory; cameras and codecs leave it less noise.
+      let strength = i < count ? deviation : deviation * 0.6
+      let value = Float(frame.luma[i]) + strength * random.normal()
+      frame.luma[i] = UInt8(max(0, min(255, value.rounded())))
+    }
+  }
+
+  private static func recompress(
+    _ frames: [PlanarFrame], using random: inout SplitMix64
+  ) throws -> [PlanarFrame] {
+    let old = random.chance(0.15)
+    let codec = old ? "mpeg2video" : "libx264"
+    let options =
+      old
+      ? ["qscale": "\(2 + random.index(8))"]
+      : ["crf": "\(18 + random.index(17))", "preset": "veryfast", "threads": "1", "bframes": "1"]
+    let encoded = try frames.enumerated().map { try $1.videoFrame(time: $0) }
+    return try CodecRoundTrip.recompress(encoded, codec: codec, options: options).map(PlanarFrame.init)
+  }
+}
+
+extension PlanarFrame {
+  /// A copy as a frame of VideoIO.
+  func videoFrame(time: Int) throws -> VideoFrame {
+    var buffer = try FrameBuffer(width: width, height: height, format: .yuv420p, like: nil)
+    for (index, source) in ([luma] + chroma).enumerated() {
+      let width = index == 0 ? self.width : self.width / 2
+      let height = index == 0 ? self.height : self.height / 2
+      buffer.withMutablePlane(index) { target, bytesPerRow in
+        for row in 0..<height {
+          target.baseAddress!.advanced(by: row * bytesPerRow).copyMemory(from: source + row * width, byteCount: width)
+        }
+      }
+    }
+    return buffer.freeze(presentationTimestamp: Int64(time), duration: 1)
+  }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+public import Foundation
+public import VideoIO
+
+/// A part of a clip that may be used, from the data folder's `sections.tsv`.
+public struct FilmSection: Sendable, Hashable {
+  /// Path of the clip, relative to the data folder.
+  public var path: String
+  /// Whether it may be trained on, or only validated on.
+  public var isTraining: Bool
+  /// First second used, and the end (nil: to the end).
+  public var start: Double
+  /// See `start`.
+  public var end: Double?
+  /// 2 uses the clip at half size, which hides its own compression.
+  public var divisor: Int
+  /// Whether repeated frames are left out.
+  public var dropsDuplicates: Bool
+  /// Whether its motion is true enough to train interpolation.
+  public var suitsInterpolation: Bool
+
+  /// Reads `sections.tsv` of a data folder; a folder without one offers every file in it that is not a photograph.
+  public static func sections(of folder: URL) throws -> [FilmSection] {
+    let table = folder.appendingPathComponent("sections.tsv")
+    guard let text = try? String(contentsOf: table, encoding: .utf8) else {
+      return MediaFolder(folder).clips.map {
+        FilmSection(
+          path: $0, isTraining: true, start: 0, end: nil, divisor: 1, dropsDuplicates: false, suitsInterpolation: true)
+      }
+    }
+    return try text.split(separator: "\n").enumerated().map { number, line in
+      let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      guard fields.count >= 7, let start = Double(fields[2]), let divisor = Int(fields[4]), (1...8).contains(divisor)
+      else { throw TrainingError.badSections(path: table.path, line: number + 1) }
+      return FilmSection(
+        path: fields[0], isTraining: fields[1] == "train", start: start, end: Double(fields[3]), divisor: divisor,
+        dropsDuplicates: fields[5] == "1", suitsInterpolation: fields[6] == "1")
+    }
+  }
+}
+
+/// Media files below a folder, relative paths, sorted.
+struct MediaFolder {
+  let clips: [String]
+  let photographs: [String]
+
+  init(_ folder: URL) {
+    let base = folder.standardizedFileURL.path
+    let names = (FileManager.default.enumerator(atPath: base)?.allObjects as? [String] ?? []).sorted()
+    let visible = names.filter { !$0.split(separator: "/").contains { $0.hasPrefix(".") } }
+    photographs = visible.filter { name in
+      ["jpg", "jpeg", "png", "webp"].contains((name as NSString).pathExtension.lowercased())
+    }
+    let film = ["mp4", "mov", "mkv", "webm", "avi", "ts", "mpg", "mpeg", "ogv", "m4v", "y4m"]
+    clips = visible.filter { film.contains(($0 as NSString).pathExtension.lowercased()) }
+  }
+}
+
+/// A section's frames, decoded once into a memory-mapped file of raw 8-bit 4:2:0 pictures: random access at no cost.
+public final class Film: Sendable {
+  /// Where it came from.
+  public let section: FilmSection
+  /// Extents, multiples of 4.
+  public let width, height: Int
+  /// Number of frames.
+  public let count: Int
+
+  private let data: Data
+  private var frameBytes: Int { width * height * 3 / 2 }
+
+  private struct Header: Codable {
+    var width, height, count: Int
+  }
+
+  /// Opens a section from the cache folder, filling the cache first if needed.
+  public init(section: FilmSection, folder: URL) throws {
+    self.section = section
+    let cache = folder.appendingPathComponent(".cache")
+    try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
+    let name = section.path.replacingOccurrences(of: "/", with: "_") + "-\(section.start)-\(section.divisor)"
+    let frames = cache.appendingPathComponent(name + ".yuv")
+    let description = cache.appendingPathComponent(name + ".json")
+    if !FileManager.default.fileExists(atPath: description.path) {
+      let header = try Self.decode(section, folder: folder, into: frames)
+      try JSONEncoder().encode(header).write(to: description, options: .atomic)
+    }
+    let header = try JSONDecoder().decode(Header.self, from: Data(contentsOf: description))
+    width = header.width
+    height = header.height
+    count = header.count
+    data = count == 0 ? Data() : try Data(contentsOf: frames, options: .alwaysMapped)
+    guard data.count >= count * width * height * 3 / 2 else {
+      throw TrainingError.badCache(path: frames.path)
+    }
+  }
+
+  private static func decode(_ section: FilmSection, folder: URL, into file: URL) throws -> Header {
+    let path = folder.appendingPathComponent(section.path).path
+    var reader = try VideoReader(path: path)
+    let info = reader.info
+    let width = info.width / section.divisor / 4 * 4
+    let height = info.height / section.divisor / 4 * 4
+    guard width >= 32, height >= 32 else { throw TrainingError.tooSmall(path: path) }
+    FileManager.default.createFile(atPath: file.path, contents: nil)
+    let output = try FileHandle(forWritingTo: file)
+    defer { try? output.close() }
+    var count = 0
+    var previous = Data()
+    let origin = info.startTime
+    while let item = try reader.next() {
+      guard case .frame(let frame) = item else { continue }
+      let time = Double(frame.presentationTimestamp) * info.timeBase.doubleValue - origin
+      if time < section.start - 1e-6 { continue }
+      if let end = section.end, time >= end - 1e-6 { break }
+      let small = try frame.converted(width: width, height: height, format: .yuv420p, scaler: .bicubic)
+      let bytes = packed(small)
+      if section.dropsDuplicates, isNearlyEqual(bytes, previous, lumaCount: width * height) { continue }
+      try output.write(contentsOf: bytes)
+      previous = bytes
+      count += 1
+    }
+    return Header(width: width, height: height, count: count)
+  }
+
+  private static func packed(_ frame: VideoFrame) -> Data {
+    var bytes = Data(capacity: frame.width * frame.height * 3 / 2)
+    for plane in 0..<3 {
+      let width = frame.planeWidth(plane)
+      frame.withPlane(plane) { buffer, bytesPerRow in
+        for row in 0..<frame.planeHeight(plane) {
+          bytes.append(contentsOf: buffer[row * bytesPerRow..<row * bytesPerRow + width])
+        }
+      }
+    }
+    return bytes
+  }
+
+  /// Mean absolute luma difference below half a level: a frame repeated by the film's maker, then coded once more.
+  private static func isNearlyEqual(_ a: Data, _ b: Data, lumaCount: Int) -> Bool {
+    guard a.count == b.count else { return false }
+    return a.withUnsafeBytes { a in
+      b.withUnsafeBytes { b in
+        var sum = 0
+        for i in 0..<lumaCount { sum += abs(Int(a[i]) - Int(b[i])) }
+        return sum * 2 < lumaCount
+      }
+    }
+  }
+
+  /// Calls `body` with the start of frame `index`: Y, U and V planes without gaps.
+  public func withFrame<R>(_ index: Int, _ body: (UnsafePointer<UInt8>) -> R) -> R {
+    data.withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: UInt8.self) + index * frameBytes) }
+  }
+
+  /// Mean absolute luma difference of two frames over every 8th pixel of every 8th row.
+  public func difference(_ a: Int, _ b: Int) -> Float {
+    withFrame(a) { a in
+      withFrame(b) { b in
+        var sum = 0
+        var samples = 0
+        for y in stride(from: 0, to: height, by: 8) {
+          for x in stride(from: 0, to: width, by: 8) {
+            sum += abs(Int(a[y * width + x]) - Int(b[y * width + x]))
+            samples += 1
+          }
+        }
+        return Float(sum) / Float(samples)
+      }
+    }
+  }
+
+  /// Copies a rectangle (even origin and extents) of frame `index`.
+  public func crop(_ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
+    let result = PlanarFrame(width: w, height: h)
+    withFrame(index) { start in
+      for row in 0..<h {
+        (result.luma + row * w).update(from: start + (y + row) * width + x, count: w)
+      }
+      for plane in 0..<2 {
+        let from = start + width * height + plane * (width * height / 4)
+        for row in 0..<h / 2 {
+          (result.chroma[plane] + row * w / 2).update(from: from + (y / 2 + row) * width / 2 + x / 2, count: w / 2)
+        }
+      }
+    }
+    return result
+  }
+}

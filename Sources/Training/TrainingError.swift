@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What can stop a training run.
+public enum TrainingError: Error, Equatable, CustomStringConvertible {
+  /// A line of `sections.tsv` cannot be read.
+  case badSections(path: String, line: Int)
+  /// A cached file is shorter than its description says.
+  case badCache(path: String)
+  /// A clip is smaller than a training crop.
+  case tooSmall(path: String)
+  /// The data folder holds nothing to train on.
+  case noData(path: String)
+  /// The loss is no longer a number.
+  case diverged(step: Int)
+  /// A checkpoint belongs to another network.
+  case otherNetwork(path: String)
+
+  /// One lower-case line.
+  public var description: String {
+    switch self {
+    case .badSections(let path, let line): "\(path): line \(line) is not a section"
+    case .badCache(let path): "\(path) is damaged; delete it to decode the clip again"
+    case .tooSmall(let path): "\(path) is too small to train on"
+    case .noData(let path): "\(path) holds neither clips nor photographs to train on (hint: make data)"
+    case .diverged(let step): "training diverged at step \(step); lower --learning-rate"
+    case .otherNetwork(let path): "checkpoint \(path) belongs to another network or run"
+    }
+  }
+}

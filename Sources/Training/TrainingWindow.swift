@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Foundation
+public import Tensors
+
+/// One training example on the grid: packed 8-bit frames of the window, and the residual that the network should give.
+public struct TrainingWindow: Sendable {
+  /// Extents of the grid.
+  public var height, width: Int
+  /// For each slot `height * width * 6` codes.
+  public var frames: [[UInt8]]
+  /// `height * width * outputChannels` residuals in 1/64 of a level.
+  public var target: [Int16]
+
+  /// Packs low-resolution frames (aligned already) and the ground truth of the middle one.
+  public init(frames low: [PlanarFrame], truth: PlanarFrame, scale: Int) {
+    let centre = low[low.count / 2]
+    height = centre.gridHeight
+    width = centre.gridWidth
+    let (gridWidth, gridHeight) = (width, height)
+    frames = low.map { frame in
+      let channels = Architecture.frameChannels
+      return [UInt8](unsafeUninitializedCapacity: gridWidth * gridHeight * channels) { buffer, initialized in
+        frame.pack(into: buffer.baseAddress!, pixelStride: channels, rowStride: channels * gridWidth) { $0 }
+        initialized = gridWidth * gridHeight * channels
+      }
+    }
+    target = Self.residual(of: truth, over: centre, scale: scale)
+  }
+
+  /// Ground truth minus the bicubic enlargement, packed like a network's output.
+  private static func residual(of truth: PlanarFrame, over low: PlanarFrame, scale: Int) -> [Int16] {
+    let channels = 6 * scale * scale
+    var result = [Int16](repeating: 0, count: low.gridWidth * low.gridHeight * channels)
+    let planes: [(UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>, width: Int, height: Int)] = [
+      (truth.luma, low.luma, low.width, low.height),
+      (truth.chroma[0], low.chroma[0], low.width / 2, low.height / 2),
+      (truth.chroma[1], low.chroma[1], low.width / 2, low.height / 2),
+    ]
+    for (index, plane) in planes.enumerated() {
+      let base = Self.enlarged(plane.1, width: plane.width, height: plane.height, scale: scale)
+      let (w, h) = (plane.width * scale, plane.height * scale)
+      // Samples of this plane per grid point and direction.
+      let phases = index == 0 ? 2 * scale : scale
+      let first = index == 0 ? 0 : 4 * scale * scale + (index - 1) * scale * scale
+      for y in 0..<h {
+        for x in 0..<w {
+          let at = ((y / phases) * low.gridWidth + x / phases) * channels
+          let channel = first + (y % phases) * phases + x % phases
+          let difference = Int32(plane.0[y * w + x]) * 64 - base[y * w + x]
+          result[at + channel] = Int16(clamping: difference)
+        }
+      }
+    }
+    return result
+  }
+
+  /// 64 x the bicubic enlargement by 2 or 4 (twice by 2).
+  static func enlarged(_ plane: UnsafePointer<UInt8>, width: Int, height: Int, scale: Int) -> [Int32] {
+    var result = [Int32](repeating: 0, count: 4 * width * height)
+    BicubicDoubling.double(plane, width: width, height: height, stride: width, into: &result)
+    guard scale == 4 else { return result }
+    // The second doubling starts from 64ths, so that nothing is lost between the two.
+    let fine = result.map { UInt16(clamping: $0) }
+    var twice = [Int32](repeating: 0, count: 16 * width * height)
+    BicubicDoubling.double(fine, width: 2 * width, height: 2 * height, stride: 2 * width, into: &twice)
+    return twice.map { ($0 + 32) >> 6 }
+  }
+}
+
+/// Makes training windows from film and photographs. Seeded: equal seeds give equal windows.
+public final class WindowMaker: Sendable {
+  /// Ground truth's side in pixels (a multiple of 2 x scale).
+  public let size: Int
+  private let films: [Film]
+  private let filmWeights: [Float]
+  private let photographs: PhotographStore
+  private let architecture: Architecture
+  private let degradation: Degradation
+  private let photographShare: Float
+
+  /// Opens what `folder` offers for training.
+  public init(
+    folder: URL, architecture: Architecture, size: Int = 192, degradation: Degradation = Degradation(),
+    log: (String) -> Void
+  ) throws {
+    let sections = try FilmSection.sections(of: folder).filter(\.isTraining)
+    films = try sections.map { section in
+      log("reading \(section.path)")
+      return try Film(section: section, folder: folder)
+    }.filter { $0.count >= architecture.window && $0.width >= size && $0.height >= size }
+    let training = folder.appendingPathComponent("train")
+    let hasSplit = FileManager.default.fileExists(atPath: training.path)
+    photographs = try PhotographStore(folder: hasSplit ? training : folder)
+    guard !films.isEmpty || !photographs.pictures.isEmpty else { throw TrainingError.noData(path: folder.path) }
+    photographShare = photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : 0.6
+    // Long films would drown the rest: they count by the square root of their length.
+    filmWeights = films.map { Float($0.count).squareRoot() }
+    log("\(films.count) film sections, \(films.reduce(0) { $0 + $1.count }) frames, \(photographs.pictures.count) photographs")
+    self.size = size
+    self.architecture = architecture
+    self.degradation = degradation
+  }
+
+  /// A fresh window.
+  public func make(using random: inout SplitMix64) throws -> TrainingWindow {
+    let count = architecture.window
+    let truth =
+      random.chance(photographShare)
+      ? SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random)
+      : filmWindow(count: count, using: &random)
+    let turned = Symmetry(using: &random).applied(to: truth)
+    let low = try degradation(turned, factor: architecture.scale, using: &random)
+    return TrainingWindow(
+      frames: architecture.aligned(low), truth: turned[count / 2], scale: architecture.scale)
+  }
+
+  private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {
+    var candidate: [PlanarFrame] = []
+    // Cuts and flat pictures teach nothing: try elsewhere, but not forever.
+    for _ in 0..<8 {
+      let film = pickFilm(using: &random)
+      let first = random.index(film.count - count + 1)
+      let x = random.index((film.width - size) / 2 + 1) * 2
+      let y = random.index((film.height - size) / 2 + 1) * 2
+      let frames = (0..<count).map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
+      let hasCut = (1..<count).contains { film.difference(first + $0 - 1, first + $0) > 20 }
+      candidate = frames
+      if !hasCut && Self.detail(frames[count / 2]) > 1.5 { break }
+    }
+    return candidate
+  }
+
+  private func pickFilm(using random: inout SplitMix64) -> Film {
+    var at = random.uniform() * filmWeights.reduce(0, +)
+    for (film, weight) in zip(films, filmWeights) {
+      if at < weight { return film }
+      at -= weight
+    }
+    return films[films.count - 1]
+  }
+
+  /// Mean absolute difference of horizontal neighbours, in levels.
+  private static func detail(_ frame: PlanarFrame) -> Float {
+    var sum = 0
+    var samples = 0
+    for y in stride(from: 0, to: frame.height, by: 4) {
+      for x in stride(from: 0, to: frame.width - 1, by: 2) {
+        let i = y * frame.width + x
+        sum += abs(Int(frame.luma[i]) - Int(frame.luma[i + 1]))
+        samples += 1
+      }
+    }
+    return Float(sum) / Float(samples)
+  }
+}
+
+/// Mirror, turn and time reversal of a window.
+struct Symmetry {
+  var mirrors, flips, transposes, reverses: Bool
+
+  init(using random: inout SplitMix64) {
+    mirrors = random.chance(0.5)
+    flips = random.chance(0.5)
+    transposes = random.chance(0.5)
+    reverses = random.chance(0.5)
+  }
+
+  /// The window so turned. Frames are square.
+  func applied(to window: [PlanarFrame]) -> [PlanarFrame] {
+    let turned = window.map { frame in
+      let result = PlanarFrame(width: frame.width, height: frame.height)
+      turn(frame.luma, into: result.luma, side: frame.width)
+      for plane in 0..<2 { turn(frame.chroma[plane], into: result.chroma[plane], side: frame.width / 2) }
+      return result
+    }
+    return reverses ? turned.reversed() : turned
+  }
+
+  private func turn(_ source: UnsafePointer<UInt8>, into result: UnsafeMutablePointer<UInt8>, side: Int) {
+    for y in 0..<side {
+      for x in 0..<side {
+        let a = flips ? side - 1 - y : y
+        let b = mirrors ? side - 1 - x : x
+        result[y &* side &+ x] = transposes ? source[b &* side &+ a] : source[a &* side &+ b]
+      }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Foundation
+public import Tensors
+
+/// Luma PSNR of a network on held-back windows, against the bicubic enlargement of the same windows.
+public struct ValidationResult: Sendable {
+  /// Name of the clip or photographs, our PSNR and bicubic's in dB.
+  public var clips: [(name: String, psnr: Double, bicubic: Double)]
+  /// Mean gain over the clips in dB.
+  public var meanGain: Double {
+    clips.isEmpty ? 0 : clips.reduce(0) { $0 + $1.psnr - $1.bicubic } / Double(clips.count)
+  }
+}
+
+/// Fixed windows from the VAL part of a data folder: only shrunk, never spoiled, so that runs compare.
+public final class ValidationSet {
+  private let groups: [(name: String, windows: [TrainingWindow])]
+
+  /// Cuts `perClip` windows out of every validation clip, and of the validation photographs with synthetic motion.
+  public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
+    var groups: [(String, [TrainingWindow])] = []
+    var random = SplitMix64(seed: 2026)
+    let count = architecture.window
+    func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
+      let low = try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
+      return TrainingWindow(
+        frames: architecture.aligned(low), truth: truth[count / 2], scale: architecture.scale)
+    }
+    // Runs with windows of different lengths must see the same centre frames.
+    let longest = 5
+    for section in try FilmSection.sections(of: folder) where !section.isTraining {
+      let film = try Film(section: section, folder: folder)
+      guard film.count >= longest, film.width >= size, film.height >= size else { continue }
+      let windows = try (0..<perClip).map { index in
+        let centre = longest / 2 + (film.count - longest) * index / max(1, perClip - 1)
+        let x = random.index((film.width - size) / 2 + 1) * 2
+        let y = random.index((film.height - size) / 2 + 1) * 2
+        return try window(
+          (0..<count).map { film.crop(centre - count / 2 + $0, x: x, y: y, width: size, height: size) })
+      }
+      groups.append((URL(fileURLWithPath: section.path).deletingPathExtension().lastPathComponent, windows))
+    }
+    let photographs = try PhotographStore(folder: folder.appendingPathComponent("val"))
+    if !photographs.pictures.isEmpty {
+      let windows = try (0..<perClip).map { _ in
+        let whole = SyntheticMotion.window(from: photographs.pictures, count: longest, size: size, using: &random)
+        return try window(Array(whole[(longest - count) / 2..<(longest + count) / 2]))
+      }
+      groups.append(("photographs", windows))
+    }
+    self.groups = groups
+  }
+
+  /// Whether there is anything to validate on.
+  public var isEmpty: Bool { groups.isEmpty }
+
+  /// Runs the network with `parameters` on every window.
+  public func evaluate(
+    _ parameters: ParameterSet, graph: NetworkGraph, lumaChannels: Int, precision: FloatPrecision
+  ) throws -> ValidationResult {
+    guard let first = groups.first?.windows.first else { return ValidationResult(clips: []) }
+    let executor = try FloatExecutor(
+      graph: graph, batch: 1, height: first.height, width: first.width, precision: precision, training: false)
+    for (index, layer) in parameters.layers.enumerated() {
+      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
+    }
+    let clips = try groups.map { group in
+      var (ours, theirs, samples) = (0.0, 0.0, 0)
+      for window in group.windows {
+        let (frames, target) = WindowPool.batch([window])
+        let output = try executor.run(frames: frames)
+        for pixel in 0..<output.pixels {
+          for c in 0..<lumaChannels {
+            let i = pixel * output.channels + c
+            // Rounded to whole levels, as a file would be.
+            let wanted = target.pointer[i] * 255
+            let error = wanted - (output.pointer[i] * 255)
+            ours += Double(error * error) + 1.0 / 12
+            theirs += Double(wanted * wanted) + 1.0 / 12
+            samples += 1
+          }
+        }
+      }
+      func psnr(_ sum: Double) -> Double { 10 * log10(255 * 255 * Double(samples) / sum) }
+      return (group.name, psnr(ours), psnr(theirs))
+    }
+    return ValidationResult(clips: clips)
+  }
+}
