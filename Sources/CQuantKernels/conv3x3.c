@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans: checks operands, packs weights once, and walks rows, blocks of output
+// channels and strips of pixels. All arithmetic is in the kernels.
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { MAX_BLOCKS = VE_MAX_CHANNELS / 8 };
+
+struct ve_conv3x3 {
+  ve_conv3x3_description description;
+  const ve_kernels *kernels;
+  ve_accumulate_fn *accumulate;
+  int32_t int16_steps;
+  int32_t block_count;
+  ve_block blocks[MAX_BLOCKS];
+  void *weights;
+  // Padded with zeros to whole vectors.
+  int32_t bias[VE_MAX_CHANNELS + VE_BLOCK_LANES];
+  float multiplier[VE_MAX_CHANNELS + VE_BLOCK_LANES];
+};
+
+static bool is_valid(const ve_conv3x3_description *d) {
+  return d->slots >= 1 && d->slots <= VE_MAX_SLOTS && d->channels_in >= 4 &&
+         d->channels_in <= VE_MAX_CHANNELS && d->channels_in % 4 == 0 && d->channels_out >= 8 &&
+         d->channels_out <= VE_MAX_CHANNELS && d->channels_out % 8 == 0 &&
+         d->activation_levels >= 1 && d->activation_levels <= 255 && d->weight_levels >= 1 &&
+         d->weight_levels <= 127;
+}
+
+// Weights in their range, and no sum that could leave 32 bits: kernels may add
+// in any order, so the bound is on magnitudes.
+static bool operands_fit(
+    const ve_conv3x3_description *d, const int8_t *weights, const int32_t *bias) {
+  const size_t taps = (size_t)d->slots * (size_t)d->channels_in * 9;
+  for (int32_t channel = 0; channel < d->channels_out; channel++) {
+    int64_t magnitude = 0;
+    for (size_t i = 0; i < taps; i++) {
+      const int32_t w = weights[(size_t)channel * taps + i];
+      if (w > d->weight_levels || w < -d->weight_levels - 1) return false;
+      magnitude += abs(w);
+    }
+    magnitude = magnitude * d->activation_levels + llabs((int64_t)bias[channel]);
+    if (magnitude > INT32_MAX) return false;
+  }
+  return true;
+}
+
+// Blocks as equal as possible: 96 channels are 3 + 3 vectors rather than 4 + 2.
+static void make_blocks(ve_conv3x3 *plan, size_t bytes_per_lane) {
+  const ve_kernels *k = plan->kernels;
+  const int32_t channels = plan->description.channels_out;
+  const int32_t vectors = (channels + k->lanes - 1) / k->lanes;
+  plan->block_count = (vectors + k->block_vectors - 1) / k->block_vectors;
+  int32_t first = 0;
+  for (int32_t i = 0; i < plan->block_count; i++) {
+    const int32_t n = vectors / plan->block_count + (i < vectors % plan->block_count);
+    const int32_t left = channels - first * k->lanes;
+    plan->blocks[i] = (ve_block){
+        .first_channel = first * k->lanes,
+        .channels = left < n * k->lanes ? left : n * k->lanes,
+        .vectors = n,
+        .weight_offset = (size_t)(first * k->lanes) * bytes_per_lane,
+    };
+    first += n;
+  }
+}
+
+static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights, ve_weight_layout layout) {
+  const ve_conv3x3_description *d = &plan->description;
+  const int32_t group = layout == VE_WEIGHTS_QUADS ? 4 : 2;
+  const size_t element = layout == VE_WEIGHTS_QUADS ? sizeof(int8_t) : sizeof(int16_t);
+  const size_t bytes_per_lane = (size_t)d->slots * 9 * (size_t)d->channels_in * element;
+  make_blocks(plan, bytes_per_lane);
+  const ve_block *last = &plan->blocks[plan->block_count - 1];
+  const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
+  const size_t bytes = (lanes * bytes_per_lane + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
+  plan->weights = aligned_alloc(VE_ALIGNMENT, bytes);
+  if (!plan->weights) return false;
+  memset(plan->weights, 0, bytes);
+
+  for (int32_t b = 0; b < plan->block_count; b++) {
+    const ve_block *block = &plan->blocks[b];
+    const size_t width = (size_t)(block->vectors * plan->kernels->lanes);
+    for (int32_t lane = 0; lane < block->channels; lane++)
+      for (int32_t slot = 0; slot < d->slots; slot++)
+        for (int32_t ky = 0; ky < 3; ky++)
+          for (int32_t i = 0; i < 3 * d->channels_in; i++) {
+            const int32_t kx = i / d->channels_in, channel = i % d->channels_in;
+            const size_t from =
+                (((size_t)(block->first_channel + lane) * (size_t)d->slots + (size_t)slot) *
+                     (size_t)d->channels_in + (size_t)channel) * 9 + (size_t)(ky * 3 + kx);
+            const size_t run = (size_t)(slot * 3 + ky) * 3 * (size_t)d->channels_in;
+            const size_t to = (run + (size_t)(i / group * group)) * width +
+                              (size_t)(lane * group + i % group);
+            char *base = (char *)plan->weights + block->weight_offset;
+            if (layout == VE_WEIGHTS_QUADS)
+              ((int8_t *)base)[to] = weights[from];
+            else
+              ((int16_t *)base)[to] = weights[from];
+          }
+  }
+  return true;
+}
+
+ve_conv3x3 *ve_conv3x3_create(
+    const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
+    const float *multiplier, ve_isa isa) {
+  const ve_kernels *kernels = ve_kernels_for(isa);
+  if (!kernels || !is_valid(description) || !operands_fit(description, weights, bias)) return NULL;
+  if (description->algorithm == VE_CONV3X3_WINOGRAD) return NULL;
+  ve_conv3x3 *plan = calloc(1, sizeof *plan);
+  if (!plan) return NULL;
+  plan->description = *description;
+  plan->kernels = kernels;
+
+  // A 16-bit lane receives two products a step.
+  plan->int16_steps =
+      INT16_MAX / (2 * description->activation_levels * (description->weight_levels + 1));
+  const bool narrow = kernels->accumulate_narrow && plan->int16_steps >= kernels->narrow_steps;
+  plan->accumulate = narrow ? kernels->accumulate_narrow : kernels->accumulate;
+  if (!pack_weights(plan, weights, narrow ? VE_WEIGHTS_QUADS : kernels->layout)) {
+    free(plan);
+    return NULL;
+  }
+  memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
+  memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
+  return plan;
+}
+
+void ve_conv3x3_destroy(ve_conv3x3 *plan) {
+  if (!plan) return;
+  free(plan->weights);
+  free(plan);
+}
+
+ve_conv3x3_algorithm ve_conv3x3_chosen_algorithm(const ve_conv3x3 *plan) {
+  (void)plan;
+  return VE_CONV3X3_DIRECT;
+}
+
+const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan) {
+  (void)plan;
+  return "direct";
+}
+
+size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
+  (void)plan;
+  return 0;
+}
+
+static void run_epilogue(
+    const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
+    int32_t pixels, const int32_t *sums) {
+  const ptrdiff_t offset =
+      (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
+  ve_epilogue_args args = {
+      .sums = sums,
+      .sums_stride = block->vectors * plan->kernels->lanes,
+      .pixels = pixels,
+      .channels = block->channels,
+      .pixel_stride = plan->description.channels_out,
+      .multiplier = plan->multiplier + block->first_channel,
+      .outputs = io->outputs,
+      .output_count = io->output_count,
+  };
+  if (io->stream_in)
+    args.stream_in =
+        (const int16_t *)((const char *)io->stream_in + y * io->stream_in_stride) + offset;
+  if (io->stream_out)
+    args.stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
+  for (int32_t i = 0; i < io->output_count; i++)
+    args.codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
+  plan->kernels->epilogue(&args);
+}
+
+void ve_conv3x3_run(
+    const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
+    void *scratch) {
+  (void)scratch;
+  assert(row_begin >= 0 && row_end <= io->height && io->output_count <= VE_MAX_OUTPUTS);
+  const ve_conv3x3_description *d = &plan->description;
+  _Alignas(VE_ALIGNMENT) int32_t sums[VE_STRIP * VE_BLOCK_LANES];
+  const uint8_t *rows[VE_MAX_SLOTS * 3];
+  ve_accumulate_args args = {
+      .slots = d->slots,
+      .channels_in = d->channels_in,
+      .int16_steps = plan->int16_steps,
+      .rows = rows,
+      .sums = sums,
+  };
+  for (int32_t y = row_begin; y < row_end; y++)
+    // Blocks outside strips: a block's weights stay in L1 along the row.
+    for (int32_t b = 0; b < plan->block_count; b++) {
+      const ve_block *block = &plan->blocks[b];
+      args.vectors = block->vectors;
+      args.weights = (const char *)plan->weights + block->weight_offset;
+      args.bias = plan->bias + block->first_channel;
+      for (int32_t x = 0; x < io->width; x += VE_STRIP) {
+        for (int32_t slot = 0; slot < d->slots; slot++)
+          for (int32_t ky = 0; ky < 3; ky++)
+            rows[slot * 3 + ky] = io->inputs[slot].data + (y + ky - 1) * io->inputs[slot].row_stride +
+                                  (ptrdiff_t)(x - 1) * d->channels_in;
+        args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
+        plan->accumulate(&args);
+        run_epilogue(plan, io, block, x, y, args.pixels, sums);
+      }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which instruction sets this processor and operating system can run, and
+// which kernels belong to them.
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+// CPUID only tells what the processor has; XCR0 tells which registers the
+// operating system saves on a context switch.
+static uint64_t saved_registers(void) {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static bool detect(ve_isa isa) {
+  enum { ymm_state = 0x06, zmm_state = 0xE6 };
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+  const bool os_saves_state = c >> 27 & 1, fma = c >> 12 & 1;
+  if (!os_saves_state || !fma) return false;
+  const uint64_t saved = saved_registers();
+  if ((saved & ymm_state) != ymm_state) return false;
+
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  const uint32_t subleaves = a;
+  const bool avx2 = b >> 5 & 1;
+  const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
+  const bool avx512vnni = c >> 11 & 1;
+  if (!avx2) return false;
+
+  switch (isa) {
+    case VE_ISA_AVX2:
+      return true;
+    case VE_ISA_AVXVNNI:
+      return subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+    case VE_ISA_AVX512VNNI:
+      return avx512 && avx512vnni && (saved & zmm_state) == zmm_state;
+    default:
+      return false;
+  }
+}
+#else
+static bool detect(ve_isa isa) {
+  (void)isa;
+  return false;
+}
+#endif
+
+bool ve_isa_supported(ve_isa isa) {
+  // CPUID leaves the virtual machine for some microseconds, so it is asked
+  // once. Threads that race here store the same bits.
+  const unsigned known = 1u << 31;
+  static atomic_uint cache;
+  unsigned flags = atomic_load_explicit(&cache, memory_order_relaxed);
+  if (!flags) {
+    flags = known | 1u << VE_ISA_SCALAR;
+    for (int i = VE_ISA_SCALAR + 1; i < VE_ISA_COUNT; i++)
+      flags |= (unsigned)detect((ve_isa)i) << i;
+    atomic_store_explicit(&cache, flags, memory_order_relaxed);
+  }
+  return isa >= 0 && isa < VE_ISA_COUNT && (flags >> isa & 1);
+}
+
+const char *ve_isa_name(ve_isa isa) {
+  switch (isa) {
+    case VE_ISA_SCALAR: return "scalar";
+    case VE_ISA_AVX2: return "avx2";
+    case VE_ISA_AVXVNNI: return "avxvnni";
+    case VE_ISA_AVX512VNNI: return "avx512vnni";
+  }
+  return "unknown";
+}
+
+ve_isa ve_isa_best(void) {
+  int best = VE_ISA_COUNT - 1;
+  const char *cap = getenv("VIDENHANCE_ISA");
+  for (int isa = 0; cap && isa < VE_ISA_COUNT; isa++)
+    if (strcmp(cap, ve_isa_name((ve_isa)isa)) == 0) best = isa;
+  while (!ve_isa_supported((ve_isa)best)) best--;
+  return (ve_isa)best;
+}
+
+static const ve_kernels scalar_kernels = {
+    .lanes = 8,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_scalar,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_scalar,
+    .requantize = ve_requantize_scalar,
+};
+
+#if defined(__x86_64__)
+static const ve_kernels avx2_kernels = {
+    .lanes = 8,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_avx2,
+    .layout = VE_WEIGHTS_PAIRS,
+    .accumulate_narrow = ve_accumulate_narrow_avx2,
+    .narrow_steps = 4,
+    .epilogue = ve_epilogue_avx2,
+    .requantize = ve_requantize_avx2,
+};
+
+static const ve_kernels avxvnni_kernels = {
+    .lanes = 8,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_avxvnni,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_avx2,
+    .requantize = ve_requantize_avx2,
+};
+
+static const ve_kernels avx512vnni_kernels = {
+    .lanes = 16,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_avx512vnni,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_avx512vnni,
+    .requantize = ve_requantize_avx512vnni,
+};
+#endif
+
+const ve_kernels *ve_kernels_for(ve_isa isa) {
+  if (!ve_isa_supported(isa)) return NULL;
+#if defined(__x86_64__)
+  switch (isa) {
+    case VE_ISA_AVX2: return &avx2_kernels;
+    case VE_ISA_AVXVNNI: return &avxvnni_kernels;
+    case VE_ISA_AVX512VNNI: return &avx512vnni_kernels;
+    case VE_ISA_SCALAR: break;
+  }
+#endif
+  return &scalar_kernels;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Integer 3x3 convolution for low-bit networks, exact on every instruction set.
+//
+// Tensors. Activations are unsigned 8-bit codes, NHWC with one image per
+// tensor. `data` always points at pixel (0, 0) of the image; a tensor that is
+// read by a convolution has a border of one pixel around the image, filled by
+// the caller with the zero point, so that pixel (-1, -1) lies at
+// data - row_stride - channels. All strides are in bytes.
+//
+// Kernels compute whole register tiles and therefore read (never write) past
+// the last pixel of a tensor: VE_SLACK_BYTES after the last border pixel must
+// be readable. What is in there never reaches an output.
+#ifndef VE_CQUANTKERNELS_H
+#define VE_CQUANTKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Pixels that may be read after the last border pixel of a tensor.
+#define VE_SLACK_PIXELS 32
+/// The same in bytes, for the widest tensor (256 channels).
+#define VE_SLACK_BYTES 8192
+
+#define VE_MAX_SLOTS 16
+#define VE_MAX_CHANNELS 256
+#define VE_MAX_OUTPUTS 8
+
+// MARK: - Instruction sets
+
+/// Instruction sets, each containing the ones before it in speed, not always
+/// in instructions: a processor may have AVX512-VNNI without AVX-VNNI.
+typedef enum ve_isa {
+  VE_ISA_SCALAR = 0,
+  VE_ISA_AVX2 = 1,
+  VE_ISA_AVXVNNI = 2,
+  VE_ISA_AVX512VNNI = 3,
+} ve_isa;
+#define VE_ISA_COUNT 4
+
+/// True when processor and operating system can run this instruction set.
+bool ve_isa_supported(ve_isa isa);
+
+/// The fastest supported instruction set. The environment variable
+/// VIDENHANCE_ISA (scalar, avx2, avxvnni, avx512vnni) caps it.
+ve_isa ve_isa_best(void);
+
+/// The name VIDENHANCE_ISA uses, or "unknown".
+const char *ve_isa_name(ve_isa isa);
+
+// MARK: - Tensors
+
+typedef struct ve_codes_input {
+  const uint8_t *data;
+  ptrdiff_t row_stride;
+} ve_codes_input;
+
+/// One tensor of codes to write. From a value v it stores
+/// clamp(rne(v * multiplier) + zero_point, 0, levels) when v comes from a
+/// stream, and clamp(v + zero_point, 0, levels) when it does not.
+typedef struct ve_codes_output {
+  uint8_t *data;
+  ptrdiff_t row_stride;
+  float multiplier;
+  int32_t zero_point;
+  int32_t levels;
+} ve_codes_output;
+
+// MARK: - Convolution
+
+typedef enum ve_conv3x3_algorithm {
+  /// The fastest that is exact for these operand ranges.
+  VE_CONV3X3_AUTO = 0,
+  VE_CONV3X3_DIRECT = 1,
+  /// Winograd; creation fails when no transform is exact for these operands.
+  VE_CONV3X3_WINOGRAD = 2,
+} ve_conv3x3_algorithm;
+
+typedef struct ve_conv3x3_description {
+  /// Input tensors summed by one convolution, 1 ... VE_MAX_SLOTS.
+  int32_t slots;
+  /// Channels of one slot: a multiple of 4, at most VE_MAX_CHANNELS.
+  int32_t channels_in;
+  /// A multiple of 8, at most VE_MAX_CHANNELS.
+  int32_t channels_out;
+  /// Largest activation code in any slot, border included: 1 ... 255.
+  int32_t activation_levels;
+  /// Weights lie in -(weight_levels + 1) ... weight_levels: 1 ... 127.
+  int32_t weight_levels;
+  ve_conv3x3_algorithm algorithm;
+} ve_conv3x3_description;
+
+/// Packed weights and everything else that does not change between frames.
+/// Immutable after creation, so any number of threads may run one plan.
+typedef struct ve_conv3x3 ve_conv3x3;
+
+/// The tensors of one call.
+typedef struct ve_conv3x3_io {
+  int32_t width;
+  int32_t height;
+  /// One tensor a slot.
+  const ve_codes_input *inputs;
+  /// Added to the result when not NULL: channels_out values a pixel, no border.
+  const int16_t *stream_in;
+  ptrdiff_t stream_in_stride;
+  /// Receives the sum when not NULL; may be stream_in.
+  int16_t *stream_out;
+  ptrdiff_t stream_out_stride;
+  /// Up to VE_MAX_OUTPUTS, all made from the same sum.
+  const ve_codes_output *outputs;
+  int32_t output_count;
+} ve_conv3x3_io;
+
+/// Makes a plan; copies what it is given.
+///
+/// - weights: [channels_out][slots][channels_in][3][3].
+/// - bias: channels_out values, with -zero_point * sum(w) folded in.
+/// - multiplier: channels_out finite values, accumulator to output steps.
+/// Returns NULL when the description is out of range, a weight is out of
+/// range, an accumulator could pass 32 bits, the algorithm cannot be exact,
+/// the instruction set is not supported, or memory is out.
+ve_conv3x3 *ve_conv3x3_create(
+    const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
+    const float *multiplier, ve_isa isa);
+
+void ve_conv3x3_destroy(ve_conv3x3 *plan);
+
+/// What automatic choice came to: VE_CONV3X3_DIRECT or VE_CONV3X3_WINOGRAD.
+ve_conv3x3_algorithm ve_conv3x3_chosen_algorithm(const ve_conv3x3 *plan);
+
+/// The same in words: "direct", "winograd-2x2", ...
+const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan);
+
+/// Scratch memory that one concurrent call of ve_conv3x3_run needs; may be 0.
+size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan);
+
+/// Computes rows row_begin ..< row_end of all outputs.
+///
+///   acc = bias[oc] + sum over slots, taps, channels of w * q   (exact, int32)
+///   s = clamp(float(acc) * multiplier[oc], -2^23, 2^23 - 1);  v = rne(s)
+///   v += stream_in, when given
+///   v = clamp(v, -32768, 32767), when there is a stream; stream_out = v
+///   codes: see ve_codes_output
+///
+/// float(acc) and the products round to nearest even, nothing is fused: the
+/// result is the same to the bit on every instruction set. Calls on disjoint
+/// bands of rows may run at the same time, each with its own scratch. No two
+/// outputs may overlap, and no output may overlap an input.
+void ve_conv3x3_run(
+    const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
+    void *scratch);
+
+// MARK: - Streams
+
+/// Rows row_begin ..< row_end of codes from a stream of 16-bit values
+/// (`channels` a pixel, a multiple of 8, no border), for up to VE_MAX_OUTPUTS
+/// tensors. `stream` is the first pixel of row 0.
+void ve_requantize(
+    const int16_t *stream, ptrdiff_t stream_stride, int32_t width, int32_t channels,
+    const ve_codes_output *outputs, int32_t output_count, int32_t row_begin, int32_t row_end,
+    ve_isa isa);
+
+// MARK: - Machine peaks
+
+/// u8 x s8 dot products of the widest supported VNNI, in 10^9 multiply-adds a
+/// second on the calling thread, measured for about `seconds`; 0 without VNNI.
+double ve_peak_vpdpbusd(double seconds);
+
+/// 32-bit floating-point fused multiply-adds likewise; 0 when not on x86.
+double ve_peak_fp32(double seconds);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums of a direct 3x3 convolution with 512-bit dot products.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "../kernels.h"
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+
+VE_INLINE __m512i broadcast(const uint8_t *codes) {
+  int32_t quad;
+  memcpy(&quad, codes, sizeof quad);
+  return _mm512_set1_epi32(quad);
+}
+
+// One register tile of `pixels` x `vectors` = 24 sums (22 and more hide the
+// latency of the dot product; 24 leave registers for a tap's operands).
+VE_INLINE void tile(
+    const ve_accumulate_args *args, int32_t x, const int pixels, const int vectors) {
+  __m512i sums[24];
+  VE_UNROLL for (int i = 0; i < pixels; i++)
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      sums[i * vectors + j] = _mm512_loadu_si512(args->bias + 16 * j);
+
+  const ptrdiff_t step = args->channels_in;
+  const ptrdiff_t run = 3 * step;
+  const int8_t *weights = args->weights;
+  for (int32_t row = 0; row < args->slots * 3; row++) {
+    const uint8_t *codes = args->rows[row] + x * step;
+    for (ptrdiff_t k = 0; k < run; k += 4) {
+      __m512i w[4];
+      VE_UNROLL for (int j = 0; j < vectors; j++) w[j] = _mm512_load_si512(weights + 64 * j);
+      VE_UNROLL for (int i = 0; i < pixels; i++) {
+        const __m512i a = broadcast(codes + i * step + k);
+        VE_UNROLL for (int j = 0; j < vectors; j++)
+          sums[i * vectors + j] = _mm512_dpbusd_epi32(sums[i * vectors + j], a, w[j]);
+      }
+      weights += 64 * vectors;
+    }
+  }
+
+  VE_UNROLL for (int i = 0; i < pixels; i++)
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      _mm512_store_si512(args->sums + ((x + i) * vectors + j) * 16, sums[i * vectors + j]);
+}
+
+void ve_accumulate_avx512vnni(const ve_accumulate_args *args) {
+  switch (args->vectors) {
+    case 1:
+      for (int32_t x = 0; x < args->pixels; x += 24) tile(args, x, 24, 1);
+      break;
+    case 2:
+      for (int32_t x = 0; x < args->pixels; x += 12) tile(args, x, 12, 2);
+      break;
+    case 3:
+      for (int32_t x = 0; x < args->pixels; x += 8) tile(args, x, 8, 3);
+      break;
+    default:
+      for (int32_t x = 0; x < args->pixels; x += 6) tile(args, x, 6, 4);
+      break;
+  }
+}
+
+#pragma clang attribute pop
+#endif

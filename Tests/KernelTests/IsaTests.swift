@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import CQuantKernels
+import Testing
+
+let supportedIsas = (0..<UInt32(VE_ISA_COUNT)).map { ve_isa(rawValue: $0) }.filter(ve_isa_supported)
+
+func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
+
+@Suite struct IsaTests {
+  /// Without this, a detection that always says no would make every
+  /// comparison below pass.
+  @Test func instructionSetsThatRun() {
+    print("kernels tested on:", supportedIsas.map(name).joined(separator: ", "))
+    #expect(supportedIsas.contains(VE_ISA_SCALAR))
+    #expect(supportedIsas.contains(ve_isa_best()))
+    #if arch(x86_64)
+      #expect(supportedIsas.count > 1, "no vector kernels on this processor")
+    #endif
+  }
+
+  @Test func namesAreDistinct() {
+    #expect(Set(supportedIsas.map(name)).count == supportedIsas.count)
+    #expect(name(ve_isa(rawValue: 99)) == "unknown")
+    #expect(!ve_isa_supported(ve_isa(rawValue: 99)))
+  }
+
+  @Test func peaksAreMeasured() {
+    if supportedIsas.contains(VE_ISA_AVXVNNI) || supportedIsas.contains(VE_ISA_AVX512VNNI) {
+      let dot = ve_peak_vpdpbusd(0.02)
+      let float = ve_peak_fp32(0.02)
+      print("peaks, 10^9 multiply-adds a second: u8 x s8 \(dot), fp32 \(float)")
+      #expect(dot > 0 && float > 0)
+    }
+  }
+}
