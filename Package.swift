@@ -33,7 +33,7 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CDNNL"], swiftSettings: strict),
     // MARK: - Library
     .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
-    .target(name: "Training", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
+    .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
     // MARK: - Tests
     .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),

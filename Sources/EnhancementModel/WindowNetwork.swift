@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// What a network says about a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
+/// grid. Channels: (2 scale)² luma phases row by row, then scale² phases of U, then of V.
+public final class Residual: @unchecked Sendable {
+  // Unchecked: written by its maker before it is shared, then only read.
+
+  /// Extents of the grid, and channels of each point.
+  public let gridWidth, gridHeight, channels: Int
+  /// `gridHeight * gridWidth * channels` values.
+  public let values: UnsafeMutablePointer<Int16>
+
+  private let storage: FloatTensor
+
+  /// Uninitialised residuals.
+  public init(gridWidth: Int, gridHeight: Int, channels: Int) {
+    self.gridWidth = gridWidth
+    self.gridHeight = gridHeight
+    self.channels = channels
+    storage = FloatTensor(height: 1, width: (gridWidth * gridHeight * channels + 1) / 2, channels: 1)
+    values = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int16.self)
+  }
+}
+
+/// A network ready to run on windows of frames of one size, in whatever arithmetic.
+///
+/// Not thread-safe: one call at a time. It may keep what it computed for a frame while the same object is in the windows
+/// that follow.
+public protocol WindowNetwork: AnyObject {
+  /// What it is.
+  var architecture: Architecture { get }
+
+  /// Residuals for the centre frame of `window`.
+  /// - Parameter window: `architecture.window` frames in order of time, all of the size the network was made for.
+  func residual(window: [PlanarFrame]) throws -> Residual
+}
+
+/// A network in floating point (`--bits 32`).
+public final class FloatNetwork: WindowNetwork {
+  /// What it is.
+  public let architecture: Architecture
+
+  private let weights: NetworkWeights
+  private let executor: FloatExecutor
+  private let threads: Int
+
+  /// Prepares a network for frames of `width` x `height` (even) on `threads` threads.
+  public init(
+    _ weights: NetworkWeights, width: Int, height: Int, threads: Int, precision: FloatPrecision = .float32
+  ) throws {
+    architecture = weights.architecture
+    self.weights = weights
+    self.threads = threads
+    setConvolutionThreads(threads)
+    executor = try FloatExecutor(
+      graph: architecture.graph, batch: 1, height: height / 2, width: width / 2, precision: precision,
+      training: false)
+    for index in architecture.graph.layers.indices {
+      try weights.weights[index].withUnsafeBufferPointer { values in
+        try weights.biases[index].withUnsafeBufferPointer { biases in
+          // The arrays live in `self.weights`, unmoved, as long as the executor.
+          try executor.setWeights(layer: index, values.baseAddress!, bias: biases.baseAddress!)
+        }
+      }
+    }
+  }
+
+  /// See `WindowNetwork`.
+  public func residual(window: [PlanarFrame]) throws -> Residual {
+    // The thread count belongs to the calling thread, and tasks move between threads.
+    setConvolutionThreads(threads)
+    let frames = architecture.aligned(window).map { $0.floatInput() }
+    let output = try executor.run(frames: frames)
+    let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
+    for i in 0..<output.count {
+      let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)
+      result.values[i] = Int16(max(-32768, min(32767, units)))
+    }
+    return result
+  }
+}
