@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Foundation
+import Foundation
 
 /// A layer's weights as integers.
 public struct QuantizedLayer: Sendable, Equatable {

@@ -2,7 +2,7 @@
 import Foundation
 
 /// Set by the first SIGINT or SIGTERM; the second one ends the process. For loops that look at it once per step.
-final class InterruptFlag: Sendable {
+final class InterruptFlag {
   private let state = SignalState()
   private let sources: [any DispatchSourceSignal]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
-import EnhancementModel
+public import ArgumentParser
+public import EnhancementModel
 import Foundation
-import Tensors
+public import Tensors
 import Training
 
 /// Trains a network from clips and photographs.
