@@ -144,13 +144,12 @@ size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
   return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd) : 0;
 }
 
-void ve_conv3x3_epilogue(
+ve_epilogue_args ve_conv3x3_epilogue_args(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels, const int32_t *sums) {
+    int32_t pixels) {
   const ptrdiff_t offset =
       (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
   ve_epilogue_args args = {
-      .sums = sums,
       .sums_stride = block->vectors * plan->kernels->lanes,
       .pixels = pixels,
       .channels = block->channels,
@@ -166,7 +165,7 @@ void ve_conv3x3_epilogue(
     args.stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
   for (int32_t i = 0; i < io->output_count; i++)
     args.codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
-  plan->kernels->epilogue(&args);
+  return args;
 }
 
 void ve_conv3x3_run(
@@ -201,7 +200,9 @@ void ve_conv3x3_run(
                                   (ptrdiff_t)(x - 1) * d->channels_in;
         args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
         plan->accumulate(&args);
-        ve_conv3x3_epilogue(plan, io, block, x, y, args.pixels, sums);
+        ve_epilogue_args epilogue = ve_conv3x3_epilogue_args(plan, io, block, x, y, args.pixels);
+        epilogue.sums = sums;
+        plan->kernels->epilogue(&epilogue);
       }
     }
 }

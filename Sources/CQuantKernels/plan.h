@@ -28,10 +28,10 @@ struct ve_conv3x3 {
   ve_winograd_plan *winograd;
 };
 
-/// Writes `pixels` pixels of one block from (x, y) on.
-void ve_conv3x3_epilogue(
+/// For `pixels` pixels of one block from (x, y) on; without sums.
+ve_epilogue_args ve_conv3x3_epilogue_args(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels, const int32_t *sums);
+    int32_t pixels);
 
 /// The best transform that is exact for these operands, packed; NULL when
 /// there is none. Scales plan->multiplier to match.

@@ -89,8 +89,11 @@ typedef struct ve_winograd_products_args {
   int32_t int16_steps;
   /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4].
   const int8_t *u;
+  const int8_t *next_u;  // of the next call, to be fetched meanwhile
+  const uint8_t *next_input;  // likewise any bytes the next run needs
+  ptrdiff_t next_input_bytes;
   const int32_t *before;
-  ptrdiff_t before_row;  // int32_t from s[0] to s[1], 
+  ptrdiff_t before_row;  // int32_t from s[0] to s[1],
   ptrdiff_t before_tile;  // and from tile to tile; 0: the same for all
   int32_t *s;  // may be `before`
   ptrdiff_t s_row;  // tiles are vectors * lanes apart
@@ -110,11 +113,17 @@ typedef struct ve_winograd_output_args {
 
 typedef void ve_winograd_output_fn(const ve_winograd_output_args *args);
 
+/// The same and the epilogue of `rows` rows, without a trip to memory between;
+/// sums of args and epilogues are not used.
+typedef void ve_winograd_finish_fn(
+    const ve_winograd_output_args *args, const ve_epilogue_args *epilogues, int32_t rows);
+
 typedef struct ve_winograd_kernels {
   ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];
   ve_winograd_products_fn *products;
   bool products_in_int16;  // needs int16_steps >= 1
   ve_winograd_output_fn *output[VE_TRANSFORM_COUNT];  // none for VE_F2X1
+  ve_winograd_finish_fn *finish[VE_TRANSFORM_COUNT];  // may be missing
 } ve_winograd_kernels;
 
 extern const ve_winograd_kernels ve_winograd_scalar;

@@ -271,7 +271,32 @@ static void transform_inputs(const run *run, int32_t x, int32_t y, int32_t tiles
   }
 }
 
-static void multiply(const run *run, const ve_block *block, int32_t tiles) {
+// Products are all arithmetic; the next run's inputs can come in behind them.
+// Its upper two rows of codes are those this run's row of tiles left in cache,
+// the lower two are new: fetches one part of them a column of products.
+static void fetch_ahead(
+    const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part, int32_t x,
+    int32_t y) {
+  const ve_winograd_plan *w = run->plan->winograd;
+  const int32_t channels = run->plan->description.channels_in;
+  const int32_t parts = w->traits->columns * w->traits->taps;
+  const int32_t first = x + RUN_TILES * w->traits->outputs;
+  const int32_t end = first + RUN_TILES * w->traits->outputs;
+  const int32_t pixels = (end < run->io->width ? end : run->io->width) - first;
+  const int32_t below = part * 2 / parts, row = y + 1 + below;
+  args->next_input_bytes = 0;
+  if (pixels <= 0 || row > run->io->height) return;
+  // The half of the parts that falls to this row shares its pixels out.
+  const int32_t shares = below ? parts / 2 : (parts + 1) / 2;
+  const int32_t share = below ? part - (parts + 1) / 2 : part;
+  const ptrdiff_t bytes = (ptrdiff_t)pixels * channels;
+  const ptrdiff_t from = bytes * share / (shares ? shares : 1);
+  const ve_codes_input *input = &run->io->inputs[slot];
+  args->next_input = input->data + row * input->row_stride + (ptrdiff_t)first * channels + from;
+  args->next_input_bytes = bytes * (share + 1) / (shares ? shares : 1) - from;
+}
+
+static void multiply(const run *run, const ve_block *block, int32_t x, int32_t y, int32_t tiles) {
   const ve_winograd_plan *w = run->plan->winograd;
   const ve_conv3x3_description *d = &run->plan->description;
   const ptrdiff_t width = block->vectors * run->plan->kernels->lanes;
@@ -296,6 +321,10 @@ static void multiply(const run *run, const ve_block *block, int32_t tiles) {
       const int32_t slot = chunk / w->traits->taps, tap = chunk % w->traits->taps;
       args.v = run->v + slot * w->v_slot + c * 4 * w->v_row + tap * w->v_tile;
       args.u = u + (c * w->chunks + chunk) * u_chunk;
+      // Packed in the order of use; after the last comes the first again.
+      const bool last = c == w->traits->columns - 1 && chunk == w->chunks - 1;
+      args.next_u = last ? u : args.u + u_chunk;
+      fetch_ahead(run, &args, slot, c * w->traits->taps + tap, x, y);
       w->kernels->products(&args);
       args.before = args.s;
       args.before_row = S_ROW;
@@ -312,24 +341,28 @@ static void finish(
   for (int32_t tile = 0; tile < tiles; tile += step) {
     const int32_t left = x + tile * w->traits->outputs;
     const int32_t pixels = run->io->width - left < VE_STRIP ? run->io->width - left : VE_STRIP;
-    const int32_t *s = run->s + (ptrdiff_t)tile * lanes;
-    const int32_t *sums = s;
-    ptrdiff_t sums_row = S_ROW;
-    if (w->kernels->output[w->transform]) {
-      const ve_winograd_output_args args = {
-          .s = s,
-          .s_row = S_ROW,
-          .tiles = tiles - tile < step ? tiles - tile : step,
-          .lanes = lanes,
-          .sums = run->sums,
-          .sums_row = SUMS_ROW,
-      };
-      w->kernels->output[w->transform](&args);
-      sums = run->sums;
-      sums_row = SUMS_ROW;
-    }
+    const ve_winograd_output_args args = {
+        .s = run->s + (ptrdiff_t)tile * lanes,
+        .s_row = S_ROW,
+        .tiles = tiles - tile < step ? tiles - tile : step,
+        .lanes = lanes,
+        .sums = run->sums,
+        .sums_row = SUMS_ROW,
+    };
+    ve_epilogue_args epilogues[2];
     for (int32_t row = 0; row < rows; row++)
-      ve_conv3x3_epilogue(run->plan, run->io, block, left, y + row, pixels, sums + row * sums_row);
+      epilogues[row] =
+          ve_conv3x3_epilogue_args(run->plan, run->io, block, left, y + row, pixels);
+    if (w->kernels->finish[w->transform]) {
+      w->kernels->finish[w->transform](&args, epilogues, rows);
+      continue;
+    }
+    ve_winograd_output_fn *output = w->kernels->output[w->transform];
+    if (output) output(&args);
+    for (int32_t row = 0; row < rows; row++) {
+      epilogues[row].sums = output ? args.sums + row * args.sums_row : args.s + row * args.s_row;
+      run->plan->kernels->epilogue(&epilogues[row]);
+    }
   }
 }
 
@@ -349,7 +382,7 @@ void ve_winograd_plan_run(
       const int32_t tiles = all < RUN_TILES ? all : RUN_TILES;
       transform_inputs(&run, x, y, tiles);
       for (int32_t b = 0; b < plan->block_count; b++) {
-        multiply(&run, &plan->blocks[b], tiles);
+        multiply(&run, &plan->blocks[b], x, y, tiles);
         finish(&run, &plan->blocks[b], x, y, row_end - y < 2 ? 1 : 2, tiles);
       }
     }

@@ -125,6 +125,7 @@ void VE_NAME(input_2x4)(const ve_winograd_input_args *args) {
     VE_UNROLL for (int r = 0; r < 4; r++) row_2x4(args, r, channel);
 }
 
+#if VE_VECTOR_BYTES == 32
 // MARK: - Output
 
 void VE_NAME(output_2x2)(const ve_winograd_output_args *args) {
@@ -168,3 +169,4 @@ void VE_NAME(output_2x4)(const ve_winograd_output_args *args) {
       }
   }
 }
+#endif
