@@ -44,7 +44,6 @@ typedef struct ve_block {
   int32_t first_channel;
   int32_t channels;  // that exist, the rest of the lanes is padding
   int32_t vectors;
-  size_t weight_offset;  // bytes
 } ve_block;
 
 /// Sums of a strip: pixels x block lanes.
@@ -96,6 +95,7 @@ typedef struct ve_kernels {
   int32_t narrow_steps;  // least int16_steps worth using it for
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;
+  const struct ve_winograd_kernels *winograd;
 } ve_kernels;
 
 const ve_kernels *ve_kernels_for(ve_isa isa);
