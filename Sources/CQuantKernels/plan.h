@@ -28,10 +28,11 @@ struct ve_conv3x3 {
   ve_winograd_plan *winograd;
 };
 
-/// For `pixels` pixels of one block from (x, y) on; without sums.
-ve_epilogue_args ve_conv3x3_epilogue_args(
+/// Streams and codes of `pixels` pixels of one block, `step` apart, from
+/// (x, y) on.
+void ve_conv3x3_epilogue(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels);
+    int32_t pixels, int32_t step, const int32_t *sums);
 
 /// The best transform that is exact for these operands, packed; NULL when
 /// there is none. Scales plan->multiplier to match.
