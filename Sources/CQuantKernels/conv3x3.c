@@ -34,11 +34,11 @@ static bool operands_fit(
 }
 
 // Blocks as equal as possible: 96 channels are 3 + 3 vectors rather than 4 + 2.
-static void make_blocks(ve_conv3x3 *plan) {
+void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors) {
   const ve_kernels *k = plan->kernels;
   const int32_t channels = plan->description.channels_out;
   const int32_t vectors = (channels + k->lanes - 1) / k->lanes;
-  plan->block_count = (vectors + k->block_vectors - 1) / k->block_vectors;
+  plan->block_count = (vectors + most_vectors - 1) / most_vectors;
   int32_t first = 0;
   for (int32_t i = 0; i < plan->block_count; i++) {
     const int32_t n = vectors / plan->block_count + (i < vectors % plan->block_count);
@@ -112,12 +112,12 @@ ve_conv3x3 *ve_conv3x3_create(
   plan->kernels = kernels;
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
-  make_blocks(plan);
+  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
+  choose_accumulate(plan);
 
   if (description->algorithm != VE_CONV3X3_DIRECT)
     plan->winograd = ve_winograd_plan_create(plan, weights);
   if (plan->winograd) return plan;
-  choose_accumulate(plan);
   if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
     ve_conv3x3_destroy(plan);
     return NULL;
@@ -141,7 +141,7 @@ const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan) {
 }
 
 size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
-  return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd) : 0;
+  return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd, plan->description.slots) : 0;
 }
 
 void ve_conv3x3_epilogue(

@@ -64,7 +64,8 @@ VE_INLINE void apply_step(
     const ve_winograd_products_args *args, int32_t row, int32_t tile, int32_t lane, uint32_t m) {
   const int32_t width = args->vectors * 8;
   const ptrdiff_t at = row * VE_ROW + (ptrdiff_t)tile * width + lane;
-  const int32_t *constants = args->constants + row * args->constants_row + lane;
+  const int32_t *constants =
+      args->constants ? args->constants + row * args->constants_row + lane : NULL;
   const ptrdiff_t output = 2 * args->constants_row;
   const uint32_t q = (args->before ? (uint32_t)args->before[at] : 0) + m;
   switch (args->step) {
@@ -91,7 +92,9 @@ VE_INLINE void apply_step(
       args->b[at] = (int32_t)(2 * d - u + (uint32_t)constants[3 * output]);
       break;
     }
-    case VE_STEP_FINISH: args->sums[at] = (int32_t)(q * args->factor); break;
+    case VE_STEP_FINISH:
+      args->sums[at] = (int32_t)((q + (args->constants ? (uint32_t)constants[0] : 0)) * args->factor);
+      break;
   }
 }
 

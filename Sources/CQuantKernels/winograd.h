@@ -91,7 +91,7 @@ typedef enum ve_winograd_step {
   /// Column 4 of VE_F2X4, with a = t, b = u, c = q3: makes the sums of the two
   /// pixels in the middle, and a and b for those outside.
   VE_STEP_MIDDLE_2X4,
-  /// sums = q * factor.
+  /// sums = (q + constants, when given) * factor.
   VE_STEP_FINISH,
 } ve_winograd_step;
 
@@ -127,6 +127,7 @@ typedef struct ve_winograd_products_args {
   int32_t *a, *b;
   const int32_t *c;
   /// [output][2][constants_row]: what offsets and bias add to each output.
+  /// Not NULL in the steps that name it, NULL for nothing in the last one.
   const int32_t *constants;
   ptrdiff_t constants_row;
   uint32_t factor;

@@ -3,6 +3,7 @@
 // runs of tiles and blocks of output channels.
 #include "winograd.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +15,9 @@ struct ve_winograd_plan {
   ve_transform transform;
   const ve_transform_traits *traits;
   const ve_winograd_kernels *kernels;
-  int32_t chunks;  // a slot, or a slot's tap
   int32_t int16_steps;
-  size_t chunk_bytes;  // of one lane
-  int8_t *u;  // [block][column][chunk], then as ve_winograd_products_args
+  int32_t depth;  // products a slot: channels, of VE_F2X1 times taps
+  int8_t *u;  // [block][column][slot], then as ve_winograd_products_args
   int32_t *constants;  // [output][2][constants_row]
   ptrdiff_t constants_row;  // all channels, padded
   ptrdiff_t v_tile, v_row, v_slot;
@@ -96,17 +96,18 @@ static bool scales_exactly(const ve_conv3x3 *plan, const int8_t *weights, int32_
 static const int32_t column_order[VE_TRANSFORM_COUNT][6] = {
     [VE_F2X1] = {0}, [VE_F2X2] = {1, 2, 0, 3}, [VE_F2X4] = {1, 2, 3, 4, 0, 5}};
 
-// Adds the products of one channel's weights with the offsets of transformed
-// inputs to offsets[column][r].
-static void pack_kernel(
-    const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *taps, int32_t c, int32_t tap,
-    int32_t channel, int8_t *to, ptrdiff_t width, uint32_t *offsets) {
+// The four rows of one lane's i-th product in column c. Adds what the offsets
+// of transformed inputs come to in it.
+static void pack_product(
+    const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *slot_weights, int32_t c,
+    int32_t i, int8_t *to, ptrdiff_t width, uint32_t *offsets) {
   static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
   const ve_conv3x3_description *d = &plan->description;
+  const int8_t *taps = slot_weights + i % d->channels_in * 9;
   for (int32_t r = 0; r < 4; r++) {
-    const int32_t value = transformed(w->transform, taps, r, c, tap);
-    const ptrdiff_t quad = half_of[r] * (d->channels_in / 4) + channel / 4;
-    to[(quad * 2 + place_of[r]) * width * 4 + channel % 4] = (int8_t)value;
+    const int32_t value = transformed(w->transform, taps, r, c, i / d->channels_in);
+    const ptrdiff_t quad = half_of[r] * (w->depth / 4) + i / 4;
+    to[(quad * 2 + place_of[r]) * width * 4 + i % 4] = (int8_t)value;
     offsets[r] +=
         (uint32_t)(value * ve_winograd_offset(w->transform, d->activation_levels, r, c));
   }
@@ -136,28 +137,29 @@ static uint32_t output_constant(
   return 0;
 }
 
+// Bytes of transformed weights of one lane.
+static size_t lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w) {
+  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->depth * 4;
+}
+
 static void pack(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
   const ve_transform_traits *t = w->traits;
   for (int32_t b = 0; b < plan->block_count; b++) {
     const ve_block *block = &plan->blocks[b];
     const ptrdiff_t width = block->vectors * plan->kernels->lanes;
-    int8_t *base = w->u + (size_t)block->first_channel * w->chunk_bytes *
-                              (size_t)(w->chunks * t->columns);
+    int8_t *base = w->u + (size_t)block->first_channel * lane_bytes(plan, w);
     for (int32_t lane = 0; lane < block->channels; lane++) {
       const int32_t out = block->first_channel + lane;
       uint32_t offsets[6][4] = {{0}};
       for (int32_t i = 0; i < t->columns; i++)
-        for (int32_t chunk = 0; chunk < w->chunks; chunk++)
-          for (int32_t channel = 0; channel < d->channels_in; channel++) {
-            const int32_t c = column_order[w->transform][i];
-            const int32_t slot = chunk / t->taps;
-            const int8_t *taps =
-                weights + (((ptrdiff_t)out * d->slots + slot) * d->channels_in + channel) * 9;
-            int8_t *to = base + (i * w->chunks + chunk) * width * (ptrdiff_t)w->chunk_bytes;
-            pack_kernel(
-                plan, w, taps, c, chunk % t->taps, channel, to + 4 * lane, width, offsets[c]);
-          }
+        for (int32_t slot = 0; slot < d->slots; slot++) {
+          const int32_t c = column_order[w->transform][i];
+          const ptrdiff_t from = ((ptrdiff_t)out * d->slots + slot) * d->channels_in * 9;
+          const ptrdiff_t to = (i * d->slots + slot) * width * w->depth * 4 + 4 * lane;
+          for (int32_t k = 0; k < w->depth; k++)
+            pack_product(plan, w, weights + from, c, k, base + to, width, offsets[c]);
+        }
       for (int32_t output = 0; output < t->outputs; output++)
         for (int32_t row = 0; row < 2; row++)
           w->constants[(2 * output + row) * w->constants_row + out] = (int32_t)output_constant(
@@ -173,7 +175,7 @@ static size_t rounded_up(size_t bytes) {
 }
 
 static ve_winograd_plan *create(
-    const ve_conv3x3 *plan, const int8_t *weights, ve_transform transform, int32_t int16_steps) {
+    ve_conv3x3 *plan, const int8_t *weights, ve_transform transform, int32_t int16_steps) {
   const ve_conv3x3_description *d = &plan->description;
   ve_winograd_plan *w = calloc(1, sizeof *w);
   if (!w) return NULL;
@@ -181,8 +183,9 @@ static ve_winograd_plan *create(
   w->traits = &traits[transform];
   w->kernels = plan->kernels->winograd;
   w->int16_steps = int16_steps;
-  w->chunks = d->slots * w->traits->taps;
-  w->chunk_bytes = (size_t)d->channels_in * 4;
+  // All of VE_F2X1's weights are one column; fewer lanes keep it in L1.
+  if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, 32 / plan->kernels->lanes);
+  w->depth = d->channels_in * w->traits->taps;
   if (transform == VE_F2X1) {
     // Taps are read from neighbouring tiles, which must therefore touch.
     w->v_tile = d->channels_in;
@@ -195,8 +198,7 @@ static ve_winograd_plan *create(
 
   const ve_block *last = &plan->blocks[plan->block_count - 1];
   const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
-  const size_t columns = (size_t)w->traits->columns;
-  const size_t u_bytes = rounded_up(lanes * w->chunk_bytes * (size_t)w->chunks * columns);
+  const size_t u_bytes = rounded_up(lanes * lane_bytes(plan, w));
   const size_t constant_bytes = rounded_up((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
   w->constants_row = (ptrdiff_t)lanes;
   w->u = aligned_alloc(VE_ALIGNMENT, u_bytes);
@@ -211,25 +213,52 @@ static ve_winograd_plan *create(
   return w;
 }
 
+// Steps of the vector units a product takes, times products an output.
+static double cost(double products, const ve_kernels *kernels, int32_t int16_steps) {
+  // maddubs and add; to widen, madd and add for as many steps as there may be.
+  const bool in_int16 = kernels->winograd->products_in_int16;
+  return products * (in_int16 ? 2 + 2.0 / int16_steps : 1);
+}
+
+static double direct_cost(const ve_conv3x3 *plan) {
+  const bool wide = plan->layout == VE_WEIGHTS_PAIRS;
+  return wide ? 9 * 4 : cost(9, plan->kernels, plan->int16_steps);
+}
+
+// Transforms cost the same however few products they save.
+static bool pays(const ve_conv3x3_description *d, ve_transform transform) {
+  return d->channels_in >= (transform == VE_F2X1 ? 32 : 16) &&
+         d->channels_in * d->channels_out >= 512;
+}
+
 ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
-  const ve_winograd_kernels *kernels = plan->kernels->winograd;
-  for (int i = VE_TRANSFORM_COUNT - 1; i >= 0; i--) {
+  const bool forced = d->algorithm == VE_CONV3X3_WINOGRAD;
+  double best_cost = forced ? INFINITY : 0.9 * direct_cost(plan);
+  int best = -1;
+  int32_t best_steps = 0;
+  for (int i = 0; i < VE_TRANSFORM_COUNT; i++) {
     const ve_transform transform = (ve_transform)i;
-    if (d->activation_levels > traits[i].most_levels) continue;
+    const ve_transform_traits *t = &traits[i];
+    if (d->activation_levels > t->most_levels || (!forced && !pays(d, transform))) continue;
     const int32_t most = most_transformed(d, weights, transform);
-    if (most > INT8_MAX) continue;
+    if (most > INT8_MAX || !scales_exactly(plan, weights, t->scale)) continue;
     const int32_t step = 2 * most_input(transform, d->activation_levels) * (most ? most : 1);
     const int32_t int16_steps = INT16_MAX / step;
-    if (kernels->products_in_int16 && int16_steps < 1) continue;
-    if (!scales_exactly(plan, weights, traits[i].scale)) continue;
-    ve_winograd_plan *w = create(plan, weights, transform, int16_steps);
-    if (!w) return NULL;
-    for (int32_t channel = 0; channel < d->channels_out; channel++)
-      plan->multiplier[channel] /= (float)traits[i].scale;
-    return w;
+    if (plan->kernels->winograd->products_in_int16 && int16_steps < 1) continue;
+    const double products = 2.0 * t->columns * t->taps / t->outputs;
+    const double this_cost = cost(products, plan->kernels, int16_steps);
+    if (this_cost >= best_cost) continue;
+    best_cost = this_cost;
+    best = i;
+    best_steps = int16_steps;
   }
-  return NULL;
+  if (best < 0) return NULL;
+  ve_winograd_plan *w = create(plan, weights, (ve_transform)best, best_steps);
+  if (!w) return NULL;
+  for (int32_t channel = 0; channel < d->channels_out; channel++)
+    plan->multiplier[channel] /= (float)traits[best].scale;
+  return w;
 }
 
 void ve_winograd_plan_destroy(ve_winograd_plan *w) {
@@ -251,8 +280,8 @@ static size_t v_bytes(const ve_winograd_plan *w, int32_t slots) {
   return rounded_up((size_t)slots * (size_t)w->v_slot);
 }
 
-size_t ve_winograd_plan_scratch_bytes(const ve_winograd_plan *w) {
-  return VE_ALIGNMENT + v_bytes(w, w->chunks / w->traits->taps) +
+size_t ve_winograd_plan_scratch_bytes(const ve_winograd_plan *w, int32_t slots) {
+  return VE_ALIGNMENT + v_bytes(w, slots) +
          (AREAS + 2) * AREA * sizeof(int32_t);
 }
 
@@ -328,6 +357,7 @@ typedef struct column_step {
   ve_winograd_step step;
   int32_t before;  // area, or -1
   int32_t to;  // area
+  bool constants;
   int32_t output;  // first pixel that comes out
   uint32_t factor;
 } column_step;
@@ -335,62 +365,52 @@ typedef struct column_step {
 enum { A, B, C, PARTIAL };
 
 static const column_step column_steps[VE_TRANSFORM_COUNT][6] = {
-    [VE_F2X1] = {{VE_STEP_FINISH, PARTIAL, 0, 0, 1}},
-    [VE_F2X2] = {{VE_STEP_KEEP, -1, A, 0, 1},
-                 {VE_STEP_BUTTERFLY_2X2, -1, 0, 0, 1},
-                 {VE_STEP_FINISH, A, 0, 0, 1},
-                 {VE_STEP_FINISH, B, 0, 1, 1}},
-    [VE_F2X4] = {{VE_STEP_KEEP, -1, A, 0, 1},
-                 {VE_STEP_BUTTERFLY_2X4, -1, 0, 0, 1},
-                 {VE_STEP_KEEP, -1, C, 0, 1},
-                 {VE_STEP_MIDDLE_2X4, -1, 0, 1, 1},
-                 {VE_STEP_FINISH, A, 0, 0, VE_THIRD},
-                 {VE_STEP_FINISH, B, 0, 3, 4 * VE_THIRD}},
+    [VE_F2X1] = {{VE_STEP_FINISH, .before = -1, .constants = true, .factor = 1}},
+    [VE_F2X2] = {{VE_STEP_KEEP, .before = -1, .to = A},
+                 {VE_STEP_BUTTERFLY_2X2, .before = -1, .constants = true},
+                 {VE_STEP_FINISH, .before = A, .output = 0, .factor = 1},
+                 {VE_STEP_FINISH, .before = B, .output = 1, .factor = 1}},
+    [VE_F2X4] = {{VE_STEP_KEEP, .before = -1, .to = A},
+                 {VE_STEP_BUTTERFLY_2X4, .before = -1},
+                 {VE_STEP_KEEP, .before = -1, .to = C},
+                 {VE_STEP_MIDDLE_2X4, .before = -1, .constants = true, .output = 1},
+                 {VE_STEP_FINISH, .before = A, .output = 0, .factor = VE_THIRD},
+                 {VE_STEP_FINISH, .before = B, .output = 3, .factor = 4 * VE_THIRD}},
 };
 
 static void compute_block(const run *run, const ve_block *block) {
   const ve_winograd_plan *w = run->plan->winograd;
-  const ptrdiff_t width = block->vectors * run->plan->kernels->lanes;
-  const ptrdiff_t u_chunk = width * (ptrdiff_t)w->chunk_bytes;
-  const int8_t *u = w->u + (size_t)block->first_channel * w->chunk_bytes *
-                               (size_t)(w->chunks * w->traits->columns);
+  const int32_t slots = run->plan->description.slots;
+  const ptrdiff_t u_slot = block->vectors * run->plan->kernels->lanes * w->depth * 4;
+  const int8_t *u = w->u + (size_t)block->first_channel * lane_bytes(run->plan, w);
   int32_t *partial = run->areas + PARTIAL * AREA;
   ve_winograd_products_args args = {
       .v_row = w->v_row,
       .v_tile = w->v_tile,
-      .quads = run->plan->description.channels_in / 4,
+      .quads = w->depth / 4,
       .tiles = run->tiles,
       .vectors = block->vectors,
       .int16_steps = w->int16_steps,
       .a = run->areas + A * AREA,
       .b = run->areas + B * AREA,
       .c = run->areas + C * AREA,
-      .constants = w->constants + block->first_channel,
       .constants_row = w->constants_row,
       .sums = run->sums,
   };
-  if (w->transform == VE_F2X1)
-    for (int32_t row = 0; row < 2; row++)
-      for (int32_t tile = 0; tile < VE_RUN_TILES; tile++)
-        memcpy(
-            partial + row * VE_ROW + tile * width, args.constants + row * args.constants_row,
-            (size_t)width * sizeof *partial);
-
   for (int32_t i = 0; i < w->traits->columns; i++) {
     const column_step *column = &column_steps[w->transform][i];
-    const int32_t c = column_order[w->transform][i];
     args.before = column->before < 0 ? NULL : run->areas + column->before * AREA;
-    for (int32_t chunk = 0; chunk < w->chunks; chunk++) {
-      const int32_t slot = chunk / w->traits->taps, tap = chunk % w->traits->taps;
-      const bool last = chunk == w->chunks - 1;
-      args.v = run->v + slot * w->v_slot + c * 4 * w->v_row + tap * w->v_tile;
-      args.u = u + (i * w->chunks + chunk) * u_chunk;
+    args.constants = column->constants ? w->constants + block->first_channel : NULL;
+    args.factor = column->factor;
+    for (int32_t slot = 0; slot < slots; slot++) {
+      const bool last = slot == slots - 1;
+      args.v = run->v + slot * w->v_slot + column_order[w->transform][i] * 4 * w->v_row;
+      args.u = u + (i * slots + slot) * u_slot;
       // After the last column comes the first again.
-      args.next_u = last && i == w->traits->columns - 1 ? u : args.u + u_chunk;
+      args.next_u = last && i == w->traits->columns - 1 ? u : args.u + u_slot;
       args.step = last ? column->step : VE_STEP_KEEP;
       args.to = last ? run->areas + column->to * AREA : partial;
-      args.factor = column->factor;
-      fetch_ahead(run, &args, slot, i * w->traits->taps + tap, w->traits->columns * w->traits->taps);
+      fetch_ahead(run, &args, slot, i, w->traits->columns);
       w->kernels->products(&args);
       args.before = partial;
     }

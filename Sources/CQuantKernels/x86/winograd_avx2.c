@@ -31,15 +31,17 @@ VE_INLINE void row_products(
     const int32_t end = args->quads - begin < steps ? args->quads : begin + steps;
     __m256i partial[6];
     VE_UNROLL for (int i = 0; i < 6; i++) partial[i] = _mm256_setzero_si256();
-    for (int32_t quad = begin; quad < end; quad++, u += stride)
+    for (int32_t quad = begin; quad < end; quad++, u += stride) {
+      __m256i w[2];
+      VE_UNROLL for (int j = 0; j < vectors; j++)
+        w[j] = _mm256_load_si256((const __m256i *)(u + 32 * j));
       VE_UNROLL for (int i = 0; i < tiles; i++) {
         const __m256i a = broadcast(v + i * args->v_tile + 4 * (ptrdiff_t)quad);
-        VE_UNROLL for (int j = 0; j < vectors; j++) {
-          const __m256i w = _mm256_load_si256((const __m256i *)(u + 32 * j));
+        VE_UNROLL for (int j = 0; j < vectors; j++)
           partial[i * vectors + j] =
-              _mm256_add_epi16(partial[i * vectors + j], _mm256_maddubs_epi16(a, w));
-        }
+              _mm256_add_epi16(partial[i * vectors + j], _mm256_maddubs_epi16(a, w[j]));
       }
+    }
     VE_UNROLL for (int i = 0; i < 6; i++)
       sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(partial[i], ones));
   }
@@ -66,6 +68,8 @@ VE_INLINE void group(
 
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
+  // All of next_input with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
     for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);

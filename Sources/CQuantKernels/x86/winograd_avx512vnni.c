@@ -43,9 +43,7 @@ VE_INLINE void group(
   const ptrdiff_t run = 4 * (ptrdiff_t)args->quads;
   // A call for a whole run of tiles fetches all of next_u.
   const int8_t *next_u = args->next_u + 32 * run * (tile / tiles);
-  const uint8_t *next_input = args->next_input + tile * args->next_input_step;
-  for (ptrdiff_t i = 0; i < tiles * args->next_input_step; i += 64)
-    _mm_prefetch(next_input + i, _MM_HINT_T1);
+  fetch_input(args, tile, tiles);
 
   __m512i a[12], b[12];
   VE_UNROLL for (int i = 0; i < 12; i++) a[i] = b[i] = _mm512_setzero_si512();

@@ -64,6 +64,8 @@ VE_INLINE void group(
 
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
+  // All of next_input with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
     for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);

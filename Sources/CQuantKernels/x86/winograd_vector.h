@@ -130,6 +130,15 @@ void VE_NAME(input_2x4)(const ve_winograd_input_args *shared_args) {
     VE_UNROLL for (int r = 0; r < 4; r++) row_2x4(args, r, channel);
 }
 
+// MARK: - Products
+
+// The part of next_input that falls to `tiles` tiles.
+VE_INLINE void fetch_input(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
+  const uint8_t *from = args->next_input + tile * args->next_input_step;
+  for (ptrdiff_t i = 0; i < tiles * args->next_input_step; i += 64)
+    __builtin_prefetch(from + i, 0, 2);
+}
+
 // MARK: - Steps
 
 // What `step` does with one vector of both rows; see winograd.c. The step is a
@@ -140,7 +149,7 @@ VE_INLINE void apply_step(
   const words m[2] = {m0, m1};
   const ptrdiff_t output = 2 * args->constants_row;
   VE_UNROLL for (int row = 0; row < 2; row++, at += VE_ROW) {
-    const words q = args->before ? m[row] + load_words(args->before + at) : m[row];
+    words q = args->before ? m[row] + load_words(args->before + at) : m[row];
     const int32_t *constants = args->constants + row * args->constants_row + lane;
     switch (step) {
       case VE_STEP_KEEP: store_words(args->to + at, q); break;
@@ -168,6 +177,7 @@ VE_INLINE void apply_step(
         break;
       }
       case VE_STEP_FINISH:
+        if (args->constants) q += load_words(constants);
         store_words(args->sums + at, args->factor == 1 ? q : q * args->factor);
         break;
     }
