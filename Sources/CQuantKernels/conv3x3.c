@@ -34,11 +34,11 @@ static bool operands_fit(
 }
 
 // Blocks as equal as possible: 96 channels are 3 + 3 vectors rather than 4 + 2.
-static void make_blocks(ve_conv3x3 *plan) {
+void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors) {
   const ve_kernels *k = plan->kernels;
   const int32_t channels = plan->description.channels_out;
   const int32_t vectors = (channels + k->lanes - 1) / k->lanes;
-  plan->block_count = (vectors + k->block_vectors - 1) / k->block_vectors;
+  plan->block_count = (vectors + most_vectors - 1) / most_vectors;
   int32_t first = 0;
   for (int32_t i = 0; i < plan->block_count; i++) {
     const int32_t n = vectors / plan->block_count + (i < vectors % plan->block_count);
@@ -112,12 +112,12 @@ ve_conv3x3 *ve_conv3x3_create(
   plan->kernels = kernels;
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
-  make_blocks(plan);
+  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
+  choose_accumulate(plan);
 
   if (description->algorithm != VE_CONV3X3_DIRECT)
     plan->winograd = ve_winograd_plan_create(plan, weights);
   if (plan->winograd) return plan;
-  choose_accumulate(plan);
   if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
     ve_conv3x3_destroy(plan);
     return NULL;
@@ -141,31 +141,35 @@ const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan) {
 }
 
 size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
-  return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd) : 0;
+  return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd, plan->description.slots) : 0;
 }
 
-ve_epilogue_args ve_conv3x3_epilogue_args(
+void ve_conv3x3_epilogue(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels) {
+    int32_t pixels, int32_t step, const int32_t *sums) {
   const ptrdiff_t offset =
       (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
-  ve_epilogue_args args = {
-      .sums_stride = block->vectors * plan->kernels->lanes,
-      .pixels = pixels,
-      .channels = block->channels,
-      .pixel_stride = plan->description.channels_out,
-      .multiplier = plan->multiplier + block->first_channel,
-      .outputs = io->outputs,
-      .output_count = io->output_count,
-  };
+  // Field by field: kernels read this at once, field by field, which the
+  // processor can forward from these stores but not from wider ones.
+  ve_epilogue_args args;
+  args.sums = sums;
+  args.sums_stride = block->vectors * plan->kernels->lanes;
+  args.pixels = pixels;
+  args.channels = block->channels;
+  args.pixel_stride = plan->description.channels_out * step;
+  args.multiplier = plan->multiplier + block->first_channel;
+  args.stream_in = NULL;
+  args.stream_out = NULL;
+  args.output_count = io->output_count;
+  args.outputs = io->outputs;
   if (io->stream_in)
     args.stream_in =
         (const int16_t *)((const char *)io->stream_in + y * io->stream_in_stride) + offset;
   if (io->stream_out)
     args.stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
-  for (int32_t i = 0; i < io->output_count; i++)
+  VE_NO_UNROLL for (int32_t i = 0; i < io->output_count; i++)
     args.codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
-  return args;
+  plan->kernels->epilogue(&args);
 }
 
 void ve_conv3x3_run(
@@ -200,9 +204,7 @@ void ve_conv3x3_run(
                                   (ptrdiff_t)(x - 1) * d->channels_in;
         args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
         plan->accumulate(&args);
-        ve_epilogue_args epilogue = ve_conv3x3_epilogue_args(plan, io, block, x, y, args.pixels);
-        epilogue.sums = sums;
-        plan->kernels->epilogue(&epilogue);
+        ve_conv3x3_epilogue(plan, io, block, x, y, args.pixels, 1, sums);
       }
     }
 }

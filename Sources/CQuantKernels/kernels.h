@@ -75,9 +75,9 @@ typedef struct ve_epilogue_args {
   const float *multiplier;
   const int16_t *stream_in;
   int16_t *stream_out;
-  const ve_codes_output *outputs;
-  uint8_t *codes[VE_MAX_OUTPUTS];
   int32_t output_count;
+  const ve_codes_output *outputs;  // formats only
+  uint8_t *codes[VE_MAX_OUTPUTS];
 } ve_epilogue_args;
 
 typedef void ve_epilogue_fn(const ve_epilogue_args *args);

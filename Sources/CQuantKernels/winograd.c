@@ -59,6 +59,45 @@ VE_INLINE uint32_t dot(const uint8_t *v, const int8_t *u) {
   return (uint32_t)(v[0] * u[0] + v[1] * u[1] + v[2] * u[2] + v[3] * u[3]);
 }
 
+// What each step does, for one lane of one row.
+VE_INLINE void apply_step(
+    const ve_winograd_products_args *args, int32_t row, int32_t tile, int32_t lane, uint32_t m) {
+  const int32_t width = args->vectors * 8;
+  const ptrdiff_t at = row * VE_ROW + (ptrdiff_t)tile * width + lane;
+  const int32_t *constants =
+      args->constants ? args->constants + row * args->constants_row + lane : NULL;
+  const ptrdiff_t output = 2 * args->constants_row;
+  const uint32_t q = (args->before ? (uint32_t)args->before[at] : 0) + m;
+  switch (args->step) {
+    case VE_STEP_KEEP: args->to[at] = (int32_t)q; break;
+    case VE_STEP_BUTTERFLY_2X2: {
+      const uint32_t q1 = (uint32_t)args->a[at];
+      args->a[at] = (int32_t)(q1 + q + (uint32_t)constants[0]);
+      args->b[at] = (int32_t)(q1 - q + (uint32_t)constants[output]);
+      break;
+    }
+    case VE_STEP_BUTTERFLY_2X4: {
+      const uint32_t q1 = (uint32_t)args->a[at];
+      args->a[at] = (int32_t)(q1 + q);
+      args->b[at] = (int32_t)(q1 - q);
+      break;
+    }
+    case VE_STEP_MIDDLE_2X4: {
+      const uint32_t t = (uint32_t)args->a[at], u = (uint32_t)args->b[at];
+      const uint32_t c = (uint32_t)args->c[at] + q, d = (uint32_t)args->c[at] - q;
+      args->a[at] = (int32_t)(c - 4 * t + (uint32_t)constants[0]);
+      args->sums[at] = (int32_t)((d - 2 * u + (uint32_t)constants[output]) * (2 * VE_THIRD));
+      args->sums[2 * VE_ROW + at] =
+          (int32_t)((c - t + (uint32_t)constants[2 * output]) * (4 * VE_THIRD));
+      args->b[at] = (int32_t)(2 * d - u + (uint32_t)constants[3 * output]);
+      break;
+    }
+    case VE_STEP_FINISH:
+      args->sums[at] = (int32_t)((q + (args->constants ? (uint32_t)constants[0] : 0)) * args->factor);
+      break;
+  }
+}
+
 static void products(const ve_winograd_products_args *args) {
   enum { lanes = 8 };
   const int32_t width = args->vectors * lanes;
@@ -75,64 +114,14 @@ static void products(const ve_winograd_products_args *args) {
           for (int32_t lane = 0; lane < width; lane++, u += 4)
             m[r][lane] += dot(v + r * args->v_row + 4 * quad, u);
         }
-    const int32_t *before = args->before + tile * args->before_tile;
-    int32_t *s = args->s + (ptrdiff_t)tile * width;
     for (int32_t lane = 0; lane < width; lane++) {
-      const uint32_t s0 = (uint32_t)before[lane] + m[0][lane] + m[1][lane] + m[2][lane];
-      const uint32_t s1 =
-          (uint32_t)before[args->before_row + lane] + m[1][lane] - m[2][lane] + m[3][lane];
-      s[lane] = (int32_t)s0;
-      s[args->s_row + lane] = (int32_t)s1;
+      apply_step(args, 0, tile, lane, m[0][lane] + m[1][lane] + m[2][lane]);
+      apply_step(args, 1, tile, lane, m[1][lane] - m[2][lane] + m[3][lane]);
     }
   }
-}
-
-// MARK: - Output
-
-typedef struct columns {
-  uint32_t q[6];
-} columns;
-
-static columns load_columns(
-    const ve_winograd_output_args *args, int32_t row, int32_t tile, int32_t lane, int32_t count) {
-  columns result;
-  for (int32_t c = 0; c < count; c++)
-    result.q[c] =
-        (uint32_t)args->s[(2 * c + row) * args->s_row + (ptrdiff_t)tile * args->lanes + lane];
-  return result;
-}
-
-static void output_2x2(const ve_winograd_output_args *args) {
-  for (int32_t row = 0; row < 2; row++)
-    for (int32_t tile = 0; tile < args->tiles; tile++)
-      for (int32_t lane = 0; lane < args->lanes; lane++) {
-        const columns s = load_columns(args, row, tile, lane, 4);
-        int32_t *sums = args->sums + row * args->sums_row + (ptrdiff_t)2 * tile * args->lanes + lane;
-        sums[0] = (int32_t)(s.q[0] + s.q[1] + s.q[2]);
-        sums[args->lanes] = (int32_t)(s.q[1] - s.q[2] + s.q[3]);
-      }
-}
-
-static void output_2x4(const ve_winograd_output_args *args) {
-  // Multiplying by the inverse of 3 modulo 2^32 divides multiples of 3; all
-  // four come to 16 times the convolution.
-  const uint32_t third = 0xAAAAAAAB;
-  for (int32_t row = 0; row < 2; row++)
-    for (int32_t tile = 0; tile < args->tiles; tile++)
-      for (int32_t lane = 0; lane < args->lanes; lane++) {
-        const columns s = load_columns(args, row, tile, lane, 6);
-        const uint32_t t = s.q[1] + s.q[2], u = s.q[1] - s.q[2];
-        const uint32_t c = s.q[3] + s.q[4], d = s.q[3] - s.q[4];
-        int32_t *sums = args->sums + row * args->sums_row + (ptrdiff_t)4 * tile * args->lanes + lane;
-        sums[0] = (int32_t)((s.q[0] + c - 4 * t) * third);
-        sums[args->lanes] = (int32_t)((d - 2 * u) * (2 * third));
-        sums[2 * args->lanes] = (int32_t)((c - t) * (4 * third));
-        sums[3 * args->lanes] = (int32_t)((2 * d - u + s.q[5]) * (4 * third));
-      }
 }
 
 const ve_winograd_kernels ve_winograd_scalar = {
     .input = {input_2x1, input_2x2, input_2x4},
     .products = products,
-    .output = {NULL, output_2x2, output_2x4},
 };

@@ -77,8 +77,34 @@ typedef struct ve_winograd_input_args {
 
 typedef void ve_winograd_input_fn(const ve_winograd_input_args *args);
 
+/// What becomes of a column of products, q = before + m: transforms across the
+/// rows happen where the products are, in registers, as far as they can. With
+/// columns in the order 1, 2, (3, 4,) 0, last, only two or three values wait
+/// in memory, and the last ones are sums for the epilogue.
+typedef enum ve_winograd_step {
+  /// to = q.
+  VE_STEP_KEEP,
+  /// Column 2 of VE_F2X2: a = a + q + constants[0], b = a - q + constants[1].
+  VE_STEP_BUTTERFLY_2X2,
+  /// Column 2 of VE_F2X4: a = t = a + q, b = u = a - q.
+  VE_STEP_BUTTERFLY_2X4,
+  /// Column 4 of VE_F2X4, with a = t, b = u, c = q3: makes the sums of the two
+  /// pixels in the middle, and a and b for those outside.
+  VE_STEP_MIDDLE_2X4,
+  /// sums = (q + constants, when given) * factor.
+  VE_STEP_FINISH,
+} ve_winograd_step;
+
+enum {
+  /// Tiles of a run: a multiple of every kernel's register tile, small enough
+  /// for a run's data to stay in cache, large enough to reuse each column of
+  /// transformed weights from L1.
+  VE_RUN_TILES = 24,
+};
+
 /// One column of products and the transform down the columns:
-/// s[0] = before[0] + m0 + m1 + m2, s[1] = before[1] + m1 - m2 + m3.
+/// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Where there are two rows of
+/// anything, VE_ROW lies between them, and tiles are vectors * lanes apart.
 typedef struct ve_winograd_products_args {
   const uint8_t *v;
   ptrdiff_t v_row;
@@ -89,41 +115,36 @@ typedef struct ve_winograd_products_args {
   int32_t int16_steps;
   /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4].
   const int8_t *u;
-  const int8_t *next_u;  // of the next call, to be fetched meanwhile
-  const uint8_t *next_input;  // likewise any bytes the next run needs
-  ptrdiff_t next_input_bytes;
-  const int32_t *before;
-  ptrdiff_t before_row;  // int32_t from s[0] to s[1],
-  ptrdiff_t before_tile;  // and from tile to tile; 0: the same for all
-  int32_t *s;  // may be `before`
-  ptrdiff_t s_row;  // tiles are vectors * lanes apart
+  /// Of a later call, to be fetched meanwhile: a line a quad.
+  const int8_t *next_u;
+  /// Likewise, so many bytes a tile.
+  const uint8_t *next_input;
+  ptrdiff_t next_input_step;
+
+  const int32_t *before;  // NULL: zero
+  ve_winograd_step step;
+  int32_t *to;
+  int32_t *a, *b;
+  const int32_t *c;
+  /// [output][2][constants_row]: what offsets and bias add to each output.
+  /// Not NULL in the steps that name it, NULL for nothing in the last one.
+  const int32_t *constants;
+  ptrdiff_t constants_row;
+  uint32_t factor;
+  int32_t *sums;  // VE_STEP_MIDDLE_2X4: two, the second after the first's rows
 } ve_winograd_products_args;
 
+enum { VE_ROW = VE_RUN_TILES * VE_BLOCK_LANES };
+
+/// The inverse of 3 modulo 2^32: multiplying by it divides multiples of 3.
+#define VE_THIRD 0xAAAAAAABu
+
 typedef void ve_winograd_products_fn(const ve_winograd_products_args *args);
-
-/// The transform across the rows: sums[2][pixel][lane].
-typedef struct ve_winograd_output_args {
-  const int32_t *s;
-  ptrdiff_t s_row;  // a column is two rows
-  int32_t tiles;
-  int32_t lanes;
-  int32_t *sums;
-  ptrdiff_t sums_row;
-} ve_winograd_output_args;
-
-typedef void ve_winograd_output_fn(const ve_winograd_output_args *args);
-
-/// The same and the epilogue of `rows` rows, without a trip to memory between;
-/// sums of args and epilogues are not used.
-typedef void ve_winograd_finish_fn(
-    const ve_winograd_output_args *args, const ve_epilogue_args *epilogues, int32_t rows);
 
 typedef struct ve_winograd_kernels {
   ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];
   ve_winograd_products_fn *products;
   bool products_in_int16;  // needs int16_steps >= 1
-  ve_winograd_output_fn *output[VE_TRANSFORM_COUNT];  // none for VE_F2X1
-  ve_winograd_finish_fn *finish[VE_TRANSFORM_COUNT];  // may be missing
 } ve_winograd_kernels;
 
 extern const ve_winograd_kernels ve_winograd_scalar;
@@ -131,13 +152,6 @@ extern const ve_winograd_kernels ve_winograd_scalar;
 extern const ve_winograd_kernels ve_winograd_avx2;
 extern const ve_winograd_kernels ve_winograd_avxvnni;
 extern const ve_winograd_kernels ve_winograd_avx512vnni;
-
-// Shared by the two 256-bit instruction sets.
-ve_winograd_input_fn ve_winograd_input_2x1_avx2;
-ve_winograd_input_fn ve_winograd_input_2x2_avx2;
-ve_winograd_input_fn ve_winograd_input_2x4_avx2;
-ve_winograd_output_fn ve_winograd_output_2x2_avx2;
-ve_winograd_output_fn ve_winograd_output_2x4_avx2;
 #endif
 
 #endif

@@ -6,6 +6,7 @@ import Testing
 @Suite struct WinogradTests {
   /// Operands whose extremes fit a transform on every instruction set with
   /// 8-bit dot products, and that transform.
+  /// AVX2 chooses among those that fit its 16-bit sums.
   static let transforms = [
     (63, 31, "winograd-2x1"), (63, 7, "winograd-2x2"), (15, 7, "winograd-2x2"),
     (7, 3, "winograd-2x4"), (3, 1, "winograd-2x4"), (127, 31, "winograd-2x1"),
@@ -26,6 +27,16 @@ import Testing
         if isa != VE_ISA_AVX2 { #expect(chosen == expected, "\(name(isa)) \(activations) \(weights)") }
         ve_conv3x3_destroy(plan)
       }
+    }
+  }
+
+  /// Where channels are few, the transforms cost more than they save.
+  @Test func choosesDirectForFewChannels() throws {
+    let problem = Problem(Shape(channelsIn: 8, channelsOut: 16, activationLevels: 15, weightLevels: 7))
+    for isa in supportedIsas {
+      let plan = try #require(problem.plan(isa, VE_CONV3X3_AUTO))
+      #expect(ve_conv3x3_chosen_algorithm(plan) == VE_CONV3X3_DIRECT)
+      ve_conv3x3_destroy(plan)
     }
   }
 
@@ -64,7 +75,7 @@ import Testing
           Shape(
             width: width, height: 1 + width % 5, channelsIn: 8,
             channelsOut: [16, 32, 48, 64][width % 4], activationLevels: activations,
-            weightLevels: weights, seed: UInt64(width)), VE_CONV3X3_AUTO)
+            weightLevels: weights, seed: UInt64(width)), VE_CONV3X3_WINOGRAD)
       }
     }
   }
@@ -77,7 +88,7 @@ import Testing
           Shape(
             width: 11 + i, height: 3, channelsIn: channelsIn, channelsOut: channelsOut,
             activationLevels: activations, weightLevels: weights,
-            streams: Streams.allCases[i], seed: UInt64(channelsIn + i)), VE_CONV3X3_AUTO)
+            streams: Streams.allCases[i], seed: UInt64(channelsIn + i)), VE_CONV3X3_WINOGRAD)
       }
     }
   }
@@ -92,7 +103,7 @@ import Testing
             Shape(
               width: 13, height: 3, slots: slots, channelsIn: channelsIn, channelsOut: 32,
               activationLevels: activations, weightLevels: weights, fill: fill,
-              seed: UInt64(slots)), VE_CONV3X3_AUTO)
+              seed: UInt64(slots)), VE_CONV3X3_WINOGRAD)
         }
       }
     }
@@ -103,7 +114,7 @@ import Testing
     for seed in 2000..<2300 as Range<UInt64> {
       var shape = randomShape(seed, levels: levels)
       shape.width = 1 + shape.width * 7 % 130
-      expectEqualOnEveryIsa(shape, VE_CONV3X3_AUTO)
+      expectEqualOnEveryIsa(shape, seed % 4 == 0 ? VE_CONV3X3_AUTO : VE_CONV3X3_WINOGRAD)
     }
   }
 
@@ -112,7 +123,8 @@ import Testing
       for (activations, weights, _) in Self.transforms {
         let problem = Problem(
           Shape(
-            width: 30, height: 9, slots: 2, activationLevels: activations, weightLevels: weights,
+            width: 30, height: 9, slots: 2, channelsIn: 32, activationLevels: activations,
+            weightLevels: weights,
             streams: .inPlace, outputs: 2))
         let plan = try #require(problem.plan(isa, VE_CONV3X3_AUTO))
         defer { ve_conv3x3_destroy(plan) }

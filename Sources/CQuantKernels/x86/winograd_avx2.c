@@ -11,6 +11,7 @@
 
 #define VE_VECTOR_BYTES 32
 #define VE_NAME(job) ve_winograd_##job##_avx2
+static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
 #include "winograd_vector.h"
 
 VE_INLINE __m256i broadcast(const uint8_t *codes) {
@@ -18,8 +19,6 @@ VE_INLINE __m256i broadcast(const uint8_t *codes) {
   memcpy(&quad, codes, sizeof quad);
   return _mm256_set1_epi32(quad);
 }
-
-VE_INLINE __m256i load(const int32_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
 
 // Products of one row for 6 sums; `stride` is from quad to quad.
 VE_INLINE void row_products(
@@ -32,15 +31,17 @@ VE_INLINE void row_products(
     const int32_t end = args->quads - begin < steps ? args->quads : begin + steps;
     __m256i partial[6];
     VE_UNROLL for (int i = 0; i < 6; i++) partial[i] = _mm256_setzero_si256();
-    for (int32_t quad = begin; quad < end; quad++, u += stride)
+    for (int32_t quad = begin; quad < end; quad++, u += stride) {
+      __m256i w[2];
+      VE_UNROLL for (int j = 0; j < vectors; j++)
+        w[j] = _mm256_load_si256((const __m256i *)(u + 32 * j));
       VE_UNROLL for (int i = 0; i < tiles; i++) {
         const __m256i a = broadcast(v + i * args->v_tile + 4 * (ptrdiff_t)quad);
-        VE_UNROLL for (int j = 0; j < vectors; j++) {
-          const __m256i w = _mm256_load_si256((const __m256i *)(u + 32 * j));
+        VE_UNROLL for (int j = 0; j < vectors; j++)
           partial[i * vectors + j] =
-              _mm256_add_epi16(partial[i * vectors + j], _mm256_maddubs_epi16(a, w));
-        }
+              _mm256_add_epi16(partial[i * vectors + j], _mm256_maddubs_epi16(a, w[j]));
       }
+    }
     VE_UNROLL for (int i = 0; i < 6; i++)
       sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(partial[i], ones));
   }
@@ -57,20 +58,18 @@ VE_INLINE void group(
   row_products(m[1], args, v + args->v_row, u, stride, tiles, vectors);
   row_products(m[2], args, v + 2 * args->v_row, u + 32 * width, stride, tiles, vectors);
   row_products(m[3], args, v + 3 * args->v_row, u2 + 32 * width, stride, tiles, vectors);
-  VE_UNROLL for (int i = 0; i < tiles; i++)
-    VE_UNROLL for (int j = 0; j < vectors; j++) {
-      const int32_t *before = args->before + (tile + i) * args->before_tile + 8 * (first + j);
-      int32_t *s = args->s + ((tile + i) * width + first + j) * 8;
-      const int n = i * vectors + j;
-      const __m256i s0 = _mm256_add_epi32(_mm256_add_epi32(m[0][n], m[1][n]), m[2][n]);
-      const __m256i s1 = _mm256_add_epi32(_mm256_sub_epi32(m[1][n], m[2][n]), m[3][n]);
-      const __m256i before0 = load(before), before1 = load(before + args->before_row);
-      _mm256_store_si256((__m256i *)s, _mm256_add_epi32(before0, s0));
-      _mm256_store_si256((__m256i *)(s + args->s_row), _mm256_add_epi32(before1, s1));
-    }
+  words m0[6], m1[6];
+  VE_UNROLL for (int i = 0; i < 6; i++) {
+    m0[i] = (words)m[0][i] + (words)m[1][i] + (words)m[2][i];
+    m1[i] = (words)m[1][i] - (words)m[2][i] + (words)m[3][i];
+  }
+  apply_steps(args, tile, first, m0, m1, tiles, vectors);
 }
 
-static void products(const ve_winograd_products_args *args) {
+static void products(const ve_winograd_products_args *shared_args) {
+  const ve_winograd_products_args copy = *shared_args, *args = &copy;
+  // All of next_input with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
     for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);
@@ -84,6 +83,5 @@ const ve_winograd_kernels ve_winograd_avx2 = {
     .input = {VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4)},
     .products = products,
     .products_in_int16 = true,
-    .output = {NULL, VE_NAME(output_2x2), VE_NAME(output_2x4)},
 };
 #endif

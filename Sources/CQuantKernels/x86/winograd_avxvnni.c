@@ -8,13 +8,16 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
 
+#define VE_VECTOR_BYTES 32
+#define VE_NAME(job) ve_winograd_##job##_avxvnni
+static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
+#include "winograd_vector.h"
+
 VE_INLINE __m256i broadcast(const uint8_t *codes) {
   int32_t quad;
   memcpy(&quad, codes, sizeof quad);
   return _mm256_set1_epi32(quad);
 }
-
-VE_INLINE __m256i load(const int32_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
 
 // Adds one quad's products of `tiles` x `vectors` to 6 sums.
 VE_INLINE void add_products(
@@ -45,27 +48,24 @@ VE_INLINE void group(
     add_products(a, v + args->v_row + k, args->v_tile, u, tiles, vectors);
     add_products(b, v + 2 * args->v_row + k, args->v_tile, u + 32 * width, tiles, vectors);
   }
-  VE_UNROLL for (int i = 0; i < tiles; i++)
-    VE_UNROLL for (int j = 0; j < vectors; j++) {
-      const int32_t *before = args->before + (tile + i) * args->before_tile + 8 * (first + j);
-      const __m256i m1 = a[i * vectors + j], m2 = b[i * vectors + j];
-      a[i * vectors + j] = _mm256_add_epi32(_mm256_add_epi32(m1, m2), load(before));
-      b[i * vectors + j] =
-          _mm256_add_epi32(_mm256_sub_epi32(m1, m2), load(before + args->before_row));
-    }
+  VE_UNROLL for (int i = 0; i < 6; i++) {
+    const __m256i m1 = a[i], m2 = b[i];
+    a[i] = _mm256_add_epi32(m1, m2);
+    b[i] = _mm256_sub_epi32(m1, m2);
+  }
   for (ptrdiff_t k = 0; k < run; k += 4, u += 64 * width) {
     add_products(a, v + k, args->v_tile, u, tiles, vectors);
     add_products(b, v + 3 * args->v_row + k, args->v_tile, u + 32 * width, tiles, vectors);
   }
-  VE_UNROLL for (int i = 0; i < tiles; i++)
-    VE_UNROLL for (int j = 0; j < vectors; j++) {
-      int32_t *s = args->s + ((tile + i) * width + first + j) * 8;
-      _mm256_store_si256((__m256i *)s, a[i * vectors + j]);
-      _mm256_store_si256((__m256i *)(s + args->s_row), b[i * vectors + j]);
-    }
+  words m0[6], m1[6];
+  VE_UNROLL for (int i = 0; i < 6; i++) m0[i] = (words)a[i], m1[i] = (words)b[i];
+  apply_steps(args, tile, first, m0, m1, tiles, vectors);
 }
 
-static void products(const ve_winograd_products_args *args) {
+static void products(const ve_winograd_products_args *shared_args) {
+  const ve_winograd_products_args copy = *shared_args, *args = &copy;
+  // All of next_input with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
     for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);
@@ -76,8 +76,7 @@ static void products(const ve_winograd_products_args *args) {
 #pragma clang attribute pop
 
 const ve_winograd_kernels ve_winograd_avxvnni = {
-    .input = {ve_winograd_input_2x1_avx2, ve_winograd_input_2x2_avx2, ve_winograd_input_2x4_avx2},
+    .input = {VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4)},
     .products = products,
-    .output = {NULL, ve_winograd_output_2x2_avx2, ve_winograd_output_2x4_avx2},
 };
 #endif

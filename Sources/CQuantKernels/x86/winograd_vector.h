@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd transforms of inputs and sums for vectors of any width: nothing but
-// additions, which the compiler's vector types express for all instruction
+// Winograd transforms for vectors of any width: nothing but additions and shifts, which the compiler's vector types express for all instruction
 // sets. Include once in a file, inside its target attribute, with
 //
 //   VE_VECTOR_BYTES   32 or 64
@@ -35,6 +34,9 @@ VE_INLINE void store_words(int32_t *to, words value) { memcpy(to, &value, sizeof
 
 VE_INLINE bytes splat(int32_t value) { return (bytes){0} + (uint8_t)value; }
 
+// Arguments are copied first: a store of bytes may change anything in memory
+// but a local variable, and would have them read again and again.
+
 // MARK: - Input
 
 // Down a column of pixels: row r of F(2, 3).
@@ -51,7 +53,8 @@ VE_INLINE ptrdiff_t pixel_offset(const ve_winograd_input_args *args, int32_t pix
   return (ptrdiff_t)(pixel < args->last_pixel ? pixel : args->last_pixel) * args->channels;
 }
 
-void VE_NAME(input_2x1)(const ve_winograd_input_args *args) {
+void VE_NAME(input_2x1)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
   const ptrdiff_t run = (ptrdiff_t)args->tiles * args->channels;
   VE_UNROLL for (int r = 0; r < 4; r++) {
     const bytes offset = splat(ve_winograd_offset(VE_F2X1, args->levels, r, 0));
@@ -83,7 +86,8 @@ VE_INLINE void row_2x2(const ve_winograd_input_args *args, const int r, int32_t 
   }
 }
 
-void VE_NAME(input_2x2)(const ve_winograd_input_args *args) {
+void VE_NAME(input_2x2)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
   for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES)
     VE_UNROLL for (int r = 0; r < 4; r++) row_2x2(args, r, channel);
 }
@@ -120,53 +124,92 @@ VE_INLINE void row_2x4(const ve_winograd_input_args *args, const int r, int32_t 
   }
 }
 
-void VE_NAME(input_2x4)(const ve_winograd_input_args *args) {
+void VE_NAME(input_2x4)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
   for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES)
     VE_UNROLL for (int r = 0; r < 4; r++) row_2x4(args, r, channel);
 }
 
-#if VE_VECTOR_BYTES == 32
-// MARK: - Output
+// MARK: - Products
 
-void VE_NAME(output_2x2)(const ve_winograd_output_args *args) {
-  const ptrdiff_t column = 2 * args->s_row;
-  const int32_t lanes = args->lanes;
-  for (int32_t row = 0; row < 2; row++) {
-    const int32_t *s = args->s + row * args->s_row;
-    int32_t *sums = args->sums + row * args->sums_row;
-    for (int32_t tile = 0; tile < args->tiles; tile++, s += lanes, sums += 2 * lanes)
-      for (int32_t lane = 0; lane < lanes; lane += WORDS) {
-        const words q0 = load_words(s + lane), q1 = load_words(s + column + lane);
-        const words q2 = load_words(s + 2 * column + lane);
-        const words q3 = load_words(s + 3 * column + lane);
-        store_words(sums + lane, q0 + q1 + q2);
-        store_words(sums + lanes + lane, q1 - q2 + q3);
+// The part of next_input that falls to `tiles` tiles.
+VE_INLINE void fetch_input(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
+  const uint8_t *from = args->next_input + tile * args->next_input_step;
+  for (ptrdiff_t i = 0; i < tiles * args->next_input_step; i += 64)
+    __builtin_prefetch(from + i, 0, 2);
+}
+
+// MARK: - Steps
+
+// What `step` does with one vector of both rows; see winograd.c. The step is a
+// constant where this is inlined.
+VE_INLINE void apply_step(
+    const ve_winograd_products_args *args, const ve_winograd_step step, ptrdiff_t at,
+    int32_t lane, words m0, words m1) {
+  const words m[2] = {m0, m1};
+  const ptrdiff_t output = 2 * args->constants_row;
+  VE_UNROLL for (int row = 0; row < 2; row++, at += VE_ROW) {
+    words q = args->before ? m[row] + load_words(args->before + at) : m[row];
+    const int32_t *constants = args->constants + row * args->constants_row + lane;
+    switch (step) {
+      case VE_STEP_KEEP: store_words(args->to + at, q); break;
+      case VE_STEP_BUTTERFLY_2X2: {
+        const words q1 = load_words(args->a + at);
+        store_words(args->a + at, q1 + q + load_words(constants));
+        store_words(args->b + at, q1 - q + load_words(constants + output));
+        break;
       }
+      case VE_STEP_BUTTERFLY_2X4: {
+        const words q1 = load_words(args->a + at);
+        store_words(args->a + at, q1 + q);
+        store_words(args->b + at, q1 - q);
+        break;
+      }
+      case VE_STEP_MIDDLE_2X4: {
+        const words t = load_words(args->a + at), u = load_words(args->b + at);
+        const words c = load_words(args->c + at) + q, d = load_words(args->c + at) - q;
+        const words middle0 = d - (u << 1) + load_words(constants + output);
+        const words middle1 = c - t + load_words(constants + 2 * output);
+        store_words(args->a + at, c - (t << 2) + load_words(constants));
+        store_words(args->sums + at, middle0 * (2 * VE_THIRD));
+        store_words(args->sums + 2 * VE_ROW + at, middle1 * (4 * VE_THIRD));
+        store_words(args->b + at, (d << 1) - u + load_words(constants + 3 * output));
+        break;
+      }
+      case VE_STEP_FINISH:
+        if (args->constants) q += load_words(constants);
+        store_words(args->sums + at, args->factor == 1 ? q : q * args->factor);
+        break;
+    }
   }
 }
 
-void VE_NAME(output_2x4)(const ve_winograd_output_args *args) {
-  // See winograd.c: divides by 3, and evens the four outputs out to 16 times
-  // the convolution.
-  const uint32_t third = 0xAAAAAAAB;
-  const ptrdiff_t column = 2 * args->s_row;
-  const int32_t lanes = args->lanes;
-  for (int32_t row = 0; row < 2; row++) {
-    const int32_t *s = args->s + row * args->s_row;
-    int32_t *sums = args->sums + row * args->sums_row;
-    for (int32_t tile = 0; tile < args->tiles; tile++, s += lanes, sums += 4 * lanes)
-      for (int32_t lane = 0; lane < lanes; lane += WORDS) {
-        const words q0 = load_words(s + lane), q1 = load_words(s + column + lane);
-        const words q2 = load_words(s + 2 * column + lane);
-        const words q3 = load_words(s + 3 * column + lane);
-        const words q4 = load_words(s + 4 * column + lane);
-        const words q5 = load_words(s + 5 * column + lane);
-        const words t = q1 + q2, u = q1 - q2, c = q3 + q4, d = q3 - q4;
-        store_words(sums + lane, (q0 + c - (t << 2)) * third);
-        store_words(sums + lanes + lane, (d - (u << 1)) * (2 * third));
-        store_words(sums + 2 * lanes + lane, (c - t) * (4 * third));
-        store_words(sums + 3 * lanes + lane, ((d << 1) - u + q5) * (4 * third));
-      }
-  }
+// The same for a register tile of `tiles` x `vectors` pairs of sums, from
+// vector `first` of the block on.
+VE_INLINE void apply_constant_step(
+    const ve_winograd_products_args *args, const ve_winograd_step step, int32_t tile,
+    int32_t first, const words *m0, const words *m1, const int tiles, const int vectors) {
+  VE_UNROLL for (int i = 0; i < tiles; i++)
+    VE_UNROLL for (int j = 0; j < vectors; j++) {
+      const int32_t lane = (first + j) * WORDS;
+      const ptrdiff_t at = (ptrdiff_t)(tile + i) * args->vectors * WORDS + lane;
+      apply_step(args, step, at, lane, m0[i * vectors + j], m1[i * vectors + j]);
+    }
 }
-#endif
+
+VE_INLINE void apply_steps(
+    const ve_winograd_products_args *args, int32_t tile, int32_t first, const words *m0,
+    const words *m1, const int tiles, const int vectors) {
+#define VE_CASE(step)                                                           \
+  case step:                                                                    \
+    apply_constant_step(args, step, tile, first, m0, m1, tiles, vectors); \
+    break
+  switch (args->step) {
+    VE_CASE(VE_STEP_KEEP);
+    VE_CASE(VE_STEP_BUTTERFLY_2X2);
+    VE_CASE(VE_STEP_BUTTERFLY_2X4);
+    VE_CASE(VE_STEP_MIDDLE_2X4);
+    VE_CASE(VE_STEP_FINISH);
+  }
+#undef VE_CASE
+}
