@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// What sample values mean: matrix, primaries, transfer, range and chroma siting, with the code points of
+/// ITU-T H.273 as FFmpeg numbers them. The value 2 (matrix, primaries, transfer) or 0 (range, chroma) is
+/// "not said".
+public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
+  /// From YUV to RGB (`AVColorSpace`): 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020.
+  public var matrix: Int32
+  /// The colours of R, G and B (`AVColorPrimaries`).
+  public var primaries: Int32
+  /// The light per value (`AVColorTransferCharacteristic`): 16 is PQ, 18 is HLG.
+  public var transfer: Int32
+  /// `AVColorRange`: 0 not said, 1 limited (16...235), 2 full (0...255).
+  public var range: Int32
+  /// Where chroma samples lie (`AVChromaLocation`): 0 not said, 1 left, 2 centre, 3 top left.
+  public var chromaLocation: Int32
+
+  /// A description of FFmpeg's codes; nothing said unless given.
+  public init(
+    matrix: Int32 = 2, primaries: Int32 = 2, transfer: Int32 = 2, range: Int32 = 0, chromaLocation: Int32 = 0
+  ) {
+    self.matrix = matrix
+    self.primaries = primaries
+    self.transfer = transfer
+    self.range = range
+    self.chromaLocation = chromaLocation
+  }
+
+  /// Whether values span the full range; video that says nothing is of limited range.
+  public var isFullRange: Bool { range == 2 }
+
+  /// FFmpeg's name of the matrix, such as `bt709`; `unknown` if not said.
+  public var matrixName: String { Self.name(av_color_space_name(AVColorSpace(UInt32(bitPattern: matrix)))) }
+  /// FFmpeg's name of the primaries.
+  public var primariesName: String {
+    Self.name(av_color_primaries_name(AVColorPrimaries(UInt32(bitPattern: primaries))))
+  }
+  /// FFmpeg's name of the transfer characteristic.
+  public var transferName: String {
+    Self.name(av_color_transfer_name(AVColorTransferCharacteristic(UInt32(bitPattern: transfer))))
+  }
+  /// FFmpeg's name of the range: `tv`, `pc` or `unknown`.
+  public var rangeName: String { Self.name(av_color_range_name(AVColorRange(UInt32(bitPattern: range)))) }
+  /// FFmpeg's name of the chroma location.
+  public var chromaLocationName: String {
+    Self.name(av_chroma_location_name(AVChromaLocation(UInt32(bitPattern: chromaLocation))))
+  }
+
+  private static func name(_ pointer: UnsafePointer<CChar>?) -> String {
+    pointer.map { String(cString: $0) } ?? "unknown"
+  }
+
+  /// Names in the order matrix/primaries/transfer, then range.
+  public var description: String {
+    "\(matrixName)/\(primariesName)/\(transferName), \(rangeName)"
+  }
+
+  /// The description with the matrix that players assume where it is not said: BT.601 for pictures of
+  /// standard definition, BT.709 above 1279 columns or 576 rows.
+  public func assumingDefaults(width: Int, height: Int) -> ColorDescription {
+    guard matrix == 2 || matrix == 0 else { return self }
+    var copy = self
+    copy.matrix = Self.assumedMatrix(width: width, height: height)
+    return copy
+  }
+
+  /// 1 (BT.709), 5 (BT.601 of 625 lines) or 6 (BT.601 of 525 lines) by size.
+  static func assumedMatrix(width: Int, height: Int) -> Int32 {
+    if width >= 1280 || height > 576 { return 1 }
+    return height == 576 ? 5 : 6
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Owns an opened input file.
+struct Demuxer: ~Copyable {
+  let path: String
+  let context: UnsafeMutablePointer<AVFormatContext>
+
+  /// What reading a packet came to.
+  enum Outcome {
+    case packet
+    /// The end, with what FFmpeg logged about it.
+    case end(log: [String])
+    case failed(LibavError)
+  }
+
+  /// Opens the file and looks into its streams.
+  ///
+  /// The corresponding C functions are `avformat_open_input` and `avformat_find_stream_info`.
+  init(path: String) throws(VideoIOError) {
+    var context: UnsafeMutablePointer<AVFormatContext>?
+    // Names with a colon would be taken for protocols, names with % or * for picture sequences.
+    let url = path == "-" ? "pipe:0" : "file:" + path
+    var options: OpaquePointer?
+    av_dict_set(&options, "pattern_type", "none", 0)
+    let (opened, openLog) = LibavLog.collecting { avformat_open_input(&context, url, nil, &options) }
+    av_dict_free(&options)
+    guard opened >= 0, let raw = context else {
+      throw .cannotOpen(path: path, reason: LibavError(code: opened, log: openLog))
+    }
+    let (found, findLog) = LibavLog.collecting { avformat_find_stream_info(raw, nil) }
+    guard found >= 0 else {
+      avformat_close_input(&context)
+      throw .cannotOpen(path: path, reason: LibavError(code: found, log: findLog))
+    }
+    self.path = path
+    self.context = raw
+  }
+
+  deinit {
+    var context: UnsafeMutablePointer<AVFormatContext>? = context
+    avformat_close_input(&context)
+  }
+
+  var streamCount: Int { Int(context.pointee.nb_streams) }
+
+  /// The stream at an index that FFmpeg gave.
+  func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {
+    guard index >= 0, index < streamCount else { return nil }
+    return context.pointee.streams[index]
+  }
+
+  /// Reads the next packet of any stream.
+  ///
+  /// The corresponding C function is `av_read_frame`.
+  func read(into packet: borrowing PacketOwner) -> Outcome {
+    av_packet_unref(packet.raw)
+    var code: Int32 = 0
+    var log: [String] = []
+    for _ in 0..<1000 {
+      (code, log) = LibavLog.collecting { av_read_frame(context, packet.raw) }
+      if code != LibavError.again.code { break }
+    }
+    if code >= 0 { return .packet }
+    // Some demuxers pass the end off as success while the byte stream failed.
+    if code == LibavError.endOfFile.code {
+      if let error = context.pointee.pb?.pointee.error, error < 0, error != code {
+        return .failed(LibavError(code: error, log: log))
+      }
+      return .end(log: log)
+    }
+    return .failed(LibavError(code: code, log: log))
+  }
+
+  /// The index of the stream to work on: never cover art; of default disposition before others, then the
+  /// one with most pixels, then the first.
+  func bestVideoStream() throws(VideoIOError) -> Int {
+    var best: (index: Int, rank: (Int, Int64))?
+    for index in 0..<streamCount {
+      guard let stream = stream(index)?.pointee, let parameters = stream.codecpar?.pointee,
+        parameters.codec_type == AVMEDIA_TYPE_VIDEO,
+        stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) == 0
+      else { continue }
+      let hasDecoder = avcodec_find_decoder(parameters.codec_id) != nil
+      let isDefault = stream.disposition & AV_DISPOSITION_DEFAULT != 0
+      let rank = (
+        (hasDecoder ? 2 : 0) + (isDefault ? 1 : 0), Int64(parameters.width) * Int64(parameters.height)
+      )
+      if let best, best.rank >= rank { continue }
+      best = (index, rank)
+    }
+    guard let best else { throw .noVideoStream(path: path) }
+    return best.index
+  }
+}
+
+/// A name and a value of a dictionary of FFmpeg; names may repeat.
+struct MetadataEntry: Sendable, Hashable {
+  let key: String
+  let value: String
+
+  /// All entries in their order.
+  static func entries(of dictionary: OpaquePointer?) -> [MetadataEntry] {
+    var result: [MetadataEntry] = []
+    var entry: UnsafeMutablePointer<AVDictionaryEntry>?
+    while let next = av_dict_get(dictionary, "", entry, AV_DICT_IGNORE_SUFFIX) {
+      if let key = next.pointee.key, let value = next.pointee.value {
+        result.append(MetadataEntry(key: String(cString: key), value: String(cString: value)))
+      }
+      entry = next
+    }
+    return result
+  }
+
+  /// Adds entries to a dictionary of FFmpeg.
+  static func store(_ entries: [MetadataEntry], in dictionary: inout OpaquePointer?) {
+    for entry in entries {
+      av_dict_set(&dictionary, entry.key, entry.value, AV_DICT_MULTIKEY)
+    }
+  }
+}

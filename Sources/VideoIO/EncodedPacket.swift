@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// A packet of a stream that is copied as it is: sound, subtitles, data, a second video.
+public struct EncodedPacket: Sendable {
+  /// The stream's index in its source file.
+  public let streamIndex: Int
+  /// When it is presented, in ticks of its stream; nil if not said.
+  public let presentationTimestamp: Int64?
+  /// When it is decoded, in ticks of its stream; nil if not said.
+  public let decodingTimestamp: Int64?
+  /// How long it lasts, in the same ticks; 0 if unknown.
+  public let duration: Int64
+  /// Seconds per tick.
+  public let timeBase: Rational
+  /// The coded bytes.
+  public let bytes: [UInt8]
+
+  /// `AV_PKT_FLAG_*`.
+  let flags: Int32
+  let sideData: [SideData]
+
+  /// A block of side data: FFmpeg's type and its bytes.
+  struct SideData: Sendable, Hashable {
+    let type: UInt32
+    let bytes: [UInt8]
+  }
+
+  init(_ packet: UnsafePointer<AVPacket>, timeBase: Rational) {
+    let value = packet.pointee
+    streamIndex = Int(value.stream_index)
+    presentationTimestamp = value.pts == noTimestamp ? nil : value.pts
+    decodingTimestamp = value.dts == noTimestamp ? nil : value.dts
+    duration = max(value.duration, 0)
+    self.timeBase = timeBase
+    flags = value.flags
+    bytes = Array(UnsafeBufferPointer(start: value.data, count: Int(max(value.size, 0))))
+    sideData = (0..<Int(max(value.side_data_elems, 0))).compactMap { index in
+      guard let entry = value.side_data?[index] else { return nil }
+      return SideData(
+        type: entry.type.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size)))
+    }
+  }
+
+  /// Fills an empty packet of libav; times are in the packet's own ticks.
+  func store(in packet: UnsafeMutablePointer<AVPacket>) throws(VideoIOError) {
+    guard let count = Int32(exactly: bytes.count), av_new_packet(packet, count) >= 0 else {
+      throw .outOfMemory
+    }
+    bytes.withUnsafeBytes { source in
+      if let base = source.baseAddress { memcpy(packet.pointee.data, base, source.count) }
+    }
+    packet.pointee.pts = presentationTimestamp ?? noTimestamp
+    packet.pointee.dts = decodingTimestamp ?? noTimestamp
+    packet.pointee.duration = duration
+    packet.pointee.flags = flags
+    for entry in sideData {
+      let type = AVPacketSideDataType(entry.type)
+      guard let target = av_packet_new_side_data(packet, type, entry.bytes.count) else {
+        throw .outOfMemory
+      }
+      entry.bytes.withUnsafeBytes { source in
+        if let base = source.baseAddress { memcpy(target, base, source.count) }
+      }
+    }
+  }
+}
+
+/// What a reader gives, in the order of the file.
+public enum MediaItem: Sendable {
+  /// A decoded picture of the video stream.
+  case frame(VideoFrame)
+  /// A packet of another stream, to be copied.
+  case packet(EncodedPacket)
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// A picture being made: writable, with one owner, and turned into a `VideoFrame` when it is done.
+public struct FrameBuffer: ~Copyable {
+  /// Columns of luma.
+  public let width: Int
+  /// Rows of luma.
+  public let height: Int
+  /// The layout of the planes.
+  public let format: PixelFormat
+
+  private let owner: FrameOwner
+
+  /// A picture with undefined samples.
+  ///
+  /// - Parameters:
+  ///   - like: a frame whose colour, aspect ratio, side data and metadata are taken over; side data that
+  ///     lies in pixel coordinates is left out if the size differs.
+  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg does not allocate.
+  public init(
+    width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil
+  ) throws(VideoIOError) {
+    let owner = try FrameOwner(width: width, height: height, code: format.code)
+    if let source {
+      try copyProperties(from: source.raw, to: owner.raw)
+    }
+    self.width = width
+    self.height = height
+    self.format = format
+    self.owner = owner
+  }
+
+  /// Calls `body` with the bytes of plane `index`, first row first, and the distance of rows in bytes.
+  ///
+  /// The buffer ends with the last sample of the last row; it is valid during the call only.
+  /// - Precondition: `index` is below `format.planeCount`.
+  public mutating func withMutablePlane<R, E: Error>(
+    _ index: Int, _ body: (UnsafeMutableRawBufferPointer, _ bytesPerRow: Int) throws(E) -> R
+  ) throws(E) -> R {
+    let plane = plane(of: owner.raw, index, format)
+    return try body(plane.bytes, plane.bytesPerRow)
+  }
+
+  /// Sets what the sample values mean.
+  public mutating func setColor(_ color: ColorDescription) {
+    color.store(in: owner.raw)
+  }
+
+  /// Ends the making.
+  ///
+  /// - Parameters:
+  ///   - presentationTimestamp: when the picture is shown, in ticks of the file's time base.
+  ///   - duration: how long, in the same ticks; 0 if unknown.
+  public consuming func freeze(presentationTimestamp: Int64, duration: Int64) -> VideoFrame {
+    owner.raw.pointee.pts = presentationTimestamp
+    cffmpeg_frame_set_duration(owner.raw, duration)
+    return VideoFrame(adopting: owner, format: format)
+  }
+}
+
+extension VideoFrame {
+  /// A frame filled plane by plane by `fill(plane index, bytes, bytes per row)`.
+  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg does not allocate.
+  public static func make(
+    width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil,
+    presentationTimestamp: Int64 = 0, duration: Int64 = 0, color: ColorDescription? = nil,
+    fill: (Int, UnsafeMutableRawBufferPointer, _ bytesPerRow: Int) -> Void
+  ) throws(VideoIOError) -> VideoFrame {
+    var buffer = try FrameBuffer(width: width, height: height, format: format, like: source)
+    for index in 0..<format.planeCount {
+      buffer.withMutablePlane(index) { bytes, bytesPerRow in fill(index, bytes, bytesPerRow) }
+    }
+    if let color { buffer.setColor(color) }
+    return buffer.freeze(presentationTimestamp: presentationTimestamp, duration: duration)
+  }
+}
+
+/// Copies everything but the picture: times, colour, aspect ratio, side data, metadata.
+func copyProperties(
+  from source: UnsafePointer<AVFrame>, to target: UnsafeMutablePointer<AVFrame>
+) throws(VideoIOError) {
+  guard av_frame_copy_props(target, source) >= 0 else { throw .outOfMemory }
+  target.pointee.crop_top = 0
+  target.pointee.crop_bottom = 0
+  target.pointee.crop_left = 0
+  target.pointee.crop_right = 0
+  guard target.pointee.width != source.pointee.width || target.pointee.height != source.pointee.height
+  else { return }
+  for type in [
+    AV_FRAME_DATA_PANSCAN, AV_FRAME_DATA_MOTION_VECTORS, AV_FRAME_DATA_REGIONS_OF_INTEREST,
+    AV_FRAME_DATA_VIDEO_ENC_PARAMS, AV_FRAME_DATA_DETECTION_BBOXES,
+  ] {
+    av_frame_remove_side_data(target, type)
+  }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Turns a decoder's frames into `VideoFrame`s: layout, range, timestamps, constancy of shape.
+struct FrameIntake: ~Copyable {
+  /// What the first frame was like, and all others must be.
+  private struct Shape: Equatable {
+    let width: Int32
+    let height: Int32
+    let code: Int32
+  }
+
+  private let path: String
+  private let timeBase: Rational
+  private let isStillImage: Bool
+  private var shape: Shape?
+  private var converter: PictureConverter?
+  private(set) var timestamps: TimestampRepair
+
+  init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool) {
+    self.path = path
+    self.timeBase = timeBase
+    self.isStillImage = isStillImage
+    let usual = frameRate.isPositive ? frameRate.inverse.rescale(1, to: timeBase) : 1
+    timestamps = TimestampRepair(usualDuration: usual)
+    converter = nil
+  }
+
+  /// FFmpeg's name of the decoder's layout, once a frame has come.
+  var sourceFormatName: String {
+    guard let shape else { return "unknown" }
+    return av_get_pix_fmt_name(AVPixelFormat(shape.code)).map { String(cString: $0) } ?? "unknown"
+  }
+
+  /// Whether frames are converted.
+  var isConverting: Bool { converter != nil }
+
+  /// Takes a frame as the decoder gave it.
+  /// - Throws: `VideoIOError.pictureChanges`, `unsupportedFormat`, `cannotConvert`, `outOfMemory`.
+  mutating func take(_ owner: consuming FrameOwner) throws(VideoIOError) -> VideoFrame {
+    let raw = owner.raw
+    let best = raw.pointee.best_effort_timestamp
+    let duration = max(cffmpeg_frame_duration(raw), 0)
+    let timestamp = timestamps.next(best == noTimestamp ? nil : best, duration: duration)
+    try checkShape(of: raw, at: Double(timestamp) * timeBase.doubleValue)
+    raw.pointee.pts = timestamp
+    cffmpeg_frame_set_duration(raw, duration)
+    let code = raw.pointee.format
+    if let format = PixelFormat(code: code) {
+      if format.code != code {
+        raw.pointee.format = format.code
+        raw.pointee.color_range = AVCOL_RANGE_JPEG
+      }
+      return VideoFrame(adopting: try Self.upright(owner, format), format: format)
+    }
+    guard let format = PixelFormat.nearest(toCode: code) else {
+      throw .unsupportedFormat(path: path, format: sourceFormatName)
+    }
+    return VideoFrame(adopting: try convert(owner, to: format), format: format)
+  }
+
+  private mutating func checkShape(of raw: UnsafePointer<AVFrame>, at seconds: Double) throws(VideoIOError) {
+    let found = Shape(width: raw.pointee.width, height: raw.pointee.height, code: raw.pointee.format)
+    guard let shape else {
+      shape = found
+      return
+    }
+    guard shape != found else { return }
+    func text(_ shape: Shape) -> String {
+      let name = av_get_pix_fmt_name(AVPixelFormat(shape.code)).map { String(cString: $0) } ?? "?"
+      return "\(shape.width)x\(shape.height) \(name)"
+    }
+    throw .pictureChanges(path: path, seconds: seconds, from: text(shape), to: text(found))
+  }
+
+  private mutating func convert(
+    _ owner: consuming FrameOwner, to format: PixelFormat
+  ) throws(VideoIOError) -> FrameOwner {
+    let raw = owner.raw
+    let width = Int(raw.pointee.width)
+    let height = Int(raw.pointee.height)
+    if converter == nil {
+      let sourceColor = ColorDescription(frame: raw)
+      let color = Self.targetColor(
+        of: sourceColor, code: raw.pointee.format, width: width, height: height, isStill: isStillImage)
+      var from = color
+      from.range = sourceColor.range
+      converter = try PictureConverter(
+        from: .init(width: width, height: height, code: raw.pointee.format, color: from),
+        to: .init(width: width, height: height, code: format.code, color: color))
+    }
+    guard let result = try converter?.converted(raw) else { throw .outOfMemory }
+    return result
+  }
+
+  /// What the converted picture's values shall mean: as before for YUV. RGB gets the matrix of its size
+  /// and limited range; photographs get BT.601 and full range, as in JPEG.
+  private static func targetColor(
+    of source: ColorDescription, code: Int32, width: Int, height: Int, isStill: Bool
+  ) -> ColorDescription {
+    let flags = av_pix_fmt_desc_get(AVPixelFormat(code)).map { UInt64($0.pointee.flags) } ?? 0
+    let isRGB = flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
+    guard isRGB else { return source }
+    var color = source
+    color.matrix = isStill ? 5 : ColorDescription.assumedMatrix(width: width, height: height)
+    color.range = isStill ? 2 : 1
+    color.chromaLocation = 0
+    return color
+  }
+
+  /// The frame with all rows stored downwards; some decoders of raw video store them upwards.
+  private static func upright(
+    _ owner: consuming FrameOwner, _ format: PixelFormat
+  ) throws(VideoIOError) -> FrameOwner {
+    let raw = owner.raw
+    guard (0..<format.planeCount).contains(where: { cffmpeg_frame_bytes_per_row(raw, Int32($0)) < 0 })
+    else { return owner }
+    let copy = try FrameOwner(
+      width: Int(raw.pointee.width), height: Int(raw.pointee.height), code: format.code)
+    try copyProperties(from: raw, to: copy.raw)
+    guard av_frame_copy(copy.raw, raw) >= 0 else { throw .outOfMemory }
+    return copy
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// What FFmpeg said when a call failed: its error code, and the lines it logged meanwhile.
+public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// FFmpeg's code: a negated `errno`, or one of FFmpeg's own tags; always negative.
+  public let code: Int32
+
+  /// What FFmpeg logged as an error or warning during the call, oldest first; often empty.
+  public let log: [String]
+
+  /// An error with FFmpeg's code and what was logged with it.
+  public init(code: Int32, log: [String] = []) {
+    self.code = code
+    self.log = log
+  }
+
+  /// The error that an `errno` value of the operating system stands for.
+  public init(errno: Int32) {
+    self.init(errno: errno, log: [])
+  }
+
+  init(errno: Int32, log: [String]) {
+    self.init(code: cffmpeg_error_from_errno(errno), log: log)
+  }
+
+  static let endOfFile = LibavError(code: cffmpeg_error_end_of_file())
+  static let again = LibavError(code: cffmpeg_error_again())
+  static let invalidData = LibavError(code: cffmpeg_error_invalid_data())
+  static let outOfMemory = LibavError(errno: 12)
+
+  /// FFmpeg's words for the code, with the telling log line in parentheses if there is one.
+  ///
+  /// The corresponding C function is `av_strerror`.
+  public var description: String {
+    guard let line = log.last, line != words else { return words }
+    return "\(words) (\(line))"
+  }
+
+  /// FFmpeg's words for the code alone.
+  var words: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let base = buffer.baseAddress, av_strerror(code, base, buffer.count) >= 0 else {
+        return "error \(code)"
+      }
+      return String(cString: base)
+    }
+  }
+}

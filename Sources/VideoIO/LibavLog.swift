@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+internal import Synchronization
+
+/// FFmpeg's log, kept off stderr. Lines reach a caller only where it asks for them.
+enum LibavLog {
+  /// Lines being collected, by the thread that collects; other threads' lines are dropped.
+  private static let collections = Mutex<[UInt: [String]]>([:])
+
+  private static let installed: Void = cffmpeg_set_line_handler { _, line in
+    guard let line else { return }
+    LibavLog.append(String(cString: line), thread: cffmpeg_thread_identity())
+  }
+
+  /// Silences FFmpeg; done once, before its first use.
+  static func install() { installed }
+
+  private static func append(_ line: String, thread: UInt) {
+    var text = line[...]
+    while let last = text.last, last.isWhitespace { text.removeLast() }
+    guard !text.isEmpty else { return }
+    collections.withLock { collections in
+      // A damaged file can log without end; the first lines tell what is wrong.
+      guard var lines = collections[thread], lines.count < 16 else { return }
+      lines.append(String(text))
+      collections[thread] = lines
+    }
+  }
+
+  /// Runs `body` and returns what FFmpeg logged on this thread as warning or error.
+  static func collecting<Result>(_ body: () -> Result) -> (Result, [String]) {
+    install()
+    let thread = cffmpeg_thread_identity()
+    let outer = collections.withLock { $0.updateValue([], forKey: thread) }
+    let result = body()
+    let lines = collections.withLock { collections in
+      let lines = collections[thread] ?? []
+      collections[thread] = outer
+      return lines
+    }
+    return (result, lines)
+  }
+
+  /// Runs a call that returns a negative code on failure.
+  /// - Throws: `LibavError` with the code and the lines logged.
+  @discardableResult
+  static func check(_ body: () -> Int32) throws(LibavError) -> Int32 {
+    let (code, lines) = collecting(body)
+    guard code >= 0 else { throw LibavError(code: code, log: lines) }
+    return code
+  }
+}

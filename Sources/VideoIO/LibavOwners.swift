@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+// One owner per FFmpeg resource: born in one place, freed when it goes out of scope.
+
+/// Owns an `AVFrame` until it is released to a `VideoFrame`.
+struct FrameOwner: ~Copyable {
+  let raw: UnsafeMutablePointer<AVFrame>
+
+  init() throws(VideoIOError) {
+    guard let raw = av_frame_alloc() else { throw .outOfMemory }
+    self.raw = raw
+  }
+
+  /// A frame with memory of its own.
+  init(width: Int, height: Int, code: Int32) throws(VideoIOError) {
+    let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
+    guard let w = Int32(exactly: width), let h = Int32(exactly: height), w > 0, h > 0 else {
+      throw .invalidPicture(width: width, height: height, format: name)
+    }
+    var frame = av_frame_alloc()
+    guard let raw = frame else { throw .outOfMemory }
+    raw.pointee.width = w
+    raw.pointee.height = h
+    raw.pointee.format = code
+    let (result, _) = LibavLog.collecting { av_frame_get_buffer(raw, 0) }
+    guard result >= 0 else {
+      av_frame_free(&frame)
+      throw .invalidPicture(width: width, height: height, format: name)
+    }
+    self.raw = raw
+  }
+
+  deinit {
+    var frame: UnsafeMutablePointer<AVFrame>? = raw
+    av_frame_free(&frame)
+  }
+
+  /// Gives the frame to a caller that frees it.
+  consuming func release() -> UnsafeMutablePointer<AVFrame> {
+    let raw = raw
+    discard self
+    return raw
+  }
+}
+
+/// Owns an `AVPacket`.
+struct PacketOwner: ~Copyable {
+  let raw: UnsafeMutablePointer<AVPacket>
+
+  init() throws(VideoIOError) {
+    guard let raw = av_packet_alloc() else { throw .outOfMemory }
+    self.raw = raw
+  }
+
+  deinit {
+    var packet: UnsafeMutablePointer<AVPacket>? = raw
+    av_packet_free(&packet)
+  }
+}
+
+/// Owns an `AVCodecContext`, a decoder or an encoder.
+struct CodecContextOwner: ~Copyable {
+  let raw: UnsafeMutablePointer<AVCodecContext>
+
+  init(_ codec: UnsafePointer<AVCodec>) throws(VideoIOError) {
+    guard let raw = avcodec_alloc_context3(codec) else { throw .outOfMemory }
+    self.raw = raw
+  }
+
+  deinit {
+    var context: UnsafeMutablePointer<AVCodecContext>? = raw
+    avcodec_free_context(&context)
+  }
+}
+
+/// FFmpeg's "no timestamp".
+let noTimestamp = Int64.min
+
+/// Microseconds, the unit of container-wide times.
+let microseconds = Rational(1, 1_000_000)

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Owns a container being written, and the file under it.
+struct Muxer: ~Copyable {
+  /// What becomes of a stream of the source.
+  struct Route {
+    let outputIndex: Int
+    let timeBase: Rational
+    /// The last decoding timestamp, in the output's ticks.
+    var lastTimestamp: Int64?
+    var nextTimestamp: Int64?
+    var isBroken = false
+  }
+
+  private let context: MuxerContext
+  private let file: OutputFile
+  private let packet: PacketOwner
+  private var routes: [Int: Route]
+  private let videoIndex: Int
+  /// Seconds that are taken off all timestamps, as microseconds.
+  private let shift: Int64
+  private let isStrict: Bool
+
+  /// Streams that the container does not take, one line each.
+  private(set) var leftOut: [String]
+  private(set) var warnings: [String] = []
+
+  /// Creates the file and writes its header.
+  ///
+  /// - Parameters:
+  ///   - video: the encoder whose packets come as `videoIndex`.
+  /// - Throws: `VideoIOError.cannotCreate`, `containerRefusesVideo`, `encoderOption` for container options.
+  init(
+    file: consuming OutputFile, plan: MuxerPlan, video: UnsafePointer<AVCodecContext>
+  ) throws(VideoIOError) {
+    let (accepted, leftOut) = try plan.acceptedStreams(video: video)
+    let path = file.path
+    let context = try plan.build(streams: accepted, video: video, path: path)
+    try context.open(file.writingPath, path: path)
+    try plan.writeHeader(context, path: path)
+    var routes: [Int: Route] = [:]
+    var index = 0
+    for stream in plan.source.streams where accepted.contains(stream.info.index) {
+      defer { index += 1 }
+      if plan.isAttachment(stream) { continue }
+      guard let output = context.raw.pointee.streams[index] else { throw .outOfMemory }
+      routes[stream.info.index] = Route(outputIndex: index, timeBase: Rational(output.pointee.time_base))
+    }
+    let packet = try PacketOwner()
+    isStrict = context.raw.pointee.oformat.pointee.flags & AVFMT_TS_NONSTRICT == 0
+    self.packet = packet
+    self.routes = routes
+    self.leftOut = leftOut
+    self.context = context
+    self.file = file
+    videoIndex = plan.videoIndex
+    shift = plan.shift
+  }
+
+  /// Writes a packet of the encoder. Its times are in `timeBase`.
+  mutating func writeVideo(_ packet: borrowing PacketOwner, timeBase: Rational) throws(VideoIOError) {
+    guard let route = routes[videoIndex] else { return }
+    prepare(packet.raw, from: timeBase, route: route, streamIndex: videoIndex)
+    let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
+    guard code >= 0 else { throw .cannotWrite(path: file.path, reason: LibavError(code: code, log: log)) }
+  }
+
+  /// Copies a packet of another stream; of streams that are left out, it does nothing.
+  ///
+  /// A stream whose packets the container refuses is left out from there on, with a warning.
+  /// - Throws: `VideoIOError.cannotWrite` if the file itself cannot be written.
+  mutating func copy(_ encoded: EncodedPacket) throws(VideoIOError) {
+    let index = encoded.streamIndex
+    guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
+    av_packet_unref(packet.raw)
+    try encoded.store(in: packet.raw)
+    prepare(packet.raw, from: encoded.timeBase, route: route, streamIndex: index)
+    let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
+    if code >= 0 { return }
+    let reason = LibavError(code: code, log: log)
+    if let error = context.raw.pointee.pb?.pointee.error, error < 0 {
+      throw .cannotWrite(path: file.path, reason: reason)
+    }
+    guard code == LibavError.invalidData.code || code == LibavError(errno: 22).code else {
+      throw .cannotWrite(path: file.path, reason: reason)
+    }
+    routes[index]?.isBroken = true
+    leftOut.append("stream \(index) (\(encoded.description)): \(reason)")
+  }
+
+  /// Writes the index and gives the file its name.
+  consuming func finish() throws(VideoIOError) {
+    let path = file.path
+    do throws(LibavError) {
+      try LibavLog.check { av_write_trailer(context.raw) }
+      try context.close()
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
+    }
+    try file.commit()
+  }
+
+  /// Brings times into the output's ticks and makes decoding times increase, as muxers demand.
+  private mutating func prepare(
+    _ raw: UnsafeMutablePointer<AVPacket>, from timeBase: Rational, route: Route, streamIndex: Int
+  ) {
+    let offset = microseconds.rescale(shift, to: timeBase)
+    if raw.pointee.pts != noTimestamp { raw.pointee.pts -= offset }
+    if raw.pointee.dts != noTimestamp { raw.pointee.dts -= offset }
+    av_packet_rescale_ts(raw, timeBase.libav, route.timeBase.libav)
+    raw.pointee.stream_index = Int32(route.outputIndex)
+    raw.pointee.pos = -1
+    if raw.pointee.dts == noTimestamp {
+      raw.pointee.dts = raw.pointee.pts != noTimestamp ? raw.pointee.pts : route.nextTimestamp ?? 0
+    }
+    if let last = route.lastTimestamp {
+      let least = isStrict ? last + 1 : last
+      if raw.pointee.dts < least {
+        raw.pointee.dts = least
+        if raw.pointee.pts != noTimestamp { raw.pointee.pts = max(raw.pointee.pts, least) }
+      }
+    }
+    if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
+    routes[streamIndex]?.lastTimestamp = raw.pointee.dts
+    routes[streamIndex]?.nextTimestamp = raw.pointee.dts + max(raw.pointee.duration, 1)
+  }
+}
+
+extension EncodedPacket {
+  fileprivate var description: String { "packet at \(presentationTimestamp.map { "\($0)" } ?? "an unknown time")" }
+}
+
+/// Owns an `AVFormatContext` for output, and the bytes under it.
+struct MuxerContext: ~Copyable {
+  let raw: UnsafeMutablePointer<AVFormatContext>
+
+  /// - Throws: `LibavError` if FFmpeg refuses.
+  init(format: UnsafePointer<AVOutputFormat>, url: String) throws(LibavError) {
+    var context: UnsafeMutablePointer<AVFormatContext>?
+    try LibavLog.check { avformat_alloc_output_context2(&context, format, nil, url) }
+    guard let context else { throw .outOfMemory }
+    raw = context
+  }
+
+  deinit {
+    if raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0, raw.pointee.pb != nil {
+      avio_closep(&raw.pointee.pb)
+    }
+    avformat_free_context(raw)
+  }
+
+  /// Opens the file under the container.
+  func open(_ writingPath: String, path: String) throws(VideoIOError) {
+    guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0 else { return }
+    let (code, log) = LibavLog.collecting {
+      avio_open(&raw.pointee.pb, fileURL(writingPath), AVIO_FLAG_WRITE)
+    }
+    guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
+  }
+
+  /// Flushes and closes the file.
+  func close() throws(LibavError) {
+    guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0, raw.pointee.pb != nil else { return }
+    avio_flush(raw.pointee.pb)
+    let failed = raw.pointee.pb.pointee.error
+    let closed = avio_closep(&raw.pointee.pb)
+    if failed < 0 { throw LibavError(code: failed) }
+    if closed < 0 { throw LibavError(code: closed) }
+  }
+}
+
+/// FFmpeg's address of a file, whatever its name looks like.
+func fileURL(_ path: String) -> String { path == "-" ? "pipe:1" : "file:" + path }

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Which streams go into an output, and all that describes them.
+struct MuxerPlan {
+  let format: UnsafePointer<AVOutputFormat>
+  let source: SourceFile
+  let videoIndex: Int
+  let url: String
+  /// Frames per second, for containers that know no other clock.
+  let frameRate: Rational
+  /// The unit of the video's timestamps.
+  let timeBase: Rational
+  let sampleAspectRatio: Rational
+  let containerOptions: [String: String]
+
+  /// FFmpeg's name of the container.
+  var containerName: String { String(cString: format.pointee.name) }
+
+  /// The format that a file's name stands for, or that is asked for by name.
+  static func format(path: String, container: String?) throws(VideoIOError) -> UnsafePointer<AVOutputFormat> {
+    LibavLog.install()
+    guard let format = av_guess_format(container, container == nil ? path : nil, nil) else {
+      throw .unknownContainer(path: container ?? path)
+    }
+    return format
+  }
+
+  /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
+  /// starts at zero; otherwise nothing.
+  var shift: Int64 {
+    source.hasTimestampJumps && format.pointee.flags & AVFMT_TS_DISCONT == 0 ? source.startTime : 0
+  }
+
+  private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
+  private var isQuickTime: Bool { ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName) }
+
+  /// Whether the stream becomes an attachment: a file within the file, without packets.
+  func isAttachment(_ stream: SourceStream) -> Bool {
+    stream.info.kind == .attachment || (stream.info.kind == .coverArt && isMatroska)
+  }
+
+  // MARK: - Choice of streams
+
+  /// The streams that the container takes, and a line on each that it does not.
+  ///
+  /// What FFmpeg says about a codec is not always known beforehand, so headers are tried in memory.
+  /// - Throws: `VideoIOError.containerRefusesVideo` if it does not even take the video alone.
+  func acceptedStreams(
+    video: UnsafePointer<AVCodecContext>
+  ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [String]) {
+    var leftOut: [String] = []
+    var candidates: Set<Int> = [videoIndex]
+    for stream in source.streams where stream.info.index != videoIndex && !stream.isDiscarded {
+      if mayTake(stream) {
+        candidates.insert(stream.info.index)
+      } else if !isMadeByMuxer(stream) {
+        leftOut.append(describe(stream))
+      }
+    }
+    // Containers that write files of their own, such as pictures, cannot be tried.
+    if format.pointee.flags & AVFMT_NOFILE != 0 { return (candidates, leftOut) }
+    if failure(of: candidates, video: video) == nil { return (candidates, leftOut) }
+    var accepted: Set<Int> = [videoIndex]
+    if let reason = failure(of: accepted, video: video) {
+      throw .containerRefusesVideo(
+        path: url, container: containerName, codec: codecName(video.pointee.codec_id), reason: reason)
+    }
+    for index in candidates.sorted() where index != videoIndex {
+      if failure(of: accepted.union([index]), video: video) == nil {
+        accepted.insert(index)
+      } else {
+        leftOut.append(describe(source.streams[index]))
+      }
+    }
+    return (accepted, leftOut)
+  }
+
+  /// The line about a stream that is left out: number, kind, codec, language, container.
+  private func describe(_ stream: SourceStream) -> String {
+    let info = stream.info
+    let language = info.language.map { ", \($0)" } ?? ""
+    return "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
+  }
+
+  private func mayTake(_ stream: SourceStream) -> Bool {
+    if isAttachment(stream) { return isMatroska && containerName == "matroska" }
+    if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
+    if containerName == "yuv4mpegpipe" { return false }
+    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_NORMAL) != 0
+  }
+
+  /// QuickTime's timecode tracks are made anew from the video's metadata.
+  private func isMadeByMuxer(_ stream: SourceStream) -> Bool {
+    let timecode: UInt32 = 0x6463_6D74  // 'tmcd'
+    return isQuickTime && stream.info.kind == .data && stream.parameters.raw.pointee.codec_tag == timecode
+  }
+
+  /// Why a header with these streams cannot be written; nil if it can.
+  private func failure(of streams: Set<Int>, video: UnsafePointer<AVCodecContext>) -> LibavError? {
+    do throws(VideoIOError) {
+      let context = try build(streams: streams, video: video, path: url)
+      guard avio_open_dyn_buf(&context.raw.pointee.pb) >= 0 else { return .outOfMemory }
+      let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, nil) }
+      var bytes: UnsafeMutablePointer<UInt8>?
+      _ = avio_close_dyn_buf(context.raw.pointee.pb, &bytes)
+      av_free(bytes)
+      context.raw.pointee.pb = nil
+      return code >= 0 ? nil : LibavError(code: code, log: log)
+    } catch {
+      if case .cannotCreate(_, let reason) = error { return reason }
+      return .outOfMemory
+    }
+  }
+
+  // MARK: - Construction
+
+  /// A container with streams, chapters and tags, not yet opened.
+  func build(
+    streams: Set<Int>, video: UnsafePointer<AVCodecContext>, path: String
+  ) throws(VideoIOError) -> MuxerContext {
+    do throws(LibavError) {
+      let context = try MuxerContext(format: format, url: url)
+      for stream in source.streams where streams.contains(stream.info.index) {
+        guard let output = avformat_new_stream(context.raw, nil) else { throw .outOfMemory }
+        output.pointee.id = 0
+        output.pointee.disposition = stream.disposition
+        if stream.info.index == videoIndex {
+          try describeVideo(stream, encoder: video, in: output)
+        } else if isAttachment(stream) {
+          try describeAttachment(stream, in: output)
+        } else {
+          try describeCopy(stream, in: output)
+        }
+      }
+      MetadataEntry.store(fileMetadata, in: &context.raw.pointee.metadata)
+      try addChapters(to: context.raw)
+      return context
+    } catch {
+      throw .cannotCreate(path: path, reason: error)
+    }
+  }
+
+  /// Writes the header to the opened file.
+  func writeHeader(_ context: borrowing MuxerContext, path: String) throws(VideoIOError) {
+    var options: OpaquePointer?
+    defer { av_dict_free(&options) }
+    var wanted = containerOptions
+    if isQuickTime, containerName != "ismv", wanted["movflags"] == nil { wanted["movflags"] = "+faststart" }
+    // A picture's name may look like the pattern of a sequence.
+    if containerName == "image2" { wanted["update"] = "1" }
+    if containerName == "mpegts", source.hasTimestampJumps, source.startTime >= 1_000_000,
+      wanted["mpegts_copyts"] == nil
+    {
+      wanted["mpegts_copyts"] = "1"
+    }
+    for (key, value) in wanted { av_dict_set(&options, key, value, 0) }
+    let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, &options) }
+    if let refused = MetadataEntry.entries(of: options).first {
+      throw .encoderOption(
+        encoder: containerName, option: refused.key, value: refused.value,
+        reason: LibavError(code: cffmpeg_error_option_not_found()))
+    }
+    guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
+  }
+
+  private func describeVideo(
+    _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, encoder) }
+    let hasFreeClock = format.pointee.flags & AVFMT_VARIABLE_FPS != 0
+    let rate = frameRate.isPositive ? frameRate : Rational(25, 1)
+    output.pointee.time_base = (hasFreeClock ? timeBase : rate.inverse).libav
+    if frameRate.isPositive { output.pointee.avg_frame_rate = frameRate.libav }
+    if sampleAspectRatio.isPositive {
+      output.pointee.sample_aspect_ratio = sampleAspectRatio.libav
+      output.pointee.codecpar.pointee.sample_aspect_ratio = sampleAspectRatio.libav
+    }
+    MetadataEntry.store(stream.metadata.filter { !$0.describesOldEncoding }, in: &output.pointee.metadata)
+    let kept = [
+      AV_PKT_DATA_DISPLAYMATRIX, AV_PKT_DATA_STEREO3D, AV_PKT_DATA_SPHERICAL,
+      AV_PKT_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_ICC_PROFILE,
+    ].map(\.rawValue)
+    try addSideData(stream.sideData.filter { kept.contains($0.type) }, to: output)
+    // The encoder's own, such as buffer sizes.
+    for index in 0..<Int(encoder.pointee.nb_coded_side_data) {
+      guard let entry = encoder.pointee.coded_side_data?[index] else { continue }
+      try LibavLog.check { cffmpeg_stream_set_side_data(output, entry.type, entry.data, entry.size) }
+    }
+  }
+
+  private func describeCopy(
+    _ stream: SourceStream, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
+    guard let parameters = output.pointee.codecpar else { throw .outOfMemory }
+    // Four-letter codes of one container mean nothing or something else in another.
+    if let tags = format.pointee.codec_tag, av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id {
+      var tag: UInt32 = 0
+      if av_codec_get_tag2(tags, parameters.pointee.codec_id, &tag) != 0 { parameters.pointee.codec_tag = 0 }
+    }
+    output.pointee.time_base = stream.timeBase.libav
+    output.pointee.avg_frame_rate = stream.averageFrameRate.libav
+    output.pointee.sample_aspect_ratio = stream.sampleAspectRatio.libav
+    MetadataEntry.store(stream.metadata, in: &output.pointee.metadata)
+    try addSideData(stream.sideData, to: output)
+  }
+
+  private func describeAttachment(
+    _ stream: SourceStream, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
+    MetadataEntry.store(stream.metadata, in: &output.pointee.metadata)
+    guard stream.info.kind == .coverArt, let parameters = output.pointee.codecpar else { return }
+    parameters.pointee.codec_type = AVMEDIA_TYPE_ATTACHMENT
+    let padding = Int(AV_INPUT_BUFFER_PADDING_SIZE)
+    guard let bytes = av_mallocz(stream.coverArt.count + padding),
+      let count = Int32(exactly: stream.coverArt.count)
+    else { throw .outOfMemory }
+    stream.coverArt.withUnsafeBytes { source in
+      if let base = source.baseAddress { memcpy(bytes, base, source.count) }
+    }
+    av_freep(&parameters.pointee.extradata)
+    parameters.pointee.extradata = bytes.assumingMemoryBound(to: UInt8.self)
+    parameters.pointee.extradata_size = count
+    let isJPEG = parameters.pointee.codec_id == AV_CODEC_ID_MJPEG
+    let kind = isJPEG ? "jpeg" : stream.info.codecName
+    func isTagged(_ key: String) -> Bool { stream.metadata.contains { $0.key.lowercased() == key } }
+    if !isTagged("mimetype") { av_dict_set(&output.pointee.metadata, "mimetype", "image/\(kind)", 0) }
+    if !isTagged("filename") {
+      av_dict_set(&output.pointee.metadata, "filename", "cover.\(isJPEG ? "jpg" : kind)", 0)
+    }
+  }
+
+  private func addSideData(
+    _ entries: [EncodedPacket.SideData], to output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    for entry in entries {
+      try LibavLog.check {
+        entry.bytes.withUnsafeBufferPointer { bytes in
+          cffmpeg_stream_set_side_data(output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
+        }
+      }
+    }
+  }
+
+  private func addChapters(to context: UnsafeMutablePointer<AVFormatContext>) throws(LibavError) {
+    guard !source.chapters.isEmpty else { return }
+    let size = MemoryLayout<UnsafeMutablePointer<AVChapter>?>.stride
+    guard let list = av_calloc(source.chapters.count, size) else { throw .outOfMemory }
+    let chapters = list.bindMemory(to: UnsafeMutablePointer<AVChapter>?.self, capacity: source.chapters.count)
+    context.pointee.chapters = chapters
+    for (index, chapter) in source.chapters.enumerated() {
+      guard let memory = av_mallocz(MemoryLayout<AVChapter>.stride) else { throw .outOfMemory }
+      let copy = memory.bindMemory(to: AVChapter.self, capacity: 1)
+      let offset = microseconds.rescale(shift, to: chapter.timeBase)
+      copy.pointee.id = numericCast(chapter.id)
+      copy.pointee.time_base = chapter.timeBase.libav
+      copy.pointee.start = chapter.start - offset
+      copy.pointee.end = chapter.end - offset
+      MetadataEntry.store(chapter.metadata, in: &copy.pointee.metadata)
+      chapters[index] = copy
+      context.pointee.nb_chapters = UInt32(index + 1)
+    }
+  }
+
+  /// The source's tags without those that only describe its container.
+  private var fileMetadata: [MetadataEntry] {
+    let container = ["major_brand", "minor_version", "compatible_brands", "encoder"]
+    return source.metadata.filter { !container.contains($0.key.lowercased()) }
+  }
+}
+
+extension MetadataEntry {
+  /// Whether the tag speaks of the old video's bytes: its encoder, bit rate or statistics.
+  fileprivate var describesOldEncoding: Bool {
+    let name = key.uppercased()
+    return ["ENCODER", "DURATION", "ENCODER_OPTIONS"].contains(name) || name.hasPrefix("_STATISTICS")
+      || ["BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"].contains { name == $0 || name.hasPrefix($0 + "-") }
+      || name.hasPrefix("DURATION-")
+  }
+}

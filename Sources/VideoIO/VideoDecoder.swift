@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Owns the decoder of one video stream.
+struct VideoDecoder: ~Copyable {
+  private let owner: CodecContextOwner
+
+  /// What asking for a frame came to.
+  enum Outcome {
+    case frame
+    case needsPacket
+    case end
+    /// A damaged part of the stream; decoding can go on.
+    case damaged(LibavError)
+  }
+
+  /// Opens the decoder for codec parameters.
+  ///
+  /// - Parameters:
+  ///   - path: for error messages.
+  ///   - threads: 0 for as many as there are cores.
+  /// - Throws: `VideoIOError.noDecoder`, or `cannotDecode` if the decoder does not start.
+  init(
+    parameters: UnsafePointer<AVCodecParameters>, timeBase: Rational, threads: Int, path: String
+  ) throws(VideoIOError) {
+    guard let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
+      throw .noDecoder(path: path, codec: codecName(parameters.pointee.codec_id))
+    }
+    let owner = try CodecContextOwner(codec)
+    let context = owner.raw
+    do throws(LibavError) {
+      try LibavLog.check { avcodec_parameters_to_context(context, parameters) }
+      context.pointee.pkt_timebase = timeBase.libav
+      context.pointee.thread_count = Int32(clamping: max(threads, 0))
+      context.pointee.thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE
+      try LibavLog.check { avcodec_open2(context, codec, nil) }
+    } catch {
+      throw .cannotDecode(path: path, seconds: 0, reason: error)
+    }
+    self.owner = owner
+  }
+
+  /// Gives a packet to the decoder, nil at the end of the stream.
+  ///
+  /// - Returns: what is wrong with the packet, nil if nothing.
+  func send(_ packet: UnsafePointer<AVPacket>?) -> LibavError? {
+    let (code, log) = LibavLog.collecting { avcodec_send_packet(owner.raw, packet) }
+    if code >= 0 || code == LibavError.endOfFile.code { return nil }
+    return LibavError(code: code, log: log)
+  }
+
+  /// Takes the next frame in order of presentation.
+  func receive(into frame: borrowing FrameOwner) -> Outcome {
+    let (code, log) = LibavLog.collecting { avcodec_receive_frame(owner.raw, frame.raw) }
+    switch code {
+    case 0...: return .frame
+    case LibavError.again.code: return .needsPacket
+    case LibavError.endOfFile.code: return .end
+    default: return .damaged(LibavError(code: code, log: log))
+    }
+  }
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// Owns an encoder of video.
+struct VideoEncoder: ~Copyable {
+  /// What an encoder is opened for.
+  struct Request {
+    var settings: EncoderSettings
+    var width: Int
+    var height: Int
+    var format: PixelFormat
+    var color: ColorDescription
+    var sampleAspectRatio = Rational(0, 1)
+    var timeBase: Rational
+    var frameRate: Rational
+    var wantsGlobalHeader = false
+  }
+
+  /// What asking for a packet came to.
+  enum Outcome {
+    case packet
+    case needsFrame
+    case end
+  }
+
+  let context: UnsafeMutablePointer<AVCodecContext>
+  /// FFmpeg's name of the encoder.
+  let name: String
+  private let owner: CodecContextOwner
+  /// To the encoder's layout where it takes none of ours, as with RGB encoders.
+  private let converter: PictureConverter?
+  private let clock: EncoderClock.Kind
+
+  /// The unit in which frames must come and packets leave.
+  var timeBase: Rational { Rational(context.pointee.time_base) }
+  /// Whether the encoder counts frames instead of ticks.
+  var countsFrames: Bool { clock == .frames }
+
+  /// Opens the encoder.
+  ///
+  /// - Throws: `VideoIOError.unknownEncoder`, `encoderFormat`, `encoderOption`, `cannotStartEncoder`.
+  init(_ request: Request) throws(VideoIOError) {
+    LibavLog.install()
+    let codec = try Self.find(request.settings.codec)
+    let name = String(cString: codec.pointee.name)
+    let owner = try CodecContextOwner(codec)
+    let context = owner.raw
+    let layout = try EncoderLayout(for: request, codec: codec, context: context, name: name)
+    let clock = EncoderClock.Kind(codec: codec.pointee.id)
+    guard let width = Int32(exactly: request.width), let height = Int32(exactly: request.height) else {
+      throw .invalidPicture(width: request.width, height: request.height, format: request.format.name)
+    }
+    context.pointee.width = width
+    context.pointee.height = height
+    context.pointee.pix_fmt = AVPixelFormat(layout.code)
+    context.pointee.sample_aspect_ratio =
+      request.sampleAspectRatio.isPositive ? request.sampleAspectRatio.libav : AVRational(num: 0, den: 1)
+    let rate = request.frameRate.isPositive ? request.frameRate : Rational(25, 1)
+    context.pointee.framerate = rate.libav
+    context.pointee.time_base = clock == .frames ? rate.inverse.libav : request.timeBase.libav
+    context.pointee.thread_count = Int32(clamping: max(request.settings.threads, 0))
+    layout.color.store(in: context)
+    if request.wantsGlobalHeader { context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
+    try Self.apply(request.settings, to: context, codec: codec, name: name)
+    let (opened, log) = LibavLog.collecting { avcodec_open2(context, codec, nil) }
+    guard opened >= 0 else {
+      throw .cannotStartEncoder(encoder: name, reason: LibavError(code: opened, log: log))
+    }
+    try Self.checkRefusals(log, settings: request.settings, name: name)
+    let converter = try layout.converter(for: request)
+    self.context = context
+    self.name = name
+    self.clock = clock
+    self.owner = owner
+    self.converter = converter
+  }
+
+  /// Gives a frame to the encoder at a time in its own ticks.
+  func send(_ frame: VideoFrame, at timestamp: Int64) throws(LibavError) {
+    let picture = try picture(of: frame)
+    let raw = picture.raw
+    raw.pointee.format = context.pointee.pix_fmt.rawValue
+    raw.pointee.pts = timestamp
+    cffmpeg_frame_set_duration(raw, 0)
+    // The source's own frame types would be forced upon the encoder.
+    raw.pointee.pict_type = AV_PICTURE_TYPE_NONE
+    raw.pointee.quality = context.pointee.global_quality
+    try LibavLog.check { avcodec_send_frame(context, raw) }
+  }
+
+  private func picture(of frame: VideoFrame) throws(LibavError) -> FrameOwner {
+    do throws(VideoIOError) {
+      if let result = try converter?.converted(frame.raw) { return result }
+      return try frame.reference()
+    } catch {
+      throw .outOfMemory
+    }
+  }
+
+  /// Tells the encoder that no more frames come.
+  func finish() throws(LibavError) {
+    try LibavLog.check { avcodec_send_frame(context, nil) }
+  }
+
+  /// Takes the next packet in order of decoding.
+  func receive(into packet: borrowing PacketOwner) throws(LibavError) -> Outcome {
+    let (code, log) = LibavLog.collecting { avcodec_receive_packet(context, packet.raw) }
+    switch code {
+    case 0...: return .packet
+    case LibavError.again.code: return .needsFrame
+    case LibavError.endOfFile.code: return .end
+    default: throw LibavError(code: code, log: log)
+    }
+  }
+
+  /// An encoder by its name, or the first one for a codec of that name.
+  private static func find(_ name: String) throws(VideoIOError) -> UnsafePointer<AVCodec> {
+    if let codec = avcodec_find_encoder_by_name(name), codec.pointee.type == AVMEDIA_TYPE_VIDEO {
+      return codec
+    }
+    if let descriptor = avcodec_descriptor_get_by_name(name), descriptor.pointee.type == AVMEDIA_TYPE_VIDEO,
+      let codec = avcodec_find_encoder(descriptor.pointee.id)
+    {
+      return codec
+    }
+    throw .unknownEncoder(name: name)
+  }
+}
+
+// MARK: - Options
+
+extension VideoEncoder {
+  private static func apply(
+    _ settings: EncoderSettings, to context: UnsafeMutablePointer<AVCodecContext>,
+    codec: UnsafePointer<AVCodec>, name: String
+  ) throws(VideoIOError) {
+    func has(_ option: String) -> Bool {
+      av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
+    }
+    var options = settings.options
+    if let crf = settings.crf {
+      options["crf"] = "\(crf)"
+    } else if let crf = EncoderSettings.defaultCRF(encoder: name), has("crf"),
+      !["crf", "qp", "b", "q", "lossless"].contains(where: { options[$0] != nil })
+    {
+      options["crf"] = "\(crf)"
+    } else if usesQuantizerScale(codec.pointee.id), options["b"] == nil, options["global_quality"] == nil {
+      // Their default is 200 kb/s whatever the size.
+      context.pointee.flags |= AV_CODEC_FLAG_QSCALE
+      context.pointee.global_quality = 2 * FF_QP2LAMBDA
+    }
+    if let preset = settings.preset ?? options["preset"] ?? EncoderSettings.defaultPreset(encoder: name) {
+      options["preset"] = preset
+    }
+    quieten(name, &options)
+    for (option, value) in options.sorted(by: { $0.key < $1.key }) {
+      let (code, log) = LibavLog.collecting {
+        av_opt_set(context, option, value, AV_OPT_SEARCH_CHILDREN)
+      }
+      guard code >= 0 else {
+        throw .encoderOption(
+          encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
+      }
+    }
+  }
+
+  /// Some libraries write to stderr past FFmpeg's log.
+  private static func quieten(_ name: String, _ options: inout [String: String]) {
+    if name == "libx265" {
+      let given = options["x265-params"] ?? ""
+      if !given.contains("log-level") {
+        options["x265-params"] = given.isEmpty ? "log-level=error" : given + ":log-level=error"
+      }
+    } else if name == "libsvtav1" {
+      setenv("SVT_LOG", "1", 0)
+    }
+  }
+
+  /// x264 and x265 only warn about wrong parameters of their own; for a user they are errors.
+  private static func checkRefusals(
+    _ log: [String], settings: EncoderSettings, name: String
+  ) throws(VideoIOError) {
+    let signs = ["Error parsing option", "Unknown option", "Invalid value for"]
+    guard let line = log.first(where: { line in signs.contains { line.contains($0) } }) else { return }
+    let option = settings.options.keys.first { $0.hasSuffix("-params") || $0 == "x264opts" } ?? "params"
+    throw .encoderOption(
+      encoder: name, option: option, value: settings.options[option] ?? "",
+      reason: LibavError(errno: EINVAL, log: [line]))
+  }
+
+  private static func usesQuantizerScale(_ id: AVCodecID) -> Bool {
+    [
+      AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MJPEG,
+      AV_CODEC_ID_MSMPEG4V2, AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_H263, AV_CODEC_ID_H263P,
+      AV_CODEC_ID_FLV1, AV_CODEC_ID_WMV1, AV_CODEC_ID_WMV2,
+    ].contains(id)
+  }
+}
+
+// MARK: - Layout
+
+/// Which of an encoder's layouts is used for ours.
+private struct EncoderLayout {
+  let code: Int32
+  let needsConversion: Bool
+  /// The colour in the encoder's layout, and in ours.
+  let color: ColorDescription
+  let sourceColor: ColorDescription
+
+  /// - Throws: `VideoIOError.encoderFormat` if depth or chroma would be lost.
+  init(
+    for request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>,
+    context: UnsafePointer<AVCodecContext>, name: String
+  ) throws(VideoIOError) {
+    let format = request.format
+    sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
+    guard let list = cffmpeg_encoder_formats(context, codec) else {
+      (code, needsConversion, color) = (format.code, false, request.color)
+      return
+    }
+    var supported: [Int32] = []
+    var position = 0
+    while list[position] != AV_PIX_FMT_NONE, position < 1000 {
+      supported.append(list[position].rawValue)
+      position += 1
+    }
+    if supported.contains(format.code) {
+      (code, needsConversion, color) = (format.code, false, request.color)
+      return
+    }
+    if let full = PixelFormat.withFullRange(format.code), supported.contains(full) {
+      var color = request.color
+      color.range = 2
+      (code, needsConversion, self.color) = (full, !request.color.isFullRange, color)
+      return
+    }
+    var loss: Int32 = 0
+    let best = avcodec_find_best_pix_fmt_of_list(list, AVPixelFormat(format.code), 0, &loss)
+    let unbearable = FF_LOSS_RESOLUTION | FF_LOSS_DEPTH | FF_LOSS_CHROMA | FF_LOSS_COLORQUANT
+    guard best != AV_PIX_FMT_NONE, loss & unbearable == 0, sws_isSupportedOutput(best) > 0 else {
+      throw .encoderFormat(
+        encoder: name, format: format.name,
+        supported: supported.compactMap { code in
+          av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) }
+        })
+    }
+    var color = sourceColor
+    if let flags = av_pix_fmt_desc_get(best)?.pointee.flags, flags & UInt64(AV_PIX_FMT_FLAG_RGB) != 0 {
+      color.matrix = 0
+      color.range = 2
+    }
+    (code, needsConversion, self.color) = (best.rawValue, true, color)
+  }
+
+  /// From our layout to the encoder's; nil if they are the same.
+  func converter(for request: VideoEncoder.Request) throws(VideoIOError) -> PictureConverter? {
+    guard needsConversion else { return nil }
+    return try PictureConverter(
+      from: .init(
+        width: request.width, height: request.height, code: request.format.code, color: sourceColor),
+      to: .init(width: request.width, height: request.height, code: code, color: color))
+  }
+}
+
+/// How an encoder counts time.
+enum EncoderClock {
+  enum Kind {
+    /// In any unit: it is given the source's.
+    case ticks
+    /// In frames of constant rate; its packets are given the source's times back afterwards.
+    case frames
+
+    init(codec: AVCodecID) {
+      let frameCounting = [
+        AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MSMPEG4V2,
+        AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_WMV1, AV_CODEC_ID_WMV2, AV_CODEC_ID_H263, AV_CODEC_ID_H263P,
+        AV_CODEC_ID_FLV1, AV_CODEC_ID_THEORA, AV_CODEC_ID_RV10, AV_CODEC_ID_RV20,
+      ]
+      self = frameCounting.contains(codec) ? .frames : .ticks
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// One picture of a video, immutable and shared by reference.
+///
+/// `@unchecked Sendable` is right because the frame behind it is set once in `init` and only read from
+/// then on; libav's reference counts, touched when the last reference goes, are atomic.
+public final class VideoFrame: @unchecked Sendable {
+  /// Columns of luma.
+  public let width: Int
+  /// Rows of luma.
+  public let height: Int
+  /// The layout of the planes.
+  public let format: PixelFormat
+  /// When the picture is shown, in ticks of its file's `MediaInfo.timeBase`.
+  public let presentationTimestamp: Int64
+  /// How long it is shown, in the same ticks; 0 if unknown.
+  public let duration: Int64
+  /// What the sample values mean.
+  public let color: ColorDescription
+  /// Whether the decoder says that the lines belong to two fields.
+  public let isInterlaced: Bool
+
+  let raw: UnsafeMutablePointer<AVFrame>
+
+  /// Takes over a frame whose layout and planes have been checked.
+  init(adopting owner: consuming FrameOwner, format: PixelFormat) {
+    let raw = owner.release()
+    self.raw = raw
+    self.format = format
+    width = Int(raw.pointee.width)
+    height = Int(raw.pointee.height)
+    presentationTimestamp = raw.pointee.pts
+    duration = cffmpeg_frame_duration(raw)
+    color = ColorDescription(frame: raw)
+    isInterlaced = cffmpeg_frame_is_interlaced(raw) != 0
+  }
+
+  deinit {
+    var frame: UnsafeMutablePointer<AVFrame>? = raw
+    av_frame_free(&frame)
+  }
+
+  /// Columns of plane `index`: 0 is luma, 1 and 2 are chroma.
+  public func planeWidth(_ index: Int) -> Int { format.planeWidth(index, width: width) }
+
+  /// Rows of plane `index`.
+  public func planeHeight(_ index: Int) -> Int { format.planeHeight(index, height: height) }
+
+  /// Calls `body` with the bytes of plane `index`, first row first, and the distance of rows in bytes.
+  ///
+  /// The buffer ends with the last sample of the last row; it is valid during the call only.
+  /// - Precondition: `index` is below `format.planeCount`.
+  public func withPlane<R, E: Error>(
+    _ index: Int, _ body: (UnsafeRawBufferPointer, _ bytesPerRow: Int) throws(E) -> R
+  ) throws(E) -> R {
+    let plane = plane(of: raw, index, format)
+    return try body(UnsafeRawBufferPointer(plane.bytes), plane.bytesPerRow)
+  }
+
+  /// The same picture and properties at another time; the planes are shared, not copied.
+  /// - Throws: `VideoIOError.outOfMemory`.
+  public func retimed(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) -> VideoFrame {
+    let copy = try reference()
+    copy.raw.pointee.pts = presentationTimestamp
+    cffmpeg_frame_set_duration(copy.raw, duration)
+    return VideoFrame(adopting: copy, format: format)
+  }
+
+  /// A frame of libav that shares the planes.
+  func reference() throws(VideoIOError) -> FrameOwner {
+    let copy = try FrameOwner()
+    guard av_frame_ref(copy.raw, raw) >= 0 else { throw .outOfMemory }
+    return copy
+  }
+
+  /// Size and layout in words, for messages.
+  var shapeText: String { "\(width)x\(height) \(format)" }
+}
+
+/// The bytes of a plane from its first to its last sample.
+func plane(
+  of frame: UnsafeMutablePointer<AVFrame>, _ index: Int, _ format: PixelFormat
+) -> (bytes: UnsafeMutableRawBufferPointer, bytesPerRow: Int) {
+  precondition(index >= 0 && index < format.planeCount, "no plane \(index) in \(format)")
+  let rowBytes = format.planeWidth(index, width: Int(frame.pointee.width)) * format.bytesPerSample
+  let rows = format.planeHeight(index, height: Int(frame.pointee.height))
+  let bytesPerRow = Int(cffmpeg_frame_bytes_per_row(frame, Int32(index)))
+  let bytes = UnsafeMutableRawBufferPointer(
+    start: cffmpeg_frame_plane(frame, Int32(index)), count: bytesPerRow * (rows - 1) + rowBytes)
+  return (bytes, bytesPerRow)
+}
+
+extension ColorDescription {
+  /// The codes in a frame of libav.
+  init(frame: UnsafePointer<AVFrame>) {
+    self.init(
+      matrix: Int32(bitPattern: frame.pointee.colorspace.rawValue),
+      primaries: Int32(bitPattern: frame.pointee.color_primaries.rawValue),
+      transfer: Int32(bitPattern: frame.pointee.color_trc.rawValue),
+      range: Int32(bitPattern: frame.pointee.color_range.rawValue),
+      chromaLocation: Int32(bitPattern: frame.pointee.chroma_location.rawValue))
+  }
+
+  /// Writes the codes into a frame of libav.
+  func store(in frame: UnsafeMutablePointer<AVFrame>) {
+    frame.pointee.colorspace = AVColorSpace(UInt32(bitPattern: matrix))
+    frame.pointee.color_primaries = AVColorPrimaries(UInt32(bitPattern: primaries))
+    frame.pointee.color_trc = AVColorTransferCharacteristic(UInt32(bitPattern: transfer))
+    frame.pointee.color_range = AVColorRange(UInt32(bitPattern: range))
+    frame.pointee.chroma_location = AVChromaLocation(UInt32(bitPattern: chromaLocation))
+  }
+
+  /// Writes the codes into an encoder.
+  func store(in context: UnsafeMutablePointer<AVCodecContext>) {
+    context.pointee.colorspace = AVColorSpace(UInt32(bitPattern: matrix))
+    context.pointee.color_primaries = AVColorPrimaries(UInt32(bitPattern: primaries))
+    context.pointee.color_trc = AVColorTransferCharacteristic(UInt32(bitPattern: transfer))
+    context.pointee.color_range = AVColorRange(UInt32(bitPattern: range))
+    context.pointee.chroma_sample_location = AVChromaLocation(UInt32(bitPattern: chromaLocation))
+  }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a file cannot be read or written. Cases carry facts; `description` puts them in words.
+public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The file cannot be opened, or is no media file.
+  case cannotOpen(path: String, reason: LibavError)
+  /// The file has no moving picture (cover art is none).
+  case noVideoStream(path: String)
+  /// This build of FFmpeg cannot decode the codec.
+  case noDecoder(path: String, codec: String)
+  /// Not one frame came out of the video stream.
+  case noFrames(path: String, reason: LibavError?)
+  /// A packet cannot be read from the file, at a position in seconds.
+  case cannotRead(path: String, seconds: Double, reason: LibavError)
+  /// The decoder gave up, at a position in seconds.
+  case cannotDecode(path: String, seconds: Double, reason: LibavError)
+  /// The file stops before its announced end: it was cut off.
+  case endsEarly(path: String, seconds: Double, expectedSeconds: Double?)
+  /// Size or layout of the picture changes within the file.
+  case pictureChanges(path: String, seconds: Double, from: String, to: String)
+  /// The layout of the picture cannot be converted to one that the package works on.
+  case unsupportedFormat(path: String, format: String)
+  /// The output exists and was not to be replaced.
+  case outputExists(path: String)
+  /// The output is the input.
+  case outputIsInput(path: String)
+  /// The output cannot be created.
+  case cannotCreate(path: String, reason: LibavError)
+  /// The output's name does not tell a container.
+  case unknownContainer(path: String)
+  /// FFmpeg has no encoder of this name.
+  case unknownEncoder(name: String)
+  /// The encoder does not know an option, or refuses its value.
+  case encoderOption(encoder: String, option: String, value: String, reason: LibavError)
+  /// The encoder does not take this layout.
+  case encoderFormat(encoder: String, format: String, supported: [String])
+  /// The encoder does not start.
+  case cannotStartEncoder(encoder: String, reason: LibavError)
+  /// The container cannot hold the video.
+  case containerRefusesVideo(path: String, container: String, codec: String, reason: LibavError)
+  /// The encoder failed on a frame.
+  case cannotEncode(path: String, reason: LibavError)
+  /// The file cannot be written to, for example as the disk is full.
+  case cannotWrite(path: String, reason: LibavError)
+  /// A frame differs in size or layout from what the writer was opened for.
+  case frameMismatch(path: String, expected: String, found: String)
+  /// A picture of this size and layout cannot be made.
+  case invalidPicture(width: Int, height: Int, format: String)
+  /// A picture cannot be scaled or converted.
+  case cannotConvert(from: String, to: String, reason: LibavError)
+  /// A codec gave back another number of frames than it was given.
+  case roundTripLost(codec: String, frames: Int, returned: Int)
+  /// Memory is exhausted.
+  case outOfMemory
+
+  /// One lower-case line without a period; names the file, and what FFmpeg said.
+  public var description: String {
+    switch self {
+    case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
+    case .noVideoStream(let path): "no video stream in \(path)"
+    case .noDecoder(let path, let codec): "no decoder for \(codec) in \(path)"
+    case .noFrames(let path, let reason):
+      "no frame could be decoded from \(path)" + (reason.map { ": \($0)" } ?? "")
+    case .cannotRead(let path, let seconds, let reason):
+      "cannot read \(path) after \(Self.text(seconds)): \(reason)"
+    case .cannotDecode(let path, let seconds, let reason):
+      "cannot decode \(path) at \(Self.text(seconds)): \(reason)"
+    case .endsEarly(let path, let seconds, let expected):
+      "\(path) ends early, at \(Self.text(seconds))" + (expected.map { " of \(Self.text($0))" } ?? "")
+    case .pictureChanges(let path, let seconds, let from, let to):
+      "picture of \(path) changes at \(Self.text(seconds)) from \(from) to \(to)"
+    case .unsupportedFormat(let path, let format): "pixel format \(format) of \(path) is not supported"
+    default: outputDescription
+    }
+  }
+
+  private var outputDescription: String {
+    switch self {
+    case .outputExists(let path): "output \(path) exists"
+    case .outputIsInput(let path): "output \(path) is the input"
+    case .cannotCreate(let path, let reason): "cannot create \(path): \(reason)"
+    case .unknownContainer(let path): "cannot tell the container from the name \(path)"
+    case .unknownEncoder(let name): "no encoder named \(name)"
+    case .encoderOption(let encoder, let option, let value, let reason):
+      "encoder \(encoder) refuses option \(option)=\(value): \(reason)"
+    case .encoderFormat(let encoder, let format, _): "encoder \(encoder) does not take \(format)"
+    case .cannotStartEncoder(let encoder, let reason): "cannot start encoder \(encoder): \(reason)"
+    case .containerRefusesVideo(let path, let container, let codec, let reason):
+      "\(container) file \(path) cannot hold \(codec) video: \(reason)"
+    case .cannotEncode(let path, let reason): "cannot encode \(path): \(reason)"
+    case .cannotWrite(let path, let reason): "cannot write \(path): \(reason)"
+    case .frameMismatch(let path, let expected, let found):
+      "frame for \(path) is \(found) instead of \(expected)"
+    case .invalidPicture(let width, let height, let format):
+      "cannot make a picture of \(width)x\(height) \(format)"
+    case .cannotConvert(let from, let to, let reason): "cannot convert \(from) to \(to): \(reason)"
+    case .roundTripLost(let codec, let frames, let returned):
+      "\(codec) gave back \(returned) frames for \(frames)"
+    default: "out of memory"
+    }
+  }
+
+  /// What the user can do, in one lower-case line without a period; nil where there is nothing to say.
+  public var hint: String? {
+    switch self {
+    case .cannotOpen(_, let reason) where reason.log.contains { $0.contains("moov atom not found") }:
+      "the file was cut off before its index was written; a repair tool or a new copy may help"
+    case .cannotOpen(_, let reason) where reason.code == LibavError.invalidData.code:
+      "not a media file, or damaged at its beginning"
+    case .noVideoStream: "cover art and subtitles do not count as video"
+    case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
+    case .outputExists: "choose another name, or allow overwriting"
+    case .outputIsInput: "choose another name; a file cannot be replaced while it is read"
+    case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
+    case .unknownEncoder: "ffmpeg -encoders lists them"
+    case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
+    case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
+    case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
+    case .pictureChanges: "split the file at that point"
+    default: nil
+    }
+  }
+
+  private static func text(_ seconds: Double) -> String {
+    guard seconds.isFinite, abs(seconds) < 1e12 else { return "an unknown time" }
+    let hundredths = Int64((seconds * 100).rounded())
+    let fraction = abs(hundredths % 100)
+    return "\(hundredths < 0 && hundredths > -100 ? "-" : "")\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) s"
+  }
+}

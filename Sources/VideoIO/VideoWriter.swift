@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Writes a video file like its source: new frames, everything else copied.
+///
+/// One owner, used by one task. Bytes go to `<path>.part`, which gets its real name in `finish` and is
+/// removed if the writer goes out of scope before.
+public struct VideoWriter: ~Copyable {
+  /// The path as given.
+  public let path: String
+  /// The size and layout that frames must have.
+  public let width: Int
+  /// Rows of luma.
+  public let height: Int
+  /// The layout that frames must have.
+  public let format: PixelFormat
+  /// FFmpeg's name of the encoder in use.
+  public let encoderName: String
+  /// Frames written so far.
+  public private(set) var frameCount = 0
+
+  private var muxer: Muxer
+  private let encoder: VideoEncoder
+  private let packet: PacketOwner
+  private let timeBase: Rational
+  /// Times of the frames within the encoder, by what it was given as timestamp.
+  private var times: [Int64: FrameTime] = [:]
+  private var firstTime: FrameTime?
+  private var lastTimestamp: Int64?
+  private var repairCount = 0
+
+  private struct FrameTime {
+    let presentation: Int64
+    let duration: Int64
+  }
+
+  /// Opens an output and writes its header.
+  ///
+  /// - Parameters:
+  ///   - path: the file; its ending tells the container. `-` is standard output.
+  ///   - info: the source, whose other streams, tags, chapters and colour are taken over.
+  ///   - width: columns of the frames to come.
+  ///   - height: rows.
+  ///   - format: their layout.
+  ///   - color: what their values mean; nil takes the source's. Where neither says the matrix and the new
+  ///     size would make players assume another one than for the source, it is written.
+  ///   - timeBase: seconds per tick of the frames' timestamps; nil takes the source's.
+  ///   - frameRate: frames per second on average, a hint; nil takes the source's.
+  ///   - overwrite: whether an existing file is replaced.
+  /// - Throws: `VideoIOError` if the output exists, is the input or cannot be created, or if encoder or
+  ///   container refuse.
+  public init(
+    path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat,
+    color: ColorDescription? = nil, timeBase: Rational? = nil, frameRate: Rational? = nil,
+    settings: EncoderSettings = EncoderSettings(), overwrite: Bool = false
+  ) throws(VideoIOError) {
+    let file = try OutputFile(path: path, input: info.path, overwrite: overwrite)
+    let container = try MuxerPlan.format(path: path, container: settings.container)
+    let timeBase = timeBase ?? info.timeBase
+    let plan = MuxerPlan(
+      format: container, source: info.source, videoIndex: info.videoStreamIndex,
+      url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate, timeBase: timeBase,
+      sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
+    let encoder = try VideoEncoder(
+      .init(
+        settings: settings, width: width, height: height, format: format,
+        color: color ?? info.color(width: width, height: height),
+        sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
+        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0))
+    let packet = try PacketOwner()
+    let name = encoder.name
+    let muxer = try Muxer(file: file, plan: plan, video: encoder.context)
+    self.path = path
+    self.width = width
+    self.height = height
+    self.format = format
+    self.timeBase = timeBase
+    self.packet = packet
+    encoderName = name
+    self.encoder = encoder
+    self.muxer = muxer
+  }
+
+  /// Checks that an output could be written, before any work.
+  /// - Parameter input: the source, which must not be the output; nil if there is none.
+  /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`.
+  public static func validate(
+    path: String, input: String?, overwrite: Bool, container: String? = nil
+  ) throws(VideoIOError) {
+    try OutputFile.validate(path: path, input: input, overwrite: overwrite)
+    _ = try MuxerPlan.format(path: path, container: container)
+  }
+
+  /// The source's streams that are not in the output, one line each with number, kind, codec and reason.
+  public var leftOut: [String] { muxer.leftOut }
+
+  /// What was not quite right so far, one line each.
+  public var warnings: [String] {
+    muxer.warnings
+      + (repairCount > 0 ? ["\(repairCount) frames had a timestamp that does not increase"] : [])
+  }
+
+  /// Encodes a frame; its timestamps are ticks of the time base given at opening.
+  ///
+  /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`.
+  public mutating func write(_ frame: VideoFrame) throws(VideoIOError) {
+    guard frame.width == width, frame.height == height, frame.format == format else {
+      throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
+    }
+    var presentation = frame.presentationTimestamp
+    if let last = lastTimestamp, presentation <= last {
+      repairCount += 1
+      presentation = last + 1
+    }
+    lastTimestamp = presentation
+    let time = FrameTime(presentation: presentation, duration: frame.duration)
+    if firstTime == nil { firstTime = time }
+    let key = encoder.countsFrames ? Int64(frameCount) : presentation
+    times[key] = time
+    frameCount += 1
+    do throws(LibavError) {
+      try encoder.send(frame, at: key)
+    } catch {
+      throw .cannotEncode(path: path, reason: error)
+    }
+    try drain()
+  }
+
+  /// Copies a packet of another stream of the source.
+  /// - Throws: `VideoIOError.cannotWrite`.
+  public mutating func write(_ packet: EncodedPacket) throws(VideoIOError) {
+    try muxer.copy(packet)
+  }
+
+  /// Writes either.
+  public mutating func write(_ item: MediaItem) throws(VideoIOError) {
+    switch item {
+    case .frame(let frame): try write(frame)
+    case .packet(let packet): try write(packet)
+    }
+  }
+
+  /// Encodes what the encoder still holds, completes the file and gives it its real name.
+  ///
+  /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; then no file is left.
+  public consuming func finish() throws(VideoIOError) {
+    do throws(LibavError) {
+      try encoder.finish()
+    } catch {
+      throw .cannotEncode(path: path, reason: error)
+    }
+    try drain()
+    try muxer.finish()
+  }
+
+  /// Writes what the encoder has ready.
+  private mutating func drain() throws(VideoIOError) {
+    while true {
+      let outcome: VideoEncoder.Outcome
+      do throws(LibavError) {
+        outcome = try encoder.receive(into: packet)
+      } catch {
+        throw .cannotEncode(path: path, reason: error)
+      }
+      guard case .packet = outcome else { return }
+      restoreTimes()
+      try muxer.writeVideo(packet, timeBase: timeBase)
+    }
+  }
+
+  /// Gives a packet the source's times and duration back.
+  private mutating func restoreTimes() {
+    let raw = packet.raw
+    let key = raw.pointee.pts
+    let time = times[key]
+    if encoder.countsFrames {
+      raw.pointee.dts = timestamp(ofFrame: raw.pointee.dts)
+      if let time { raw.pointee.pts = time.presentation }
+      // Frames below this one's decoding time are not asked for again.
+      times = times.filter { $0.key >= key - 64 }
+    } else {
+      times[key] = nil
+    }
+    raw.pointee.duration = time?.duration ?? 0
+  }
+
+  /// The time at which the frame of a number is decoded, for encoders that count.
+  private func timestamp(ofFrame number: Int64) -> Int64 {
+    if number == noTimestamp { return noTimestamp }
+    if let time = times[number] { return time.presentation }
+    let step = max(firstTime?.duration ?? 1, 1)
+    return (firstTime?.presentation ?? 0) + min(number, 0) * step
+  }
+}
+
+extension MediaInfo {
+  /// The colour to write: the source's, with the matrix spelled out if players would guess another one at
+  /// the new size.
+  func color(width: Int, height: Int) -> ColorDescription {
+    let assumed = color.assumingDefaults(width: self.width, height: self.height)
+    let guessed = color.assumingDefaults(width: width, height: height)
+    return assumed == guessed ? color : assumed
+  }
+}
