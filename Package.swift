@@ -13,7 +13,7 @@ let package = Package(
   name: "videnhance",
   platforms: [.macOS(.v15)],
   products: [
-    .executable(name: "videnhance", targets: ["videnhance"]),
+    .executable(name: "videnhance", targets: ["videnhance"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -33,11 +33,25 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CDNNL"], swiftSettings: strict),
     // MARK: - Library
     .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(
+      name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
     .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
+    // MARK: - Tool
+    .executableTarget(
+      name: "videnhance",
+      dependencies: [
+        "EnhancementModel", "EnhancementPipeline", "VideoIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
     // MARK: - Tests
     .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
+    .testTarget(
+      name: "EnhancementPipelineTests", dependencies: ["EnhancementPipeline", "EnhancementModel", "VideoIO"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["videnhance", "EnhancementModel"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
