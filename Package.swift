@@ -30,17 +30,18 @@ let package = Package(
     .target(name: "CDNNL", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
     // MARK: - Swift faces of C
     .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
-    .target(name: "Tensors", dependencies: ["CDNNL"], swiftSettings: strict),
+    .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels"], swiftSettings: strict),
     // MARK: - Library
     .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
     .target(
       name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
+    .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
     .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
     // MARK: - Tool
     .executableTarget(
       name: "videnhance",
       dependencies: [
-        "EnhancementModel", "EnhancementPipeline", "VideoIO",
+        "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // MARK: - Tests

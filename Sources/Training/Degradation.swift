@@ -33,14 +33,22 @@ public struct Degradation: Sendable, Codable, Hashable {
 
   static func shrink(_ frame: PlanarFrame, factor: Int) throws -> PlanarFrame {
     let small = PlanarFrame(width: frame.width / factor, height: frame.height / factor)
-    let planes = zip([frame.luma] + frame.chroma, [small.luma] + small.chroma)
-    for (index, (from, to)) in planes.enumerated() {
-      let half = index == 0 ? 1 : 2
-      try PlaneScaler.scale(
-        from, width: frame.width / half, height: frame.height / half, into: to, width: small.width / half,
-        height: small.height / half)
-    }
+    try scale([(frame.luma, small.luma)], from: (frame.width, frame.height), to: (small.width, small.height))
+    try scale(
+      [(frame.chroma[0], small.chroma[0]), (frame.chroma[1], small.chroma[1])],
+      from: (frame.width / 2, frame.height / 2), to: (small.width / 2, small.height / 2))
     return small
+  }
+
+  private static func scale(
+    _ planes: [(from: UnsafeMutablePointer<UInt8>, to: UnsafeMutablePointer<UInt8>)], from: (Int, Int), to: (Int, Int)
+  ) throws {
+    var scaler = try PlaneScaler(sourceWidth: from.0, sourceHeight: from.1, width: to.0, height: to.1)
+    for plane in planes {
+      try scaler.scale(
+        UnsafeRawBufferPointer(start: plane.from, count: from.0 * from.1), bytesPerRow: from.0,
+        into: UnsafeMutableRawBufferPointer(start: plane.to, count: to.0 * to.1), bytesPerRow: to.0)
+    }
   }
 
   /// Blends every sample with the mean of its four neighbours.
@@ -72,10 +80,9 @@ public struct Degradation: Sendable, Codable, Hashable {
   ) throws -> [PlanarFrame] {
     let old = random.chance(0.15)
     let codec = old ? "mpeg2video" : "libx264"
-    let options =
-      old
-      ? ["qscale": "\(2 + random.index(8))"]
-      : ["crf": "\(18 + random.index(17))", "preset": "veryfast", "threads": "1", "bframes": "1"]
+    let quality = old ? 2 + random.index(8) : 18 + random.index(17)
+    let options: [String: String] =
+      old ? ["qmin": "\(quality)", "qmax": "\(quality)"] : ["crf": "\(quality)", "preset": "veryfast", "bf": "1"]
     let encoded = try frames.enumerated().map { try $1.videoFrame(time: $0) }
     return try CodecRoundTrip.recompress(encoded, codec: codec, options: options).map(PlanarFrame.init)
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
+public import EnhancementModel
 public import Foundation
-public import VideoIO
+import VideoIO
 
 /// A part of a clip that may be used, from the data folder's `sections.tsv`.
 public struct FilmSection: Sendable, Hashable {
@@ -102,7 +102,7 @@ public final class Film: Sendable {
     let width = info.width / section.divisor / 4 * 4
     let height = info.height / section.divisor / 4 * 4
     guard width >= 32, height >= 32 else { throw TrainingError.tooSmall(path: path) }
-    FileManager.default.createFile(atPath: file.path, contents: nil)
+    try Data().write(to: file)
     let output = try FileHandle(forWritingTo: file)
     defer { try? output.close() }
     var count = 0
@@ -110,7 +110,7 @@ public final class Film: Sendable {
     let origin = info.startTime
     while let item = try reader.next() {
       guard case .frame(let frame) = item else { continue }
-      let time = Double(frame.presentationTimestamp) * info.timeBase.doubleValue - origin
+      let time = Double(frame.presentationTimestamp - origin) * info.timeBase.doubleValue
       if time < section.start - 1e-6 { continue }
       if let end = section.end, time >= end - 1e-6 { break }
       let small = try frame.converted(width: width, height: height, format: .yuv420p, scaler: .bicubic)

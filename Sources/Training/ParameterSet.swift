@@ -59,16 +59,18 @@ public struct ParameterSet: Sendable {
       biases: layers.map { Array(UnsafeBufferPointer(start: $0.biases, count: $0.biasCount)) }, recipe: recipe)
   }
 
-  /// Random start: He-normal weights, zero biases. The last layer of each residual branch and the network's last layer
-  /// start at a tenth, so that the network begins near "the resampled source, unchanged" (04, pitfalls).
+  /// Random start: weights and biases uniform in ±1/sqrt(fan-in). He's wider start kills most ReLUs of these networks
+  /// within the first hundred steps (tried: no gain over bicubic after 1,300). The last layer of each residual branch
+  /// and the network's last layer start at a tenth, so that the network begins near "the resampled source, unchanged".
   public func initialize(graph: NetworkGraph, seed: UInt64) {
     var random = SplitMix64(seed: seed)
     for (layer, numbers) in zip(graph.layers, layers) {
       let fanIn = Float(layer.totalInputChannels * ConvolutionLayer.kernel * ConvolutionLayer.kernel)
-      let isQuiet = layer.name.hasSuffix(".b") || layer.name == "tail"
-      let deviation = (2 / fanIn).squareRoot() * (isQuiet ? 0.1 : 1)
-      for i in 0..<numbers.weightCount { numbers.weights[i] = random.normal() * deviation }
-      for i in 0..<numbers.biasCount { numbers.biases[i] = 0 }
+      let bound = 1 / fanIn.squareRoot()
+      let isTail = layer.name == "tail"
+      let quiet: Float = layer.name.hasSuffix(".b") || isTail ? 0.1 : 1
+      for i in 0..<numbers.weightCount { numbers.weights[i] = random.uniform(-bound...bound) * quiet }
+      for i in 0..<numbers.biasCount { numbers.biases[i] = isTail ? 0 : random.uniform(-bound...bound) }
     }
   }
 

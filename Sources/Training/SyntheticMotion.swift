@@ -184,9 +184,11 @@ public enum SyntheticMotion {
   private static let taps: [SIMD4<Float>] = (0..<65).map { phase in
     let t = Float(phase) / 64
     let (t2, t3) = (t * t, t * t * t)
-    return [
-      -0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1, -1.5 * t3 + 2 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2,
-    ]
+    let before: Float = t2 - 0.5 * (t3 + t)
+    let here: Float = 1.5 * t3 - 2.5 * t2 + 1
+    let next: Float = 2 * t2 - 1.5 * t3 + 0.5 * t
+    let after: Float = 0.5 * (t3 - t2)
+    return SIMD4(before, here, next, after)
   }
 
   private static func resample(
@@ -205,16 +207,20 @@ public enum SyntheticMotion {
           let iy = Int(by)
           var sum: Float = 0
           if ix >= 1, iy >= 1, ix + 2 < sourceWidth, iy + 2 < sourceHeight {
-            var from = source + (iy - 1) &* sourceWidth &+ ix &- 1
+            let corner: Int = (iy - 1) * sourceWidth + ix - 1
+            var from = source + corner
             for j in 0..<4 {
-              let row = SIMD4<Float>(Float(from[0]), Float(from[1]), Float(from[2]), Float(from[3]))
+              let row = SIMD4<Float>(SIMD4<UInt8>(from[0], from[1], from[2], from[3]))
               sum += wy[j] * (row * wx).sum()
               from += sourceWidth
             }
           } else {
             for j in 0..<4 {
               let from = source + min(max(iy - 1 + j, 0), sourceHeight - 1) * sourceWidth
-              for i in 0..<4 { sum += wy[j] * wx[i] * Float(from[min(max(ix - 1 + i, 0), sourceWidth - 1)]) }
+              for i in 0..<4 {
+                let sample = Float(from[min(max(ix - 1 + i, 0), sourceWidth - 1)])
+                sum += wy[j] * wx[i] * sample
+              }
             }
           }
           result[y &* width &+ x] = UInt8(max(0, min(255, sum + 0.5)))

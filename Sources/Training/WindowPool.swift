@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+import EnhancementModel
 public import Tensors
 
 /// A pool of training windows from which batches are drawn, a few being replaced at every step: making a window costs

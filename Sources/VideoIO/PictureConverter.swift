@@ -39,8 +39,10 @@ struct PictureConverter: ~Copyable {
       else { return nil }
       let position = color.chromaPosition(
         log2Width: Int32(descriptor.log2_chroma_w), log2Height: Int32(descriptor.log2_chroma_h))
+      // Gray that says nothing is of full range, unlike YUV.
+      let isFull = color.isFullRange || (descriptor.nb_components <= 2 && color.range == 0)
       return cffmpeg_picture(
-        width: w, height: h, format: code, full_range: color.isFullRange ? 1 : 0, matrix: color.matrix,
+        width: w, height: h, format: code, full_range: isFull ? 1 : 0, matrix: color.matrix,
         chroma_x: position.x, chroma_y: position.y)
     }
   }

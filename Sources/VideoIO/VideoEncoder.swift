@@ -19,6 +19,8 @@ struct VideoEncoder: ~Copyable {
     var timeBase: Rational
     var frameRate: Rational
     var wantsGlobalHeader = false
+    /// The encoder's layout to convert to; nil takes the frames' own or the nearest one.
+    var layoutCode: Int32?
   }
 
   /// What asking for a packet came to.
@@ -219,6 +221,12 @@ private struct EncoderLayout {
   ) throws(VideoIOError) {
     let format = request.format
     sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
+    if let code = request.layoutCode {
+      let color = Self.color(sourceColor, inLayout: code)
+      let changesRange = color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
+      (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
+      return
+    }
     guard let list = cffmpeg_encoder_formats(context, codec) else {
       (code, needsConversion, color) = (format.code, false, request.color)
       return
@@ -249,12 +257,21 @@ private struct EncoderLayout {
           av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) }
         })
     }
-    var color = sourceColor
-    if let flags = av_pix_fmt_desc_get(best)?.pointee.flags, flags & UInt64(AV_PIX_FMT_FLAG_RGB) != 0 {
-      color.matrix = 0
-      color.range = 2
-    }
+    let color = Self.color(sourceColor, inLayout: best.rawValue)
     (code, needsConversion, self.color) = (best.rawValue, true, color)
+  }
+
+  /// What values mean after conversion to a layout: RGB and gray are of full range.
+  private static func color(_ color: ColorDescription, inLayout code: Int32) -> ColorDescription {
+    guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee else { return color }
+    var result = color
+    if descriptor.flags & UInt64(AV_PIX_FMT_FLAG_RGB) != 0 {
+      result.matrix = 0
+      result.range = 2
+    } else if descriptor.nb_components <= 2 {
+      result.range = 2
+    }
+    return result
   }
 
   /// From our layout to the encoder's; nil if they are the same.

@@ -5,7 +5,7 @@ import EnhancementPipeline
 
 /// Which network works.
 struct NetworkOptions: ParsableArguments {
-  @Option(help: "What is done: sr (twice the width and height).", transform: parseTask)
+  @Option(help: "What is done: sr is super-resolution, twice the width and height.")
   var task = EnhancementTask.superResolution
 
   @Option(help: "Bits of weights and activations; 32 is floating point.")
@@ -22,11 +22,4 @@ struct NetworkOptions: ParsableArguments {
         task: task, bits: bits, modelFile: modelFile, width: width, height: height, threads: threads)
     }
   }
-}
-
-private func parseTask(_ text: String) throws -> EnhancementTask {
-  guard let task = EnhancementTask(rawValue: text) else {
-    throw ValidationError("no task '\(text)'; tasks are \(EnhancementTask.allCases.map(\.rawValue).joined(separator: ", "))")
-  }
-  return task
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The real interval that an activation's codes span; values outside are clipped.
+public struct ClippingRange: Hashable, Codable, Sendable {
+  /// Bounds lb and ub of PMQ-VE, eq. 1.
+  public var lower, upper: Float
+
+  /// A range.
+  public init(lower: Float, upper: Float) {
+    self.lower = lower
+    self.upper = upper
+  }
+
+  /// The range moved so that real zero has a code of its own: zero padding must be exact in integers, which the paper's
+  /// quantizer does not need. Zero is taken into the range first.
+  public func snapped(bits: Int) -> ClippingRange {
+    let quantizer = ActivationQuantizer(range: self, bits: bits)
+    return ClippingRange(
+      lower: Float(-quantizer.zeroPoint) * quantizer.step,
+      upper: Float(quantizer.levels - quantizer.zeroPoint) * quantizer.step)
+  }
+}
+
+/// Uniform asymmetric quantizer: code = clamp(round(x / step) + zeroPoint, 0, levels) (PMQ-VE, eq. 1-2, with lb a multiple
+/// of the step).
+public struct ActivationQuantizer: Hashable, Codable, Sendable {
+  /// Real distance of neighbouring codes.
+  public var step: Float
+  /// Code of real zero, in 0...levels.
+  public var zeroPoint: Int32
+  /// Greatest code, 2^bits - 1.
+  public var levels: Int32
+
+  /// A quantizer as given.
+  public init(step: Float, zeroPoint: Int32, levels: Int32) {
+    self.step = step
+    self.zeroPoint = zeroPoint
+    self.levels = levels
+  }
+
+  /// The quantizer of a range at `bits` bits.
+  ///
+  /// Postconditions: real zero has a code; the step is positive.
+  public init(range: ClippingRange, bits: Int) {
+    levels = Int32(1 << bits) - 1
+    let lower = min(0, range.lower)
+    let upper = max(0, range.upper)
+    step = max((upper - lower) / Float(levels), 1e-12)
+    zeroPoint = max(0, min(levels, Int32((-lower / step).rounded())))
+  }
+
+  /// The packed frame: codes are the file's 8-bit samples, zero is 128, full range is 1.
+  public static let frame = ActivationQuantizer(step: 1 / 255, zeroPoint: 128, levels: 255)
+
+  /// Bits of a code.
+  public var bits: Int { Int(32 - levels.leadingZeroBitCount) }
+}

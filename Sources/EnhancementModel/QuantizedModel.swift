@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A layer's weights as integers.
+public struct QuantizedLayer: Sendable, Equatable {
+  /// Bits of a weight.
+  public var bits: Int
+  /// OIHW codes in -(2^(bits-1)) ... 2^(bits-1) - 1.
+  public var codes: [Int8]
+  /// Real value of one code, by output channel; for a layer that fuses slots, of weights multiplied by
+  /// slot step / first slot's step, so that every slot's range enters one integer sum exactly.
+  public var steps: [Float]
+  /// Real biases.
+  public var biases: [Float]
+
+  /// A layer.
+  public init(bits: Int, codes: [Int8], steps: [Float], biases: [Float]) {
+    self.bits = bits
+    self.codes = codes
+    self.steps = steps
+    self.biases = biases
+  }
+}
+
+/// A network whose convolutions run on integers: codes, steps and clipping ranges.
+public struct QuantizedModel: Sendable, Equatable {
+  /// What the network is.
+  public var architecture: Architecture
+  /// Bits of the body's operands.
+  public var bits: Int
+  /// By layer, in the graph's order.
+  public var layers: [QuantizedLayer]
+  /// By operation: a quantizer for each input of a convolution; empty for other operations.
+  public var quantizers: [[ActivationQuantizer]]
+  /// Real value of one unit of the 16-bit residual stream.
+  public var streamStep: Float
+  /// How it was made.
+  public var recipe: String
+
+  /// A model.
+  public init(
+    architecture: Architecture, bits: Int, layers: [QuantizedLayer], quantizers: [[ActivationQuantizer]],
+    streamStep: Float, recipe: String
+  ) {
+    self.architecture = architecture
+    self.bits = bits
+    self.layers = layers
+    self.quantizers = quantizers
+    self.streamStep = streamStep
+    self.recipe = recipe
+  }
+
+  // MARK: - File
+
+  static let bitsKey = "videnhance.bits"
+
+  /// Whether a file holds a quantized model (rather than full-precision weights).
+  public static func isQuantized(_ file: Safetensors) -> Bool { file.metadata[bitsKey] != nil }
+
+  /// Reads a model file.
+  public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
+
+  /// Takes the model out of a file in memory, checking every number that could do harm.
+  public init(file: Safetensors) throws(ModelError) {
+    architecture = try NetworkWeights.architecture(of: file)
+    guard let bits = file.metadata[Self.bitsKey].flatMap({ Int($0) }), (2...8).contains(bits) else {
+      throw .badArchitecture("bits are missing or not 2 to 8")
+    }
+    self.bits = bits
+    recipe = file.metadata[NetworkWeights.recipeKey] ?? ""
+    let graph = architecture.graph
+    layers = []
+    for layer in graph.layers {
+      let widths = try file.integers(layer.name + ".bits", count: 1)
+      guard (2...8).contains(widths[0]) else { throw .missingTensor(name: layer.name + ".bits") }
+      let width = Int(widths[0])
+      let packed = try file.bytes(
+        layer.name + ".codes", type: .uint8, count: BitPacking.byteCount(layer.weightCount, bits: width))
+      layers.append(
+        QuantizedLayer(
+          bits: width, codes: BitPacking.unpack([UInt8](packed), count: layer.weightCount, bits: width),
+          steps: try Self.positive(file, layer.name + ".steps", count: layer.outputChannels),
+          biases: try Self.finite(file, layer.name + ".bias", count: layer.outputChannels)))
+    }
+    let counts = graph.operations.map { operation in
+      if case .convolution(_, let inputs, _) = operation { inputs.count } else { 0 }
+    }
+    let total = counts.reduce(0, +)
+    let steps = try Self.positive(file, "quantizers.steps", count: total)
+    let zeroPoints = try file.integers("quantizers.zeroPoints", count: total)
+    let levels = try file.integers("quantizers.levels", count: total)
+    guard zip(zeroPoints, levels).allSatisfy({ (1...255).contains($1) && (0...$1).contains($0) }) else {
+      throw .missingTensor(name: "quantizers.zeroPoints")
+    }
+    quantizers = []
+    var next = 0
+    for count in counts {
+      quantizers.append(
+        (next..<next + count).map {
+          ActivationQuantizer(step: steps[$0], zeroPoint: zeroPoints[$0], levels: levels[$0])
+        })
+      next += count
+    }
+    streamStep = try Self.positive(file, "stream.step", count: 1)[0]
+  }
+
+  private static func finite(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float] {
+    let values = try file.floats(name, count: count)
+    guard values.allSatisfy(\.isFinite) else { throw .missingTensor(name: name) }
+    return values
+  }
+
+  private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float] {
+    let values = try finite(file, name, count: count)
+    guard values.allSatisfy({ $0 > 0 }) else { throw .missingTensor(name: name) }
+    return values
+  }
+
+  /// The model as a file in memory.
+  public var file: Safetensors {
+    var file = Safetensors()
+    file.metadata = [
+      NetworkWeights.architectureKey: NetworkWeights.text(of: architecture), NetworkWeights.recipeKey: recipe,
+      Self.bitsKey: String(bits),
+    ]
+    for (layer, quantized) in zip(architecture.graph.layers, layers) {
+      let packed = BitPacking.pack(quantized.codes, bits: quantized.bits)
+      file.set(layer.name + ".bits", shape: [1], integers: [Int32(quantized.bits)])
+      file.set(layer.name + ".codes", shape: [packed.count], type: .uint8, bytes: packed)
+      file.set(layer.name + ".steps", shape: [quantized.steps.count], floats: quantized.steps)
+      file.set(layer.name + ".bias", shape: [quantized.biases.count], floats: quantized.biases)
+    }
+    let all = quantizers.flatMap { $0 }
+    file.set("quantizers.steps", shape: [all.count], floats: all.map(\.step))
+    file.set("quantizers.zeroPoints", shape: [all.count], integers: all.map(\.zeroPoint))
+    file.set("quantizers.levels", shape: [all.count], integers: all.map(\.levels))
+    file.set("stream.step", shape: [1], floats: [streamStep])
+    return file
+  }
+}
+
+/// Signed integers of 2 to 8 bits, packed without gaps, the lowest bits first.
+public enum BitPacking {
+  /// Bytes that `count` integers take.
+  public static func byteCount(_ count: Int, bits: Int) -> Int { (count * bits + 7) / 8 }
+
+  /// Packs two's-complement integers.
+  public static func pack(_ values: [Int8], bits: Int) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: byteCount(values.count, bits: bits))
+    let mask = UInt16(1 << bits) - 1
+    for (index, value) in values.enumerated() {
+      let position = index * bits
+      let shifted = (UInt16(UInt8(bitPattern: value)) & mask) << UInt16(position % 8)
+      result[position / 8] |= UInt8(truncatingIfNeeded: shifted)
+      if shifted > 255 { result[position / 8 + 1] |= UInt8(shifted >> 8) }
+    }
+    return result
+  }
+
+  /// Unpacks `count` integers.
+  public static func unpack(_ bytes: [UInt8], count: Int, bits: Int) -> [Int8] {
+    (0..<count).map { index in
+      let position = index * bits
+      let low = UInt16(bytes[position / 8])
+      let high = position / 8 + 1 < bytes.count ? UInt16(bytes[position / 8 + 1]) : 0
+      let code = (low | high << 8) >> UInt16(position % 8)
+      // The sign bit moves to the top and back.
+      return Int8(bitPattern: UInt8(truncatingIfNeeded: code << UInt16(8 - bits))) >> Int8(8 - bits)
+    }
+  }
+}

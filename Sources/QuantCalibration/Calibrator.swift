@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Tensors
+
+/// Gathers what a full-precision network's convolutions see, and makes a quantized model of it (BMFQ, PMQ-VE section 3.2):
+/// a clipping range for every activation of every frame slot, a step for every output channel's weights.
+public final class Calibrator {
+  /// The network.
+  public let network: NetworkWeights
+  /// By operation and input.
+  public private(set) var histograms: [[ActivationHistogram]]
+  /// Windows seen.
+  public private(set) var windowCount = 0
+
+  private let graph: NetworkGraph
+  private var streamPeak: Float = 0
+  private var executor: FloatExecutor?
+  private var parametersKeptAlive: [[Float]] = []
+  private let threads: Int
+
+  /// A calibrator for `network`.
+  public init(_ network: NetworkWeights, threads: Int) {
+    self.network = network
+    self.threads = threads
+    graph = network.architecture.graph
+    histograms = graph.operations.map { operation in
+      guard case .convolution(_, let inputs, _) = operation else { return [] }
+      return inputs.map { _ in ActivationHistogram() }
+    }
+  }
+
+  /// Runs the network on a window (aligned, one tensor a slot, (code - 128) / 255) and counts every activation.
+  public func observe(_ frames: [FloatTensor]) throws {
+    let executor = try executor(like: frames[0])
+    windowCount += 1
+    _ = try executor.run(frames: frames) { [self] operation, inputs in
+      guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
+      for (slot, input) in inputs.enumerated() {
+        let values = UnsafeBufferPointer(input.buffer)
+        histograms[operation][slot].add(values, floor: rectified ? 0 : -.infinity)
+        // Values that enter a convolution are also what the 16-bit stream holds, before rectification.
+        if rectified { for value in values { streamPeak = max(streamPeak, abs(value)) } }
+      }
+    }
+  }
+
+  private func executor(like frame: FloatTensor) throws -> FloatExecutor {
+    setConvolutionThreads(threads)
+    if let executor, executor.height == frame.height, executor.width == frame.width, executor.batch == frame.batch {
+      return executor
+    }
+    let made = try FloatExecutor(
+      graph: graph, batch: frame.batch, height: frame.height, width: frame.width, precision: .float32,
+      training: false)
+    for index in graph.layers.indices {
+      try network.weights[index].withUnsafeBufferPointer { weights in
+        try network.biases[index].withUnsafeBufferPointer { biases in
+          // The arrays live in `network`, unmoved, as long as the executor.
+          try made.setWeights(layer: index, weights.baseAddress!, bias: biases.baseAddress!)
+        }
+      }
+    }
+    executor = made
+    return made
+  }
+
+  /// The model at `bits` bits: edge layers at 8.
+  public func model(bits: Int, search: BacktrackingSearch = BacktrackingSearch(), note: String = "") -> QuantizedModel {
+    var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
+    var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(let layer, let inputs, _) = operation else { continue }
+      let width = graph.layers[layer].isEdge ? 8 : bits
+      quantizers[index] = inputs.enumerated().map { slot, input in
+        if case .frame = graph.operations[input] { return .frame }
+        return ActivationQuantizer(range: search(histograms[index][slot], bits: width).range, bits: width)
+      }
+      layerQuantizers[layer] = quantizers[index]
+    }
+    let layers = graph.layers.enumerated().map { index, layer in
+      let width = layer.isEdge ? 8 : bits
+      let folded = Self.folded(network.weights[index], layer: layer, slots: layerQuantizers[index] ?? [])
+      let (codes, steps) = WeightQuantizer()(folded, channels: layer.outputChannels, bits: width)
+      return QuantizedLayer(bits: width, codes: codes, steps: steps, biases: network.biases[index])
+    }
+    // A fifth of headroom: clips that follow may be livelier than those seen.
+    let streamStep = max(streamPeak, 1e-3) * 1.2 / 32767
+    return QuantizedModel(
+      architecture: network.architecture, bits: bits, layers: layers, quantizers: quantizers,
+      streamStep: streamStep,
+      recipe: #"{"method":"bmfq","windows":\#(windowCount),"note":"\#(note)","source":\#(network.recipe.isEmpty ? "null" : network.recipe)}"#
+    )
+  }
+
+  /// Weights times slot step / first slot's step: see `QuantizedLayer.steps`.
+  static func folded(_ weights: [Float], layer: ConvolutionLayer, slots: [ActivationQuantizer]) -> [Float] {
+    guard layer.slots > 1, slots.count == layer.slots else { return weights }
+    var result = weights
+    let span = layer.inputChannels * 9
+    for output in 0..<layer.outputChannels {
+      for slot in 0..<layer.slots {
+        let factor = slots[slot].step / slots[0].step
+        for i in 0..<span { result[(output * layer.slots + slot) * span + i] *= factor }
+      }
+    }
+    return result
+  }
+}

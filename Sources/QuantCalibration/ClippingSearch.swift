@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+
+/// Where a search began and what it cost, for reports.
+public struct ClippingSearchResult: Sendable, Hashable {
+  /// The range found.
+  public var range: ClippingRange
+  /// Mean squared quantization error over the histogram, by that range.
+  public var error: Float
+  /// Ranges whose error was computed.
+  public var visits: Int
+}
+
+/// BMFQ's search for the clipping range of one tensor slot: a backtracking walk over a grid in the box that percentiles
+/// span, pruned where the error is far above the best (PMQ-VE, arXiv 2505.12266, section 3.2, BTBI).
+///
+/// What the paper leaves open is decided thus: a grid of 33 x 33 points spans the box; the walk is depth-first from the
+/// percentile estimate with an explicit stack, four neighbours a point; a point is pruned when its error exceeds the best by
+/// more than `tolerance` (relative). At 6 bits and above the box opens to the extremes, where the best bounds often lie.
+public struct BacktrackingSearch: Sendable {
+  /// Steps of the grid along each bound.
+  public var gridSteps = 32
+  /// Relative excess over the best error that is still followed.
+  public var tolerance: Float = 0.02
+
+  /// Defaults.
+  public init() {}
+
+  /// The range of least squared error for `bits`-bit codes of the values in `histogram`.
+  public func callAsFunction(_ histogram: ActivationHistogram, bits: Int) -> ClippingSearchResult {
+    let isWide = bits >= 6
+    let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
+    let high = (histogram.quantile(0.9), histogram.quantile(isWide ? 1 : 0.999))
+    let values = histogram.occupied
+    guard histogram.maximum > histogram.minimum, !values.isEmpty, high.1 > low.0 else {
+      let range = ClippingRange(lower: min(0, histogram.minimum), upper: max(1e-6, histogram.maximum))
+      return ClippingSearchResult(range: range, error: 0, visits: 0)
+    }
+    let total = Float(histogram.count)
+    let side = gridSteps + 1
+    func lower(_ i: Int) -> Float { low.0 + (low.1 - low.0) * Float(i) / Float(gridSteps) }
+    func upper(_ j: Int) -> Float { high.0 + (high.1 - high.0) * Float(j) / Float(gridSteps) }
+    var visited = [Bool](repeating: false, count: side * side)
+    var best: ClippingSearchResult?
+    var visits = 0
+    // The estimate: the box's outer corner clips least; three quarters of the way is where low bits usually end.
+    var stack = [(0, gridSteps), (gridSteps / 4, gridSteps * 3 / 4)]
+    while let (i, j) = stack.popLast() {
+      guard i >= 0, j >= 0, i < side, j < side, !visited[i * side + j] else { continue }
+      visited[i * side + j] = true
+      guard upper(j) > lower(i) else { continue }
+      visits += 1
+      let range = ClippingRange(lower: lower(i), upper: upper(j)).snapped(bits: bits)
+      let error = Self.error(of: range, bits: bits, values: values) / total
+      if let best, error > best.error * (1 + tolerance) { continue }
+      if best.map({ error < $0.error }) ?? true {
+        best = ClippingSearchResult(range: range, error: error, visits: visits)
+      }
+      stack.append(contentsOf: [(i - 1, j), (i + 1, j), (i, j + 1), (i, j - 1)])
+    }
+    var result = best!
+    result.visits = visits
+    return result
+  }
+
+  /// Sum of squared errors of quantizing `values` (weights by count) with a snapped range.
+  static func error(of range: ClippingRange, bits: Int, values: [(value: Float, weight: Float)]) -> Float {
+    let quantizer = ActivationQuantizer(range: range, bits: bits)
+    var sum: Float = 0
+    for (value, weight) in values {
+      let code = max(0, min(quantizer.levels, Int32((value / quantizer.step).rounded()) + quantizer.zeroPoint))
+      let difference = Float(code - quantizer.zeroPoint) * quantizer.step - value
+      sum += weight * difference * difference
+    }
+    return sum
+  }
+}
+
+/// Quantizes a layer's weights with a step per output channel, each of least squared error among `candidates` clipped
+/// fractions of the channel's largest weight.
+public struct WeightQuantizer: Sendable {
+  /// Clipped fractions tried, from 0.3 to 1.
+  public var candidates = 71
+
+  /// Defaults.
+  public init() {}
+
+  /// Codes in -(2^(bits-1)) ... 2^(bits-1) - 1 and the steps by output channel.
+  /// - Parameter weights: OIHW, `channels` output channels.
+  public func callAsFunction(_ weights: [Float], channels: Int, bits: Int) -> (codes: [Int8], steps: [Float]) {
+    let count = weights.count / channels
+    let top = Float(1 << (bits - 1)) - 1
+    var codes = [Int8](repeating: 0, count: weights.count)
+    var steps = [Float](repeating: 1, count: channels)
+    for channel in 0..<channels {
+      let slice = weights[channel * count..<(channel + 1) * count]
+      let largest = slice.reduce(Float(0)) { max($0, abs($1)) }
+      guard largest > 0 else { continue }
+      var best = Float.infinity
+      for candidate in 0..<candidates {
+        let step = largest * (0.3 + 0.7 * Float(candidate) / Float(candidates - 1)) / top
+        let error = slice.reduce(Float(0)) { sum, weight in
+          let difference = max(-top - 1, min(top, (weight / step).rounded(.toNearestOrEven))) * step - weight
+          return sum + difference * difference
+        }
+        if error < best {
+          best = error
+          steps[channel] = step
+        }
+      }
+      for index in slice.indices {
+        codes[index] = Int8(max(-top - 1, min(top, (weights[index] / steps[channel]).rounded(.toNearestOrEven))))
+      }
+    }
+    return (codes, steps)
+  }
+}

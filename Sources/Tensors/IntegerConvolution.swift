@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CQuantKernels
+import Foundation
+
+/// Instruction sets that integer kernels exist for.
+public enum InstructionSet: Int32, Sendable, CaseIterable {
+  /// Portable C, the truth that all others agree with.
+  case scalar = 0
+  /// AVX2 without dot products.
+  case avx2 = 1
+  /// 256-bit dot products.
+  case avxvnni = 2
+  /// 512-bit dot products.
+  case avx512vnni = 3
+
+  /// The fastest of this machine; the environment variable VIDENHANCE_ISA steps down.
+  public static var best: InstructionSet { InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar }
+  /// Whether this machine has it.
+  public var isSupported: Bool { ve_isa_supported(handle) }
+  /// Its name in VIDENHANCE_ISA.
+  public var name: String { String(cString: ve_isa_name(handle)) }
+
+  var handle: ve_isa { ve_isa(rawValue: UInt32(rawValue)) }
+}
+
+/// How an integer convolution is computed; results are the same.
+public enum ConvolutionAlgorithm: UInt32, Sendable {
+  /// The fastest that is exact.
+  case automatic = 0
+  /// Tap by tap.
+  case direct = 1
+  /// Exact Winograd where operand ranges allow.
+  case winograd = 2
+}
+
+/// Where an integer convolution writes codes: code = clamp(rne(value * multiplier) + zeroPoint, 0, levels), the value being
+/// the stream's, or without a stream the accumulator's (then the multiplier is not used).
+public struct CodeOutput {
+  /// Destination.
+  public var tensor: CodeTensor
+  /// Stream units to codes.
+  public var multiplier: Float
+  /// Code of real zero.
+  public var zeroPoint: Int32
+  /// Greatest code.
+  public var levels: Int32
+
+  /// An output.
+  public init(tensor: CodeTensor, multiplier: Float, zeroPoint: Int32, levels: Int32) {
+    self.tensor = tensor
+    self.multiplier = multiplier
+    self.zeroPoint = zeroPoint
+    self.levels = levels
+  }
+}
+
+/// Numbers of an integer convolution.
+public struct IntegerConvolutionParameters {
+  /// Tensors summed, channels of each (a multiple of 4), channels out (a multiple of 8).
+  public var slots, inputChannels, outputChannels: Int
+  /// Greatest activation code over all slots, and bits of the weights.
+  public var activationLevels: Int32
+  /// See `activationLevels`.
+  public var weightBits: Int
+  /// `[output][slot][input][3][3]`.
+  public var weights: [Int8]
+  /// Added to the accumulators; zero points folded in.
+  public var bias: [Int32]
+  /// Accumulator to output units, by output channel.
+  public var multiplier: [Float]
+
+  /// All of them.
+  public init(
+    slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightBits: Int, weights: [Int8],
+    bias: [Int32], multiplier: [Float]
+  ) {
+    self.slots = slots
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.activationLevels = activationLevels
+    self.weightBits = weightBits
+    self.weights = weights
+    self.bias = bias
+    self.multiplier = multiplier
+  }
+}
+
+/// A 3x3 convolution on integers with its weights packed for one instruction set. Immutable: any number of threads may
+/// run it.
+public final class IntegerConvolution: @unchecked Sendable {
+  // Unchecked: the plan behind `handle` is immutable.
+
+  private let handle: OpaquePointer
+  private let scratchBytes: Int
+  private let slots: Int
+
+  /// Packs the weights.
+  /// - Returns: nil when numbers are out of range, an accumulator could pass 32 bits, or `algorithm` cannot be exact.
+  public init?(
+    _ parameters: IntegerConvolutionParameters, algorithm: ConvolutionAlgorithm = .automatic,
+    instructionSet: InstructionSet = .best
+  ) {
+    let p = parameters
+    precondition(
+      p.weights.count == p.outputChannels * p.slots * p.inputChannels * 9 && p.bias.count == p.outputChannels
+        && p.multiplier.count == p.outputChannels, "parameters' counts disagree")
+    var description = ve_conv3x3_description(
+      slots: Int32(p.slots), channels_in: Int32(p.inputChannels), channels_out: Int32(p.outputChannels),
+      activation_levels: p.activationLevels, weight_levels: Int32(1 << (p.weightBits - 1)) - 1,
+      algorithm: ve_conv3x3_algorithm(rawValue: algorithm.rawValue))
+    guard let handle = ve_conv3x3_create(&description, p.weights, p.bias, p.multiplier, instructionSet.handle) else {
+      return nil
+    }
+    self.handle = handle
+    slots = p.slots
+    scratchBytes = ve_conv3x3_scratch_bytes(handle)
+  }
+
+  deinit { ve_conv3x3_destroy(handle) }
+
+  /// "direct", "winograd-2x2" and so on.
+  public var algorithmName: String { String(cString: ve_conv3x3_algorithm_name(handle)) }
+
+  /// Computes the whole image, bands of rows side by side on `threads` threads.
+  /// - Parameter stream: what is added to the result, if anything.
+  /// - Parameter result: where the 16-bit sum goes, if anywhere; may be `stream`'s memory.
+  public func run(
+    _ inputs: [CodeTensor], adding stream: UnsafePointer<Int16>?, stream result: UnsafeMutablePointer<Int16>?,
+    streamChannels: Int, codes: [CodeOutput], threads: Int
+  ) {
+    precondition(inputs.count == slots, "one tensor a slot")
+    let tensors = inputs.map { ve_codes_input(data: $0.origin, row_stride: $0.rowStride) }
+    let outputs = codes.map {
+      ve_codes_output(
+        data: $0.tensor.origin, row_stride: $0.tensor.rowStride, multiplier: $0.multiplier,
+        zero_point: $0.zeroPoint, levels: $0.levels)
+    }
+    let (width, height) = (inputs[0].width, inputs[0].height)
+    let streamStride = width * streamChannels * 2
+    tensors.withUnsafeBufferPointer { tensors in
+      outputs.withUnsafeBufferPointer { outputs in
+        let io = ve_conv3x3_io(
+          width: Int32(width), height: Int32(height), inputs: tensors.baseAddress, stream_in: stream,
+          stream_in_stride: streamStride, stream_out: result, stream_out_stride: streamStride,
+          outputs: outputs.baseAddress, output_count: Int32(outputs.count))
+        nonisolated(unsafe) let (shared, plan) = (io, handle)  // Bands are disjoint, inputs and plan only read.
+        Bands.run(rows: height, multiple: 4, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
+          var io = shared
+          ve_conv3x3_run(plan, &io, Int32(rows.lowerBound), Int32(rows.upperBound), scratch)
+        }
+      }
+    }
+  }
+}
+
+/// Splits rows into bands that run side by side.
+public enum Bands {
+  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long.
+  /// - Parameter scratchBytes: scratch memory that each call gets (64-byte aligned).
+  public static func run(
+    rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
+    _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
+  ) {
+    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long.
+    let wanted = threads == 1 ? 1 : threads * 4
+    let length = max(multiple, (rows + wanted - 1) / wanted + multiple - 1) / multiple * multiple
+    let count = (rows + length - 1) / length
+    @Sendable func band(_ index: Int) {
+      let scratch =
+        scratchBytes == 0 ? nil : AlignedPool.shared.take(bytes: scratchBytes)
+      body(index * length..<min(rows, (index + 1) * length), scratch)
+      if let scratch { AlignedPool.shared.give(scratch, bytes: scratchBytes) }
+    }
+    if threads == 1 {
+      for index in 0..<count { band(index) }
+    } else {
+      DispatchQueue.concurrentPerform(iterations: count) { band($0) }
+    }
+  }
+}
+
+/// Peaks of this machine on one thread.
+public enum MachinePeak {
+  /// u8 x s8 dot products in billions of multiply-accumulates a second; 0 without VNNI.
+  public static func integerDotProducts(seconds: Double = 0.2) -> Double { ve_peak_vpdpbusd(seconds) }
+  /// 32-bit floating-point fused multiply-adds likewise; 0 where not measured.
+  public static func floatMultiplyAdds(seconds: Double = 0.2) -> Double { ve_peak_fp32(seconds) }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Scales and converts whole frames of one shape to another shape, over and over with the same tables.
+///
+/// Chroma stays where it belongs: its siting is minded. One owner, used by one task.
+public struct FrameScaler: ~Copyable {
+  private let converter: PictureConverter
+  private let format: PixelFormat
+
+  /// A scaler for frames like `frame`.
+  ///
+  /// - Parameters:
+  ///   - width: columns of the results.
+  ///   - height: rows of the results.
+  ///   - format: layout of the results.
+  ///   - color: what the results' values shall mean; nil keeps the frame's meaning, with the matrix spelled
+  ///     out if players would guess another one at the new size.
+  /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
+  public init(
+    like frame: VideoFrame, width: Int, height: Int, format: PixelFormat, color: ColorDescription? = nil,
+    kernel: ScalingKernel = .bicubic
+  ) throws(VideoIOError) {
+    let assumed = frame.color.assumingDefaults(width: frame.width, height: frame.height)
+    var target = color ?? assumed
+    if color == nil, frame.color.assumingDefaults(width: width, height: height) == assumed {
+      target = frame.color
+    }
+    // Where values keep their meaning, swscale must not see two meanings.
+    let source = color == nil ? target : assumed
+    converter = try PictureConverter(
+      from: .init(width: frame.width, height: frame.height, code: frame.format.code, color: source),
+      to: .init(width: width, height: height, code: format.code, color: target), kernel: kernel)
+    self.format = format
+  }
+
+  /// The frame in the new shape, with its times, side data and metadata.
+  /// - Throws: `VideoIOError.frameMismatch` for a frame of another shape than the scaler was made for.
+  public mutating func scale(_ frame: VideoFrame) throws(VideoIOError) -> VideoFrame {
+    let source = converter.source
+    guard frame.width == source.width, frame.height == source.height, frame.format.code == source.code else {
+      throw .frameMismatch(path: "scaling", expected: source.text, found: frame.shapeText)
+    }
+    return VideoFrame(adopting: try converter.converted(frame.raw), format: format)
+  }
+}
+
+extension VideoFrame {
+  /// The frame scaled and converted, with its times, side data and metadata.
+  ///
+  /// For many frames of one shape, `FrameScaler` saves the tables.
+  /// - Parameters:
+  ///   - width: nil keeps it.
+  ///   - height: nil keeps it.
+  ///   - format: nil keeps it.
+  ///   - color: what the result's values shall mean; nil keeps the meaning.
+  /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
+  public func converted(
+    width: Int? = nil, height: Int? = nil, format: PixelFormat? = nil, color: ColorDescription? = nil,
+    scaler kernel: ScalingKernel = .bicubic
+  ) throws(VideoIOError) -> VideoFrame {
+    var scaler = try FrameScaler(
+      like: self, width: width ?? self.width, height: height ?? self.height, format: format ?? self.format,
+      color: color, kernel: kernel)
+    return try scaler.scale(self)
+  }
+}

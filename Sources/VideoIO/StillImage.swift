@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// Writes a frame as a PNG file of 8 bits per sample: RGB, or gray for gray frames.
+///
+/// The matrix is the frame's, or the one players assume for its size. The file appears when it is complete.
+/// - Parameter overwrite: whether an existing file is replaced.
+/// - Throws: `VideoIOError.outputExists`, `cannotCreate`, `cannotWrite`, `cannotConvert`.
+public func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = true) throws(VideoIOError) {
+  let file = try OutputFile(path: path, input: nil, overwrite: overwrite)
+  let layout = frame.format.isGray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24
+  let encoder = try VideoEncoder(
+    .init(
+      settings: EncoderSettings(codec: "png", threads: 1), width: frame.width, height: frame.height,
+      format: frame.format, color: frame.color, timeBase: Rational(1, 25), frameRate: Rational(25, 1),
+      layoutCode: layout.rawValue))
+  let packet = try PacketOwner()
+  do throws(LibavError) {
+    try encoder.send(frame, at: 0)
+    try encoder.finish()
+    guard case .packet = try encoder.receive(into: packet) else { throw .invalidData }
+  } catch {
+    throw .cannotEncode(path: path, reason: error)
+  }
+  guard let stream = fopen(file.writingPath, "wb") else {
+    throw .cannotCreate(path: path, reason: LibavError(errno: errno))
+  }
+  let count = Int(packet.raw.pointee.size)
+  let written = fwrite(packet.raw.pointee.data, 1, count, stream)
+  let failure = errno
+  guard fclose(stream) == 0, written == count else {
+    throw .cannotWrite(path: path, reason: LibavError(errno: written == count ? errno : failure))
+  }
+  try file.commit()
+}

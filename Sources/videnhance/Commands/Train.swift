@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+public import EnhancementModel
+import Foundation
+public import Tensors
+import Training
+
+/// Trains a network from clips and photographs.
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a network from clips and photographs.",
+    discussion: """
+      Example: videnhance train --task sr --data data --minutes 60 --checkpoint sr.checkpoint --output sr.safetensors
+      Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
+      """)
+
+  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
+  @Option(help: "Enlargement: 2 or 4.") var scale: Int = 2
+  @Option(help: "Folder of clips and photographs (make data).") var data: String
+  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
+  @Option(help: "File that keeps the state of the run.") var checkpoint: String
+  @Option(help: "File for the averaged weights, written with every checkpoint report.") var output: String?
+  @Option(help: "Weights to start from.") var start: String?
+  @Option(help: "Frames in a window (odd).") var window: Int?
+  @Option(help: "Residual blocks.") var blocks: Int?
+  @Option(help: "Channels of the residual stream.") var channels: Int?
+  @Option(help: "Highest learning rate.") var learningRate: Float = 1e-3
+  @Option(help: "Windows in a step.") var batch: Int = 8
+  @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.6
+  @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 1
+
+  func validate() throws {
+    if minutes <= 0 { throw ValidationError("--minutes must be positive") }
+    if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
+    do { try architecture.validate() } catch { throw ValidationError(error.description) }
+  }
+
+  private var architecture: Architecture {
+    var result = Architecture.balancedSuperResolution
+    result.scale = scale
+    if let window { result.window = window }
+    if let blocks { result.blocks = blocks }
+    if let channels { result.channels = channels }
+    return result
+  }
+
+  func run() throws {
+    var settings = TrainingSettings(architecture: architecture, minutes: minutes)
+    settings.learningRate = learningRate
+    settings.batch = batch
+    settings.precision = precision
+    settings.seed = seed
+    settings.degradation.cleanShare = cleanShare
+    let first = try start.map { try NetworkWeights(path: $0) }
+    if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
+    let interrupt = InterruptFlag()
+    let trainer = try Trainer(
+      settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
+      log: { say($0) })
+    say(String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
+    try trainer.run(isCancelled: { interrupt.isSet }) { report in
+      say(Self.line(report))
+      if report.validation != nil, let output { try trainer.network.file.write(path: output) }
+    }
+  }
+
+  private static func line(_ report: TrainingReport) -> String {
+    var text = String(
+      format: "%.1f min, step %d, loss %.3f, rate %.2e, %.1f steps/s, %.0f GMAC/s", report.minutes, report.step,
+      report.loss, report.rate, report.stepsPerSecond, report.gigaOperationsPerSecond)
+    if let validation = report.validation {
+      for clip in validation.clips {
+        text += String(format: ", %@ %.2f (%+.2f)", clip.name, clip.psnr, clip.psnr - clip.bicubic)
+      }
+      text += String(format: ", mean gain over bicubic %+.3f dB", validation.meanGain)
+    }
+    return text
+  }
+}
+
+/// One line for people, on standard error.
+func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+extension EnhancementTask: ExpressibleByArgument {}
+extension FloatPrecision: ExpressibleByArgument {}
