@@ -13,7 +13,7 @@ let package = Package(
   name: "videnhance",
   platforms: [.macOS(.v15)],
   products: [
-    .executable(name: "videnhance", targets: ["videnhance"]),
+    .executable(name: "videnhance", targets: ["videnhance"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -33,13 +33,15 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels"], swiftSettings: strict),
     // MARK: - Library
     .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(
+      name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
     .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
     .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
     // MARK: - Tool
     .executableTarget(
       name: "videnhance",
       dependencies: [
-        "EnhancementModel", "QuantCalibration", "Tensors", "Training", "VideoIO",
+        "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // MARK: - Tests
@@ -47,6 +49,11 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
+    .testTarget(
+      name: "EnhancementPipelineTests", dependencies: ["EnhancementPipeline", "EnhancementModel", "VideoIO"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["videnhance", "EnhancementModel"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -1,7 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Foundation
 
+/// The program.
 @main
-struct Videnhance: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "temporary", subcommands: [Train.self])
+struct Videnhance: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "videnhance",
+    abstract: "Make video sharper and larger with networks of few bits, on the CPU.",
+    discussion: """
+      Examples:
+        videnhance in.mp4 out.mp4                         twice the width and height, 4-bit network
+        videnhance in.mkv out.mkv --bits 8 --crf 14       8-bit network, larger file
+        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option aq-mode=3
+        videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
+
+      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
+      See 'videnhance help enhance' for all options.
+
+      Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 130 interrupted.
+      """,
+    version: "0.1.0",
+    subcommands: [Enhance.self, Train.self],
+    defaultSubcommand: Enhance.self)
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
+      Console.error(error)
+      exit(withError: ExitCode.failure)
+    }
+  }
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import VideoIO
+
+/// Looks at finished frames: a network that went wrong (a damaged model, an overflow) gives flat or saturated pictures,
+/// and nobody should find that out after hours.
+struct OutputCheck {
+  let path: String
+  /// Enlargement between source and output.
+  let scale: Int
+
+  /// Levels (of 8 bits) that a source spans at least to have something to show.
+  private static let leastRange = 24
+  /// Levels by which the mean of a frame may move.
+  private static let mostShift = 40.0
+  /// Samples looked at in each direction.
+  private static let gridSide = 64
+
+  private struct Levels {
+    var least = Int.max
+    var most = Int.min
+    var mean = 0.0
+    var range: Int { most - least }
+  }
+
+  /// - Throws: `PipelineError.implausibleOutput`.
+  func check(_ output: VideoFrame, source: VideoFrame, frame: Int) throws {
+    let before = Self.levels(source, width: source.width, height: source.height, scale: 1)
+    let after = Self.levels(output, width: source.width, height: source.height, scale: scale)
+    if before.range >= Self.leastRange, after.range * 8 < before.range {
+      let look = after.most <= 16 ? "black" : "a single level"
+      throw PipelineError.implausibleOutput(path: path, frame: frame, detail: "it is \(look) where the source is not")
+    }
+    if abs(after.mean - before.mean) > Self.mostShift {
+      throw PipelineError.implausibleOutput(
+        path: path, frame: frame, detail: "its mean level is \(Int(after.mean)) instead of \(Int(before.mean))")
+    }
+  }
+
+  /// Levels, as of 8 bits, of luma samples at `scale` times a grid of places.
+  private static func levels(_ frame: VideoFrame, width: Int, height: Int, scale: Int) -> Levels {
+    frame.format.bytesPerSample == 1
+      ? levels(frame, UInt8.self, width: width, height: height, scale: scale)
+      : levels(frame, UInt16.self, width: width, height: height, scale: scale)
+  }
+
+  private static func levels<Sample: SampleInteger>(
+    _ frame: VideoFrame, _: Sample.Type, width: Int, height: Int, scale: Int
+  ) -> Levels {
+    SourcePlane<Sample>.with(frame, 0) { plane in
+      var levels = Levels()
+      var sum = 0
+      let (columns, rows) = (min(gridSide, width), min(gridSide, height))
+      for y in 0..<rows {
+        let row = plane.row(y * height / rows * scale)
+        for x in 0..<columns {
+          let level = Int(row[x * width / columns * scale]) >> (frame.format.bitDepth - 8)
+          levels.least = min(levels.least, level)
+          levels.most = max(levels.most, level)
+          sum += level
+        }
+      }
+      levels.mean = Double(sum) / Double(columns * rows)
+      return levels
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What can go wrong between reading and writing.
+public enum PipelineError: Error, Equatable, CustomStringConvertible {
+  /// The lines of the pictures belong to two fields.
+  case interlaced(path: String, seconds: Double)
+  /// The file holds no frames.
+  case noFrames(path: String)
+  /// A frame came out flat where the source is not, or far darker or brighter than it.
+  case implausibleOutput(path: String, frame: Int, detail: String)
+  /// The network's result has another shape than its architecture says.
+  case badResidual(expected: String, found: String)
+
+  /// One lower-case line.
+  public var description: String {
+    switch self {
+    case .interlaced(let path, let seconds): "\(path) is interlaced (seen at \(Self.text(seconds)))"
+    case .noFrames(let path): "no frames in \(path)"
+    case .implausibleOutput(let path, let frame, let detail): "frame \(frame) of \(path) came out wrong: \(detail)"
+    case .badResidual(let expected, let found): "the network gave \(found) instead of \(expected)"
+    }
+  }
+
+  /// What the user can do, in one lower-case line; nil where there is nothing to say.
+  public var hint: String? {
+    switch self {
+    case .interlaced: "deinterlace it first, for example with ffmpeg -i in.mkv -vf bwdif -c:a copy out.mkv"
+    case .implausibleOutput: "the model does not fit this video, or its file is damaged"
+    case .noFrames, .badResidual: nil
+    }
+  }
+
+  private static func text(_ seconds: Double) -> String {
+    let hundredths = Int((min(max(seconds, 0), 1e9) * 100).rounded())
+    return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) s"
+  }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import Synchronization
+internal import VideoIO
+
+/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the frames, or
+/// the muxer would wait for one while the queue of the other is full.
+enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
+  case opened(Opening)
+  case frame(Frame)
+  case packet(EncodedPacket)
+}
+
+/// A source frame and what the network sees of it.
+final class PreparedFrame: Sendable {
+  let video: VideoFrame
+  let planar: PlanarFrame
+  private let census: FrameCensus
+
+  init(_ video: VideoFrame, census: FrameCensus) {
+    self.video = video
+    self.census = census
+    planar = PlanarFrame(video)
+    census.add(1)
+  }
+
+  deinit { census.add(-1) }
+}
+
+/// Counts the prepared frames that are alive, to hold the pipeline to its memory bound.
+final class FrameCensus: Sendable {
+  private let counts = Mutex((now: 0, peak: 0))
+
+  func add(_ count: Int) {
+    counts.withLock {
+      $0.now += count
+      $0.peak = max($0.peak, $0.now)
+    }
+  }
+
+  /// The largest number alive at once.
+  var peak: Int { counts.withLock { $0.peak } }
+}
+
+/// Carries a network from the stage that makes it to the stage that runs it.
+struct NetworkHandoff: @unchecked Sendable {
+  // Unchecked: the maker keeps no reference, so one task at a time has the network.
+  let network: any WindowNetwork
+}
+
+/// What the enhancing stage needs before the first window.
+struct WindowOpening: Sendable {
+  let media: MediaInfo
+  let handoff: NetworkHandoff
+}
+
+/// What the writing stage needs before the first frame.
+struct OutputOpening: Sendable {
+  let media: MediaInfo
+  let scale: Int
+}
+
+typealias ReadChannel = BoundedChannel<StageMessage<MediaInfo, VideoFrame>>
+typealias WindowChannel = BoundedChannel<StageMessage<WindowOpening, SlidingWindow<PreparedFrame>.Window>>
+typealias OutputChannel = BoundedChannel<StageMessage<OutputOpening, VideoFrame>>

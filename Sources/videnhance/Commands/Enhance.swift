@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementPipeline
+import Foundation
+
+/// Enhances one video.
+struct Enhance: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Enhance a video (the default).",
+    discussion: """
+      Example: videnhance in.mp4 out.mp4 --bits 8 --crf 14
+
+      The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it.
+      """)
+
+  @Argument(help: "The video to read; - is standard input.") var input: String
+  @Argument(help: "The file to write; its ending tells the container.") var output: String
+  @OptionGroup(title: "Network options") var network: NetworkOptions
+  @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
+  @OptionGroup(title: "Work options") var work: WorkOptions
+
+  func run() async throws {
+    let options = work.jobOptions
+    let job = EnhancementJob(
+      input: input, output: output, encoder: encoder.settings(threads: options.threads), options: options,
+      network: network.factory)
+    let line = work.quiet ? nil : ProgressLine()
+    let summary: EnhancementSummary
+    do {
+      summary = try await Interrupt.cancelling { try await job.run { line?.update($0) } }
+    } catch {
+      line?.clear()
+      guard error is CancellationError else { throw error }
+      Console.line("videnhance: \(output): interrupted, nothing is left of it")
+      throw ExitCode(130)
+    }
+    line?.clear()
+    report(summary, seconds: line?.elapsed)
+    if !summary.leftOut.isEmpty { throw ExitCode(2) }
+  }
+
+  private func report(_ summary: EnhancementSummary, seconds: Double?) {
+    for warning in summary.warnings { Console.warning("\(input): \(warning)") }
+    for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
+    guard let seconds else { return }
+    if work.verbose {
+      Console.line("encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
+      Console.line("scene cuts at frames \(summary.sceneCuts.map(String.init).joined(separator: ", "))")
+    }
+    let speed = String(format: "%.1f fps", Double(summary.frames) / seconds)
+    Console.line(
+      "\(output): \(summary.frames) frames, \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)")
+  }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import VideoIO
+
+/// How the output is encoded.
+struct EncoderOptions: ParsableArguments {
+  @Option(help: "FFmpeg's name of the encoder.")
+  var codec = "libx264"
+
+  @Option(help: "Constant quality, lower is better (default: 16 for libx264, 18 for libx265).")
+  var crf: Double?
+
+  @Option(help: "The encoder's preset (default: medium).")
+  var preset: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
+  var encoderOption: [EncoderOption] = []
+
+  @Option(help: "FFmpeg's name of the container (default: by the output's name).")
+  var container: String?
+
+  /// The choices for `threads` threads.
+  func settings(threads: Int) -> EncoderSettings {
+    let pairs = encoderOption.map { ($0.name, $0.value) }
+    return EncoderSettings(
+      codec: codec, crf: crf, preset: preset, options: Dictionary(pairs) { _, last in last },
+      container: container, threads: threads)
+  }
+}
+
+/// `name=value`.
+struct EncoderOption: ExpressibleByArgument {
+  let name, value: String
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[0].isEmpty else { return nil }
+    name = String(parts[0])
+    value = String(parts[1])
+  }
+}

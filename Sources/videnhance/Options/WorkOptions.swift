@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementPipeline
+
+/// How the work is done and told of.
+struct WorkOptions: ParsableArguments {
+  @Option(help: "Threads to work on (default: one for each core).")
+  var threads: Int?
+
+  @Flag(help: "Replace the output if it exists.")
+  var overwrite = false
+
+  @Flag(help: "Let windows reach across scene cuts.")
+  var noSceneCut = false
+
+  @Flag(help: "Show no progress.")
+  var quiet = false
+
+  @Flag(help: "Tell more when done.")
+  var verbose = false
+
+  func validate() throws {
+    if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
+    if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
+  }
+
+  /// The choices as the pipeline takes them.
+  var jobOptions: EnhancementJob.Options {
+    var options = EnhancementJob.Options(threads: threads)
+    options.overwrites = overwrite
+    options.findsSceneCuts = !noSceneCut
+    return options
+  }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Files shipped with the program. They are looked for relative to it, so a copied folder works anywhere.
+enum ResourceFolder {
+  /// Path of a shipped file; nil if there is none.
+  static func path(of name: String) -> String? {
+    guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
+    let folder = program.deletingLastPathComponent()
+    return places.map { folder.appendingPathComponent($0).appendingPathComponent(name).path }
+      .first { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  /// Beside the program: SwiftPM's bundle on Linux and on macOS, loose files, a folder of models; and an installed tree.
+  private static let places = [
+    "videnhance_EnhancementModel.resources",
+    "videnhance_EnhancementModel.bundle/Contents/Resources",
+    "videnhance_EnhancementModel.bundle",
+    "",
+    "models",
+    "../share/videnhance",
+  ]
+}
