@@ -204,13 +204,7 @@ public final class Trainer {
       }
       return (value, made)
     }
-    let total = passes[0].gradients
-    for pass in passes.dropFirst() {
-      for (sum, part) in zip(total.layers, pass.gradients.layers) {
-        for i in 0..<sum.all.count { sum.all[i] += part.all[i] }
-      }
-    }
-    let norm = optimizer.update(parameters, gradients: total, rate: rate)
+    let norm = optimizer.update(parameters, gradients: GradientPass.sum(passes), rate: rate)
     let value = results.reduce(0) { $0 + $1.0 }
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     for (_, made) in results { pool.add(made, using: &random) }

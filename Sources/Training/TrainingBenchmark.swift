@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+
+/// Times training steps on random numbers, data loading left out: what the arithmetic alone takes.
+public struct TrainingBenchmark {
+  private let settings: TrainingSettings
+
+  /// A benchmark of a run's step.
+  public init(settings: TrainingSettings) { self.settings = settings }
+
+  /// Seconds of each of `rounds` steps (forward, backward, Adam), after three that warm up.
+  public func seconds(rounds: Int) throws -> [Double] {
+    let graph = settings.architecture.graph
+    let side = settings.cropSize / settings.architecture.scale / 2
+    let share = settings.batch / settings.shards
+    let parameters = ParameterSet(graph: graph)
+    parameters.initialize(graph: graph, seed: 1)
+    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    let loss = CharbonnierLoss(lumaChannels: 4 * settings.architecture.scale * settings.architecture.scale)
+    var random = SplitMix64(seed: 1)
+    func tensor(_ channels: Int, _ size: Float) -> FloatTensor {
+      let tensor = FloatTensor(batch: share, height: side, width: side, channels: channels)
+      for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-size...size) }
+      return tensor
+    }
+    setConvolutionThreads(1)
+    let shards = try (0..<settings.shards).map { _ in
+      (
+        pass: try GradientPass(
+          graph: graph, batch: share, height: side, width: side, precision: settings.precision),
+        frames: (0..<settings.architecture.window).map {
+          tensor(settings.architecture.channels(ofSlot: $0), 0.5)
+        },
+        target: tensor(settings.architecture.outputChannels, 0.1)
+      )
+    }
+    var seconds: [Double] = []
+    for _ in 0..<rounds + 3 {
+      let began = ContinuousClock.now
+      _ = try parallel(settings.shards) { index -> Float in
+        setConvolutionThreads(1)
+        let shard = shards[index]
+        try shard.pass.setParameters(parameters)
+        let (output, trace) = try shard.pass.executor.runTraced(frames: shard.frames)
+        let (value, gradient) = loss(output, target: shard.target, share: 1 / Float(settings.shards))
+        try shard.pass.backward(trace, outputGradient: gradient)
+        return value
+      }
+      let total = GradientPass.sum(shards.map(\.pass))
+      optimizer.update(parameters, gradients: total, rate: 1e-4)
+      let took = ContinuousClock.now - began
+      seconds.append(Double(took.components.attoseconds) * 1e-18 + Double(took.components.seconds))
+    }
+    return Array(seconds.dropFirst(3))
+  }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+import EnhancementModel
+import Foundation
+public import Tensors
+import Training
+
+/// Measures this machine.
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure kernels and training on this machine.", subcommands: [BenchKernels.self, BenchTraining.self])
+}
+
+/// Times the integer kernels.
+struct BenchKernels: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kernels",
+    abstract: "Time one 64 -> 64 3x3 layer at 480x270 at each bit width against the machine's peak.",
+    discussion: "Rounds take turns and medians are quoted; every result is compared with the scalar kernel to the bit.")
+
+  @Option(help: "Threads to work on.") var threads: Int = 1
+  @Option(help: "Rounds.") var rounds: Int = 9
+  @Option(help: "Instruction set: scalar, avx2, avxvnni or avx512vnni (default: the best).") var isa: InstructionSet?
+
+  func validate() throws {
+    if threads < 1 || rounds < 1 { throw ValidationError("--threads and --rounds must be positive") }
+    if let isa, !isa.isSupported { throw ValidationError("this machine has no \(isa.name)") }
+  }
+
+  func run() throws {
+    let names = InstructionSet.allCases.filter(\.isSupported).map(\.name)
+    var benchmark = KernelBenchmark()
+    benchmark.threads = threads
+    benchmark.rounds = rounds
+    if let isa { benchmark.instructionSet = isa }
+    print("instruction sets: \(names.joined(separator: ", ")); using \(benchmark.instructionSet.name)")
+    let result = benchmark.run()
+    print(String(format: "peak of 8-bit dot products: %.0f GMAC/s on %d thread(s)", result.peak, threads))
+    for row in result.rows {
+      let share = result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""
+      print(
+        row.name.padding(toLength: 16, withPad: " ", startingAt: 0)
+          + row.algorithm.padding(toLength: 14, withPad: " ", startingAt: 0)
+          + String(format: "%7.2f ms %7.0f GMAC/s ", row.milliseconds, row.gigaOperations) + share
+          + (row.isExact ? "  equal to scalar" : "  DIFFERS FROM SCALAR"))
+    }
+    if result.rows.contains(where: { !$0.isExact }) { throw ExitCode.failure }
+  }
+}
+
+/// Times training steps.
+struct BenchTraining: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "training",
+    abstract: "Time a training step of the default network (Benchmarks/training_step.py is the witness).")
+
+  @Option(help: "Rounds.") var rounds: Int = 15
+  @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
+
+  func validate() throws {
+    if rounds < 1 { throw ValidationError("--rounds must be positive") }
+  }
+
+  func run() throws {
+    var settings = TrainingSettings(architecture: .balancedSuperResolution, minutes: 1)
+    settings.precision = precision
+    let seconds = try TrainingBenchmark(settings: settings).seconds(rounds: rounds).sorted()
+    let median = seconds[seconds.count / 2]
+    let side = settings.cropSize / settings.architecture.scale / 2
+    let operations = 3 * Double(settings.architecture.graph.operationsPerPoint * settings.batch * side * side)
+    print(
+      String(
+        format: "videnhance, oneDNN %@, %@, %d shards: %.1f ms a step, %.0f GMAC/s", oneDNNVersion,
+        precision.rawValue, settings.shards, median * 1e3, operations / median / 1e9))
+  }
+}
+
+extension InstructionSet: ExpressibleByArgument {
+  /// By the name that VIDENHANCE_ISA takes.
+  public init?(argument: String) {
+    guard let match = Self.allCases.first(where: { $0.name == argument }) else { return nil }
+    self = match
+  }
+}
