@@ -63,7 +63,8 @@ typedef struct ve_codes_input {
 
 /// One tensor of codes to write. From a value v it stores
 /// clamp(rne(v * multiplier) + zero_point, 0, levels) when v comes from a
-/// stream, and clamp(v + zero_point, 0, levels) when it does not.
+/// stream, and clamp(v + zero_point, 0, levels) when it does not. The product is
+/// held to -2^23 ... 2^23 - 1 before rounding; 0 <= zero_point <= levels <= 255.
 typedef struct ve_codes_output {
   uint8_t *data;
   ptrdiff_t row_stride;
@@ -75,7 +76,7 @@ typedef struct ve_codes_output {
 // MARK: - Convolution
 
 typedef enum ve_conv3x3_algorithm {
-  /// The fastest that is exact for these operand ranges.
+  /// The fastest that is exact for these weights and activation levels.
   VE_CONV3X3_AUTO = 0,
   VE_CONV3X3_DIRECT = 1,
   /// Winograd; creation fails when no transform is exact for these operands.
@@ -151,7 +152,8 @@ size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan);
 /// float(acc) and the products round to nearest even, nothing is fused: the
 /// result is the same to the bit on every instruction set. Calls on disjoint
 /// bands of rows may run at the same time, each with its own scratch. No two
-/// outputs may overlap, and no output may overlap an input.
+/// outputs may overlap, and no output may overlap an input. Bands of an even
+/// number of rows are faster: Winograd makes rows in pairs.
 void ve_conv3x3_run(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
     void *scratch);
