@@ -63,6 +63,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// Channels of the output on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var outputChannels: Int { 6 * scale * scale }
+  /// The first channels of the output, which are luma.
+  public var lumaChannels: Int { 4 * scale * scale }
   /// Cost of a frame in reference layers (L64).
   public var cost: Double { Double(graph.operationsPerPoint) / Double(Self.referenceLayerCost) }
 

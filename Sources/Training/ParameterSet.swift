@@ -13,10 +13,15 @@ public final class LayerNumbers: @unchecked Sendable {
   /// Weights, then biases.
   public let all: UnsafeMutableBufferPointer<Float>
 
+  /// Zeros for a layer.
+  public convenience init(_ layer: ConvolutionLayer) {
+    self.init(weightCount: layer.weightCount, biasCount: layer.outputChannels)
+  }
+
   /// Zeros.
-  public init(_ layer: ConvolutionLayer) {
-    weightCount = layer.weightCount
-    biasCount = layer.outputChannels
+  public init(weightCount: Int, biasCount: Int) {
+    self.weightCount = weightCount
+    self.biasCount = biasCount
     all = .allocate(capacity: weightCount + biasCount)
     all.initialize(repeating: 0)
   }
@@ -33,6 +38,9 @@ public final class LayerNumbers: @unchecked Sendable {
 public struct ParameterSet: Sendable {
   /// By layer.
   public let layers: [LayerNumbers]
+
+  /// Numbers as given.
+  public init(layers: [LayerNumbers]) { self.layers = layers }
 
   /// Zeros for every layer of `graph`.
   public init(graph: NetworkGraph) { layers = graph.layers.map(LayerNumbers.init) }

@@ -13,12 +13,12 @@ public struct TrainingBenchmark {
   /// Seconds of each of `rounds` steps (forward, backward, Adam), after three that warm up.
   public func seconds(rounds: Int) throws -> [Double] {
     let graph = settings.architecture.graph
-    let side = settings.cropSize / settings.architecture.scale / 2
+    let side = settings.gridSide
     let share = settings.batch / settings.shards
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
     var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
-    let loss = CharbonnierLoss(lumaChannels: 4 * settings.architecture.scale * settings.architecture.scale)
+    let loss = CharbonnierLoss(lumaChannels: settings.architecture.lumaChannels)
     var random = SplitMix64(seed: 1)
     func tensor(_ channels: Int, _ size: Float) -> FloatTensor {
       let tensor = FloatTensor(batch: share, height: side, width: side, channels: channels)

@@ -54,27 +54,28 @@ public final class ValidationSet {
   /// Whether there is anything to validate on.
   public var isEmpty: Bool { groups.isEmpty }
 
-  /// Runs the network with `parameters` on every window.
-  public func evaluate(
-    _ parameters: ParameterSet, graph: NetworkGraph, lumaChannels: Int, precision: FloatPrecision
-  ) throws -> ValidationResult {
-    guard let first = groups.first?.windows.first else { return ValidationResult(clips: []) }
-    let executor = try FloatExecutor(
+  /// An executor for windows of this set.
+  public func makeExecutor(graph: NetworkGraph, precision: FloatPrecision) throws -> FloatExecutor {
+    let first = groups[0].windows[0]
+    return try FloatExecutor(
       graph: graph, batch: 1, height: first.height, width: first.width, precision: precision, training: false)
-    for (index, layer) in parameters.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+  }
+
+  /// Runs a network on every window; `network` takes the slots' tensors and gives residuals, 1 = full range.
+  public func evaluate(
+    lumaChannels: Int, network: ([FloatTensor]) throws -> FloatTensor
+  ) throws -> ValidationResult {
     let clips = try groups.map { group in
       var (ours, theirs, samples) = (0.0, 0.0, 0)
       for window in group.windows {
         let (frames, target) = WindowPool.batch([window])
-        let output = try executor.run(frames: frames)
+        let output = try network(frames)
         for pixel in 0..<output.pixels {
           for c in 0..<lumaChannels {
             let i = pixel * output.channels + c
-            // Rounded to whole levels, as a file would be.
+            // A twelfth of a squared level is what rounding to whole levels will add.
             let wanted = target.pointer[i] * 255
-            let error = wanted - (output.pointer[i] * 255)
+            let error = wanted - output.pointer[i] * 255
             ours += Double(error * error) + 1.0 / 12
             theirs += Double(wanted * wanted) + 1.0 / 12
             samples += 1

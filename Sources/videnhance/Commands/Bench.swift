@@ -66,12 +66,10 @@ struct BenchTraining: ParsableCommand {
     settings.precision = precision
     let seconds = try TrainingBenchmark(settings: settings).seconds(rounds: rounds).sorted()
     let median = seconds[seconds.count / 2]
-    let side = settings.cropSize / settings.architecture.scale / 2
-    let operations = 3 * Double(settings.architecture.graph.operationsPerPoint * settings.batch * side * side)
     print(
       String(
         format: "videnhance, oneDNN %@, %@, %d shards: %.1f ms a step, %.0f GMAC/s", oneDNNVersion,
-        precision.rawValue, settings.shards, median * 1e3, operations / median / 1e9))
+        precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9))
   }
 }
 

@@ -65,7 +65,7 @@ struct Train: ParsableCommand {
     }
   }
 
-  private static func line(_ report: TrainingReport) -> String {
+  static func line(_ report: TrainingReport) -> String {
     var text = String(
       format: "%.1f min, step %d, loss %.3f, rate %.2e, %.1f steps/s, %.0f GMAC/s", report.minutes, report.step,
       report.loss, report.rate, report.stepsPerSecond, report.gigaOperationsPerSecond)

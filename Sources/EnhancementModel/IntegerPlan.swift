@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// A convolution as it runs on integers, with what is fused into its end.
+public struct IntegerStep {
+  /// Its layer's name, and its index in the graph.
+  public let name: String
+  /// See `name`.
+  public let layer: Int
+  /// The graph's operation that convolves.
+  public let operation: Int
+  /// The graph's operation whose value leaves the step: the convolution, or the sum fused into it.
+  public let value: Int
+  /// Values that enter, by slot.
+  public let inputs: [Int]
+  /// The stream value added, if any.
+  public let addend: Int?
+  /// Whether the value is kept as a 16-bit stream.
+  public let keepsStream: Bool
+  /// Whether it is the network's output.
+  public let isOutput: Bool
+  /// Channels out.
+  public let outputChannels: Int
+  /// Codes made from the value: for which operation and input, with which quantizer and multiplier.
+  public let outputs: [Output]
+  /// Integer weights, bias and multipliers.
+  public let parameters: IntegerConvolutionParameters
+  /// The bias before the zero points' share: what is added to sums of w (q - zero point).
+  public let centredBias: [Int32]
+
+  /// Codes for one use of a value.
+  public struct Output {
+    /// The convolution that reads them, and as which of its inputs.
+    public let operation: Int
+    /// See `operation`.
+    public let input: Int
+    /// How values become codes.
+    public let quantizer: ActivationQuantizer
+    /// Stream units (or accumulators already scaled: 1) to code units.
+    public let multiplier: Float
+  }
+}
+
+/// A quantized model compiled to integer steps: scales folded, sums fused.
+///
+/// The integer executor packs these numbers for its kernels; distillation evaluates them in exact floating point and so
+/// sees in training what the kernels will compute, to the bit.
+public struct IntegerPlan {
+  /// The network.
+  public let architecture: Architecture
+  /// Its steps in order.
+  public let steps: [IntegerStep]
+
+  /// Compiles a model.
+  /// - Throws: `ModelError` when a number does not fit.
+  public init(_ model: QuantizedModel) throws(ModelError) {
+    let graph = model.architecture.graph
+    architecture = model.architecture
+    let uses = Uses(graph)
+    var steps: [IntegerStep] = []
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(let layer, let inputs, _) = operation else { continue }
+      // A sum that follows is computed where the convolution ends.
+      let sum = uses.onlySum(of: index)
+      let value = sum?.operation ?? index
+      let isOutput = value == graph.operations.count - 1
+      let quantizers = model.quantizers[index]
+      let readers = uses.convolutions[value]
+      let keepsStream = isOutput || sum != nil || uses.isSummed[value] || readers.count > 1
+      let (parameters, centredBias) = try Self.parameters(
+        model, layer: layer, inputs: quantizers,
+        outputStep: isOutput
+          ? 1 / ResidualScale.unitsPerRange
+          : keepsStream ? model.streamStep : model.quantizers[readers[0].operation][readers[0].input].step)
+      let outputs = readers.map { reader in
+        let quantizer = model.quantizers[reader.operation][reader.input]
+        return IntegerStep.Output(
+          operation: reader.operation, input: reader.input, quantizer: quantizer,
+          multiplier: keepsStream ? model.streamStep / quantizer.step : 1)
+      }
+      steps.append(
+        IntegerStep(
+          name: graph.layers[layer].name, layer: layer, operation: index, value: value, inputs: inputs,
+          addend: sum?.other, keepsStream: keepsStream, isOutput: isOutput,
+          outputChannels: graph.layers[layer].outputChannels, outputs: outputs, parameters: parameters,
+          centredBias: centredBias))
+    }
+    self.steps = steps
+  }
+
+  /// Integer weights, bias and multipliers of a layer whose inputs have the given quantizers.
+  ///
+  /// real = sum over slots of slotStep * sum(w (q - zero)) + bias. The layer's steps are those of w * slotStep / firstStep,
+  /// so one accumulator serves all slots; the zero points' share goes into the integer bias.
+  private static func parameters(
+    _ model: QuantizedModel, layer index: Int, inputs: [ActivationQuantizer], outputStep: Float
+  ) throws(ModelError) -> (IntegerConvolutionParameters, centredBias: [Int32]) {
+    let layer = model.architecture.graph.layers[index]
+    let quantized = model.layers[index]
+    let padded = (layer.inputChannels + 3) / 4 * 4
+    var weights = [Int8](repeating: 0, count: layer.outputChannels * layer.slots * padded * 9)
+    var bias = [Int32](repeating: 0, count: layer.outputChannels)
+    var centredBias = bias
+    var multiplier = [Float](repeating: 0, count: layer.outputChannels)
+    for output in 0..<layer.outputChannels {
+      let unit = inputs[0].step * quantized.steps[output]
+      let scaled = (quantized.biases[output] / unit).rounded(.toNearestOrEven)
+      guard abs(scaled) < 0x1p30 else {
+        throw .badArchitecture("bias of layer \(layer.name) does not fit")
+      }
+      centredBias[output] = Int32(scaled)
+      var sum = Int32(scaled)
+      for slot in 0..<layer.slots {
+        for channel in 0..<layer.inputChannels {
+          let from = ((output * layer.slots + slot) * layer.inputChannels + channel) * 9
+          let to = ((output * layer.slots + slot) * padded + channel) * 9
+          for tap in 0..<9 {
+            weights[to + tap] = quantized.codes[from + tap]
+            sum -= inputs[slot].zeroPoint * Int32(quantized.codes[from + tap])
+          }
+        }
+      }
+      bias[output] = sum
+      multiplier[output] = unit / outputStep
+    }
+    let parameters = IntegerConvolutionParameters(
+      slots: layer.slots, inputChannels: padded, outputChannels: layer.outputChannels,
+      activationLevels: inputs.map(\.levels).max()!, weightBits: quantized.bits, weights: weights, bias: bias,
+      multiplier: multiplier)
+    return (parameters, centredBias)
+  }
+}
+
+/// Who reads each value of a graph.
+private struct Uses {
+  /// Convolutions that read a value, and as which input.
+  var convolutions: [[(operation: Int, input: Int)]]
+  /// Whether a value enters a sum.
+  var isSummed: [Bool]
+  private var sums: [[(operation: Int, other: Int)]]
+
+  init(_ graph: NetworkGraph) {
+    let count = graph.operations.count
+    convolutions = Array(repeating: [], count: count)
+    isSummed = Array(repeating: false, count: count)
+    sums = Array(repeating: [], count: count)
+    for (index, operation) in graph.operations.enumerated() {
+      switch operation {
+      case .frame: break
+      case .convolution(_, let inputs, _):
+        for (slot, input) in inputs.enumerated() { convolutions[input].append((index, slot)) }
+      case .add(let a, let b):
+        sums[a].append((index, b))
+        sums[b].append((index, a))
+        isSummed[a] = true
+        isSummed[b] = true
+      }
+    }
+  }
+
+  /// The sum that is the only reader of a value and can be fused into its making: the other term is older.
+  func onlySum(of value: Int) -> (operation: Int, other: Int)? {
+    guard convolutions[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else { return nil }
+    return sums[value][0]
+  }
+}

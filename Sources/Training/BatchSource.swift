@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+public import Foundation
+public import Tensors
+
+/// Batches for a run: draws from a pool of windows and renews it, a few windows a step, on the shards' own threads.
+///
+/// Seeded: equal seeds and step numbers make equal windows. (A resumed run begins with a fresh pool.)
+public final class BatchSource {
+  private let settings: TrainingSettings
+  private let maker: WindowMaker
+  private let pool: WindowPool
+
+  /// Opens the training data.
+  public init(settings: TrainingSettings, data: URL, log: (String) -> Void) throws {
+    self.settings = settings
+    maker = try WindowMaker(
+      folder: data, architecture: settings.architecture, size: settings.cropSize, degradation: settings.degradation,
+      log: log)
+    pool = WindowPool(capacity: settings.poolCapacity)
+  }
+
+  /// Runs one step's shards side by side.
+  /// - Parameter body: computes shard `index` on its part of the batch; its result comes back in order.
+  public func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws -> [R] {
+    var random = SplitMix64(seed: settings.seed &* 0x9e37_79b9 &+ UInt64(step) &* 0x1000_0001)
+    let fresh = pool.windows.count < settings.poolCapacity ? settings.batch : settings.freshPerStep
+    if pool.windows.isEmpty { pool.add(try makeWindows(4 * settings.batch, random: &random), using: &random) }
+    let picked = (0..<settings.batch).map { _ in pool.windows[random.index(pool.windows.count)] }
+    let seeds = (0..<fresh).map { _ in random.next() }
+    let perShard = settings.batch / settings.shards
+    let results = try parallel(settings.shards) { [self] shard -> (R, [TrainingWindow]) in
+      setConvolutionThreads(1)
+      let value = try body(shard, Array(picked[shard * perShard..<(shard + 1) * perShard]))
+      var made: [TrainingWindow] = []
+      for index in stride(from: shard, to: fresh, by: settings.shards) {
+        var own = SplitMix64(seed: seeds[index])
+        made.append(try maker.make(using: &own))
+      }
+      return (value, made)
+    }
+    for (_, made) in results { pool.add(made, using: &random) }
+    return results.map(\.0)
+  }
+
+  /// Windows outside the pool.
+  public func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
+    let seeds = (0..<count).map { _ in random.next() }
+    return try parallel(count) { [maker] index in
+      var own = SplitMix64(seed: seeds[index])
+      return try maker.make(using: &own)
+    }
+  }
+}

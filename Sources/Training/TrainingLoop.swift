@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// How a run stands.
+public struct TrainingReport: Sendable {
+  /// Steps done and minutes trained, over all sessions of the run.
+  public var step: Int
+  /// See `step`.
+  public var minutes: Double
+  /// Running mean of the loss, in levels of 255.
+  public var loss: Double
+  /// Current learning rate.
+  public var rate: Float
+  /// Steps per second and billions of multiply-accumulates per second since the last report.
+  public var stepsPerSecond: Double
+  /// See `stepsPerSecond`.
+  public var gigaOperationsPerSecond: Double
+  /// Validation, when this report has one.
+  public var validation: ValidationResult?
+}
+
+/// The clockwork of a run: steps until its minutes are over, reports, validations and checkpoints in between.
+public struct TrainingLoop {
+  /// Length of the whole run, resumed parts included.
+  public var minutes: Double
+  /// Seconds trained in earlier sessions.
+  public var secondsBefore: Double
+  /// Multiply-accumulates of a step.
+  public var operationsPerStep: Double
+  /// Intervals in seconds.
+  public var reportSeconds = 15.0
+  /// See `reportSeconds`.
+  public var validationSeconds = 150.0
+  /// See `reportSeconds`.
+  public var checkpointSeconds = 240.0
+
+  /// A loop.
+  public init(minutes: Double, secondsBefore: Double, operationsPerStep: Double) {
+    self.minutes = minutes
+    self.secondsBefore = secondsBefore
+    self.operationsPerStep = operationsPerStep
+  }
+
+  /// What a run does.
+  public struct Actions {
+    /// One step at `progress` (0...1): its loss (1 = full range) and learning rate.
+    public var advance: (_ progress: Double) throws -> (loss: Float, rate: Float)
+    /// Steps done so far.
+    public var stepCount: () -> Int
+    /// Measures quality; nil where there is nothing to measure on.
+    public var validate: () throws -> ValidationResult?
+    /// Writes the state.
+    public var save: (_ seconds: Double) throws -> Void
+    /// Ends the run early when true.
+    public var isCancelled: () -> Bool
+    /// Hears how the run stands.
+    public var report: (TrainingReport) throws -> Void
+
+    /// All of them.
+    public init(
+      advance: @escaping (Double) throws -> (loss: Float, rate: Float), stepCount: @escaping () -> Int,
+      validate: @escaping () throws -> ValidationResult?, save: @escaping (Double) throws -> Void,
+      isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void
+    ) {
+      self.advance = advance
+      self.stepCount = stepCount
+      self.validate = validate
+      self.save = save
+      self.isCancelled = isCancelled
+      self.report = report
+    }
+  }
+
+  /// Runs; writes the state and reports with a validation at the end, however it comes.
+  public func run(_ actions: Actions) throws {
+    let began = Date()
+    var (lastReport, lastValidation, lastCheckpoint) = (began, began, began)
+    var stepsAtReport = actions.stepCount()
+    var (elapsed, rate) = (secondsBefore, Float(0))
+    var mean: Double?
+    func report(validates: Bool) throws {
+      let steps = Double(actions.stepCount() - stepsAtReport)
+      let perSecond = steps / max(1e-3, Date().timeIntervalSince(lastReport))
+      try actions.report(
+        TrainingReport(
+          step: actions.stepCount(), minutes: elapsed / 60, loss: (mean ?? 0) * 255, rate: rate,
+          stepsPerSecond: perSecond, gigaOperationsPerSecond: perSecond * operationsPerStep / 1e9,
+          validation: validates ? try actions.validate() : nil))
+      (lastReport, stepsAtReport) = (Date(), actions.stepCount())
+      if validates { lastValidation = Date() }
+    }
+    while elapsed < minutes * 60 && !actions.isCancelled() {
+      let (value, stepRate) = try actions.advance(elapsed / (minutes * 60))
+      rate = stepRate
+      mean = mean.map { 0.99 * $0 + 0.01 * Double(value) } ?? Double(value)
+      let now = Date()
+      elapsed = secondsBefore + now.timeIntervalSince(began)
+      if now.timeIntervalSince(lastReport) >= reportSeconds {
+        try report(validates: now.timeIntervalSince(lastValidation) >= validationSeconds)
+      }
+      if now.timeIntervalSince(lastCheckpoint) >= checkpointSeconds {
+        try actions.save(elapsed)
+        lastCheckpoint = now
+      }
+    }
+    try actions.save(elapsed)
+    try report(validates: true)
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+
+/// Starts a network from another's weights where layers agree: a one-frame network starts the centre slot of a fusing
+/// layer, and the neighbours start near zero (02, first experiments).
+struct WarmStart {
+  let architecture: Architecture
+
+  init(_ architecture: Architecture) { self.architecture = architecture }
+
+  func copy(_ source: NetworkWeights, into parameters: ParameterSet) {
+    let from = Dictionary(uniqueKeysWithValues: source.architecture.graph.layers.enumerated().map { ($1.name, $0) })
+    let layers = architecture.graph.layers
+    for (index, layer) in layers.enumerated() {
+      guard let old = from[layer.name] else { continue }
+      let oldLayer = source.architecture.graph.layers[old]
+      guard oldLayer.inputChannels == layer.inputChannels, oldLayer.outputChannels == layer.outputChannels,
+        oldLayer.slots <= layer.slots
+      else { continue }
+      let numbers = parameters.layers[index]
+      let taps = ConvolutionLayer.kernel * ConvolutionLayer.kernel
+      let first = (layer.slots - oldLayer.slots) / 2
+      for output in 0..<layer.outputChannels {
+        for slot in 0..<layer.slots {
+          let to = (output * layer.slots + slot) * layer.inputChannels * taps
+          let isOld = slot >= first && slot < first + oldLayer.slots
+          let at = (output * oldLayer.slots + slot - first) * layer.inputChannels * taps
+          for i in 0..<layer.inputChannels * taps {
+            numbers.weights[to + i] = isOld ? source.weights[old][at + i] : numbers.weights[to + i] * 0.02
+          }
+        }
+        numbers.biases[output] = source.biases[old][output]
+      }
+    }
+  }
+}
