@@ -37,15 +37,22 @@ let package = Package(
       name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
     .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
     .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
+    .target(
+      name: "Distillation", dependencies: ["EnhancementModel", "QuantCalibration", "Tensors", "Training"],
+      swiftSettings: strict),
     // MARK: - Tool
     .executableTarget(
       name: "videnhance",
       dependencies: [
-        "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
+        "Distillation", "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // MARK: - Tests
     .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "DistillationTests",
+      dependencies: ["Distillation", "EnhancementModel", "QuantCalibration", "Tensors", "Training"],
+      swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),

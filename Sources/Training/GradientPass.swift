@@ -83,16 +83,6 @@ public final class GradientPass {
     }
   }
 
-  /// Sums the gradients of all passes into the first one's, in order, and returns them.
-  public static func sum(_ passes: [GradientPass]) -> ParameterSet {
-    for pass in passes.dropFirst() {
-      for (sum, part) in zip(passes[0].gradients.layers, pass.gradients.layers) {
-        for i in 0..<sum.all.count { sum.all[i] += part.all[i] }
-      }
-    }
-    return passes[0].gradients
-  }
-
   private func copy(_ tensor: FloatTensor) -> FloatTensor {
     let result = FloatTensor(like: tensor)
     result.pointer.update(from: tensor.pointer, count: tensor.count)

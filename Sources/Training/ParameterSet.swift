@@ -82,6 +82,16 @@ public struct ParameterSet: Sendable {
     }
   }
 
+  /// Sums sets of equal shape into the first one, in order, and returns it.
+  public static func sum(_ sets: [ParameterSet]) -> ParameterSet {
+    for set in sets.dropFirst() {
+      for (sum, part) in zip(sets[0].layers, set.layers) {
+        for i in 0..<sum.all.count { sum.all[i] += part.all[i] }
+      }
+    }
+    return sets[0]
+  }
+
   /// Sum of squares of all numbers.
   public var squaredNorm: Float {
     layers.reduce(0) { sum, layer in sum + layer.all.reduce(0) { $0 + $1 * $1 } }

@@ -101,7 +101,7 @@ public final class Trainer {
       try pass.backward(trace, outputGradient: gradient)
       return value
     }
-    let norm = optimizer.update(parameters, gradients: GradientPass.sum(passes), rate: rate)
+    let norm = optimizer.update(parameters, gradients: ParameterSet.sum(passes.map(\.gradients)), rate: rate)
     let value = losses.reduce(0, +)
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     return value

@@ -48,7 +48,7 @@ public struct TrainingBenchmark {
         try shard.pass.backward(trace, outputGradient: gradient)
         return value
       }
-      let total = GradientPass.sum(shards.map(\.pass))
+      let total = ParameterSet.sum(shards.map(\.pass.gradients))
       optimizer.update(parameters, gradients: total, rate: 1e-4)
       let took = ContinuousClock.now - began
       seconds.append(Double(took.components.attoseconds) * 1e-18 + Double(took.components.seconds))

@@ -54,11 +54,16 @@ public final class ValidationSet {
   /// Whether there is anything to validate on.
   public var isEmpty: Bool { groups.isEmpty }
 
+  /// Extents of the grid of every window.
+  public var gridExtents: (height: Int, width: Int) {
+    groups.first.map { ($0.windows[0].height, $0.windows[0].width) } ?? (0, 0)
+  }
+
   /// An executor for windows of this set.
   public func makeExecutor(graph: NetworkGraph, precision: FloatPrecision) throws -> FloatExecutor {
-    let first = groups[0].windows[0]
+    let (height, width) = gridExtents
     return try FloatExecutor(
-      graph: graph, batch: 1, height: first.height, width: first.width, precision: precision, training: false)
+      graph: graph, batch: 1, height: height, width: width, precision: precision, training: false)
   }
 
   /// Runs a network on every window; `network` takes the slots' tensors and gives residuals, 1 = full range.

@@ -57,10 +57,10 @@ struct Train: ParsableCommand {
     let interrupt = InterruptFlag()
     let trainer = try Trainer(
       settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
-      log: { say($0) })
-    say(String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
+      log: { Console.line($0) })
+    Console.line(String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
     try trainer.run(isCancelled: { interrupt.isSet }) { report in
-      say(Self.line(report))
+      Console.line(Self.line(report))
       if report.validation != nil, let output { try trainer.network.file.write(path: output) }
     }
   }
@@ -78,9 +78,6 @@ struct Train: ParsableCommand {
     return text
   }
 }
-
-/// One line for people, on standard error.
-func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
 
 extension EnhancementTask: ExpressibleByArgument {}
 extension FloatPrecision: ExpressibleByArgument {}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Tensors
+public import Training
+
+/// Forward and backward through an integer model in floating point that computes the integer kernels' numbers exactly:
+/// operands are whole numbers of at most 8 bits (exact in bfloat16), sums stay below 2^24 (exact in a float), and what
+/// follows a sum is the kernels' own sequence of single-precision operations. Rounding passes gradients straight through,
+/// clipping stops them (PMQ-VE, section 3.1; bounds learn as in LSQ).
+///
+/// One shard of a batch; one thread at a time.
+public final class FakeQuantizedPass {
+  /// Gradients by real weights and biases.
+  public let gradients: ParameterSet
+  /// Gradients by logarithms of the weights' steps.
+  public let weightStepGradients: ParameterSet
+  /// Gradients by logarithms of the activations' steps.
+  public let activationStepGradients: ParameterSet
+
+  private let graph: NetworkGraph
+  private let parameters: QuantizedParameters
+  private let batch, height, width: Int
+  private let precision: FloatPrecision
+  private let convolutions: [FloatConvolution]
+  private let codes: ParameterSet
+  private let scratch: ParameterSet
+  private var plan: IntegerPlan?
+  private var model: QuantizedModel?
+
+  /// Prepares a shard of `batch` windows on a `height` x `width` grid.
+  public init(
+    _ parameters: QuantizedParameters, batch: Int, height: Int, width: Int, precision: FloatPrecision
+  ) throws {
+    self.parameters = parameters
+    (self.batch, self.height, self.width, self.precision) = (batch, height, width, precision)
+    let graph = parameters.base.architecture.graph
+    self.graph = graph
+    gradients = ParameterSet(graph: graph)
+    weightStepGradients = ParameterSet(
+      layers: graph.layers.map { LayerNumbers(weightCount: $0.outputChannels, biasCount: 0) })
+    activationStepGradients = ParameterSet(
+      layers: [LayerNumbers(weightCount: parameters.activationSteps.layers[0].weightCount, biasCount: 0)])
+    codes = ParameterSet(graph: graph)
+    scratch = ParameterSet(graph: graph)
+    convolutions = try graph.layers.map { layer in
+      try FloatConvolution(
+        batch: batch, height: height, width: width, inputChannels: layer.totalInputChannels,
+        outputChannels: layer.outputChannels, precision: precision, training: true)
+    }
+  }
+
+  /// Takes over an integer model: codes as the weights of the convolutions, and its plan.
+  public func setModel(_ model: QuantizedModel, plan: IntegerPlan) throws {
+    self.model = model
+    self.plan = plan
+    for (index, layer) in model.layers.enumerated() {
+      let target = codes.layers[index]
+      for i in 0..<target.weightCount { target.weights[i] = Float(layer.codes[i]) }
+      if let step = plan.steps.first(where: { $0.layer == index }) {
+        for i in 0..<target.biasCount { target.biases[i] = Float(step.centredBias[i]) }
+      }
+      try convolutions[index].setWeights(target.weights, bias: target.biases)
+    }
+  }
+
+  /// What a forward pass leaves for the backward pass.
+  public struct Trace {
+    /// By step: the convolution's operand, whole numbers q - zero point.
+    var operands: [ConvolutionOperand] = []
+    /// By operation and input: values in units of the code before rounding and clipping.
+    var unrounded: [[Int]: FloatTensor] = [:]
+  }
+
+  /// One forward pass.
+  /// - Parameter frames: by slot, codes - 128 as floats.
+  /// - Returns: residuals in 1/64 of a level, whole numbers, as the integer executor gives.
+  public func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
+    guard let plan else { preconditionFailure("setModel comes first") }
+    var trace = Trace()
+    var slots: [Int: FloatTensor] = [:]
+    for (index, operation) in graph.operations.enumerated() {
+      if case .frame(let slot) = operation { slots[index] = frames[slot] }
+    }
+    var codes: [[Int]: FloatTensor] = [:]
+    var streams: [Int: FloatTensor] = [:]
+    var output: FloatTensor?
+    for step in plan.steps {
+      let inputs = step.inputs.enumerated().map { slot, input in slots[input] ?? codes[[step.operation, slot]]! }
+      for slot in step.inputs.indices { codes[[step.operation, slot]] = nil }
+      let operand = gatherOperand(inputs, rectified: false, precision: precision)
+      trace.operands.append(operand)
+      let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
+      try convolutions[step.layer].forward(operand.raw, into: sums.pointer)
+      scale(sums, by: step.parameters.multiplier)
+      if step.keepsStream {
+        finishStream(sums, adding: step.addend.map { streams[$0]! })
+        if step.isOutput { output = sums } else { streams[step.value] = sums }
+      }
+      for use in step.outputs {
+        let unrounded = FloatTensor(like: sums)
+        let made = FloatTensor(like: sums)
+        quantize(sums, use, isStream: step.keepsStream, unrounded: unrounded, into: made)
+        codes[[use.operation, use.input]] = made
+        trace.unrounded[[use.operation, use.input]] = unrounded
+      }
+    }
+    return (output!, trace)
+  }
+
+  /// Accumulators to units of the stream or of the codes, not rounded yet.
+  private func scale(_ sums: FloatTensor, by multiplier: [Float]) {
+    let channels = sums.channels
+    multiplier.withUnsafeBufferPointer { multiplier in
+      for pixel in 0..<sums.pixels {
+        let row = sums.pointer + pixel &* channels
+        for c in 0..<channels { row[c] = row[c] * multiplier[c] }
+      }
+    }
+  }
+
+  private func finishStream(_ values: FloatTensor, adding other: FloatTensor?) {
+    let p = values.pointer
+    if let other {
+      let q = other.pointer
+      for i in 0..<values.count { p[i] = max(-32768, min(32767, roundToNearestEven(p[i]) + q[i])) }
+    } else {
+      for i in 0..<values.count { p[i] = max(-32768, min(32767, roundToNearestEven(p[i]))) }
+    }
+  }
+
+  private func quantize(
+    _ values: FloatTensor, _ use: IntegerStep.Output, isStream: Bool, unrounded: FloatTensor, into result: FloatTensor
+  ) {
+    let low = Float(-use.quantizer.zeroPoint)
+    let high = Float(use.quantizer.levels - use.quantizer.zeroPoint)
+    let multiplier = isStream ? use.multiplier : 1
+    let (from, x, u) = (values.pointer, unrounded.pointer, result.pointer)
+    for i in 0..<values.count {
+      let value = from[i] * multiplier
+      x[i] = value
+      u[i] = max(low, min(high, roundToNearestEven(value)))
+    }
+  }
+
+  // MARK: - Backward
+
+  /// Backward from the gradient by the output (in units of 1/64 of a level). Overwrites the three sets of gradients.
+  public func backward(_ trace: Trace, outputGradient: FloatTensor) throws {
+    guard let plan, let model else { preconditionFailure("setModel comes first") }
+    for set in [gradients, weightStepGradients, activationStepGradients] {
+      for layer in set.layers { layer.all.update(repeating: 0) }
+    }
+    var codeGradients: [[Int]: FloatTensor] = [:]
+    var streamGradients: [Int: FloatTensor] = [:]
+    for (index, step) in plan.steps.enumerated().reversed() {
+      let gradient: FloatTensor
+      if step.isOutput {
+        gradient = outputGradient
+      } else {
+        gradient = streamGradients.removeValue(forKey: step.value) ?? zeros(channels: step.outputChannels)
+      }
+      for use in step.outputs {
+        guard let part = codeGradients.removeValue(forKey: [use.operation, use.input]) else { continue }
+        let place = parameters.stepIndex[use.operation][use.input]
+        let total = passThrough(
+          part, unrounded: trace.unrounded[[use.operation, use.input]]!, use, isStream: step.keepsStream,
+          addTo: gradient)
+        if let place { activationStepGradients.layers[0].all[place] += total }
+      }
+      if let addend = step.addend {
+        // The older term receives the same gradient: handed on, since this step only reads it from here on.
+        let shared = FloatTensor(like: gradient)
+        shared.pointer.update(from: gradient.pointer, count: gradient.count)
+        streamGradients[addend] = streamGradients[addend].map { add($0, shared) } ?? shared
+      }
+      scale(gradient, by: step.parameters.multiplier)
+      let difference = gatherOperand([gradient], rectified: false, precision: precision)
+      let target = scratch.layers[step.layer]
+      try convolutions[step.layer].backwardWeights(
+        trace.operands[index].raw, difference.raw, into: target.weights, bias: target.biases)
+      accumulateWeights(step, model)
+      try spread(difference, step: step, into: &codeGradients)
+    }
+  }
+
+  private func zeros(channels: Int) -> FloatTensor {
+    let result = FloatTensor(batch: batch, height: height, width: width, channels: channels)
+    result.fill(0)
+    return result
+  }
+
+  /// Adds the gradient by codes to that by the value they were made of, where the value was not clipped.
+  /// - Returns: the gradient by the logarithm of the codes' step: sum of g (u - x), x = 0 where clipped.
+  private func passThrough(
+    _ gradient: FloatTensor, unrounded: FloatTensor, _ use: IntegerStep.Output, isStream: Bool,
+    addTo target: FloatTensor
+  ) -> Float {
+    let low = Float(-use.quantizer.zeroPoint)
+    let high = Float(use.quantizer.levels - use.quantizer.zeroPoint)
+    let multiplier = isStream ? use.multiplier : 1
+    let (g, x, to) = (gradient.pointer, unrounded.pointer, target.pointer)
+    var total: Double = 0
+    let channels = gradient.channels
+    for pixel in 0..<gradient.pixels {
+      var sum: Float = 0
+      for i in pixel &* channels..<(pixel &+ 1) &* channels {
+        let u = max(low, min(high, roundToNearestEven(x[i])))
+        let isInside = x[i] >= low && x[i] <= high
+        let passed = isInside ? g[i] : 0
+        to[i] += passed * multiplier
+        sum += g[i] * u - passed * x[i]
+      }
+      total += Double(sum)
+    }
+    return Float(total)
+  }
+
+  /// From gradients by codes (in `scratch`) to those by real weights, biases and weight steps.
+  private func accumulateWeights(_ step: IntegerStep, _ model: QuantizedModel) {
+    let layer = graph.layers[step.layer]
+    let quantized = model.layers[step.layer]
+    let ratios = parameters.slotRatios(model, layer: step.layer)
+    let from = scratch.layers[step.layer]
+    let to = gradients.layers[step.layer]
+    let real = parameters.values.layers[step.layer]
+    let top = Float(1 << (quantized.bits - 1)) - 1
+    let span = layer.inputChannels * 9
+    let inputStep = model.quantizers[step.operation][0].step
+    for output in 0..<layer.outputChannels {
+      var stepGradient: Float = 0
+      for slot in 0..<layer.slots {
+        let factor = ratios[slot] / quantized.steps[output]
+        let at = (output * layer.slots + slot) * span
+        for i in at..<at + span {
+          let x = real.weights[i] * factor
+          let passed = x >= -top - 1 && x <= top ? from.weights[i] : 0
+          to.weights[i] += passed * factor
+          stepGradient += from.weights[i] * Float(quantized.codes[i]) - passed * x
+        }
+      }
+      weightStepGradients.layers[step.layer].all[output] += stepGradient
+      to.biases[output] += from.biases[output] / (inputStep * quantized.steps[output])
+    }
+  }
+
+  /// Gradients by the codes that entered a step.
+  private func spread(
+    _ difference: ConvolutionOperand, step: IntegerStep, into codeGradients: inout [[Int]: FloatTensor]
+  ) throws {
+    let takesFrames = step.inputs.contains { if case .frame = graph.operations[$0] { true } else { false } }
+    if takesFrames { return }
+    let layer = graph.layers[step.layer]
+    let joined = FloatTensor(batch: batch, height: height, width: width, channels: layer.totalInputChannels)
+    try convolutions[step.layer].backwardData(difference.raw, into: joined.pointer)
+    for slot in step.inputs.indices {
+      let part = zeros(channels: layer.inputChannels)
+      scatterGradient(joined, offset: slot * layer.inputChannels, rectifiedOperand: nil, addTo: part)
+      codeGradients[[step.operation, slot]] = part
+    }
+  }
+}

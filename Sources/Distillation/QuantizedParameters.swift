@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+import Foundation
+import Tensors
+public import Training
+
+/// What distillation moves: real weights and biases, the logarithms of the weights' steps by output channel, and of the
+/// activations' steps by operation and slot. Zero points and the stream's step stay as calibration found them.
+public final class QuantizedParameters {
+  /// The model that calibration made.
+  public let base: QuantizedModel
+  /// Weights and biases by layer; weights as the full-precision network has them, slot ratios not folded in.
+  public let values: ParameterSet
+  /// By layer: logarithms of the weights' steps.
+  public let weightSteps: ParameterSet
+  /// One entry: logarithms of the activations' steps, in the order of `stepIndex`.
+  public let activationSteps: ParameterSet
+  /// Place of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
+  public let stepIndex: [[Int?]]
+
+  private let graph: NetworkGraph
+
+  /// Starts from a calibrated model and the full-precision weights that it was made of.
+  public init(_ base: QuantizedModel, weights: NetworkWeights) {
+    self.base = base
+    graph = base.architecture.graph
+    values = ParameterSet(weights)
+    weightSteps = ParameterSet(layers: graph.layers.map { LayerNumbers(weightCount: $0.outputChannels, biasCount: 0) })
+    for (layer, quantized) in zip(weightSteps.layers, base.layers) {
+      for (i, step) in quantized.steps.enumerated() { layer.all[i] = log(step) }
+    }
+    var index: [[Int?]] = []
+    var steps: [Float] = []
+    for (operation, quantizers) in zip(graph.operations, base.quantizers) {
+      guard case .convolution(_, let inputs, _) = operation else {
+        index.append([])
+        continue
+      }
+      index.append(
+        zip(inputs, quantizers).map { input, quantizer -> Int? in
+          if case .frame = base.architecture.graph.operations[input] { return nil }
+          steps.append(log(quantizer.step))
+          return steps.count - 1
+        })
+    }
+    stepIndex = index
+    activationSteps = ParameterSet(layers: [LayerNumbers(weightCount: steps.count, biasCount: 0)])
+    for (i, step) in steps.enumerated() { activationSteps.layers[0].all[i] = step }
+  }
+
+  /// The integer model that these numbers make. `averages` reads other sets of the same shapes instead (the optimisers'
+  /// averages).
+  public func model(
+    values: ParameterSet? = nil, weightSteps: ParameterSet? = nil, activationSteps: ParameterSet? = nil,
+    recipe: String = ""
+  ) -> QuantizedModel {
+    let values = values ?? self.values
+    let weightSteps = weightSteps ?? self.weightSteps
+    let activations = (activationSteps ?? self.activationSteps).layers[0].all
+    var model = base
+    model.recipe = recipe
+    for (operation, places) in stepIndex.enumerated() {
+      for (slot, place) in places.enumerated() {
+        if let place { model.quantizers[operation][slot].step = exp(activations[place]) }
+      }
+    }
+    for (index, layer) in graph.layers.enumerated() {
+      let ratios = slotRatios(model, layer: index)
+      let numbers = values.layers[index]
+      let steps = weightSteps.layers[index].all.map { exp($0) }
+      let top = Float(1 << (base.layers[index].bits - 1)) - 1
+      let span = layer.inputChannels * 9
+      var codes = [Int8](repeating: 0, count: numbers.weightCount)
+      codes.withUnsafeMutableBufferPointer { codes in
+        for output in 0..<layer.outputChannels {
+          for slot in 0..<layer.slots {
+            let factor = ratios[slot] / steps[output]
+            let at = (output * layer.slots + slot) * span
+            for i in at..<at + span {
+              codes[i] = Int8(max(-top - 1, min(top, roundToNearestEven(numbers.weights[i] * factor))))
+            }
+          }
+        }
+      }
+      model.layers[index].codes = codes
+      model.layers[index].steps = steps
+      model.layers[index].biases = Array(UnsafeBufferPointer(start: numbers.biases, count: numbers.biasCount))
+    }
+    return model
+  }
+
+  /// Step of each slot over the first slot's, for the operations of a layer; 1 for layers of one slot.
+  public func slotRatios(_ model: QuantizedModel, layer index: Int) -> [Float] {
+    let slots = graph.layers[index].slots
+    guard slots > 1 else { return [1] }
+    for (operation, quantizers) in zip(graph.operations, model.quantizers) {
+      if case .convolution(index, _, _) = operation { return quantizers.map { $0.step / quantizers[0].step } }
+    }
+    return Array(repeating: 1, count: slots)
+  }
+}
+
+/// Rounds to the nearest whole number, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 leaves
+/// no room for a fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
+@inline(__always)
+public func roundToNearestEven(_ value: Float) -> Float {
+  let limited = max(-0x1p22, min(0x1p22, value))
+  return (limited + 0x1.8p23) - 0x1.8p23
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Distillation
+import EnhancementModel
+import Foundation
+import QuantCalibration
+import Tensors
+import Training
+
+/// Trains an integer model against its full-precision network.
+struct Distill: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train an integer model against its full-precision network (PMTD).",
+    discussion: """
+      Weights, biases and all steps move; what training computes is what the integer kernels compute, to the bit.
+
+      Example:
+        videnhance distill --task sr --bits 4 --data data --minutes 15 --calibrated sr-4.safetensors \\
+          --teachers sr-8.safetensors sr-6.safetensors --checkpoint sr-4.checkpoint -o sr-4-distilled.safetensors
+      Run again with the same checkpoint to continue.
+      """)
+
+  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
+  @Option(help: "Bits of the student.") var bits: Int = 4
+  @Option(help: "Folder of clips and photographs (make data).") var data: String
+  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
+  @Option(help: "The calibrated model to start from.") var calibrated: String
+  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
+  @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] = []
+  @Option(help: "File that keeps the state of the run.") var checkpoint: String
+  @Option(name: .shortAndLong, help: "File for the averaged student.") var output: String
+  @Option(help: "Highest learning rate of weights.") var learningRate: Float = 2e-4
+  @Option(help: "Highest learning rate of steps' logarithms.") var stepRate: Float = 1e-3
+  @Option(help: "Share of the ground truth in the loss.") var truthShare: Float = 0.5
+  @Option(help: "Windows in a step.") var batch: Int = 8
+  @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.7
+  @Option(help: "Seed of everything random.") var seed: UInt64 = 1
+
+  func validate() throws {
+    if minutes <= 0 { throw ValidationError("--minutes must be positive") }
+    if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
+    if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
+  }
+
+  func run() throws {
+    let teacher = try NetworkCatalog.weights(task: task, modelFile: modelFile)
+    let start = try QuantizedModel(path: calibrated)
+    guard start.architecture == teacher.architecture, start.bits == bits else {
+      throw ModelError.badArchitecture("\(calibrated) is not a \(bits)-bit model of the full-precision network")
+    }
+    let intermediates = try teachers.map { try QuantizedModel(path: $0) }
+    guard intermediates.allSatisfy({ $0.architecture == teacher.architecture }) else {
+      throw ModelError.badArchitecture("a teacher is another network than the student")
+    }
+    var training = TrainingSettings(architecture: teacher.architecture, minutes: minutes)
+    training.learningRate = learningRate
+    training.batch = batch
+    training.seed = seed
+    training.degradation.cleanShare = cleanShare
+    var settings = DistillationSettings(training: training, bits: bits)
+    settings.stepRate = stepRate
+    settings.truthShare = truthShare
+    settings.intermediateBits = intermediates.map(\.bits)
+    let interrupt = InterruptFlag()
+    let distiller = try Distiller(
+      settings: settings, calibrated: start, teacher: teacher, intermediates: intermediates,
+      data: URL(fileURLWithPath: data), checkpointPath: checkpoint, log: { Console.line($0) })
+    try distiller.run(isCancelled: { interrupt.isSet }) { report in
+      Console.line(Train.line(report))
+      if report.validation != nil { try distiller.model.file.write(path: output) }
+    }
+  }
+}

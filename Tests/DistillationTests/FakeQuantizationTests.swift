@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import QuantCalibration
+import Tensors
+import Testing
+import Training
+
+@testable import Distillation
+
+@Suite struct FakeQuantizationTests {
+  private static func frame(width: Int, height: Int, _ random: inout SplitMix64) -> PlanarFrame {
+    let frame = PlanarFrame(width: width, height: height)
+    // Blobs over noise: values all over the range, with structure for the motion search.
+    let (cx, cy) = (random.uniform(0...Float(width)), random.uniform(0...Float(height)))
+    for y in 0..<height {
+      for x in 0..<width {
+        let distance = (Float(x) - cx) * (Float(x) - cx) + (Float(y) - cy) * (Float(y) - cy)
+        frame.luma[y * width + x] = UInt8(max(0, min(255, 230 - distance * 0.6 + random.uniform(-25...25))))
+      }
+    }
+    for plane in frame.chroma {
+      for i in 0..<width * height / 4 { plane[i] = UInt8(random.index(256)) }
+    }
+    return frame
+  }
+
+  private static func network(_ architecture: Architecture, seed: UInt64) -> NetworkWeights {
+    let parameters = ParameterSet(graph: architecture.graph)
+    parameters.initialize(graph: architecture.graph, seed: seed)
+    var random = SplitMix64(seed: seed)
+    // Loud enough that every layer matters and some values clip.
+    for layer in parameters.layers { for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...4) } }
+    return parameters.network(architecture, recipe: "test")
+  }
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    var bits: Int
+    var alignment: WindowAlignment
+    var window: Int
+    var testDescription: String { "\(bits) bits, window \(window), \(alignment)" }
+  }
+
+  static let cases = [8, 6, 4, 3, 2].flatMap { bits in
+    [
+      Case(bits: bits, alignment: .none, window: 1), Case(bits: bits, alignment: .none, window: 3),
+      Case(bits: bits, alignment: .block, window: 5),
+    ]
+  }
+
+  @Test(arguments: cases)
+  func equalsTheIntegerEngineToTheBit(_ c: Case) throws {
+    let architecture = Architecture(
+      task: .superResolution, scale: 2, window: c.window, alignment: c.alignment, encoderChannels: 16,
+      channels: 32, blocks: 2)
+    let weights = Self.network(architecture, seed: UInt64(c.bits * 10 + c.window))
+    var random = SplitMix64(seed: 99)
+    let (width, height) = (46, 38)
+    let window = (0..<c.window).map { _ in Self.frame(width: width, height: height, &random) }
+    let packer = WindowPacker(architecture)
+    let calibrator = Calibrator(weights, threads: 1)
+    try calibrator.observe(packer.floatInputs(window))
+    let model = calibrator.model(bits: c.bits)
+
+    let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
+    let expected = try integers.residual(window: window)
+    for precision in [FloatPrecision.float32, .bfloat16] {
+      let parameters = QuantizedParameters(model, weights: weights)
+      let pass = try FakeQuantizedPass(
+        parameters, batch: 1, height: height / 2, width: width / 2, precision: precision)
+      try pass.setModel(model, plan: IntegerPlan(model))
+      let frames = packer.codes(window).enumerated().map { slot, codes in
+        let tensor = FloatTensor(
+          height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
+        for i in 0..<codes.count { tensor.pointer[i] = Float(Int(codes[i]) - 128) }
+        return tensor
+      }
+      let output = try pass.forward(frames: frames).output
+      var different = 0
+      for i in 0..<output.count where Int16(output.pointer[i]) != expected.values[i] { different += 1 }
+      #expect(different == 0, "\(different) of \(output.count) differ in \(precision.rawValue)")
+      #expect((0..<output.count).contains { expected.values[$0] != 0 })
+    }
+  }
+
+  @Test func modelOfUnmovedParametersIsTheCalibratedOne() throws {
+    let architecture = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 1)
+    let weights = Self.network(architecture, seed: 5)
+    var random = SplitMix64(seed: 9)
+    let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
+    let calibrator = Calibrator(weights, threads: 1)
+    try calibrator.observe(WindowPacker(architecture).floatInputs(window))
+    let model = calibrator.model(bits: 4)
+    let again = QuantizedParameters(model, weights: weights).model()
+    // Logarithms and back move steps by a rounding; a code at a tie may follow.
+    for (a, b) in zip(model.layers, again.layers) {
+      let moved = zip(a.codes, b.codes).filter { $0 != $1 }.count
+      #expect(moved * 200 <= a.codes.count)
+      #expect(zip(a.steps, b.steps).allSatisfy { abs($0 - $1) <= 1e-5 * $0 })
+    }
+  }
+
+  @Test func roundsTiesToEven() {
+    for (value, expected) in [(0.5, 0.0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (7.49, 7), (-7.51, -8), (1e9, 4_194_304)] as [(Float, Float)] {
+      #expect(roundToNearestEven(value) == expected)
+    }
+  }
+
+  /// Straight-through gradients cannot be checked by finite differences of the rounded function, but those of steps and
+  /// weights must lower the loss when followed.
+  @Test func followingTheGradientsLowersTheLoss() throws {
+    let architecture = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 1)
+    let weights = Self.network(architecture, seed: 8)
+    var random = SplitMix64(seed: 3)
+    let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
+    let packer = WindowPacker(architecture)
+    let inputs = packer.floatInputs(window)
+    let calibrator = Calibrator(weights, threads: 1)
+    try calibrator.observe(inputs)
+    let model = calibrator.model(bits: 3)
+    let executor = try FloatExecutor(
+      graph: architecture.graph, batch: 1, height: 16, width: 16, precision: .float32, training: false)
+    let full = ParameterSet(weights)
+    for (index, layer) in full.layers.enumerated() {
+      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
+    }
+    let target = try executor.run(frames: inputs)
+    let parameters = QuantizedParameters(model, weights: weights)
+    let pass = try FakeQuantizedPass(parameters, batch: 1, height: 16, width: 16, precision: .float32)
+    let codes = inputs.map { input in
+      let tensor = FloatTensor(like: input)
+      for i in 0..<input.count { tensor.pointer[i] = (input.pointer[i] * 255).rounded() }
+      return tensor
+    }
+    func like(_ set: ParameterSet) -> ParameterSet {
+      ParameterSet(layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
+    }
+    let sets = [parameters.values, parameters.weightSteps, parameters.activationSteps]
+    var optimizers = sets.map { set in AdamOptimizer(like: set) { like(set) } }
+    let loss = CharbonnierLoss(lumaChannels: 16)
+    var losses: [Float] = []
+    for _ in 0..<120 {
+      let current = parameters.model()
+      try pass.setModel(current, plan: IntegerPlan(current))
+      let (output, trace) = try pass.forward(frames: codes)
+      for i in 0..<output.count { output.pointer[i] /= ResidualScale.unitsPerRange }
+      let (value, gradient) = loss(output, target: target, share: 1)
+      losses.append(value)
+      for i in 0..<gradient.count { gradient.pointer[i] /= ResidualScale.unitsPerRange }
+      try pass.backward(trace, outputGradient: gradient)
+      let gradients = [pass.gradients, pass.weightStepGradients, pass.activationStepGradients]
+      for index in sets.indices { optimizers[index].update(sets[index], gradients: gradients[index], rate: 1e-3) }
+    }
+    let (first, last) = (losses[0], losses.suffix(10).reduce(0, +) / 10)
+    #expect(last < 0.8 * first, "loss went from \(first) to \(last)")
+  }
+}
