@@ -13,8 +13,8 @@ public typealias NetworkFactory =
 ///
 ///     reader --> windows --> enhance --> writer
 ///
-/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2 messages
-/// after the reader, W = 2 windows and O = 2 enhanced frames, at most
+/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2 frames
+/// after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
 ///
 ///     R + 2 source frames before they are prepared, being read or handed over
 ///     T + W + 2 source frames with their 8-bit copies (windows share frames: each one queued adds one)
@@ -76,9 +76,9 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let read = ReadChannel(capacity: Self.readCapacity)
-    let windows = WindowChannel(capacity: Self.windowCapacity)
-    let enhanced = OutputChannel(capacity: Self.outputCapacity)
+    let read = ReadChannel.between(frames: Self.readCapacity)
+    let windows = WindowChannel.between(frames: Self.windowCapacity)
+    let enhanced = OutputChannel.between(frames: Self.outputCapacity)
     let census = FrameCensus()
     let reader = ReadingStage(path: input, threads: options.threads)
     let windowing = WindowStage(
