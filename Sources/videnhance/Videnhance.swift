@@ -12,7 +12,7 @@ struct Videnhance: AsyncParsableCommand {
       Examples:
         videnhance in.mp4 out.mp4                         twice the width and height, 4-bit network
         videnhance in.mkv out.mkv --bits 8 --crf 14       8-bit network, larger file
-        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option aq-mode=3
+        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option x265-params=aq-mode=3
         videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
 
       Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
