@@ -46,6 +46,7 @@ let package = Package(
       ], swiftSettings: strict),
     // MARK: - Tests
     .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(

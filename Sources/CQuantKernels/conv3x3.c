@@ -5,22 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
-
-enum { MAX_BLOCKS = VE_MAX_CHANNELS / 8 };
-
-struct ve_conv3x3 {
-  ve_conv3x3_description description;
-  const ve_kernels *kernels;
-  ve_accumulate_fn *accumulate;
-  int32_t int16_steps;
-  int32_t block_count;
-  ve_block blocks[MAX_BLOCKS];
-  void *weights;
-  // Padded with zeros to whole vectors.
-  int32_t bias[VE_MAX_CHANNELS + VE_BLOCK_LANES];
-  float multiplier[VE_MAX_CHANNELS + VE_BLOCK_LANES];
-};
+#include "plan.h"
 
 static bool is_valid(const ve_conv3x3_description *d) {
   return d->slots >= 1 && d->slots <= VE_MAX_SLOTS && d->channels_in >= 4 &&
@@ -49,11 +34,11 @@ static bool operands_fit(
 }
 
 // Blocks as equal as possible: 96 channels are 3 + 3 vectors rather than 4 + 2.
-static void make_blocks(ve_conv3x3 *plan, size_t bytes_per_lane) {
+void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors) {
   const ve_kernels *k = plan->kernels;
   const int32_t channels = plan->description.channels_out;
   const int32_t vectors = (channels + k->lanes - 1) / k->lanes;
-  plan->block_count = (vectors + k->block_vectors - 1) / k->block_vectors;
+  plan->block_count = (vectors + most_vectors - 1) / most_vectors;
   int32_t first = 0;
   for (int32_t i = 0; i < plan->block_count; i++) {
     const int32_t n = vectors / plan->block_count + (i < vectors % plan->block_count);
@@ -62,21 +47,22 @@ static void make_blocks(ve_conv3x3 *plan, size_t bytes_per_lane) {
         .first_channel = first * k->lanes,
         .channels = left < n * k->lanes ? left : n * k->lanes,
         .vectors = n,
-        .weight_offset = (size_t)(first * k->lanes) * bytes_per_lane,
     };
     first += n;
   }
 }
 
-static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights, ve_weight_layout layout) {
+static size_t bytes_per_lane(const ve_conv3x3 *plan) {
+  const size_t element = plan->layout == VE_WEIGHTS_QUADS ? sizeof(int8_t) : sizeof(int16_t);
+  return (size_t)plan->description.slots * 9 * (size_t)plan->description.channels_in * element;
+}
+
+static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
-  const int32_t group = layout == VE_WEIGHTS_QUADS ? 4 : 2;
-  const size_t element = layout == VE_WEIGHTS_QUADS ? sizeof(int8_t) : sizeof(int16_t);
-  const size_t bytes_per_lane = (size_t)d->slots * 9 * (size_t)d->channels_in * element;
-  make_blocks(plan, bytes_per_lane);
+  const int32_t group = plan->layout == VE_WEIGHTS_QUADS ? 4 : 2;
   const ve_block *last = &plan->blocks[plan->block_count - 1];
   const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
-  const size_t bytes = (lanes * bytes_per_lane + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
+  const size_t bytes = (lanes * bytes_per_lane(plan) + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
   plan->weights = aligned_alloc(VE_ALIGNMENT, bytes);
   if (!plan->weights) return false;
   memset(plan->weights, 0, bytes);
@@ -95,8 +81,8 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights, ve_weight_layo
             const size_t run = (size_t)(slot * 3 + ky) * 3 * (size_t)d->channels_in;
             const size_t to = (run + (size_t)(i / group * group)) * width +
                               (size_t)(lane * group + i % group);
-            char *base = (char *)plan->weights + block->weight_offset;
-            if (layout == VE_WEIGHTS_QUADS)
+            char *base = (char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
+            if (plan->layout == VE_WEIGHTS_QUADS)
               ((int8_t *)base)[to] = weights[from];
             else
               ((int16_t *)base)[to] = weights[from];
@@ -105,73 +91,83 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights, ve_weight_layo
   return true;
 }
 
+static void choose_accumulate(ve_conv3x3 *plan) {
+  const ve_conv3x3_description *d = &plan->description;
+  const ve_kernels *k = plan->kernels;
+  // A 16-bit lane receives two products a step.
+  plan->int16_steps = INT16_MAX / (2 * d->activation_levels * (d->weight_levels + 1));
+  const bool narrow = k->accumulate_narrow && plan->int16_steps >= k->narrow_steps;
+  plan->accumulate = narrow ? k->accumulate_narrow : k->accumulate;
+  plan->layout = narrow ? VE_WEIGHTS_QUADS : k->layout;
+}
+
 ve_conv3x3 *ve_conv3x3_create(
     const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
     const float *multiplier, ve_isa isa) {
   const ve_kernels *kernels = ve_kernels_for(isa);
   if (!kernels || !is_valid(description) || !operands_fit(description, weights, bias)) return NULL;
-  if (description->algorithm == VE_CONV3X3_WINOGRAD) return NULL;
   ve_conv3x3 *plan = calloc(1, sizeof *plan);
   if (!plan) return NULL;
   plan->description = *description;
   plan->kernels = kernels;
-
-  // A 16-bit lane receives two products a step.
-  plan->int16_steps =
-      INT16_MAX / (2 * description->activation_levels * (description->weight_levels + 1));
-  const bool narrow = kernels->accumulate_narrow && plan->int16_steps >= kernels->narrow_steps;
-  plan->accumulate = narrow ? kernels->accumulate_narrow : kernels->accumulate;
-  if (!pack_weights(plan, weights, narrow ? VE_WEIGHTS_QUADS : kernels->layout)) {
-    free(plan);
-    return NULL;
-  }
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
+  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
+  choose_accumulate(plan);
+
+  if (description->algorithm != VE_CONV3X3_DIRECT)
+    plan->winograd = ve_winograd_plan_create(plan, weights);
+  if (plan->winograd) return plan;
+  if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
+    ve_conv3x3_destroy(plan);
+    return NULL;
+  }
   return plan;
 }
 
 void ve_conv3x3_destroy(ve_conv3x3 *plan) {
   if (!plan) return;
+  ve_winograd_plan_destroy(plan->winograd);
   free(plan->weights);
   free(plan);
 }
 
 ve_conv3x3_algorithm ve_conv3x3_chosen_algorithm(const ve_conv3x3 *plan) {
-  (void)plan;
-  return VE_CONV3X3_DIRECT;
+  return plan->winograd ? VE_CONV3X3_WINOGRAD : VE_CONV3X3_DIRECT;
 }
 
 const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan) {
-  (void)plan;
-  return "direct";
+  return plan->winograd ? ve_winograd_plan_name(plan->winograd) : "direct";
 }
 
 size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
-  (void)plan;
-  return 0;
+  return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd, plan->description.slots) : 0;
 }
 
-static void run_epilogue(
+void ve_conv3x3_epilogue(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels, const int32_t *sums) {
+    int32_t pixels, int32_t step, const int32_t *sums) {
   const ptrdiff_t offset =
       (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
-  ve_epilogue_args args = {
-      .sums = sums,
-      .sums_stride = block->vectors * plan->kernels->lanes,
-      .pixels = pixels,
-      .channels = block->channels,
-      .pixel_stride = plan->description.channels_out,
-      .multiplier = plan->multiplier + block->first_channel,
-      .outputs = io->outputs,
-      .output_count = io->output_count,
-  };
+  // Field by field: kernels read this at once, field by field, which the
+  // processor can forward from these stores but not from wider ones.
+  ve_epilogue_args args;
+  args.sums = sums;
+  args.sums_stride = block->vectors * plan->kernels->lanes;
+  args.pixels = pixels;
+  args.channels = block->channels;
+  args.pixel_stride = plan->description.channels_out * step;
+  args.multiplier = plan->multiplier + block->first_channel;
+  args.stream_in = NULL;
+  args.stream_out = NULL;
+  args.output_count = io->output_count;
+  args.outputs = io->outputs;
   if (io->stream_in)
     args.stream_in =
         (const int16_t *)((const char *)io->stream_in + y * io->stream_in_stride) + offset;
   if (io->stream_out)
     args.stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
-  for (int32_t i = 0; i < io->output_count; i++)
+  VE_NO_UNROLL for (int32_t i = 0; i < io->output_count; i++)
     args.codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
   plan->kernels->epilogue(&args);
 }
@@ -179,8 +175,11 @@ static void run_epilogue(
 void ve_conv3x3_run(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
     void *scratch) {
-  (void)scratch;
   assert(row_begin >= 0 && row_end <= io->height && io->output_count <= VE_MAX_OUTPUTS);
+  if (plan->winograd) {
+    ve_winograd_plan_run(plan, io, row_begin, row_end, scratch);
+    return;
+  }
   const ve_conv3x3_description *d = &plan->description;
   _Alignas(VE_ALIGNMENT) int32_t sums[VE_STRIP * VE_BLOCK_LANES];
   const uint8_t *rows[VE_MAX_SLOTS * 3];
@@ -196,7 +195,7 @@ void ve_conv3x3_run(
     for (int32_t b = 0; b < plan->block_count; b++) {
       const ve_block *block = &plan->blocks[b];
       args.vectors = block->vectors;
-      args.weights = (const char *)plan->weights + block->weight_offset;
+      args.weights = (const char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
       args.bias = plan->bias + block->first_channel;
       for (int32_t x = 0; x < io->width; x += VE_STRIP) {
         for (int32_t slot = 0; slot < d->slots; slot++)
@@ -205,7 +204,7 @@ void ve_conv3x3_run(
                                   (ptrdiff_t)(x - 1) * d->channels_in;
         args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
         plan->accumulate(&args);
-        run_epilogue(plan, io, block, x, y, args.pixels, sums);
+        ve_conv3x3_epilogue(plan, io, block, x, y, args.pixels, 1, sums);
       }
     }
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "winograd.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -93,6 +93,7 @@ static const ve_kernels scalar_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
+    .winograd = &ve_winograd_scalar,
 };
 
 #if defined(__x86_64__)
@@ -105,6 +106,7 @@ static const ve_kernels avx2_kernels = {
     .narrow_steps = 4,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .winograd = &ve_winograd_avx2,
 };
 
 static const ve_kernels avxvnni_kernels = {
@@ -114,6 +116,7 @@ static const ve_kernels avxvnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .winograd = &ve_winograd_avxvnni,
 };
 
 static const ve_kernels avx512vnni_kernels = {
@@ -123,6 +126,7 @@ static const ve_kernels avx512vnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
+    .winograd = &ve_winograd_avx512vnni,
 };
 #endif
 

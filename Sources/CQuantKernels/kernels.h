@@ -44,7 +44,6 @@ typedef struct ve_block {
   int32_t first_channel;
   int32_t channels;  // that exist, the rest of the lanes is padding
   int32_t vectors;
-  size_t weight_offset;  // bytes
 } ve_block;
 
 /// Sums of a strip: pixels x block lanes.
@@ -76,9 +75,9 @@ typedef struct ve_epilogue_args {
   const float *multiplier;
   const int16_t *stream_in;
   int16_t *stream_out;
-  const ve_codes_output *outputs;
-  uint8_t *codes[VE_MAX_OUTPUTS];
   int32_t output_count;
+  const ve_codes_output *outputs;  // formats only
+  uint8_t *codes[VE_MAX_OUTPUTS];
 } ve_epilogue_args;
 
 typedef void ve_epilogue_fn(const ve_epilogue_args *args);
@@ -96,6 +95,7 @@ typedef struct ve_kernels {
   int32_t narrow_steps;  // least int16_steps worth using it for
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;
+  const struct ve_winograd_kernels *winograd;
 } ve_kernels;
 
 const ve_kernels *ve_kernels_for(ve_isa isa);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Tensors
 
 /// What a network is for.
 public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
@@ -10,7 +11,8 @@ public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
 public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
   /// They enter as they are.
   case none
-  /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers).
+  /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers), and the remainder of the motion is
+  /// given to the network beside them: see `WindowPacker`.
   case block
 }
 
@@ -52,7 +54,12 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default super-resolution network, about 9 reference layers.
   public static let balancedSuperResolution = Architecture(
-    task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4)
+    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 32, channels: 64, blocks: 3)
+
+  /// Channels of the packed input of a window slot.
+  public func channels(ofSlot slot: Int) -> Int {
+    alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : Self.frameChannels
+  }
 
   /// Channels of the output on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var outputChannels: Int { 6 * scale * scale }
@@ -68,15 +75,22 @@ public struct Architecture: Hashable, Codable, Sendable {
     if !plausible { throw .badArchitecture("extents out of range") }
   }
 
-  /// Encoder per frame -> fusion over the slots -> pre-activation residual blocks -> tail.
+  /// Encoder per slot (the centre's and the neighbours', which share theirs) -> fusion over the slots -> pre-activation residual blocks -> tail.
   public var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(
       .init(name: "encoder", inputChannels: Self.frameChannels, outputChannels: encoderChannels, isEdge: true))
     let fusion = graph.layer(
       .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: false))
+    let neighbour =
+      window == 1 || alignment == .none
+      ? encoder
+      : graph.layer(
+        .init(
+          name: "neighbour", inputChannels: BlockMotion.neighbourChannels, outputChannels: encoderChannels,
+          isEdge: true))
     let encodings = (0..<window).map { slot in
-      graph.convolve(encoder, [graph.frame(slot: slot)], rectified: false)
+      graph.convolve(slot == window / 2 ? encoder : neighbour, [graph.frame(slot: slot)], rectified: false)
     }
     var stream = graph.convolve(fusion, encodings, rectified: true)
     for block in 0..<blocks {

@@ -12,6 +12,7 @@ public final class IntegerNetwork: WindowNetwork {
   private let threads: Int
   private let program: IntegerProgram
   private let buffers: IntegerBuffers
+  private let packer: WindowPacker
 
   /// Packs weights and plans memory for frames of `width` x `height` (even).
   /// - Throws: `ModelError` when the model's numbers cannot run exactly.
@@ -21,6 +22,7 @@ public final class IntegerNetwork: WindowNetwork {
   ) throws {
     architecture = model.architecture
     self.threads = threads
+    packer = WindowPacker(model.architecture, threads: threads)
     program = try IntegerProgram(model, algorithm: algorithm, instructionSet: instructionSet)
     steps = program.steps
     buffers = IntegerBuffers(program: program, width: width / 2, height: height / 2)
@@ -28,13 +30,11 @@ public final class IntegerNetwork: WindowNetwork {
 
   /// See `WindowNetwork`.
   public func residual(window: [PlanarFrame]) throws -> Residual {
-    let frames = architecture.aligned(window)
-    for (slot, frame) in frames.enumerated() {
-      let tensor = buffers.frames[slot]
-      precondition(
-        frame.gridWidth == tensor.width && frame.gridHeight == tensor.height, "frame differs from the network's size")
-      frame.pack(into: tensor.origin, pixelStride: tensor.channels, rowStride: tensor.rowStride) { $0 }
-    }
+    packer.pack(
+      window,
+      into: buffers.frames.map {
+        WindowPacker.Destination(origin: $0.origin, pixelStride: $0.channels, rowStride: $0.rowStride)
+      })
     let first = buffers.frames[0]
     let result = Residual(
       gridWidth: first.width, gridHeight: first.height, channels: architecture.outputChannels)
@@ -103,12 +103,14 @@ public struct IntegerStep {
 
 /// A quantized model compiled to integer steps: scales folded, sums fused.
 struct IntegerProgram {
+  let architecture: Architecture
   let graph: NetworkGraph
   let steps: [IntegerStep]
 
   init(_ model: QuantizedModel, algorithm: ConvolutionAlgorithm, instructionSet: InstructionSet) throws {
     let graph = model.architecture.graph
     self.graph = graph
+    architecture = model.architecture
     let uses = Uses(graph)
     var steps: [IntegerStep] = []
     for (index, operation) in graph.operations.enumerated() {
@@ -154,8 +156,7 @@ struct IntegerProgram {
   ) throws -> IntegerConvolutionParameters {
     let layer = model.architecture.graph.layers[index]
     let quantized = model.layers[index]
-    let channels = (layer.inputChannels + 3) / 4 * 4
-    let padded = layer.inputChannels == Architecture.frameChannels ? 8 : channels
+    let padded = (layer.inputChannels + 3) / 4 * 4
     var weights = [Int8](repeating: 0, count: layer.outputChannels * layer.slots * padded * 9)
     var bias = [Int32](repeating: 0, count: layer.outputChannels)
     var multiplier = [Float](repeating: 0, count: layer.outputChannels)
@@ -242,11 +243,15 @@ final class IntegerBuffers {
 
   init(program: IntegerProgram, width: Int, height: Int) {
     let graph = program.graph
+    let architecture = program.architecture
     var slotOf: [Int: Int] = [:]
     for (index, operation) in graph.operations.enumerated() {
       if case .frame(let slot) = operation {
         slotOf[index] = slot
-        frames.append(CodeTensor(width: width, height: height, channels: 8, zeroPoint: ActivationQuantizer.frame.zeroPoint))
+        frames.append(
+          CodeTensor(
+            width: width, height: height, channels: (architecture.channels(ofSlot: slot) + 3) / 4 * 4,
+            zeroPoint: ActivationQuantizer.frame.zeroPoint))
       }
     }
     // Buffers free for another use, by what they must agree in.

@@ -38,7 +38,7 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
 public struct NetworkGraph: Hashable, Sendable {
   /// Value `index` is the result of operation `index`.
   public enum Operation: Hashable, Sendable {
-    /// The packed frame of a window slot (channels of `Architecture.frameChannels`), (code - 128) / 255.
+    /// The packed input of a window slot (`Architecture.channels(ofSlot:)` channels), (code - 128) / 255.
     case frame(slot: Int)
     /// Layer `layer` applied to the values `inputs` side by side, each rectified (ReLU) first if `rectified`.
     case convolution(layer: Int, inputs: [Int], rectified: Bool)

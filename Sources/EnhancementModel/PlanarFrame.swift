@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+import Tensors
 
 /// An 8-bit 4:2:0 picture of even extents: what networks see of a frame, whatever depth and chroma the file has.
 public final class PlanarFrame: @unchecked Sendable {
@@ -54,14 +54,6 @@ public final class PlanarFrame: @unchecked Sendable {
         to += pixelStride
       }
     }
-  }
-
-  /// The packed frame as a float network takes it: (code - 128) / 255.
-  public func floatInput() -> FloatTensor {
-    let channels = Architecture.frameChannels
-    let tensor = FloatTensor(height: gridHeight, width: gridWidth, channels: channels)
-    pack(into: tensor.pointer, pixelStride: channels, rowStride: channels * gridWidth, Self.centred)
-    return tensor
   }
 
   /// A code as the float that networks take: zero point 128, step 1/255.

@@ -43,6 +43,7 @@ public final class FloatNetwork: WindowNetwork {
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor
+  private let packer: WindowPacker
   private let threads: Int
 
   /// Prepares a network for frames of `width` x `height` (even) on `threads` threads.
@@ -52,6 +53,7 @@ public final class FloatNetwork: WindowNetwork {
     architecture = weights.architecture
     self.weights = weights
     self.threads = threads
+    packer = WindowPacker(weights.architecture, threads: threads)
     setConvolutionThreads(threads)
     executor = try FloatExecutor(
       graph: architecture.graph, batch: 1, height: height / 2, width: width / 2, precision: precision,
@@ -70,8 +72,7 @@ public final class FloatNetwork: WindowNetwork {
   public func residual(window: [PlanarFrame]) throws -> Residual {
     // The thread count belongs to the calling thread, and tasks move between threads.
     setConvolutionThreads(threads)
-    let frames = architecture.aligned(window).map { $0.floatInput() }
-    let output = try executor.run(frames: frames)
+    let output = try executor.run(frames: packer.floatInputs(window))
     let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
     for i in 0..<output.count {
       let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)

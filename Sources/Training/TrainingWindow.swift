@@ -7,25 +7,18 @@ public import Tensors
 public struct TrainingWindow: Sendable {
   /// Extents of the grid.
   public var height, width: Int
-  /// For each slot `height * width * 6` codes.
+  /// For each slot `height * width * channels` codes.
   public var frames: [[UInt8]]
   /// `height * width * outputChannels` residuals in 1/64 of a level.
   public var target: [Int16]
 
-  /// Packs low-resolution frames (aligned already) and the ground truth of the middle one.
-  public init(frames low: [PlanarFrame], truth: PlanarFrame, scale: Int) {
+  /// Packs low-resolution frames and the ground truth of the middle one.
+  public init(frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture) {
     let centre = low[low.count / 2]
     height = centre.gridHeight
     width = centre.gridWidth
-    let (gridWidth, gridHeight) = (width, height)
-    frames = low.map { frame in
-      let channels = Architecture.frameChannels
-      return [UInt8](unsafeUninitializedCapacity: gridWidth * gridHeight * channels) { buffer, initialized in
-        frame.pack(into: buffer.baseAddress!, pixelStride: channels, rowStride: channels * gridWidth) { $0 }
-        initialized = gridWidth * gridHeight * channels
-      }
-    }
-    target = Self.residual(of: truth, over: centre, scale: scale)
+    frames = WindowPacker(architecture).codes(low)
+    target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
   /// Ground truth minus the bicubic enlargement, packed like a network's output.
@@ -111,8 +104,7 @@ public final class WindowMaker: Sendable {
       : filmWindow(count: count, using: &random)
     let turned = Symmetry(using: &random).applied(to: truth)
     let low = try degradation(turned, factor: architecture.scale, using: &random)
-    return TrainingWindow(
-      frames: architecture.aligned(low), truth: turned[count / 2], scale: architecture.scale)
+    return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
   }
 
   private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {

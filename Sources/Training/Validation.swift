@@ -24,8 +24,7 @@ public final class ValidationSet {
     let count = architecture.window
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
       let low = try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
-      return TrainingWindow(
-        frames: architecture.aligned(low), truth: truth[count / 2], scale: architecture.scale)
+      return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
     }
     // Runs with windows of different lengths must see the same centre frames.
     let longest = 5

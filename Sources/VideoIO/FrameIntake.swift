@@ -37,11 +37,13 @@ struct FrameIntake: ~Copyable {
 
   /// Takes a frame as the decoder gave it.
   /// - Throws: `VideoIOError.pictureChanges`, `unsupportedFormat`, `cannotConvert`, `outOfMemory`.
-  mutating func take(_ owner: consuming FrameOwner) throws(VideoIOError) -> VideoFrame {
+  /// - Parameter isAtEnd: whether the decoder is being emptied.
+  mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame {
     let raw = owner.raw
     let best = raw.pointee.best_effort_timestamp
     let duration = max(cffmpeg_frame_duration(raw), 0)
-    let timestamp = timestamps.next(best == noTimestamp ? nil : best, duration: duration)
+    let timestamp = timestamps.next(
+      best == noTimestamp ? nil : best, duration: duration, isAtEnd: isAtEnd)
     try checkShape(of: raw, at: Double(timestamp) * timeBase.doubleValue)
     raw.pointee.pts = timestamp
     cffmpeg_frame_set_duration(raw, duration)

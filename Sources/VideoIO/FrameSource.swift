@@ -94,7 +94,7 @@ struct FrameSource: ~Copyable {
       let frame = try FrameOwner()
       switch decoder.receive(into: frame) {
       case .frame:
-        return .frame(try intake.take(frame))
+        return .frame(try intake.take(frame, isAtEnd: isDraining))
       case .damaged(let reason):
         note(damage: reason)
         // A decoder that fails for ever while draining must not hold us.
@@ -173,7 +173,10 @@ struct ReadingProgress: Sendable {
     expectedEnd = isAnnounced ? Double(start) / 1e6 + Double(context.duration) / 1e6 : nil
     if let stream = demuxer.stream(videoIndex)?.pointee, isAnnounced, stream.duration > 0 {
       let start = stream.start_time == noTimestamp ? 0 : stream.start_time
-      expectedVideoEnd = (Double(start) + Double(stream.duration)) * Rational(stream.time_base).doubleValue
+      // Of an AVI file that was cut off, FFmpeg estimates the duration anew; the frame count stays announced.
+      let isAVI = context.iformat?.pointee.name.map { String(cString: $0) } == "avi"
+      let ticks = isAVI ? max(stream.duration, stream.nb_frames) : stream.duration
+      expectedVideoEnd = (Double(start) + Double(ticks)) * Rational(stream.time_base).doubleValue
     } else {
       expectedVideoEnd = nil
     }
@@ -190,7 +193,7 @@ struct ReadingProgress: Sendable {
 
   /// The error for a file whose end has been reached too soon; nil for a whole file.
   ///
-  /// Announced lengths may be a little wrong, so a lack of less than 2 seconds and 2 % counts for nothing
+  /// Announced lengths may be a little wrong, so a lack of less than a second or 1 % counts for nothing
   /// unless FFmpeg said that the file is incomplete.
   func shortfall(log: [String], path: String) -> VideoIOError? {
     let expected = expectedVideoEnd ?? expectedEnd
@@ -198,7 +201,7 @@ struct ReadingProgress: Sendable {
     if log.contains(where: { $0.contains("prematurely") || $0.contains("partial file") }) {
       return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
     }
-    guard let expected, expected - reached > max(2, expected * 0.02) else { return nil }
+    guard let expected, expected - reached > max(1, expected * 0.01) else { return nil }
     return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
   }
 }

@@ -79,6 +79,15 @@ public struct StreamInfo: Sendable, Hashable {
   public let language: String?
   /// The title as tagged.
   public let title: String?
+
+  /// A description of a stream.
+  public init(index: Int, kind: Kind, codecName: String, language: String? = nil, title: String? = nil) {
+    self.index = index
+    self.kind = kind
+    self.codecName = codecName
+    self.language = language
+    self.title = title
+  }
 }
 
 /// The parts of a file that have no public face and travel from reader to writer.

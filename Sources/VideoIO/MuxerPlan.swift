@@ -28,12 +28,23 @@ struct MuxerPlan {
 
   /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
   /// starts at zero; otherwise nothing.
-  var shift: Int64 {
-    source.hasTimestampJumps && format.pointee.flags & AVFMT_TS_DISCONT == 0 ? source.startTime : 0
+  var shift: Int64 { source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0 }
+
+  /// Whether output and source are transport streams, of which the former can keep the latter's clock. It
+  /// must have started long enough ago for the packets to lie before their times.
+  private var keepsProgramClock: Bool {
+    containerName == "mpegts" && source.hasTimestampJumps && source.startTime >= 1_000_000
   }
 
   private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
   private var isQuickTime: Bool { ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName) }
+
+  /// Whether every frame has a time of its own; if not, times are a frame rate's multiples.
+  ///
+  /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is missing on MP4 and others that could bear it.
+  private var hasFreeClock: Bool {
+    !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(containerName)
+  }
 
   /// Whether the stream becomes an attachment: a file within the file, without packets.
   func isAttachment(_ stream: SourceStream) -> Bool {
@@ -49,15 +60,16 @@ struct MuxerPlan {
   func acceptedStreams(
     video: UnsafePointer<AVCodecContext>
   ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [String]) {
-    var leftOut: [String] = []
+    var left: Set<Int> = []
     var candidates: Set<Int> = [videoIndex]
     for stream in source.streams where stream.info.index != videoIndex && !stream.isDiscarded {
       if mayTake(stream) {
         candidates.insert(stream.info.index)
       } else if !isMadeByMuxer(stream) {
-        leftOut.append(describe(stream))
+        left.insert(stream.info.index)
       }
     }
+    var leftOut = left.sorted().map { describe(source.streams[$0]) }
     // Containers that write files of their own, such as pictures, cannot be tried.
     if format.pointee.flags & AVFMT_NOFILE != 0 { return (candidates, leftOut) }
     if failure(of: candidates, video: video) == nil { return (candidates, leftOut) }
@@ -70,9 +82,10 @@ struct MuxerPlan {
       if failure(of: accepted.union([index]), video: video) == nil {
         accepted.insert(index)
       } else {
-        leftOut.append(describe(source.streams[index]))
+        left.insert(index)
       }
     }
+    leftOut = left.sorted().map { describe(source.streams[$0]) }
     return (accepted, leftOut)
   }
 
@@ -87,7 +100,7 @@ struct MuxerPlan {
     if isAttachment(stream) { return isMatroska && containerName == "matroska" }
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
-    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_NORMAL) != 0
+    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 
   /// QuickTime's timecode tracks are made anew from the video's metadata.
@@ -121,6 +134,10 @@ struct MuxerPlan {
   ) throws(VideoIOError) -> MuxerContext {
     do throws(LibavError) {
       let context = try MuxerContext(format: format, url: url)
+      // As the ffmpeg program has it: time for players of program streams to fill their buffers.
+      context.raw.pointee.max_delay = 700_000
+      // Sound such as FLAC in MP4 counts as experimental with older FFmpegs; losing it is no better.
+      context.raw.pointee.strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL
       for stream in source.streams where streams.contains(stream.info.index) {
         guard let output = avformat_new_stream(context.raw, nil) else { throw .outOfMemory }
         output.pointee.id = 0
@@ -145,15 +162,7 @@ struct MuxerPlan {
   func writeHeader(_ context: borrowing MuxerContext, path: String) throws(VideoIOError) {
     var options: OpaquePointer?
     defer { av_dict_free(&options) }
-    var wanted = containerOptions
-    if isQuickTime, containerName != "ismv", wanted["movflags"] == nil { wanted["movflags"] = "+faststart" }
-    // A picture's name may look like the pattern of a sequence.
-    if containerName == "image2" { wanted["update"] = "1" }
-    if containerName == "mpegts", source.hasTimestampJumps, source.startTime >= 1_000_000,
-      wanted["mpegts_copyts"] == nil
-    {
-      wanted["mpegts_copyts"] = "1"
-    }
+    let wanted = self.options(forPlayersOf: context)
     for (key, value) in wanted { av_dict_set(&options, key, value, 0) }
     let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, &options) }
     if let refused = MetadataEntry.entries(of: options).first {
@@ -164,11 +173,34 @@ struct MuxerPlan {
     guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
   }
 
+  /// The user's options of the container and our own where the user says nothing.
+  private func options(forPlayersOf context: borrowing MuxerContext) -> [String: String] {
+    var wanted: [String: String] = [:]
+    func knows(_ option: String) -> Bool {
+      av_opt_find(context.raw, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
+    }
+    if isQuickTime, knows("movflags") {
+      if containerName != "ismv" { wanted["movflags"] = "+faststart" }
+      // Edit lists, which hold the streams' starts, count in this unit; its default is a millisecond.
+      if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
+    }
+    // A picture's name may look like the pattern of a sequence.
+    if containerName == "image2" { wanted["update"] = "1" }
+    if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
+    return wanted.merging(containerOptions) { $1 }
+  }
+
+  /// The ticks per second that FFmpeg's muxer gives the video's track.
+  private var quickTimeScale: Int32 {
+    var scale = max(timeBase.denominator, 1)
+    while scale < 10000 { scale *= 2 }
+    return scale
+  }
+
   private func describeVideo(
     _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
   ) throws(LibavError) {
     try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, encoder) }
-    let hasFreeClock = format.pointee.flags & AVFMT_VARIABLE_FPS != 0
     let rate = frameRate.isPositive ? frameRate : Rational(25, 1)
     output.pointee.time_base = (hasFreeClock ? timeBase : rate.inverse).libav
     if frameRate.isPositive { output.pointee.avg_frame_rate = frameRate.libav }

@@ -4,16 +4,16 @@
 ///
 /// Postcondition: each result is above the one before; timestamps that are present and increasing are
 /// returned as they are.
-struct TimestampRepair: Sendable {
+package struct TimestampRepair: Sendable {
   private var last: Int64?
   private var step: Int64
   /// Frames without a timestamp.
-  private(set) var missingCount = 0
+  package private(set) var missingCount = 0
   /// Frames whose timestamp was not above the one before.
-  private(set) var backwardCount = 0
+  package private(set) var backwardCount = 0
 
   /// - Parameter usualDuration: ticks from frame to frame where nothing else is known; at least 1 is taken.
-  init(usualDuration: Int64) {
+  package init(usualDuration: Int64) {
     step = max(usualDuration, 1)
   }
 
@@ -21,7 +21,9 @@ struct TimestampRepair: Sendable {
   /// - Parameters:
   ///   - timestamp: the frame's own, nil if missing.
   ///   - duration: the frame's own, 0 if unknown.
-  mutating func next(_ timestamp: Int64?, duration: Int64) -> Int64 {
+  ///   - isAtEnd: whether the decoder is being emptied; some then have no timestamps left to give, which is
+  ///     nothing to warn of.
+  package mutating func next(_ timestamp: Int64?, duration: Int64, isAtEnd: Bool = false) -> Int64 {
     defer { if duration > 0 { step = duration } }
     guard let last else {
       if timestamp == nil { missingCount += 1 }
@@ -39,14 +41,14 @@ struct TimestampRepair: Sendable {
         result = last == .max ? last : last + 1
       }
     } else {
-      missingCount += 1
+      missingCount += isAtEnd ? 0 : 1
     }
     self.last = result
     return result
   }
 
   /// What was repaired, in words; nil if nothing.
-  var warning: String? {
+  package var warning: String? {
     var parts: [String] = []
     if missingCount > 0 { parts.append("\(missingCount) without timestamp") }
     if backwardCount > 0 { parts.append("\(backwardCount) with a timestamp that does not increase") }

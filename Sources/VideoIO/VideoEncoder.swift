@@ -36,12 +36,12 @@ struct VideoEncoder: ~Copyable {
   private let owner: CodecContextOwner
   /// To the encoder's layout where it takes none of ours, as with RGB encoders.
   private let converter: PictureConverter?
-  private let clock: EncoderClock.Kind
+  private let clock: EncoderClock
 
   /// The unit in which frames must come and packets leave.
   var timeBase: Rational { Rational(context.pointee.time_base) }
   /// Whether the encoder counts frames instead of ticks.
-  var countsFrames: Bool { clock == .frames }
+  var countsFrames: Bool { clock != .ticks }
 
   /// Opens the encoder.
   ///
@@ -53,7 +53,7 @@ struct VideoEncoder: ~Copyable {
     let owner = try CodecContextOwner(codec)
     let context = owner.raw
     let layout = try EncoderLayout(for: request, codec: codec, context: context, name: name)
-    let clock = EncoderClock.Kind(codec: codec.pointee.id)
+    let clock = EncoderClock(codec: codec.pointee.id)
     guard let width = Int32(exactly: request.width), let height = Int32(exactly: request.height) else {
       throw .invalidPicture(width: request.width, height: request.height, format: request.format.name)
     }
@@ -62,9 +62,9 @@ struct VideoEncoder: ~Copyable {
     context.pointee.pix_fmt = AVPixelFormat(layout.code)
     context.pointee.sample_aspect_ratio =
       request.sampleAspectRatio.isPositive ? request.sampleAspectRatio.libav : AVRational(num: 0, den: 1)
-    let rate = request.frameRate.isPositive ? request.frameRate : Rational(25, 1)
+    let rate = clock.nominalRate(request.frameRate.isPositive ? request.frameRate : Rational(25, 1))
     context.pointee.framerate = rate.libav
-    context.pointee.time_base = clock == .frames ? rate.inverse.libav : request.timeBase.libav
+    context.pointee.time_base = clock == .ticks ? request.timeBase.libav : rate.inverse.libav
     context.pointee.thread_count = Int32(clamping: max(request.settings.threads, 0))
     layout.color.store(in: context)
     if request.wantsGlobalHeader { context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
@@ -227,6 +227,14 @@ private struct EncoderLayout {
       (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
       return
     }
+    if codec.pointee.id == AV_CODEC_ID_MJPEG || codec.pointee.id == AV_CODEC_ID_LJPEG {
+      // JPEG knows full range only.
+      var color = sourceColor
+      color.range = 2
+      code = PixelFormat.withFullRange(format.code) ?? format.code
+      (needsConversion, self.color) = (!request.color.isFullRange, color)
+      return
+    }
     guard let list = cffmpeg_encoder_formats(context, codec) else {
       (code, needsConversion, color) = (format.code, false, request.color)
       return
@@ -284,21 +292,3 @@ private struct EncoderLayout {
   }
 }
 
-/// How an encoder counts time.
-enum EncoderClock {
-  enum Kind {
-    /// In any unit: it is given the source's.
-    case ticks
-    /// In frames of constant rate; its packets are given the source's times back afterwards.
-    case frames
-
-    init(codec: AVCodecID) {
-      let frameCounting = [
-        AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MSMPEG4V2,
-        AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_WMV1, AV_CODEC_ID_WMV2, AV_CODEC_ID_H263, AV_CODEC_ID_H263P,
-        AV_CODEC_ID_FLV1, AV_CODEC_ID_THEORA, AV_CODEC_ID_RV10, AV_CODEC_ID_RV20,
-      ]
-      self = frameCounting.contains(codec) ? .frames : .ticks
-    }
-  }
-}

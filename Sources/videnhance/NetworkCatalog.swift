@@ -15,30 +15,56 @@ enum WeightBits: Int, CaseIterable, ExpressibleByArgument {
 /// The networks that can be had: those shipped beside the program, and those in files of the user.
 enum NetworkCatalog {
   /// A network ready to run on frames of `width` x `height`.
+  /// - Parameter bits: nil takes what the file holds, and 4 bits without a file.
   /// - Parameter modelFile: weights to take; nil for those shipped.
   /// - Throws: `ModelError`, or what oneDNN refuses.
   static func network(
-    task: EnhancementTask, bits: WeightBits, modelFile: String?, width: Int, height: Int, threads: Int
+    task: EnhancementTask, bits: WeightBits?, modelFile: String?, width: Int, height: Int, threads: Int
   ) throws -> any WindowNetwork {
-    guard bits == .float else { throw ModelError.notShipped(name: "\(task.rawValue) at \(bits.rawValue) bits") }
-    let weights = try NetworkWeights(path: path(task: task, modelFile: modelFile))
-    guard weights.architecture.task == task else {
-      throw ModelError.badArchitecture("it is for \(weights.architecture.task.rawValue), not \(task.rawValue)")
+    let path = try modelFile ?? shipped(task, bits: bits ?? .four)
+    let file = try Safetensors(path: path)
+    guard QuantizedModel.isQuantized(file) else {
+      if let bits, bits != .float {
+        throw ModelError.badArchitecture(
+          "\(path) holds full-precision weights, not \(bits.rawValue) bits; make an integer model with 'calibrate'")
+      }
+      let weights = try checked(NetworkWeights(file: file), task)
+      return try FloatNetwork(weights, width: width, height: height, threads: threads)
     }
-    return try FloatNetwork(weights, width: width, height: height, threads: threads)
+    let model = try QuantizedModel(file: file)
+    guard model.architecture.task == task else { throw wrongTask(model.architecture, task) }
+    if let bits, bits.rawValue != model.bits {
+      throw ModelError.badArchitecture("\(path) holds a model of \(model.bits) bits, not \(bits.rawValue)")
+    }
+    return try IntegerNetwork(model, width: width, height: height, threads: threads)
   }
 
-  /// Name of the weights shipped for a task.
-  private static func shippedName(_ task: EnhancementTask) -> String {
-    switch task {
-    case .superResolution: "sr-x2-balanced"
+  /// Full-precision weights, shipped or from a file.
+  static func weights(task: EnhancementTask, modelFile: String?) throws -> NetworkWeights {
+    let file = try Safetensors(path: modelFile ?? shipped(task, bits: .float))
+    if QuantizedModel.isQuantized(file) {
+      throw ModelError.badArchitecture("an integer model cannot be calibrated again; pass full-precision weights")
     }
+    return try checked(NetworkWeights(file: file), task)
   }
 
-  private static func path(task: EnhancementTask, modelFile: String?) throws(ModelError) -> String {
-    if let modelFile { return modelFile }
-    let name = shippedName(task)
-    guard let path = ResourceFolder.path(of: name + ".safetensors") else { throw .notShipped(name: name) }
+  private static func checked(_ weights: NetworkWeights, _ task: EnhancementTask) throws -> NetworkWeights {
+    guard weights.architecture.task == task else { throw wrongTask(weights.architecture, task) }
+    return weights
+  }
+
+  private static func wrongTask(_ architecture: Architecture, _ task: EnhancementTask) -> ModelError {
+    .badArchitecture("it is for \(architecture.task.rawValue), not \(task.rawValue)")
+  }
+
+  /// Path of the model shipped for a task.
+  private static func shipped(_ task: EnhancementTask, bits: WeightBits) throws(ModelError) -> String {
+    let name =
+      switch task {
+      case .superResolution: "sr-x2-balanced"
+      }
+    let file = bits == .float ? name : "\(name)-\(bits.rawValue)bit"
+    guard let path = ResourceFolder.path(of: file + ".safetensors") else { throw .notShipped(name: file) }
     return path
   }
 }

@@ -21,7 +21,7 @@ struct Videnhance: AsyncParsableCommand {
       Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 130 interrupted.
       """,
     version: "0.1.0",
-    subcommands: [Enhance.self, Train.self],
+    subcommands: [Enhance.self, Calibrate.self, Train.self],
     defaultSubcommand: Enhance.self)
 
   static func main() async {

@@ -150,8 +150,8 @@ private func randomTensor(
     let pass = try GradientPass(graph: graph, batch: 4, height: 48, width: 48, precision: .fastest)
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 3)
-    let frames = (0..<architecture.window).map { _ in
-      randomTensor(batch: 4, height: 48, width: 48, channels: 6, &random)
+    let frames = (0..<architecture.window).map {
+      randomTensor(batch: 4, height: 48, width: 48, channels: architecture.channels(ofSlot: $0), &random)
     }
     let target = randomTensor(batch: 4, height: 48, width: 48, channels: 24, &random)
     let loss = CharbonnierLoss(lumaChannels: 16)

@@ -34,20 +34,23 @@ VE_INLINE __m256i *sums_at(const ve_accumulate_args *args, int32_t pixel, int ve
 VE_INLINE void tile_wide(
     const ve_accumulate_args *args, const uint16_t *codes, const int16_t *weights, int32_t x,
     const int pixels, const int vectors) {
-  __m256i sums[12];
+  __m256i sums[9];
   VE_UNROLL for (int i = 0; i < pixels; i++)
     VE_UNROLL for (int j = 0; j < vectors; j++)
       sums[i * vectors + j] = _mm256_load_si256(sums_at(args, x + i, j, vectors));
   const ptrdiff_t step = args->channels_in;
   codes += x * step;
-  for (ptrdiff_t k = 0; k < 3 * step; k += 2, weights += 16 * vectors)
+  for (ptrdiff_t k = 0; k < 3 * step; k += 2, weights += 16 * vectors) {
+    __m256i w[4];
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      w[j] = _mm256_load_si256((const __m256i *)(weights + 16 * j));
     VE_UNROLL for (int i = 0; i < pixels; i++) {
       const __m256i a = broadcast(codes + i * step + k);
-      VE_UNROLL for (int j = 0; j < vectors; j++) {
-        const __m256i w = _mm256_load_si256((const __m256i *)(weights + 16 * j));
-        sums[i * vectors + j] = _mm256_add_epi32(sums[i * vectors + j], _mm256_madd_epi16(a, w));
-      }
+      VE_UNROLL for (int j = 0; j < vectors; j++)
+        sums[i * vectors + j] =
+            _mm256_add_epi32(sums[i * vectors + j], _mm256_madd_epi16(a, w[j]));
     }
+  }
   VE_UNROLL for (int i = 0; i < pixels; i++)
     VE_UNROLL for (int j = 0; j < vectors; j++)
       _mm256_store_si256(sums_at(args, x + i, j, vectors), sums[i * vectors + j]);
@@ -65,16 +68,16 @@ void ve_accumulate_avx2(const ve_accumulate_args *args) {
     }
     switch (args->vectors) {
       case 1:
-        for (int32_t x = 0; x < args->pixels; x += 12) tile_wide(args, codes, weights, x, 12, 1);
+        for (int32_t x = 0; x < args->pixels; x += 8) tile_wide(args, codes, weights, x, 8, 1);
         break;
       case 2:
-        for (int32_t x = 0; x < args->pixels; x += 6) tile_wide(args, codes, weights, x, 6, 2);
+        for (int32_t x = 0; x < args->pixels; x += 4) tile_wide(args, codes, weights, x, 4, 2);
         break;
       case 3:
-        for (int32_t x = 0; x < args->pixels; x += 4) tile_wide(args, codes, weights, x, 4, 3);
+        for (int32_t x = 0; x < args->pixels; x += 3) tile_wide(args, codes, weights, x, 3, 3);
         break;
       default:
-        for (int32_t x = 0; x < args->pixels; x += 3) tile_wide(args, codes, weights, x, 3, 4);
+        for (int32_t x = 0; x < args->pixels; x += 2) tile_wide(args, codes, weights, x, 2, 4);
         break;
     }
     weights += (ptrdiff_t)3 * args->channels_in * args->vectors * 8;
@@ -93,17 +96,19 @@ VE_INLINE void tile_narrow(
   codes += x * step;
   for (ptrdiff_t begin = 0; begin < run; begin += stretch) {
     const ptrdiff_t end = run - begin < stretch ? run : begin + stretch;
-    __m256i sums[12];
+    __m256i sums[9];
     VE_UNROLL for (int i = 0; i < pixels * vectors; i++) sums[i] = _mm256_setzero_si256();
-    for (ptrdiff_t k = begin; k < end; k += 4, weights += 32 * vectors)
+    for (ptrdiff_t k = begin; k < end; k += 4, weights += 32 * vectors) {
+      __m256i w[4];
+      VE_UNROLL for (int j = 0; j < vectors; j++)
+        w[j] = _mm256_load_si256((const __m256i *)(weights + 32 * j));
       VE_UNROLL for (int i = 0; i < pixels; i++) {
         const __m256i a = broadcast(codes + i * step + k);
-        VE_UNROLL for (int j = 0; j < vectors; j++) {
-          const __m256i w = _mm256_load_si256((const __m256i *)(weights + 32 * j));
+        VE_UNROLL for (int j = 0; j < vectors; j++)
           sums[i * vectors + j] =
-              _mm256_add_epi16(sums[i * vectors + j], _mm256_maddubs_epi16(a, w));
-        }
+              _mm256_add_epi16(sums[i * vectors + j], _mm256_maddubs_epi16(a, w[j]));
       }
+    }
     VE_UNROLL for (int i = 0; i < pixels; i++)
       VE_UNROLL for (int j = 0; j < vectors; j++) {
         __m256i *total = sums_at(args, x + i, j, vectors);
@@ -120,16 +125,16 @@ void ve_accumulate_narrow_avx2(const ve_accumulate_args *args) {
     const uint8_t *codes = args->rows[row];
     switch (args->vectors) {
       case 1:
-        for (int32_t x = 0; x < args->pixels; x += 12) tile_narrow(args, codes, weights, x, 12, 1);
+        for (int32_t x = 0; x < args->pixels; x += 8) tile_narrow(args, codes, weights, x, 8, 1);
         break;
       case 2:
-        for (int32_t x = 0; x < args->pixels; x += 6) tile_narrow(args, codes, weights, x, 6, 2);
+        for (int32_t x = 0; x < args->pixels; x += 4) tile_narrow(args, codes, weights, x, 4, 2);
         break;
       case 3:
-        for (int32_t x = 0; x < args->pixels; x += 4) tile_narrow(args, codes, weights, x, 4, 3);
+        for (int32_t x = 0; x < args->pixels; x += 3) tile_narrow(args, codes, weights, x, 3, 3);
         break;
       default:
-        for (int32_t x = 0; x < args->pixels; x += 3) tile_narrow(args, codes, weights, x, 3, 4);
+        for (int32_t x = 0; x < args->pixels; x += 2) tile_narrow(args, codes, weights, x, 2, 4);
         break;
     }
     weights += (ptrdiff_t)3 * args->channels_in * args->vectors * 8;

@@ -8,9 +8,9 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 
-VE_INLINE __m512i clamp(__m512i value, int32_t low, int32_t high) {
+VE_INLINE __m512i clamp_int16(__m512i value) {
   return _mm512_min_epi32(
-      _mm512_max_epi32(value, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
+      _mm512_max_epi32(value, _mm512_set1_epi32(INT16_MIN)), _mm512_set1_epi32(INT16_MAX));
 }
 
 VE_INLINE __m512i round_clamped(__m512 value) {
@@ -18,95 +18,168 @@ VE_INLINE __m512i round_clamped(__m512 value) {
       _mm512_max_ps(value, _mm512_set1_ps(VE_SUM_MIN)), _mm512_set1_ps(VE_SUM_MAX)));
 }
 
-// Channels come in eights: a vector at the end may be half full. Narrowing to
-// memory under a mask is microcoded on some processors, so it is two stores.
-VE_INLINE void store_codes(uint8_t *to, __m512i value, bool half, const ve_codes_output *output) {
-  const __m512i shifted = _mm512_add_epi32(value, _mm512_set1_epi32(output->zero_point));
-  const __m128i codes = _mm512_cvtepi32_epi8(clamp(shifted, 0, output->levels));
-  if (half)
-    _mm_storel_epi64((__m128i *)to, codes);
-  else
-    _mm_storeu_si128((__m128i *)to, codes);
+// Stores the first `count` bytes, a multiple of 8. Masked stores are slow on
+// some processors.
+VE_INLINE void store_first(uint8_t *to, __m512i value, int32_t count) {
+  if (count == 64) {
+    _mm512_storeu_si512(to, value);
+    return;
+  }
+  __m256i half = _mm512_castsi512_si256(value);
+  if (count & 32) {
+    _mm256_storeu_si256((__m256i *)to, half);
+    half = _mm512_extracti64x4_epi64(value, 1);
+    to += 32;
+  }
+  __m128i quarter = _mm256_castsi256_si128(half);
+  if (count & 16) {
+    _mm_storeu_si128((__m128i *)to, quarter);
+    quarter = _mm256_extracti128_si256(half, 1);
+    to += 16;
+  }
+  if (count & 8) _mm_storel_epi64((__m128i *)to, quarter);
 }
 
-VE_INLINE void store_codes_of_stream(
-    uint8_t *to, __m512i value, bool half, const ve_codes_output *output) {
-  const __m512 scaled =
-      _mm512_mul_ps(_mm512_cvtepi32_ps(value), _mm512_set1_ps(output->multiplier));
-  store_codes(to, round_clamped(scaled), half, output);
+// Codes from whole numbers that are at most levels - zero_point. Packing
+// saturates, first to 16 bits and then to 0 ... 255, which does the rest of
+// the clamping.
+VE_INLINE void store_codes(
+    uint8_t *to, const __m512i *steps, const int vectors, int32_t channels, int32_t zero_point) {
+  const __m512i offset = _mm512_set1_epi16((int16_t)zero_point);
+  const int last = vectors - 1;
+  const __m512i low = _mm512_packs_epi32(steps[0], steps[last < 1 ? last : 1]);
+  const __m512i high =
+      vectors > 2 ? _mm512_packs_epi32(steps[2], steps[last < 3 ? last : 3]) : low;
+  const __m512i mixed = _mm512_packus_epi16(
+      _mm512_adds_epi16(low, offset), _mm512_adds_epi16(high, offset));
+  // Packing works within quarters of a register; put the quarters' quarters
+  // back in order.
+  const __m512i order =
+      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  store_first(to, _mm512_permutexvar_epi32(order, mixed), channels);
 }
 
-VE_INLINE __m512i load_stream(const int16_t *from, bool half) {
-  if (half)
-    return _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)from)));
-  return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)from));
+VE_INLINE __m512 scaled(__m512i value, __m512 multiplier) {
+  return _mm512_mul_ps(_mm512_cvtepi32_ps(value), multiplier);
 }
 
-VE_INLINE void store_stream(int16_t *to, __m512i value, bool half) {
+VE_INLINE void codes_of_stream(
+    uint8_t *to, const __m512i *values, const int vectors, int32_t channels,
+    const ve_codes_output *output) {
+  const __m512 multiplier = _mm512_set1_ps(output->multiplier);
+  const __m512 most = _mm512_set1_ps((float)(output->levels - output->zero_point));
+  __m512i steps[4];
+  // Below 32 bits, conversion gives the lowest number, as wanted.
+  VE_UNROLL for (int j = 0; j < vectors; j++)
+    steps[j] = _mm512_cvtps_epi32(_mm512_min_ps(scaled(values[j], multiplier), most));
+  store_codes(to, steps, vectors, channels, output->zero_point);
+}
+
+VE_INLINE __m512i load_stream(const int16_t *from, int32_t channels) {
+  if (channels >= 16) return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)from));
+  return _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)from)));
+}
+
+VE_INLINE void store_stream(int16_t *to, __m512i value, int32_t channels) {
   const __m256i words = _mm512_cvtepi32_epi16(value);
-  if (half)
-    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(words));
-  else
+  if (channels >= 16)
     _mm256_storeu_si256((__m256i *)to, words);
+  else
+    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(words));
 }
 
-VE_INLINE __m512 scaled_sum(const int32_t *sums, const float *multiplier) {
-  return _mm512_mul_ps(
-      _mm512_cvtepi32_ps(_mm512_loadu_si512(sums)), _mm512_loadu_ps(multiplier));
-}
-
-// One output and no stream. Rounding is monotonic and the limits are whole
-// numbers, so clamping once before rounding equals the two clamps after it.
-static void codes_only(const ve_epilogue_args *args, const int vectors) {
-  const ve_codes_output *output = &args->outputs[0];
-  const __m512 low = _mm512_set1_ps((float)-output->zero_point);
-  const __m512 high = _mm512_set1_ps((float)(output->levels - output->zero_point));
-  const __m512i zero_point = _mm512_set1_epi32(output->zero_point);
-  for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
-    const int32_t *sums = args->sums + (ptrdiff_t)pixel * args->sums_stride;
-    uint8_t *to = args->codes[0] + (ptrdiff_t)pixel * args->pixel_stride;
-    for (int j = 0; j < vectors; j++) {
-      const __m512 s = scaled_sum(sums + 16 * j, args->multiplier + 16 * j);
-      const __m512i q = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(s, low), high));
-      _mm_storeu_si128(
-          (__m128i *)(to + 16 * j), _mm512_cvtepi32_epi8(_mm512_add_epi32(q, zero_point)));
+VE_INLINE void finish_pixel(
+    const ve_epilogue_args *args, ptrdiff_t at, const __m512i *sums, const int vectors) {
+  const bool stream = args->stream_in || args->stream_out;
+  __m512i values[4];
+  VE_UNROLL for (int j = 0; j < vectors; j++) {
+    const int32_t channels = args->channels - 16 * j;
+    values[j] = round_clamped(scaled(sums[j], _mm512_loadu_ps(args->multiplier + 16 * j)));
+    if (args->stream_in)
+      values[j] = _mm512_add_epi32(
+          values[j], load_stream(args->stream_in + at + 16 * j, channels));
+    if (stream) values[j] = clamp_int16(values[j]);
+    if (args->stream_out) store_stream(args->stream_out + at + 16 * j, values[j], channels);
+  }
+  for (int32_t i = 0; i < args->output_count; i++) {
+    const ve_codes_output *output = &args->outputs[i];
+    uint8_t *to = args->codes[i] + at;
+    if (stream) {
+      codes_of_stream(to, values, vectors, args->channels, output);
+    } else {
+      const __m512i most = _mm512_set1_epi32(output->levels - output->zero_point);
+      __m512i steps[4];
+      VE_UNROLL for (int j = 0; j < vectors; j++) steps[j] = _mm512_min_epi32(values[j], most);
+      store_codes(to, steps, vectors, args->channels, output->zero_point);
     }
   }
+}
+
+VE_INLINE void load_sums(
+    __m512i *sums, const ve_epilogue_args *args, int32_t pixel, const int vectors) {
+  const int32_t *from = args->sums + (ptrdiff_t)pixel * args->sums_stride;
+  VE_UNROLL for (int j = 0; j < vectors; j++) sums[j] = _mm512_loadu_si512(from + 16 * j);
+}
+
+// Arguments that the loop needs are read before it: a store of bytes may change
+// anything in memory, and would have them read again for every pixel.
+VE_INLINE void codes_only(const ve_epilogue_args *args, const int vectors) {
+  const int32_t pixels = args->pixels, channels = args->channels, step = args->pixel_stride;
+  const int32_t zero_point = args->outputs[0].zero_point;
+  const __m512 most = _mm512_set1_ps((float)(args->outputs[0].levels - zero_point));
+  uint8_t *to = args->codes[0];
+  const int32_t *from = args->sums;
+  const ptrdiff_t from_step = args->sums_stride;
+  __m512 multiplier[4];
+  VE_UNROLL for (int j = 0; j < vectors; j++)
+    multiplier[j] = _mm512_loadu_ps(args->multiplier + 16 * j);
+  for (int32_t pixel = 0; pixel < pixels; pixel++, to += step, from += from_step) {
+    // Rounding is monotonic and the limits are whole numbers, so limits can
+    // come before it.
+    __m512i steps[4];
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      steps[j] = _mm512_cvtps_epi32(
+          _mm512_min_ps(scaled(_mm512_loadu_si512(from + 16 * j), multiplier[j]), most));
+    store_codes(to, steps, vectors, channels, zero_point);
+  }
+}
+
+VE_INLINE void all_outputs(const ve_epilogue_args *args, const int vectors) {
+  for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
+    __m512i sums[4];
+    load_sums(sums, args, pixel, vectors);
+    finish_pixel(args, (ptrdiff_t)pixel * args->pixel_stride, sums, vectors);
+  }
+}
+
+VE_INLINE void epilogue(const ve_epilogue_args *args, const int vectors) {
+  if (!args->stream_in && !args->stream_out && args->output_count == 1)
+    codes_only(args, vectors);
+  else
+    all_outputs(args, vectors);
 }
 
 void ve_epilogue_avx512vnni(const ve_epilogue_args *args) {
-  const bool stream = args->stream_in || args->stream_out;
-  if (!stream && args->output_count == 1 && args->channels % 16 == 0) {
-    codes_only(args, args->channels / 16);
-    return;
-  }
-  for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
-    const int32_t *sums = args->sums + (ptrdiff_t)pixel * args->sums_stride;
-    const ptrdiff_t base = (ptrdiff_t)pixel * args->pixel_stride;
-    for (int32_t channel = 0; channel < args->channels; channel += 16) {
-      const bool half = args->channels - channel < 16;
-      __m512i value = round_clamped(scaled_sum(sums + channel, args->multiplier + channel));
-      if (args->stream_in)
-        value = _mm512_add_epi32(value, load_stream(args->stream_in + base + channel, half));
-      if (stream) value = clamp(value, INT16_MIN, INT16_MAX);
-      if (args->stream_out) store_stream(args->stream_out + base + channel, value, half);
-      for (int32_t i = 0; i < args->output_count; i++) {
-        uint8_t *to = args->codes[i] + base + channel;
-        if (stream)
-          store_codes_of_stream(to, value, half, &args->outputs[i]);
-        else
-          store_codes(to, value, half, &args->outputs[i]);
-      }
-    }
+  switch ((args->channels + 15) / 16) {
+    case 1: epilogue(args, 1); break;
+    case 2: epilogue(args, 2); break;
+    case 3: epilogue(args, 3); break;
+    default: epilogue(args, 4); break;
   }
 }
 
 void ve_requantize_avx512vnni(
     const int16_t *stream, size_t count, const ve_codes_output *output, uint8_t *codes) {
   size_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    store_codes_of_stream(codes + i, load_stream(stream + i, false), false, output);
-  if (i < count) store_codes_of_stream(codes + i, load_stream(stream + i, true), true, output);
+  for (; i + 64 <= count; i += 64) {
+    __m512i values[4];
+    VE_UNROLL for (int j = 0; j < 4; j++) values[j] = load_stream(stream + i + 16 * j, 16);
+    codes_of_stream(codes + i, values, 4, 64, output);
+  }
+  for (; i < count; i += 8) {
+    const __m512i value = load_stream(stream + i, 8);
+    codes_of_stream(codes + i, &value, 1, 8, output);
+  }
 }
 
 #pragma clang attribute pop

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact integer Winograd convolution: what the plan (winograd_plan.c) and the
+// kernels of each instruction set share.
+//
+// All transforms take two output rows at a time by F(2, 3) down the columns,
+// scaled by two to stay whole:
+//
+//   input   e0 = d0 - d2, e1 = d1 + d2, e2 = d2 - d1, e3 = d1 - d3
+//   weights 2 g0, g0 + g1 + g2, g0 - g1 + g2, -2 g2
+//   output  2 y0 = m0 + m1 + m2, 2 y1 = m1 - m2 + m3
+//
+// and differ across the rows: VE_F2X1 leaves the three taps as they are,
+// VE_F2X2 does the same once more, and VE_F2X4 is F(4, 3) with these weights
+//
+//   6 g0, g0 + g1 + g2, g0 - g1 + g2, g0 + 2 g1 + 4 g2, g0 - 2 g1 + 4 g2, 6 g2
+//
+// so that with t = q1 + q2, u = q1 - q2, c = q3 + q4, d = q3 - q4
+//
+//   24 y0 = q0 + c - 4 t, 12 y1 = d - 2 u, 6 y2 = c - t, 6 y3 = 2 d - u + q5.
+//
+// Transformed inputs are offset to fit an unsigned byte, transformed weights
+// fit a signed one (checked when packing), and the offsets come off again in
+// the constants that sums start from. Sums are exact modulo 2^32 all the way,
+// and the last ones, which the epilogue reads, fit 32 bits.
+#ifndef VE_WINOGRAD_H
+#define VE_WINOGRAD_H
+
+#include "kernels.h"
+
+typedef enum ve_transform {
+  VE_F2X1,
+  VE_F2X2,
+  VE_F2X4,
+} ve_transform;
+#define VE_TRANSFORM_COUNT 3
+
+typedef struct ve_transform_traits {
+  const char *name;
+  int32_t columns;  // of products
+  int32_t inputs;  // pixels across that a tile reads
+  int32_t outputs;  // pixels across that a tile makes
+  int32_t taps;  // across, left to the products
+  int32_t scale;  // of the sums over the convolution's, a power of two
+  int32_t most_levels;  // of activations
+} ve_transform_traits;
+
+const ve_transform_traits *ve_transform_traits_of(ve_transform transform);
+
+/// What is added to transformed inputs of row r and column c of products.
+VE_INLINE int32_t ve_winograd_offset(
+    ve_transform transform, int32_t levels, int32_t r, int32_t c) {
+  switch (transform) {
+    // Sums are not negative; differences reach -levels.
+    case VE_F2X1: return r == 1 ? 0 : levels;
+    case VE_F2X2: return r == 1 && c == 1 ? 0 : 2 * levels;
+    // The most negative of all, at (1, 1), serves everywhere.
+    case VE_F2X4: return 16 * levels;
+  }
+  return 0;
+}
+
+/// Transformed inputs of a run of tiles, for all rows and columns of products:
+/// v[column][r][tile][channel].
+typedef struct ve_winograd_input_args {
+  /// Four rows of codes, from the first tile's left border.
+  const uint8_t *rows[4];
+  int32_t channels;
+  int32_t tiles;
+  /// Pixels past this one, counted from rows[], repeat it: a tile at the end
+  /// of a row needs values in range even for outputs that do not exist.
+  int32_t last_pixel;
+  int32_t levels;
+  uint8_t *v;
+  ptrdiff_t v_row;  // bytes from r to r + 1; a column is four rows
+  ptrdiff_t v_tile;  // bytes from tile to tile
+} ve_winograd_input_args;
+
+typedef void ve_winograd_input_fn(const ve_winograd_input_args *args);
+
+/// What becomes of a column of products, q = before + m: transforms across the
+/// rows happen where the products are, in registers, as far as they can. With
+/// columns in the order 1, 2, (3, 4,) 0, last, only two or three values wait
+/// in memory, and the last ones are sums for the epilogue.
+typedef enum ve_winograd_step {
+  /// to = q.
+  VE_STEP_KEEP,
+  /// Column 2 of VE_F2X2: a = a + q + constants[0], b = a - q + constants[1].
+  VE_STEP_BUTTERFLY_2X2,
+  /// Column 2 of VE_F2X4: a = t = a + q, b = u = a - q.
+  VE_STEP_BUTTERFLY_2X4,
+  /// Column 4 of VE_F2X4, with a = t, b = u, c = q3: makes the sums of the two
+  /// pixels in the middle, and a and b for those outside.
+  VE_STEP_MIDDLE_2X4,
+  /// sums = (q + constants, when given) * factor.
+  VE_STEP_FINISH,
+} ve_winograd_step;
+
+enum {
+  /// Tiles of a run: a multiple of every kernel's register tile, small enough
+  /// for a run's data to stay in cache, large enough to reuse each column of
+  /// transformed weights from L1.
+  VE_RUN_TILES = 24,
+};
+
+/// One column of products and the transform down the columns:
+/// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Where there are two rows of
+/// anything, VE_ROW lies between them, and tiles are vectors * lanes apart.
+typedef struct ve_winograd_products_args {
+  const uint8_t *v;
+  ptrdiff_t v_row;
+  ptrdiff_t v_tile;
+  int32_t quads;  // channels / 4
+  int32_t tiles;
+  int32_t vectors;
+  int32_t int16_steps;
+  /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4].
+  const int8_t *u;
+  /// Of a later call, to be fetched meanwhile: a line a quad.
+  const int8_t *next_u;
+  /// Likewise, so many bytes a tile.
+  const uint8_t *next_input;
+  ptrdiff_t next_input_step;
+
+  const int32_t *before;  // NULL: zero
+  ve_winograd_step step;
+  int32_t *to;
+  int32_t *a, *b;
+  const int32_t *c;
+  /// [output][2][constants_row]: what offsets and bias add to each output.
+  /// Not NULL in the steps that name it, NULL for nothing in the last one.
+  const int32_t *constants;
+  ptrdiff_t constants_row;
+  uint32_t factor;
+  int32_t *sums;  // VE_STEP_MIDDLE_2X4: two, the second after the first's rows
+} ve_winograd_products_args;
+
+enum { VE_ROW = VE_RUN_TILES * VE_BLOCK_LANES };
+
+/// The inverse of 3 modulo 2^32: multiplying by it divides multiples of 3.
+#define VE_THIRD 0xAAAAAAABu
+
+typedef void ve_winograd_products_fn(const ve_winograd_products_args *args);
+
+typedef struct ve_winograd_kernels {
+  ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];
+  ve_winograd_products_fn *products;
+  bool products_in_int16;  // needs int16_steps >= 1
+} ve_winograd_kernels;
+
+extern const ve_winograd_kernels ve_winograd_scalar;
+#if defined(__x86_64__)
+extern const ve_winograd_kernels ve_winograd_avx2;
+extern const ve_winograd_kernels ve_winograd_avxvnni;
+extern const ve_winograd_kernels ve_winograd_avx512vnni;
+#endif
+
+#endif

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses a transform, transforms and packs weights, and walks pairs of rows,
+// runs of tiles and blocks of output channels.
+#include "winograd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan.h"
+
+enum { VECTOR_BYTES = 64 };
+
+struct ve_winograd_plan {
+  ve_transform transform;
+  const ve_transform_traits *traits;
+  const ve_winograd_kernels *kernels;
+  int32_t int16_steps;
+  int32_t depth;  // products a slot: channels, of VE_F2X1 times taps
+  int8_t *u;  // [block][column][slot], then as ve_winograd_products_args
+  int32_t *constants;  // [output][2][constants_row]
+  ptrdiff_t constants_row;  // all channels, padded
+  ptrdiff_t v_tile, v_row, v_slot;
+};
+
+static const ve_transform_traits traits[VE_TRANSFORM_COUNT] = {
+    [VE_F2X1] = {"winograd-2x1", 1, 3, 1, 3, 2, 127},
+    [VE_F2X2] = {"winograd-2x2", 4, 4, 2, 1, 4, 63},
+    // 26 times the levels is the largest transformed input with its offset.
+    [VE_F2X4] = {"winograd-2x4", 6, 6, 4, 1, 16, 9},
+};
+
+const ve_transform_traits *ve_transform_traits_of(ve_transform transform) {
+  return &traits[transform];
+}
+
+// MARK: - Weights
+
+static const int32_t weights2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, -2}};
+static const int32_t weights4[6][3] = {{6, 0, 0}, {1, 1, 1},  {1, -1, 1},
+                                       {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+
+// A transformed weight from the nine taps; `tap` counts only for VE_F2X1.
+static int32_t transformed(
+    ve_transform transform, const int8_t *taps, int32_t r, int32_t c, int32_t tap) {
+  int32_t sum = 0;
+  for (int32_t y = 0; y < 3; y++)
+    for (int32_t x = 0; x < 3; x++) {
+      const int32_t across = transform == VE_F2X1   ? x == tap
+                             : transform == VE_F2X2 ? weights2[c][x]
+                                                    : weights4[c][x];
+      sum += weights2[r][y] * across * taps[y * 3 + x];
+    }
+  return sum;
+}
+
+/// The largest magnitude of a transformed weight.
+static int32_t most_transformed(
+    const ve_conv3x3_description *d, const int8_t *weights, ve_transform transform) {
+  const size_t kernels = (size_t)d->channels_out * (size_t)d->slots * (size_t)d->channels_in;
+  const ve_transform_traits *t = &traits[transform];
+  int32_t most = 0;
+  for (size_t i = 0; i < kernels; i++)
+    for (int32_t c = 0; c < t->columns; c++)
+      for (int32_t tap = 0; tap < t->taps; tap++)
+        for (int32_t r = 0; r < 4; r++) {
+          const int32_t magnitude = abs(transformed(transform, weights + 9 * i, r, c, tap));
+          if (magnitude > most) most = magnitude;
+        }
+  return most;
+}
+
+/// The largest transformed input with its offset.
+static int32_t most_input(ve_transform transform, int32_t levels) {
+  return transform == VE_F2X1 ? 2 * levels : transform == VE_F2X2 ? 4 * levels : 26 * levels;
+}
+
+// The epilogue multiplies a sum that is `scale` times too large by a
+// multiplier that is as many times too small: the same product, if that
+// division is exact and the sum fits.
+static bool scales_exactly(const ve_conv3x3 *plan, const int8_t *weights, int32_t scale) {
+  const ve_conv3x3_description *d = &plan->description;
+  const size_t taps = (size_t)d->slots * (size_t)d->channels_in * 9;
+  for (int32_t channel = 0; channel < d->channels_out; channel++) {
+    const float multiplier = plan->multiplier[channel];
+    if (multiplier / (float)scale * (float)scale != multiplier) return false;
+    int64_t magnitude = 0;
+    for (size_t i = 0; i < taps; i++) magnitude += abs(weights[(size_t)channel * taps + i]);
+    magnitude = magnitude * d->activation_levels + llabs((int64_t)plan->bias[channel]);
+    if (magnitude * scale > INT32_MAX) return false;
+  }
+  return true;
+}
+
+// Columns in the order of their computation, which is the order of packing.
+static const int32_t column_order[VE_TRANSFORM_COUNT][6] = {
+    [VE_F2X1] = {0}, [VE_F2X2] = {1, 2, 0, 3}, [VE_F2X4] = {1, 2, 3, 4, 0, 5}};
+
+// The four rows of one lane's i-th product in column c. Adds what the offsets
+// of transformed inputs come to in it.
+static void pack_product(
+    const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *slot_weights, int32_t c,
+    int32_t i, int8_t *to, ptrdiff_t width, uint32_t *offsets) {
+  static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
+  const ve_conv3x3_description *d = &plan->description;
+  const int8_t *taps = slot_weights + i % d->channels_in * 9;
+  for (int32_t r = 0; r < 4; r++) {
+    const int32_t value = transformed(w->transform, taps, r, c, i / d->channels_in);
+    const ptrdiff_t quad = half_of[r] * (w->depth / 4) + i / 4;
+    to[(quad * 2 + place_of[r]) * width * 4 + i % 4] = (int8_t)value;
+    offsets[r] +=
+        (uint32_t)(value * ve_winograd_offset(w->transform, d->activation_levels, r, c));
+  }
+}
+
+// What to add to an output before its last factor: the bias, and what the
+// offsets of transformed inputs have added, taken off.
+static uint32_t output_constant(
+    ve_transform transform, const uint32_t offsets[6][4], int32_t row, int32_t output,
+    uint32_t bias) {
+  uint32_t q[6];
+  for (int32_t c = 0; c < 6; c++)
+    q[c] = row == 0 ? offsets[c][0] + offsets[c][1] + offsets[c][2]
+                    : offsets[c][1] - offsets[c][2] + offsets[c][3];
+  const uint32_t t = q[1] + q[2], u = q[1] - q[2], c = q[3] + q[4], d = q[3] - q[4];
+  switch (transform) {
+    case VE_F2X1: return 2 * bias - q[0];
+    case VE_F2X2: return 4 * bias - (output == 0 ? q[0] + t : u + q[3]);
+    case VE_F2X4:
+      switch (output) {
+        case 0: return 48 * bias - (q[0] + c - 4 * t);
+        case 1: return 24 * bias - (d - 2 * u);
+        case 2: return 12 * bias - (c - t);
+        default: return 12 * bias - (2 * d - u + q[5]);
+      }
+  }
+  return 0;
+}
+
+// Bytes of transformed weights of one lane.
+static size_t lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w) {
+  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->depth * 4;
+}
+
+static void pack(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+  const ve_conv3x3_description *d = &plan->description;
+  const ve_transform_traits *t = w->traits;
+  for (int32_t b = 0; b < plan->block_count; b++) {
+    const ve_block *block = &plan->blocks[b];
+    const ptrdiff_t width = block->vectors * plan->kernels->lanes;
+    int8_t *base = w->u + (size_t)block->first_channel * lane_bytes(plan, w);
+    for (int32_t lane = 0; lane < block->channels; lane++) {
+      const int32_t out = block->first_channel + lane;
+      uint32_t offsets[6][4] = {{0}};
+      for (int32_t i = 0; i < t->columns; i++)
+        for (int32_t slot = 0; slot < d->slots; slot++) {
+          const int32_t c = column_order[w->transform][i];
+          const ptrdiff_t from = ((ptrdiff_t)out * d->slots + slot) * d->channels_in * 9;
+          const ptrdiff_t to = (i * d->slots + slot) * width * w->depth * 4 + 4 * lane;
+          for (int32_t k = 0; k < w->depth; k++)
+            pack_product(plan, w, weights + from, c, k, base + to, width, offsets[c]);
+        }
+      for (int32_t output = 0; output < t->outputs; output++)
+        for (int32_t row = 0; row < 2; row++)
+          w->constants[(2 * output + row) * w->constants_row + out] = (int32_t)output_constant(
+              w->transform, offsets, row, output, (uint32_t)plan->bias[out]);
+    }
+  }
+}
+
+// MARK: - Plan
+
+static size_t rounded_up(size_t bytes) {
+  return (bytes + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
+}
+
+static ve_winograd_plan *create(
+    ve_conv3x3 *plan, const int8_t *weights, ve_transform transform, int32_t int16_steps) {
+  const ve_conv3x3_description *d = &plan->description;
+  ve_winograd_plan *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->transform = transform;
+  w->traits = &traits[transform];
+  w->kernels = plan->kernels->winograd;
+  w->int16_steps = int16_steps;
+  // All of VE_F2X1's weights are one column; fewer lanes keep it in L1.
+  if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, 32 / plan->kernels->lanes);
+  w->depth = d->channels_in * w->traits->taps;
+  if (transform == VE_F2X1) {
+    // Taps are read from neighbouring tiles, which must therefore touch.
+    w->v_tile = d->channels_in;
+    w->v_row = (ptrdiff_t)rounded_up((size_t)((VE_RUN_TILES + 2) * w->v_tile)) + VECTOR_BYTES;
+  } else {
+    w->v_tile = (ptrdiff_t)rounded_up((size_t)d->channels_in);
+    w->v_row = VE_RUN_TILES * w->v_tile;
+  }
+  w->v_slot = w->traits->columns * 4 * w->v_row;
+
+  const ve_block *last = &plan->blocks[plan->block_count - 1];
+  const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
+  const size_t u_bytes = rounded_up(lanes * lane_bytes(plan, w));
+  const size_t constant_bytes = rounded_up((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
+  w->constants_row = (ptrdiff_t)lanes;
+  w->u = aligned_alloc(VE_ALIGNMENT, u_bytes);
+  w->constants = aligned_alloc(VE_ALIGNMENT, constant_bytes);
+  if (!w->u || !w->constants) {
+    ve_winograd_plan_destroy(w);
+    return NULL;
+  }
+  memset(w->u, 0, u_bytes);
+  memset(w->constants, 0, constant_bytes);
+  pack(plan, w, weights);
+  return w;
+}
+
+// Steps of the vector units a product takes, times products an output.
+static double cost(double products, const ve_kernels *kernels, int32_t int16_steps) {
+  // maddubs and add; to widen, madd and add for as many steps as there may be.
+  const bool in_int16 = kernels->winograd->products_in_int16;
+  return products * (in_int16 ? 2 + 2.0 / int16_steps : 1);
+}
+
+static double direct_cost(const ve_conv3x3 *plan) {
+  const bool wide = plan->layout == VE_WEIGHTS_PAIRS;
+  return wide ? 9 * 4 : cost(9, plan->kernels, plan->int16_steps);
+}
+
+// Transforms cost the same however few products they save.
+static bool pays(const ve_conv3x3_description *d, ve_transform transform) {
+  return d->channels_in >= (transform == VE_F2X1 ? 32 : 16) &&
+         d->channels_in * d->channels_out >= 512;
+}
+
+ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weights) {
+  const ve_conv3x3_description *d = &plan->description;
+  const bool forced = d->algorithm == VE_CONV3X3_WINOGRAD;
+  double best_cost = forced ? INFINITY : 0.9 * direct_cost(plan);
+  int best = -1;
+  int32_t best_steps = 0;
+  for (int i = 0; i < VE_TRANSFORM_COUNT; i++) {
+    const ve_transform transform = (ve_transform)i;
+    const ve_transform_traits *t = &traits[i];
+    if (d->activation_levels > t->most_levels || (!forced && !pays(d, transform))) continue;
+    const int32_t most = most_transformed(d, weights, transform);
+    if (most > INT8_MAX || !scales_exactly(plan, weights, t->scale)) continue;
+    const int32_t step = 2 * most_input(transform, d->activation_levels) * (most ? most : 1);
+    const int32_t int16_steps = INT16_MAX / step;
+    if (plan->kernels->winograd->products_in_int16 && int16_steps < 1) continue;
+    const double products = 2.0 * t->columns * t->taps / t->outputs;
+    const double this_cost = cost(products, plan->kernels, int16_steps);
+    if (this_cost >= best_cost) continue;
+    best_cost = this_cost;
+    best = i;
+    best_steps = int16_steps;
+  }
+  if (best < 0) return NULL;
+  ve_winograd_plan *w = create(plan, weights, (ve_transform)best, best_steps);
+  if (!w) return NULL;
+  for (int32_t channel = 0; channel < d->channels_out; channel++)
+    plan->multiplier[channel] /= (float)traits[best].scale;
+  return w;
+}
+
+void ve_winograd_plan_destroy(ve_winograd_plan *w) {
+  if (!w) return;
+  free(w->u);
+  free(w->constants);
+  free(w);
+}
+
+const char *ve_winograd_plan_name(const ve_winograd_plan *w) { return w->traits->name; }
+
+// MARK: - Run
+
+// Scratch: transformed inputs, what waits between columns of products (a, b, c
+// and sums over the slots so far), and sums for the epilogue (two outputs).
+enum { AREA = 2 * VE_ROW, AREAS = 4 };
+
+static size_t v_bytes(const ve_winograd_plan *w, int32_t slots) {
+  return rounded_up((size_t)slots * (size_t)w->v_slot);
+}
+
+size_t ve_winograd_plan_scratch_bytes(const ve_winograd_plan *w, int32_t slots) {
+  return VE_ALIGNMENT + v_bytes(w, slots) +
+         (AREAS + 2) * AREA * sizeof(int32_t);
+}
+
+// One run of tiles: where it is, and its scratch.
+typedef struct run {
+  const ve_conv3x3 *plan;
+  const ve_conv3x3_io *io;
+  int32_t x, y, rows, tiles;
+  uint8_t *v;
+  int32_t *areas;
+  int32_t *sums;
+} run;
+
+static void transform_inputs(const run *run) {
+  const ve_winograd_plan *w = run->plan->winograd;
+  const ve_conv3x3_description *d = &run->plan->description;
+  ve_winograd_input_args args = {
+      .channels = d->channels_in,
+      // Of VE_F2X1, whose tiles are pixels, the products read two more.
+      .tiles = run->tiles + w->traits->taps - 1,
+      .last_pixel = run->io->width + 1 - run->x,
+      .levels = d->activation_levels,
+      .v_row = w->v_row,
+      .v_tile = w->v_tile,
+  };
+  for (int32_t slot = 0; slot < d->slots; slot++) {
+    const ve_codes_input *input = &run->io->inputs[slot];
+    for (int32_t i = 0; i < 4; i++) {
+      // An odd height leaves a last row below the border, for outputs that do
+      // not exist.
+      const int32_t y = run->y - 1 + i < run->io->height ? run->y - 1 + i : run->io->height;
+      args.rows[i] =
+          input->data + y * input->row_stride + (ptrdiff_t)(run->x - 1) * d->channels_in;
+    }
+    args.v = run->v + slot * w->v_slot;
+    w->kernels->input[w->transform](&args);
+  }
+}
+
+// Products are all arithmetic: the next run's codes can come in behind them.
+// Two of its four rows the row of tiles above has left in cache; of the others
+// each column of products fetches a part.
+static void fetch_ahead(
+    const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part, int32_t parts) {
+  const ve_winograd_plan *w = run->plan->winograd;
+  const int32_t channels = run->plan->description.channels_in;
+  const int32_t pixels = VE_RUN_TILES * w->traits->outputs;
+  const int32_t first = run->x + pixels;
+  const int32_t row = run->y + 1 + (parts > 1 ? part & 1 : 0);
+  args->next_input_step = 0;
+  if (first + pixels > run->io->width || row > run->io->height) return;
+  const ve_codes_input *input = &run->io->inputs[slot];
+  const int32_t shares = parts > 1 ? parts / 2 : 1;
+  const int32_t share = pixels / shares;
+  args->next_input = input->data + row * input->row_stride +
+                     (ptrdiff_t)(first + part / 2 * share) * channels;
+  args->next_input_step = (ptrdiff_t)share * channels / VE_RUN_TILES;
+}
+
+// The epilogue for pixel `output` of each tile.
+static void finish(
+    const run *run, const ve_block *block, int32_t output, const int32_t *sums) {
+  const int32_t step = run->plan->winograd->traits->outputs;
+  const int32_t x = run->x + output;
+  const int32_t exist = (run->io->width - x + step - 1) / step;
+  for (int32_t row = 0; row < run->rows && exist > 0; row++)
+    ve_conv3x3_epilogue(
+        run->plan, run->io, block, x, run->y + row, exist < run->tiles ? exist : run->tiles, step,
+        sums + row * VE_ROW);
+}
+
+typedef struct column_step {
+  ve_winograd_step step;
+  int32_t before;  // area, or -1
+  int32_t to;  // area
+  bool constants;
+  int32_t output;  // first pixel that comes out
+  uint32_t factor;
+} column_step;
+
+enum { A, B, C, PARTIAL };
+
+static const column_step column_steps[VE_TRANSFORM_COUNT][6] = {
+    [VE_F2X1] = {{VE_STEP_FINISH, .before = -1, .constants = true, .factor = 1}},
+    [VE_F2X2] = {{VE_STEP_KEEP, .before = -1, .to = A},
+                 {VE_STEP_BUTTERFLY_2X2, .before = -1, .constants = true},
+                 {VE_STEP_FINISH, .before = A, .output = 0, .factor = 1},
+                 {VE_STEP_FINISH, .before = B, .output = 1, .factor = 1}},
+    [VE_F2X4] = {{VE_STEP_KEEP, .before = -1, .to = A},
+                 {VE_STEP_BUTTERFLY_2X4, .before = -1},
+                 {VE_STEP_KEEP, .before = -1, .to = C},
+                 {VE_STEP_MIDDLE_2X4, .before = -1, .constants = true, .output = 1},
+                 {VE_STEP_FINISH, .before = A, .output = 0, .factor = VE_THIRD},
+                 {VE_STEP_FINISH, .before = B, .output = 3, .factor = 4 * VE_THIRD}},
+};
+
+static void compute_block(const run *run, const ve_block *block) {
+  const ve_winograd_plan *w = run->plan->winograd;
+  const int32_t slots = run->plan->description.slots;
+  const ptrdiff_t u_slot = block->vectors * run->plan->kernels->lanes * w->depth * 4;
+  const int8_t *u = w->u + (size_t)block->first_channel * lane_bytes(run->plan, w);
+  int32_t *partial = run->areas + PARTIAL * AREA;
+  ve_winograd_products_args args = {
+      .v_row = w->v_row,
+      .v_tile = w->v_tile,
+      .quads = w->depth / 4,
+      .tiles = run->tiles,
+      .vectors = block->vectors,
+      .int16_steps = w->int16_steps,
+      .a = run->areas + A * AREA,
+      .b = run->areas + B * AREA,
+      .c = run->areas + C * AREA,
+      .constants_row = w->constants_row,
+      .sums = run->sums,
+  };
+  for (int32_t i = 0; i < w->traits->columns; i++) {
+    const column_step *column = &column_steps[w->transform][i];
+    args.before = column->before < 0 ? NULL : run->areas + column->before * AREA;
+    args.constants = column->constants ? w->constants + block->first_channel : NULL;
+    args.factor = column->factor;
+    for (int32_t slot = 0; slot < slots; slot++) {
+      const bool last = slot == slots - 1;
+      args.v = run->v + slot * w->v_slot + column_order[w->transform][i] * 4 * w->v_row;
+      args.u = u + (i * slots + slot) * u_slot;
+      // After the last column comes the first again.
+      args.next_u = last && i == w->traits->columns - 1 ? u : args.u + u_slot;
+      args.step = last ? column->step : VE_STEP_KEEP;
+      args.to = last ? run->areas + column->to * AREA : partial;
+      fetch_ahead(run, &args, slot, i, w->traits->columns);
+      w->kernels->products(&args);
+      args.before = partial;
+    }
+    if (column->step == VE_STEP_FINISH || column->step == VE_STEP_MIDDLE_2X4)
+      finish(run, block, column->output, run->sums);
+    if (column->step == VE_STEP_MIDDLE_2X4)
+      finish(run, block, column->output + 1, run->sums + AREA);
+  }
+}
+
+void ve_winograd_plan_run(
+    const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
+    void *scratch) {
+  const ve_winograd_plan *w = plan->winograd;
+  const int32_t outputs = w->traits->outputs;
+  run run = {.plan = plan, .io = io, .v = (uint8_t *)rounded_up((size_t)scratch)};
+  run.areas = (int32_t *)(run.v + v_bytes(w, plan->description.slots));
+  run.sums = run.areas + AREAS * AREA;
+  for (run.y = row_begin; run.y < row_end; run.y += 2)
+    for (run.x = 0; run.x < io->width; run.x += VE_RUN_TILES * outputs) {
+      const int32_t all = (io->width - run.x + outputs - 1) / outputs;
+      run.tiles = all < VE_RUN_TILES ? all : VE_RUN_TILES;
+      run.rows = row_end - run.y < 2 ? 1 : 2;
+      transform_inputs(&run);
+      for (int32_t b = 0; b < plan->block_count; b++) compute_block(&run, &plan->blocks[b]);
+    }
+}

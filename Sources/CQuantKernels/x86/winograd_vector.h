@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Winograd transforms for vectors of any width: nothing but additions and shifts, which the compiler's vector types express for all instruction
+// sets. Include once in a file, inside its target attribute, with
+//
+//   VE_VECTOR_BYTES   32 or 64
+//   VE_NAME(job)      the function's name
+#if !defined(VE_VECTOR_BYTES) || !defined(VE_NAME)
+#error "define VE_VECTOR_BYTES and VE_NAME first"
+#endif
+
+#include <string.h>
+
+#include "../winograd.h"
+
+typedef uint8_t bytes __attribute__((vector_size(VE_VECTOR_BYTES)));
+typedef uint32_t words __attribute__((vector_size(VE_VECTOR_BYTES)));
+enum { WORDS = VE_VECTOR_BYTES / 4 };
+
+VE_INLINE bytes load_bytes(const uint8_t *from) {
+  bytes value;
+  memcpy(&value, from, sizeof value);
+  return value;
+}
+
+VE_INLINE void store_bytes(uint8_t *to, bytes value) { memcpy(to, &value, sizeof value); }
+
+VE_INLINE words load_words(const int32_t *from) {
+  words value;
+  memcpy(&value, from, sizeof value);
+  return value;
+}
+
+VE_INLINE void store_words(int32_t *to, words value) { memcpy(to, &value, sizeof value); }
+
+VE_INLINE bytes splat(int32_t value) { return (bytes){0} + (uint8_t)value; }
+
+// Arguments are copied first: a store of bytes may change anything in memory
+// but a local variable, and would have them read again and again.
+
+// MARK: - Input
+
+// Down a column of pixels: row r of F(2, 3).
+VE_INLINE bytes down(const ve_winograd_input_args *args, const int r, ptrdiff_t at) {
+  switch (r) {
+    case 0: return load_bytes(args->rows[0] + at) - load_bytes(args->rows[2] + at);
+    case 1: return load_bytes(args->rows[1] + at) + load_bytes(args->rows[2] + at);
+    case 2: return load_bytes(args->rows[2] + at) - load_bytes(args->rows[1] + at);
+    default: return load_bytes(args->rows[1] + at) - load_bytes(args->rows[3] + at);
+  }
+}
+
+VE_INLINE ptrdiff_t pixel_offset(const ve_winograd_input_args *args, int32_t pixel) {
+  return (ptrdiff_t)(pixel < args->last_pixel ? pixel : args->last_pixel) * args->channels;
+}
+
+void VE_NAME(input_2x1)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
+  const ptrdiff_t run = (ptrdiff_t)args->tiles * args->channels;
+  VE_UNROLL for (int r = 0; r < 4; r++) {
+    const bytes offset = splat(ve_winograd_offset(VE_F2X1, args->levels, r, 0));
+    for (ptrdiff_t i = 0; i < run; i += VE_VECTOR_BYTES)
+      store_bytes(args->v + r * args->v_row + i, down(args, r, i) + offset);
+  }
+}
+
+// Row r of F(2x2) for one vector of channels. Neighbouring tiles share two
+// columns, which stay in registers, with and without the offset.
+VE_INLINE void row_2x2(const ve_winograd_input_args *args, const int r, int32_t channel) {
+  const bytes offset = splat(2 * args->levels);
+  const ptrdiff_t column = 4 * args->v_row;
+  uint8_t *v = args->v + r * args->v_row + channel;
+  bytes e0_offset = down(args, r, pixel_offset(args, 0) + channel) + offset;
+  bytes e1 = down(args, r, pixel_offset(args, 1) + channel);
+  bytes e1_offset = e1 + offset;
+  for (int32_t tile = 0; tile < args->tiles; tile++, v += args->v_tile) {
+    const bytes e2 = down(args, r, pixel_offset(args, 2 * tile + 2) + channel);
+    const bytes e3 = down(args, r, pixel_offset(args, 2 * tile + 3) + channel);
+    const bytes e2_offset = e2 + offset;
+    store_bytes(v, e0_offset - e2);
+    store_bytes(v + column, r == 1 ? e1 + e2 : e1 + e2_offset);
+    store_bytes(v + 2 * column, e2_offset - e1);
+    store_bytes(v + 3 * column, e1_offset - e3);
+    e0_offset = e2_offset;
+    e1 = e3;
+    e1_offset = e3 + offset;
+  }
+}
+
+void VE_NAME(input_2x2)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
+  for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES)
+    VE_UNROLL for (int r = 0; r < 4; r++) row_2x2(args, r, channel);
+}
+
+VE_INLINE bytes times4(bytes value) {
+  const bytes twice = value + value;
+  return twice + twice;
+}
+
+// Row r of F(2x4) likewise. Each output has one term that nothing is
+// multiplied with; the offset goes in there.
+VE_INLINE void row_2x4(const ve_winograd_input_args *args, const int r, int32_t channel) {
+  const bytes offset = splat(16 * args->levels);
+  const ptrdiff_t column = 4 * args->v_row;
+  uint8_t *v = args->v + r * args->v_row + channel;
+  bytes d0 = down(args, r, pixel_offset(args, 0) + channel);
+  bytes d1 = down(args, r, pixel_offset(args, 1) + channel);
+  for (int32_t tile = 0; tile < args->tiles; tile++, v += args->v_tile) {
+    const bytes d2 = down(args, r, pixel_offset(args, 4 * tile + 2) + channel);
+    const bytes d3 = down(args, r, pixel_offset(args, 4 * tile + 3) + channel);
+    const bytes d4 = down(args, r, pixel_offset(args, 4 * tile + 4) + channel);
+    const bytes d5 = down(args, r, pixel_offset(args, 4 * tile + 5) + channel);
+    const bytes d4_offset = d4 + offset;
+    const bytes even = d4_offset - d2;
+    const bytes odd = (d3 - d1) + (d3 - d1);
+    store_bytes(v, times4(d0 - d2) + even);
+    store_bytes(v + column, d3 + d4_offset - times4(d1 + d2));
+    store_bytes(v + 2 * column, times4(d1 - d2) + d4_offset - d3);
+    store_bytes(v + 3 * column, even + odd);
+    store_bytes(v + 4 * column, even - odd);
+    store_bytes(v + 5 * column, (d5 + offset - d3) - (odd + odd));
+    d0 = d4;
+    d1 = d5;
+  }
+}
+
+void VE_NAME(input_2x4)(const ve_winograd_input_args *shared_args) {
+  const ve_winograd_input_args copy = *shared_args, *args = &copy;
+  for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES)
+    VE_UNROLL for (int r = 0; r < 4; r++) row_2x4(args, r, channel);
+}
+
+// MARK: - Products
+
+// The part of next_input that falls to `tiles` tiles.
+VE_INLINE void fetch_input(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
+  const uint8_t *from = args->next_input + tile * args->next_input_step;
+  for (ptrdiff_t i = 0; i < tiles * args->next_input_step; i += 64)
+    __builtin_prefetch(from + i, 0, 2);
+}
+
+// MARK: - Steps
+
+// What `step` does with one vector of both rows; see winograd.c. The step is a
+// constant where this is inlined.
+VE_INLINE void apply_step(
+    const ve_winograd_products_args *args, const ve_winograd_step step, ptrdiff_t at,
+    int32_t lane, words m0, words m1) {
+  const words m[2] = {m0, m1};
+  const ptrdiff_t output = 2 * args->constants_row;
+  VE_UNROLL for (int row = 0; row < 2; row++, at += VE_ROW) {
+    words q = args->before ? m[row] + load_words(args->before + at) : m[row];
+    const int32_t *constants = args->constants + row * args->constants_row + lane;
+    switch (step) {
+      case VE_STEP_KEEP: store_words(args->to + at, q); break;
+      case VE_STEP_BUTTERFLY_2X2: {
+        const words q1 = load_words(args->a + at);
+        store_words(args->a + at, q1 + q + load_words(constants));
+        store_words(args->b + at, q1 - q + load_words(constants + output));
+        break;
+      }
+      case VE_STEP_BUTTERFLY_2X4: {
+        const words q1 = load_words(args->a + at);
+        store_words(args->a + at, q1 + q);
+        store_words(args->b + at, q1 - q);
+        break;
+      }
+      case VE_STEP_MIDDLE_2X4: {
+        const words t = load_words(args->a + at), u = load_words(args->b + at);
+        const words c = load_words(args->c + at) + q, d = load_words(args->c + at) - q;
+        const words middle0 = d - (u << 1) + load_words(constants + output);
+        const words middle1 = c - t + load_words(constants + 2 * output);
+        store_words(args->a + at, c - (t << 2) + load_words(constants));
+        store_words(args->sums + at, middle0 * (2 * VE_THIRD));
+        store_words(args->sums + 2 * VE_ROW + at, middle1 * (4 * VE_THIRD));
+        store_words(args->b + at, (d << 1) - u + load_words(constants + 3 * output));
+        break;
+      }
+      case VE_STEP_FINISH:
+        if (args->constants) q += load_words(constants);
+        store_words(args->sums + at, args->factor == 1 ? q : q * args->factor);
+        break;
+    }
+  }
+}
+
+// The same for a register tile of `tiles` x `vectors` pairs of sums, from
+// vector `first` of the block on.
+VE_INLINE void apply_constant_step(
+    const ve_winograd_products_args *args, const ve_winograd_step step, int32_t tile,
+    int32_t first, const words *m0, const words *m1, const int tiles, const int vectors) {
+  VE_UNROLL for (int i = 0; i < tiles; i++)
+    VE_UNROLL for (int j = 0; j < vectors; j++) {
+      const int32_t lane = (first + j) * WORDS;
+      const ptrdiff_t at = (ptrdiff_t)(tile + i) * args->vectors * WORDS + lane;
+      apply_step(args, step, at, lane, m0[i * vectors + j], m1[i * vectors + j]);
+    }
+}
+
+VE_INLINE void apply_steps(
+    const ve_winograd_products_args *args, int32_t tile, int32_t first, const words *m0,
+    const words *m1, const int tiles, const int vectors) {
+#define VE_CASE(step)                                                           \
+  case step:                                                                    \
+    apply_constant_step(args, step, tile, first, m0, m1, tiles, vectors); \
+    break
+  switch (args->step) {
+    VE_CASE(VE_STEP_KEEP);
+    VE_CASE(VE_STEP_BUTTERFLY_2X2);
+    VE_CASE(VE_STEP_BUTTERFLY_2X4);
+    VE_CASE(VE_STEP_MIDDLE_2X4);
+    VE_CASE(VE_STEP_FINISH);
+  }
+#undef VE_CASE
+}

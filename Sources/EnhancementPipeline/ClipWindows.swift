@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+import VideoIO
+
+/// Windows of a clip as a network sees them, spread evenly over its length, for calibration and the like.
+public struct ClipWindows: Sendable {
+  /// The clip.
+  public let path: String
+  /// Frames in a window.
+  public let length: Int
+  /// Most windows taken.
+  public let limit: Int
+
+  /// Windows of `length` frames, at most `limit`.
+  public init(path: String, length: Int, limit: Int) {
+    self.path = path
+    self.length = length
+    self.limit = limit
+  }
+
+  /// Calls `body` with each window in turn. Windows do not reach across scene cuts.
+  /// - Returns: how many there were.
+  /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or what `body` throws.
+  @discardableResult
+  public func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
+    var reader = try VideoReader(path: path, threads: threads)
+    // Without a known length every window counts until there are enough.
+    let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))
+    var splitter = SceneSplitter(length: length, findsCuts: length > 1)
+    let census = FrameCensus()
+    var (seen, taken) = (0, 0)
+    func offer(_ windows: [SlidingWindow<PreparedFrame>.Window]) throws {
+      for window in windows {
+        if seen % step == step / 2 && taken < limit {
+          try body(window.frames.map(\.planar))
+          taken += 1
+        }
+        seen += 1
+      }
+    }
+    while taken < limit, let item = try reader.next() {
+      if case .frame(let frame) = item { try offer(splitter.push(PreparedFrame(frame, census: census))) }
+    }
+    if splitter.frameCount == 0 { throw PipelineError.noFrames(path: path) }
+    if taken < limit { try offer(splitter.finish()) }
+    return taken
+  }
+}

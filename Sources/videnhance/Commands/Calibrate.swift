@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import QuantCalibration
+import Tensors
+import Training
+
+/// Makes an integer model of a full-precision network.
+struct Calibrate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make an integer model of a network by looking at clips.",
+    discussion: """
+      Clipping ranges are found for each frame slot of the window by BMFQ's pruned, backtracking search; weights get a step
+      for each output channel.
+
+      Examples:
+        videnhance calibrate my-footage/*.mp4 --task sr --bits 4 -o mine.safetensors
+        videnhance in.mp4 out.mp4 --model-file mine.safetensors
+      """)
+
+  @Argument(help: "Clips like those that will be enhanced.") var clips: [String] = []
+  @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
+  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
+  @Option(help: "Bits of weights and activations: 8, 6, 4, 3 or 2.") var bits: Int = 4
+  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
+  @Option(name: .shortAndLong, help: "File to write.") var output: String
+  @Option(help: "Most windows to look at.") var windows: Int = 200
+  @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
+  @Flag(help: "Replace the output if it exists.") var overwrite = false
+
+  func validate() throws {
+    if clips.isEmpty == (data == nil) { throw ValidationError("name clips, or pass --data") }
+    if !(2...8).contains(bits) || bits == 5 || bits == 7 { throw ValidationError("--bits must be 8, 6, 4, 3 or 2") }
+    if windows < 1 { throw ValidationError("--windows must be positive") }
+  }
+
+  func run() throws {
+    if !overwrite && FileManager.default.fileExists(atPath: output) {
+      throw ModelError.cannotOpen(path: output, reason: "it exists (hint: choose another name, or pass --overwrite)")
+    }
+    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let network = try NetworkCatalog.weights(task: task, modelFile: modelFile)
+    let calibrator = Calibrator(network, threads: threads)
+    let packer = WindowPacker(network.architecture, threads: threads)
+    if let data {
+      try observe(data, calibrator)
+    } else {
+      for clip in clips {
+        let share = max(1, windows / clips.count)
+        let source = ClipWindows(path: clip, length: network.architecture.window, limit: share)
+        try source.forEach(threads: threads) { try calibrator.observe(packer.floatInputs($0)) }
+        Console.line("\(clip): \(calibrator.windowCount) windows so far")
+      }
+    }
+    let model = calibrator.model(bits: bits)
+    try model.file.write(path: output)
+    Console.line("\(output): \(bits) bits from \(calibrator.windowCount) windows")
+  }
+
+  private func observe(_ data: String, _ calibrator: Calibrator) throws {
+    let maker = try WindowMaker(
+      folder: URL(fileURLWithPath: data), architecture: calibrator.network.architecture, log: { Console.line($0) })
+    var random = SplitMix64(seed: 20_252)
+    for _ in 0..<windows {
+      try calibrator.observe(WindowPool.batch([maker.make(using: &random)]).frames)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact Winograd against the scalar direct convolution, to the bit.
+import CQuantKernels
+import Testing
+
+@Suite struct WinogradTests {
+  /// Operands whose extremes fit a transform on every instruction set with
+  /// 8-bit dot products, and that transform.
+  /// AVX2 chooses among those that fit its 16-bit sums.
+  static let transforms = [
+    (63, 31, "winograd-2x1"), (63, 7, "winograd-2x2"), (15, 7, "winograd-2x2"),
+    (7, 3, "winograd-2x4"), (3, 1, "winograd-2x4"), (127, 31, "winograd-2x1"),
+    (9, 3, "winograd-2x4"), (10, 3, "winograd-2x2"),
+  ]
+
+  @Test func choosesTheLargestTransformThatFits() throws {
+    for (activations, weights, expected) in Self.transforms + [(255, 127, "direct"), (128, 31, "direct")] {
+      let problem = Problem(
+        Shape(channelsIn: 32, activationLevels: activations, weightLevels: weights, fill: .allLowest))
+      for isa in supportedIsas {
+        let plan = try #require(problem.plan(isa, VE_CONV3X3_AUTO))
+        let chosen = String(cString: ve_conv3x3_algorithm_name(plan))
+        #expect(
+          ve_conv3x3_chosen_algorithm(plan)
+            == (chosen == "direct" ? VE_CONV3X3_DIRECT : VE_CONV3X3_WINOGRAD))
+        // AVX2 has narrower sums and may have to choose a smaller transform.
+        if isa != VE_ISA_AVX2 { #expect(chosen == expected, "\(name(isa)) \(activations) \(weights)") }
+        ve_conv3x3_destroy(plan)
+      }
+    }
+  }
+
+  /// Where channels are few, the transforms cost more than they save.
+  @Test func choosesDirectForFewChannels() throws {
+    let problem = Problem(Shape(channelsIn: 8, channelsOut: 16, activationLevels: 15, weightLevels: 7))
+    for isa in supportedIsas {
+      let plan = try #require(problem.plan(isa, VE_CONV3X3_AUTO))
+      #expect(ve_conv3x3_chosen_algorithm(plan) == VE_CONV3X3_DIRECT)
+      ve_conv3x3_destroy(plan)
+    }
+  }
+
+  @Test func failsWhereNoTransformIsExact() {
+    let problem = Problem(Shape(fill: .allLowest))
+    for isa in supportedIsas { #expect(problem.plan(isa, VE_CONV3X3_WINOGRAD) == nil) }
+  }
+
+  /// Wide weights whose transforms happen to fit are as good as narrow ones.
+  @Test func goesByTheWeightsThemselves() throws {
+    let problem = Problem(Shape(activationLevels: 15, weightLevels: 127, fill: .nearZero))
+    let plan = try #require(problem.plan(VE_ISA_SCALAR, VE_CONV3X3_WINOGRAD))
+    #expect(problem.run(plan) == problem.oracle())
+    ve_conv3x3_destroy(plan)
+  }
+
+  @Test func scalarEqualsDefinition() throws {
+    for (i, (activations, weights, _)) in Self.transforms.enumerated() {
+      for fill in Fill.allCases {
+        let problem = Problem(
+          Shape(
+            width: 6 + i % 3, height: 3, slots: 2, channelsIn: 8, channelsOut: 8,
+            activationLevels: activations, weightLevels: weights, fill: fill, streams: .both))
+        let plan = try #require(problem.plan(VE_ISA_SCALAR, VE_CONV3X3_WINOGRAD))
+        #expect(problem.run(plan) == problem.oracle(), "\(problem.shape)")
+        ve_conv3x3_destroy(plan)
+      }
+    }
+  }
+
+  /// A run of tiles is 24, 48 or 96 pixels.
+  @Test func everyWidth() {
+    for width in Array(1...52) + [95, 96, 97, 98, 99, 100, 193] {
+      for (activations, weights, _) in Self.transforms.prefix(5) {
+        expectEqualOnEveryIsa(
+          Shape(
+            width: width, height: 1 + width % 5, channelsIn: 8,
+            channelsOut: [16, 32, 48, 64][width % 4], activationLevels: activations,
+            weightLevels: weights, seed: UInt64(width)), VE_CONV3X3_WINOGRAD)
+      }
+    }
+  }
+
+  @Test(arguments: [8, 16, 24, 32, 40, 64, 72, 96, 256])
+  func everyChannelCount(channelsOut: Int) {
+    for channelsIn in [4, 8, 16, 20, 32, 48, 64, 96, 256] {
+      for (i, (activations, weights, _)) in Self.transforms.prefix(5).enumerated() {
+        expectEqualOnEveryIsa(
+          Shape(
+            width: 11 + i, height: 3, channelsIn: channelsIn, channelsOut: channelsOut,
+            activationLevels: activations, weightLevels: weights,
+            streams: Streams.allCases[i], seed: UInt64(channelsIn + i)), VE_CONV3X3_WINOGRAD)
+      }
+    }
+  }
+
+  @Test(arguments: 0..<Self.transforms.count)
+  func everyFill(index: Int) {
+    let (activations, weights, _) = Self.transforms[index]
+    for fill in Fill.allCases {
+      for slots in 1...5 {
+        for channelsIn in [8, 64] {
+          expectEqualOnEveryIsa(
+            Shape(
+              width: 13, height: 3, slots: slots, channelsIn: channelsIn, channelsOut: 32,
+              activationLevels: activations, weightLevels: weights, fill: fill,
+              seed: UInt64(slots)), VE_CONV3X3_WINOGRAD)
+        }
+      }
+    }
+  }
+
+  @Test func randomShapes() {
+    let levels = Self.transforms.map { ($0.0, $0.1) }
+    for seed in 2000..<2300 as Range<UInt64> {
+      var shape = randomShape(seed, levels: levels)
+      shape.width = 1 + shape.width * 7 % 130
+      expectEqualOnEveryIsa(shape, seed % 4 == 0 ? VE_CONV3X3_AUTO : VE_CONV3X3_WINOGRAD)
+    }
+  }
+
+  @Test func bandsEqualWhole() throws {
+    for isa in supportedIsas {
+      for (activations, weights, _) in Self.transforms {
+        let problem = Problem(
+          Shape(
+            width: 30, height: 9, slots: 2, channelsIn: 32, activationLevels: activations,
+            weightLevels: weights,
+            streams: .inPlace, outputs: 2))
+        let plan = try #require(problem.plan(isa, VE_CONV3X3_AUTO))
+        defer { ve_conv3x3_destroy(plan) }
+        let whole = problem.run(plan)
+        #expect(problem.run(plan, bandEnds: [1, 2, 5, 9]) == whole)
+        #expect(problem.run(plan, bandEnds: [4, 4, 8, 9]) == whole)
+      }
+    }
+  }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import VideoIO
+
+private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
+
+@Suite struct ReadingErrorTests {
+  let bench: Workbench
+
+  init() throws { bench = try Workbench() }
+
+  /// The error of reading a whole file.
+  func error(of name: String) -> VideoIOError? {
+    #expect(throws: VideoIOError.self) { _ = try readAll(bench.path(name)) }
+  }
+
+  @Test func missingFile() throws {
+    #expect(
+      error(of: "none.mp4")?.description
+        == "cannot open \(bench.path("none.mp4")): No such file or directory")
+  }
+
+  @Test func textFile() throws {
+    try bench.write("This is not a video.\n", "text.mp4")
+    let error = error(of: "text.mp4")
+    #expect(error?.description.hasPrefix("cannot open \(bench.path("text.mp4")): ") == true)
+    #expect(error?.hint != nil)
+  }
+
+  @Test func emptyFile() throws {
+    try bench.write("", "empty.mp4")
+    #expect(error(of: "empty.mp4")?.description.hasPrefix("cannot open") == true)
+  }
+
+  @Test func directory() throws {
+    let error = #expect(throws: VideoIOError.self) { _ = try readAll(bench.directory.path) }
+    #expect(error?.description == "cannot open \(bench.directory.path): Is a directory")
+  }
+
+  @Test func soundOnly() throws {
+    try bench.ffmpeg("-f lavfi -i sine=d=1 -c:a aac", "sound.m4a")
+    #expect(error(of: "sound.m4a") == .noVideoStream(path: bench.path("sound.m4a")))
+  }
+
+  @Test func coverArtIsNoVideo() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=64x64 -frames:v 1", "cover.png")
+    try bench.ffmpeg(
+      "-f lavfi -i sine=d=1 -i DIR/cover.png -map 0 -map 1 -c:v copy -c:a mp3 -disposition:v attached_pic", "song.mp3")
+    #expect(error(of: "song.mp3") == .noVideoStream(path: bench.path("song.mp3")))
+  }
+
+  @Test func mp4WithoutIndex() throws {
+    try bench.ffmpeg("\(source) -c:v libx264", "in.mp4")
+    try bench.truncate("in.mp4", to: bench.size("in.mp4") * 3 / 4, as: "cut.mp4")
+    let error = error(of: "cut.mp4")
+    #expect(error?.description.contains("moov atom not found") == true)
+    #expect(error?.hint?.contains("cut off") == true)
+  }
+
+  @Test(arguments: ["mp4", "mov", "mkv", "webm", "avi", "flv"])
+  func fileThatEndsEarly(_ ending: String) throws {
+    let codec =
+      ["mp4": "libx264 -movflags faststart", "mov": "prores_ks -movflags faststart", "mkv": "libx264",
+        "webm": "libvpx-vp9 -deadline realtime -cpu-used 8", "avi": "mpeg4", "flv": "flv1"][ending] ?? ""
+    try bench.ffmpeg("\(source) -f lavfi -i sine=d=4:r=44100 -c:v \(codec)", "in.\(ending)")
+    for share in [0.3, 0.5] {
+      try bench.truncate("in.\(ending)", to: Int(Double(bench.size("in.\(ending)")) * share), as: "cut.\(ending)")
+      let error = error(of: "cut.\(ending)")
+      #expect(error?.description.contains("cut.\(ending)") == true, "\(share)")
+      #expect(error?.hint?.contains("incomplete") == true, "\(share) \(String(describing: error))")
+      var options = VideoReader.Options()
+      options.toleratesEarlyEnd = true
+      let all = try readAll(bench.path("cut.\(ending)"), options: options)
+      #expect(all.frames.count > 5 && all.frames.count < 100)
+      #expect(!all.warnings.isEmpty)
+    }
+  }
+
+  /// Truncated anywhere, a file gives frames or an error, never a trap.
+  @Test(arguments: ["mp4", "mkv", "avi", "ts"])
+  func truncationEverywhere(_ ending: String) throws {
+    let codec = ["mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "ts": "mpeg2video"][ending] ?? ""
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.5 -f lavfi -i sine=d=0.5 -c:v \(codec)"
+        + (ending == "mp4" ? " -movflags faststart" : ""), "in.\(ending)")
+    let whole = bench.size("in.\(ending)")
+    for step in 0..<60 {
+      try bench.truncate("in.\(ending)", to: whole * step / 60, as: "cut.\(ending)")
+      _ = try? readAll(bench.path("cut.\(ending)"))
+    }
+  }
+
+  /// Damaged anywhere, likewise.
+  @Test(arguments: ["mp4", "mkv", "avi", "ts"])
+  func damageEverywhere(_ ending: String) throws {
+    let codec = ["mp4": "libx264", "mkv": "libx265 -x265-params log-level=error", "avi": "mpeg4", "ts": "mpeg2video"][ending] ?? ""
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.5 -c:v \(codec)", "in.\(ending)")
+    let data = try Data(contentsOf: URL(fileURLWithPath: bench.path("in.\(ending)")))
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<60 {
+      var copy = data
+      for _ in 0..<8 {
+        copy[Int.random(in: 0..<copy.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+      }
+      try copy.write(to: URL(fileURLWithPath: bench.path("bad.\(ending)")))
+      _ = try? readAll(bench.path("bad.\(ending)"))
+    }
+  }
+
+  @Test func damageWithinIsAWarning() throws {
+    try bench.ffmpeg("\(source) -c:v mpeg4 -g 5", "in.avi")
+    var data = try Data(contentsOf: URL(fileURLWithPath: bench.path("in.avi")))
+    let middle = data.count / 2
+    for index in middle..<(middle + 3000) { data[index] = 0x55 }
+    try data.write(to: URL(fileURLWithPath: bench.path("bad.avi")))
+    let all = try readAll(bench.path("bad.avi"))
+    #expect(all.frames.count > 80)
+  }
+
+  @Test func sizeChange() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=25:d=0.4 -c:v mpeg2video", "a.ts")
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=320x180:r=25:d=0.4 -c:v mpeg2video", "b.ts")
+    let both =
+      try Data(contentsOf: URL(fileURLWithPath: bench.path("a.ts")))
+      + Data(contentsOf: URL(fileURLWithPath: bench.path("b.ts")))
+    try both.write(to: URL(fileURLWithPath: bench.path("c.ts")))
+    let error = error(of: "c.ts")
+    #expect(error?.description.contains("from 160x90 yuv420p to 320x180 yuv420p") == true)
+  }
+
+  @Test func linesAreOneLineEach() {
+    for error: VideoIOError in [
+      .noVideoStream(path: "a"), .endsEarly(path: "a", seconds: 1.5, expectedSeconds: 12),
+      .endsEarly(path: "a", seconds: -0.25, expectedSeconds: nil), .outOfMemory,
+      .cannotRead(path: "a", seconds: .nan, reason: LibavError(errno: 5)),
+    ] {
+      #expect(!error.description.contains("\n"))
+      #expect(!error.description.hasSuffix("."))
+    }
+    #expect(
+      VideoIOError.endsEarly(path: "a.mkv", seconds: 1.5, expectedSeconds: 12).description
+        == "a.mkv ends early, at 1.50 s of 12.00 s")
+    #expect(
+      VideoIOError.endsEarly(path: "a.mkv", seconds: -0.25, expectedSeconds: nil).description
+        == "a.mkv ends early, at -0.25 s")
+  }
+}
+
+@Suite struct WritingErrorTests {
+  let bench: Workbench
+  let input: String
+
+  init() throws {
+    bench = try Workbench()
+    input = try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p", "in.mkv")
+  }
+
+  func error(output: String, _ settings: EncoderSettings = .init(), overwrite: Bool = false) -> VideoIOError? {
+    #expect(throws: VideoIOError.self) { try copy(input, to: output, settings: settings, overwrite: overwrite) }
+  }
+
+  @Test func existingOutput() throws {
+    try bench.write("precious", "out.mp4")
+    #expect(error(output: bench.path("out.mp4")) == .outputExists(path: bench.path("out.mp4")))
+    try copy(input, to: bench.path("out.mp4"), settings: .init(), overwrite: true)
+    #expect(bench.size("out.mp4") > 100)
+    #expect(bench.contents == ["in.mkv", "out.mp4"])
+  }
+
+  @Test func outputIsInput() throws {
+    try FileManager.default.createSymbolicLink(atPath: bench.path("link.mkv"), withDestinationPath: input)
+    try FileManager.default.linkItem(atPath: input, toPath: bench.path("hard.mkv"))
+    for name in ["in.mkv", "link.mkv", "hard.mkv", "./in.mkv"] {
+      #expect(error(output: bench.path(name), overwrite: true) == .outputIsInput(path: bench.path(name)))
+    }
+    #expect(bench.contents == ["hard.mkv", "in.mkv", "link.mkv"])
+  }
+
+  @Test func missingDirectory() throws {
+    #expect(
+      error(output: bench.path("none/out.mp4"))?.description
+        == "cannot create \(bench.path("none/out.mp4")): No such file or directory")
+  }
+
+  @Test func directoryThatIsAFile() throws {
+    #expect(
+      error(output: bench.path("in.mkv/out.mp4"))?.description
+        == "cannot create \(bench.path("in.mkv/out.mp4")): Not a directory")
+  }
+
+  @Test func outputIsADirectory() throws {
+    try FileManager.default.createDirectory(atPath: bench.path("out.mp4"), withIntermediateDirectories: true)
+    #expect(error(output: bench.path("out.mp4"), overwrite: true)?.description.contains("Is a directory") == true)
+  }
+
+  @Test func unknownContainer() throws {
+    #expect(error(output: bench.path("out.xyz")) == .unknownContainer(path: bench.path("out.xyz")))
+    #expect(error(output: bench.path("out")) == .unknownContainer(path: bench.path("out")))
+  }
+
+  @Test func unknownEncoder() throws {
+    #expect(error(output: bench.path("out.mp4"), .init(codec: "libx999")) == .unknownEncoder(name: "libx999"))
+    #expect(error(output: bench.path("out.mp4"), .init(codec: "aac")) == .unknownEncoder(name: "aac"))
+  }
+
+  static let wrongOptions: [(EncoderSettings, String)] = [
+    (.init(options: ["colour": "red"]), "encoder libx264 refuses option colour=red"),
+    (.init(options: ["refs": "many"]), "encoder libx264 refuses option refs=many"),
+    (.init(options: ["x264-params": "nonsense=1"]), "encoder libx264 refuses option x264-params=nonsense=1"),
+    (.init(preset: "warp"), "libx264"),
+    (.init(codec: "ffv1", crf: 3), "encoder ffv1 refuses option crf=3"),
+    (.init(containerOptions: ["fasterstart": "1"]), "refuses option fasterstart=1"),
+  ]
+
+  @Test(arguments: wrongOptions.indices)
+  func wrongOption(_ index: Int) throws {
+    let (settings, text) = Self.wrongOptions[index]
+    let error = error(output: bench.path("out.mp4"), settings)
+    #expect(error?.description.contains(text) == true, "\(String(describing: error))")
+    #expect(bench.contents == ["in.mkv"])
+  }
+
+  @Test func formatThatTheEncoderDoesNotTake() throws {
+    let deep = try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "deep.mkv")
+    let error = #expect(throws: VideoIOError.self) {
+      try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
+    }
+    #expect(error?.description == "encoder mpeg4 does not take yuv422p10le")
+    #expect(error?.hint == "it takes yuv420p")
+  }
+
+  @Test func containerThatDoesNotTakeTheVideo() throws {
+    let error = error(output: bench.path("out.webm"), .init())
+    #expect(error?.description.contains("webm") == true)
+    #expect(error?.hint?.contains(".mkv") == true)
+    #expect(bench.contents == ["in.mkv"])
+  }
+
+  @Test func dropWithoutFinishLeavesNothing() throws {
+    do {
+      var reader = try VideoReader(path: input)
+      var writer = try VideoWriter(
+        path: bench.path("out.mp4"), like: reader.info, width: 64, height: 48, format: .yuv420p)
+      #expect(bench.contents == ["in.mkv", "out.mp4.part"])
+      if let item = try reader.next() { try writer.write(item) }
+    }
+    #expect(bench.contents == ["in.mkv"])
+  }
+
+  @Test func frameOfAnotherSize() throws {
+    let reader = try VideoReader(path: input)
+    var writer = try VideoWriter(
+      path: bench.path("out.mp4"), like: reader.info, width: 64, height: 48, format: .yuv420p)
+    let frame = try FrameBuffer(width: 32, height: 48, format: .yuv420p)
+      .freeze(presentationTimestamp: 0, duration: 1)
+    do {
+      try writer.write(frame)
+      Issue.record("a frame of another size was taken")
+    } catch {
+      #expect(
+        error
+          == .frameMismatch(
+            path: bench.path("out.mp4"), expected: "64x48 yuv420p", found: "32x48 yuv420p"))
+    }
+  }
+}
