@@ -53,7 +53,8 @@ let package = Package(
       name: "EnhancementPipelineTests",
       dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["videnhance", "EnhancementModel", "TestSupport"], swiftSettings: strict),
+      name: "CommandTests",
+      dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// A queue between two tasks that holds elements of at most `capacity` together: who sends faster than the other takes,
-/// waits.
+/// A queue between two tasks that holds elements of at most `capacity` together: who sends faster than the
+/// other takes, waits.
 ///
-/// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A sender calls
-/// `finish` only when it has succeeded: if it throws instead, the task group cancels the taker, which must not mistake
-/// a failure for the end.
+/// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A
+/// sender calls `finish` only when it has succeeded: if it throws instead, the task group cancels the taker,
+/// which must not mistake a failure for the end.
 public final class BoundedChannel<Element: Sendable>: Sendable {
   /// What the elements held may cost together.
   public let capacity: Int
@@ -91,8 +91,8 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     taker?.resume()
   }
 
-  /// Sleeps until the other side, or cancellation, wakes the continuation stored at `place`; returns at once if
-  /// `isReady` holds meanwhile.
+  /// Sleeps until the other side, or cancellation, wakes the continuation stored at `place`; returns at once
+  /// if `isReady` holds meanwhile.
   private func wait(
     on place: any WritableKeyPath<State, Waiter?> & Sendable,
     unless isReady: @Sendable (State) -> Bool

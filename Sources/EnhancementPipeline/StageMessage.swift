@@ -3,8 +3,8 @@ internal import EnhancementModel
 internal import Synchronization
 internal import VideoIO
 
-/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the frames, or
-/// the muxer would wait for one while the queue of the other is full.
+/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the
+/// frames, or the muxer would wait for one while the queue of the other is full.
 enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case opened(Opening)
   case frame(Frame)
@@ -67,7 +67,8 @@ typealias WindowChannel = StageChannel<WindowOpening, SlidingWindow<PreparedFram
 typealias OutputChannel = StageChannel<OutputOpening, VideoFrame>
 
 extension BoundedChannel {
-  /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being made.
+  /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being
+  /// made.
   static func between<Opening, Frame>(frames: Int) -> BoundedChannel
   where Element == StageMessage<Opening, Frame> {
     let packetsPerFrame = 16

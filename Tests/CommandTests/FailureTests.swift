@@ -12,7 +12,8 @@ import Testing
   ) throws {
     let model = try bench.makeModel()
     let before = bench.contents
-    let run = try Program.Run([input, output, "--bits", "32", "--model-file", model, "--quiet"] + more).finish()
+    let run = try Program.Run([input, output, "--bits", "32", "--model-file", model, "--quiet"] + more)
+      .finish()
     #expect(run.code == 1, "\(run.errors)", sourceLocation: sourceLocation)
     #expect(run.output == "", sourceLocation: sourceLocation)
     #expect(run.errorLines.count == 1, "\(run.errors)", sourceLocation: sourceLocation)
@@ -26,14 +27,16 @@ import Testing
   @Test func missingFile() throws {
     let bench = try Workbench()
     let missing = bench.path("missing.mp4")
-    try expectFailure(bench, missing, bench.path("out.mkv"), "cannot open \(missing): No such file or directory")
+    try expectFailure(
+      bench, missing, bench.path("out.mkv"), "cannot open \(missing): No such file or directory")
   }
 
   @Test func textFile() throws {
     let bench = try Workbench()
     try Data("Once upon a time.\n".utf8).write(to: URL(fileURLWithPath: bench.path("story.mp4")))
     try expectFailure(
-      bench, bench.path("story.mp4"), bench.path("out.mkv"), "cannot open \(bench.path("story.mp4"))", "(hint: ")
+      bench, bench.path("story.mp4"), bench.path("out.mkv"), "cannot open \(bench.path("story.mp4"))",
+      "(hint: ")
   }
 
   @Test func emptyFile() throws {
@@ -80,7 +83,8 @@ import Testing
     let video = try bench.makeVideo()
     let missing = bench.path("nowhere/out.mkv")
     try expectFailure(bench, video, missing, "cannot create \(missing): No such file or directory")
-    try expectFailure(bench, video, bench.path("in.mkv/out.mkv"), "cannot create \(bench.path("in.mkv/out.mkv"))")
+    try expectFailure(
+      bench, video, bench.path("in.mkv/out.mkv"), "cannot create \(bench.path("in.mkv/out.mkv"))")
     // Not even root may write here.
     if FileManager.default.fileExists(atPath: "/proc/self") {
       try expectFailure(bench, video, "/proc/self/out.mkv", "cannot create /proc/self/out.mkv")
@@ -102,7 +106,8 @@ import Testing
   @Test func unknownEncoder() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
-    try expectFailure(bench, video, bench.path("out.mkv"), "no encoder named h265x", more: ["--codec", "h265x"])
+    try expectFailure(
+      bench, video, bench.path("out.mkv"), "no encoder named h265x", more: ["--codec", "h265x"])
     try expectFailure(
       bench, video, bench.path("out.mkv"), "refuses option wings=2", more: ["--encoder-option", "wings=2"])
   }
@@ -110,8 +115,10 @@ import Testing
   @Test func interlacedVideo() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=96x64:rate=50:duration=0.5 -vf interlace -flags +ildct+ilme -c:v mpeg2video", "in.mpg")
-    try expectFailure(bench, bench.path("in.mpg"), bench.path("out.mkv"), "is interlaced", "(hint: deinterlace it")
+      "-f lavfi -i testsrc2=size=96x64:rate=50:duration=0.5 -vf interlace -flags +ildct+ilme -c:v mpeg2video",
+      "in.mpg")
+    try expectFailure(
+      bench, bench.path("in.mpg"), bench.path("out.mkv"), "is interlaced", "(hint: deinterlace it")
   }
 
   @Test func badModel() throws {
@@ -119,11 +126,13 @@ import Testing
     let video = try bench.makeVideo()
     for (name, bytes) in [("short.safetensors", Data([1, 2, 3])), ("zeros.safetensors", Data(count: 100))] {
       try bytes.write(to: URL(fileURLWithPath: bench.path(name)))
-      let run = try Program.run(video, bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path(name))
+      let run = try Program.run(
+        video, bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path(name))
       #expect(run.code == 1)
       #expect(run.errors.contains(bench.path(name)) && run.errorLines.count == 1, "\(run.errors)")
     }
-    let missing = try Program.run(video, bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path("none"))
+    let missing = try Program.run(
+      video, bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path("none"))
     #expect(missing.code == 1)
     #expect(missing.errors.hasPrefix("videnhance: cannot open model \(bench.path("none")): "))
     #expect(!bench.contents.contains { $0.hasPrefix("out.mkv") })

@@ -40,7 +40,9 @@ enum Program {
 
     /// Waits for the end.
     func finish() -> Outcome {
-      let text = [output, errors].map { String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
+      let text = [output, errors].map {
+        String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      }
       process.waitUntilExit()
       // A signal that ends the process is told as shells do.
       let isExit = process.terminationReason == .exit
@@ -63,7 +65,8 @@ extension Workbench {
   /// Weights of a small network that adds nothing: its output is bicubic.
   func makeModel(_ name: String = "zero.safetensors") throws -> String {
     let architecture = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 8, blocks: 1)
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 8,
+      blocks: 1)
     let layers = architecture.graph.layers
     let weights = NetworkWeights(
       architecture: architecture, weights: layers.map { [Float](repeating: 0, count: $0.weightCount) },

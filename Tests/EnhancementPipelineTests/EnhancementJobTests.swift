@@ -12,7 +12,8 @@ import VideoIO
   static let sound = "-f lavfi -i sine=frequency=500:duration=1.2"
 
   @Test(arguments: [
-    "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv422p10le", "yuv444p12le", "gray16le",
+    "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv422p10le", "yuv444p12le",
+    "gray16le",
   ])
   func keepsLayoutTimesAndSound(format: String) async throws {
     let bench = try Workbench()
@@ -32,7 +33,9 @@ import VideoIO
     // What is in the file is what the enlarger makes of each frame, in order and at full depth.
     for (source, output) in zip(try readFrames(bench.path("in.mkv")), try readFrames(bench.path("out.mkv"))) {
       let expected = try FrameEnlarger(scale: 2, threads: 1).enlarge(source, adding: nil)
-      for plane in 0..<source.format.planeCount { #expect(samples(output, plane) == samples(expected, plane)) }
+      for plane in 0..<source.format.planeCount {
+        #expect(samples(output, plane) == samples(expected, plane))
+      }
     }
   }
 
@@ -103,7 +106,8 @@ import VideoIO
     let bench = try Workbench()
     // Many packets between the frames, and a slow network: the queues are full all the time.
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=64x64:rate=10:duration=6 -f lavfi -i sine=duration=6 -c:v ffv1 -c:a pcm_s16le", "in.mkv")
+      "-f lavfi -i testsrc2=size=64x64:rate=10:duration=6 -f lavfi -i sine=duration=6 -c:v ffv1 -c:a pcm_s16le",
+      "in.mkv")
     let job = EnhancementJob(
       input: bench.path("in.mkv"), output: bench.path("out.mkv"), encoder: EncoderSettings(codec: "ffv1")
     ) { width, height, _ in
@@ -118,7 +122,8 @@ import VideoIO
   @Test func refusesInterlacedVideo() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=96x64:rate=50:duration=0.5 -vf interlace -flags +ildct+ilme -c:v mpeg2video", "in.mpg")
+      "-f lavfi -i testsrc2=size=96x64:rate=50:duration=0.5 -vf interlace -flags +ildct+ilme -c:v mpeg2video",
+      "in.mpg")
     let error = await #expect(throws: PipelineError.self) {
       try await bicubicJob(bench.path("in.mpg"), bench.path("out.mkv")).run()
     }
@@ -170,7 +175,8 @@ import VideoIO
     }
     let error = await #expect(throws: PipelineError.self) { try await job.run() }
     #expect(
-      error?.description == "frame 7 of \(bench.path("in.mkv")) came out wrong: it is \(look) where the source is not")
+      error?.description
+        == "frame 7 of \(bench.path("in.mkv")) came out wrong: it is \(look) where the source is not")
     #expect(bench.contents == ["in.mkv"])
   }
 

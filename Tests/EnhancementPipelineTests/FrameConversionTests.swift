@@ -10,11 +10,13 @@ import VideoIO
     let format = try #require(PixelFormat(name: name))
     var random = SystemRandomNumberGenerator()
     for (width, height) in FrameEnlargerTests.sizes {
-      let source = try FrameEnlargerTests.frame(width: width, height: height, format: format, fill: fill, using: &random)
+      let source = try FrameEnlargerTests.frame(
+        width: width, height: height, format: format, fill: fill, using: &random)
       let planar = PlanarFrame(source)
       #expect(planar.width == (width + 1) / 2 * 2 && planar.height == (height + 1) / 2 * 2)
       let luma = Array(UnsafeBufferPointer(start: planar.luma, count: planar.width * planar.height))
-      #expect(luma == Self.expected(source, 0, width: planar.width, height: planar.height, columns: 1, rows: 1))
+      #expect(
+        luma == Self.expected(source, 0, width: planar.width, height: planar.height, columns: 1, rows: 1))
       for (index, plane) in planar.chroma.enumerated() {
         let values = Array(UnsafeBufferPointer(start: plane, count: planar.gridWidth * planar.gridHeight))
         let expected =
@@ -40,7 +42,8 @@ import VideoIO
         var sum = 0
         for j in 0..<rows {
           for i in 0..<columns {
-            sum += Int(values[min(y * rows + j, planeHeight - 1) * planeWidth + min(x * columns + i, planeWidth - 1)])
+            sum += Int(
+              values[min(y * rows + j, planeHeight - 1) * planeWidth + min(x * columns + i, planeWidth - 1)])
           }
         }
         let parts = columns * rows * unit

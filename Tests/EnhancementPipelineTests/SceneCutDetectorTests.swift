@@ -8,7 +8,8 @@ import Testing
   /// Frames with which the detector says a scene begins.
   static func cuts(_ path: String) throws -> [Int] {
     var detector = SceneCutDetector()
-    let decisions = try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + [detector.finish() ?? false]
+    let decisions =
+      try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + [detector.finish() ?? false]
     return decisions.indices.filter { decisions[$0] }
   }
 
@@ -22,7 +23,8 @@ import Testing
   @Test func findsTheCutsOfJoinedClips() throws {
     let bench = try Workbench()
     let inputs = Self.scenes.map { "-f lavfi -i \($0)" }.joined(separator: " ")
-    let parts = Self.scenes.indices.map { "[\($0)]trim=end_frame=10,setsar=1,format=yuv420p[p\($0)];" }.joined()
+    let parts = Self.scenes.indices.map { "[\($0)]trim=end_frame=10,setsar=1,format=yuv420p[p\($0)];" }
+      .joined()
     let joined = Self.scenes.indices.map { "[p\($0)]" }.joined()
     let path = try bench.ffmpeg(
       "\(inputs) -filter_complex \(parts)\(joined)concat=n=\(Self.scenes.count) -c:v ffv1", "joined.mkv")
@@ -38,8 +40,8 @@ import Testing
     #expect(try Self.cuts(path) == [4])
   }
 
-  /// A picture that is looked at through a moving hole, ever faster; that fades out and in; that flashes; that is
-  /// shown twice each; that dissolves into another.
+  /// A picture that is looked at through a moving hole, ever faster; that fades out and in; that flashes;
+  /// that is shown twice each; that dissolves into another.
   @Test(arguments: [
     "crop=320:180:x=n*2:y=0", "crop=320:180:x=n*n/4:y=n", "crop=320:180:x=n*24:y=0",
     "crop=320:180,fade=out:0:12,fade=in:13:12", "crop=320:180,fade=out:5:6:color=white",

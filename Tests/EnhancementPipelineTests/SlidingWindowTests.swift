@@ -20,7 +20,9 @@ import Testing
 
   @Test func endsAtCuts() {
     #expect(
-      Self.windows(5, length: 3, cuts: [2, 4]) == [[0, 0, 1], [0, 1, 1], [2, 2, 3], [2, 3, 3], [4, 4, 4]])
+      Self.windows(5, length: 3, cuts: [2, 4]) == [
+        [0, 0, 1], [0, 1, 1], [2, 2, 3], [2, 3, 3], [4, 4, 4],
+      ])
     // A scene that begins with the first frame is nothing special.
     #expect(Self.windows(3, length: 3, cuts: [0]) == Self.windows(3, length: 3))
   }

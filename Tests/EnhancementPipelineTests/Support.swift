@@ -6,7 +6,8 @@ import VideoIO
 
 /// A job with the network that adds nothing, losslessly encoded.
 func bicubicJob(
-  _ input: String, _ output: String, scale: Int = 2, window: Int = 3, options: EnhancementJob.Options = .init()
+  _ input: String, _ output: String, scale: Int = 2, window: Int = 3,
+  options: EnhancementJob.Options = .init()
 ) -> EnhancementJob {
   EnhancementJob(input: input, output: output, encoder: EncoderSettings(codec: "ffv1"), options: options) {
     width, height, _ in BicubicNetwork(width: width, height: height, scale: scale, window: window)

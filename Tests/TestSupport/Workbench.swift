@@ -8,7 +8,8 @@ public final class Workbench: Sendable {
 
   /// Makes the directory.
   public init() throws {
-    directory = FileManager.default.temporaryDirectory.appendingPathComponent("videnhance-\(UUID().uuidString)")
+    directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "videnhance-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
   }
 
@@ -25,7 +26,9 @@ public final class Workbench: Sendable {
   /// Makes a file with the ffmpeg program; arguments are split at spaces, the output's name is added.
   @discardableResult
   public func ffmpeg(_ arguments: String, _ name: String) throws -> String {
-    let words = arguments.split(separator: " ").map { $0.replacingOccurrences(of: "DIR", with: directory.path) }
+    let words = arguments.split(separator: " ").map {
+      $0.replacingOccurrences(of: "DIR", with: directory.path)
+    }
     try runProgram("ffmpeg", ["-v", "error", "-nostdin", "-y"] + words + [path(name)])
     return path(name)
   }
