@@ -57,6 +57,12 @@ static size_t bytes_per_lane(const ve_conv3x3 *plan) {
   return (size_t)plan->description.slots * 9 * (size_t)plan->description.channels_in * element;
 }
 
+// Lanes past the last channel repeat those 8 lanes before: see
+// ve_accumulate_args.half.
+static int32_t source_channel(const ve_block *block, size_t lane) {
+  return (int32_t)lane < block->channels ? (int32_t)lane : (int32_t)lane - 8;
+}
+
 static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
   const int32_t group = plan->layout == VE_WEIGHTS_QUADS ? 4 : 2;
@@ -70,17 +76,17 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   for (int32_t b = 0; b < plan->block_count; b++) {
     const ve_block *block = &plan->blocks[b];
     const size_t width = (size_t)(block->vectors * plan->kernels->lanes);
-    for (int32_t lane = 0; lane < block->channels; lane++)
+    for (size_t lane = 0; lane < width; lane++)
       for (int32_t slot = 0; slot < d->slots; slot++)
         for (int32_t ky = 0; ky < 3; ky++)
           for (int32_t i = 0; i < 3 * d->channels_in; i++) {
             const int32_t kx = i / d->channels_in, channel = i % d->channels_in;
             const size_t from =
-                (((size_t)(block->first_channel + lane) * (size_t)d->slots + (size_t)slot) *
+                (((size_t)(block->first_channel + source_channel(block, lane)) * (size_t)d->slots + (size_t)slot) *
                      (size_t)d->channels_in + (size_t)channel) * 9 + (size_t)(ky * 3 + kx);
             const size_t run = (size_t)(slot * 3 + ky) * 3 * (size_t)d->channels_in;
             const size_t to = (run + (size_t)(i / group * group)) * width +
-                              (size_t)(lane * group + i % group);
+                              lane * (size_t)group + (size_t)(i % group);
             char *base = (char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
             if (plan->layout == VE_WEIGHTS_QUADS)
               ((int8_t *)base)[to] = weights[from];
@@ -195,6 +201,7 @@ void ve_conv3x3_run(
     for (int32_t b = 0; b < plan->block_count; b++) {
       const ve_block *block = &plan->blocks[b];
       args.vectors = block->vectors;
+      args.half = block->channels < block->vectors * plan->kernels->lanes;
       args.weights = (const char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
       args.bias = plan->bias + block->first_channel;
       for (int32_t x = 0; x < io->width; x += VE_STRIP) {

@@ -52,6 +52,9 @@ typedef struct ve_accumulate_args {
   int32_t channels_in;
   int32_t pixels;
   int32_t vectors;
+  /// The last vector has only 8 channels; its upper half repeats the lower, in
+  /// weights (not in biases).
+  bool half;
   /// Additions of int16 products of two before they have to be widened.
   int32_t int16_steps;
   /// slots x 3 rows, each at the strip's first pixel minus one.

@@ -166,8 +166,15 @@ static void refine(search *s) {
 
 // MARK: - Remainder
 
-// Lucas-Kanade with the reference's gradients (so that they and their products are the same for every neighbour and
-// step), two steps, over the 16 x 16 around the block.
+// Sixteenths, limited.
+static int32_t nearest(double value) {
+  const double limit = VE_MOTION_REMAINDER;
+  const double limited = value < -limit ? -limit : value > limit ? limit : value;
+  return (int32_t)(limited < 0 ? limited - 0.5 : limited + 0.5);
+}
+
+// One step of Lucas-Kanade with the reference's gradients over the 16 x 16 around the block. A second step, which needs
+// interpolated samples, finds pans more exactly but gained nothing in the network (docs/networks.md).
 static void remainder_of(const search *s, ve_motion_vector *vector) {
   const ptrdiff_t stride = s->reference->stride;
   const int16_t *at = s->reference->smooth + s->y * stride + s->x;
@@ -191,38 +198,24 @@ static void remainder_of(const search *s, ve_motion_vector *vector) {
   // Damping of half a squared level a pixel: flat blocks stay where they are. (Gradients are 8 x per pixel.)
   const double dxx = (double)xx + 256 * 32, dyy = (double)yy + 256 * 32, dxy = (double)xy;
   const double determinant = dxx * dyy - dxy * dxy;
-  double rx = 0, ry = 0;
-  int32_t qx = 0, qy = 0;
-  for (int32_t step = 0; step < 2; step++) {
-    // Whole and sixteenth parts of the displacement; bilinear, sums exact.
-    const int32_t fx = s->dx * 16 + qx, fy = s->dy * 16 + qy;
-    const int32_t ix = fx >> 4, iy = fy >> 4, ax = fx & 15, ay = fy & 15;
-    const int16_t *there = s->neighbour->smooth + (s->y + iy) * s->neighbour->stride + s->x + ix;
-    const ptrdiff_t n = s->neighbour->stride;
-    int64_t xe = 0, ye = 0;
-    for (int32_t y = 0; y < 16; y++) {
-      const int16_t *row = there + y * n, *here = at + y * stride;
-      int32_t sx = 0, sy = 0;
-      for (int32_t x = 0; x < 16; x++) {
-        const int32_t top = row[x] * (16 - ax) + row[x + 1] * ax;
-        const int32_t bottom = row[x + n] * (16 - ax) + row[x + n + 1] * ax;
-        const int32_t e = here[x] - ((top * (16 - ay) + bottom * ay + 128) >> 8);
-        sx += gx[16 * y + x] * e;
-        sy += gy[16 * y + x] * e;
-      }
-      xe += sx;
-      ye += sy;
+  const int16_t *there = s->neighbour->smooth + (s->y + s->dy) * s->neighbour->stride + s->x + s->dx;
+  int64_t xe = 0, ye = 0;
+  for (int32_t y = 0; y < 16; y++) {
+    const int16_t *row = there + y * s->neighbour->stride, *here = at + y * stride;
+    int32_t sx = 0, sy = 0;
+    for (int32_t x = 0; x < 16; x++) {
+      const int32_t e = here[x] - row[x];
+      sx += gx[16 * y + x] * e;
+      sy += gy[16 * y + x] * e;
     }
-    // Gradients are central differences, twice the slope: a pixel is 16 sixteenths.
-    const double ex = (double)xe * 2, ey = (double)ye * 2;
-    rx += (dyy * ex - dxy * ey) / determinant * 16;
-    ry += (dxx * ey - dxy * ex) / determinant * 16;
-    const double limit = VE_MOTION_REMAINDER;
-    rx = rx < -limit ? -limit : rx > limit ? limit : rx;
-    ry = ry < -limit ? -limit : ry > limit ? limit : ry;
-    qx = (int32_t)(rx < 0 ? rx - 0.5 : rx + 0.5);
-    qy = (int32_t)(ry < 0 ? ry - 0.5 : ry + 0.5);
+    xe += sx;
+    ye += sy;
   }
+  // Gradients are central differences, twice the slope: a pixel is 16 sixteenths.
+  const double ex = (double)xe * 2, ey = (double)ye * 2;
+  const double rx = (dyy * ex - dxy * ey) / determinant * 16;
+  const double ry = (dxx * ey - dxy * ex) / determinant * 16;
+  const int32_t qx = nearest(rx), qy = nearest(ry);
   vector->rx = (int8_t)qx;
   vector->ry = (int8_t)qy;
 }

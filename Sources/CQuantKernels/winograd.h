@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact integer Winograd convolution: what the plan (winograd_plan.c) and the
-// kernels of each instruction set share.
+// Exact integer Winograd convolution: what the plan (winograd_plan.c,
+// winograd_run.c) and the kernels of each instruction set share.
 //
 // All transforms take two output rows at a time by F(2, 3) down the columns,
 // scaled by two to stay whole:

@@ -52,9 +52,9 @@ public struct Architecture: Hashable, Codable, Sendable {
     self.blocks = blocks
   }
 
-  /// The default super-resolution network, about 9 reference layers.
+  /// The default super-resolution network, about 10 reference layers.
   public static let balancedSuperResolution = Architecture(
-    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 32, channels: 64, blocks: 3)
+    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
 
   /// Channels of the packed input of a window slot.
   public func channels(ofSlot slot: Int) -> Int {

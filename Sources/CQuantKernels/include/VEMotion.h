@@ -19,7 +19,7 @@ extern "C" {
 /// Pixels repeated around a prepared plane.
 #define VE_MOTION_BORDER 48
 /// Greatest remainder, in sixteenths of a pixel.
-#define VE_MOTION_REMAINDER 12
+#define VE_MOTION_REMAINDER 8
 
 /// A luma plane prepared for search: bordered copies of it, smoothed, and of a quarter of its extents. Sizes in elements
 /// are given by ve_motion_plane_bytes; all pointers lie in one block of memory.

@@ -37,8 +37,50 @@ VE_INLINE __m256i load_stream(const int16_t *from) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
 }
 
+// Four vectors of whole numbers that are at most levels - zero_point. Packing
+// saturates, first to 16 bits and then to 0 ... 255, which does the rest of
+// the clamping.
+VE_INLINE void store_codes4(uint8_t *to, const __m256i *steps, int32_t zero_point) {
+  const __m256i offset = _mm256_set1_epi16((int16_t)zero_point);
+  const __m256i low = _mm256_adds_epi16(_mm256_packs_epi32(steps[0], steps[1]), offset);
+  const __m256i high = _mm256_adds_epi16(_mm256_packs_epi32(steps[2], steps[3]), offset);
+  // Packing works within halves of a register.
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i codes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order);
+  _mm256_storeu_si256((__m256i *)to, codes);
+}
+
+// One output and no stream, channels by 32. Rounding is monotonic and the
+// limits are whole numbers, so limits can come before it. Arguments are read
+// before the loop: a store of bytes may change anything in memory.
+static void codes_only(const ve_epilogue_args *args) {
+  const int32_t pixels = args->pixels, channels = args->channels;
+  const int32_t zero_point = args->outputs[0].zero_point;
+  const __m256 most = _mm256_set1_ps((float)(args->outputs[0].levels - zero_point));
+  const float *multiplier = args->multiplier;
+  const int32_t *sums = args->sums;
+  const ptrdiff_t sums_stride = args->sums_stride, step = args->pixel_stride;
+  uint8_t *to = args->codes[0];
+  for (int32_t pixel = 0; pixel < pixels; pixel++, sums += sums_stride, to += step)
+    for (int32_t channel = 0; channel < channels; channel += 32) {
+      __m256i steps[4];
+      VE_UNROLL for (int j = 0; j < 4; j++) {
+        const int32_t at = channel + 8 * j;
+        const __m256i sum = _mm256_loadu_si256((const __m256i *)(sums + at));
+        const __m256 scaled =
+            _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(multiplier + at));
+        steps[j] = _mm256_cvtps_epi32(_mm256_min_ps(scaled, most));
+      }
+      store_codes4(to + channel, steps, zero_point);
+    }
+}
+
 void ve_epilogue_avx2(const ve_epilogue_args *args) {
   const bool stream = args->stream_in || args->stream_out;
+  if (!stream && args->output_count == 1 && args->channels % 32 == 0) {
+    codes_only(args);
+    return;
+  }
   for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
     const int32_t *sums = args->sums + (ptrdiff_t)pixel * args->sums_stride;
     const ptrdiff_t base = (ptrdiff_t)pixel * args->pixel_stride;

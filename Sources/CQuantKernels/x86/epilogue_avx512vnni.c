@@ -63,16 +63,37 @@ VE_INLINE __m512 scaled(__m512i value, __m512 multiplier) {
   return _mm512_mul_ps(_mm512_cvtepi32_ps(value), multiplier);
 }
 
+// What one tensor of codes needs, in registers' form.
+typedef struct format {
+  uint8_t *to;
+  float multiplier, most_float;
+  int32_t most, zero_point;
+} format;
+
+VE_INLINE format make_format(const ve_codes_output *output, uint8_t *to) {
+  const int32_t most = output->levels - output->zero_point;
+  return (format){to, output->multiplier, (float)most, most, output->zero_point};
+}
+
 VE_INLINE void codes_of_stream(
-    uint8_t *to, const __m512i *values, const int vectors, int32_t channels,
-    const ve_codes_output *output) {
-  const __m512 multiplier = _mm512_set1_ps(output->multiplier);
-  const __m512 most = _mm512_set1_ps((float)(output->levels - output->zero_point));
+    const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
+    int32_t channels) {
+  const __m512 multiplier = _mm512_set1_ps(format->multiplier);
+  const __m512 most = _mm512_set1_ps(format->most_float);
   __m512i steps[4];
   // Below 32 bits, conversion gives the lowest number, as wanted.
   VE_UNROLL for (int j = 0; j < vectors; j++)
     steps[j] = _mm512_cvtps_epi32(_mm512_min_ps(scaled(values[j], multiplier), most));
-  store_codes(to, steps, vectors, channels, output->zero_point);
+  store_codes(format->to + at, steps, vectors, channels, format->zero_point);
+}
+
+VE_INLINE void codes_of_sums(
+    const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
+    int32_t channels) {
+  const __m512i most = _mm512_set1_epi32(format->most);
+  __m512i steps[4];
+  VE_UNROLL for (int j = 0; j < vectors; j++) steps[j] = _mm512_min_epi32(values[j], most);
+  store_codes(format->to + at, steps, vectors, channels, format->zero_point);
 }
 
 VE_INLINE __m512i load_stream(const int16_t *from, int32_t channels) {
@@ -86,39 +107,6 @@ VE_INLINE void store_stream(int16_t *to, __m512i value, int32_t channels) {
     _mm256_storeu_si256((__m256i *)to, words);
   else
     _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(words));
-}
-
-VE_INLINE void finish_pixel(
-    const ve_epilogue_args *args, ptrdiff_t at, const __m512i *sums, const int vectors) {
-  const bool stream = args->stream_in || args->stream_out;
-  __m512i values[4];
-  VE_UNROLL for (int j = 0; j < vectors; j++) {
-    const int32_t channels = args->channels - 16 * j;
-    values[j] = round_clamped(scaled(sums[j], _mm512_loadu_ps(args->multiplier + 16 * j)));
-    if (args->stream_in)
-      values[j] = _mm512_add_epi32(
-          values[j], load_stream(args->stream_in + at + 16 * j, channels));
-    if (stream) values[j] = clamp_int16(values[j]);
-    if (args->stream_out) store_stream(args->stream_out + at + 16 * j, values[j], channels);
-  }
-  for (int32_t i = 0; i < args->output_count; i++) {
-    const ve_codes_output *output = &args->outputs[i];
-    uint8_t *to = args->codes[i] + at;
-    if (stream) {
-      codes_of_stream(to, values, vectors, args->channels, output);
-    } else {
-      const __m512i most = _mm512_set1_epi32(output->levels - output->zero_point);
-      __m512i steps[4];
-      VE_UNROLL for (int j = 0; j < vectors; j++) steps[j] = _mm512_min_epi32(values[j], most);
-      store_codes(to, steps, vectors, args->channels, output->zero_point);
-    }
-  }
-}
-
-VE_INLINE void load_sums(
-    __m512i *sums, const ve_epilogue_args *args, int32_t pixel, const int vectors) {
-  const int32_t *from = args->sums + (ptrdiff_t)pixel * args->sums_stride;
-  VE_UNROLL for (int j = 0; j < vectors; j++) sums[j] = _mm512_loadu_si512(from + 16 * j);
 }
 
 // Arguments that the loop needs are read before it: a store of bytes may change
@@ -144,19 +132,52 @@ VE_INLINE void codes_only(const ve_epilogue_args *args, const int vectors) {
   }
 }
 
-VE_INLINE void all_outputs(const ve_epilogue_args *args, const int vectors) {
-  for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
-    __m512i sums[4];
-    load_sums(sums, args, pixel, vectors);
-    finish_pixel(args, (ptrdiff_t)pixel * args->pixel_stride, sums, vectors);
+VE_INLINE void all_outputs(
+    const ve_epilogue_args *args, const int vectors, const bool in, const bool out) {
+  const int32_t pixels = args->pixels, channels = args->channels, step = args->pixel_stride;
+  const int16_t *stream_in = args->stream_in;
+  int16_t *stream_out = args->stream_out;
+  const int32_t *from = args->sums;
+  const ptrdiff_t from_step = args->sums_stride;
+  const int32_t output_count = args->output_count;
+  format formats[VE_MAX_OUTPUTS];
+  for (int32_t i = 0; i < output_count; i++)
+    formats[i] = make_format(&args->outputs[i], args->codes[i]);
+  __m512 multiplier[4];
+  VE_UNROLL for (int j = 0; j < vectors; j++)
+    multiplier[j] = _mm512_loadu_ps(args->multiplier + 16 * j);
+
+  ptrdiff_t at = 0;
+  for (int32_t pixel = 0; pixel < pixels; pixel++, at += step, from += from_step) {
+    __m512i values[4];
+    VE_UNROLL for (int j = 0; j < vectors; j++) {
+      const int32_t left = channels - 16 * j;
+      values[j] = round_clamped(scaled(_mm512_loadu_si512(from + 16 * j), multiplier[j]));
+      if (in)
+        values[j] = _mm512_add_epi32(values[j], load_stream(stream_in + at + 16 * j, left));
+      if (in || out) values[j] = clamp_int16(values[j]);
+      if (out) store_stream(stream_out + at + 16 * j, values[j], left);
+    }
+    for (int32_t i = 0; i < output_count; i++) {
+      if (in || out)
+        codes_of_stream(&formats[i], at, values, vectors, channels);
+      else
+        codes_of_sums(&formats[i], at, values, vectors, channels);
+    }
   }
 }
 
 VE_INLINE void epilogue(const ve_epilogue_args *args, const int vectors) {
-  if (!args->stream_in && !args->stream_out && args->output_count == 1)
+  if (args->stream_in && args->stream_out)
+    all_outputs(args, vectors, true, true);
+  else if (args->stream_in)
+    all_outputs(args, vectors, true, false);
+  else if (args->stream_out)
+    all_outputs(args, vectors, false, true);
+  else if (args->output_count == 1)
     codes_only(args, vectors);
   else
-    all_outputs(args, vectors);
+    all_outputs(args, vectors, false, false);
 }
 
 void ve_epilogue_avx512vnni(const ve_epilogue_args *args) {
@@ -170,15 +191,17 @@ void ve_epilogue_avx512vnni(const ve_epilogue_args *args) {
 
 void ve_requantize_avx512vnni(
     const int16_t *stream, size_t count, const ve_codes_output *output, uint8_t *codes) {
-  size_t i = 0;
-  for (; i + 64 <= count; i += 64) {
+  const format format = make_format(output, codes);
+  const ptrdiff_t end = (ptrdiff_t)count;
+  ptrdiff_t at = 0;
+  for (; at + 64 <= end; at += 64) {
     __m512i values[4];
-    VE_UNROLL for (int j = 0; j < 4; j++) values[j] = load_stream(stream + i + 16 * j, 16);
-    codes_of_stream(codes + i, values, 4, 64, output);
+    VE_UNROLL for (int j = 0; j < 4; j++) values[j] = load_stream(stream + at + 16 * j, 16);
+    codes_of_stream(&format, at, values, 4, 64);
   }
-  for (; i < count; i += 8) {
-    const __m512i value = load_stream(stream + i, 8);
-    codes_of_stream(codes + i, &value, 1, 8, output);
+  for (; at < end; at += 8) {
+    const __m512i value = load_stream(stream + at, 8);
+    codes_of_stream(&format, at, &value, 1, 8);
   }
 }
 

@@ -150,7 +150,8 @@ VE_INLINE void apply_step(
   const ptrdiff_t output = 2 * args->constants_row;
   VE_UNROLL for (int row = 0; row < 2; row++, at += VE_ROW) {
     words q = args->before ? m[row] + load_words(args->before + at) : m[row];
-    const int32_t *constants = args->constants + row * args->constants_row + lane;
+    const int32_t *constants =
+        args->constants ? args->constants + row * args->constants_row + lane : NULL;
     switch (step) {
       case VE_STEP_KEEP: store_words(args->to + at, q); break;
       case VE_STEP_BUTTERFLY_2X2: {
@@ -202,7 +203,7 @@ VE_INLINE void apply_steps(
     const words *m1, const int tiles, const int vectors) {
 #define VE_CASE(step)                                                           \
   case step:                                                                    \
-    apply_constant_step(args, step, tile, first, m0, m1, tiles, vectors); \
+    apply_constant_step(args, step, tile, first, m0, m1, tiles, vectors);       \
     break
   switch (args->step) {
     VE_CASE(VE_STEP_KEEP);
