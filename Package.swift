@@ -57,10 +57,12 @@ let package = Package(
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(
-      name: "EnhancementPipelineTests", dependencies: ["EnhancementPipeline", "EnhancementModel", "VideoIO"],
-      swiftSettings: strict),
+      name: "EnhancementPipelineTests",
+      dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["videnhance", "EnhancementModel"], swiftSettings: strict),
+      name: "CommandTests",
+      dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 
-/// A network that adds nothing: its output is the bicubic enlargement. The baseline that others are measured by.
+/// A network that adds nothing: its output is the bicubic enlargement. The baseline that others are measured
+/// by.
 public final class BicubicNetwork: WindowNetwork {
   /// Scale and window as asked for; it has no layers worth speaking of.
   public let architecture: Architecture
@@ -11,7 +12,8 @@ public final class BicubicNetwork: WindowNetwork {
   /// For frames of `width` x `height`, even.
   public init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
     architecture = Architecture(
-      task: .superResolution, scale: scale, window: window, alignment: .none, encoderChannels: 8, channels: 8, blocks: 0)
+      task: .superResolution, scale: scale, window: window, alignment: .none, encoderChannels: 8, channels: 8,
+      blocks: 0)
     zero = Residual(gridWidth: width / 2, gridHeight: height / 2, channels: architecture.outputChannels)
     zero.values.update(repeating: 0, count: zero.gridWidth * zero.gridHeight * zero.channels)
   }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// A queue between two tasks that holds at most `capacity` elements: who sends faster than the other takes, waits.
+/// A queue between two tasks that holds elements of at most `capacity` together: who sends faster than the
+/// other takes, waits.
 ///
-/// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A sender calls
-/// `finish` only when it has succeeded: if it throws instead, the task group cancels the taker, which must not mistake
-/// a failure for the end.
+/// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A
+/// sender calls `finish` only when it has succeeded: if it throws instead, the task group cancels the taker,
+/// which must not mistake a failure for the end.
 public final class BoundedChannel<Element: Sendable>: Sendable {
-  /// Elements held at most.
+  /// What the elements held may cost together.
   public let capacity: Int
 
+  private let cost: @Sendable (Element) -> Int
   private let state = Mutex(State())
 
   private typealias Waiter = CheckedContinuation<Void, any Error>
@@ -19,44 +21,42 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     var isFinished = false
     /// Who waits for room, and who for elements.
     var sender, taker: Waiter?
+    /// Costs of the elements, now and at most so far.
+    var held = 0
     var peak = 0
-
-    mutating func append(_ element: Element) {
-      elements.append(element)
-      peak = max(peak, elements.count)
-    }
-
-    mutating func popFirst() -> Element? {
-      // Moves the others up, which is nothing for a handful of references.
-      elements.isEmpty ? nil : elements.removeFirst()
-    }
   }
 
   /// An empty channel.
-  public init(capacity: Int) {
+  /// - Parameter cost: of an element, always the same for it, 1...capacity.
+  public init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
     precondition(capacity > 0, "a channel holds at least one element")
     self.capacity = capacity
+    self.cost = cost
   }
 
-  /// The largest number of elements held so far.
-  public var peakCount: Int { state.withLock { $0.peak } }
+  /// The most that the elements held at one time have cost so far.
+  public var peak: Int { state.withLock { $0.peak } }
 
-  /// Appends an element, waiting while the channel is full.
+  /// Appends an element, waiting while there is no room for it.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: `finish` has not been called, and no other task is sending.
   public func send(_ element: Element) async throws {
+    let cost = cost(element)
+    precondition(cost > 0 && cost <= capacity, "an element fits into its channel")
     while true {
       try Task.checkCancellation()
       let (isSent, taker) = state.withLock { state -> (Bool, Waiter?) in
         precondition(!state.isFinished, "a finished channel takes no elements")
-        guard state.elements.count < capacity else { return (false, nil) }
-        state.append(element)
+        guard state.held + cost <= capacity else { return (false, nil) }
+        state.elements.append(element)
+        state.held += cost
+        state.peak = max(state.peak, state.held)
         defer { state.taker = nil }
         return (true, state.taker)
       }
       taker?.resume()
       if isSent { return }
-      try await wait(on: \.sender) { $0.elements.count < self.capacity }
+      try await wait(on: \.sender) { $0.held + cost <= self.capacity }
     }
   }
 
@@ -68,13 +68,16 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
       try Task.checkCancellation()
       let (element, isEnd, sender) = state.withLock {
         state -> (Element?, Bool, Waiter?) in
-        guard let first = state.popFirst() else { return (nil, state.isFinished, nil) }
+        guard !state.elements.isEmpty else { return (nil, state.isFinished, nil) }
+        // Moves the others up, which is nothing for a handful of references.
+        let first = state.elements.removeFirst()
+        state.held -= cost(first)
         defer { state.sender = nil }
         return (first, false, state.sender)
       }
       sender?.resume()
       if element != nil || isEnd { return element }
-      try await wait(on: \.taker) { $0.elements.count > 0 || $0.isFinished }
+      try await wait(on: \.taker) { !$0.elements.isEmpty || $0.isFinished }
     }
   }
 
@@ -88,8 +91,8 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     taker?.resume()
   }
 
-  /// Sleeps until the other side, or cancellation, wakes the continuation stored at `place`; returns at once if
-  /// `isReady` holds meanwhile.
+  /// Sleeps until the other side, or cancellation, wakes the continuation stored at `place`; returns at once
+  /// if `isReady` holds meanwhile.
   private func wait(
     on place: any WritableKeyPath<State, Waiter?> & Sendable,
     unless isReady: @Sendable (State) -> Bool

@@ -13,8 +13,8 @@ public typealias NetworkFactory =
 ///
 ///     reader --> windows --> enhance --> writer
 ///
-/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2 messages
-/// after the reader, W = 2 windows and O = 2 enhanced frames, at most
+/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2
+/// frames after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
 ///
 ///     R + 2 source frames before they are prepared, being read or handed over
 ///     T + W + 2 source frames with their 8-bit copies (windows share frames: each one queued adds one)
@@ -32,7 +32,9 @@ public struct EnhancementJob: Sendable {
     public var findsSceneCuts = true
 
     /// Choices for `threads` threads; nil is for as many as there are cores.
-    public init(threads: Int? = nil) { self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount }
+    public init(threads: Int? = nil) {
+      self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    }
   }
 
   /// The file to read.
@@ -50,8 +52,9 @@ public struct EnhancementJob: Sendable {
   static let windowCapacity = 2
   static let outputCapacity = 2
 
-  /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames: those of the
-  /// window worked on, one more for each window queued and for the one handed over, and the one that is looked ahead to.
+  /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames:
+  /// those of the window worked on, one more for each window queued and for the one handed over, and the one
+  /// that is looked ahead to.
   public static func preparedFrameLimit(window: Int) -> Int { window + windowCapacity + 2 }
 
   /// A job. Nothing is opened yet.
@@ -76,15 +79,17 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let read = ReadChannel(capacity: Self.readCapacity)
-    let windows = WindowChannel(capacity: Self.windowCapacity)
-    let enhanced = OutputChannel(capacity: Self.outputCapacity)
+    let read = ReadChannel.between(frames: Self.readCapacity)
+    let windows = WindowChannel.between(frames: Self.windowCapacity)
+    let enhanced = OutputChannel.between(frames: Self.outputCapacity)
     let census = FrameCensus()
     let reader = ReadingStage(path: input, threads: options.threads)
     let windowing = WindowStage(
-      threads: options.threads, findsSceneCuts: options.findsSceneCuts, census: census, makeNetwork: makeNetwork)
+      threads: options.threads, findsSceneCuts: options.findsSceneCuts, census: census,
+      makeNetwork: makeNetwork)
     let enhancing = EnhancingStage(threads: options.threads)
-    let writing = WritingStage(path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
+    let writing = WritingStage(
+      path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
@@ -92,7 +97,8 @@ public struct EnhancementJob: Sendable {
       group.addTask { try await windowing.run(from: read, to: windows) }
       group.addTask { try await enhancing.run(from: windows, to: enhanced) }
       group.addTask { try await writing.run(from: enhanced) }
-      // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them first.
+      // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them
+      // first.
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak

@@ -3,10 +3,12 @@ public import EnhancementModel
 public import VideoIO
 
 extension PlanarFrame {
-  /// What networks see of a video frame: 8 bits, 4:2:0, extents made even by repeating the last column and row.
+  /// What networks see of a video frame: 8 bits, 4:2:0, extents made even by repeating the last column and
+  /// row.
   ///
-  /// Deeper samples are rounded, chroma of higher resolution is averaged over the 2 x 2 luma samples that share a chroma
-  /// sample in 4:2:0, gray has chroma 128. The file keeps its depth and chroma: see `FrameEnlarger`.
+  /// Deeper samples are rounded, chroma of higher resolution is averaged over the 2 x 2 luma samples that
+  /// share a chroma sample in 4:2:0, gray has chroma 128. The file keeps its depth and chroma: see
+  /// `FrameEnlarger`.
   public convenience init(_ frame: VideoFrame) {
     self.init(width: (frame.width + 1) & ~1, height: (frame.height + 1) & ~1)
     switch frame.format.bytesPerSample {
@@ -53,7 +55,9 @@ struct SourcePlane<Sample: SampleInteger> {
   func row(_ y: Int) -> UnsafePointer<Sample> { samples + min(y, height - 1) * stride }
 
   /// Calls `body` with plane `index` of a frame whose samples are of this type.
-  static func with<Result>(_ frame: VideoFrame, _ index: Int, _ body: (SourcePlane) throws -> Result) rethrows -> Result {
+  static func with<Result>(_ frame: VideoFrame, _ index: Int, _ body: (SourcePlane) throws -> Result) rethrows
+    -> Result
+  {
     try frame.withPlane(index) { bytes, bytesPerRow throws in
       // FFmpeg aligns rows of two-byte samples to two bytes at least.
       try body(
@@ -75,7 +79,8 @@ private func reduce<Sample>(
   } else {
     let half = UInt32(1) << UInt32(shift - 1)
     for x in 0..<source.width {
-      to[x] = UInt8(truncatingIfNeeded: min((UInt32(truncatingIfNeeded: from[x]) &+ half) &>> UInt32(shift), 255))
+      to[x] = UInt8(
+        truncatingIfNeeded: min((UInt32(truncatingIfNeeded: from[x]) &+ half) &>> UInt32(shift), 255))
     }
   }
   if width > source.width { to[source.width] = to[source.width - 1] }
@@ -83,7 +88,8 @@ private func reduce<Sample>(
 
 /// Row `y` of means of `columns` x `rows` samples, rounded once to 8 bits.
 private func average<Sample>(
-  _ source: SourcePlane<Sample>, _ y: Int, into to: UnsafeMutablePointer<UInt8>, width: Int, columns: Int, rows: Int,
+  _ source: SourcePlane<Sample>, _ y: Int, into to: UnsafeMutablePointer<UInt8>, width: Int, columns: Int,
+  rows: Int,
   shift: Int
 ) {
   let above = source.row(y * rows)

@@ -2,12 +2,12 @@
 public import EnhancementModel
 public import VideoIO
 
-/// Makes output frames: the bicubic enlargement of the source at its full depth and chroma resolution, plus what a
-/// network adds.
+/// Makes output frames: the bicubic enlargement of the source at its full depth and chroma resolution, plus
+/// what a network adds.
 ///
-/// Each sample is (64 x bicubic + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the depth. Chroma
-/// takes the residual in 4:2:0 only; chroma of higher resolution is resampled alone. The result does not depend on the
-/// number of threads.
+/// Each sample is (64 x bicubic + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
+/// depth. Chroma takes the residual in 4:2:0 only; chroma of higher resolution is resampled alone. The result
+/// does not depend on the number of threads.
 public struct FrameEnlarger: Sendable {
   /// Enlargement of width and height: 1, 2 or 4.
   public let scale: Int
@@ -54,7 +54,8 @@ public struct FrameEnlarger: Sendable {
 
   /// Fills a plane, band by band.
   private func fill<Sample: SampleInteger, Row: WideInteger>(
-    _ bytes: UnsafeMutableRawBufferPointer, _ bytesPerRow: Int, _: Sample.Type, _: Row.Type, from source: VideoFrame,
+    _ bytes: UnsafeMutableRawBufferPointer, _ bytesPerRow: Int, _: Sample.Type, _: Row.Type,
+    from source: VideoFrame,
     _ index: Int, _ residual: ResidualPlane?
   ) {
     let format = source.format
@@ -63,7 +64,8 @@ public struct FrameEnlarger: Sendable {
       let target = PlaneEnlargement<Sample, Row>(
         source: plane, target: bytes.baseAddress!.assumingMemoryBound(to: Sample.self),
         targetStride: bytesPerRow / MemoryLayout<Sample>.stride,
-        width: format.planeWidth(index, width: source.width * scale), depth: format.bitDepth, residual: residual)
+        width: format.planeWidth(index, width: source.width * scale), depth: format.bitDepth,
+        residual: residual)
       let bands = (height + Self.bandHeight - 1) / Self.bandHeight
       concurrently(bands, threads: threads) { band in
         target.fill(rows: band * Self.bandHeight..<min((band + 1) * Self.bandHeight, height), scale: scale)
@@ -97,7 +99,8 @@ struct ResidualPlane: @unchecked Sendable {
   /// Row `y` of the plane, in its order.
   func gather(_ y: Int, into result: UnsafeMutablePointer<Int16>) {
     let channels = residual.channels
-    let from = residual.values + (y / phases) * residual.gridWidth * channels + firstChannel + (y % phases) * phases
+    let from =
+      residual.values + (y / phases) * residual.gridWidth * channels + firstChannel + (y % phases) * phases
     switch phases {
     case 2: Self.copy(from, channels, residual.gridWidth, SIMD2<Int16>.self, to: result)
     case 4: Self.copy(from, channels, residual.gridWidth, SIMD4<Int16>.self, to: result)
@@ -108,7 +111,8 @@ struct ResidualPlane: @unchecked Sendable {
 
   @inline(__always)
   private static func copy<Group: SIMD<Int16>>(
-    _ from: UnsafePointer<Int16>, _ channels: Int, _ count: Int, _: Group.Type, to: UnsafeMutablePointer<Int16>
+    _ from: UnsafePointer<Int16>, _ channels: Int, _ count: Int, _: Group.Type,
+    to: UnsafeMutablePointer<Int16>
   ) {
     let from = UnsafeRawPointer(from)
     let to = UnsafeMutableRawPointer(to)

@@ -54,8 +54,8 @@ struct LumaThumbnail: Sendable {
     zip(histogram, other.histogram).reduce(0) { $0 + abs($1.0 - $1.1) }
   }
 
-  /// Mean absolute difference in levels to `other`, of the same size, of blocks that were moved to where they fit best:
-  /// what pans and moving objects leave is small, what has nothing in common remains.
+  /// Mean absolute difference in levels to `other`, of the same size, of blocks that were moved to where they
+  /// fit best: what pans and moving objects leave is small, what has nothing in common remains.
   func difference(_ other: LumaThumbnail) -> Float {
     precondition(width == other.width && height == other.height, "thumbnails differ in size")
     var total = 0

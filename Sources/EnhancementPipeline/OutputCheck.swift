@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import VideoIO
 
-/// Looks at finished frames: a network that went wrong (a damaged model, an overflow) gives flat or saturated pictures,
-/// and nobody should find that out after hours.
+/// Looks at finished frames: a network that went wrong (a damaged model, an overflow) gives flat or saturated
+/// pictures, and nobody should find that out after hours.
 struct OutputCheck {
   let path: String
   /// Enlargement between source and output.
@@ -28,11 +28,13 @@ struct OutputCheck {
     let after = Self.levels(output, width: source.width, height: source.height, scale: scale)
     if before.range >= Self.leastRange, after.range * 8 < before.range {
       let look = after.most <= 16 ? "black" : "a single level"
-      throw PipelineError.implausibleOutput(path: path, frame: frame, detail: "it is \(look) where the source is not")
+      throw PipelineError.implausibleOutput(
+        path: path, frame: frame, detail: "it is \(look) where the source is not")
     }
     if abs(after.mean - before.mean) > Self.mostShift {
       throw PipelineError.implausibleOutput(
-        path: path, frame: frame, detail: "its mean level is \(Int(after.mean)) instead of \(Int(before.mean))")
+        path: path, frame: frame,
+        detail: "its mean level is \(Int(after.mean)) instead of \(Int(before.mean))")
     }
   }
 

@@ -16,7 +16,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .interlaced(let path, let seconds): "\(path) is interlaced (seen at \(Self.text(seconds)))"
     case .noFrames(let path): "no frames in \(path)"
-    case .implausibleOutput(let path, let frame, let detail): "frame \(frame) of \(path) came out wrong: \(detail)"
+    case .implausibleOutput(let path, let frame, let detail):
+      "frame \(frame) of \(path) came out wrong: \(detail)"
     case .badResidual(let expected, let found): "the network gave \(found) instead of \(expected)"
     }
   }

@@ -49,8 +49,8 @@ struct PlaneEnlargement<
     }
   }
 
-  /// Four times is twice two times. The second time starts from 64ths, so that little is lost between the two; what
-  /// overshoots below zero is cut there, as in training.
+  /// Four times is twice two times. The second time starts from 64ths, so that little is lost between the
+  /// two; what overshoots below zero is cut there, as in training.
   private func doubleTwice(_ rows: Range<Int>, _ added: UnsafeMutablePointer<Int16>) {
     let first = doubling
     let (middleWidth, middleHeight) = (2 * source.width, 2 * source.height)

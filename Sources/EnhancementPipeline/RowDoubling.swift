@@ -5,11 +5,11 @@ typealias SampleInteger = FixedWidthInteger & UnsignedInteger & SendableMetatype
 /// What sums of samples are made in: `Int16`, `Int32` or `Int64`.
 typealias WideInteger = FixedWidthInteger & SignedInteger & SendableMetatype
 
-/// Bicubic doubling row by row: the arithmetic of `BicubicDoubling`, to the bit, in a form that compilers turn into
-/// vector instructions and that works on any stretch of rows.
+/// Bicubic doubling row by row: the arithmetic of `BicubicDoubling`, to the bit, in a form that compilers
+/// turn into vector instructions and that works on any stretch of rows.
 ///
-/// `Row` holds horizontally doubled samples times 128: 16 bits are enough for 8-bit samples once `offset` (128) is taken
-/// off, which halves the work; deeper samples take 32 bits and no offset.
+/// `Row` holds horizontally doubled samples times 128: 16 bits are enough for 8-bit samples once `offset`
+/// (128) is taken off, which halves the work; deeper samples take 32 bits and no offset.
 struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
   /// First row of the plane, and samples from a row to the next.
   let source: UnsafePointer<Source>
@@ -19,7 +19,8 @@ struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
   /// Taken off every sample.
   let offset: Int32
 
-  /// The four horizontally doubled rows that a row of the result is made of, nearest first, and their weights.
+  /// The four horizontally doubled rows that a row of the result is made of, nearest first, and their
+  /// weights.
   struct Taps {
     let c, b, d, a: UnsafePointer<Row>
 
@@ -63,14 +64,18 @@ struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
   /// A row with twice the columns.
   @inline(__always)
   private func double(_ from: UnsafePointer<Source>, into to: UnsafeMutablePointer<Row>) {
-    @inline(__always) func sample(_ x: Int) -> Int32 { Int32(truncatingIfNeeded: from[x]) &- offset }
-    @inline(__always) func put(_ x: Int, _ a: Int32, _ b: Int32, _ c: Int32, _ d: Int32, _ e: Int32) {
-      to[2 &* x] = Row(truncatingIfNeeded: 111 &* c &+ 29 &* b &- 9 &* d &- 3 &* a)
-      to[2 &* x &+ 1] = Row(truncatingIfNeeded: 111 &* c &+ 29 &* d &- 9 &* b &- 3 &* e)
+    // Sums that leave the row's type on the way come back into it: it wraps around, and the result fits.
+    let offset = Row(truncatingIfNeeded: offset)
+    @inline(__always) func sample(_ x: Int) -> Row { Row(truncatingIfNeeded: from[x]) &- offset }
+    @inline(__always) func put(_ x: Int, _ a: Row, _ b: Row, _ c: Row, _ d: Row, _ e: Row) {
+      to[2 &* x] = 111 &* c &+ 29 &* b &- 9 &* d &- 3 &* a
+      to[2 &* x &+ 1] = 111 &* c &+ 29 &* d &- 9 &* b &- 3 &* e
     }
     func putAtEdge(_ x: Int) {
       let last = width - 1
-      put(x, sample(max(x - 2, 0)), sample(max(x - 1, 0)), sample(x), sample(min(x + 1, last)), sample(min(x + 2, last)))
+      put(
+        x, sample(max(x - 2, 0)), sample(max(x - 1, 0)), sample(x), sample(min(x + 1, last)),
+        sample(min(x + 2, last)))
     }
     for x in 0..<min(2, width) { putAtEdge(x) }
     if width > 4 {

@@ -3,9 +3,10 @@ public import EnhancementModel
 
 /// Finds the frames with which a new scene begins.
 ///
-/// A cut is a jump between two frames that stands alone: what differs after blocks were moved to where they fit best is
-/// large, and several times larger than between the frames before and after. So pans (much changes, but evenly), fades
-/// (little changes at a time) and flashes (two jumps in a row) are none. For the look ahead, decisions come one frame late.
+/// A cut is a jump between two frames that stands alone: what differs after blocks were moved to where they
+/// fit best is large, and several times larger than between the frames before and after. So pans (much
+/// changes, but evenly), fades (little changes at a time) and flashes (two jumps in a row) are none. For the
+/// look ahead, decisions come one frame late.
 public struct SceneCutDetector {
   /// Levels that must differ on average, whatever the neighbours do.
   static let leastDifference: Float = 6

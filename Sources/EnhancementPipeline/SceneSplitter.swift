@@ -34,7 +34,9 @@ struct SceneSplitter {
   }
 
   /// Moves the waiting frame, of the number given, into the windows.
-  private mutating func placeWaiting(_ number: Int, startsScene: Bool) -> [SlidingWindow<PreparedFrame>.Window] {
+  private mutating func placeWaiting(_ number: Int, startsScene: Bool) -> [SlidingWindow<PreparedFrame>
+    .Window]
+  {
     guard let frame = waiting else { return [] }
     if startsScene { cuts.append(number) }
     return windows.push(frame, startsScene: startsScene)

@@ -2,8 +2,8 @@
 
 /// Makes a window of `length` frames around each frame of a stream.
 ///
-/// Where a window would reach beyond the first or last frame of its scene, the nearest frame of the scene is repeated.
-/// Windows share frames; at most `length` frames are held.
+/// Where a window would reach beyond the first or last frame of its scene, the nearest frame of the scene is
+/// repeated. Windows share frames; at most `length` frames are held.
 public struct SlidingWindow<Frame> {
   /// The frames around one frame, in order of time.
   public struct Window {
@@ -28,7 +28,8 @@ public struct SlidingWindow<Frame> {
   }
 
   /// Takes the next frame; returns the windows that are complete with it, in order.
-  /// - Parameter startsScene: whether a scene begins with this frame, so that the frames before it see none of it.
+  /// - Parameter startsScene: whether a scene begins with this frame, so that the frames before it see none
+  ///   of it.
   public mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
     var windows = startsScene ? finish() : []
     held.append(frame)

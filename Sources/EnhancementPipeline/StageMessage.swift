@@ -3,8 +3,8 @@ internal import EnhancementModel
 internal import Synchronization
 internal import VideoIO
 
-/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the frames, or
-/// the muxer would wait for one while the queue of the other is full.
+/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the
+/// frames, or the muxer would wait for one while the queue of the other is full.
 enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case opened(Opening)
   case frame(Frame)
@@ -60,6 +60,20 @@ struct OutputOpening: Sendable {
   let scale: Int
 }
 
-typealias ReadChannel = BoundedChannel<StageMessage<MediaInfo, VideoFrame>>
-typealias WindowChannel = BoundedChannel<StageMessage<WindowOpening, SlidingWindow<PreparedFrame>.Window>>
-typealias OutputChannel = BoundedChannel<StageMessage<OutputOpening, VideoFrame>>
+/// A channel between stages.
+typealias StageChannel<Opening: Sendable, Frame: Sendable> = BoundedChannel<StageMessage<Opening, Frame>>
+typealias ReadChannel = StageChannel<MediaInfo, VideoFrame>
+typealias WindowChannel = StageChannel<WindowOpening, SlidingWindow<PreparedFrame>.Window>
+typealias OutputChannel = StageChannel<OutputOpening, VideoFrame>
+
+extension BoundedChannel {
+  /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being
+  /// made.
+  static func between<Opening, Frame>(frames: Int) -> BoundedChannel
+  where Element == StageMessage<Opening, Frame> {
+    let packetsPerFrame = 16
+    return BoundedChannel(capacity: (frames + 1) * packetsPerFrame - 1) { message in
+      if case .packet = message { 1 } else { packetsPerFrame }
+    }
+  }
+}

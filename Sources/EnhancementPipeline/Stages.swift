@@ -59,7 +59,9 @@ struct WindowStage: Sendable {
   let makeNetwork: NetworkFactory
 
   func run(from input: ReadChannel, to output: WindowChannel) async throws -> StageReport {
-    guard case .opened(let media) = try await input.next() else { preconditionFailure("the reader opens first") }
+    guard case .opened(let media) = try await input.next() else {
+      preconditionFailure("the reader opens first")
+    }
     let handoff = NetworkHandoff(
       network: try makeNetwork((media.width + 1) & ~1, (media.height + 1) & ~1, threads))
     let length = handoff.network.architecture.window
@@ -70,7 +72,9 @@ struct WindowStage: Sendable {
       case .opened: preconditionFailure("the reader opens once")
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let frame):
-        for window in splitter.push(PreparedFrame(frame, census: census)) { try await output.send(.frame(window)) }
+        for window in splitter.push(PreparedFrame(frame, census: census)) {
+          try await output.send(.frame(window))
+        }
       }
     }
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: media.path) }
@@ -85,7 +89,9 @@ struct EnhancingStage: Sendable {
   let threads: Int
 
   func run(from input: WindowChannel, to output: OutputChannel) async throws -> StageReport {
-    guard case .opened(let opening) = try await input.next() else { preconditionFailure("windows open first") }
+    guard case .opened(let opening) = try await input.next() else {
+      preconditionFailure("windows open first")
+    }
     let network = opening.handoff.network
     let scale = network.architecture.scale
     let enlarger = FrameEnlarger(scale: scale, threads: threads)
@@ -118,7 +124,9 @@ struct WritingStage: Sendable {
   let progress: @Sendable (EnhancementProgress) -> Void
 
   func run(from input: OutputChannel) async throws -> StageReport {
-    guard case .opened(let opening) = try await input.next() else { preconditionFailure("the output opens first") }
+    guard case .opened(let opening) = try await input.next() else {
+      preconditionFailure("the output opens first")
+    }
     let media = opening.media
     var writer = try VideoWriter(
       path: path, like: media, width: media.width * opening.scale, height: media.height * opening.scale,

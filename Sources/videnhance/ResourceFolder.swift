@@ -11,7 +11,8 @@ enum ResourceFolder {
       .first { FileManager.default.fileExists(atPath: $0) }
   }
 
-  /// Beside the program: SwiftPM's bundle on Linux and on macOS, loose files, a folder of models; and an installed tree.
+  /// Beside the program: SwiftPM's bundle on Linux and on macOS, loose files, a folder of models; and an
+  /// installed tree.
   private static let places = [
     "videnhance_EnhancementModel.resources",
     "videnhance_EnhancementModel.bundle/Contents/Resources",

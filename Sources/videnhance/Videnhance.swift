@@ -8,12 +8,17 @@ struct Videnhance: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "videnhance",
     abstract: "Make video sharper and larger with networks of few bits, on the CPU.",
+    usage: """
+      videnhance [<options>] <input> <output>
+      videnhance <subcommand>
+      """,
     discussion: """
       Examples:
         videnhance in.mp4 out.mp4                         twice the width and height, 4-bit network
         videnhance in.mkv out.mkv --bits 8 --crf 14       8-bit network, larger file
-        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option aq-mode=3
+        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option x265-params=aq-mode=3
         videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
+        ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
 
       Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
       See 'videnhance help enhance' for all options.

@@ -6,7 +6,8 @@ import VideoIO
 
 @Suite struct FrameEnlargerTests {
   static let formats = [
-    "yuv420p", "yuv422p", "yuv440p", "yuv444p", "gray", "yuv420p10le", "yuv422p12le", "yuv444p16le", "gray16le",
+    "yuv420p", "yuv422p", "yuv440p", "yuv444p", "gray", "yuv420p10le", "yuv422p12le", "yuv444p16le",
+    "gray16le",
   ]
   static let sizes = [(1, 1), (2, 2), (3, 1), (1, 7), (5, 4), (9, 13), (34, 22), (10, 70)]
 
@@ -26,7 +27,8 @@ import VideoIO
         #expect(result.presentationTimestamp == 77 && result.duration == 3)
         for plane in 0..<format.planeCount {
           let expected = Self.expected(source, plane, residual, scale: scale)
-          #expect(samples(result, plane) == expected, "\(name) \(width)x\(height), plane \(plane), scale \(scale)")
+          #expect(
+            samples(result, plane) == expected, "\(name) \(width)x\(height), plane \(plane), scale \(scale)")
         }
       }
     }
@@ -62,7 +64,8 @@ import VideoIO
     ) { _, bytes, _ in
       let most = UInt16(format.maximumValue)
       for offset in stride(from: 0, to: bytes.count, by: format.bytesPerSample) {
-        let value = fill == .anything ? UInt16.random(in: 0...most, using: &generator) : Bool.random() ? most : 0
+        let value =
+          fill == .anything ? UInt16.random(in: 0...most, using: &generator) : Bool.random() ? most : 0
         if format.bytesPerSample == 1 {
           bytes[offset] = UInt8(value)
         } else {
@@ -75,7 +78,8 @@ import VideoIO
   static func residual(
     width: Int, height: Int, scale: Int, fill: Fill, using random: inout SystemRandomNumberGenerator
   ) -> Residual {
-    let result = Residual(gridWidth: (width + 1) / 2, gridHeight: (height + 1) / 2, channels: 6 * scale * scale)
+    let result = Residual(
+      gridWidth: (width + 1) / 2, gridHeight: (height + 1) / 2, channels: 6 * scale * scale)
     let range: ClosedRange<Int16> = fill == .anything ? -900...900 : -32768...32767
     for i in 0..<result.gridWidth * result.gridHeight * result.channels {
       result.values[i] = .random(in: range, using: &random)
@@ -97,7 +101,8 @@ import VideoIO
     let phases = plane == 0 ? 2 * scale : scale
     let first = plane == 0 ? 0 : 4 * scale * scale + (plane - 1) * scale * scale
     let (columns, rows) = (
-      format.planeWidth(plane, width: source.width * scale), format.planeHeight(plane, height: source.height * scale)
+      format.planeWidth(plane, width: source.width * scale),
+      format.planeHeight(plane, height: source.height * scale)
     )
     return (0..<rows).flatMap { y in
       (0..<columns).map { x in
@@ -120,7 +125,9 @@ import VideoIO
       (0..<2 * width).map { x in
         var sum: Int64 = 0
         for (row, weight) in taps(y, height) {
-          for (column, other) in taps(x, width) { sum += weight * other * Int64(source[row * width + column]) }
+          for (column, other) in taps(x, width) {
+            sum += weight * other * Int64(source[row * width + column])
+          }
         }
         return (sum + 128) >> 8
       }

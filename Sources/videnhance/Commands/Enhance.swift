@@ -14,7 +14,8 @@ struct Enhance: AsyncParsableCommand {
       """)
 
   @Argument(help: "The video to read; - is standard input.") var input: String
-  @Argument(help: "The file to write; its ending tells the container.") var output: String
+  @Argument(help: "The file to write; its ending tells the container; - is standard output.") var output:
+    String
   @OptionGroup(title: "Network options") var network: NetworkOptions
   @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
   @OptionGroup(title: "Work options") var work: WorkOptions
@@ -22,8 +23,8 @@ struct Enhance: AsyncParsableCommand {
   func run() async throws {
     let options = work.jobOptions
     let job = EnhancementJob(
-      input: input, output: output, encoder: encoder.settings(threads: options.threads), options: options,
-      network: network.factory)
+      input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
+      options: options, network: network.factory)
     let line = work.quiet ? nil : ProgressLine()
     let summary: EnhancementSummary
     do {
@@ -44,11 +45,13 @@ struct Enhance: AsyncParsableCommand {
     for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
     guard let seconds else { return }
     if work.verbose {
-      Console.line("encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
+      Console.line(
+        "encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
       Console.line("scene cuts at frames \(summary.sceneCuts.map(String.init).joined(separator: ", "))")
     }
     let speed = String(format: "%.1f fps", Double(summary.frames) / seconds)
     Console.line(
-      "\(output): \(summary.frames) frames, \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)")
+      "\(output): \(summary.frames) frames, \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)"
+    )
   }
 }

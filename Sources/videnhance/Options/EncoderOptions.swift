@@ -4,8 +4,8 @@ import VideoIO
 
 /// How the output is encoded.
 struct EncoderOptions: ParsableArguments {
-  @Option(help: "FFmpeg's name of the encoder.")
-  var codec = "libx264"
+  @Option(help: "FFmpeg's name of the encoder (default: libx264; none for .y4m).")
+  var codec: String?
 
   @Option(help: "Constant quality, lower is better (default: 16 for libx264, 18 for libx265).")
   var crf: Double?
@@ -18,16 +18,22 @@ struct EncoderOptions: ParsableArguments {
       "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
   var encoderOption: [EncoderOption] = []
 
-  @Option(help: "FFmpeg's name of the container (default: by the output's name).")
+  @Option(help: "FFmpeg's name of the container (default: by the output's name; y4m for -).")
   var container: String?
 
-  /// The choices for `threads` threads.
-  func settings(threads: Int) -> EncoderSettings {
+  /// The choices for `threads` threads and an output of this name.
+  func settings(output: String, threads: Int) -> EncoderSettings {
+    let container = container ?? (output == "-" ? Self.uncompressed : nil)
+    let isUncompressed =
+      container.map { $0 == Self.uncompressed } ?? output.lowercased().hasSuffix(".y4m")
     let pairs = encoderOption.map { ($0.name, $0.value) }
     return EncoderSettings(
-      codec: codec, crf: crf, preset: preset, options: Dictionary(pairs) { _, last in last },
-      container: container, threads: threads)
+      codec: codec ?? (isUncompressed ? "wrapped_avframe" : "libx264"), crf: crf, preset: preset,
+      options: Dictionary(pairs) { _, last in last }, container: container, threads: threads)
   }
+
+  /// FFmpeg's name of the y4m container, which takes frames as they are.
+  private static let uncompressed = "yuv4mpegpipe"
 }
 
 /// `name=value`.

@@ -8,7 +8,8 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: "What is done: sr is super-resolution, twice the width and height.")
   var task = EnhancementTask.superResolution
 
-  @Option(help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
+  @Option(
+    help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
   var bits: WeightBits?
 
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))

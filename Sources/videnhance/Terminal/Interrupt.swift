@@ -5,7 +5,9 @@ import Synchronization
 /// Runs work that the first SIGINT or SIGTERM cancels; the second one ends the process at once.
 enum Interrupt {
   /// - Throws: what `work` throws, or `CancellationError` if it was cancelled by a signal.
-  static func cancelling<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+  static func cancelling<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws
+    -> Result
+  {
     let task = Task { try await work() }
     let count = SignalCount()
     let sources = [SIGINT, SIGTERM].map { number in

@@ -55,7 +55,8 @@ final class ProgressLine: Sendable {
       let bar = String(repeating: "=", count: filled) + String(repeating: "-", count: width - filled)
       parts.append((hasBar ? "[\(bar)] " : "") + "\(Int(fraction * 100)) %")
     }
-    parts.append(progress.estimatedFrames.map { "\(progress.frames)/\($0) frames" } ?? "\(progress.frames) frames")
+    parts.append(
+      progress.estimatedFrames.map { "\(progress.frames)/\($0) frames" } ?? "\(progress.frames) frames")
     if elapsed > 0 { parts.append(String(format: "%.1f fps", Double(progress.frames) / elapsed)) }
     if let fraction = progress.fraction, fraction > 0 {
       parts.append(clock(elapsed * (1 - fraction) / fraction) + " left")
@@ -68,7 +69,8 @@ final class ProgressLine: Sendable {
     let total = Int(min(max(seconds, 0), 1e9).rounded())
     let (hours, minutes) = (total / 3600, total / 60 % 60)
     return hours > 0
-      ? String(format: "%d:%02d:%02d", hours, minutes, total % 60) : String(format: "%d:%02d", minutes, total % 60)
+      ? String(format: "%d:%02d:%02d", hours, minutes, total % 60)
+      : String(format: "%d:%02d", minutes, total % 60)
   }
 }
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import TestSupport
+import Testing
+
+@Suite struct SceneCutDetectorTests {
+  /// Frames with which the detector says a scene begins.
+  static func cuts(_ path: String) throws -> [Int] {
+    var detector = SceneCutDetector()
+    let decisions =
+      try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + [detector.finish() ?? false]
+    return decisions.indices.filter { decisions[$0] }
+  }
+
+  /// Sources that move, each 10 frames long, and quite unlike.
+  static let scenes = [
+    "testsrc2=size=320x180:rate=25", "mandelbrot=size=320x180:rate=25:start_scale=0.3",
+    "gradients=size=320x180:rate=25:seed=7:speed=0.05", "smptehdbars=size=320x180:rate=25",
+    "sierpinski=size=320x180:rate=25:seed=3", "testsrc=size=320x180:rate=25",
+  ]
+
+  @Test func findsTheCutsOfJoinedClips() throws {
+    let bench = try Workbench()
+    let inputs = Self.scenes.map { "-f lavfi -i \($0)" }.joined(separator: " ")
+    let parts = Self.scenes.indices.map { "[\($0)]trim=end_frame=10,setsar=1,format=yuv420p[p\($0)];" }
+      .joined()
+    let joined = Self.scenes.indices.map { "[p\($0)]" }.joined()
+    let path = try bench.ffmpeg(
+      "\(inputs) -filter_complex \(parts)\(joined)concat=n=\(Self.scenes.count) -c:v ffv1", "joined.mkv")
+    #expect(try Self.cuts(path) == [10, 20, 30, 40, 50])
+  }
+
+  @Test func findsCutsThatFollowAtOnce() throws {
+    let bench = try Workbench()
+    let path = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi -i mandelbrot=size=320x180:rate=25 -filter_complex "
+        + "[0]trim=end_frame=4,setsar=1,format=yuv420p[a];[1]trim=end_frame=3,setsar=1,format=yuv420p[b];"
+        + "[a][b]concat=n=2 -c:v ffv1", "short.mkv")
+    #expect(try Self.cuts(path) == [4])
+  }
+
+  /// A picture that is looked at through a moving hole, ever faster; that fades out and in; that flashes;
+  /// that is shown twice each; that dissolves into another.
+  @Test(arguments: [
+    "crop=320:180:x=n*2:y=0", "crop=320:180:x=n*n/4:y=n", "crop=320:180:x=n*24:y=0",
+    "crop=320:180,fade=out:0:12,fade=in:13:12", "crop=320:180,fade=out:5:6:color=white",
+    "crop=320:180,lutyuv=y=val,eq=brightness=0.6*eq(n\\,12):eval=frame",
+    "crop=320:180:x=floor(n/2)*16:y=0", "crop=320:180:x=if(gt(n\\,10)\\,(n-10)*20\\,0):y=0",
+    "zoompan=z=1+0.03*in:d=1:s=320x180:fps=25",
+  ])
+  func doesNotFireWithoutACut(filter: String) throws {
+    let bench = try Workbench()
+    let path = try bench.ffmpeg(
+      "-f lavfi -i mandelbrot=size=1280x720:rate=25:start_scale=1:end_scale=0.99 -vf \(filter),format=yuv420p "
+        + "-frames:v 26 -c:v ffv1", "smooth.mkv")
+    #expect(try Self.cuts(path) == [])
+  }
+
+  @Test func doesNotFireOnADissolve() throws {
+    let bench = try Workbench()
+    let path = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -f lavfi -i mandelbrot=size=320x180:rate=25 -filter_complex "
+        + "[0]setsar=1,format=yuv420p[a];[1]trim=end_frame=25,setsar=1,format=yuv420p[b];"
+        + "[a][b]xfade=duration=0.4:offset=0.4 -c:v ffv1", "dissolve.mkv")
+    #expect(try Self.cuts(path) == [])
+  }
+
+  @Test(arguments: [(1, 1), (2, 2), (600, 2), (2, 600)]) func takesAnySize(width: Int, height: Int) {
+    var detector = SceneCutDetector()
+    for level in [UInt8(0), 0, 0, 200, 200, 200] {
+      let frame = PlanarFrame(width: (width + 1) / 2 * 2, height: (height + 1) / 2 * 2)
+      frame.luma.update(repeating: level, count: frame.width * frame.height)
+      _ = detector.push(frame)
+    }
+    #expect(detector.finish() == false)
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementPipeline
+import Testing
+
+@Suite struct SlidingWindowTests {
+  /// Windows of frames 0..<count, with scenes beginning at `cuts`.
+  static func windows(_ count: Int, length: Int, cuts: [Int] = []) -> [[Int]] {
+    var sliding = SlidingWindow<Int>(length: length)
+    var result: [[Int]] = []
+    for frame in 0..<count { result += sliding.push(frame, startsScene: cuts.contains(frame)).map(\.frames) }
+    return result + sliding.finish().map(\.frames)
+  }
+
+  @Test func repeatsAtTheEdges() {
+    #expect(Self.windows(4, length: 3) == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]])
+    #expect(Self.windows(3, length: 1) == [[0], [1], [2]])
+    #expect(Self.windows(1, length: 5) == [[0, 0, 0, 0, 0]])
+    #expect(Self.windows(0, length: 5) == [])
+  }
+
+  @Test func endsAtCuts() {
+    #expect(
+      Self.windows(5, length: 3, cuts: [2, 4]) == [
+        [0, 0, 1], [0, 1, 1], [2, 2, 3], [2, 3, 3], [4, 4, 4],
+      ])
+    // A scene that begins with the first frame is nothing special.
+    #expect(Self.windows(3, length: 3, cuts: [0]) == Self.windows(3, length: 3))
+  }
+
+  /// The definition: the frame at each place, or the nearest one of the scene.
+  @Test(arguments: [1, 3, 5, 7], [1, 2, 3, 6, 11, 30])
+  func agreesWithTheDefinition(length: Int, count: Int) {
+    for _ in 0..<20 {
+      let cuts = (0..<count).filter { _ in Int.random(in: 0..<4) == 0 }
+      let expected = (0..<count).map { center in
+        let start = cuts.last { $0 <= center } ?? 0
+        let end = (cuts.first { $0 > center } ?? count) - 1
+        return (center - length / 2...center + length / 2).map { min(max($0, start), end) }
+      }
+      #expect(Self.windows(count, length: length, cuts: cuts) == expected, "cuts \(cuts)")
+    }
+  }
+
+  @Test func centerIsTheMiddle() {
+    var sliding = SlidingWindow<Int>(length: 5)
+    let windows = (0..<9).flatMap { sliding.push($0) } + sliding.finish()
+    #expect(windows.map(\.center) == Array(0..<9))
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import Synchronization
+
+/// Calls a closure with the number of each window and its residual, which may change the residual or throw.
+final class FaultyNetwork: WindowNetwork {
+  struct Failure: Error {}
+
+  let architecture: Architecture
+  private let width, height: Int
+  private let act: (Int, Residual) throws -> Void
+  private var count = 0
+
+  init(width: Int, height: Int, window: Int, act: @escaping (Int, Residual) throws -> Void) {
+    architecture = BicubicNetwork(width: width, height: height, window: window).architecture
+    self.width = width
+    self.height = height
+    self.act = act
+  }
+
+  func residual(window: [PlanarFrame]) throws -> Residual {
+    precondition(window.count == architecture.window)
+    precondition(window.allSatisfy { $0.width == width && $0.height == height })
+    let result = BicubicNetwork(width: width, height: height).residual(window: window)
+    try act(count, result)
+    count += 1
+    return result
+  }
+}
+
+/// The numbers of the frames in each window, by their order of appearance.
+final class WindowLog: Sendable {
+  private let state = Mutex<[[Int]]>([])
+
+  var windows: [[Int]] { state.withLock { $0 } }
+
+  func append(_ window: [Int]) { state.withLock { $0.append(window) } }
+}
+
+/// Writes down which frames are in its windows.
+final class RecordingNetwork: WindowNetwork {
+  let architecture: Architecture
+  private let base: BicubicNetwork
+  private let log: WindowLog
+  /// Every frame seen, kept alive so that no two share an identity.
+  private var seen: [PlanarFrame] = []
+
+  init(width: Int, height: Int, window: Int, log: WindowLog) {
+    base = BicubicNetwork(width: width, height: height, window: window)
+    architecture = base.architecture
+    self.log = log
+  }
+
+  func residual(window: [PlanarFrame]) -> Residual {
+    log.append(
+      window.map { frame in
+        if let number = seen.firstIndex(where: { $0 === frame }) { return number }
+        seen.append(frame)
+        return seen.count - 1
+      })
+    return base.residual(window: window)
+  }
+}
