@@ -105,17 +105,18 @@ struct Muxer: ~Copyable {
   private mutating func prepare(
     _ raw: UnsafeMutablePointer<AVPacket>, from timeBase: Rational, route: Route, streamIndex: Int
   ) {
-    let offset = microseconds.rescale(shift, to: timeBase)
-    if raw.pointee.pts != noTimestamp { raw.pointee.pts -= offset }
-    if raw.pointee.dts != noTimestamp { raw.pointee.dts -= offset }
     av_packet_rescale_ts(raw, timeBase.libav, route.timeBase.libav)
+    // The output's ticks may be finer than the source's: sound and picture must move alike.
+    let offset = microseconds.rescale(shift, to: route.timeBase)
+    if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingMinus(offset) }
+    if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingMinus(offset) }
     raw.pointee.stream_index = Int32(route.outputIndex)
     raw.pointee.pos = -1
     if raw.pointee.dts == noTimestamp {
       raw.pointee.dts = raw.pointee.pts != noTimestamp ? raw.pointee.pts : route.nextTimestamp ?? 0
     }
     if let last = route.lastTimestamp {
-      let least = isStrict ? last + 1 : last
+      let least = isStrict ? last.saturatingPlus(1) : last
       if raw.pointee.dts < least {
         raw.pointee.dts = least
         if raw.pointee.pts != noTimestamp { raw.pointee.pts = max(raw.pointee.pts, least) }
@@ -123,7 +124,7 @@ struct Muxer: ~Copyable {
     }
     if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
-    routes[streamIndex]?.nextTimestamp = raw.pointee.dts + max(raw.pointee.duration, 1)
+    routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
   }
 }
 

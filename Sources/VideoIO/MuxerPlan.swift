@@ -27,13 +27,16 @@ struct MuxerPlan {
   }
 
   /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
-  /// starts at zero; otherwise nothing.
-  var shift: Int64 { source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0 }
+  /// starts at zero, and likewise that of a part; otherwise nothing.
+  var shift: Int64 {
+    source.trimStart ?? (source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0)
+  }
 
   /// Whether output and source are transport streams, of which the former can keep the latter's clock. It
   /// must have started long enough ago for the packets to lie before their times.
   private var keepsProgramClock: Bool {
     containerName == "mpegts" && source.hasTimestampJumps && source.startTime >= 1_000_000
+      && source.trimStart == nil
   }
 
   private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
@@ -286,10 +289,10 @@ struct MuxerPlan {
       guard let memory = av_mallocz(MemoryLayout<AVChapter>.stride) else { throw .outOfMemory }
       let copy = memory.bindMemory(to: AVChapter.self, capacity: 1)
       let offset = microseconds.rescale(shift, to: chapter.timeBase)
-      copy.pointee.id = numericCast(chapter.id)
+      copy.pointee.id = .init(truncatingIfNeeded: chapter.id)
       copy.pointee.time_base = chapter.timeBase.libav
-      copy.pointee.start = chapter.start - offset
-      copy.pointee.end = chapter.end - offset
+      copy.pointee.start = chapter.start.saturatingMinus(offset)
+      copy.pointee.end = chapter.end.saturatingMinus(offset)
       MetadataEntry.store(chapter.metadata, in: &copy.pointee.metadata)
       chapters[index] = copy
       context.pointee.nb_chapters = UInt32(index + 1)

@@ -110,7 +110,7 @@ public struct VideoWriter: ~Copyable {
     var presentation = frame.presentationTimestamp
     if let last = lastTimestamp, presentation <= last {
       repairCount += 1
-      presentation = last + 1
+      presentation = last.saturatingPlus(1)
     }
     lastTimestamp = presentation
     let time = FrameTime(presentation: presentation, duration: frame.duration)
@@ -177,7 +177,7 @@ public struct VideoWriter: ~Copyable {
       raw.pointee.dts = timestamp(ofFrame: raw.pointee.dts)
       if let time { raw.pointee.pts = time.presentation }
       // Frames below this one's decoding time are not asked for again.
-      times = times.filter { $0.key >= key - 64 }
+      times = times.filter { $0.key >= key.saturatingMinus(64) }
     } else {
       times[key] = nil
     }
@@ -189,7 +189,7 @@ public struct VideoWriter: ~Copyable {
     if number == noTimestamp { return noTimestamp }
     if let time = times[number] { return time.presentation }
     let step = max(firstTime?.duration ?? 1, 1)
-    return (firstTime?.presentation ?? 0) + min(number, 0) * step
+    return (firstTime?.presentation ?? 0).saturatingPlus(min(number, 0).saturatingTimes(step))
   }
 }
 

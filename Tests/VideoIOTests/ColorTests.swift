@@ -19,7 +19,7 @@ import VideoIO
   static let tags = [
     Tags(matrix: "bt709", primaries: "bt709", transfer: "bt709", range: "tv", pixels: "yuv420p"),
     Tags(matrix: "smpte170m", primaries: "smpte170m", transfer: "smpte170m", range: "tv", pixels: "yuv420p"),
-    Tags(matrix: "bt470bg", primaries: "bt470bg", transfer: "bt470bg", range: "tv", pixels: "yuv422p"),
+    Tags(matrix: "bt470bg", primaries: "bt470bg", transfer: "smpte170m", range: "tv", pixels: "yuv422p"),
     Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "smpte2084", range: "tv", pixels: "yuv420p10le"),
     Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "arib-std-b67", range: "tv", pixels: "yuv420p10le"),
     Tags(matrix: "bt709", primaries: "bt709", transfer: "bt709", range: "pc", pixels: "yuv420p"),
@@ -73,8 +73,8 @@ import VideoIO
   }
 
   static let foreignFormats = [
-    ("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("yuv411p", "yuv422p"),
-    ("yuva420p", "yuv420p"), ("gray10be", "gray10le"), ("yuv420p10be", "yuv420p10le"), ("p216le", "yuv422p16le"),
+    ("nv12", "yuv420p"), ("nv21", "yuv420p"), ("yuyv422", "yuv422p"), ("yuv411p", "yuv422p"),
+    ("yuva420p", "yuv420p"), ("gray10be", "gray10le"), ("yuv420p10be", "yuv420p10le"), ("uyvy422", "yuv422p"),
   ]
 
   /// Layouts are changed without changing a sample.
@@ -130,7 +130,7 @@ import VideoIO
     ]
     for plane in 0..<3 {
       let value = frame.sample(plane, x: width / 2, y: height / 2)
-      let tolerance = exact == nil ? 18.0 : frame.format.bitDepth == 8 ? 1.01 : frame.format.bitDepth == 16 ? 8 : 2
+      let tolerance = exact == nil ? 22.0 : 1.01
       #expect(abs(Double(value) - wanted[plane]) <= tolerance, "plane \(plane): \(value) \(wanted[plane])")
     }
   }

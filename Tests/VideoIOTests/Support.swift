@@ -58,7 +58,7 @@ final class Workbench {
 
   /// Presentation times of all frames of a stream, in seconds as ffprobe prints them.
   func times(_ name: String, stream: String = "v:0") throws -> [String] {
-    try ffprobe(name, "-select_streams \(stream) -show_entries frame=pts_time -of csv=p=0")
+    try ffprobe(name, "-select_streams \(stream) -show_entries frame=best_effort_timestamp_time -of csv=p=0")
       .split(separator: "\n").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: ", ")) }
       .filter { !$0.isEmpty }
   }
