@@ -25,6 +25,7 @@ extension MediaInfo {
     let frameAspect = Rational(first.raw.pointee.sample_aspect_ratio)
     sampleAspectRatio = video.sampleAspectRatio.isPositive ? video.sampleAspectRatio : frameAspect
     timeBase = video.timeBase
+    source.hasConstantRate = stream.map { Rational($0.r_frame_rate).isNear(Rational($0.avg_frame_rate)) } ?? false
     let guessed = Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil))
     averageFrameRate = video.averageFrameRate.isPositive ? video.averageFrameRate : guessed
     startTime = first.presentationTimestamp
@@ -74,6 +75,13 @@ extension MediaInfo {
       otherStreams: [],
       source: SourceFile(
         streams: [stream], metadata: [], chapters: [], startTime: 0, hasTimestampJumps: false))
+  }
+}
+
+extension Rational {
+  /// Whether both are frame rates that differ by less than a thousandth.
+  fileprivate func isNear(_ other: Rational) -> Bool {
+    isPositive && other.isPositive && abs(doubleValue - other.doubleValue) < doubleValue / 1000
   }
 }
 

@@ -95,6 +95,6 @@ extension SourceFile {
     }
     return SourceFile(
       streams: streams, metadata: metadata, chapters: kept, startTime: startTime,
-      hasTimestampJumps: hasTimestampJumps, trimStart: window.start)
+      hasTimestampJumps: hasTimestampJumps, hasConstantRate: hasConstantRate, trimStart: window.start)
   }
 }

@@ -114,6 +114,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .unknownEncoder: "ffmpeg -encoders lists them"
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
+    case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
+      "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .pictureChanges: "split the file at that point"

@@ -66,7 +66,9 @@ public struct VideoWriter: ~Copyable {
         settings: settings, width: width, height: height, format: format,
         color: color ?? info.color(width: width, height: height),
         sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
-        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0))
+        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
+        isConstantRate: info.source.hasConstantRate,
+        hdr: HDRMetadata(info.source.streams[info.videoStreamIndex])))
     let packet = try PacketOwner()
     let name = encoder.name
     let muxer = try Muxer(file: file, plan: plan, video: encoder.context)

@@ -230,6 +230,30 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.hint == "it takes yuv420p")
   }
 
+  @Test func oddSizeInAnEvenCodec() throws {
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -vf format=yuv420p,crop=63:47:exact=1 -c:v ffv1", "odd.mkv")
+    let error = #expect(throws: VideoIOError.self) {
+      try copy(bench.path("odd.mkv"), to: bench.path("out.mp4"), settings: .init())
+    }
+    #expect(error?.description.contains("not divisible by 2") == true)
+    #expect(error?.hint?.contains("even sizes") == true)
+    #expect(bench.contents == ["in.mkv", "odd.mkv"])
+  }
+
+  @Test func fullDisk() throws {
+    try FileManager.default.createSymbolicLink(atPath: bench.path("full.mkv"), withDestinationPath: "/dev/full")
+    let error = error(output: bench.path("full.mkv"), .init(codec: "rawvideo"), overwrite: true)
+    #expect(error?.description == "cannot write \(bench.path("full.mkv")): No space left on device")
+  }
+
+  @Test func interlacedFramesSaySo() throws {
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=160x96:r=50:d=0.4 -vf interlace -c:v mpeg2video -flags +ilme+ildct", "i.ts")
+    #expect(try readAll(bench.path("i.ts")).frames.allSatisfy(\.isInterlaced))
+    #expect(try !readAll(input).frames.contains(where: \.isInterlaced))
+  }
+
   @Test func containerThatDoesNotTakeTheVideo() throws {
     let error = error(output: bench.path("out.webm"), .init())
     #expect(error?.description.contains("webm") == true)

@@ -147,14 +147,14 @@ import VideoIO
     #expect(try bench.ffprobe("out.mov", "-show_entries stream_tags=timecode").contains("01:02:03:04"))
   }
 
-  @Test func closedCaptionsAndHDRSurvive() throws {
+  @Test func hdrSurvives() throws {
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=320x180:r=25:d=0.4 -c:v libx265 -pix_fmt yuv420p10le -color_primaries bt2020"
         + " -color_trc smpte2084 -colorspace bt2020nc -x265-params"
         + " log-level=error:hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400",
       "in.mp4")
-    for name in ["out.mp4", "out.mkv"] {
-      try copy(input, to: bench.path(name), settings: EncoderSettings(codec: "libx264"))
+    for (name, codec) in [("264.mp4", "libx264"), ("264.mkv", "libx264"), ("265.mp4", "libx265"), ("265.mkv", "libx265")] {
+      try copy(input, to: bench.path(name), settings: EncoderSettings(codec: codec))
       let shown = try bench.ffprobe(name, "-show_streams")
       #expect(shown.contains("side_data_type=Mastering display metadata"))
       #expect(shown.contains("side_data_type=Content light level metadata"))
@@ -163,6 +163,13 @@ import VideoIO
       #expect(shown.contains("color_transfer=smpte2084"))
       #expect(shown.contains("color_primaries=bt2020"))
       #expect(shown.contains("color_space=bt2020nc"))
+      // In the bitstream, too.
+      let bare = codec == "libx264" ? "bare.h264" : "bare.hevc"
+      try bench.ffmpeg("-i DIR/\(name) -map 0:v -c copy", bare)
+      let frame = try bench.ffprobe(bare, "-show_frames -read_intervals %+#1")
+      #expect(frame.contains("red_x=34000/50000"))
+      #expect(frame.contains("max_luminance=10000000/10000"))
+      #expect(frame.contains("max_content=1000"))
     }
   }
 }

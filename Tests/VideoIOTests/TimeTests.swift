@@ -100,6 +100,13 @@ import VideoIO
     }
   }
 
+  @Test func theStreamItselfTellsItsRate() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=1 -c:v libx264", "in.mp4")
+    try copy(bench.path("in.mp4"), to: bench.path("out.mp4"), settings: EncoderSettings())
+    try bench.ffmpeg("-i DIR/out.mp4 -c copy", "out.h264")
+    #expect(try bench.streamEntries("out.h264", stream: "v:0", "r_frame_rate").contains("24000/1001"))
+  }
+
   @Test func bareStreamGetsTimes() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=25:d=1 -c:v libx264 -bf 2", "in.h264")
     let report = try copy(bench.path("in.h264"), to: bench.path("out.mp4"), settings: EncoderSettings())
