@@ -40,7 +40,8 @@ struct FrameIntake: ~Copyable {
   /// Takes a frame as the decoder gave it.
   /// - Throws: `VideoIOError.pictureChanges`, `unsupportedFormat`, `cannotConvert`, `outOfMemory`.
   /// - Parameter isAtEnd: whether the decoder is being emptied.
-  mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame {
+  mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame
+  {
     let raw = owner.raw
     let best = raw.pointee.best_effort_timestamp
     let duration = max(cffmpeg_frame_duration(raw), 0)

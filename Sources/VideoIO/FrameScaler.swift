@@ -29,7 +29,9 @@ public struct FrameScaler: ~Copyable {
     var source = assumed
     if color == nil {
       // Gray that says nothing is of full range, YUV of limited: spell it out where one becomes the other.
-      if target.range == 0, frame.format.isGray != format.isGray { target.range = frame.format.isGray ? 2 : 1 }
+      if target.range == 0, frame.format.isGray != format.isGray {
+        target.range = frame.format.isGray ? 2 : 1
+      }
       source = target
     }
     converter = try PictureConverter(

@@ -25,12 +25,15 @@ extension MediaInfo {
     let frameAspect = Rational(first.raw.pointee.sample_aspect_ratio)
     sampleAspectRatio = video.sampleAspectRatio.isPositive ? video.sampleAspectRatio : frameAspect
     timeBase = video.timeBase
-    source.hasConstantRate = stream.map { Rational($0.r_frame_rate).isNear(Rational($0.avg_frame_rate)) } ?? false
+    source.hasConstantRate =
+      stream.map { Rational($0.r_frame_rate).isNear(Rational($0.avg_frame_rate)) } ?? false
     let guessed = Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil))
     averageFrameRate = video.averageFrameRate.isPositive ? video.averageFrameRate : guessed
     startTime = first.presentationTimestamp
     var announcedDuration = context.duration > 0 ? Double(context.duration) * microseconds.doubleValue : nil
-    if let ticks = stream?.duration, ticks > 0 { announcedDuration = Double(ticks) * video.timeBase.doubleValue }
+    if let ticks = stream?.duration, ticks > 0 {
+      announcedDuration = Double(ticks) * video.timeBase.doubleValue
+    }
     duration = window.map { $0.length(ofWhole: announcedDuration, source: source) } ?? announcedDuration
     let still = containerName.hasSuffix("_pipe") || containerName == "image2"
     isStillImage = still
@@ -100,7 +103,7 @@ extension SourceStream {
       else { continue }
       sideData.append(
         EncodedPacket.SideData(
-          type: packetType.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size))))
+          type: packetType.rawValue, bytes: byteArray(entry.data, entry.size)))
     }
   }
 }

@@ -7,6 +7,8 @@ struct Muxer: ~Copyable {
   struct Route {
     let outputIndex: Int
     let timeBase: Rational
+    /// Kind and codec, for messages.
+    let name: String
     /// The last decoding timestamp, in the output's ticks.
     var lastTimestamp: Int64?
     var nextTimestamp: Int64?
@@ -45,7 +47,9 @@ struct Muxer: ~Copyable {
       defer { index += 1 }
       if plan.isAttachment(stream) { continue }
       guard let output = context.raw.pointee.streams[index] else { throw .outOfMemory }
-      routes[stream.info.index] = Route(outputIndex: index, timeBase: Rational(output.pointee.time_base))
+      routes[stream.info.index] = Route(
+        outputIndex: index, timeBase: Rational(output.pointee.time_base),
+        name: "\(stream.info.kind.rawValue), \(stream.info.codecName)")
     }
     let packet = try PacketOwner()
     isStrict = context.raw.pointee.oformat.pointee.flags & AVFMT_TS_NONSTRICT == 0
@@ -86,7 +90,9 @@ struct Muxer: ~Copyable {
       throw .cannotWrite(path: file.path, reason: reason)
     }
     routes[index]?.isBroken = true
-    leftOut.append("stream \(index) (\(encoded.description)): \(reason)")
+    let place = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue } ?? 0
+    leftOut.append(
+      "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
   }
 
   /// Writes the index and gives the file its name.
@@ -126,10 +132,6 @@ struct Muxer: ~Copyable {
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
     routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
   }
-}
-
-extension EncodedPacket {
-  fileprivate var description: String { "packet at \(presentationTimestamp.map { "\($0)" } ?? "an unknown time")" }
 }
 
 /// Owns an `AVFormatContext` for output, and the bytes under it.

@@ -40,13 +40,16 @@ struct MuxerPlan {
   }
 
   private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
-  private var isQuickTime: Bool { ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName) }
+  private var isQuickTime: Bool {
+    ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName)
+  }
 
   /// Whether every frame has a time of its own; if not, times are a frame rate's multiples.
   ///
   /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is missing on MP4 and others that could bear it.
   private var hasFreeClock: Bool {
-    !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(containerName)
+    !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(
+      containerName)
   }
 
   /// Whether the stream becomes an attachment: a file within the file, without packets.
@@ -96,14 +99,16 @@ struct MuxerPlan {
   private func describe(_ stream: SourceStream) -> String {
     let info = stream.info
     let language = info.language.map { ", \($0)" } ?? ""
-    return "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
+    return
+      "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
   }
 
   private func mayTake(_ stream: SourceStream) -> Bool {
     if isAttachment(stream) { return isMatroska && containerName == "matroska" }
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
-    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL) != 0
+    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL)
+      != 0
   }
 
   /// QuickTime's timecode tracks are made anew from the video's metadata.
@@ -230,7 +235,9 @@ struct MuxerPlan {
     try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
     guard let parameters = output.pointee.codecpar else { throw .outOfMemory }
     // Four-letter codes of one container mean nothing or something else in another.
-    if let tags = format.pointee.codec_tag, av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id {
+    if let tags = format.pointee.codec_tag,
+      av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id
+    {
       var tag: UInt32 = 0
       if av_codec_get_tag2(tags, parameters.pointee.codec_id, &tag) != 0 { parameters.pointee.codec_tag = 0 }
     }
@@ -273,7 +280,8 @@ struct MuxerPlan {
     for entry in entries {
       try LibavLog.check {
         entry.bytes.withUnsafeBufferPointer { bytes in
-          cffmpeg_stream_set_side_data(output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
+          cffmpeg_stream_set_side_data(
+            output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
         }
       }
     }

@@ -143,7 +143,8 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     let components = [descriptor.comp.0, descriptor.comp.1, descriptor.comp.2, descriptor.comp.3]
     let flags = UInt64(descriptor.flags)
     let isColor = descriptor.nb_components >= 3 || flags & UInt64(AV_PIX_FMT_FLAG_PAL) != 0
-    let depth = flags & UInt64(AV_PIX_FMT_FLAG_FLOAT) != 0
+    let depth =
+      flags & UInt64(AV_PIX_FMT_FLAG_FLOAT) != 0
       ? 16 : components.prefix(Int(descriptor.nb_components)).map { Int($0.depth) }.max() ?? 8
     let isRGB = isRGB(code)
     let base: String

@@ -61,12 +61,12 @@ extension SourceStream {
     sideData = (0..<cffmpeg_stream_side_data_count(stream)).compactMap { index in
       guard let entry = cffmpeg_stream_side_data(stream, index)?.pointee else { return nil }
       return EncodedPacket.SideData(
-        type: entry.type.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size)))
+        type: entry.type.rawValue, bytes: byteArray(entry.data, entry.size))
     }
     isDiscarded = value.discard == AVDISCARD_ALL
     coverArt =
       isCover
-      ? Array(UnsafeBufferPointer(start: value.attached_pic.data, count: Int(max(value.attached_pic.size, 0))))
+      ? byteArray(value.attached_pic.data, Int(value.attached_pic.size))
       : []
   }
 }

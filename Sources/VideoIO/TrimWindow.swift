@@ -55,7 +55,9 @@ struct TrimWindow: Sendable {
     case .within: break
     case .behind:
       unfinished.remove(packet.streamIndex)
-      if let end, packet.timeBase.rescale(time, to: VideoIO.microseconds) > end.saturatingPlus(10_000_000) { isPastEnd = true }
+      if let end, packet.timeBase.rescale(time, to: VideoIO.microseconds) > end.saturatingPlus(10_000_000) {
+        isPastEnd = true
+      }
       return false
     }
     guard waiting.contains(packet.streamIndex) else { return true }

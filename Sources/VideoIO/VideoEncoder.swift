@@ -152,7 +152,8 @@ private struct EncoderLayout {
     sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
     if let code = request.layoutCode {
       let color = Self.color(sourceColor, inLayout: code)
-      let changesRange = color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
+      let changesRange =
+        color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
       (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
       return
     }
@@ -220,4 +221,3 @@ private struct EncoderLayout {
       to: .init(width: request.width, height: request.height, code: code, color: color))
   }
 }
-

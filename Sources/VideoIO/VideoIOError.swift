@@ -123,10 +123,11 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  private static func text(_ seconds: Double) -> String {
+  static func text(_ seconds: Double) -> String {
     guard seconds.isFinite, abs(seconds) < 1e12 else { return "an unknown time" }
     let hundredths = Int64((seconds * 100).rounded())
     let fraction = abs(hundredths % 100)
-    return "\(hundredths < 0 && hundredths > -100 ? "-" : "")\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) s"
+    return
+      "\(hundredths < 0 && hundredths > -100 ? "-" : "")\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) s"
   }
 }

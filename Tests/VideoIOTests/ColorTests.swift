@@ -21,7 +21,8 @@ import VideoIO
     Tags(matrix: "smpte170m", primaries: "smpte170m", transfer: "smpte170m", range: "tv", pixels: "yuv420p"),
     Tags(matrix: "bt470bg", primaries: "bt470bg", transfer: "smpte170m", range: "tv", pixels: "yuv422p"),
     Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "smpte2084", range: "tv", pixels: "yuv420p10le"),
-    Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "arib-std-b67", range: "tv", pixels: "yuv420p10le"),
+    Tags(
+      matrix: "bt2020nc", primaries: "bt2020", transfer: "arib-std-b67", range: "tv", pixels: "yuv420p10le"),
     Tags(matrix: "bt709", primaries: "bt709", transfer: "bt709", range: "pc", pixels: "yuv420p"),
   ]
 
@@ -114,7 +115,8 @@ import VideoIO
         "-f rawvideo -pixel_format \(given) -video_size \(width)x\(height) -i DIR/in.raw -c:v copy", "in.nut")
     } else {
       try bench.ffmpeg(
-        "-f lavfi -i color=0xC83C14:s=\(width)x\(height):r=25:d=0.04 -pix_fmt \(given) -c:v rawvideo", "in.nut")
+        "-f lavfi -i color=0xC83C14:s=\(width)x\(height):r=25:d=0.04 -pix_fmt \(given) -c:v rawvideo",
+        "in.nut")
     }
     let all = try readAll(bench.path("in.nut"))
     #expect(all.info.format.name == expected)
@@ -156,12 +158,14 @@ import VideoIO
 
   @Test func formatsThatAreWorkedOn() {
     for name in [
-      "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le", "yuvj420p",
+      "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le",
+      "yuvj420p",
     ] {
       #expect(PixelFormat(name: name) != nil, "\(name)")
     }
     for name in [
-      "nv12", "rgb24", "gbrp", "yuva420p", "p010le", "pal8", "yuv420p10be", "yuv411p", "monob", "vaapi", "", "no",
+      "nv12", "rgb24", "gbrp", "yuva420p", "p010le", "pal8", "yuv420p10be", "yuv411p", "monob", "vaapi", "",
+      "no",
     ] {
       #expect(PixelFormat(name: name) == nil, "\(name)")
     }
@@ -178,7 +182,8 @@ extension Workbench {
   func planeBytes(_ name: String, plane: Int, of format: String) throws -> [UInt8] {
     let file = path("plane.raw")
     try ffmpeg(
-      "-i DIR/\(name) -frames:v 1 -vf format=\(format),extractplanes=\(["y", "u", "v"][plane]) -f rawvideo", "plane.raw")
+      "-i DIR/\(name) -frames:v 1 -vf format=\(format),extractplanes=\(["y", "u", "v"][plane]) -f rawvideo",
+      "plane.raw")
     return try readBytes(file)
   }
 }

@@ -46,14 +46,18 @@ final class Workbench {
   func frameHashes(_ name: String, _ arguments: String = "-map 0:v:0") throws -> [String] {
     try ffmpegOutput(name, arguments + " -fps_mode passthrough -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
-      .map { $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "" }
+      .map {
+        $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
+      }
   }
 
   /// Hashes of a stream's packets as they are stored.
   func packetHashes(_ name: String, stream: String) throws -> [String] {
     try ffmpegOutput(name, "-map 0:\(stream) -c copy -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
-      .map { $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "" }
+      .map {
+        $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
+      }
   }
 
   /// Presentation times of all frames of a stream, in seconds as ffprobe prints them.

@@ -28,13 +28,16 @@ import VideoIO
   func partsAreExact(_ ending: String, _ start: Double) throws {
     let codec = ending == "avi" ? "mpeg4 -bf 2" : "libx264 -bf 3"
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=s=160x90:r=25:d=4 -f lavfi -i sine=d=4 -g 30 -c:v \(codec) -c:a mp2", "in.\(ending)")
+      "-f lavfi -i testsrc2=s=160x90:r=25:d=4 -f lavfi -i sine=d=4 -g 30 -c:v \(codec) -c:a mp2",
+      "in.\(ending)")
     let info = try copyPart("in.\(ending)", "out.mkv", start: .seconds(start), length: .milliseconds(800))
     // The container's clock starts with its earliest stream.
     let all = try bench.times("in.\(ending)").compactMap { Double($0) }
     let text = try bench.ffprobe("in.\(ending)", "-show_entries format=start_time -of csv=p=0")
     let origin = try #require(Double(text.trimmingCharacters(in: .whitespacesAndNewlines)))
-    let wanted = all.indices.filter { all[$0] - origin >= start - 1e-6 && all[$0] - origin < start + 0.8 - 1e-6 }
+    let wanted = all.indices.filter {
+      all[$0] - origin >= start - 1e-6 && all[$0] - origin < start + 0.8 - 1e-6
+    }
     let hashes = try bench.frameHashes("in.\(ending)")
     #expect(try bench.frameHashes("out.mkv") == wanted.map { hashes[$0] })
     let times = try bench.times("out.mkv").compactMap { Double($0) }
@@ -50,7 +53,9 @@ import VideoIO
     let info = try copyPart("in.mp4", "out.mkv", start: .seconds(1.5), length: nil)
     #expect(try bench.times("out.mkv").count == 12 || bench.times("out.mkv").count == 13)
     #expect(abs((info.duration ?? 0) - 0.5) < 1e-6)
-    #expect(throws: VideoIOError.self) { _ = try copyPart("in.mp4", "none.mkv", start: .seconds(100), length: nil) }
+    #expect(throws: VideoIOError.self) {
+      _ = try copyPart("in.mp4", "none.mkv", start: .seconds(100), length: nil)
+    }
     #expect(!bench.exists("none.mkv"))
   }
 
