@@ -26,6 +26,22 @@ struct MuxerPlan {
     return format
   }
 
+  /// The encoder that `auto` stands for with a container; any other name stands for itself.
+  static func encoderName(_ name: String, format: UnsafePointer<AVOutputFormat>, path: String) -> String {
+    guard name == "auto" else { return name }
+    let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
+    let container = String(cString: format.pointee.name)
+    // Where FFmpeg does not know, as with transport streams, H.264 goes in; but not into pictures.
+    let isOpen = holdsH264 < 0 && container != "yuv4mpegpipe" && format.pointee.flags & AVFMT_NOFILE == 0
+    if holdsH264 > 0 || isOpen { return "libx264" }
+    let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
+    guard let encoder = avcodec_find_encoder(usual) else { return "libx264" }
+    return String(cString: encoder.pointee.name)
+  }
+
+  /// Whether the output is a picture file, not a video.
+  var isPicture: Bool { containerName == "image2" }
+
   /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
   /// starts at zero, and likewise that of a part; otherwise nothing.
   var shift: Int64 {
@@ -193,7 +209,7 @@ struct MuxerPlan {
       if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
     }
     // A picture's name may look like the pattern of a sequence.
-    if containerName == "image2" { wanted["update"] = "1" }
+    if isPicture { wanted["update"] = "1" }
     if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
     return wanted.merging(containerOptions) { $1 }
   }

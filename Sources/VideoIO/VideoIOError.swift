@@ -44,6 +44,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotWrite(path: String, reason: LibavError)
   /// A frame differs in size or layout from what the writer was opened for.
   case frameMismatch(path: String, expected: String, found: String)
+  /// A second frame was written to a picture file.
+  case holdsOneFrame(path: String)
   /// A picture of this size and layout cannot be made.
   case invalidPicture(width: Int, height: Int, format: String)
   /// A picture cannot be scaled or converted.
@@ -91,6 +93,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cannotWrite(let path, let reason): "cannot write \(path): \(reason)"
     case .frameMismatch(let path, let expected, let found):
       "frame for \(path) is \(found) instead of \(expected)"
+    case .holdsOneFrame(let path): "picture file \(path) holds one frame only"
     case .invalidPicture(let width, let height, let format):
       "cannot make a picture of \(width)x\(height) \(format)"
     case .cannotConvert(let from, let to, let reason): "cannot convert \(from) to \(to): \(reason)"

@@ -23,6 +23,7 @@ public struct VideoWriter: ~Copyable {
   private let encoder: VideoEncoder
   private let packet: PacketOwner
   private let timeBase: Rational
+  private let holdsOneFrame: Bool
   /// Times of the frames within the encoder, by what it was given as timestamp.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -61,6 +62,8 @@ public struct VideoWriter: ~Copyable {
       format: container, source: info.source, videoIndex: info.videoStreamIndex,
       url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate, timeBase: timeBase,
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
+    var settings = settings
+    settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
     let encoder = try VideoEncoder(
       .init(
         settings: settings, width: width, height: height, format: format,
@@ -79,6 +82,7 @@ public struct VideoWriter: ~Copyable {
     self.timeBase = timeBase
     self.packet = packet
     encoderName = name
+    holdsOneFrame = plan.isPicture
     self.encoder = encoder
     self.muxer = muxer
   }
@@ -104,11 +108,13 @@ public struct VideoWriter: ~Copyable {
 
   /// Encodes a frame; its timestamps are ticks of the time base given at opening.
   ///
-  /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`.
+  /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`;
+  ///   `holdsOneFrame` for the second frame of a picture file.
   public mutating func write(_ frame: VideoFrame) throws(VideoIOError) {
     guard frame.width == width, frame.height == height, frame.format == format else {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
+    if holdsOneFrame, frameCount > 0 { throw .holdsOneFrame(path: path) }
     var presentation = frame.presentationTimestamp
     if let last = lastTimestamp, presentation <= last {
       repairCount += 1

@@ -262,6 +262,34 @@ func makeFrame(
     return try readBytes(bench.path("picture.raw"))
   }
 
+  @Test(arguments: [("png", "png"), ("jpg", "mjpeg"), ("bmp", "bmp"), ("tif", "tiff")])
+  func picturesAreWrittenToo(_ pair: (String, String)) throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64 -frames:v 1 -pix_fmt rgb24", "in.png")
+    let name = "100%d.\(pair.0)"
+    try copy(bench.path("in.png"), to: bench.path(name), settings: EncoderSettings(codec: "auto"))
+    #expect(bench.contents == [name, "in.png"])
+    let original = try #require(try readAll(bench.path("in.png")).frames.first)
+    let all = try readAll(bench.path(name))
+    #expect(all.info.codecName == pair.1)
+    #expect(try meanError(#require(all.frames.first), original) < 3)
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:d=1 -c:v ffv1", "clip.mkv")
+    #expect(throws: VideoIOError.holdsOneFrame(path: bench.path("two.\(pair.0)"))) {
+      try copy(bench.path("clip.mkv"), to: bench.path("two.\(pair.0)"), settings: EncoderSettings(codec: "auto"))
+    }
+    #expect(!bench.exists("two.\(pair.0)") && !bench.exists("two.\(pair.0).part"))
+  }
+
+  @Test func automaticEncoders() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p", "in.mkv")
+    for (ending, codec) in [
+      ("mp4", "h264"), ("mov", "h264"), ("mkv", "h264"), ("ts", "h264"), ("avi", "h264"), ("webm", "vp9"),
+      ("y4m", "rawvideo"),
+    ] {
+      try copy(bench.path("in.mkv"), to: bench.path("out.\(ending)"), settings: EncoderSettings(codec: "auto"))
+      #expect(try readAll(bench.path("out.\(ending)")).info.codecName == codec)
+    }
+  }
+
   @Test func pngUsesTheFramesMatrix() throws {
     // Pure red in BT.709 and BT.601, limited range.
     for (matrix, y, u, v) in [(Int32(1), 63, 102, 240), (Int32(6), 81, 90, 240)] {
