@@ -72,6 +72,28 @@ struct Demuxer: ~Copyable {
     return .failed(LibavError(code: code, log: log))
   }
 
+  /// Moves to a key frame at or before a moment of the container's clock, in microseconds; where the container
+  /// cannot, reading stays at its beginning.
+  ///
+  /// Containers look for decoding times, which lie before those of presentation by some frames.
+  /// The corresponding C function is `avformat_seek_file`.
+  func seek(to target: Int64) {
+    _ = LibavLog.collecting { avformat_seek_file(context, -1, Int64.min, target, target, 0) }
+  }
+
+  /// Whether a frame has the same time wherever reading begins. AVI has no times of presentation; with
+  /// reordered frames they are guessed from what came before.
+  func hasFirmTimes(_ videoIndex: Int) -> Bool {
+    let name = context.pointee.iformat?.pointee.name.map { String(cString: $0) }
+    return name != "avi" || stream(videoIndex)?.pointee.codecpar?.pointee.video_delay == 0
+  }
+
+  /// Whether the container is a picture file.
+  var isStillImage: Bool {
+    guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
+    return name.hasSuffix("_pipe") || name == "image2"
+  }
+
   /// The index of the stream to work on: never cover art; of default disposition before others, then the
   /// one with most pixels, then the first.
   func bestVideoStream() throws(VideoIOError) -> Int {

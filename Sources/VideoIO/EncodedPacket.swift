@@ -34,11 +34,11 @@ public struct EncodedPacket: Sendable {
     duration = max(value.duration, 0)
     self.timeBase = timeBase
     flags = value.flags
-    bytes = Array(UnsafeBufferPointer(start: value.data, count: Int(max(value.size, 0))))
+    bytes = byteArray(value.data, Int(value.size))
     sideData = (0..<Int(max(value.side_data_elems, 0))).compactMap { index in
       guard let entry = value.side_data?[index] else { return nil }
       return SideData(
-        type: entry.type.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size)))
+        type: entry.type.rawValue, bytes: byteArray(entry.data, entry.size))
     }
   }
 
@@ -64,6 +64,12 @@ public struct EncodedPacket: Sendable {
       }
     }
   }
+}
+
+/// A copy of bytes of libav; empty for null.
+func byteArray(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
+  guard let bytes, count > 0 else { return [] }
+  return Array(UnsafeBufferPointer(start: bytes, count: count))
 }
 
 /// What a reader gives, in the order of the file.

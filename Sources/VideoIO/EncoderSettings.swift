@@ -3,7 +3,8 @@
 /// Which encoder makes the video, and how.
 public struct EncoderSettings: Sendable, Hashable {
   /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, takes FFmpeg's first
-  /// encoder for it.
+  /// encoder for it. `auto` is `libx264` where the container holds H.264, else the container's usual one: VP9
+  /// for WebM, PNG for .png.
   public var codec: String
   /// Constant quality, lower is better; nil takes this package's choice for the encoder (16 for libx264).
   public var crf: Double?

@@ -15,6 +15,7 @@ struct FrameIntake: ~Copyable {
   private let isStillImage: Bool
   private var shape: Shape?
   private var converter: PictureConverter?
+  private var rgbConversion: RGBConversion?
   private(set) var timestamps: TimestampRepair
 
   init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool) {
@@ -24,6 +25,7 @@ struct FrameIntake: ~Copyable {
     let usual = frameRate.isPositive ? frameRate.inverse.rescale(1, to: timeBase) : 1
     timestamps = TimestampRepair(usualDuration: usual)
     converter = nil
+    rgbConversion = nil
   }
 
   /// FFmpeg's name of the decoder's layout, once a frame has come.
@@ -33,12 +35,13 @@ struct FrameIntake: ~Copyable {
   }
 
   /// Whether frames are converted.
-  var isConverting: Bool { converter != nil }
+  var isConverting: Bool { converter != nil || rgbConversion != nil }
 
   /// Takes a frame as the decoder gave it.
   /// - Throws: `VideoIOError.pictureChanges`, `unsupportedFormat`, `cannotConvert`, `outOfMemory`.
   /// - Parameter isAtEnd: whether the decoder is being emptied.
-  mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame {
+  mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame
+  {
     let raw = owner.raw
     let best = raw.pointee.best_effort_timestamp
     let duration = max(cffmpeg_frame_duration(raw), 0)
@@ -79,35 +82,31 @@ struct FrameIntake: ~Copyable {
     _ owner: consuming FrameOwner, to format: PixelFormat
   ) throws(VideoIOError) -> FrameOwner {
     let raw = owner.raw
-    let width = Int(raw.pointee.width)
-    let height = Int(raw.pointee.height)
-    if converter == nil {
-      let sourceColor = ColorDescription(frame: raw)
-      let color = Self.targetColor(
-        of: sourceColor, code: raw.pointee.format, width: width, height: height, isStill: isStillImage)
-      var from = color
-      from.range = sourceColor.range
-      converter = try PictureConverter(
-        from: .init(width: width, height: height, code: raw.pointee.format, color: from),
-        to: .init(width: width, height: height, code: format.code, color: color))
-    }
-    guard let result = try converter?.converted(raw) else { throw .outOfMemory }
-    return result
+    if rgbConversion == nil, converter == nil { try chooseConversion(of: raw, to: format) }
+    if let result = try rgbConversion?.converted(raw) { return result }
+    if let result = try converter?.converted(raw) { return result }
+    throw .outOfMemory
   }
 
-  /// What the converted picture's values shall mean: as before for YUV. RGB gets the matrix of its size
-  /// and limited range; photographs get BT.601 and full range, as in JPEG.
-  private static func targetColor(
-    of source: ColorDescription, code: Int32, width: Int, height: Int, isStill: Bool
-  ) -> ColorDescription {
-    let flags = av_pix_fmt_desc_get(AVPixelFormat(code)).map { UInt64($0.pointee.flags) } ?? 0
-    let isRGB = flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
-    guard isRGB else { return source }
-    var color = source
-    color.matrix = isStill ? 5 : ColorDescription.assumedMatrix(width: width, height: height)
-    color.range = isStill ? 2 : 1
+  /// RGB gets the matrix of its size and limited range; photographs get BT.601 and full range, as in JPEG.
+  /// YUV keeps its meaning.
+  private mutating func chooseConversion(
+    of raw: UnsafePointer<AVFrame>, to format: PixelFormat
+  ) throws(VideoIOError) {
+    let width = Int(raw.pointee.width)
+    let height = Int(raw.pointee.height)
+    let code = raw.pointee.format
+    var color = ColorDescription(frame: raw)
+    guard PixelFormat.isRGB(code), !format.isGray else {
+      converter = try PictureConverter(
+        from: .init(width: width, height: height, code: code, color: color),
+        to: .init(width: width, height: height, code: format.code, color: color))
+      return
+    }
+    color.matrix = isStillImage ? 5 : ColorDescription.assumedMatrix(width: width, height: height)
+    color.range = isStillImage ? 2 : 1
     color.chromaLocation = 0
-    return color
+    rgbConversion = try RGBConversion(width: width, height: height, code: code, to: format, color: color)
   }
 
   /// The frame with all rows stored downwards; some decoders of raw video store them upwards.

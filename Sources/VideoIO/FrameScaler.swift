@@ -26,8 +26,14 @@ public struct FrameScaler: ~Copyable {
     if color == nil, frame.color.assumingDefaults(width: width, height: height) == assumed {
       target = frame.color
     }
-    // Where values keep their meaning, swscale must not see two meanings.
-    let source = color == nil ? target : assumed
+    var source = assumed
+    if color == nil {
+      // Gray that says nothing is of full range, YUV of limited: spell it out where one becomes the other.
+      if target.range == 0, frame.format.isGray != format.isGray {
+        target.range = frame.format.isGray ? 2 : 1
+      }
+      source = target
+    }
     converter = try PictureConverter(
       from: .init(width: frame.width, height: frame.height, code: frame.format.code, color: source),
       to: .init(width: width, height: height, code: format.code, color: target), kernel: kernel)

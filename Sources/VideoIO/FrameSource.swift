@@ -8,14 +8,22 @@ struct FrameSource: ~Copyable {
   private let packet: PacketOwner
   private let videoIndex: Int
   private let source: SourceFile
+  private let video: SourceStream
   private let options: VideoReader.Options
 
   private var intake: FrameIntake
-  private var earlyPackets: [EncodedPacket] = []
+  private var earlyItems: [MediaItem] = []
   private var earlyPosition = 0
   private var isDraining = false
   private var isFinished = false
+  private var isVideoDone = false
+  /// Whether the file was sought in and no key frame has come since.
+  private var isSeeking = false
+  /// Whether a key frame at the start of the part or before it has been found.
+  private(set) var hasFoundStart = true
   private var progress: ReadingProgress
+  private var window: TrimWindow?
+  private var clock: ClockRepair?
   /// Why reading stopped before the end, to be thrown when all decoded frames are out.
   private var pendingError: VideoIOError?
   private var damagedCount = 0
@@ -23,7 +31,11 @@ struct FrameSource: ~Copyable {
   private var unannouncedStreams: Set<Int> = []
   private var endWarnings: [String] = []
 
-  init(path: String, threads: Int, options: VideoReader.Options) throws(VideoIOError) {
+  /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
+  ///   reads all that comes before it.
+  init(
+    path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
+  ) throws(VideoIOError) {
     let demuxer = try Demuxer(path: path)
     let videoIndex = try demuxer.bestVideoStream()
     let source = try SourceFile(demuxer)
@@ -36,22 +48,28 @@ struct FrameSource: ~Copyable {
       frameRate: Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil)),
       isStillImage: demuxer.isStillImage)
     progress = ReadingProgress(demuxer, videoIndex: videoIndex)
+    window = TrimWindow(options, source: source)
+    clock = source.hasTimestampJumps ? ClockRepair() : nil
+    if let window, let seekLead, window.start > source.startTime, demuxer.hasFirmTimes(videoIndex) {
+      demuxer.seek(to: window.start.saturatingMinus(seekLead))
+      isSeeking = true
+      hasFoundStart = false
+    }
+    self.video = video
     self.demuxer = demuxer
     self.decoder = decoder
     self.packet = packet
     self.videoIndex = videoIndex
-    self.source = source
+    self.source = window.map { source.trimmed(to: $0) } ?? source
     self.options = options
   }
 
-  /// Decodes up to the first frame; packets on the way are kept for `popEarlyPacket`.
+  /// Decodes up to the first frame; it and the packets on the way are kept for `popEarlyItem`.
   mutating func firstFrame() throws(VideoIOError) -> VideoFrame {
     do throws(VideoIOError) {
       while let item = try next() {
-        switch item {
-        case .frame(let frame): return frame
-        case .packet(let packet): earlyPackets.append(packet)
-        }
+        earlyItems.append(item)
+        if case .frame(let frame) = item { return frame }
       }
     } catch {
       if case .cannotRead(_, _, let reason) = error { throw .noFrames(path: demuxer.path, reason: reason) }
@@ -60,24 +78,27 @@ struct FrameSource: ~Copyable {
     throw .noFrames(path: demuxer.path, reason: lastDamage)
   }
 
-  mutating func popEarlyPacket() -> EncodedPacket? {
-    guard earlyPosition < earlyPackets.count else {
-      earlyPackets = []
+  /// The next item that was read to find the first frame.
+  mutating func popEarlyItem() -> MediaItem? {
+    guard earlyPosition < earlyItems.count else {
+      earlyItems = []
       earlyPosition = 0
       return nil
     }
     defer { earlyPosition += 1 }
-    return earlyPackets[earlyPosition]
+    return earlyItems[earlyPosition]
   }
 
   func info(first: VideoFrame) -> MediaInfo {
     MediaInfo(
       demuxer: demuxer, videoIndex: videoIndex, source: source, first: first,
-      sourceFormatName: intake.sourceFormatName, isConverted: intake.isConverting)
+      sourceFormatName: intake.sourceFormatName, isConverted: intake.isConverting,
+      window: window)
   }
 
   var warnings: [String] {
     var lines: [String] = []
+    if let line = clock?.warning { lines.append(line) }
     if let line = intake.timestamps.warning { lines.append(line) }
     if damagedCount > 0 {
       let said = lastDamage.map { ": \($0)" } ?? ""
@@ -91,27 +112,48 @@ struct FrameSource: ~Copyable {
 
   mutating func next() throws(VideoIOError) -> MediaItem? {
     while !isFinished {
-      let frame = try FrameOwner()
-      switch decoder.receive(into: frame) {
-      case .frame:
-        return .frame(try intake.take(frame, isAtEnd: isDraining))
-      case .damaged(let reason):
-        note(damage: reason)
-        // A decoder that fails for ever while draining must not hold us.
-        if isDraining, damagedCount > 100_000 { isFinished = true }
-      case .end:
-        isFinished = true
-      case .needsPacket:
-        if isDraining {
+      if isVideoDone {
+        if window?.hasAllSound != false {
           isFinished = true
         } else if let item = try readPacket() {
           return .packet(item)
+        } else if isDraining {
+          isFinished = true
         }
+      } else if let item = try nextOfDecoder() {
+        return item
       }
     }
     if let error = pendingError {
       pendingError = nil
       throw error
+    }
+    return nil
+  }
+
+  /// One step of decoding: a frame or a packet on the way to it, nil if neither.
+  private mutating func nextOfDecoder() throws(VideoIOError) -> MediaItem? {
+    let frame = try FrameOwner()
+    switch decoder.receive(into: frame) {
+    case .frame:
+      let frame = try intake.take(frame, isAtEnd: isDraining)
+      switch window?.place(of: frame.presentationTimestamp, timeBase: video.timeBase) {
+      case .before: return nil
+      case .behind: isVideoDone = true
+      case .within, nil: return .frame(frame)
+      }
+    case .damaged(let reason):
+      note(damage: reason)
+      // A decoder that fails for ever while being emptied must not hold us.
+      if isDraining, damagedCount > 100_000 { isFinished = true }
+    case .end:
+      isFinished = true
+    case .needsPacket:
+      if isDraining {
+        isFinished = true
+      } else if let item = try readPacket() {
+        return .packet(item)
+      }
     }
     return nil
   }
@@ -133,12 +175,49 @@ struct FrameSource: ~Copyable {
       unannouncedStreams.insert(index)
       return nil
     }
+    correctClock(of: index)
     progress.note(packet.raw, timeBase: source.streams[index].timeBase, isVideo: index == videoIndex)
     guard index == videoIndex else {
-      return EncodedPacket(packet.raw, timeBase: source.streams[index].timeBase)
+      let encoded = EncodedPacket(packet.raw, timeBase: source.streams[index].timeBase)
+      let isCoverArt = source.streams[index].info.kind == .coverArt
+      return window?.wants(encoded, isCoverArt: isCoverArt) == false ? nil : encoded
     }
+    if isVideoDone || !hasBegun(with: packet.raw) { return nil }
     if let reason = decoder.send(packet.raw) { note(damage: reason) }
     return nil
+  }
+
+  /// Whether a packet of the video is the first key packet after seeking, or follows it.
+  private mutating func hasBegun(with packet: UnsafePointer<AVPacket>) -> Bool {
+    guard isSeeking else { return true }
+    guard packet.pointee.flags & AV_PKT_FLAG_KEY != 0 else { return false }
+    isSeeking = false
+    let time = packet.pointee.pts != noTimestamp ? packet.pointee.pts : packet.pointee.dts
+    if time != noTimestamp {
+      hasFoundStart = window?.isAtOrBeforeStart(time, timeBase: video.timeBase) == true
+    }
+    return true
+  }
+
+  /// Takes jumps out of the packet's times, in containers whose clock jumps.
+  private mutating func correctClock(of index: Int) {
+    let stream = source.streams[index]
+    guard let known = clock?.offset else { return }
+    let raw = packet.raw
+    let time = raw.pointee.dts != noTimestamp ? raw.pointee.dts : raw.pointee.pts
+    guard time != noTimestamp else { return }
+    var correction = known
+    // Subtitles and data come and go; only picture and sound tell a jump.
+    if stream.info.kind == .audio || index == videoIndex {
+      correction =
+        clock?.correction(
+          stream: index, time: stream.timeBase.rescale(time, to: microseconds),
+          duration: stream.timeBase.rescale(max(raw.pointee.duration, 0), to: microseconds)) ?? known
+    }
+    guard correction != 0 else { return }
+    let ticks = microseconds.rescale(correction, to: stream.timeBase)
+    if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingPlus(ticks) }
+    if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingPlus(ticks) }
   }
 
   private mutating func finishReading(_ error: VideoIOError?) {
@@ -155,61 +234,5 @@ struct FrameSource: ~Copyable {
   private mutating func note(damage reason: LibavError) {
     damagedCount += 1
     lastDamage = reason
-  }
-}
-
-/// How far reading has come, to tell a whole file from one that was cut off.
-struct ReadingProgress: Sendable {
-  /// End of the latest packet of any stream, in seconds of the container's clock.
-  private(set) var seconds = 0.0
-  private var videoSeconds = 0.0
-  private let expectedEnd: Double?
-  private let expectedVideoEnd: Double?
-
-  init(_ demuxer: borrowing Demuxer, videoIndex: Int) {
-    let context = demuxer.context.pointee
-    let isAnnounced = context.duration > 0 && context.duration_estimation_method != AVFMT_DURATION_FROM_BITRATE
-    let start = context.start_time == noTimestamp ? 0 : context.start_time
-    expectedEnd = isAnnounced ? Double(start) / 1e6 + Double(context.duration) / 1e6 : nil
-    if let stream = demuxer.stream(videoIndex)?.pointee, isAnnounced, stream.duration > 0 {
-      let start = stream.start_time == noTimestamp ? 0 : stream.start_time
-      // Of an AVI file that was cut off, FFmpeg estimates the duration anew; the frame count stays announced.
-      let isAVI = context.iformat?.pointee.name.map { String(cString: $0) } == "avi"
-      let ticks = isAVI ? max(stream.duration, stream.nb_frames) : stream.duration
-      expectedVideoEnd = (Double(start) + Double(ticks)) * Rational(stream.time_base).doubleValue
-    } else {
-      expectedVideoEnd = nil
-    }
-  }
-
-  mutating func note(_ packet: UnsafePointer<AVPacket>, timeBase: Rational, isVideo: Bool) {
-    let value = packet.pointee
-    let time = value.pts != noTimestamp ? value.pts : value.dts
-    guard time != noTimestamp else { return }
-    let end = (Double(time) + Double(max(value.duration, 0))) * timeBase.doubleValue
-    seconds = max(seconds, end)
-    if isVideo { videoSeconds = max(videoSeconds, end) }
-  }
-
-  /// The error for a file whose end has been reached too soon; nil for a whole file.
-  ///
-  /// Announced lengths may be a little wrong, so a lack of less than a second or 1 % counts for nothing
-  /// unless FFmpeg said that the file is incomplete.
-  func shortfall(log: [String], path: String) -> VideoIOError? {
-    let expected = expectedVideoEnd ?? expectedEnd
-    let reached = expectedVideoEnd == nil ? seconds : videoSeconds
-    if log.contains(where: { $0.contains("prematurely") || $0.contains("partial file") }) {
-      return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
-    }
-    guard let expected, expected - reached > max(1, expected * 0.01) else { return nil }
-    return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
-  }
-}
-
-extension Demuxer {
-  /// Whether the container is a picture file.
-  var isStillImage: Bool {
-    guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
-    return name.hasSuffix("_pipe") || name == "image2"
   }
 }

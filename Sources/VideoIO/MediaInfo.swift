@@ -99,6 +99,10 @@ struct SourceFile: Sendable {
   let startTime: Int64
   /// Whether the container's clock starts anywhere and may jump, as in MPEG transport streams.
   let hasTimestampJumps: Bool
+  /// Whether the video's frames come at equal distances, as far as FFmpeg can tell.
+  var hasConstantRate = false
+  /// Where the part that is read begins, in microseconds of the container's clock; nil for the whole file.
+  var trimStart: Int64?
 }
 
 /// A stream of the source with all that describes it.

@@ -7,6 +7,8 @@ struct Muxer: ~Copyable {
   struct Route {
     let outputIndex: Int
     let timeBase: Rational
+    /// Kind and codec, for messages.
+    let name: String
     /// The last decoding timestamp, in the output's ticks.
     var lastTimestamp: Int64?
     var nextTimestamp: Int64?
@@ -45,7 +47,9 @@ struct Muxer: ~Copyable {
       defer { index += 1 }
       if plan.isAttachment(stream) { continue }
       guard let output = context.raw.pointee.streams[index] else { throw .outOfMemory }
-      routes[stream.info.index] = Route(outputIndex: index, timeBase: Rational(output.pointee.time_base))
+      routes[stream.info.index] = Route(
+        outputIndex: index, timeBase: Rational(output.pointee.time_base),
+        name: "\(stream.info.kind.rawValue), \(stream.info.codecName)")
     }
     let packet = try PacketOwner()
     isStrict = context.raw.pointee.oformat.pointee.flags & AVFMT_TS_NONSTRICT == 0
@@ -86,7 +90,9 @@ struct Muxer: ~Copyable {
       throw .cannotWrite(path: file.path, reason: reason)
     }
     routes[index]?.isBroken = true
-    leftOut.append("stream \(index) (\(encoded.description)): \(reason)")
+    let place = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue } ?? 0
+    leftOut.append(
+      "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
   }
 
   /// Writes the index and gives the file its name.
@@ -105,17 +111,18 @@ struct Muxer: ~Copyable {
   private mutating func prepare(
     _ raw: UnsafeMutablePointer<AVPacket>, from timeBase: Rational, route: Route, streamIndex: Int
   ) {
-    let offset = microseconds.rescale(shift, to: timeBase)
-    if raw.pointee.pts != noTimestamp { raw.pointee.pts -= offset }
-    if raw.pointee.dts != noTimestamp { raw.pointee.dts -= offset }
     av_packet_rescale_ts(raw, timeBase.libav, route.timeBase.libav)
+    // The output's ticks may be finer than the source's: sound and picture must move alike.
+    let offset = microseconds.rescale(shift, to: route.timeBase)
+    if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingMinus(offset) }
+    if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingMinus(offset) }
     raw.pointee.stream_index = Int32(route.outputIndex)
     raw.pointee.pos = -1
     if raw.pointee.dts == noTimestamp {
       raw.pointee.dts = raw.pointee.pts != noTimestamp ? raw.pointee.pts : route.nextTimestamp ?? 0
     }
     if let last = route.lastTimestamp {
-      let least = isStrict ? last + 1 : last
+      let least = isStrict ? last.saturatingPlus(1) : last
       if raw.pointee.dts < least {
         raw.pointee.dts = least
         if raw.pointee.pts != noTimestamp { raw.pointee.pts = max(raw.pointee.pts, least) }
@@ -123,12 +130,8 @@ struct Muxer: ~Copyable {
     }
     if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
-    routes[streamIndex]?.nextTimestamp = raw.pointee.dts + max(raw.pointee.duration, 1)
+    routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
   }
-}
-
-extension EncodedPacket {
-  fileprivate var description: String { "packet at \(presentationTimestamp.map { "\($0)" } ?? "an unknown time")" }
 }
 
 /// Owns an `AVFormatContext` for output, and the bytes under it.

@@ -26,24 +26,46 @@ struct MuxerPlan {
     return format
   }
 
+  /// The encoder that `auto` stands for with a container; any other name stands for itself.
+  static func encoderName(_ name: String, format: UnsafePointer<AVOutputFormat>, path: String) -> String {
+    guard name == "auto" else { return name }
+    let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
+    let container = String(cString: format.pointee.name)
+    // Where FFmpeg does not know, as with transport streams, H.264 goes in; but not into pictures.
+    let isOpen = holdsH264 < 0 && container != "yuv4mpegpipe" && format.pointee.flags & AVFMT_NOFILE == 0
+    if holdsH264 > 0 || isOpen { return "libx264" }
+    let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
+    guard let encoder = avcodec_find_encoder(usual) else { return "libx264" }
+    return String(cString: encoder.pointee.name)
+  }
+
+  /// Whether the output is a picture file, not a video.
+  var isPicture: Bool { containerName == "image2" }
+
   /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
-  /// starts at zero; otherwise nothing.
-  var shift: Int64 { source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0 }
+  /// starts at zero, and likewise that of a part; otherwise nothing.
+  var shift: Int64 {
+    source.trimStart ?? (source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0)
+  }
 
   /// Whether output and source are transport streams, of which the former can keep the latter's clock. It
   /// must have started long enough ago for the packets to lie before their times.
   private var keepsProgramClock: Bool {
     containerName == "mpegts" && source.hasTimestampJumps && source.startTime >= 1_000_000
+      && source.trimStart == nil
   }
 
   private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
-  private var isQuickTime: Bool { ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName) }
+  private var isQuickTime: Bool {
+    ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName)
+  }
 
   /// Whether every frame has a time of its own; if not, times are a frame rate's multiples.
   ///
   /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is missing on MP4 and others that could bear it.
   private var hasFreeClock: Bool {
-    !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(containerName)
+    !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(
+      containerName)
   }
 
   /// Whether the stream becomes an attachment: a file within the file, without packets.
@@ -93,14 +115,16 @@ struct MuxerPlan {
   private func describe(_ stream: SourceStream) -> String {
     let info = stream.info
     let language = info.language.map { ", \($0)" } ?? ""
-    return "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
+    return
+      "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
   }
 
   private func mayTake(_ stream: SourceStream) -> Bool {
     if isAttachment(stream) { return isMatroska && containerName == "matroska" }
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
-    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL) != 0
+    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL)
+      != 0
   }
 
   /// QuickTime's timecode tracks are made anew from the video's metadata.
@@ -185,7 +209,7 @@ struct MuxerPlan {
       if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
     }
     // A picture's name may look like the pattern of a sequence.
-    if containerName == "image2" { wanted["update"] = "1" }
+    if isPicture { wanted["update"] = "1" }
     if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
     return wanted.merging(containerOptions) { $1 }
   }
@@ -227,7 +251,9 @@ struct MuxerPlan {
     try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
     guard let parameters = output.pointee.codecpar else { throw .outOfMemory }
     // Four-letter codes of one container mean nothing or something else in another.
-    if let tags = format.pointee.codec_tag, av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id {
+    if let tags = format.pointee.codec_tag,
+      av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id
+    {
       var tag: UInt32 = 0
       if av_codec_get_tag2(tags, parameters.pointee.codec_id, &tag) != 0 { parameters.pointee.codec_tag = 0 }
     }
@@ -270,7 +296,8 @@ struct MuxerPlan {
     for entry in entries {
       try LibavLog.check {
         entry.bytes.withUnsafeBufferPointer { bytes in
-          cffmpeg_stream_set_side_data(output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
+          cffmpeg_stream_set_side_data(
+            output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
         }
       }
     }
@@ -286,10 +313,10 @@ struct MuxerPlan {
       guard let memory = av_mallocz(MemoryLayout<AVChapter>.stride) else { throw .outOfMemory }
       let copy = memory.bindMemory(to: AVChapter.self, capacity: 1)
       let offset = microseconds.rescale(shift, to: chapter.timeBase)
-      copy.pointee.id = numericCast(chapter.id)
+      copy.pointee.id = .init(truncatingIfNeeded: chapter.id)
       copy.pointee.time_base = chapter.timeBase.libav
-      copy.pointee.start = chapter.start - offset
-      copy.pointee.end = chapter.end - offset
+      copy.pointee.start = chapter.start.saturatingMinus(offset)
+      copy.pointee.end = chapter.end.saturatingMinus(offset)
       MetadataEntry.store(chapter.metadata, in: &copy.pointee.metadata)
       chapters[index] = copy
       context.pointee.nb_chapters = UInt32(index + 1)

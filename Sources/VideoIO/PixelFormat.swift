@@ -125,6 +125,12 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     (AV_PIX_FMT_YUVJ411P.rawValue, AV_PIX_FMT_YUV411P.rawValue),
   ]
 
+  /// Whether samples are red, green and blue, directly, through a palette or in a mosaic.
+  static func isRGB(_ code: Int32) -> Bool {
+    guard let flags = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee.flags else { return false }
+    return flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
+  }
+
   /// The nearest layout worked on that loses neither depth (up to 16 bits) nor chroma resolution;
   /// alpha is lost. RGB becomes 4:4:4.
   ///
@@ -137,9 +143,10 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     let components = [descriptor.comp.0, descriptor.comp.1, descriptor.comp.2, descriptor.comp.3]
     let flags = UInt64(descriptor.flags)
     let isColor = descriptor.nb_components >= 3 || flags & UInt64(AV_PIX_FMT_FLAG_PAL) != 0
-    let depth = flags & UInt64(AV_PIX_FMT_FLAG_FLOAT) != 0
+    let depth =
+      flags & UInt64(AV_PIX_FMT_FLAG_FLOAT) != 0
       ? 16 : components.prefix(Int(descriptor.nb_components)).map { Int($0.depth) }.max() ?? 8
-    let isRGB = flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
+    let isRGB = isRGB(code)
     let base: String
     switch (isColor, isRGB, descriptor.log2_chroma_w, descriptor.log2_chroma_h) {
     case (false, _, _, _): base = "gray"

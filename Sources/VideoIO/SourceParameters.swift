@@ -7,6 +7,12 @@ internal import CFFmpeg
 final class CodecParameters: @unchecked Sendable {
   let raw: UnsafeMutablePointer<AVCodecParameters>
 
+  /// Parameters that say nothing.
+  init() throws(VideoIOError) {
+    guard let raw = avcodec_parameters_alloc() else { throw .outOfMemory }
+    self.raw = raw
+  }
+
   init(copying source: UnsafePointer<AVCodecParameters>) throws(VideoIOError) {
     var copy = avcodec_parameters_alloc()
     guard let raw = copy else { throw .outOfMemory }
@@ -55,12 +61,12 @@ extension SourceStream {
     sideData = (0..<cffmpeg_stream_side_data_count(stream)).compactMap { index in
       guard let entry = cffmpeg_stream_side_data(stream, index)?.pointee else { return nil }
       return EncodedPacket.SideData(
-        type: entry.type.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size)))
+        type: entry.type.rawValue, bytes: byteArray(entry.data, entry.size))
     }
     isDiscarded = value.discard == AVDISCARD_ALL
     coverArt =
       isCover
-      ? Array(UnsafeBufferPointer(start: value.attached_pic.data, count: Int(max(value.attached_pic.size, 0))))
+      ? byteArray(value.attached_pic.data, Int(value.attached_pic.size))
       : []
   }
 }
@@ -83,93 +89,5 @@ extension SourceFile {
     }
     startTime = context.start_time == noTimestamp ? 0 : context.start_time
     hasTimestampJumps = cffmpeg_input_has_timestamp_jumps(demuxer.context) != 0
-  }
-}
-
-extension MediaInfo {
-  /// Facts of an opened file, of which the first frame has been decoded.
-  init(
-    demuxer: borrowing Demuxer, videoIndex: Int, source: SourceFile, first: VideoFrame,
-    sourceFormatName: String, isConverted: Bool
-  ) {
-    let context = demuxer.context.pointee
-    var source = source
-    source.streams[videoIndex].addSideData(of: first)
-    let video = source.streams[videoIndex]
-    let stream = demuxer.stream(videoIndex)?.pointee
-    path = demuxer.path
-    containerName = context.iformat?.pointee.name.map { String(cString: $0) } ?? "unknown"
-    codecName = video.info.codecName
-    videoStreamIndex = videoIndex
-    width = first.width
-    height = first.height
-    format = first.format
-    self.sourceFormatName = sourceFormatName
-    self.isConverted = isConverted
-    color = first.color
-    let frameAspect = Rational(first.raw.pointee.sample_aspect_ratio)
-    sampleAspectRatio = video.sampleAspectRatio.isPositive ? video.sampleAspectRatio : frameAspect
-    timeBase = video.timeBase
-    let guessed = Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil))
-    averageFrameRate = video.averageFrameRate.isPositive ? video.averageFrameRate : guessed
-    startTime = first.presentationTimestamp
-    if let ticks = stream?.duration, ticks > 0 {
-      duration = Double(ticks) * video.timeBase.doubleValue
-    } else {
-      duration = context.duration > 0 ? Double(context.duration) * microseconds.doubleValue : nil
-    }
-    let still = containerName.hasSuffix("_pipe") || containerName == "image2"
-    isStillImage = still
-    let announced = stream?.nb_frames ?? 0
-    if still {
-      estimatedFrameCount = 1
-    } else if announced > 0 {
-      estimatedFrameCount = Int(exactly: announced)
-    } else if let duration, averageFrameRate.isPositive {
-      estimatedFrameCount = Int(exactly: (duration * averageFrameRate.doubleValue).rounded())
-    } else {
-      estimatedFrameCount = nil
-    }
-    let matrix = video.sideData.first { $0.type == AV_PKT_DATA_DISPLAYMATRIX.rawValue }
-    hasDisplayMatrix = matrix != nil
-    rotation = matrix?.rotation ?? 0
-    otherStreams = source.streams.filter { $0.info.index != videoIndex && !$0.isDiscarded }.map(\.info)
-    self.source = source
-  }
-}
-
-extension SourceStream {
-  /// Adds what the bitstream says about the whole video where the container does not say it: HDR mastering
-  /// data and orientation.
-  fileprivate mutating func addSideData(of frame: VideoFrame) {
-    let pairs = [
-      (AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_MASTERING_DISPLAY_METADATA),
-      (AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_CONTENT_LIGHT_LEVEL),
-      (AV_FRAME_DATA_DISPLAYMATRIX, AV_PKT_DATA_DISPLAYMATRIX),
-    ]
-    for (frameType, packetType) in pairs {
-      guard !sideData.contains(where: { $0.type == packetType.rawValue }),
-        let entry = av_frame_get_side_data(frame.raw, frameType)?.pointee
-      else { continue }
-      sideData.append(
-        EncodedPacket.SideData(
-          type: packetType.rawValue, bytes: Array(UnsafeBufferPointer(start: entry.data, count: entry.size))))
-    }
-  }
-}
-
-extension EncodedPacket.SideData {
-  /// Degrees counterclockwise, if this is a display matrix that rotates.
-  ///
-  /// The corresponding C function is `av_display_rotation_get`.
-  fileprivate var rotation: Double? {
-    guard bytes.count >= 36 else { return nil }
-    let matrix = (0..<9).map { index in
-      bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index * 4, as: Int32.self) }
-    }
-    let degrees = matrix.withUnsafeBufferPointer { buffer in
-      buffer.baseAddress.map { av_display_rotation_get($0) } ?? 0
-    }
-    return degrees.isFinite ? degrees : nil
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
+
 #if canImport(Darwin)
   internal import Darwin
 #else

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
 
 /// Owns an encoder of video.
 struct VideoEncoder: ~Copyable {
@@ -19,6 +14,10 @@ struct VideoEncoder: ~Copyable {
     var timeBase: Rational
     var frameRate: Rational
     var wantsGlobalHeader = false
+    /// Whether frames come at equal distances.
+    var isConstantRate = false
+    /// The light of the screen and the scenes that the video was made for.
+    var hdr: HDRMetadata?
     /// The encoder's layout to convert to; nil takes the frames' own or the nearest one.
     var layoutCode: Int32?
   }
@@ -68,7 +67,7 @@ struct VideoEncoder: ~Copyable {
     context.pointee.thread_count = Int32(clamping: max(request.settings.threads, 0))
     layout.color.store(in: context)
     if request.wantsGlobalHeader { context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
-    try Self.apply(request.settings, to: context, codec: codec, name: name)
+    try Self.apply(request, to: context, codec: codec, name: name)
     let (opened, log) = LibavLog.collecting { avcodec_open2(context, codec, nil) }
     guard opened >= 0 else {
       throw .cannotStartEncoder(encoder: name, reason: LibavError(code: opened, log: log))
@@ -134,76 +133,6 @@ struct VideoEncoder: ~Copyable {
   }
 }
 
-// MARK: - Options
-
-extension VideoEncoder {
-  private static func apply(
-    _ settings: EncoderSettings, to context: UnsafeMutablePointer<AVCodecContext>,
-    codec: UnsafePointer<AVCodec>, name: String
-  ) throws(VideoIOError) {
-    func has(_ option: String) -> Bool {
-      av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
-    }
-    var options = settings.options
-    if let crf = settings.crf {
-      options["crf"] = "\(crf)"
-    } else if let crf = EncoderSettings.defaultCRF(encoder: name), has("crf"),
-      !["crf", "qp", "b", "q", "lossless"].contains(where: { options[$0] != nil })
-    {
-      options["crf"] = "\(crf)"
-    } else if usesQuantizerScale(codec.pointee.id), options["b"] == nil, options["global_quality"] == nil {
-      // Their default is 200 kb/s whatever the size.
-      context.pointee.flags |= AV_CODEC_FLAG_QSCALE
-      context.pointee.global_quality = 2 * FF_QP2LAMBDA
-    }
-    if let preset = settings.preset ?? options["preset"] ?? EncoderSettings.defaultPreset(encoder: name) {
-      options["preset"] = preset
-    }
-    quieten(name, &options)
-    for (option, value) in options.sorted(by: { $0.key < $1.key }) {
-      let (code, log) = LibavLog.collecting {
-        av_opt_set(context, option, value, AV_OPT_SEARCH_CHILDREN)
-      }
-      guard code >= 0 else {
-        throw .encoderOption(
-          encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
-      }
-    }
-  }
-
-  /// Some libraries write to stderr past FFmpeg's log.
-  private static func quieten(_ name: String, _ options: inout [String: String]) {
-    if name == "libx265" {
-      let given = options["x265-params"] ?? ""
-      if !given.contains("log-level") {
-        options["x265-params"] = given.isEmpty ? "log-level=error" : given + ":log-level=error"
-      }
-    } else if name == "libsvtav1" {
-      setenv("SVT_LOG", "1", 0)
-    }
-  }
-
-  /// x264 and x265 only warn about wrong parameters of their own; for a user they are errors.
-  private static func checkRefusals(
-    _ log: [String], settings: EncoderSettings, name: String
-  ) throws(VideoIOError) {
-    let signs = ["Error parsing option", "Unknown option", "Invalid value for"]
-    guard let line = log.first(where: { line in signs.contains { line.contains($0) } }) else { return }
-    let option = settings.options.keys.first { $0.hasSuffix("-params") || $0 == "x264opts" } ?? "params"
-    throw .encoderOption(
-      encoder: name, option: option, value: settings.options[option] ?? "",
-      reason: LibavError(errno: EINVAL, log: [line]))
-  }
-
-  private static func usesQuantizerScale(_ id: AVCodecID) -> Bool {
-    [
-      AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MJPEG,
-      AV_CODEC_ID_MSMPEG4V2, AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_H263, AV_CODEC_ID_H263P,
-      AV_CODEC_ID_FLV1, AV_CODEC_ID_WMV1, AV_CODEC_ID_WMV2,
-    ].contains(id)
-  }
-}
-
 // MARK: - Layout
 
 /// Which of an encoder's layouts is used for ours.
@@ -223,7 +152,8 @@ private struct EncoderLayout {
     sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
     if let code = request.layoutCode {
       let color = Self.color(sourceColor, inLayout: code)
-      let changesRange = color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
+      let changesRange =
+        color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
       (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
       return
     }
@@ -291,4 +221,3 @@ private struct EncoderLayout {
       to: .init(width: request.width, height: request.height, code: code, color: color))
   }
 }
-

@@ -44,6 +44,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotWrite(path: String, reason: LibavError)
   /// A frame differs in size or layout from what the writer was opened for.
   case frameMismatch(path: String, expected: String, found: String)
+  /// A second frame was written to a picture file.
+  case holdsOneFrame(path: String)
   /// A picture of this size and layout cannot be made.
   case invalidPicture(width: Int, height: Int, format: String)
   /// A picture cannot be scaled or converted.
@@ -91,6 +93,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cannotWrite(let path, let reason): "cannot write \(path): \(reason)"
     case .frameMismatch(let path, let expected, let found):
       "frame for \(path) is \(found) instead of \(expected)"
+    case .holdsOneFrame(let path): "picture file \(path) holds one frame only"
     case .invalidPicture(let width, let height, let format):
       "cannot make a picture of \(width)x\(height) \(format)"
     case .cannotConvert(let from, let to, let reason): "cannot convert \(from) to \(to): \(reason)"
@@ -114,6 +117,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .unknownEncoder: "ffmpeg -encoders lists them"
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
+    case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
+      "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .pictureChanges: "split the file at that point"
@@ -121,10 +126,11 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  private static func text(_ seconds: Double) -> String {
+  static func text(_ seconds: Double) -> String {
     guard seconds.isFinite, abs(seconds) < 1e12 else { return "an unknown time" }
     let hundredths = Int64((seconds * 100).rounded())
     let fraction = abs(hundredths % 100)
-    return "\(hundredths < 0 && hundredths > -100 ? "-" : "")\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) s"
+    return
+      "\(hundredths < 0 && hundredths > -100 ? "-" : "")\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) s"
   }
 }

@@ -5,13 +5,19 @@ internal import CFFmpeg
 ///
 /// One owner, used by one task. Frames and packets it gives may go anywhere.
 public struct VideoReader: ~Copyable {
-  /// How strict reading is.
+  /// How strict reading is, and what part is read.
   public struct Options: Sendable {
     /// Whether a file that was cut off ends like a whole one, with a warning. If not, `next` throws at
     /// the end of what is there.
     public var toleratesEarlyEnd = false
 
-    /// Strict.
+    /// How far behind the file's beginning reading starts; nil for the beginning. The first frame is the
+    /// first one shown at this moment or later; other streams start there, too.
+    public var start: Duration?
+    /// How much is read, of the picture and all other streams; nil for all.
+    public var length: Duration?
+
+    /// Strict, the whole file.
     public init() {}
   }
 
@@ -19,20 +25,36 @@ public struct VideoReader: ~Copyable {
   public let info: MediaInfo
 
   private var source: FrameSource
-  private var first: VideoFrame?
 
   /// Opens a file and decodes its first frame.
   ///
   /// - Parameters:
   ///   - path: the file; `-` is standard input.
   ///   - threads: for decoding; 0 for as many as there are cores.
-  /// - Throws: `VideoIOError` if the file cannot be opened, has no video or no frame can be decoded.
+  ///   - options: the part to read, and what is tolerated.
+  /// - Throws: `VideoIOError` if the file cannot be opened, has no video, or no frame can be decoded or lies
+  ///   within the part.
   public init(path: String, threads: Int = 0, options: Options = Options()) throws(VideoIOError) {
-    var source = try FrameSource(path: path, threads: threads, options: options)
-    let first = try source.firstFrame()
+    self = try Self.open(path: path, threads: threads, options: options)
+  }
+
+  private init(source: consuming FrameSource, first: VideoFrame) {
     info = source.info(first: first)
     self.source = source
-    self.first = first
+  }
+
+  /// Opens a file, and again with another way of finding the start if one lands behind it.
+  private static func open(path: String, threads: Int, options: Options) throws(VideoIOError) -> VideoReader {
+    for lead: Int64 in [500_000, 12_000_000] where options.start != nil {
+      var source = try FrameSource(path: path, threads: threads, options: options, seekLead: lead)
+      // An error here may come from a place that only seeking leads to.
+      if let first = try? source.firstFrame(), source.hasFoundStart {
+        return VideoReader(source: source, first: first)
+      }
+    }
+    var source = try FrameSource(path: path, threads: threads, options: options, seekLead: nil)
+    let first = try source.firstFrame()
+    return VideoReader(source: source, first: first)
   }
 
   /// What was not quite right so far, one line each.
@@ -43,12 +65,7 @@ public struct VideoReader: ~Copyable {
   /// - Throws: `VideoIOError.endsEarly` or `cannotRead` for a file that was cut off, after all frames that
   ///   could be saved; `pictureChanges` where size or layout changes.
   public mutating func next() throws(VideoIOError) -> MediaItem? {
-    // Packets that stood before the first frame come first.
-    if let packet = source.popEarlyPacket() { return .packet(packet) }
-    if let frame = first {
-      first = nil
-      return .frame(frame)
-    }
+    if let item = source.popEarlyItem() { return item }
     return try source.next()
   }
 }

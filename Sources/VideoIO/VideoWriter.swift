@@ -23,6 +23,7 @@ public struct VideoWriter: ~Copyable {
   private let encoder: VideoEncoder
   private let packet: PacketOwner
   private let timeBase: Rational
+  private let holdsOneFrame: Bool
   /// Times of the frames within the encoder, by what it was given as timestamp.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -61,12 +62,16 @@ public struct VideoWriter: ~Copyable {
       format: container, source: info.source, videoIndex: info.videoStreamIndex,
       url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate, timeBase: timeBase,
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
+    var settings = settings
+    settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
     let encoder = try VideoEncoder(
       .init(
         settings: settings, width: width, height: height, format: format,
         color: color ?? info.color(width: width, height: height),
         sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
-        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0))
+        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
+        isConstantRate: info.source.hasConstantRate,
+        hdr: HDRMetadata(info.source.streams[info.videoStreamIndex])))
     let packet = try PacketOwner()
     let name = encoder.name
     let muxer = try Muxer(file: file, plan: plan, video: encoder.context)
@@ -77,6 +82,7 @@ public struct VideoWriter: ~Copyable {
     self.timeBase = timeBase
     self.packet = packet
     encoderName = name
+    holdsOneFrame = plan.isPicture
     self.encoder = encoder
     self.muxer = muxer
   }
@@ -102,15 +108,17 @@ public struct VideoWriter: ~Copyable {
 
   /// Encodes a frame; its timestamps are ticks of the time base given at opening.
   ///
-  /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`.
+  /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`;
+  ///   `holdsOneFrame` for the second frame of a picture file.
   public mutating func write(_ frame: VideoFrame) throws(VideoIOError) {
     guard frame.width == width, frame.height == height, frame.format == format else {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
+    if holdsOneFrame, frameCount > 0 { throw .holdsOneFrame(path: path) }
     var presentation = frame.presentationTimestamp
     if let last = lastTimestamp, presentation <= last {
       repairCount += 1
-      presentation = last + 1
+      presentation = last.saturatingPlus(1)
     }
     lastTimestamp = presentation
     let time = FrameTime(presentation: presentation, duration: frame.duration)
@@ -177,7 +185,7 @@ public struct VideoWriter: ~Copyable {
       raw.pointee.dts = timestamp(ofFrame: raw.pointee.dts)
       if let time { raw.pointee.pts = time.presentation }
       // Frames below this one's decoding time are not asked for again.
-      times = times.filter { $0.key >= key - 64 }
+      times = times.filter { $0.key >= key.saturatingMinus(64) }
     } else {
       times[key] = nil
     }
@@ -189,7 +197,7 @@ public struct VideoWriter: ~Copyable {
     if number == noTimestamp { return noTimestamp }
     if let time = times[number] { return time.presentation }
     let step = max(firstTime?.duration ?? 1, 1)
-    return (firstTime?.presentation ?? 0) + min(number, 0) * step
+    return (firstTime?.presentation ?? 0).saturatingPlus(min(number, 0).saturatingTimes(step))
   }
 }
 

@@ -19,9 +19,10 @@ import VideoIO
   static let tags = [
     Tags(matrix: "bt709", primaries: "bt709", transfer: "bt709", range: "tv", pixels: "yuv420p"),
     Tags(matrix: "smpte170m", primaries: "smpte170m", transfer: "smpte170m", range: "tv", pixels: "yuv420p"),
-    Tags(matrix: "bt470bg", primaries: "bt470bg", transfer: "bt470bg", range: "tv", pixels: "yuv422p"),
+    Tags(matrix: "bt470bg", primaries: "bt470bg", transfer: "smpte170m", range: "tv", pixels: "yuv422p"),
     Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "smpte2084", range: "tv", pixels: "yuv420p10le"),
-    Tags(matrix: "bt2020nc", primaries: "bt2020", transfer: "arib-std-b67", range: "tv", pixels: "yuv420p10le"),
+    Tags(
+      matrix: "bt2020nc", primaries: "bt2020", transfer: "arib-std-b67", range: "tv", pixels: "yuv420p10le"),
     Tags(matrix: "bt709", primaries: "bt709", transfer: "bt709", range: "pc", pixels: "yuv420p"),
   ]
 
@@ -73,8 +74,8 @@ import VideoIO
   }
 
   static let foreignFormats = [
-    ("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("yuv411p", "yuv422p"),
-    ("yuva420p", "yuv420p"), ("gray10be", "gray10le"), ("yuv420p10be", "yuv420p10le"), ("p216le", "yuv422p16le"),
+    ("nv12", "yuv420p"), ("nv21", "yuv420p"), ("yuyv422", "yuv422p"), ("yuv411p", "yuv422p"),
+    ("yuva420p", "yuv420p"), ("gray10be", "gray10le"), ("yuv420p10be", "yuv420p10le"), ("uyvy422", "yuv422p"),
   ]
 
   /// Layouts are changed without changing a sample.
@@ -114,7 +115,8 @@ import VideoIO
         "-f rawvideo -pixel_format \(given) -video_size \(width)x\(height) -i DIR/in.raw -c:v copy", "in.nut")
     } else {
       try bench.ffmpeg(
-        "-f lavfi -i color=0xC83C14:s=\(width)x\(height):r=25:d=0.04 -pix_fmt \(given) -c:v rawvideo", "in.nut")
+        "-f lavfi -i color=0xC83C14:s=\(width)x\(height):r=25:d=0.04 -pix_fmt \(given) -c:v rawvideo",
+        "in.nut")
     }
     let all = try readAll(bench.path("in.nut"))
     #expect(all.info.format.name == expected)
@@ -130,7 +132,7 @@ import VideoIO
     ]
     for plane in 0..<3 {
       let value = frame.sample(plane, x: width / 2, y: height / 2)
-      let tolerance = exact == nil ? 18.0 : frame.format.bitDepth == 8 ? 1.01 : frame.format.bitDepth == 16 ? 8 : 2
+      let tolerance = exact == nil ? 22.0 : 1.01
       #expect(abs(Double(value) - wanted[plane]) <= tolerance, "plane \(plane): \(value) \(wanted[plane])")
     }
   }
@@ -156,12 +158,14 @@ import VideoIO
 
   @Test func formatsThatAreWorkedOn() {
     for name in [
-      "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le", "yuvj420p",
+      "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le",
+      "yuvj420p",
     ] {
       #expect(PixelFormat(name: name) != nil, "\(name)")
     }
     for name in [
-      "nv12", "rgb24", "gbrp", "yuva420p", "p010le", "pal8", "yuv420p10be", "yuv411p", "monob", "vaapi", "", "no",
+      "nv12", "rgb24", "gbrp", "yuva420p", "p010le", "pal8", "yuv420p10be", "yuv411p", "monob", "vaapi", "",
+      "no",
     ] {
       #expect(PixelFormat(name: name) == nil, "\(name)")
     }
@@ -178,7 +182,8 @@ extension Workbench {
   func planeBytes(_ name: String, plane: Int, of format: String) throws -> [UInt8] {
     let file = path("plane.raw")
     try ffmpeg(
-      "-i DIR/\(name) -frames:v 1 -vf format=\(format),extractplanes=\(["y", "u", "v"][plane]) -f rawvideo", "plane.raw")
+      "-i DIR/\(name) -frames:v 1 -vf format=\(format),extractplanes=\(["y", "u", "v"][plane]) -f rawvideo",
+      "plane.raw")
     return try readBytes(file)
   }
 }

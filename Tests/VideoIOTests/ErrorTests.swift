@@ -46,7 +46,8 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
   @Test func coverArtIsNoVideo() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x64 -frames:v 1", "cover.png")
     try bench.ffmpeg(
-      "-f lavfi -i sine=d=1 -i DIR/cover.png -map 0 -map 1 -c:v copy -c:a mp3 -disposition:v attached_pic", "song.mp3")
+      "-f lavfi -i sine=d=1 -i DIR/cover.png -map 0 -map 1 -c:v copy -c:a mp3 -disposition:v attached_pic",
+      "song.mp3")
     #expect(error(of: "song.mp3") == .noVideoStream(path: bench.path("song.mp3")))
   }
 
@@ -61,11 +62,14 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
   @Test(arguments: ["mp4", "mov", "mkv", "webm", "avi", "flv"])
   func fileThatEndsEarly(_ ending: String) throws {
     let codec =
-      ["mp4": "libx264 -movflags faststart", "mov": "prores_ks -movflags faststart", "mkv": "libx264",
-        "webm": "libvpx-vp9 -deadline realtime -cpu-used 8", "avi": "mpeg4", "flv": "flv1"][ending] ?? ""
+      [
+        "mp4": "libx264 -movflags faststart", "mov": "prores_ks -movflags faststart", "mkv": "libx264",
+        "webm": "libvpx-vp9 -deadline realtime -cpu-used 8", "avi": "mpeg4", "flv": "flv1",
+      ][ending] ?? ""
     try bench.ffmpeg("\(source) -f lavfi -i sine=d=4:r=44100 -c:v \(codec)", "in.\(ending)")
     for share in [0.3, 0.5] {
-      try bench.truncate("in.\(ending)", to: Int(Double(bench.size("in.\(ending)")) * share), as: "cut.\(ending)")
+      try bench.truncate(
+        "in.\(ending)", to: Int(Double(bench.size("in.\(ending)")) * share), as: "cut.\(ending)")
       let error = error(of: "cut.\(ending)")
       #expect(error?.description.contains("cut.\(ending)") == true, "\(share)")
       #expect(error?.hint?.contains("incomplete") == true, "\(share) \(String(describing: error))")
@@ -94,7 +98,9 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
   /// Damaged anywhere, likewise.
   @Test(arguments: ["mp4", "mkv", "avi", "ts"])
   func damageEverywhere(_ ending: String) throws {
-    let codec = ["mp4": "libx264", "mkv": "libx265 -x265-params log-level=error", "avi": "mpeg4", "ts": "mpeg2video"][ending] ?? ""
+    let codec =
+      ["mp4": "libx264", "mkv": "libx265 -x265-params log-level=error", "avi": "mpeg4", "ts": "mpeg2video"][
+        ending] ?? ""
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.5 -c:v \(codec)", "in.\(ending)")
     let data = try Data(contentsOf: URL(fileURLWithPath: bench.path("in.\(ending)")))
     var generator = SystemRandomNumberGenerator()
@@ -156,8 +162,11 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     input = try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p", "in.mkv")
   }
 
-  func error(output: String, _ settings: EncoderSettings = .init(), overwrite: Bool = false) -> VideoIOError? {
-    #expect(throws: VideoIOError.self) { try copy(input, to: output, settings: settings, overwrite: overwrite) }
+  func error(output: String, _ settings: EncoderSettings = .init(), overwrite: Bool = false) -> VideoIOError?
+  {
+    #expect(throws: VideoIOError.self) {
+      try copy(input, to: output, settings: settings, overwrite: overwrite)
+    }
   }
 
   @Test func existingOutput() throws {
@@ -191,7 +200,8 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
 
   @Test func outputIsADirectory() throws {
     try FileManager.default.createDirectory(atPath: bench.path("out.mp4"), withIntermediateDirectories: true)
-    #expect(error(output: bench.path("out.mp4"), overwrite: true)?.description.contains("Is a directory") == true)
+    #expect(
+      error(output: bench.path("out.mp4"), overwrite: true)?.description.contains("Is a directory") == true)
   }
 
   @Test func unknownContainer() throws {
@@ -222,12 +232,38 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
   }
 
   @Test func formatThatTheEncoderDoesNotTake() throws {
-    let deep = try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "deep.mkv")
+    let deep = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "deep.mkv")
     let error = #expect(throws: VideoIOError.self) {
       try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
     }
     #expect(error?.description == "encoder mpeg4 does not take yuv422p10le")
     #expect(error?.hint == "it takes yuv420p")
+  }
+
+  @Test func oddSizeInAnEvenCodec() throws {
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -vf format=yuv420p,crop=63:47:exact=1 -c:v ffv1", "odd.mkv")
+    let error = #expect(throws: VideoIOError.self) {
+      try copy(bench.path("odd.mkv"), to: bench.path("out.mp4"), settings: .init())
+    }
+    #expect(error?.description.contains("not divisible by 2") == true)
+    #expect(error?.hint?.contains("even sizes") == true)
+    #expect(bench.contents == ["in.mkv", "odd.mkv"])
+  }
+
+  @Test func fullDisk() throws {
+    try FileManager.default.createSymbolicLink(
+      atPath: bench.path("full.mkv"), withDestinationPath: "/dev/full")
+    let error = error(output: bench.path("full.mkv"), .init(codec: "rawvideo"), overwrite: true)
+    #expect(error?.description == "cannot write \(bench.path("full.mkv")): No space left on device")
+  }
+
+  @Test func interlacedFramesSaySo() throws {
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=160x96:r=50:d=0.4 -vf interlace -c:v mpeg2video -flags +ilme+ildct", "i.ts")
+    #expect(try readAll(bench.path("i.ts")).frames.allSatisfy(\.isInterlaced))
+    #expect(try !readAll(input).frames.contains(where: \.isInterlaced))
   }
 
   @Test func containerThatDoesNotTakeTheVideo() throws {

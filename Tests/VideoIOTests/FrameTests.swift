@@ -100,7 +100,8 @@ func makeFrame(
     for y in 0..<height { for x in 0..<width { plane.append(UInt16(value(Double(x), Double(y)).rounded())) } }
     for (newWidth, newHeight) in [(122, 86), (31, 22), (61, 43), (1, 1), (200, 9)] {
       var scaler = try PlaneScaler(
-        sourceWidth: width, sourceHeight: height, width: newWidth, height: newHeight, bitDepth: depth, kernel: kernel)
+        sourceWidth: width, sourceHeight: height, width: newWidth, height: newHeight, bitDepth: depth,
+        kernel: kernel)
       let result: [Int] =
         depth == 8
         ? try scaler.scale(plane.map { UInt8($0) }).map { Int($0) } : try scaler.scale(plane).map { Int($0) }
@@ -152,7 +153,9 @@ func makeFrame(
       width: 48, height: 8, format: .yuv420p, color: ColorDescription(matrix: 1, range: 1, chromaLocation: 1)
     ) { plane, bytes, bytesPerRow in
       for y in 0..<(plane == 0 ? 8 : 4) {
-        for x in 0..<(plane == 0 ? 48 : 24) { bytes[y * bytesPerRow + x] = plane == 0 ? 100 : UInt8(8 * x + 16) }
+        for x in 0..<(plane == 0 ? 48 : 24) {
+          bytes[y * bytesPerRow + x] = plane == 0 ? 100 : UInt8(8 * x + 16)
+        }
       }
     }
     let full = try frame.converted(format: .yuv444p)
@@ -161,11 +164,13 @@ func makeFrame(
 
   // MARK: - Codecs
 
-  @Test(arguments: [
-    ("libx264", ["crf": "23"], 4.0), ("libx264", ["crf": "40", "preset": "veryfast"], 14), ("mpeg2video", [:], 6),
-    ("mpeg2video", ["b": "300k", "bf": "2"], 14), ("mpeg4", ["bf": "2"], 6), ("libx265", ["crf": "28"], 6),
-    ("ffv1", [:], 0), ("mjpeg", [:], 8), ("libvpx-vp9", ["deadline": "realtime", "cpu-used": "8"], 6),
-  ] as [(String, [String: String], Double)])
+  @Test(
+    arguments: [
+      ("libx264", ["crf": "23"], 4.0), ("libx264", ["crf": "40", "preset": "veryfast"], 14),
+      ("mpeg2video", [:], 6),
+      ("mpeg2video", ["b": "300k", "bf": "2"], 14), ("mpeg4", ["bf": "2"], 6), ("libx265", ["crf": "28"], 6),
+      ("ffv1", [:], 0), ("mjpeg", [:], 8), ("libvpx-vp9", ["deadline": "realtime", "cpu-used": "8"], 6),
+    ] as [(String, [String: String], Double)])
   func codecRoundTrip(_ item: (String, [String: String], Double)) throws {
     let (codec, options, tolerance) = item
     let color = ColorDescription(matrix: 1, primaries: 1, transfer: 1, range: 1)
@@ -193,7 +198,9 @@ func makeFrame(
       _ = try CodecRoundTrip.recompress([frame], codec: "libx264", options: ["crf": "much"])
     }
     let other = try makeFrame(98, 64, .yuv420p)
-    #expect(throws: VideoIOError.self) { _ = try CodecRoundTrip.recompress([frame, other], codec: "libx264") }
+    #expect(throws: VideoIOError.self) {
+      _ = try CodecRoundTrip.recompress([frame, other], codec: "libx264")
+    }
     #expect(try CodecRoundTrip.recompress([frame], codec: "libx264").count == 1)
   }
 }
@@ -215,7 +222,9 @@ func makeFrame(
     let (ending, pixels, expected) = item
     // A name that looks like a sequence's pattern is a name.
     for name in ["photo.\(ending)", "100%d:a.\(ending)"] {
-      try bench.ffmpeg("-f lavfi -i testsrc2=s=322x182 -frames:v 1 -vf crop=321:181:exact=1 -pix_fmt \(pixels)", "made.\(ending)")
+      try bench.ffmpeg(
+        "-f lavfi -i testsrc2=s=322x182 -frames:v 1 -vf crop=321:181:exact=1 -pix_fmt \(pixels)",
+        "made.\(ending)")
       if name != "made.\(ending)" {
         try FileManager.default.copyItem(atPath: bench.path("made.\(ending)"), toPath: bench.path(name))
       }
@@ -251,6 +260,34 @@ func makeFrame(
   func rgb(_ name: String) throws -> [UInt8] {
     try bench.ffmpeg("-i DIR/\(name) -f rawvideo -pix_fmt rgb24", "picture.raw")
     return try readBytes(bench.path("picture.raw"))
+  }
+
+  @Test(arguments: [("png", "png"), ("jpg", "mjpeg"), ("bmp", "bmp"), ("tif", "tiff")])
+  func picturesAreWrittenToo(_ pair: (String, String)) throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64 -frames:v 1 -pix_fmt rgb24", "in.png")
+    let name = "100%d.\(pair.0)"
+    try copy(bench.path("in.png"), to: bench.path(name), settings: EncoderSettings(codec: "auto"))
+    #expect(bench.contents == [name, "in.png"])
+    let original = try #require(try readAll(bench.path("in.png")).frames.first)
+    let all = try readAll(bench.path(name))
+    #expect(all.info.codecName == pair.1)
+    #expect(try meanError(#require(all.frames.first), original) < 3)
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:d=1 -c:v ffv1", "clip.mkv")
+    #expect(throws: VideoIOError.holdsOneFrame(path: bench.path("two.\(pair.0)"))) {
+      try copy(bench.path("clip.mkv"), to: bench.path("two.\(pair.0)"), settings: EncoderSettings(codec: "auto"))
+    }
+    #expect(!bench.exists("two.\(pair.0)") && !bench.exists("two.\(pair.0).part"))
+  }
+
+  @Test func automaticEncoders() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p", "in.mkv")
+    for (ending, codec) in [
+      ("mp4", "h264"), ("mov", "h264"), ("mkv", "h264"), ("ts", "h264"), ("avi", "h264"), ("webm", "vp9"),
+      ("y4m", "rawvideo"),
+    ] {
+      try copy(bench.path("in.mkv"), to: bench.path("out.\(ending)"), settings: EncoderSettings(codec: "auto"))
+      #expect(try readAll(bench.path("out.\(ending)")).info.codecName == codec)
+    }
   }
 
   @Test func pngUsesTheFramesMatrix() throws {

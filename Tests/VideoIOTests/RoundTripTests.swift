@@ -35,15 +35,22 @@ private let sound = "-f lavfi -i sine=d=1"
     Case("4:4:0", "in.mkv", "out.mkv", "\(source) -c:v ffv1 -pix_fmt yuv440p"),
     Case("gray", "in.mkv", "out.mkv", "\(source) -c:v ffv1 -pix_fmt gray"),
     Case("gray of 16 bits", "in.mkv", "out.mkv", "\(source) -c:v ffv1 -pix_fmt gray16le"),
-    Case("10 bits", "in.mp4", "out.mkv", "\(source) -c:v libx265 -x265-params log-level=error -pix_fmt yuv420p10le"),
+    Case(
+      "10 bits", "in.mp4", "out.mkv",
+      "\(source) -c:v libx265 -x265-params log-level=error -pix_fmt yuv420p10le"),
     Case("10 bits of 4:2:2", "in.mov", "out.mkv", "\(source) -c:v prores_ks"),
     Case("12 bits", "in.mkv", "out.mkv", "\(source) -c:v ffv1 -pix_fmt yuv444p12le"),
     Case("16 bits", "in.mkv", "out.mkv", "\(source) -c:v ffv1 -pix_fmt yuv420p16le"),
     Case("full range", "in.mkv", "out.mkv", "\(source) -c:v mjpeg -pix_fmt yuvj420p"),
-    Case("odd size", "in.webm", "out.mkv", "-f lavfi -i testsrc2=s=854x480:r=25:d=0.4 -vf format=yuv420p,crop=853:479:exact=1 -c:v libvpx-vp9 -deadline realtime -cpu-used 8"),
+    Case(
+      "odd size", "in.webm", "out.mkv",
+      "-f lavfi -i testsrc2=s=854x480:r=25:d=0.4 -vf format=yuv420p,crop=853:479:exact=1 -c:v libvpx-vp9 -deadline realtime -cpu-used 8"
+    ),
     Case("tiny", "in.mkv", "out.mkv", "-f lavfi -i testsrc2=s=2x2:r=25:d=1 -c:v ffv1 -pix_fmt yuv420p"),
     Case("one pixel", "in.mkv", "out.mkv", "\(source) -vf format=yuv444p,crop=1:1:exact=1 -c:v ffv1"),
-    Case("webm", "in.webm", "out.webm.mkv", "\(source) \(sound) -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"),
+    Case(
+      "webm", "in.webm", "out.webm.mkv",
+      "\(source) \(sound) -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"),
     Case("transport stream", "in.ts", "out.mkv", "\(source) \(sound) -c:v libx264 -bf 2 -c:a mp2"),
     Case("avi", "in.avi", "out.mkv", "\(source) \(sound) -c:v mpeg4 -bf 2 -c:a mp3"),
     Case("flv", "in.flv", "out.mkv", "\(source) \(sound) -c:v flv1 -ar 44100 -c:a mp3"),

@@ -46,19 +46,23 @@ final class Workbench {
   func frameHashes(_ name: String, _ arguments: String = "-map 0:v:0") throws -> [String] {
     try ffmpegOutput(name, arguments + " -fps_mode passthrough -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
-      .map { $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "" }
+      .map {
+        $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
+      }
   }
 
   /// Hashes of a stream's packets as they are stored.
   func packetHashes(_ name: String, stream: String) throws -> [String] {
     try ffmpegOutput(name, "-map 0:\(stream) -c copy -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
-      .map { $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "" }
+      .map {
+        $0.split(separator: ",").dropFirst(5).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
+      }
   }
 
   /// Presentation times of all frames of a stream, in seconds as ffprobe prints them.
   func times(_ name: String, stream: String = "v:0") throws -> [String] {
-    try ffprobe(name, "-select_streams \(stream) -show_entries frame=pts_time -of csv=p=0")
+    try ffprobe(name, "-select_streams \(stream) -show_entries frame=best_effort_timestamp_time -of csv=p=0")
       .split(separator: "\n").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: ", ")) }
       .filter { !$0.isEmpty }
   }

@@ -18,7 +18,8 @@ import VideoIO
       let input = "in\(rates.firstIndex(of: rate) ?? 0).\(from)"
       let output = "out\(rates.firstIndex(of: rate) ?? 0).\(to)"
       try bench.ffmpeg(
-        "-f lavfi -i testsrc2=s=160x90:r=\(rate):d=1.5 -f lavfi -i sine=d=1.5 -c:v libx264 -bf 3 -c:a aac", input)
+        "-f lavfi -i testsrc2=s=160x90:r=\(rate):d=1.5 -f lavfi -i sine=d=1.5 -c:v libx264 -bf 3 -c:a aac",
+        input)
       try copy(bench.path(input), to: bench.path(output), settings: EncoderSettings())
       try expectSameTimes(
         input, output, tolerance: to == "mkv" ? 0.00101 : 1e-9, commonShift: to == "mkv" ? nil : 0)
@@ -41,7 +42,9 @@ import VideoIO
     let worst = zip(before, after).map { abs($1 - $0 - shift) }.max() ?? 0
     let worstSound = zip(soundBefore, soundAfter).map { abs($1 - $0 - shift) }.max() ?? 0
     #expect(worst <= tolerance, "\(input) to \(output): \(before.prefix(4)) \(after.prefix(4))")
-    #expect(worstSound <= max(tolerance, 0.00002), "\(input) to \(output): \(soundBefore.prefix(4)) \(soundAfter.prefix(4))")
+    #expect(
+      worstSound <= max(tolerance, 0.00002),
+      "\(input) to \(output): \(soundBefore.prefix(4)) \(soundAfter.prefix(4))")
   }
 
   @Test(arguments: containers)
@@ -53,7 +56,8 @@ import VideoIO
     let report = try copy(input, to: bench.path("out.\(ending)"), settings: EncoderSettings())
     #expect(report.readWarnings == [])
     let times = try bench.times("in2.\(ending)")
-    #expect(Set(zip(times, times.dropFirst()).map { (Double($1) ?? 0) - (Double($0) ?? 0) > 0.05 }).count == 2)
+    #expect(
+      Set(zip(times, times.dropFirst()).map { (Double($1) ?? 0) - (Double($0) ?? 0) > 0.05 }).count == 2)
     #expect(try bench.times("out.\(ending)") == times)
     // The last frame is shown as long as before.
     let length = "-show_entries stream=duration -of csv=p=0"
@@ -69,14 +73,16 @@ import VideoIO
       "in.\(ending)")
     for output in Self.containers {
       try copy(input, to: bench.path("out.\(output)"), settings: EncoderSettings())
-      try expectSameTimes("in.\(ending)", "out.\(output)", tolerance: 0.00101, commonShift: output == "mkv" ? nil : 0)
+      try expectSameTimes(
+        "in.\(ending)", "out.\(output)", tolerance: 0.00101, commonShift: output == "mkv" ? nil : 0)
     }
   }
 
   @Test(arguments: ["ts", "mpg"])
   func programClocksStartAtZero(_ ending: String) throws {
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -f lavfi -i sine=d=1 -c:v mpeg2video -bf 2 -c:a mp2", "in.\(ending)")
+      "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -f lavfi -i sine=d=1 -c:v mpeg2video -bf 2 -c:a mp2",
+      "in.\(ending)")
     let start = try bench.ffprobe("in.\(ending)", "-show_entries format=start_time -of csv=p=0")
     let shift = try #require(Double(start.trimmingCharacters(in: .whitespacesAndNewlines)))
     #expect(shift > 0.3)
@@ -95,9 +101,17 @@ import VideoIO
         + " -video_track_timescale 90000", "in.mp4")
     for codec in ["mpeg4", "mpeg2video"] {
       try copy(
-        bench.path("in.mp4"), to: bench.path("\(codec).mp4"), settings: .init(codec: codec, options: ["bf": "2"]))
+        bench.path("in.mp4"), to: bench.path("\(codec).mp4"),
+        settings: .init(codec: codec, options: ["bf": "2"]))
       #expect(try bench.times("\(codec).mp4") == bench.times("in.mp4"))
     }
+  }
+
+  @Test func theStreamItselfTellsItsRate() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=1 -c:v libx264", "in.mp4")
+    try copy(bench.path("in.mp4"), to: bench.path("out.mp4"), settings: EncoderSettings())
+    try bench.ffmpeg("-i DIR/out.mp4 -c copy", "out.h264")
+    #expect(try bench.streamEntries("out.h264", stream: "v:0", "r_frame_rate").contains("24000/1001"))
   }
 
   @Test func bareStreamGetsTimes() throws {

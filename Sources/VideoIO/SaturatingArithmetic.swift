@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A file may claim any timestamp; sums of such numbers must not trap.
+extension Int64 {
+  /// The sum, or the nearest number that can be had.
+  func saturatingPlus(_ other: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other < 0 ? .min : .max) : sum
+  }
+
+  /// The difference, or the nearest number that can be had.
+  func saturatingMinus(_ other: Int64) -> Int64 {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? (other < 0 ? .max : .min) : difference
+  }
+
+  /// The product, or the nearest number that can be had.
+  func saturatingTimes(_ other: Int64) -> Int64 {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? ((self < 0) == (other < 0) ? .max : .min) : product
+  }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+extension VideoEncoder {
+  /// Sets the user's options, and ours where the user says nothing.
+  /// - Throws: `VideoIOError.encoderOption` for what the encoder does not know.
+  static func apply(
+    _ request: Request, to context: UnsafeMutablePointer<AVCodecContext>,
+    codec: UnsafePointer<AVCodec>, name: String
+  ) throws(VideoIOError) {
+    let settings = request.settings
+    func has(_ option: String) -> Bool {
+      av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
+    }
+    var options = settings.options
+    if let crf = settings.crf {
+      options["crf"] = "\(crf)"
+    } else if let crf = EncoderSettings.defaultCRF(encoder: name), has("crf"),
+      !["crf", "qp", "b", "q", "lossless"].contains(where: { options[$0] != nil })
+    {
+      options["crf"] = "\(crf)"
+    } else if usesQuantizerScale(codec.pointee.id), options["b"] == nil, options["global_quality"] == nil {
+      // Their default is 200 kb/s whatever the size.
+      context.pointee.flags |= AV_CODEC_FLAG_QSCALE
+      context.pointee.global_quality = 2 * FF_QP2LAMBDA
+    }
+    if let preset = settings.preset ?? options["preset"] ?? EncoderSettings.defaultPreset(encoder: name) {
+      options["preset"] = preset
+    }
+    addParameters(of: request, name: name, to: &options)
+    for (option, value) in options.sorted(by: { $0.key < $1.key }) {
+      let (code, log) = LibavLog.collecting {
+        av_opt_set(context, option, value, AV_OPT_SEARCH_CHILDREN)
+      }
+      guard code >= 0 else {
+        throw .encoderOption(
+          encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
+      }
+    }
+  }
+
+  /// Adds what x264 and x265 are told in strings of their own; what the user says there goes first.
+  private static func addParameters(of request: Request, name: String, to options: inout [String: String]) {
+    var added: [(key: String, value: String)] = []
+    let option: String
+    switch name {
+    case "libx264":
+      option = "x264-params"
+      // Without this, the stream itself would tell the source's ticks as frame rate.
+      if request.isConstantRate { added.append(("force-cfr", "1")) }
+      if let hdr = request.hdr {
+        if let display = hdr.masteringDisplay { added.append(("mastering-display", display)) }
+        if let light = hdr.contentLight { added.append(("cll", light)) }
+      }
+    case "libx265":
+      option = "x265-params"
+      // It writes to stderr past FFmpeg's log.
+      added.append(("log-level", "error"))
+      if let hdr = request.hdr {
+        if let display = hdr.masteringDisplay { added.append(("master-display", display)) }
+        if let light = hdr.contentLight { added.append(("max-cll", light)) }
+      }
+    case "libsvtav1":
+      setenv("SVT_LOG", "1", 0)
+      return
+    default:
+      return
+    }
+    var parts = (options[option] ?? "").split(separator: ":").map(String.init)
+    for (key, value) in added where !parts.contains(where: { $0.hasPrefix(key + "=") }) {
+      parts.append("\(key)=\(value)")
+    }
+    if !parts.isEmpty { options[option] = parts.joined(separator: ":") }
+  }
+
+  /// x264 and x265 only warn about wrong parameters of their own; for a user they are errors.
+  static func checkRefusals(
+    _ log: [String], settings: EncoderSettings, name: String
+  ) throws(VideoIOError) {
+    let signs = ["Error parsing option", "Unknown option", "Invalid value for"]
+    guard let line = log.first(where: { line in signs.contains { line.contains($0) } }) else { return }
+    let option = settings.options.keys.first { $0.hasSuffix("-params") || $0 == "x264opts" } ?? "params"
+    throw .encoderOption(
+      encoder: name, option: option, value: settings.options[option] ?? "",
+      reason: LibavError(errno: EINVAL, log: [line]))
+  }
+
+  private static func usesQuantizerScale(_ id: AVCodecID) -> Bool {
+    [
+      AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MJPEG,
+      AV_CODEC_ID_MSMPEG4V2, AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_H263, AV_CODEC_ID_H263P,
+      AV_CODEC_ID_FLV1, AV_CODEC_ID_WMV1, AV_CODEC_ID_WMV2,
+    ].contains(id)
+  }
+}
