@@ -15,8 +15,6 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 # Tests see internal declarations, so their modules are other ones than those shipped: they get their own folders.
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
-# Dozens of times slower under AddressSanitizer, and nothing in them touches memory that other tests do not.
-SLOW_UNDER_SANITIZER = DistillationTests|TrainingTests
 
 .PHONY: help build demo test check lint sanitize data install clean deps
 .DEFAULT_GOAL = help
@@ -53,7 +51,7 @@ lint: deps
 # Leaks are not looked for: Swift's runtime keeps what it needs until the end.
 sanitize: deps
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize address $(TEST_FLAGS) \
-		--scratch-path .build-sanitize --skip '$(SLOW_UNDER_SANITIZER)'
+		--scratch-path .build-sanitize
 
 data: deps
 	Scripts/fetch-data.sh $(DATA)
