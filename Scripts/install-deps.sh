@@ -16,7 +16,7 @@ program() { command -v "$1" >/dev/null || missing+=("$2"); }
 # What the code uses.
 for name in libavcodec-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev; do library "$name"; done
 # What Swift's tools load, and the start files and headers that its linker and clang take from GCC.
-for name in libcurl4 libsqlite3-0 libxml2 libc6-dev; do library "$name"; done
+for name in libcurl4 libncurses6 libsqlite3-0 libxml2 libc6-dev; do library "$name"; done
 program g++ g++
 # What the scripts and tests call.
 library ca-certificates
