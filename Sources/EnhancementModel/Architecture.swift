@@ -83,7 +83,7 @@ public struct Architecture: Hashable, Codable, Sendable {
     let encoder = graph.layer(
       .init(name: "encoder", inputChannels: Self.frameChannels, outputChannels: encoderChannels, isEdge: true))
     let fusion = graph.layer(
-      .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: false))
+      .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true))
     let neighbour =
       window == 1 || alignment == .none
       ? encoder

@@ -11,7 +11,8 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
   public var inputChannels: Int
   /// Channels out.
   public var outputChannels: Int
-  /// First and last layers stay at 8 bits, the body takes the model's bits (01-method: wide stream, narrow operands).
+  /// The layers through which the picture itself enters and leaves the stream stay at 8 bits; the body, which only adds to
+  /// the stream, takes the model's bits (docs/quantization.md).
   public var isEdge: Bool
   /// Side of the kernel.
   public static let kernel = 3

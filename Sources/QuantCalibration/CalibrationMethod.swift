@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+
+/// How a clipping range is chosen from an activation's histogram: BMFQ and the methods that the paper compares with.
+public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
+  /// The extremes.
+  case minmax
+  /// The 0.1th and 99.9th percentile.
+  case percentile
+  /// Least squared error over shrunken upper and lower bounds, each bound on its own grid of a hundred.
+  case mse
+  /// 2DQuant's DOBI: both bounds shrink in a hundred equal steps towards each other; least squared error.
+  case dobi
+  /// DOBI for activations that begin at zero: only the upper bound shrinks.
+  case dobiOneSided = "dobi-one-sided"
+  /// The paper's pruned, backtracking search (`BacktrackingSearch`).
+  case bmfq
+
+  /// The range for `bits`-bit codes of the values in `histogram`.
+  public func search(_ histogram: ActivationHistogram, bits: Int) -> ClippingSearchResult {
+    let (low, high) = (histogram.minimum, histogram.maximum)
+    switch self {
+    case .bmfq: return BacktrackingSearch()(histogram, bits: bits)
+    case .minmax: return best(of: [(low, high)], histogram, bits: bits)
+    case .percentile:
+      return best(of: [(histogram.quantile(0.001), histogram.quantile(0.999))], histogram, bits: bits)
+    case .dobi:
+      let step = (high - low) / 200
+      return best(of: (0..<100).map { (low + Float($0) * step, high - Float($0) * step) }, histogram, bits: bits)
+    case .dobiOneSided:
+      let step = (high - low) / 100
+      return best(of: (0..<100).map { (low, high - Float($0) * step) }, histogram, bits: bits)
+    case .mse:
+      // One bound after the other: the error of a bound hardly depends on where the other one lies.
+      let uppers = (1...100).map { (low, high * Float($0) / 100) }
+      let upper = best(of: uppers, histogram, bits: bits).range.upper
+      let lowers = (0...100).map { (low * Float($0) / 100, upper) }
+      var result = best(of: lowers, histogram, bits: bits)
+      result.visits += uppers.count
+      return result
+    }
+  }
+
+  private func best(
+    of candidates: [(Float, Float)], _ histogram: ActivationHistogram, bits: Int
+  ) -> ClippingSearchResult {
+    let values = histogram.occupied
+    let total = Float(max(1, histogram.count))
+    var result: ClippingSearchResult?
+    for (lower, upper) in candidates where upper > lower || result == nil {
+      let range = ClippingRange(lower: lower, upper: max(upper, lower + 1e-6)).snapped(bits: bits)
+      let error = BacktrackingSearch.error(of: range, bits: bits, values: values) / total
+      if result.map({ error < $0.error }) ?? true {
+        result = ClippingSearchResult(range: range, error: error, visits: candidates.count)
+      }
+    }
+    return result!
+  }
+}
