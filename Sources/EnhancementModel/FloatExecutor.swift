@@ -66,16 +66,21 @@ public final class FloatExecutor {
   public func run(
     frames: [FloatTensor], observe: ((Int, [FloatTensor]) -> Void)? = nil
   ) throws(ConvolutionError) -> FloatTensor {
-    try forward(frames: frames, keepsOperands: false, observe: observe).output
+    try forward(frame: { frames[$0] }, keepsOperands: false, observe: observe).output
+  }
+
+  /// One forward pass whose inputs are made when they are needed, one slot at a time.
+  public func run(frame: (_ slot: Int) -> FloatTensor) throws(ConvolutionError) -> FloatTensor {
+    try forward(frame: frame, keepsOperands: false, observe: nil).output
   }
 
   /// One forward pass that keeps its operands.
   public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
-    try forward(frames: frames, keepsOperands: true, observe: nil)
+    try forward(frame: { frames[$0] }, keepsOperands: true, observe: nil)
   }
 
   private func forward(
-    frames: [FloatTensor], keepsOperands: Bool, observe: ((Int, [FloatTensor]) -> Void)?
+    frame: (Int) -> FloatTensor, keepsOperands: Bool, observe: ((Int, [FloatTensor]) -> Void)?
   ) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
     var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
     var trace = Trace(
@@ -84,10 +89,10 @@ public final class FloatExecutor {
       let value: FloatTensor
       switch operation {
       case .frame(let slot):
+        value = frame(slot)
         precondition(
-          frames[slot].batch == batch && frames[slot].height == height && frames[slot].width == width,
+          value.batch == batch && value.height == height && value.width == width,
           "frame tensor differs from the executor's shape")
-        value = frames[slot]
       case .convolution(let layer, let inputs, let rectified):
         let sources = inputs.map { values[$0]! }
         observe?(index, sources)

@@ -72,7 +72,10 @@ public final class FloatNetwork: WindowNetwork {
   public func residual(window: [PlanarFrame]) throws -> Residual {
     // The thread count belongs to the calling thread, and tasks move between threads.
     setConvolutionThreads(threads)
-    let output = try executor.run(frames: packer.floatInputs(window))
+    let codes = packer.codes(window)
+    let output = try executor.run { slot in
+      WindowPacker.floats(codes[slot], architecture.channels(ofSlot: slot), like: window[0])
+    }
     let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
     for i in 0..<output.count {
       let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)

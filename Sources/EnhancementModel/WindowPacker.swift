@@ -82,28 +82,31 @@ public final class WindowPacker {
   /// The window as float tensors, (code - 128) / 255.
   public func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] {
     let codes = codes(window)
-    let (height, width) = (window[0].gridHeight, window[0].gridWidth)
-    return codes.enumerated().map { slot, codes in
-      let tensor = FloatTensor(height: height, width: width, channels: architecture.channels(ofSlot: slot))
+    return codes.indices.map { Self.floats(codes[$0], architecture.channels(ofSlot: $0), like: window[0]) }
+  }
+
+  /// Codes of one slot as a float tensor.
+  static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
+    let tensor = FloatTensor(height: frame.gridHeight, width: frame.gridWidth, channels: channels)
+    codes.withUnsafeBufferPointer { codes in
       for i in 0..<codes.count { tensor.pointer[i] = PlanarFrame.centred(codes[i]) }
-      return tensor
     }
+    return tensor
   }
 
   /// The window as arrays of codes, one a slot.
   public func codes(_ window: [PlanarFrame]) -> [[UInt8]] {
     let points = window[0].gridWidth * window[0].gridHeight
-    let tensors = window.indices.map { slot in
-      UnsafeMutableBufferPointer<UInt8>.allocate(capacity: points * architecture.channels(ofSlot: slot))
-    }
-    defer { for tensor in tensors { tensor.deallocate() } }
+    let sizes = window.indices.map { points * architecture.channels(ofSlot: $0) }
+    let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: sizes.reduce(0, +))
+    defer { memory.deallocate() }
+    let origins = sizes.indices.map { memory + sizes[..<$0].reduce(0, +) }
     pack(
       window,
-      into: tensors.enumerated().map { slot, tensor in
+      into: origins.enumerated().map { slot, origin in
         let channels = architecture.channels(ofSlot: slot)
-        return Destination(
-          origin: tensor.baseAddress!, pixelStride: channels, rowStride: channels * window[0].gridWidth)
+        return Destination(origin: origin, pixelStride: channels, rowStride: channels * window[0].gridWidth)
       })
-    return tensors.map { Array($0) }
+    return zip(origins, sizes).map { Array(UnsafeBufferPointer(start: $0, count: $1)) }
   }
 }

@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Recycles 64-byte aligned blocks by exact size. Holds at most what was once in use at the same time.
+/// Recycles 64-byte aligned blocks. A request takes a free block of its own size, or one up to half larger, so that tensors
+/// of near sizes share memory over time.
 final class AlignedPool: @unchecked Sendable {
   // Unchecked: `free` is only touched under `lock`.
   static let shared = AlignedPool()
 
   private let lock = NSLock()
+  /// Free blocks by the size they were made with.
   private var free: [Int: [UnsafeMutableRawPointer]] = [:]
+  /// Sizes that blocks in use were made with, where that is not the size asked for.
+  private var larger: [UnsafeMutableRawPointer: Int] = [:]
 
   func take(bytes: Int) -> UnsafeMutableRawPointer {
     lock.lock()
-    let block = free[bytes]?.popLast()
-    lock.unlock()
-    return block ?? .allocate(byteCount: bytes, alignment: 64)
+    defer { lock.unlock() }
+    if let block = free[bytes]?.popLast() { return block }
+    let near = free.filter { $0.key > bytes && $0.key <= bytes + bytes / 2 && !$0.value.isEmpty }.keys.min()
+    if let near, let block = free[near]?.popLast() {
+      larger[block] = near
+      return block
+    }
+    return .allocate(byteCount: bytes, alignment: 64)
   }
 
   func give(_ block: UnsafeMutableRawPointer, bytes: Int) {
     lock.lock()
-    free[bytes, default: []].append(block)
-    lock.unlock()
+    defer { lock.unlock() }
+    free[larger.removeValue(forKey: block) ?? bytes, default: []].append(block)
   }
 }
 

@@ -34,6 +34,9 @@ struct FrameIntake: ~Copyable {
     return av_get_pix_fmt_name(AVPixelFormat(shape.code)).map { String(cString: $0) } ?? "unknown"
   }
 
+  /// Whether the decoder's frames have a transparency, which is left out.
+  var losesTransparency: Bool { shape.map { PixelFormat.hasAlpha($0.code) } ?? false }
+
   /// Whether frames are converted.
   var isConverting: Bool { converter != nil || rgbConversion != nil }
 

@@ -100,6 +100,7 @@ struct FrameSource: ~Copyable {
     var lines: [String] = []
     if let line = clock?.warning { lines.append(line) }
     if let line = intake.timestamps.warning { lines.append(line) }
+    if intake.losesTransparency { lines.append("transparency is left out") }
     if damagedCount > 0 {
       let said = lastDamage.map { ": \($0)" } ?? ""
       lines.append("\(damagedCount) damaged parts of the video could not be decoded\(said)")

@@ -26,7 +26,6 @@ struct Muxer: ~Copyable {
 
   /// Streams that the container does not take, one line each.
   private(set) var leftOut: [String]
-  private(set) var warnings: [String] = []
 
   /// Creates the file and writes its header.
   ///

@@ -131,6 +131,12 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     return flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
   }
 
+  /// Whether pixels have a transparency of their own; palettes nominally have, too, and do not count.
+  static func hasAlpha(_ code: Int32) -> Bool {
+    guard let flags = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee.flags else { return false }
+    return flags & UInt64(AV_PIX_FMT_FLAG_ALPHA) != 0 && flags & UInt64(AV_PIX_FMT_FLAG_PAL) == 0
+  }
+
   /// The nearest layout worked on that loses neither depth (up to 16 bits) nor chroma resolution;
   /// alpha is lost. RGB becomes 4:4:4.
   ///

@@ -94,75 +94,100 @@ struct RGBConversion: ~Copyable {
   }
 
   private func fill(_ target: UnsafeMutablePointer<AVFrame>, from source: UnsafePointer<AVFrame>) {
-    let weights = Weights(color: color, bitDepth: format.bitDepth)
+    // 32 bits hold the sums up to 12 bits per sample.
+    switch format.bitDepth {
+    case 8: fill(target, from: source, UInt8.self, Weights<Int32>(color, bitDepth: 8, fractionBits: 16))
+    case ...12:
+      fill(
+        target, from: source, UInt16.self,
+        Weights<Int32>(color, bitDepth: format.bitDepth, fractionBits: 16))
+    default:
+      fill(
+        target, from: source, UInt16.self,
+        Weights<Int64>(color, bitDepth: format.bitDepth, fractionBits: 24))
+    }
+  }
+
+  @inline(__always)
+  private func fill<Sample: FixedWidthInteger & UnsignedInteger, Sum: FixedWidthInteger>(
+    _ target: UnsafeMutablePointer<AVFrame>, from source: UnsafePointer<AVFrame>, _: Sample.Type,
+    _ weights: Weights<Sum>
+  ) {
+    let width = Int(target.pointee.width)
+    let swaps = layout.isBigEndian != (Sample(1).bigEndian == 1)
     for row in 0..<Int(target.pointee.height) {
-      let inputs = layout.components.map { component in
-        UnsafeRawPointer(cffmpeg_frame_plane(source, component.plane))
+      func input(_ index: Int) -> UnsafeRawPointer {
+        let component = layout.components[index]
+        return UnsafeRawPointer(cffmpeg_frame_plane(source, component.plane))
           + row * Int(cffmpeg_frame_bytes_per_row(source, component.plane)) + component.offset
       }
-      let outputs = (0..<3).map { index in
-        UnsafeMutableRawPointer(cffmpeg_frame_plane(target, Int32(index)))
-          + row * Int(cffmpeg_frame_bytes_per_row(target, Int32(index)))
+      func output(_ index: Int32) -> UnsafeMutablePointer<Sample> {
+        let start =
+          UnsafeMutableRawPointer(cffmpeg_frame_plane(target, index))
+          + row * Int(cffmpeg_frame_bytes_per_row(target, index))
+        return start.assumingMemoryBound(to: Sample.self)
       }
-      fillRow(outputs, from: inputs, width: Int(target.pointee.width), weights)
-    }
-  }
-
-  private func fillRow(
-    _ outputs: [UnsafeMutableRawPointer], from inputs: [UnsafeRawPointer], width: Int, _ weights: Weights
-  ) {
-    let steps = layout.components.map(\.step)
-    let isDeep = layout.bytesPerSample == 2
-    let isBigEndian = layout.isBigEndian
-    func load(_ component: Int, _ x: Int) -> Float {
-      let address = inputs[component] + x * steps[component]
-      guard isDeep else { return Float(address.load(as: UInt8.self)) }
-      let value = address.loadUnaligned(as: UInt16.self)
-      return Float(isBigEndian ? UInt16(bigEndian: value) : UInt16(littleEndian: value))
-    }
-    for x in 0..<width {
-      let values = weights.values(load(0, x), load(1, x), load(2, x))
-      for plane in 0..<3 {
-        let value = values[plane]
-        if isDeep {
-          outputs[plane].storeBytes(of: UInt16(value).littleEndian, toByteOffset: 2 * x, as: UInt16.self)
-        } else {
-          outputs[plane].storeBytes(of: UInt8(value), toByteOffset: x, as: UInt8.self)
-        }
+      let (red, green, blue) = (input(0), input(1), input(2))
+      let (y, cb, cr) = (output(0), output(1), output(2))
+      let (redStep, greenStep, blueStep) = (
+        layout.components[0].step, layout.components[1].step, layout.components[2].step
+      )
+      for x in 0..<width {
+        var r = (red + x &* redStep).loadUnaligned(as: Sample.self)
+        var g = (green + x &* greenStep).loadUnaligned(as: Sample.self)
+        var b = (blue + x &* blueStep).loadUnaligned(as: Sample.self)
+        if swaps { (r, g, b) = (r.byteSwapped, g.byteSwapped, b.byteSwapped) }
+        let (sr, sg, sb) = (
+          Sum(truncatingIfNeeded: r), Sum(truncatingIfNeeded: g), Sum(truncatingIfNeeded: b)
+        )
+        y[x] = Sample(truncatingIfNeeded: weights.luma.sample(sr, sg, sb, weights))
+        cb[x] = Sample(truncatingIfNeeded: weights.blueDifference.sample(sr, sg, sb, weights))
+        cr[x] = Sample(truncatingIfNeeded: weights.redDifference.sample(sr, sg, sb, weights))
       }
     }
   }
 
-  /// The matrix, scaled to sample values; lanes are Y, Cb and Cr.
-  private struct Weights {
-    private let red: SIMD4<Float>
-    private let green: SIMD4<Float>
-    private let blue: SIMD4<Float>
-    private let offset: SIMD4<Float>
-    private let top: SIMD4<Float>
+  /// The matrix in fixed point, scaled to sample values.
+  private struct Weights<Sum: FixedWidthInteger> {
+    struct Row {
+      let red: Sum
+      let green: Sum
+      let blue: Sum
+      let offset: Sum
 
-    init(color: ColorDescription, bitDepth: Int) {
+      @inline(__always)
+      func sample(_ r: Sum, _ g: Sum, _ b: Sum, _ weights: Weights) -> Sum {
+        let sum = red &* r &+ green &* g &+ blue &* b &+ offset
+        return min(max(sum &>> weights.fractionBits, 0), weights.top)
+      }
+    }
+
+    let luma: Row
+    let blueDifference: Row
+    let redDifference: Row
+    let top: Sum
+    let fractionBits: Sum
+
+    init(_ color: ColorDescription, bitDepth: Int, fractionBits: Int) {
       let (kr, kb) = color.lumaWeights
       let kg = 1 - kr - kb
       let top = Double((1 << bitDepth) - 1)
       let unit = Double(1 << (bitDepth - 8))
       let isFull = color.isFullRange
-      let luma = isFull ? 1 : 219 * unit / top
-      let chroma = isFull ? 1 : 224 * unit / top
-      let (cb, cr) = (chroma / (2 * (1 - kb)), chroma / (2 * (1 - kr)))
-      red = SIMD4(Float(kr * luma), Float(-kr * cb), Float((1 - kr) * cr), 0)
-      green = SIMD4(Float(kg * luma), Float(-kg * cb), Float(-kg * cr), 0)
-      blue = SIMD4(Float(kb * luma), Float((1 - kb) * cb), Float(-kb * cr), 0)
-      // Half a step more, as conversion to integers cuts.
-      let middle = Float(128 * unit + 0.5)
-      offset = SIMD4(Float((isFull ? 0 : 16 * unit) + 0.5), middle, middle, 0)
-      self.top = SIMD4(repeating: Float(top))
-    }
-
-    @inline(__always)
-    func values(_ r: Float, _ g: Float, _ b: Float) -> SIMD4<Int32> {
-      let sum = red * r + green * g + blue * b + offset
-      return SIMD4<Int32>(sum.clamped(lowerBound: .zero, upperBound: top))
+      let one = Double(1 << fractionBits)
+      func row(_ r: Double, _ g: Double, _ b: Double, _ scale: Double, _ offset: Double) -> Row {
+        // Half a step more, as shifting cuts.
+        Row(
+          red: Sum((r * scale * one).rounded()), green: Sum((g * scale * one).rounded()),
+          blue: Sum((b * scale * one).rounded()), offset: Sum(((offset + 0.5) * one).rounded()))
+      }
+      let lumaScale = isFull ? 1 : 219 * unit / top
+      let chromaScale = isFull ? 1 : 224 * unit / top
+      luma = row(kr, kg, kb, lumaScale, isFull ? 0 : 16 * unit)
+      blueDifference = row(-kr, -kg, 1 - kb, chromaScale / (2 * (1 - kb)), 128 * unit)
+      redDifference = row(1 - kr, -kg, -kb, chromaScale / (2 * (1 - kr)), 128 * unit)
+      self.top = Sum(top)
+      self.fractionBits = Sum(fractionBits)
     }
   }
 }

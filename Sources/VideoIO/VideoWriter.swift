@@ -24,6 +24,7 @@ public struct VideoWriter: ~Copyable {
   private let packet: PacketOwner
   private let timeBase: Rational
   private let holdsOneFrame: Bool
+  private let losesDolbyVision: Bool
   /// Times of the frames within the encoder, by what it was given as timestamp.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -83,6 +84,9 @@ public struct VideoWriter: ~Copyable {
     self.packet = packet
     encoderName = name
     holdsOneFrame = plan.isPicture
+    losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {
+      $0.type == AV_PKT_DATA_DOVI_CONF.rawValue
+    }
     self.encoder = encoder
     self.muxer = muxer
   }
@@ -102,7 +106,7 @@ public struct VideoWriter: ~Copyable {
 
   /// What was not quite right so far, one line each.
   public var warnings: [String] {
-    muxer.warnings
+    (losesDolbyVision ? ["Dolby Vision metadata is left out"] : [])
       + (repairCount > 0 ? ["\(repairCount) frames had a timestamp that does not increase"] : [])
   }
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets.
+
+SWIFT ?= swift
+# For `make build` and `make install`; --static-swift-stdlib makes a program that runs without Swift.
+SWIFT_BUILD_FLAGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Folders of `make data` and of the test clips.
+DATA ?= data
+DATA_TEST ?= data-test
+
+PROGRAM = .build/release/videnhance
+MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
+# Tests see internal declarations, so their modules are other ones than those shipped: they get their own folders.
+TEST_FLAGS = -Xswiftc -enable-testing
+CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
+
+.PHONY: help build demo test check lint sanitize data install clean deps
+.DEFAULT_GOAL = help
+
+help:
+	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
+	@echo 'make test      run all tests'
+	@echo 'make build     build $(PROGRAM)'
+	@echo 'make install   install program and models below PREFIX ($(PREFIX))'
+	@echo 'make data      fetch the training material (5 GB) into DATA ($(DATA))'
+	@echo 'make check     lint, tests without a single warning, tests under AddressSanitizer'
+	@echo 'make clean     remove what was built'
+	@echo 'Programs and libraries that are missing are installed (Debian, as root); Swift is not.'
+
+deps:
+	@Scripts/install-deps.sh
+
+build: deps
+	$(SWIFT) build -c release --product videnhance $(SWIFT_BUILD_FLAGS)
+
+demo: build
+	@samples/demo.sh $(PROGRAM) $(DATA_TEST)
+
+test: deps
+	$(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test
+
+check: lint
+	$(SWIFT) test -c release $(CHECK_FLAGS) --scratch-path .build-check
+	$(MAKE) --no-print-directory sanitize
+
+lint: deps
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+
+# Leaks are not looked for: Swift's runtime keeps what it needs until the end.
+sanitize: deps
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize address $(TEST_FLAGS) \
+		--scratch-path .build-sanitize
+
+data: deps
+	Scripts/fetch-data.sh $(DATA)
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/videnhance
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/videnhance
+	$(if $(MODELS),install -m 644 $(MODELS) $(DESTDIR)$(PREFIX)/share/videnhance)
+
+clean:
+	rm -rf .build .build-test .build-check .build-sanitize samples/out
