@@ -49,10 +49,19 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     // MARK: - Tests
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
+      swiftSettings: strict),
     .testTarget(
       name: "DistillationTests",
       dependencies: ["Distillation", "EnhancementModel", "QuantCalibration", "Tensors", "Training"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "QuantCalibrationTests",
+      dependencies: ["QuantCalibration", "EnhancementModel", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EnhancementModelTests", dependencies: ["EnhancementModel", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
@@ -63,7 +72,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -78,6 +78,10 @@ public struct IntegerPlan {
           operation: reader.operation, input: reader.input, quantizer: quantizer,
           multiplier: keepsStream ? model.streamStep / quantizer.step : 1)
       }
+      // Kernels take finite numbers only.
+      guard parameters.multiplier.allSatisfy(\.isFinite), outputs.allSatisfy(\.multiplier.isFinite) else {
+        throw .badArchitecture("steps of layer \(graph.layers[layer].name) and its readers are too far apart")
+      }
       steps.append(
         IntegerStep(
           name: graph.layers[layer].name, layer: layer, operation: index, value: value, inputs: inputs,

@@ -8,7 +8,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case damaged(path: String, detail: String)
   /// The metadata describes no network that this version can build.
   case badArchitecture(String)
-  /// A tensor that the architecture needs is absent or has another shape.
+  /// A tensor that the architecture needs is absent, has another shape, or holds numbers that it cannot.
   case missingTensor(name: String)
   /// No weights are shipped for what was asked.
   case notShipped(name: String)
@@ -19,7 +19,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
-    case .missingTensor(let name): "model lacks tensor \(name), or it has another shape"
+    case .missingTensor(let name): "model lacks tensor \(name), or it has another shape or bad numbers"
     case .notShipped(let name): "no weights are shipped for \(name); pass a file with --model-file"
     }
   }

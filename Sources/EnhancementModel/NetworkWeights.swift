@@ -34,8 +34,8 @@ public struct NetworkWeights: Sendable {
     weights = []
     biases = []
     for layer in architecture.graph.layers {
-      weights.append(try file.floats(layer.name + ".weight", count: layer.weightCount))
-      biases.append(try file.floats(layer.name + ".bias", count: layer.outputChannels))
+      weights.append(try file.finiteFloats(layer.name + ".weight", count: layer.weightCount))
+      biases.append(try file.finiteFloats(layer.name + ".bias", count: layer.outputChannels))
     }
   }
 

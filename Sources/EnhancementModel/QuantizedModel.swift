@@ -30,7 +30,8 @@ public struct QuantizedModel: Sendable, Equatable {
   public var bits: Int
   /// By layer, in the graph's order.
   public var layers: [QuantizedLayer]
-  /// By operation: a quantizer for each input of a convolution; empty for other operations.
+  /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames have
+  /// `ActivationQuantizer.frame`; where inputs are rectified, a zero point of 0 is what rectifies them.
   public var quantizers: [[ActivationQuantizer]]
   /// Real value of one unit of the 16-bit residual stream.
   public var streamStep: Float
@@ -80,7 +81,7 @@ public struct QuantizedModel: Sendable, Equatable {
         QuantizedLayer(
           bits: width, codes: BitPacking.unpack([UInt8](packed), count: layer.weightCount, bits: width),
           steps: try Self.positive(file, layer.name + ".steps", count: layer.outputChannels),
-          biases: try Self.finite(file, layer.name + ".bias", count: layer.outputChannels)))
+          biases: try file.finiteFloats(layer.name + ".bias", count: layer.outputChannels)))
     }
     let counts = graph.operations.map { operation in
       if case .convolution(_, let inputs, _) = operation { inputs.count } else { 0 }
@@ -102,16 +103,18 @@ public struct QuantizedModel: Sendable, Equatable {
       next += count
     }
     streamStep = try Self.positive(file, "stream.step", count: 1)[0]
-  }
-
-  private static func finite(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float] {
-    let values = try file.floats(name, count: count)
-    guard values.allSatisfy(\.isFinite) else { throw .missingTensor(name: name) }
-    return values
+    // A frame's codes are its samples, whatever a file says.
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(_, let inputs, _) = operation else { continue }
+      for (input, quantizer) in zip(inputs, quantizers[index]) {
+        guard case .frame = graph.operations[input], quantizer != .frame else { continue }
+        throw .missingTensor(name: "quantizers.steps")
+      }
+    }
   }
 
   private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float] {
-    let values = try finite(file, name, count: count)
+    let values = try file.finiteFloats(name, count: count)
     guard values.allSatisfy({ $0 > 0 }) else { throw .missingTensor(name: name) }
     return values
   }

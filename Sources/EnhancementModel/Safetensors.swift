@@ -63,6 +63,13 @@ public struct Safetensors: Sendable {
     }
   }
 
+  /// The floats of a tensor of exactly `count` elements, none of them infinite or no number at all.
+  func finiteFloats(_ name: String, count: Int) throws(ModelError) -> [Float] {
+    let values = try floats(name, count: count)
+    guard values.allSatisfy(\.isFinite) else { throw .missingTensor(name: name) }
+    return values
+  }
+
   /// The integers of a tensor of exactly `count` elements.
   public func integers(_ name: String, count: Int) throws(ModelError) -> [Int32] {
     let bytes = try self.bytes(name, type: .int32, count: count)
@@ -95,9 +102,14 @@ public struct Safetensors: Sendable {
   public init(path: String) throws(ModelError) {
     let data: Data
     do {
-      let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+      // Attributes are those of a link itself, not of its target.
+      let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+      let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+      guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? Int else {
+        throw ModelError.cannotOpen(path: path, reason: "it is not a file")
+      }
       if size > Self.sizeLimit { throw ModelError.damaged(path: path, detail: "larger than a model can be") }
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
+      data = try Data(contentsOf: url)
     } catch let error as ModelError {
       throw error
     } catch {
@@ -117,6 +129,7 @@ public struct Safetensors: Sendable {
     guard let table = try? JSONSerialization.jsonObject(with: Data(bytes[8..<start])) as? [String: Any] else {
       throw .damaged(path: path, detail: "header is not a JSON object")
     }
+    var places: [(name: String, range: Range<Int>)] = []
     for (name, value) in table {
       if name == "__metadata__" {
         guard let strings = value as? [String: String] else {
@@ -138,9 +151,19 @@ public struct Safetensors: Sendable {
       guard count == offsets[1] - offsets[0] else {
         throw .damaged(path: path, detail: "tensor \(name) and its bytes differ in size")
       }
-      tensors[name] = Entry(
-        type: type, shape: shape, bytes: Data(bytes[(start + offsets[0])..<(start + offsets[1])]))
+      tensors[name] = Entry(type: type, shape: shape, bytes: Data())
+      places.append((name, (start + offsets[0])..<(start + offsets[1])))
     }
+    // The format wants the bytes covered without overlaps, by which a small file could fill the memory, and gaps.
+    var end = start
+    for (name, range) in places.sorted(by: {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }) {
+      if range.lowerBound != end { throw .damaged(path: path, detail: "tensors overlap or leave gaps") }
+      tensors[name]?.bytes = Data(bytes[range])
+      end = range.upperBound
+    }
+    if end != bytes.count { throw .damaged(path: path, detail: "it goes on after the last tensor") }
   }
 
   /// The file's bytes. Equal contents give equal bytes: names are sorted.

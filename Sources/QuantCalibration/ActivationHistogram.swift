@@ -30,17 +30,19 @@ public struct ActivationHistogram: Sendable {
   /// Value at the middle of bin `index`.
   public func centre(_ index: Int) -> Float { (Float(index) + 0.5) * binWidth - halfSpan }
 
-  /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies).
+  /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies). A tensor with a NaN or a number beyond 1e30
+  /// in it is left out: it would ask for endless doubling, and calibration of such a network is meaningless anyway.
   public mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float) {
     var low: Float = 0
     var high: Float = 0
+    var isSane = true
     for value in values {
       let v = max(value, floor)
+      isSane = isSane && abs(v) < 1e30
       low = min(low, v)
       high = max(high, v)
     }
-    // A NaN or an infinity would ask for endless doubling; calibration of such a network is meaningless anyway.
-    guard low.isFinite, high.isFinite else { return }
+    guard isSane else { return }
     minimum = min(minimum, low)
     maximum = max(maximum, high)
     reserve(max(high, -low))
@@ -67,7 +69,7 @@ public struct ActivationHistogram: Sendable {
   private mutating func reserve(_ magnitude: Float) {
     guard magnitude > 0 else { return }
     if halfSpan == 0 {
-      halfSpan = magnitude
+      halfSpan = max(magnitude, 1e-30)
       return
     }
     while halfSpan < magnitude {
@@ -79,7 +81,8 @@ public struct ActivationHistogram: Sendable {
     }
   }
 
-  /// The value below which `fraction` (0...1) of all values lie; 0 and 1 give the exact extremes.
+  /// The value below which `fraction` (0...1) of all values lie; 0 and 1 give the exact extremes. Never falls as
+  /// `fraction` rises.
   public func quantile(_ fraction: Double) -> Float {
     if fraction <= 0 { return minimum }
     if fraction >= 1 { return maximum }
@@ -94,7 +97,8 @@ public struct ActivationHistogram: Sendable {
       let here = Double(bins[index])
       if below + here >= wanted, here > 0 {
         let within = Float((wanted - below) / here)
-        return min(maximum, max(minimum, Float(index) * binWidth - halfSpan + within * binWidth))
+        // Counted from the middle, so that no rounding carries it over zero or a neighbouring bin.
+        return min(maximum, max(minimum, (Float(index - middle) + within) * binWidth))
       }
       below += here
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
+import Foundation
 public import Tensors
 
 /// Gathers what a full-precision network's convolutions see, and makes a quantized model of it (BMFQ, PMQ-VE section 3.2):
@@ -15,7 +16,6 @@ public final class Calibrator {
   private let graph: NetworkGraph
   private var streamPeak: Float = 0
   private var executor: FloatExecutor?
-  private var parametersKeptAlive: [[Float]] = []
   private let threads: Int
 
   /// A calibrator for `network`.
@@ -88,8 +88,18 @@ public final class Calibrator {
     return QuantizedModel(
       architecture: network.architecture, bits: bits, layers: layers, quantizers: quantizers,
       streamStep: streamStep,
-      recipe: #"{"method":"bmfq","windows":\#(windowCount),"note":"\#(note)","source":\#(network.recipe.isEmpty ? "null" : network.recipe)}"#
-    )
+      recipe: recipe(note: note))
+  }
+
+  /// How the model came to be, as JSON.
+  private func recipe(note: String) -> String {
+    func quoted(_ text: String) -> String {
+      (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
+    }
+    // A network's recipe may be any text.
+    let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
+    let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
+    return #"{"method":"bmfq","windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
   }
 
   /// Weights times slot step / first slot's step: see `QuantizedLayer.steps`.

@@ -20,7 +20,11 @@ public struct FilmSection: Sendable, Hashable {
   /// Whether its motion is true enough to train interpolation.
   public var suitsInterpolation: Bool
 
-  /// Reads `sections.tsv` of a data folder; a folder without one offers every file in it that is not a photograph.
+  /// Reads `sections.tsv` of a data folder; a folder without one offers every clip in it.
+  ///
+  /// A line holds, separated by tabs: the clip, `train` or `val`, first second, end or `-`, divisor (1 to 8), and `0` or
+  /// `1` for each of `dropsDuplicates` and `suitsInterpolation`; what follows is a remark.
+  /// - Throws: `TrainingError.badSections` at the first line that does not.
   public static func sections(of folder: URL) throws -> [FilmSection] {
     let table = folder.appendingPathComponent("sections.tsv")
     guard let text = try? String(contentsOf: table, encoding: .utf8) else {
@@ -29,14 +33,29 @@ public struct FilmSection: Sendable, Hashable {
           path: $0, isTraining: true, start: 0, end: nil, divisor: 1, dropsDuplicates: false, suitsInterpolation: true)
       }
     }
-    return try text.split(separator: "\n").enumerated().map { number, line in
-      let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-      guard fields.count >= 7, let start = Double(fields[2]), let divisor = Int(fields[4]), (1...8).contains(divisor)
-      else { throw TrainingError.badSections(path: table.path, line: number + 1) }
-      return FilmSection(
-        path: fields[0], isTraining: fields[1] == "train", start: start, end: Double(fields[3]), divisor: divisor,
-        dropsDuplicates: fields[5] == "1", suitsInterpolation: fields[6] == "1")
+    var sections: [FilmSection] = []
+    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated()
+    where !line.isEmpty {
+      guard let section = FilmSection(line: line) else {
+        throw TrainingError.badSections(path: table.path, line: number + 1)
+      }
+      sections.append(section)
     }
+    return sections
+  }
+}
+
+extension FilmSection {
+  fileprivate init?(line: Substring) {
+    let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    guard fields.count >= 7, !fields[0].isEmpty, ["train", "val"].contains(fields[1]),
+      let start = Double(fields[2]), start.isFinite, start >= 0, let divisor = Int(fields[4]), (1...8).contains(divisor)
+    else { return nil }
+    let end = Double(fields[3])
+    guard end.map({ $0 > start }) ?? (fields[3] == "-") else { return nil }
+    self.init(
+      path: fields[0], isTraining: fields[1] == "train", start: start, end: end, divisor: divisor,
+      dropsDuplicates: fields[5] == "1", suitsInterpolation: fields[6] == "1")
   }
 }
 
@@ -71,6 +90,20 @@ public final class Film: Sendable {
 
   private struct Header: Codable {
     var width, height, count: Int
+    // What the frames were made from, as far as it is not in the file's name; absent in old caches.
+    var path: String?
+    var end: Double?
+    var dropsDuplicates: Bool?
+
+    func isMade(from section: FilmSection) -> Bool {
+      path == nil
+        || path == section.path && end == section.end && dropsDuplicates == section.dropsDuplicates
+    }
+
+    var isSane: Bool {
+      let extents = [width, height]
+      return extents.allSatisfy { $0 >= 4 && $0 < 1 << 16 && $0 % 4 == 0 } && count >= 0 && count < 1 << 30
+    }
   }
 
   /// Opens a section from the cache folder, filling the cache first if needed.
@@ -81,11 +114,18 @@ public final class Film: Sendable {
     let name = section.path.replacingOccurrences(of: "/", with: "_") + "-\(section.start)-\(section.divisor)"
     let frames = cache.appendingPathComponent(name + ".yuv")
     let description = cache.appendingPathComponent(name + ".json")
-    if !FileManager.default.fileExists(atPath: description.path) {
-      let header = try Self.decode(section, folder: folder, into: frames)
+    var found: Header?
+    if FileManager.default.fileExists(atPath: description.path) {
+      found = try? JSONDecoder().decode(Header.self, from: Data(contentsOf: description))
+      guard let found, found.isSane else { throw TrainingError.badCache(path: description.path) }
+    }
+    let header: Header
+    if let found, found.isMade(from: section) {
+      header = found
+    } else {
+      header = try Self.decode(section, folder: folder, into: frames)
       try JSONEncoder().encode(header).write(to: description, options: .atomic)
     }
-    let header = try JSONDecoder().decode(Header.self, from: Data(contentsOf: description))
     width = header.width
     height = header.height
     count = header.count
@@ -102,8 +142,11 @@ public final class Film: Sendable {
     let width = info.width / section.divisor / 4 * 4
     let height = info.height / section.divisor / 4 * 4
     guard width >= 32, height >= 32 else { throw TrainingError.tooSmall(path: path) }
-    try Data().write(to: file)
-    let output = try FileHandle(forWritingTo: file)
+    // Under another name first: a run may have the old frames mapped.
+    let part = file.appendingPathExtension("\(ProcessInfo.processInfo.processIdentifier).part")
+    try Data().write(to: part)
+    defer { try? FileManager.default.removeItem(at: part) }
+    let output = try FileHandle(forWritingTo: part)
     defer { try? output.close() }
     var count = 0
     var previous = Data()
@@ -120,7 +163,10 @@ public final class Film: Sendable {
       previous = bytes
       count += 1
     }
-    return Header(width: width, height: height, count: count)
+    guard rename(part.path, file.path) == 0 else { throw TrainingError.badCache(path: file.path) }
+    return Header(
+      width: width, height: height, count: count, path: section.path, end: section.end,
+      dropsDuplicates: section.dropsDuplicates)
   }
 
   private static func packed(_ frame: VideoFrame) -> Data {

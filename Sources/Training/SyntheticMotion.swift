@@ -58,7 +58,8 @@ extension PlanarFrame {
 /// Windows of frames cut from a photograph along a smooth path: pan, rotation, zoom, and half the time a second
 /// photograph's piece that moves over it.
 public enum SyntheticMotion {
-  /// `count` frames of `size` x `size`, `size` even; the middle frame is the undisturbed one.
+  /// `count` frames of `size` x `size`, `size` even. The middle frame is the undisturbed one: samples of the photographs as
+  /// they are, except in the windows that change their size and at the rim of what moves over them.
   public static func window(
     from pictures: [PlanarFrame], count: Int, size: Int, using random: inout SplitMix64
   ) -> [PlanarFrame] {
@@ -98,10 +99,15 @@ public enum SyntheticMotion {
       turn = random.chance(0.5) ? random.uniform(-0.007...0.007) : 0
       zoom = random.chance(0.5) ? 1 + random.uniform(-0.004...0.004) : 1
       start = random.chance(0.3) ? random.uniform(0.75...1.3) : 1
-      half = Float(size) / 2
+      let corner = Float(size) / 2
+      half = corner
       let margin = 0.75 * Float(size) * max(1, start) + 12 * Float(count)
+      // On whole chroma samples, so that the middle frame of a path that keeps its size is not interpolated: ground truth
+      // must be sharp.
       func place(_ extent: Int) -> Float {
-        Float(extent) > 2 * margin ? margin + (Float(extent) - 2 * margin) * random.uniform() : Float(extent) / 2
+        let middle =
+          Float(extent) > 2 * margin ? margin + (Float(extent) - 2 * margin) * random.uniform() : Float(extent) / 2
+        return corner + 2 * ((middle - corner) / 2).rounded()
       }
       centreX = place(picture.width)
       centreY = place(picture.height)
@@ -125,8 +131,9 @@ public enum SyntheticMotion {
 
     init(pictures: [PlanarFrame], size: Int, count: Int, using random: inout SplitMix64) {
       picture = pictures[random.index(pictures.count)]
-      originX = random.uniform() * Float(max(1, picture.width - size))
-      originY = random.uniform() * Float(max(1, picture.height - size))
+      // Whole chroma samples, as in `Path`.
+      originX = 2 * (random.uniform() * Float(max(1, picture.width - size)) / 2).rounded(.down)
+      originY = 2 * (random.uniform() * Float(max(1, picture.height - size)) / 2).rounded(.down)
       velocityX = random.uniform(-6...6)
       velocityY = random.uniform(-6...6)
       let shiftX = random.uniform(-0.3...0.3) * Float(size)

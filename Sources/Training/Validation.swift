@@ -27,7 +27,7 @@ public final class ValidationSet {
       return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
     }
     // Runs with windows of different lengths must see the same centre frames.
-    let longest = 5
+    let longest = max(5, count)
     for section in try FilmSection.sections(of: folder) where !section.isTraining {
       let film = try Film(section: section, folder: folder)
       guard film.count >= longest, film.width >= size, film.height >= size else { continue }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct FloatNetworkTests {
+  /// The graph in double precision, operation by operation.
+  private func oracle(_ network: NetworkWeights, _ frames: [FloatTensor]) -> [Double] {
+    let graph = network.architecture.graph
+    let (height, width) = (frames[0].height, frames[0].width)
+    var values: [[Double]] = []
+    for operation in graph.operations {
+      switch operation {
+      case .frame(let slot): values.append(frames[slot].buffer.map { Double($0) })
+      case .add(let a, let b): values.append(zip(values[a], values[b]).map { $0 + $1 })
+      case .convolution(let index, let inputs, let rectified):
+        let layer = graph.layers[index]
+        var result = [Double](repeating: 0, count: width * height * layer.outputChannels)
+        for y in 0..<height {
+          for x in 0..<width {
+            for output in 0..<layer.outputChannels {
+              var sum = Double(network.biases[index][output])
+              for (slot, input) in inputs.enumerated() {
+                for tap in 0..<9 {
+                  let (sy, sx) = (y + tap / 3 - 1, x + tap % 3 - 1)
+                  guard sy >= 0, sy < height, sx >= 0, sx < width else { continue }
+                  for c in 0..<layer.inputChannels {
+                    let value = values[input][(sy * width + sx) * layer.inputChannels + c]
+                    let at = ((output * inputs.count + slot) * layer.inputChannels + c) * 9 + tap
+                    sum += Double(network.weights[index][at]) * (rectified ? max(0, value) : value)
+                  }
+                }
+              }
+              result[(y * width + x) * layer.outputChannels + output] = sum
+            }
+          }
+        }
+        values.append(result)
+      }
+    }
+    return values[values.count - 1]
+  }
+
+  @Test(arguments: [
+    Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, blocks: 2, scale: 4),
+  ])
+  func agreesWithTheOracle(_ architecture: Architecture) throws {
+    let weights = NetworkWeights.random(architecture, seed: 2)
+    let window = (0..<architecture.window).map {
+      texturedFrame(width: 14, height: 10, seed: 1, x: 0.7 * Double($0), y: 0.3 * Double($0))
+    }
+    let expected = oracle(weights, WindowPacker(architecture).floatInputs(window))
+    for threads in [1, 2] {
+      let network = try FloatNetwork(weights, width: 14, height: 10, threads: threads)
+      let found = try network.residual(window: window)
+      #expect(found.gridWidth == 7 && found.gridHeight == 5 && found.channels == architecture.outputChannels)
+      for (value, wanted) in zip(values(found), expected) {
+        let units = max(-32768, min(32767, wanted * 255 * 64))
+        #expect(abs(Double(value) - units) < 0.6)
+      }
+    }
+  }
+
+  @Test func bfloatIsNear() throws {
+    let weights = NetworkWeights.random(.small(), seed: 2)
+    let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }
+    let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).residual(window: window))
+    let coarse = values(
+      try FloatNetwork(weights, width: 14, height: 10, threads: 1, precision: .bfloat16).residual(window: window))
+    let size = exact.reduce(0.0) { $0 + Double($1) * Double($1) }
+    let error = zip(exact, coarse).reduce(0.0) { $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1)) }
+    #expect(error < 4e-4 * size && size > 0)
+    #expect(exact != coarse)
+  }
+
+  @Test func notANumberDoesNotTrap() throws {
+    var weights = NetworkWeights.random(.small(window: 1), seed: 2)
+    weights.weights[0][5] = .nan
+    weights.weights[1][5] = .infinity
+    let network = try FloatNetwork(weights, width: 6, height: 4, threads: 1)
+    _ = try network.residual(window: [texturedFrame(width: 6, height: 4, seed: 1)])
+  }
+}

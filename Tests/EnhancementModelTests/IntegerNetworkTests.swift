@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct IntegerNetworkTests {
+  /// A kind of model and the frames it is tried on.
+  struct Case: CustomTestStringConvertible, Sendable {
+    var architecture: Architecture
+    var bits: Int
+    var zeroPoints: Bool
+    var width, height: Int
+
+    var testDescription: String {
+      "\(bits) bits, window \(architecture.window) \(architecture.alignment), \(architecture.channels) channels, "
+        + "\(architecture.blocks) blocks, x\(architecture.scale), \(width)x\(height)"
+        + (zeroPoints ? ", zero points" : "")
+    }
+  }
+
+  static let cases: [Case] = {
+    var cases: [Case] = []
+    for (index, bits) in [8, 6, 4, 3, 2].enumerated() {
+      for (window, blocks) in [(1, 2), (3, 1), (5, 1)] {
+        // 32 channels are enough for every transform to be tried.
+        let architecture = Architecture.small(window: window, encoderChannels: 16, channels: 32, blocks: blocks)
+        cases.append(
+          Case(
+            architecture: architecture, bits: bits, zeroPoints: (index + window) % 4 < 2,
+            width: window == 5 ? 18 : 26, height: window == 5 ? 10 : 14))
+      }
+    }
+    return cases + [
+      Case(architecture: .small(window: 3, blocks: 0), bits: 4, zeroPoints: false, width: 2, height: 2),
+      Case(architecture: .small(window: 3, blocks: 3), bits: 4, zeroPoints: true, width: 6, height: 2),
+      Case(architecture: .small(window: 1, blocks: 0), bits: 3, zeroPoints: true, width: 2, height: 30),
+      Case(
+        architecture: .small(window: 3, alignment: .none, encoderChannels: 24, channels: 40, scale: 4), bits: 6,
+        zeroPoints: true, width: 10, height: 6),
+      Case(
+        architecture: .small(window: 5, alignment: .none, channels: 48, blocks: 2), bits: 2, zeroPoints: false,
+        width: 14, height: 18),
+    ]
+  }()
+
+  private func frames(_ item: Case, count: Int, seed: UInt64) -> [PlanarFrame] {
+    var random = SplitMix64(seed: seed)
+    return (0..<count).map { index in
+      // Textures that move, and noise of all extremes.
+      index % 3 == 2
+        ? noiseFrame(width: item.width, height: item.height, &random)
+        : texturedFrame(
+          width: item.width, height: item.height, seed: seed, x: 1.4 * Double(index), y: -0.6 * Double(index))
+    }
+  }
+
+  @Test(arguments: cases) func agreesWithTheOracleToTheBit(_ item: Case) throws {
+    let model = QuantizedModel.random(
+      item.architecture, bits: item.bits, zeroPoints: item.zeroPoints, seed: UInt64(item.bits * 10 + item.width))
+    let window = item.architecture.window
+    let film = frames(item, count: window + 1, seed: 3)
+    let oracle = QuantizedOracle(model, frameWidth: item.width, frameHeight: item.height)
+    let packer = WindowPacker(item.architecture)
+    let windows = [Array(film[..<window]), Array(film[1...])]
+    let expected = windows.map { oracle.residual(packer.codes($0)) }
+    // A model that says nothing would agree with anything.
+    #expect(Set(expected[0]).count > min(50, expected[0].count / 4))
+    #expect(expected[0] != expected[1])
+    var ran = 0
+    for instructionSet in InstructionSet.allCases where instructionSet.isSupported {
+      for algorithm in [ConvolutionAlgorithm.direct, .automatic] {
+        for threads in [1, 3] {
+          let network = try IntegerNetwork(
+            model, width: item.width, height: item.height, threads: threads, algorithm: algorithm,
+            instructionSet: instructionSet)
+          let how = "\(instructionSet.name), \(algorithm), \(threads) threads"
+          // The second window runs in the first one's memory; the third is the first again.
+          #expect(values(try network.residual(window: windows[0])) == expected[0], "\(how)")
+          #expect(values(try network.residual(window: windows[1])) == expected[1], "second, \(how)")
+          #expect(values(try network.residual(window: windows[0])) == expected[0], "first again, \(how)")
+          ran += 1
+        }
+      }
+    }
+    #expect(ran >= 4 && ran == 4 * InstructionSet.allCases.count { $0.isSupported })
+  }
+
+  @Test(arguments: [(8, "direct"), (6, "winograd"), (4, "winograd"), (3, "winograd"), (2, "winograd")])
+  func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ algorithm: String) throws {
+    // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
+    guard InstructionSet.avx2.isSupported else { return }
+    let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
+    let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
+    let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)
+    let steps = Dictionary(
+      uniqueKeysWithValues: network.steps.map { ($0.name, IntegerConvolution($0.parameters)?.algorithmName) })
+    #expect(steps["body.0.a"]??.hasPrefix(algorithm) == true, "\(steps)")
+    #expect(steps["body.0.b"]??.hasPrefix(algorithm) == true, "\(steps)")
+  }
+
+  @Test func sumsAreFusedAndNothingIsComputedTwice() throws {
+    let model = QuantizedModel.random(.small(window: 3, blocks: 2), bits: 4, zeroPoints: false, seed: 1)
+    let network = try IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    #expect(
+      network.steps.map(\.name) == [
+        "neighbour", "encoder", "neighbour", "fusion", "body.0.a", "body.0.b", "body.1.a", "body.1.b", "tail",
+      ])
+    #expect(network.steps.map { $0.addend != nil } == [false, false, false, false, false, true, false, true, false])
+    #expect(network.steps.map(\.isOutput) == Array(repeating: false, count: 8) + [true])
+    #expect(network.architecture == model.architecture)
+  }
+
+  @Test func outputsSaturate() throws {
+    var model = QuantizedModel.random(.small(window: 1), bits: 4, zeroPoints: false, seed: 1)
+    for index in model.layers.indices { model.layers[index].steps = model.layers[index].steps.map { $0 * 64 } }
+    var random = SplitMix64(seed: 1)
+    let window = [noiseFrame(width: 10, height: 6, &random)]
+    let expected = QuantizedOracle(model, frameWidth: 10, frameHeight: 6).residual(
+      WindowPacker(model.architecture).codes(window))
+    #expect(expected.contains(.min) && expected.contains(.max))
+    for instructionSet in InstructionSet.allCases where instructionSet.isSupported {
+      let network = try IntegerNetwork(model, width: 10, height: 6, threads: 1, instructionSet: instructionSet)
+      #expect(values(try network.residual(window: window)) == expected, "\(instructionSet.name)")
+    }
+  }
+
+  @Test func biasesThatDoNotFitAreRefused() {
+    var model = QuantizedModel.random(.small(window: 1), bits: 4, zeroPoints: false, seed: 1)
+    model.layers[1].biases[3] = 1e9
+    #expect(throws: ModelError.badArchitecture("bias of layer fusion does not fit")) {
+      try IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    }
+    // Fits in itself, but with the largest sums it could pass 32 bits.
+    model.layers[1].biases[3] = model.quantizers[2][0].step * model.layers[1].steps[3] * 0x1.fffffep29
+    let fits = try? IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    #expect(fits != nil)
+  }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct ModelFileTests {
+  private static let architectureKey = "videnhance.architecture"
+
+  // MARK: - Round trips
+
+  @Test(arguments: [Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4)])
+  func weightsComeBackToTheBit(_ architecture: Architecture) throws {
+    let bench = try Workbench()
+    let network = NetworkWeights.random(architecture, seed: 1, recipe: #"{"note":"ü \"x\""}"#)
+    try network.file.write(path: bench.path("w.safetensors"))
+    let read = try NetworkWeights(path: bench.path("w.safetensors"))
+    #expect(read.architecture == architecture)
+    #expect(read.recipe == network.recipe)
+    #expect(read.weights.map { $0.map(\.bitPattern) } == network.weights.map { $0.map(\.bitPattern) })
+    #expect(read.biases.map { $0.map(\.bitPattern) } == network.biases.map { $0.map(\.bitPattern) })
+    #expect(read.file.serialized() == network.file.serialized())
+    #expect(!QuantizedModel.isQuantized(network.file))
+  }
+
+  @Test(arguments: 2...8)
+  func quantizedModelsComeBackToTheBit(_ bits: Int) throws {
+    let bench = try Workbench()
+    let model = QuantizedModel.random(.small(window: 5), bits: bits, zeroPoints: true, seed: UInt64(bits))
+    try model.file.write(path: bench.path("q.safetensors"))
+    let read = try QuantizedModel(path: bench.path("q.safetensors"))
+    #expect(read == model)
+    #expect(read.file.serialized() == model.file.serialized())
+    #expect(QuantizedModel.isQuantized(model.file))
+    let body = try #require(model.architecture.graph.layers.first { $0.name == "body.0.a" })
+    #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
+  }
+
+  @Test func kindsAreNotConfused() throws {
+    let weights = NetworkWeights.random(.small(), seed: 1).file
+    let model = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+    #expect(throws: ModelError.self) { try QuantizedModel(file: weights) }
+    #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: model) }
+  }
+
+  // MARK: - Hostile files
+
+  private static let badArchitectures: [String] = [
+    "", "{}", "[]", "null", "3",
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr"}"#,
+    #"{"alignment":"warp","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"xx","window":3}"#,
+    #"{"alignment":"block","blocks":-1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":65,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":0,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":12,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":264,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":-8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":3,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":0,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":2}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":-3}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":11}"#,
+    #"{"alignment":"block","blocks":1,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3.5}"#,
+    #"{"alignment":"block","blocks":9223372036854775807,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+    #"{"alignment":"block","blocks":1e99,"channels":16,"encoderChannels":8,"scale":2,"task":"sr","window":3}"#,
+  ]
+
+  @Test(arguments: badArchitectures)
+  func badArchitecturesAreRefused(_ text: String) {
+    for file in [
+      NetworkWeights.random(.small(), seed: 1).file,
+      QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file,
+    ] {
+      var file = file
+      file.metadata[Self.architectureKey] = text
+      for read in [{ _ = try NetworkWeights(file: file) }, { _ = try QuantizedModel(file: file) }] {
+        do {
+          try read()
+          Issue.record("accepted")
+        } catch {
+          guard case ModelError.badArchitecture? = error as? ModelError else {
+            Issue.record("\(error)")
+            continue
+          }
+        }
+      }
+    }
+  }
+
+  @Test func otherPlausibleArchitecturesLackTensors() {
+    var file = NetworkWeights.random(.small(), seed: 1).file
+    // The largest network there may be: nothing is allocated for it.
+    file.metadata[Self.architectureKey] =
+      #"{"alignment":"block","blocks":64,"channels":256,"encoderChannels":256,"scale":4,"task":"sr","window":9}"#
+    #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: file) }
+    file.metadata = [:]
+    #expect(throws: ModelError.badArchitecture("no architecture in the metadata")) { try NetworkWeights(file: file) }
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity])
+  func numbersThatAreNoneAreRefused(_ value: Float) {
+    for name in ["fusion.weight", "tail.bias"] {
+      var file = NetworkWeights.random(.small(), seed: 1).file
+      file.poison(name, at: 3, value)
+      #expect(throws: ModelError.missingTensor(name: name)) { try NetworkWeights(file: file) }
+    }
+    for name in ["quantizers.steps", "body.0.a.steps", "body.0.b.bias", "stream.step"] {
+      var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+      file.poison(name, at: 0, value)
+      #expect(throws: ModelError.missingTensor(name: name)) { try QuantizedModel(file: file) }
+    }
+  }
+
+  @Test(arguments: [Float(0), -1])
+  func stepsArePositive(_ value: Float) {
+    for name in ["quantizers.steps", "body.0.a.steps", "stream.step"] {
+      var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+      file.poison(name, at: 0, value)
+      #expect(throws: ModelError.missingTensor(name: name)) { try QuantizedModel(file: file) }
+    }
+  }
+
+  @Test(arguments: [
+    ("quantizers.zeroPoints", Int32(-1)), ("quantizers.zeroPoints", 256), ("quantizers.zeroPoints", .min),
+    ("quantizers.levels", 0), ("quantizers.levels", -1), ("quantizers.levels", 256), ("quantizers.levels", .max),
+    ("body.0.a.bits", 1), ("body.0.a.bits", 9), ("body.0.a.bits", -4), ("body.0.a.bits", .max),
+    ("body.0.a.bits", 5),
+  ])
+  func integersOutOfRangeAreRefused(_ name: String, _ value: Int32) {
+    for at in [0, 4] where !name.hasSuffix("bits") || at == 0 {
+      var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+      file.poison(name, at: at, value)
+      #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+    }
+  }
+
+  @Test(arguments: ["1", "9", "-4", "four", "", "4.0", "99999999999999999999"])
+  func bitsOutOfRangeAreRefused(_ text: String) {
+    var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+    file.metadata["videnhance.bits"] = text
+    #expect(throws: ModelError.badArchitecture("bits are missing or not 2 to 8")) { try QuantizedModel(file: file) }
+  }
+
+  /// Packed frames are what they are: a file that gives their codes another meaning would overflow kernels that trust
+  /// its levels.
+  @Test func framesKeepTheirQuantizer() throws {
+    let model = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1)
+    for (name, value) in [("quantizers.zeroPoints", Int32(0)), ("quantizers.levels", 200)] {
+      var file = model.file
+      file.poison(name, at: 0, value)
+      #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+    }
+    var file = model.file
+    file.poison("quantizers.steps", at: 0, Float(1) / 64)
+    #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+  }
+
+  @Test func stepsWhoseQuotientsOverflowCannotRun() throws {
+    for change in [
+      { (model: inout QuantizedModel) in model.streamStep = 0x1p-147 }, { $0.streamStep = 3e38 },
+      { $0.layers[1].steps[0] = 3e38 }, { $0.layers[1].steps[0] = 0x1p-147 },
+      { $0.quantizers[6][0].step = 0x1p-147 },
+    ] as [(inout QuantizedModel) -> Void] {
+      var model = QuantizedModel.random(.small(window: 1, blocks: 2), bits: 4, zeroPoints: false, seed: 1)
+      change(&model)
+      #expect(throws: ModelError.self) { try IntegerNetwork(model, width: 8, height: 8, threads: 1) }
+    }
+  }
+
+  @Test func damagedFilesNeverTrap() throws {
+    let original = QuantizedModel.random(.small(window: 1, blocks: 1), bits: 3, zeroPoints: true, seed: 5)
+    let bytes = original.file.serialized()
+    var random = SplitMix64(seed: 99)
+    var (refused, read, ran) = (0, 0, 0)
+    for _ in 0..<1500 {
+      var damaged = bytes
+      let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+      for _ in 0...random.index(3) {
+        // Half of the damage goes to the header, where it hurts most.
+        let at = random.chance(0.5) ? random.index(8 + header) : random.index(bytes.count)
+        damaged[at] = random.chance(0.5) ? damaged[at] ^ (1 << UInt8(random.index(8))) : UInt8(random.index(256))
+      }
+      do {
+        let model = try QuantizedModel(file: Safetensors(data: damaged, path: "x"))
+        read += 1
+        let network = try IntegerNetwork(model, width: 4, height: 4, threads: 1)
+        _ = try network.residual(window: [noiseFrame(width: 4, height: 4, &random)])
+        ran += 1
+      } catch {
+        #expect(error is ModelError)
+        refused += 1
+      }
+    }
+    #expect(refused > 300 && read > 300 && ran > 200, "\(refused) refused, \(read) read, \(ran) ran")
+  }
+}
+
+extension Safetensors {
+  /// Overwrites an element of a tensor of four-byte elements.
+  fileprivate mutating func poison<Value>(_ name: String, at index: Int, _ value: Value) {
+    withUnsafeBytes(of: value) { bytes in
+      for (offset, byte) in bytes.enumerated() { tensors[name]?.bytes[4 * index + offset] = byte }
+    }
+  }
+}

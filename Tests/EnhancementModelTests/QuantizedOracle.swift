@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+
+/// A quantized network evaluated the plainest way: operation by operation as the graph says, sums in 64 bits, each
+/// rounding where CQuantKernels.h and `IntegerNetwork` put it. Knows nothing of buffers, bands, packing or fused steps.
+struct QuantizedOracle {
+  private let model: QuantizedModel
+  private let graph: NetworkGraph
+  private let width, height: Int
+
+  /// What became of an operation.
+  private enum Value {
+    /// Codes of a frame.
+    case frame([UInt8], channels: Int)
+    /// Real numbers over `step`, rounded; in 16 bits where they are part of the residual stream.
+    case units([Int32], step: Float, channels: Int, isStream: Bool)
+  }
+
+  init(_ model: QuantizedModel, frameWidth: Int, frameHeight: Int) {
+    self.model = model
+    graph = model.architecture.graph
+    width = frameWidth / 2
+    height = frameHeight / 2
+  }
+
+  /// Residuals of a window, given as packed codes.
+  func residual(_ frames: [[UInt8]]) -> [Int16] {
+    var values: [Value] = []
+    for (index, operation) in graph.operations.enumerated() {
+      switch operation {
+      case .frame(let slot):
+        values.append(.frame(frames[slot], channels: model.architecture.channels(ofSlot: slot)))
+      case .convolution(let layer, let inputs, _):
+        let codes = zip(inputs, model.quantizers[index]).map { input, quantizer in
+          self.codes(values[input], quantizer)
+        }
+        values.append(convolve(index, layer: layer, codes))
+      case .add(let a, let b):
+        guard case .units(let x, let step, let channels, _) = values[a], case .units(let y, _, _, _) = values[b] else {
+          fatalError("frames are not added")
+        }
+        values.append(
+          .units(
+            zip(x, y).map { max(-32768, min(32767, $0 + $1)) }, step: step, channels: channels, isStream: true))
+      }
+    }
+    guard case .units(let output, _, _, _) = values[values.count - 1] else { fatalError("a network ends in numbers") }
+    return output.map { Int16(max(-32768, min(32767, $0))) }
+  }
+
+  /// What a convolution reads of a value.
+  private func codes(_ value: Value, _ quantizer: ActivationQuantizer) -> (codes: [Int64], channels: Int) {
+    switch value {
+    case .frame(let codes, let channels): return (codes.map { Int64($0) }, channels)
+    case .units(let units, let step, let channels, let isStream):
+      let codes = units.map { unit -> Int64 in
+        let scaled = isStream ? Self.rounded(Float(unit) * (step / quantizer.step)) : Int64(unit)
+        return max(0, min(Int64(quantizer.levels), scaled + Int64(quantizer.zeroPoint)))
+      }
+      return (codes, channels)
+    }
+  }
+
+  /// Nearest integer, ties to even, of a number limited to 24 bits.
+  private static func rounded(_ value: Float) -> Int64 {
+    Int64(max(-0x1p23, min(0x1p23 - 1, value)).rounded(.toNearestOrEven))
+  }
+
+  /// The step of a convolution's result, and whether it is kept in 16 bits: the output and whatever is added or read
+  /// more than once; a value with one reader goes straight to that reader's codes.
+  private func resultStep(of index: Int) -> (step: Float, isStream: Bool) {
+    if index == graph.operations.count - 1 { return (1 / (255 * 64), true) }
+    var readers: [ActivationQuantizer] = []
+    for (other, operation) in graph.operations.enumerated() {
+      switch operation {
+      case .frame: break
+      case .add(let a, let b): if a == index || b == index { return (model.streamStep, true) }
+      case .convolution(_, let inputs, _):
+        for (slot, input) in inputs.enumerated() where input == index { readers.append(model.quantizers[other][slot]) }
+      }
+    }
+    return readers.count == 1 ? (readers[0].step, false) : (model.streamStep, true)
+  }
+
+  private func convolve(_ index: Int, layer: Int, _ inputs: [(codes: [Int64], channels: Int)]) -> Value {
+    let description = graph.layers[layer]
+    let quantized = model.layers[layer]
+    let quantizers = model.quantizers[index]
+    let (step, isStream) = resultStep(of: index)
+    var result = [Int32](repeating: 0, count: width * height * description.outputChannels)
+    let weights = quantized.codes.map { Int64($0) }
+    for output in 0..<description.outputChannels {
+      let unit = quantizers[0].step * quantized.steps[output]
+      let bias = Int64((quantized.biases[output] / unit).rounded(.toNearestOrEven))
+      let multiplier = unit / step
+      for y in 0..<height {
+        for x in 0..<width {
+          var sum = bias
+          for (slot, input) in inputs.enumerated() {
+            let zero = Int64(quantizers[slot].zeroPoint)
+            let base = (output * inputs.count + slot) * description.inputChannels
+            for dy in -1...1 where y + dy >= 0 && y + dy < height {
+              for dx in -1...1 where x + dx >= 0 && x + dx < width {
+                let from = ((y + dy) * width + x + dx) * input.channels
+                let tap = (dy + 1) * 3 + dx + 1
+                for c in 0..<input.channels { sum += weights[(base + c) * 9 + tap] * (input.codes[from + c] - zero) }
+              }
+            }
+          }
+          // Sums never pass 32 bits: plans check.
+          let value = Self.rounded(Float(Int32(sum)) * multiplier)
+          // The branch of a sum is limited only after the addition.
+          result[(y * width + x) * description.outputChannels + output] = Int32(value)
+        }
+      }
+    }
+    let entersSum = graph.operations.contains { if case .add(_, let b) = $0 { b == index } else { false } }
+    if isStream && !entersSum { result = result.map { max(-32768, min(32767, $0)) } }
+    return .units(result, step: step, channels: description.outputChannels, isStream: isStream)
+  }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct WindowPackerTests {
+  private let neighbourChannels = BlockMotion.neighbourChannels
+
+  private func packed(_ frame: PlanarFrame) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: frame.gridWidth * frame.gridHeight * 6)
+    result.withUnsafeMutableBufferPointer {
+      frame.pack(into: $0.baseAddress!, pixelStride: 6, rowStride: 6 * frame.gridWidth) { $0 }
+    }
+    return result
+  }
+
+  @Test func packingTakesPhasesAndLeavesGaps() {
+    let frame = PlanarFrame(width: 6, height: 4)
+    for i in 0..<24 { frame.luma[i] = UInt8(i) }
+    for i in 0..<6 {
+      frame.chroma[0][i] = UInt8(100 + i)
+      frame.chroma[1][i] = UInt8(200 + i)
+    }
+    #expect(frame.gridWidth == 3 && frame.gridHeight == 2)
+    var result = [Int32](repeating: -1, count: 2 * 30)
+    result.withUnsafeMutableBufferPointer {
+      frame.pack(into: $0.baseAddress!, pixelStride: 8, rowStride: 30) { Int32($0) }
+    }
+    let rows = [
+      [[0, 1, 6, 7, 100, 200], [2, 3, 8, 9, 101, 201], [4, 5, 10, 11, 102, 202]],
+      [[12, 13, 18, 19, 103, 203], [14, 15, 20, 21, 104, 204], [16, 17, 22, 23, 105, 205]],
+    ]
+    let gap: [Int32] = [-1, -1]
+    for (y, row) in rows.enumerated() {
+      let wanted = row.flatMap { $0.map { Int32($0) } + gap } + Array(repeating: -1, count: 6)
+      #expect(Array(result[30 * y..<30 * y + 30]) == wanted)
+    }
+  }
+
+  @Test func codesAreCentred() {
+    #expect(PlanarFrame.centred(128) == 0)
+    for code in 0...255 {
+      #expect(abs(Double(PlanarFrame.centred(UInt8(code))) - Double(code - 128) / 255) < 1e-7)
+    }
+  }
+
+  @Test func theCentreIsTheFrameItself() {
+    let window = (0..<5).map { texturedFrame(width: 34, height: 26, seed: 1, x: 1.3 * Double($0)) }
+    for alignment in WindowAlignment.allCases {
+      let architecture = Architecture.small(window: 5, alignment: alignment)
+      let codes = WindowPacker(architecture).codes(window)
+      #expect(codes[2] == packed(window[2]))
+      #expect(codes.indices.allSatisfy { codes[$0].count == 17 * 13 * architecture.channels(ofSlot: $0) })
+      if alignment == .none { #expect(codes == window.map(packed)) }
+      let tensors = WindowPacker(architecture).floatInputs(window)
+      for (tensor, codes) in zip(tensors, codes) {
+        #expect(tensor.buffer.map { $0 } == codes.map(PlanarFrame.centred))
+      }
+    }
+    let alone = WindowPacker(.small(window: 1)).codes([window[0]])
+    #expect(alone == [packed(window[0])])
+  }
+
+  /// Blocks of a texture that pans by whole pixels are found exactly, so a neighbour shows what the centre shows, with
+  /// no remainder.
+  @Test(arguments: [(2, 0), (-4, 2), (0, 6), (3, -1)])
+  func aWholePanIsUndone(_ x: Int, _ y: Int) {
+    let (width, height) = (128, 112)
+    let window = (-1...1).map {
+      texturedFrame(width: width, height: height, seed: 8, x: Double($0 * x), y: Double($0 * y))
+    }
+    let codes = WindowPacker(.small(window: 3)).codes(window)
+    let isEven = x % 2 == 0 && y % 2 == 0
+    var points = 0
+    for slot in [0, 2] {
+      for row in 12..<44 {
+        for column in 12..<52 {
+          let point = row * 64 + column
+          let here = Array(codes[1][point * 6..<point * 6 + 6])
+          let there = Array(codes[slot][point * neighbourChannels..<(point + 1) * neighbourChannels])
+          // Half a chroma sample is interpolated.
+          #expect(there[..<4] == here[..<4], "slot \(slot), point \(column), \(row)")
+          if isEven { #expect(there[4..<6] == here[4..<6]) }
+          #expect(there[6...].allSatisfy { $0 == 128 })
+          points += 1
+        }
+      }
+    }
+    #expect(points == 2 * 32 * 40)
+  }
+
+  /// Every channel of a neighbour follows from its block's vector by the formula of VEMotion.h.
+  @Test(arguments: [3, 5]) func modulationsFollowTheFormula(_ length: Int) {
+    let (width, height) = (72, 40)
+    let window = (0..<length).map {
+      texturedFrame(width: width, height: height, seed: 5, x: 1.3 * Double($0), y: -0.8 * Double($0))
+    }
+    let codes = WindowPacker(.small(window: length), threads: 2).codes(window)
+    let planes = window.map { MotionPlane(luma: $0.luma, width: width, height: height) }
+    let middle = length / 2
+    var remainders = Set<Int>()
+    for side in [-1, 1] {
+      var prior: BlockMotion?
+      for distance in 1...middle {
+        let slot = middle + side * distance
+        let motion = BlockMotion(of: planes[middle], in: planes[slot], prior: prior, priorFactor: distance)
+        if distance == 1 { prior = motion }
+        for row in 0..<height / 2 {
+          for column in 0..<width / 2 {
+            let found = motion.displacement((row / 4) * 9 + column / 4)
+            let point = (row * width / 2 + column) * neighbourChannels
+            let channels = Array(codes[slot][point..<point + neighbourChannels])
+            let all = wanted(window[middle], window[slot], column, row, x: found.x, y: found.y)
+            // How well the whole block matches (channel 36) does not show in its vector.
+            #expect(
+              all.contains { $0.channels[..<36] == channels[..<36] && $0.channels[36] == channels[37] },
+              "slot \(slot), point \(column), \(row)")
+            #expect(channels[36] >= 128)
+            remainders.formUnion(all.map(\.remainder))
+          }
+        }
+      }
+    }
+    #expect(remainders.count > 8, "a test of remainders needs remainders")
+  }
+
+  /// Channels of a neighbour at a grid point, for each way to split a displacement in sixteenths into whole pixels and a
+  /// remainder of up to eight: the 36 samples and modulations, then the mismatch at the point.
+  private func wanted(
+    _ reference: PlanarFrame, _ neighbour: PlanarFrame, _ column: Int, _ row: Int, x: Float, y: Float
+  ) -> [(channels: [UInt8], remainder: Int)] {
+    func splits(_ displacement: Float) -> [(Int, Int)] {
+      let sixteenths = Int((displacement * 16).rounded())
+      return (-8...8).filter { (sixteenths - $0) % 16 == 0 }.map { ((sixteenths - $0) / 16, $0) }
+    }
+    func quotient(_ value: Int, _ by: Int) -> UInt8 {
+      UInt8(max(0, min(255, 128 + (Double(value) / Double(by)).rounded(.toNearestOrAwayFromZero))))
+    }
+    return splits(x).flatMap { dx, rx in
+      splits(y).flatMap { dy, ry -> [(channels: [UInt8], remainder: Int)] in
+        let luma = [(0, 0), (1, 0), (0, 1), (1, 1)].map { i, j in
+          Self.sample(neighbour.luma, neighbour.width, neighbour.height, 2 * column + i + dx, 2 * row + j + dy)
+        }
+        let here = [(0, 0), (1, 0), (0, 1), (1, 1)].map { i, j in
+          Self.sample(reference.luma, reference.width, reference.height, 2 * column + i, 2 * row + j)
+        }
+        let chroma = neighbour.chroma.map { plane in
+          // In halves of a sample: the mean of the samples on both sides, which are one where the half is whole.
+          let columns = [(2 * column + dx) >> 1, (2 * column + dx + 1) >> 1]
+          let rows = [(2 * row + dy) >> 1, (2 * row + dy + 1) >> 1]
+          let sum = rows.reduce(0) { sum, j in
+            columns.reduce(sum) { $0 + Self.sample(plane, neighbour.gridWidth, neighbour.gridHeight, $1, j) }
+          }
+          return (sum + 2) / 4
+        }
+        let samples = luma + chroma
+        var channels = samples.map { UInt8($0) }
+        for (factor, by) in [(rx, 8), (ry, 8), (rx * ry, 64), (rx * rx, 64), (ry * ry, 64)] {
+          channels += samples.map { quotient(($0 - 128) * factor, by) }
+        }
+        let mismatch = zip(here, luma).reduce(0) { $0 + abs($1.0 - $1.1) }
+        return [(channels + [UInt8(128 + min(127, mismatch))], rx)]
+      }
+    }
+  }
+
+  /// A sample, the border repeated.
+  private static func sample(_ plane: UnsafeMutablePointer<UInt8>, _ width: Int, _ height: Int, _ x: Int, _ y: Int) -> Int
+  {
+    Int(plane[max(0, min(height - 1, y)) * width + max(0, min(width - 1, x))])
+  }
+
+  @Test func preparedFramesAreReusedAndForgotten() {
+    // Windows that slide, as in a clip, and one that jumps back: always what a fresh packer gives.
+    let film = (0..<7).map { texturedFrame(width: 34, height: 18, seed: 2, x: 0.9 * Double($0), y: 0.4 * Double($0)) }
+    let packer = WindowPacker(.small(window: 3))
+    for first in [0, 1, 2, 3, 4, 0, 2] {
+      let window = Array(film[first..<first + 3])
+      #expect(packer.codes(window) == WindowPacker(.small(window: 3)).codes(window), "from \(first)")
+    }
+  }
+}

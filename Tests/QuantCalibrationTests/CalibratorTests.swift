@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@testable import QuantCalibration
+
+@Suite struct CalibratorTests {
+  /// Windows of textures that pan.
+  private func windows(_ count: Int, length: Int, width: Int = 48, height: Int = 32) -> [[PlanarFrame]] {
+    (1...count).map { seed -> [PlanarFrame] in
+      let speed = 0.4 * Double(seed - 1)
+      return (0..<length).map { index -> PlanarFrame in
+        let time = Double(index)
+        return texturedFrame(width: width, height: height, seed: UInt64(seed), x: 1.3 * time, y: speed * time)
+      }
+    }
+  }
+
+  private func calibrated(
+    _ weights: NetworkWeights, _ windows: [[PlanarFrame]], threads: Int = 1
+  ) throws -> Calibrator {
+    let calibrator = Calibrator(weights, threads: threads)
+    let packer = WindowPacker(weights.architecture)
+    for window in windows { try calibrator.observe(packer.floatInputs(window)) }
+    return calibrator
+  }
+
+  // MARK: - Models
+
+  @Test(arguments: [8, 4, 2]) func equalWindowsGiveEqualBytes(_ bits: Int) throws {
+    let weights = NetworkWeights.random(.small(window: 5), seed: 1, recipe: #"{"steps":3}"#)
+    let windows = windows(3, length: 5)
+    let first = try calibrated(weights, windows).model(bits: bits)
+    let second = try calibrated(weights, windows).model(bits: bits)
+    #expect(first.file.serialized() == second.file.serialized())
+    let other = try calibrated(weights, Array(windows.reversed().dropLast())).model(bits: bits)
+    #expect(other.file.serialized() != first.file.serialized())
+    // Asking twice changes nothing.
+    let calibrator = try calibrated(weights, windows)
+    #expect(calibrator.model(bits: bits) == first && calibrator.model(bits: bits) == first)
+    #expect(calibrator.windowCount == 3)
+  }
+
+  @Test func modelsAreWhatTheirFileMayHold() throws {
+    let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 2, recipe: #"{"steps":3}"#)
+    let calibrator = try calibrated(weights, windows(2, length: 3))
+    let graph = weights.architecture.graph
+    for bits in 2...8 {
+      let model = calibrator.model(bits: bits, note: #"a "note""#)
+      #expect(try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x")) == model)
+      for (layer, quantized) in zip(graph.layers, model.layers) {
+        let width = layer.isEdge ? 8 : bits
+        let half = 1 << (width - 1)
+        #expect(quantized.bits == width)
+        #expect(quantized.codes.allSatisfy { (-half..<half).contains(Int($0)) })
+        #expect(quantized.codes.contains { $0 != 0 })
+      }
+      for (index, operation) in graph.operations.enumerated() {
+        guard case .convolution(let layer, let inputs, let rectified) = operation else {
+          #expect(model.quantizers[index].isEmpty)
+          continue
+        }
+        for (input, quantizer) in zip(inputs, model.quantizers[index]) {
+          if case .frame = graph.operations[input] {
+            #expect(quantizer == .frame)
+          } else {
+            #expect(quantizer.bits == (graph.layers[layer].isEdge ? 8 : bits))
+            // Code 0 is what rectifies.
+            if rectified { #expect(quantizer.zeroPoint == 0) }
+          }
+        }
+      }
+      let recipe = try JSONSerialization.jsonObject(with: Data(model.recipe.utf8)) as? [String: Any]
+      #expect(recipe?["note"] as? String == #"a "note""# && recipe?["windows"] as? Int == 2)
+      #expect((recipe?["source"] as? [String: Any])?["steps"] as? Int == 3)
+      _ = try IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    }
+  }
+
+  @Test func slotsHaveRangesOfTheirOwn() throws {
+    let architecture = Architecture.small(window: 3, alignment: .none)
+    let weights = NetworkWeights.random(architecture, seed: 3)
+    // The last frame is gray: its slot sees nothing but the encoder's biases.
+    let windows = windows(2, length: 3)
+    let gray = PlanarFrame(width: 48, height: 32)
+    gray.luma.update(repeating: 128, count: 48 * 32 * 3 / 2)
+    let model = try calibrated(weights, windows.map { [$0[0], $0[1], gray] }).model(bits: 4)
+    let fusion = try #require(
+      architecture.graph.operations.firstIndex { if case .convolution(1, _, _) = $0 { true } else { false } })
+    let steps = model.quantizers[fusion].map(\.step)
+    #expect(steps.count == 3)
+    #expect(steps[2] < 0.5 * steps[0] && steps[2] < 0.5 * steps[1], "\(steps)")
+    #expect(steps[0] != steps[1])
+  }
+
+  @Test func theStreamHoldsThePeakWithRoom() throws {
+    let weights = NetworkWeights.random(.small(window: 1, blocks: 2), seed: 4)
+    let windows = windows(2, length: 1)
+    let calibrator = try calibrated(weights, windows)
+    let peak = calibrator.histograms.joined().map(\.maximum).max()!
+    let step = calibrator.model(bits: 4).streamStep
+    #expect(step * 32767 >= peak * 1.15 && step * 32767 < peak * 4)
+  }
+
+  // MARK: - Folding
+
+  @Test func foldingByEqualStepsIsTheIdentity() {
+    let layer = ConvolutionLayer(name: "f", slots: 3, inputChannels: 8, outputChannels: 4, isEdge: false)
+    var random = SplitMix64(seed: 1)
+    let weights = (0..<layer.weightCount).map { _ in random.normal() }
+    let slot = ActivationQuantizer(step: 0.37, zeroPoint: 0, levels: 15)
+    #expect(Calibrator.folded(weights, layer: layer, slots: [slot, slot, slot]) == weights)
+    let single = ConvolutionLayer(name: "s", inputChannels: 24, outputChannels: 4, isEdge: false)
+    #expect(Calibrator.folded(weights, layer: single, slots: [slot]) == weights)
+  }
+
+  /// sum over slots of step x w x q = first step x sum of folded w x q.
+  @Test func foldingMovesStepsIntoWeights() {
+    let layer = ConvolutionLayer(name: "f", slots: 3, inputChannels: 2, outputChannels: 4, isEdge: false)
+    var random = SplitMix64(seed: 2)
+    let weights = (0..<layer.weightCount).map { _ in random.normal() }
+    let slots = [0.3, 0.7, 0.05].map { ActivationQuantizer(step: $0, zeroPoint: 0, levels: 15) }
+    let folded = Calibrator.folded(weights, layer: layer, slots: slots)
+    for output in 0..<4 {
+      let codes = (0..<3 * 18).map { _ in Double(random.index(16)) }
+      var (real, integer) = (0.0, 0.0)
+      for i in codes.indices {
+        real += Double(slots[i / 18].step) * Double(weights[output * 54 + i]) * codes[i]
+        integer += Double(slots[0].step) * Double(folded[output * 54 + i]) * codes[i]
+      }
+      #expect(abs(real - integer) < 1e-4)
+    }
+  }
+
+  // MARK: - Closeness
+
+  /// Relative root mean square error of the integer network's residuals.
+  private func error(
+    _ weights: NetworkWeights, _ model: QuantizedModel, _ windows: [[PlanarFrame]]
+  ) throws -> Double {
+    let (width, height) = (windows[0][0].width, windows[0][0].height)
+    let float = try FloatNetwork(weights, width: width, height: height, threads: 1)
+    let integer = try IntegerNetwork(model, width: width, height: height, threads: 1)
+    var (difference, size) = (0.0, 0.0)
+    for window in windows {
+      for (a, b) in zip(
+        values(try float.residual(window: window)), values(try integer.residual(window: window)))
+      {
+        difference += (Double(a) - Double(b)) * (Double(a) - Double(b))
+        size += Double(a) * Double(a)
+      }
+    }
+    return (difference / size).squareRoot()
+  }
+
+  @Test(arguments: [
+    Architecture.small(window: 1, channels: 32, blocks: 2),
+    .small(window: 3, encoderChannels: 16, channels: 32, blocks: 2),
+    .small(window: 5, alignment: .none, blocks: 1),
+  ])
+  func fewerBitsLeaveMoreError(_ architecture: Architecture) throws {
+    let weights = NetworkWeights.random(architecture, seed: 5)
+    let windows = windows(4, length: architecture.window)
+    let calibrator = try calibrated(weights, Array(windows[..<3]))
+    let errors = try [8, 6, 4, 3, 2].map { try error(weights, calibrator.model(bits: $0), windows) }
+    #expect(errors[0] < 0.02, "\(errors)")
+    #expect(zip(errors, errors.dropFirst()).allSatisfy { 1.2 * $0 < $1 }, "\(errors)")
+    #expect(errors[2] < 0.35, "\(errors)")
+  }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tensors
+import Testing
+
+/// A tensor of random numbers in -1 ... 1.
+func randomTensor(
+  batch: Int = 1, height: Int, width: Int, channels: Int, _ random: inout SplitMix64
+) -> FloatTensor {
+  let tensor = FloatTensor(batch: batch, height: height, width: width, channels: channels)
+  for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-1...1) }
+  return tensor
+}
+
+@Suite struct ElementwiseTests {
+  private func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+
+  @Test func bfloatsAreNearest() {
+    var random = SplitMix64(seed: 1)
+    for _ in 0..<20_000 {
+      let value = Float(bitPattern: UInt32(truncatingIfNeeded: random.next()))
+      guard value.isFinite else { continue }
+      let bits = bfloat16Bits(value)
+      guard float(bits).isFinite else {
+        // Only what lies beyond the largest bfloat16 and half a step.
+        #expect(value.magnitude >= 0x1.ffp127)
+        continue
+      }
+      let error = abs(Double(float(bits)) - Double(value))
+      for other in [bits &- 1, bits &+ 1] where float(other).isFinite && (other ^ bits) & 0x8000 == 0 {
+        let distance = abs(Double(float(other)) - Double(value))
+        #expect(error < distance || error == distance && bits & 1 == 0, "\(value)")
+      }
+    }
+    for value in [0, -0.0, 1, -2, .infinity, -.infinity] as [Float] {
+      #expect(float(bfloat16Bits(value)).bitPattern == value.bitPattern)
+    }
+    // Ties go to even: 1 + 2^-8 lies between 1 and 1 + 2^-7.
+    #expect(float(bfloat16Bits(1 + 0x1p-8)) == 1 && float(bfloat16Bits(1 + 0x3p-8)) == 1 + 0x1p-6)
+  }
+
+  @Test(arguments: FloatPrecision.allCases, [false, true])
+  func operandsJoinChannels(_ precision: FloatPrecision, _ rectified: Bool) {
+    var random = SplitMix64(seed: 2)
+    for channels in [[5], [8, 8], [3, 1, 16]] {
+      let inputs = channels.map { randomTensor(batch: 2, height: 3, width: 4, channels: $0, &random) }
+      let wanted = (0..<24).flatMap { pixel in
+        inputs.flatMap { input in
+          (0..<input.channels).map { c -> Float in
+            let value = input.pointer[pixel * input.channels + c]
+            return rectified ? max(0, value) : value
+          }
+        }
+      }
+      switch gatherOperand(inputs, rectified: rectified, precision: precision) {
+      case .float(let tensor):
+        #expect(precision == .float32 && Array(tensor.buffer) == wanted)
+        #expect(tensor.channels == channels.reduce(0, +) && tensor.batch == 2)
+      case .bfloat(let tensor):
+        #expect(precision == .bfloat16)
+        #expect((0..<tensor.count).map { tensor.pointer[$0] } == wanted.map(bfloat16Bits))
+      }
+    }
+  }
+
+  @Test(arguments: FloatPrecision.allCases, [false, true])
+  func gradientsGoBackWhereTheyCameFrom(_ precision: FloatPrecision, _ rectified: Bool) {
+    var random = SplitMix64(seed: 3)
+    for channels in [[6], [4, 8, 2]] {
+      let inputs = channels.map { randomTensor(height: 3, width: 4, channels: $0, &random) }
+      let operand = gatherOperand(inputs, rectified: rectified, precision: precision)
+      let gradient = randomTensor(height: 3, width: 4, channels: channels.reduce(0, +), &random)
+      var offset = 0
+      for input in inputs {
+        let target = FloatTensor(like: input)
+        target.fill(0.5)
+        scatterGradient(gradient, offset: offset, rectifiedOperand: rectified ? operand : nil, addTo: target)
+        for pixel in 0..<12 {
+          for c in 0..<input.channels {
+            let passes = !rectified || input.pointer[pixel * input.channels + c] > 0
+            let part = gradient.pointer[pixel * gradient.channels + offset + c]
+            #expect(target.pointer[pixel * input.channels + c] == (passes ? 0.5 + part : 0.5))
+          }
+        }
+        offset += input.channels
+      }
+    }
+  }
+
+  @Test func sums() {
+    var random = SplitMix64(seed: 4)
+    let a = randomTensor(height: 5, width: 7, channels: 3, &random)
+    let b = randomTensor(height: 5, width: 7, channels: 3, &random)
+    let wanted = zip(a.buffer, b.buffer).map { $0 + $1 }
+    #expect(Array(add(a, b).buffer) == wanted)
+    accumulate(a, into: b)
+    #expect(Array(b.buffer) == wanted)
+    #expect(a.count == 105 && a.pixels == 35 && a.hasShape(of: b))
+    #expect(!a.hasShape(of: FloatTensor(height: 7, width: 5, channels: 3)))
+  }
+}
+
+@Suite struct SplitMix64Tests {
+  @Test func numbersAreThePublishedOnes() {
+    var random = SplitMix64(seed: 0)
+    #expect((0..<3).map { _ in random.next() } == [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f])
+    var other = SplitMix64(seed: 1_234_567)
+    #expect((0..<2).map { _ in other.next() } == [6_457_827_717_110_365_317, 3_203_168_211_198_807_973])
+  }
+
+  @Test func numbersAreSpreadAsTheySay() {
+    var random = SplitMix64(seed: 9)
+    let uniform = (0..<20_000).map { _ in random.uniform() }
+    #expect(uniform.allSatisfy { $0 >= 0 && $0 < 1 } && abs(uniform.reduce(0, +) / 20_000 - 0.5) < 0.01)
+    let ranged = (0..<1000).map { _ in random.uniform(-3...5) }
+    #expect(ranged.allSatisfy { $0 >= -3 && $0 <= 5 } && ranged.min()! < -2.9 && ranged.max()! > 4.9)
+    let normal = (0..<20_000).map { _ in random.normal() }
+    let mean = normal.reduce(0, +) / 20_000
+    #expect(abs(mean) < 0.03 && abs(normal.reduce(0) { $0 + $1 * $1 } / 20_000 - 1) < 0.04)
+    #expect(normal.allSatisfy { abs($0) <= 6 })
+    var counts = [Int](repeating: 0, count: 7)
+    for _ in 0..<7000 { counts[random.index(7)] += 1 }
+    #expect(counts.allSatisfy { $0 > 850 && $0 < 1150 })
+    #expect(!(0..<100).contains { _ in random.chance(0) } && (0..<100).allSatisfy { _ in random.chance(1) })
+  }
+
+  @Test func theStateIsEverything() {
+    var random = SplitMix64(seed: 5)
+    _ = random.next()
+    var copy = SplitMix64(seed: random.state)
+    #expect(copy.next() == random.next() && copy.state == random.state)
+  }
+}

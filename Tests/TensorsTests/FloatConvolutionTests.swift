@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Tensors
+
+@Suite struct FloatConvolutionTests {
+  struct Shape: Sendable, CustomTestStringConvertible {
+    var batch, height, width, inputs, outputs, kernel, stride: Int
+    var testDescription: String { "\(batch)x\(height)x\(width), \(inputs) -> \(outputs), \(kernel)/\(stride)" }
+  }
+
+  static let shapes = [
+    Shape(batch: 1, height: 5, width: 7, inputs: 6, outputs: 8, kernel: 3, stride: 1),
+    Shape(batch: 2, height: 4, width: 4, inputs: 16, outputs: 24, kernel: 3, stride: 1),
+    Shape(batch: 1, height: 1, width: 1, inputs: 8, outputs: 8, kernel: 3, stride: 1),
+    Shape(batch: 2, height: 7, width: 6, inputs: 8, outputs: 16, kernel: 3, stride: 2),
+    Shape(batch: 1, height: 6, width: 5, inputs: 8, outputs: 8, kernel: 5, stride: 1),
+    Shape(batch: 1, height: 3, width: 5, inputs: 5, outputs: 7, kernel: 1, stride: 1),
+  ]
+
+  /// Weights and biases, both random.
+  private struct Numbers {
+    let weights: FloatTensor
+    let bias: FloatTensor
+
+    init(_ s: Shape, _ random: inout SplitMix64) {
+      weights = randomTensor(height: s.outputs, width: s.inputs, channels: s.kernel * s.kernel, &random)
+      bias = randomTensor(height: 1, width: 1, channels: s.outputs, &random)
+    }
+  }
+
+  private func convolution(_ s: Shape, training: Bool = false) throws -> FloatConvolution {
+    try FloatConvolution(
+      batch: s.batch, height: s.height, width: s.width, inputChannels: s.inputs, outputChannels: s.outputs,
+      kernel: s.kernel, stride: s.stride, precision: .float32, training: training)
+  }
+
+  /// Calls `body` with every product: source, weight and result index.
+  private func forEachProduct(_ s: Shape, _ outputHeight: Int, _ outputWidth: Int, _ body: (Int, Int, Int) -> Void) {
+    for n in 0..<s.batch {
+      for y in 0..<outputHeight {
+        for x in 0..<outputWidth {
+          for o in 0..<s.outputs {
+            let result = ((n * outputHeight + y) * outputWidth + x) * s.outputs + o
+            for ky in 0..<s.kernel {
+              for kx in 0..<s.kernel {
+                let (sy, sx) = (y * s.stride + ky - s.kernel / 2, x * s.stride + kx - s.kernel / 2)
+                guard sy >= 0, sy < s.height, sx >= 0, sx < s.width else { continue }
+                for i in 0..<s.inputs {
+                  body(
+                    ((n * s.height + sy) * s.width + sx) * s.inputs + i,
+                    ((o * s.inputs + i) * s.kernel + ky) * s.kernel + kx, result)
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func expectNear(_ found: FloatTensor, _ wanted: [Double]) {
+    #expect(found.count == wanted.count)
+    let worst = zip(found.buffer, wanted).map { abs(Double($0) - $1) }.max()!
+    #expect(worst < 2e-4, "\(worst)")
+  }
+
+  @Test(arguments: shapes) func allDirectionsAgreeWithTheOracle(_ s: Shape) throws {
+    var random = SplitMix64(seed: 1)
+    setConvolutionThreads(1)
+    let convolution = try convolution(s, training: true)
+    let (height, width) = (convolution.outputHeight, convolution.outputWidth)
+    #expect(height == (s.height + s.stride - 1) / s.stride && width == (s.width + s.stride - 1) / s.stride)
+    let numbers = Numbers(s, &random)
+    try convolution.setWeights(numbers.weights.pointer, bias: numbers.bias.pointer)
+    let source = randomTensor(batch: s.batch, height: s.height, width: s.width, channels: s.inputs, &random)
+    let gradient = randomTensor(batch: s.batch, height: height, width: width, channels: s.outputs, &random)
+
+    var result = (0..<gradient.count).map { Double(numbers.bias.pointer[$0 % s.outputs]) }
+    var sourceGradient = [Double](repeating: 0, count: source.count)
+    var weightGradient = [Double](repeating: 0, count: numbers.weights.count)
+    var biasGradient = [Double](repeating: 0, count: s.outputs)
+    forEachProduct(s, height, width) { from, weight, to in
+      result[to] += Double(source.pointer[from]) * Double(numbers.weights.pointer[weight])
+      sourceGradient[from] += Double(gradient.pointer[to]) * Double(numbers.weights.pointer[weight])
+      weightGradient[weight] += Double(gradient.pointer[to]) * Double(source.pointer[from])
+    }
+    for i in 0..<gradient.count { biasGradient[i % s.outputs] += Double(gradient.pointer[i]) }
+
+    let found = FloatTensor(like: gradient)
+    try convolution.forward(source.pointer, into: found.pointer)
+    expectNear(found, result)
+    let bySource = FloatTensor(like: source)
+    try convolution.backwardData(gradient.pointer, into: bySource.pointer)
+    expectNear(bySource, sourceGradient)
+    let (byWeights, byBias) = (FloatTensor(like: numbers.weights), FloatTensor(like: numbers.bias))
+    // What was there is overwritten.
+    byWeights.fill(7)
+    byBias.fill(7)
+    try convolution.backwardWeights(
+      source.pointer, gradient.pointer, into: byWeights.pointer, bias: byBias.pointer)
+    expectNear(byWeights, weightGradient)
+    expectNear(byBias, biasGradient)
+  }
+
+  @Test func weightsCanBeExchanged() throws {
+    var random = SplitMix64(seed: 2)
+    let s = Self.shapes[1]
+    let reused = try convolution(s)
+    let source = randomTensor(batch: s.batch, height: s.height, width: s.width, channels: s.inputs, &random)
+    for _ in 0..<3 {
+      let numbers = Numbers(s, &random)
+      let fresh = try convolution(s)
+      let results = try [reused, fresh].map { convolution in
+        let result = FloatTensor(batch: s.batch, height: s.height, width: s.width, channels: s.outputs)
+        try convolution.setWeights(numbers.weights.pointer, bias: numbers.bias.pointer)
+        try convolution.forward(source.pointer, into: result.pointer)
+        return Array(result.buffer)
+      }
+      #expect(results[0] == results[1])
+    }
+  }
+
+  @Test func impossibleShapesAreRefused() {
+    #expect(throws: ConvolutionError.self) {
+      try FloatConvolution(
+        batch: 1, height: 4, width: 4, inputChannels: 0, outputChannels: 8, precision: .float32, training: false)
+    }
+    let error = ConvolutionError(status: 3, action: "convolve")
+    #expect("\(error)" == "oneDNN cannot convolve (status 3)")
+    #expect(oneDNNVersion.split(separator: ".").count == 3)
+  }
+}
