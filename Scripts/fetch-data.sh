@@ -32,7 +32,7 @@ say() { echo "fetch-data: $*" >&2; }
 # run FUNCTION ARGUMENTS...: an item; its failure is remembered.
 run() {
     if ! "$@"; then say "FAILED: $*"; failed=1; fi
-    rm -rf "$tmp"/*
+    rm -rf "${tmp:?}"/*
 }
 
 have() { local file; for file; do [ -s "$dir/$file" ] || return 1; done; }

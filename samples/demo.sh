@@ -77,7 +77,7 @@ picture() {
         graph+="[p$index];"
         index=$((index + 1))
     done
-    ffmpeg -i "$tmp/bicubic.mkv" -i "$tmp/4.mkv" -i "$original" -lavfi "$graph[p0][p1][p2]hstack=3" \
+    ffmpeg -i "$tmp/bicubic.mkv" -i "$tmp/4.mkv" -i "$original" -lavfi "${graph}[p0][p1][p2]hstack=3" \
         -fps_mode passthrough -frames:v 1 "$tmp/before-after.png"
 }
 # Labels need a font.
