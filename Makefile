@@ -24,7 +24,7 @@ help:
 	@echo 'make test      run all tests'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program and models below PREFIX ($(PREFIX))'
-	@echo 'make data      fetch the training material (5 GB) into DATA ($(DATA))'
+	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
 	@echo 'make check     lint, tests without a single warning, tests under AddressSanitizer'
 	@echo 'make clean     remove what was built'
 	@echo 'Programs and libraries that are missing are installed (Debian, as root); Swift is not.'
