@@ -111,7 +111,7 @@ import Training
   @Test func followingTheGradientsLowersTheLoss() throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 1)
-    let weights = Self.network(architecture, seed: 8, loudness: 1.2)
+    let weights = Self.network(architecture, seed: 8, loudness: 2)
     var random = SplitMix64(seed: 3)
     let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
     let packer = WindowPacker(architecture)
@@ -126,6 +126,8 @@ import Training
       try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
     }
     let target = try executor.run(frames: inputs)
+    // Half of what the network says: a goal that is far enough away to be seen to come nearer.
+    for i in 0..<target.count { target.pointer[i] *= 0.5 }
     let parameters = QuantizedParameters(model, weights: weights)
     let pass = try FakeQuantizedPass(parameters, batch: 1, height: 16, width: 16, precision: .float32)
     let codes = inputs.map { input in
@@ -141,7 +143,7 @@ import Training
     var loss = CharbonnierLoss(lumaChannels: 16)
     loss.epsilon = 1e-5  // Its floor would hide what is left of the error.
     var losses: [Float] = []
-    for _ in 0..<120 {
+    for _ in 0..<200 {
       let current = parameters.model()
       try pass.setModel(current, plan: IntegerPlan(current))
       let (output, trace) = try pass.forward(frames: codes)
@@ -151,9 +153,9 @@ import Training
       for i in 0..<gradient.count { gradient.pointer[i] /= ResidualScale.unitsPerRange }
       try pass.backward(trace, outputGradient: gradient)
       let gradients = [pass.gradients, pass.weightStepGradients, pass.activationStepGradients]
-      for index in sets.indices { optimizers[index].update(sets[index], gradients: gradients[index], rate: 1e-3) }
+      for index in sets.indices { optimizers[index].update(sets[index], gradients: gradients[index], rate: 2e-4) }
     }
     let (first, last) = (losses[0], losses.suffix(10).reduce(0, +) / 10)
-    #expect(last < 0.93 * first, "loss went from \(first) to \(last)")
+    #expect(last < 0.9 * first, "loss went from \(first) to \(last)")
   }
 }

@@ -11,7 +11,7 @@ import Testing
         "encoder", "fusion", "neighbour", "body.0.a", "body.0.b", "body.1.a", "body.1.b", "body.2.a", "body.2.b",
         "body.3.a", "body.3.b", "tail",
       ])
-    #expect(graph.layers.filter(\.isEdge).map(\.name) == ["encoder", "neighbour", "tail"])
+    #expect(graph.layers.filter(\.isEdge).map(\.name) == ["encoder", "fusion", "neighbour", "tail"])
     #expect(graph.layers.map(\.slots) == [1, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     #expect(graph.layers[2].inputChannels == 38 && graph.layers[0].inputChannels == 6)
     #expect(graph.layers[1].weightCount == 64 * 5 * 16 * 9)
