@@ -5,6 +5,8 @@ internal import Tensors
 public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
   /// Super-resolution.
   case superResolution = "sr"
+  /// Removal of noise: frames keep their size, and the level of the noise is an input.
+  case denoising = "denoise"
 }
 
 /// How neighbouring frames are brought to the centre frame before they enter the network.
@@ -56,10 +58,28 @@ public struct Architecture: Hashable, Codable, Sendable {
   public static let balancedSuperResolution = Architecture(
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
 
+  /// The default denoising network, about 10 reference layers on the grid of its source.
+  public static let balancedDenoising = Architecture(
+    task: .denoising, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
+
+  /// The default network of a task.
+  public static func balanced(_ task: EnhancementTask) -> Architecture {
+    switch task {
+    case .superResolution: balancedSuperResolution
+    case .denoising: balancedDenoising
+    }
+  }
+
   /// Channels of the packed input of a window slot.
   public func channels(ofSlot slot: Int) -> Int {
-    alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : Self.frameChannels
+    alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : centreChannels
   }
+
+  /// Channels of the packed centre frame: the frame, and the level of its noise where the task is to remove it.
+  public var centreChannels: Int { takesNoiseLevel ? Self.frameChannels + 1 : Self.frameChannels }
+
+  /// Whether the level of the noise is an input.
+  public var takesNoiseLevel: Bool { task == .denoising }
 
   /// Channels of the output on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var outputChannels: Int { 6 * scale * scale }
@@ -75,13 +95,17 @@ public struct Architecture: Hashable, Codable, Sendable {
       && (1...256).contains(encoderChannels) && (0...64).contains(blocks) && channels % 8 == 0
       && encoderChannels % 8 == 0
     if !plausible { throw .badArchitecture("extents out of range") }
+    if task == .denoising && scale != 1 { throw .badArchitecture("denoising keeps the size of frames") }
+    if task == .denoising && window > 1 && alignment == .none {
+      throw .badArchitecture("denoising aligns its neighbours")
+    }
   }
 
   /// Encoder per slot (the centre's and the neighbours', which share theirs) -> fusion over the slots -> pre-activation residual blocks -> tail.
   public var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(
-      .init(name: "encoder", inputChannels: Self.frameChannels, outputChannels: encoderChannels, isEdge: true))
+      .init(name: "encoder", inputChannels: centreChannels, outputChannels: encoderChannels, isEdge: true))
     let fusion = graph.layer(
       .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true))
     let neighbour =

@@ -9,6 +9,12 @@ public final class IntegerNetwork: WindowNetwork {
   /// The steps as they run, for reports.
   public let steps: [IntegerStep]
 
+  /// See `WindowNetwork`.
+  public var noiseLevel: Float? {
+    get { packer.noiseLevel }
+    set { packer.noiseLevel = newValue }
+  }
+
   private let threads: Int
   private let kernels: [IntegerConvolution]
   private let buffers: IntegerBuffers

@@ -30,16 +30,33 @@ public final class Residual: @unchecked Sendable {
 public protocol WindowNetwork: AnyObject {
   /// What it is.
   var architecture: Architecture { get }
+  /// Level of the noise in 8-bit levels for networks that remove it; nil (the start) lets every window tell its own.
+  /// Others ignore it.
+  var noiseLevel: Float? { get set }
 
   /// Residuals for the centre frame of `window`.
   /// - Parameter window: `architecture.window` frames in order of time, all of the size the network was made for.
   func residual(window: [PlanarFrame]) throws -> Residual
 }
 
+extension WindowNetwork {
+  /// Nothing, for networks that have no use for it.
+  public var noiseLevel: Float? {
+    get { nil }
+    set {}
+  }
+}
+
 /// A network in floating point (`--bits 32`).
 public final class FloatNetwork: WindowNetwork {
   /// What it is.
   public let architecture: Architecture
+
+  /// See `WindowNetwork`.
+  public var noiseLevel: Float? {
+    get { packer.noiseLevel }
+    set { packer.noiseLevel = newValue }
+  }
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor

@@ -12,8 +12,21 @@ public final class WindowPacker {
   /// Whose windows.
   public let architecture: Architecture
 
+  /// Level of the noise in 8-bit levels, for networks that take it; nil lets each window tell its own.
+  public var noiseLevel: Float?
+
   private let threads: Int
-  private var planes: [ObjectIdentifier: (frame: PlanarFrame, plane: MotionPlane)] = [:]
+  private var prepared: [ObjectIdentifier: PreparedPlanes] = [:]
+
+  /// What is kept of a frame.
+  private struct PreparedPlanes {
+    let frame: PlanarFrame
+    /// Samples that networks get.
+    let plane: MotionPlane
+    /// Samples that motion is searched on.
+    let search: MotionPlane
+    let noiseLevel: Float
+  }
 
   /// A packer that uses `threads` threads.
   public init(_ architecture: Architecture, threads: Int = 1) {
@@ -41,11 +54,16 @@ public final class WindowPacker {
   public func pack(_ window: [PlanarFrame], into destinations: [Destination]) {
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
+    let reference = isAligned || architecture.takesNoiseLevel ? prepare(window) : []
+    if architecture.takesNoiseLevel {
+      // The median of the window: one frame may be misjudged, and its neighbours tell it.
+      let level = noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]
+      fillNoise(NoiseLevel.code(level), destinations[middle], like: window[middle])
+    }
     for (slot, to) in destinations.enumerated() where slot == middle || !isAligned {
       window[slot].pack(into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
     }
     guard isAligned else { return }
-    let reference = prepared(window)
     // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
     nonisolated(unsafe) let targets = destinations  // Sides write different slots.
     let sides: @Sendable (Int) -> Void = { [gridHeight = window[0].gridHeight] side in
@@ -53,9 +71,9 @@ public final class WindowPacker {
       for distance in 1...middle {
         let slot = side == 0 ? middle - distance : middle + distance
         let motion = BlockMotion(
-          of: reference[middle], in: reference[slot], prior: prior, priorFactor: distance)
+          of: reference[middle].search, in: reference[slot].search, prior: prior, priorFactor: distance)
         motion.writeNeighbour(
-          reference: reference[middle], neighbour: reference[slot], chroma: window[slot].chroma,
+          reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
           into: targets[slot].origin, pixelStride: targets[slot].pixelStride, rowStride: targets[slot].rowStride,
           rows: 0..<gridHeight)
         if distance == 1 { prior = motion }
@@ -66,17 +84,80 @@ public final class WindowPacker {
     }
   }
 
-  private func prepared(_ window: [PlanarFrame]) -> [MotionPlane] {
-    let old = planes
-    planes = [:]
+  private func fillNoise(_ code: UInt8, _ to: Destination, like frame: PlanarFrame) {
+    for y in 0..<frame.gridHeight {
+      for x in 0..<frame.gridWidth {
+        to.origin[y &* to.rowStride &+ x &* to.pixelStride &+ Architecture.frameChannels] = code
+      }
+    }
+  }
+
+  private func prepare(_ window: [PlanarFrame]) -> [PreparedPlanes] {
+    let old = prepared
+    prepared = [:]
     return window.map { frame in
       let key = ObjectIdentifier(frame)
-      let entry =
-        planes[key] ?? old[key]
-        ?? (frame, MotionPlane(luma: frame.luma, width: frame.width, height: frame.height))
-      planes[key] = entry
-      return entry.1
+      let entry = prepared[key] ?? old[key] ?? planes(of: frame)
+      prepared[key] = entry
+      return entry
     }
+  }
+
+  private func planes(of frame: PlanarFrame) -> PreparedPlanes {
+    let plane = MotionPlane(luma: frame.luma, width: frame.width, height: frame.height)
+    guard architecture.takesNoiseLevel else {
+      return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: 0)
+    }
+    let level = NoiseLevel.estimate(frame)
+    guard architecture.alignment == .block && window(isNoisy: level) else {
+      return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level)
+    }
+    // Matching noise with noise would pick what resembles this frame's noise, and averaging would keep it.
+    let calm = Self.smoothed(frame)
+    let search = calm.withUnsafeBufferPointer {
+      MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
+    }
+    return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level)
+  }
+
+  /// Whether motion is better searched on smoothed frames.
+  private func window(isNoisy level: Float) -> Bool { (noiseLevel ?? level) > 2 }
+
+  /// Luma under the binomial filter of 5 x 5 taps; edges repeat.
+  private static func smoothed(_ frame: PlanarFrame) -> [UInt8] {
+    let (width, height) = (frame.width, frame.height)
+    var rows = [UInt16](repeating: 0, count: width * height)
+    var result = [UInt8](repeating: 0, count: width * height)
+    rows.withUnsafeMutableBufferPointer { rows in
+      for y in 0..<height {
+        let from = frame.luma + y * width
+        let to = rows.baseAddress! + y * width
+        func tap(_ x: Int) -> UInt16 { UInt16(from[max(0, min(width - 1, x))]) }
+        for x in 0..<width {
+          if x >= 2 && x < width - 2 {
+            let outer = UInt16(from[x - 2]) &+ UInt16(from[x + 2])
+            let inner = UInt16(from[x - 1]) &+ UInt16(from[x + 1])
+            to[x] = outer &+ 4 &* inner &+ 6 &* UInt16(from[x])
+          } else {
+            to[x] = tap(x - 2) + tap(x + 2) + 4 * (tap(x - 1) + tap(x + 1)) + 6 * tap(x)
+          }
+        }
+      }
+      result.withUnsafeMutableBufferPointer { result in
+        for y in 0..<height {
+          func row(_ y: Int) -> UnsafeMutablePointer<UInt16> {
+            rows.baseAddress! + max(0, min(height - 1, y)) * width
+          }
+          let (a, b, c, d, e) = (row(y - 2), row(y - 1), row(y), row(y + 1), row(y + 2))
+          let to = result.baseAddress! + y * width
+          for x in 0..<width {
+            let sum = a[x] &+ e[x] &+ 4 &* (b[x] &+ d[x]) &+ 6 &* c[x]
+            to[x] = UInt8(truncatingIfNeeded: (sum &+ 128) &>> 8)
+          }
+        }
+      }
+    }
+    return result
   }
 
   /// The window as float tensors, (code - 128) / 255.

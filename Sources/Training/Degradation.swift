@@ -31,6 +31,31 @@ public struct Degradation: Sendable, Codable, Hashable {
     return frames
   }
 
+  /// Highest standard deviation of noise that denoising is trained for, in 8-bit levels.
+  static let mostNoise: Float = 55
+
+  /// The frames with noise to remove, and the level that the network is told: half the time the true one, otherwise nil,
+  /// for what the frames tell by themselves. A part of the windows stays clean, so that clean film is left alone; another
+  /// has signal-dependent, coarser or compressed noise, as cameras and codecs leave it.
+  func noisy(
+    _ window: [PlanarFrame], using random: inout SplitMix64
+  ) throws -> (frames: [PlanarFrame], level: Float?) {
+    var frames = window.map { $0.copy() }
+    let isTold = random.chance(0.5)
+    if random.chance(0.08) { return (frames, isTold ? 0 : nil) }
+    // Squared: weak noise is common, and more is to be won or spoiled there.
+    let draw = random.uniform()
+    let level = Self.mostNoise * (random.chance(0.5) ? draw : draw * draw)
+    let isCamera = !random.chance(cleanShare)
+    for frame in frames {
+      Self.addNoise(
+        frame, deviation: level, chroma: isCamera ? random.uniform(0.4...1) : 1, dependsOnSignal: isCamera,
+        using: &random)
+    }
+    if isCamera && random.chance(0.4) { frames = try Self.recompress(frames, using: &random) }
+    return (frames, isTold && !isCamera ? level : nil)
+  }
+
   static func shrink(_ frame: PlanarFrame, factor: Int) throws -> PlanarFrame {
     let small = PlanarFrame(width: frame.width / factor, height: frame.height / factor)
     try scale([(frame.luma, small.luma)], from: (frame.width, frame.height), to: (small.width, small.height))
@@ -65,11 +90,17 @@ public struct Degradation: Sendable, Codable, Hashable {
     }
   }
 
-  static func addNoise(_ frame: PlanarFrame, deviation: Float, using random: inout SplitMix64) {
+  /// Adds Gaussian noise of standard deviation `deviation`, times `chroma` in chroma: cameras and codecs leave it less.
+  /// - Parameter dependsOnSignal: whether noise grows with the square root of brightness, as photons' does.
+  static func addNoise(
+    _ frame: PlanarFrame, deviation: Float, chroma: Float = 0.6, dependsOnSignal: Bool = false,
+    using random: inout SplitMix64
+  ) {
     let count = frame.width * frame.height
     for i in 0..<(count + count / 2) {
-      // Chroma follows luma in memory; cameras and codecs leave it less noise.
-      let strength = i < count ? deviation : deviation * 0.6
+      // Chroma follows luma in memory.
+      var strength = i < count ? deviation : deviation * chroma
+      if dependsOnSignal && i < count { strength *= (Float(frame.luma[i]) / 128 + 0.2).squareRoot() }
       let value = Float(frame.luma[i]) + strength * random.normal()
       frame.luma[i] = UInt8(max(0, min(255, value.rounded())))
     }
@@ -93,6 +124,13 @@ public struct Degradation: Sendable, Codable, Hashable {
 }
 
 extension PlanarFrame {
+  /// A copy to write on.
+  func copy() -> PlanarFrame {
+    let result = PlanarFrame(width: width, height: height)
+    result.luma.update(from: luma, count: width * height * 3 / 2)
+    return result
+  }
+
   /// A copy as a frame of VideoIO.
   func videoFrame(time: Int) throws -> VideoFrame {
     var buffer = try FrameBuffer(width: width, height: height, format: .yuv420p, like: nil)

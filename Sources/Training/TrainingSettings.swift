@@ -34,6 +34,7 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
   public init(architecture: Architecture, minutes: Double) {
     self.architecture = architecture
     self.minutes = minutes
+    if architecture.scale == 1 { cropSize = 96 }
   }
 
   /// Side of a training window on the grid.

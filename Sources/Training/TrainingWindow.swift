@@ -13,11 +13,16 @@ public struct TrainingWindow: Sendable {
   public var target: [Int16]
 
   /// Packs low-resolution frames and the ground truth of the middle one.
-  public init(frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture) {
+  /// - Parameter noiseLevel: the level of noise that the network is told; nil for what the frames themselves tell.
+  public init(
+    frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
+  ) {
     let centre = low[low.count / 2]
     height = centre.gridHeight
     width = centre.gridWidth
-    frames = WindowPacker(architecture).codes(low)
+    let packer = WindowPacker(architecture)
+    packer.noiseLevel = noiseLevel
+    frames = packer.codes(low)
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
@@ -48,8 +53,9 @@ public struct TrainingWindow: Sendable {
     return result
   }
 
-  /// 64 x the bicubic enlargement by 2 or 4 (twice by 2).
+  /// 64 x the bicubic enlargement by 1, 2 or 4 (twice by 2).
   static func enlarged(_ plane: UnsafePointer<UInt8>, width: Int, height: Int, scale: Int) -> [Int32] {
+    if scale == 1 { return (0..<width * height).map { Int32(plane[$0]) * 64 } }
     var result = [Int32](repeating: 0, count: 4 * width * height)
     BicubicDoubling.double(plane, width: width, height: height, stride: width, into: &result)
     guard scale == 4 else { return result }
@@ -103,6 +109,11 @@ public final class WindowMaker: Sendable {
       ? SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random)
       : filmWindow(count: count, using: &random)
     let turned = Symmetry(using: &random).applied(to: truth)
+    if architecture.task == .denoising {
+      let (noisy, level) = try degradation.noisy(turned, using: &random)
+      return TrainingWindow(
+        frames: noisy, truth: turned[count / 2], architecture: architecture, noiseLevel: level)
+    }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
   }

@@ -13,7 +13,7 @@ public struct ValidationResult: Sendable {
   }
 }
 
-/// Fixed windows from the VAL part of a data folder: only shrunk, never spoiled, so that runs compare.
+/// Fixed windows from the VAL part of a data folder: only shrunk (or made noisy), so that runs compare.
 public final class ValidationSet {
   private let groups: [(name: String, windows: [TrainingWindow])]
 
@@ -22,7 +22,13 @@ public final class ValidationSet {
     var groups: [(String, [TrainingWindow])] = []
     var random = SplitMix64(seed: 2026)
     let count = architecture.window
+    /// Denoising is judged at a level of noise in the middle of its range, told by the frames alone.
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
+      if architecture.task == .denoising {
+        let noisy = truth.map { $0.copy() }
+        for frame in noisy { Degradation.addNoise(frame, deviation: 25, chroma: 1, using: &random) }
+        return TrainingWindow(frames: noisy, truth: truth[count / 2], architecture: architecture)
+      }
       let low = try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
       return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
     }

@@ -19,9 +19,10 @@ enum NetworkCatalog {
   /// - Parameter modelFile: weights to take; nil for those shipped.
   /// - Throws: `ModelError`, or what oneDNN refuses.
   static func network(
-    task: EnhancementTask, bits: WeightBits?, modelFile: String?, width: Int, height: Int, threads: Int
+    task: EnhancementTask, scale: Int? = nil, bits: WeightBits?, modelFile: String?, width: Int, height: Int,
+    threads: Int
   ) throws -> any WindowNetwork {
-    let path = try modelFile ?? shipped(task, bits: bits ?? .four)
+    let path = try modelFile ?? shipped(task, scale: scale, bits: bits ?? .four)
     let file = try Safetensors(path: path)
     guard QuantizedModel.isQuantized(file) else {
       if let bits, bits != .float {
@@ -29,10 +30,12 @@ enum NetworkCatalog {
           "\(path) holds full-precision weights, not \(bits.rawValue) bits; make an integer model with 'calibrate'")
       }
       let weights = try checked(NetworkWeights(file: file), task)
+      try check(weights.architecture, scale, path)
       return try FloatNetwork(weights, width: width, height: height, threads: threads)
     }
     let model = try QuantizedModel(file: file)
     guard model.architecture.task == task else { throw wrongTask(model.architecture, task) }
+    try check(model.architecture, scale, path)
     if let bits, bits.rawValue != model.bits {
       throw ModelError.badArchitecture("\(path) holds a model of \(model.bits) bits, not \(bits.rawValue)")
     }
@@ -40,8 +43,8 @@ enum NetworkCatalog {
   }
 
   /// Full-precision weights, shipped or from a file.
-  static func weights(task: EnhancementTask, modelFile: String?) throws -> NetworkWeights {
-    let file = try Safetensors(path: modelFile ?? shipped(task, bits: .float))
+  static func weights(task: EnhancementTask, scale: Int? = nil, modelFile: String?) throws -> NetworkWeights {
+    let file = try Safetensors(path: modelFile ?? shipped(task, scale: scale, bits: .float))
     if QuantizedModel.isQuantized(file) {
       throw ModelError.badArchitecture("an integer model cannot be calibrated again; pass full-precision weights")
     }
@@ -53,15 +56,21 @@ enum NetworkCatalog {
     return weights
   }
 
+  private static func check(_ architecture: Architecture, _ scale: Int?, _ path: String) throws(ModelError) {
+    guard let scale, scale != architecture.scale else { return }
+    throw .badArchitecture("\(path) enlarges \(architecture.scale) times, not \(scale)")
+  }
+
   private static func wrongTask(_ architecture: Architecture, _ task: EnhancementTask) -> ModelError {
     .badArchitecture("it is for \(architecture.task.rawValue), not \(task.rawValue)")
   }
 
   /// Path of the model shipped for a task.
-  private static func shipped(_ task: EnhancementTask, bits: WeightBits) throws(ModelError) -> String {
+  private static func shipped(_ task: EnhancementTask, scale: Int?, bits: WeightBits) throws(ModelError) -> String {
     let name =
       switch task {
-      case .superResolution: "sr-x2-balanced"
+      case .superResolution: "sr-x\(scale ?? 2)-balanced"
+      case .denoising: "denoise-balanced"
       }
     let file = bits == .float ? name : "\(name)-\(bits.rawValue)bit"
     guard let path = ResourceFolder.path(of: file + ".safetensors") else { throw .notShipped(name: file) }

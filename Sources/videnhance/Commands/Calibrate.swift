@@ -22,7 +22,8 @@ struct Calibrate: ParsableCommand {
 
   @Argument(help: "Clips like those that will be enhanced.") var clips: [String] = []
   @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
-  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of weights and activations: 8, 6, 4, 3 or 2.") var bits: Int = 4
   @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
   @Option(name: .shortAndLong, help: "File to write.") var output: String
@@ -41,7 +42,7 @@ struct Calibrate: ParsableCommand {
       throw ModelError.cannotOpen(path: output, reason: "it exists (hint: choose another name, or pass --overwrite)")
     }
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let network = try NetworkCatalog.weights(task: task, modelFile: modelFile)
+    let network = try NetworkCatalog.weights(task: task, scale: scale, modelFile: modelFile)
     let calibrator = Calibrator(network, threads: threads)
     let packer = WindowPacker(network.architecture, threads: threads)
     if let data {

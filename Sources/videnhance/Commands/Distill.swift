@@ -20,7 +20,8 @@ struct Distill: ParsableCommand {
       Run again with the same checkpoint to continue.
       """)
 
-  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
   @Option(help: "Folder of clips and photographs (make data).") var data: String
   @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
@@ -43,7 +44,7 @@ struct Distill: ParsableCommand {
   }
 
   func run() throws {
-    let teacher = try NetworkCatalog.weights(task: task, modelFile: modelFile)
+    let teacher = try NetworkCatalog.weights(task: task, scale: scale, modelFile: modelFile)
     let start = try QuantizedModel(path: calibrated)
     guard start.architecture == teacher.architecture, start.bits == bits else {
       throw ModelError.badArchitecture("\(calibrated) is not a \(bits)-bit model of the full-precision network")

@@ -14,8 +14,8 @@ struct Train: ParsableCommand {
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 
-  @Option(help: "What the network is for: sr.") var task: EnhancementTask = .superResolution
-  @Option(help: "Enlargement: 2 or 4.") var scale: Int = 2
+  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "Enlargement of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).") var data: String
   @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
   @Option(help: "File that keeps the state of the run.") var checkpoint: String
@@ -37,8 +37,8 @@ struct Train: ParsableCommand {
   }
 
   private var architecture: Architecture {
-    var result = Architecture.balancedSuperResolution
-    result.scale = scale
+    var result = Architecture.balanced(task)
+    if let scale { result.scale = scale }
     if let window { result.window = window }
     if let blocks { result.blocks = blocks }
     if let channels { result.channels = channels }
@@ -73,7 +73,7 @@ struct Train: ParsableCommand {
       for clip in validation.clips {
         text += String(format: ", %@ %.2f (%+.2f)", clip.name, clip.psnr, clip.psnr - clip.bicubic)
       }
-      text += String(format: ", mean gain over bicubic %+.3f dB", validation.meanGain)
+      text += String(format: ", mean gain over the input %+.3f dB", validation.meanGain)
     }
     return text
   }
