@@ -63,7 +63,8 @@ import Training
 
     let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
     let expected = try integers.residual(window: window)
-    for precision in [FloatPrecision.float32, .bfloat16] {
+    // oneDNN has bf16 for some processors only.
+    for precision in Set([FloatPrecision.float32, .fastest]) {
       let parameters = QuantizedParameters(model, weights: weights)
       let pass = try FakeQuantizedPass(
         parameters, batch: 1, height: height / 2, width: width / 2, precision: precision)
