@@ -33,7 +33,7 @@ public final class IntegerNetwork: WindowNetwork {
     steps = plan.steps
     kernels = try plan.steps.map { step in
       guard
-        let kernel = IntegerConvolution(step.parameters, algorithm: algorithm, instructionSet: instructionSet)
+        let kernel = IntegerConvolution(step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
       else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
       return kernel
     }
@@ -48,10 +48,11 @@ public final class IntegerNetwork: WindowNetwork {
         WindowPacker.Destination(origin: $0.origin, pixelStride: $0.channels, rowStride: $0.rowStride)
       })
     let first = buffers.frames[0]
+    let channels = architecture.outputChannels
     let result = Residual(
-      gridWidth: first.width, gridHeight: first.height, channels: architecture.outputChannels)
+      gridWidth: first.width, gridHeight: first.height, channels: IntegerConvolutionParameters.padded(channels))
     for index in steps.indices { run(index, result: result) }
-    return result
+    return result.channels == channels ? result : result.first(channels)
   }
 
   private func run(_ index: Int, result: Residual) {
@@ -71,7 +72,25 @@ public final class IntegerNetwork: WindowNetwork {
       }
     }
     kernels[index].run(
-      inputs, adding: source, stream: target, streamChannels: step.outputChannels, codes: outputs, threads: threads)
+      inputs, adding: source, stream: target, streamChannels: step.isOutput ? result.channels : step.outputChannels,
+      codes: outputs, threads: threads)
+  }
+}
+
+extension IntegerConvolutionParameters {
+  /// Channels that kernels compute for `channels`: whole eights.
+  static func padded(_ channels: Int) -> Int { (channels + 7) / 8 * 8 }
+
+  /// With output channels of zeros up to whole eights.
+  var padded: IntegerConvolutionParameters {
+    let missing = Self.padded(outputChannels) - outputChannels
+    if missing == 0 { return self }
+    var result = self
+    result.outputChannels += missing
+    result.weights += [Int8](repeating: 0, count: missing * slots * inputChannels * 9)
+    result.bias += [Int32](repeating: 0, count: missing)
+    result.multiplier += [Float](repeating: multiplier[outputChannels - 1], count: missing)
+    return result
   }
 }
 

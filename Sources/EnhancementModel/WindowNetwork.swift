@@ -21,6 +21,15 @@ public final class Residual: @unchecked Sendable {
     storage = FloatTensor(height: 1, width: (gridWidth * gridHeight * channels + 1) / 2, channels: 1)
     values = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int16.self)
   }
+
+  /// The first `count` channels of each point.
+  func first(_ count: Int) -> Residual {
+    let result = Residual(gridWidth: gridWidth, gridHeight: gridHeight, channels: count)
+    for point in 0..<gridWidth * gridHeight {
+      for c in 0..<count { result.values[point &* count &+ c] = values[point &* channels &+ c] }
+    }
+    return result
+  }
 }
 
 /// A network ready to run on windows of frames of one size, in whatever arithmetic.
