@@ -7,6 +7,8 @@ public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
   case superResolution = "sr"
   /// Removal of noise: frames keep their size, and the level of the noise is an input.
   case denoising = "denoise"
+  /// Frame interpolation: the two frames around a new instant, warped to it, enter; their blend is what is corrected.
+  case interpolation = "interp"
 }
 
 /// How neighbouring frames are brought to the centre frame before they enter the network.
@@ -24,7 +26,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   public var task: EnhancementTask
   /// Enlargement of width and height.
   public var scale: Int
-  /// Frames of a window, odd: the centre frame is the one enhanced.
+  /// Frames of a window, odd: the centre frame is the one enhanced. Two for interpolation: those around the new instant.
   public var window: Int
   /// How the neighbours are brought to the centre.
   public var alignment: WindowAlignment
@@ -62,21 +64,30 @@ public struct Architecture: Hashable, Codable, Sendable {
   public static let balancedDenoising = Architecture(
     task: .denoising, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
 
+  /// The default interpolation network, about 9 reference layers on the grid of its source.
+  public static let balancedInterpolation = Architecture(
+    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4)
+
   /// The default network of a task.
   public static func balanced(_ task: EnhancementTask) -> Architecture {
     switch task {
     case .superResolution: balancedSuperResolution
     case .denoising: balancedDenoising
+    case .interpolation: balancedInterpolation
     }
   }
 
   /// Channels of the packed input of a window slot.
   public func channels(ofSlot slot: Int) -> Int {
-    alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : centreChannels
+    if task == .interpolation { return InterpolationPacker.channels }
+    return alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : centreChannels
   }
 
   /// Channels of the packed centre frame: the frame, and the level of its noise where the task is to remove it.
   public var centreChannels: Int { takesNoiseLevel ? Self.frameChannels + 1 : Self.frameChannels }
+
+  /// Whether the slot of the window is the frame that is enhanced itself.
+  private func isCentre(_ slot: Int) -> Bool { task != .interpolation && slot == window / 2 }
 
   /// Whether the level of the noise is an input.
   public var takesNoiseLevel: Bool { task == .denoising }
@@ -90,12 +101,16 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// Extents that `init(from:)` may read from a file without asking for absurd memory.
   public func validate() throws(ModelError) {
+    let isWindow = task == .interpolation ? window == 2 : (1...9).contains(window) && window % 2 == 1
     let plausible =
-      [1, 2, 4].contains(scale) && (1...9).contains(window) && window % 2 == 1 && (1...256).contains(channels)
+      [1, 2, 4].contains(scale) && isWindow && (1...256).contains(channels)
       && (1...256).contains(encoderChannels) && (0...64).contains(blocks) && channels % 8 == 0
       && encoderChannels % 8 == 0
     if !plausible { throw .badArchitecture("extents out of range") }
     if task == .denoising && scale != 1 { throw .badArchitecture("denoising keeps the size of frames") }
+    if task == .interpolation && (scale != 1 || alignment == .none) {
+      throw .badArchitecture("interpolation keeps the size of frames and aligns them")
+    }
     if task == .denoising && window > 1 && alignment == .none {
       throw .badArchitecture("denoising aligns its neighbours")
     }
@@ -105,18 +120,18 @@ public struct Architecture: Hashable, Codable, Sendable {
   public var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(
-      .init(name: "encoder", inputChannels: centreChannels, outputChannels: encoderChannels, isEdge: true))
+      .init(name: "encoder", inputChannels: channels(ofSlot: window / 2), outputChannels: encoderChannels, isEdge: true))
     let fusion = graph.layer(
       .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true))
     let neighbour =
-      window == 1 || alignment == .none
+      window == 1 || alignment == .none || task == .interpolation
       ? encoder
       : graph.layer(
         .init(
           name: "neighbour", inputChannels: BlockMotion.neighbourChannels, outputChannels: encoderChannels,
           isEdge: true))
     let encodings = (0..<window).map { slot in
-      graph.convolve(slot == window / 2 ? encoder : neighbour, [graph.frame(slot: slot)], rectified: false)
+      graph.convolve(isCentre(slot) ? encoder : neighbour, [graph.frame(slot: slot)], rectified: false)
     }
     var stream = graph.convolve(fusion, encodings, rectified: true)
     for block in 0..<blocks {

@@ -14,6 +14,13 @@ public final class IntegerNetwork: WindowNetwork {
     get { packer.noiseLevel }
     set { packer.noiseLevel = newValue }
   }
+  /// See `WindowNetwork`.
+  public var instant: Int {
+    get { packer.instant }
+    set { packer.instant = newValue }
+  }
+  /// See `WindowNetwork`.
+  public var motion: FrameMotion? { packer.motion }
 
   private let threads: Int
   private let kernels: [IntegerConvolution]

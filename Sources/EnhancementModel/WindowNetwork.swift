@@ -42,6 +42,11 @@ public protocol WindowNetwork: AnyObject {
   /// Level of the noise in 8-bit levels for networks that remove it; nil (the start) lets every window tell its own.
   /// Others ignore it.
   var noiseLevel: Float? { get set }
+  /// The instant between the two frames of a window that networks for interpolation make, of `FrameMotion.unit`; half-way
+  /// at the start. Others ignore it.
+  var instant: Int { get set }
+  /// The motion found in the last window, for networks for interpolation.
+  var motion: FrameMotion? { get }
 
   /// Residuals for the centre frame of `window`.
   /// - Parameter window: `architecture.window` frames in order of time, all of the size the network was made for.
@@ -54,6 +59,15 @@ extension WindowNetwork {
     get { nil }
     set {}
   }
+
+  /// Half-way, for networks that have no use for it.
+  public var instant: Int {
+    get { FrameMotion.unit / 2 }
+    set {}
+  }
+
+  /// None, for networks that have no use for it.
+  public var motion: FrameMotion? { nil }
 }
 
 /// A network in floating point (`--bits 32`).
@@ -66,6 +80,13 @@ public final class FloatNetwork: WindowNetwork {
     get { packer.noiseLevel }
     set { packer.noiseLevel = newValue }
   }
+  /// See `WindowNetwork`.
+  public var instant: Int {
+    get { packer.instant }
+    set { packer.instant = newValue }
+  }
+  /// See `WindowNetwork`.
+  public var motion: FrameMotion? { packer.motion }
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor

@@ -15,7 +15,16 @@ public final class WindowPacker {
   /// Level of the noise in 8-bit levels, for networks that take it; nil lets each window tell its own.
   public var noiseLevel: Float?
 
+  /// The instant between the two frames of windows for interpolation, of `FrameMotion.unit`.
+  public var instant: Int {
+    get { interpolation.instant }
+    set { interpolation.instant = newValue }
+  }
+  /// The motion that the last window for interpolation was packed with.
+  public var motion: FrameMotion? { interpolation.motion }
+
   private let threads: Int
+  private let interpolation: InterpolationPacker
   private var prepared: [ObjectIdentifier: PreparedPlanes] = [:]
 
   /// What is kept of a frame.
@@ -32,6 +41,7 @@ public final class WindowPacker {
   public init(_ architecture: Architecture, threads: Int = 1) {
     self.architecture = architecture
     self.threads = threads
+    interpolation = InterpolationPacker(threads: threads)
   }
 
   /// Where the codes of a slot go.
@@ -52,6 +62,7 @@ public final class WindowPacker {
   /// Packs a window of `architecture.window` frames of one size; one destination a slot, each with room for
   /// `architecture.channels(ofSlot:)` codes a point.
   public func pack(_ window: [PlanarFrame], into destinations: [Destination]) {
+    if architecture.task == .interpolation { return interpolation.pack(window, into: destinations) }
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
     let reference = isAligned || architecture.takesNoiseLevel ? prepare(window) : []

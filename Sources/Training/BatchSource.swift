@@ -15,7 +15,7 @@ public final class BatchSource {
   public init(settings: TrainingSettings, data: URL, log: (String) -> Void) throws {
     self.settings = settings
     maker = try WindowMaker(
-      folder: data, architecture: settings.architecture, size: settings.cropSize, degradation: settings.degradation,
+      folder: data, architecture: settings.architecture, size: settings.sourceSize, degradation: settings.degradation,
       log: log)
     pool = WindowPool(capacity: settings.poolCapacity)
   }

@@ -56,6 +56,11 @@ public struct Degradation: Sendable, Codable, Hashable {
     return (frames, isTold && !isCamera ? level : nil)
   }
 
+  /// The frames as they are, or, beyond the clean share, as a codec leaves them.
+  func compressed(_ window: [PlanarFrame], using random: inout SplitMix64) throws -> [PlanarFrame] {
+    random.chance(cleanShare) ? window : try Self.recompress(window, using: &random)
+  }
+
   static func shrink(_ frame: PlanarFrame, factor: Int) throws -> PlanarFrame {
     let small = PlanarFrame(width: frame.width / factor, height: frame.height / factor)
     try scale([(frame.luma, small.luma)], from: (frame.width, frame.height), to: (small.width, small.height))

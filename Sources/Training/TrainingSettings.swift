@@ -37,6 +37,10 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
     if architecture.scale == 1 { cropSize = 96 }
   }
 
+  /// Side of the pictures that windows are made from.
+  public var sourceSize: Int {
+    architecture.task == .interpolation ? cropSize + 2 * WindowMaker.motionMargin : cropSize
+  }
   /// Side of a training window on the grid.
   public var gridSide: Int { cropSize / architecture.scale / 2 }
   /// Multiply-accumulates of a step: forward, and backward twice.

@@ -26,6 +26,41 @@ public struct TrainingWindow: Sendable {
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
+  /// Packs two frames for interpolation at `instant` (of `FrameMotion.unit`) and the ground truth of that instant.
+  /// - Parameter margin: pixels at each side (a multiple of 2) that serve the search of motion only and are cut off.
+  public init(
+    first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,
+    margin: Int = 0
+  ) {
+    let packer = WindowPacker(architecture)
+    packer.instant = instant
+    let inset = margin / 2
+    let (wholeWidth, channels) = (first.gridWidth, InterpolationPacker.channels)
+    height = first.gridHeight - 2 * inset
+    width = wholeWidth - 2 * inset
+    let (rows, columns) = (height, width)
+    /// The inner part of a packed frame.
+    func inner<Element>(_ whole: [Element], _ channels: Int) -> [Element] {
+      (0..<rows).flatMap { y -> ArraySlice<Element> in
+        let begin: Int = ((y + inset) * wholeWidth + inset) * channels
+        return whole[begin..<begin + columns * channels]
+      }
+    }
+    let slots = packer.codes([first, second]).map { inner($0, channels) }
+    frames = slots
+    let size = Architecture.frameChannels
+    var wanted = [UInt8](repeating: 0, count: wholeWidth * truth.gridHeight * size)
+    wanted.withUnsafeMutableBufferPointer {
+      truth.pack(into: $0.baseAddress!, pixelStride: size, rowStride: size * wholeWidth) { $0 }
+    }
+    wanted = inner(wanted, size)
+    target = wanted.indices.map { index in
+      let at = index / size * channels + index % size
+      let base = InterpolationPacker.blend(Int(slots[0][at]), Int(slots[1][at]), instant: instant)
+      return Int16(clamping: Int(wanted[index]) * 64 - base)
+    }
+  }
+
   /// Ground truth minus the bicubic enlargement, packed like a network's output.
   private static func residual(of truth: PlanarFrame, over low: PlanarFrame, scale: Int) -> [Int16] {
     let channels = 6 * scale * scale
@@ -88,6 +123,7 @@ public final class WindowMaker: Sendable {
       log("reading \(section.path)")
       return try Film(section: section, folder: folder)
     }.filter { $0.count >= architecture.window && $0.width >= size && $0.height >= size }
+      .filter { architecture.task != .interpolation || $0.section.suitsInterpolation }
     let training = folder.appendingPathComponent("train")
     let hasSplit = FileManager.default.fileExists(atPath: training.path)
     photographs = try PhotographStore(folder: hasSplit ? training : folder)
@@ -103,6 +139,7 @@ public final class WindowMaker: Sendable {
 
   /// A fresh window.
   public func make(using random: inout SplitMix64) throws -> TrainingWindow {
+    if architecture.task == .interpolation { return try interpolation(using: &random) }
     let count = architecture.window
     let truth =
       random.chance(photographShare)
@@ -116,6 +153,59 @@ public final class WindowMaker: Sendable {
     }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+  }
+
+  /// Pixels around a window for interpolation in which motion is searched, so that what moves far is found.
+  static let motionMargin = 40
+
+  /// Two frames some steps apart and one between them.
+  private func interpolation(using random: inout SplitMix64) throws -> TrainingWindow {
+    let span = [2, 2, 2, 2, 3, 4, 4, 6, 8][random.index(9)]
+    let between = 1 + random.index(span - 1)
+    let isPhotograph = random.chance(photographShare * 0.6)
+    var frames: [PlanarFrame] = []
+    // Still pictures teach little; a few are wanted, so that they are left alone.
+    let leastMotion: Float = random.chance(0.1) ? 0 : 1.5
+    for _ in 0..<8 {
+      if isPhotograph {
+        // Odd, with the middle frame undisturbed.
+        let all = SyntheticMotion.window(
+          from: photographs.pictures, count: 2 * between + 1, size: size, using: &random)
+        let last = max(between + 1, min(all.count - 1, span))
+        frames = [all[0], all[between], all[last]]
+      } else {
+        let film = pickFilm(using: &random)
+        guard film.count > span else { continue }
+        let first = random.index(film.count - span)
+        let x = random.index((film.width - size) / 2 + 1) * 2
+        let y = random.index((film.height - size) / 2 + 1) * 2
+        let isCut = (first..<first + span).contains { film.difference($0, $0 + 1) > 20 }
+        frames = [0, between, span].map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
+        if isCut { continue }
+      }
+      if Self.detail(frames[1]) > 1.5 && Self.change(frames[0], frames[2]) >= leastMotion { break }
+    }
+    let steps = isPhotograph ? max(between + 1, min(2 * between, span)) : span
+    let symmetry = Symmetry(using: &random)
+    let turned = symmetry.applied(to: frames)
+    let time = symmetry.reverses ? steps - between : between
+    let instant = max(1, min(FrameMotion.unit - 1, (time * FrameMotion.unit + steps / 2) / steps))
+    let ends = try degradation.compressed([turned[0], turned[2]], using: &random)
+    return TrainingWindow(
+      first: ends[0], second: ends[1], truth: turned[1], instant: instant, architecture: architecture,
+      margin: Self.motionMargin)
+  }
+
+  /// Mean absolute difference of two frames' middles.
+  private static func change(_ a: PlanarFrame, _ b: PlanarFrame) -> Float {
+    var (sum, samples) = (0, 0)
+    for y in stride(from: a.height / 4, to: a.height * 3 / 4, by: 2) {
+      for x in stride(from: a.width / 4, to: a.width * 3 / 4, by: 2) {
+        sum += abs(Int(a.luma[y * a.width + x]) - Int(b.luma[y * a.width + x]))
+        samples += 1
+      }
+    }
+    return Float(sum) / Float(max(1, samples))
   }
 
   private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {

@@ -21,9 +21,15 @@ public final class ValidationSet {
   public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
     var groups: [(String, [TrainingWindow])] = []
     var random = SplitMix64(seed: 2026)
-    let count = architecture.window
+    let isInterpolation = architecture.task == .interpolation
+    // Interpolation leaves the middle one of three frames out.
+    let count = isInterpolation ? 3 : architecture.window
     /// Denoising is judged at a level of noise in the middle of its range, told by the frames alone.
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
+      if architecture.task == .interpolation {
+        return TrainingWindow(
+          first: truth[0], second: truth[2], truth: truth[1], instant: FrameMotion.unit / 2, architecture: architecture)
+      }
       if architecture.task == .denoising {
         let noisy = truth.map { $0.copy() }
         for frame in noisy { Degradation.addNoise(frame, deviation: 25, chroma: 1, using: &random) }
@@ -34,7 +40,8 @@ public final class ValidationSet {
     }
     // Runs with windows of different lengths must see the same centre frames.
     let longest = max(5, count)
-    for section in try FilmSection.sections(of: folder) where !section.isTraining {
+    for section in try FilmSection.sections(of: folder) 
+    where !section.isTraining && (section.suitsInterpolation || !isInterpolation) {
       let film = try Film(section: section, folder: folder)
       guard film.count >= longest, film.width >= size, film.height >= size else { continue }
       let windows = try (0..<perClip).map { index in

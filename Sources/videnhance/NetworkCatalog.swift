@@ -6,6 +6,8 @@ import Foundation
 
 /// Bits of a network's weights and activations.
 enum WeightBits: Int, CaseIterable, ExpressibleByArgument {
+  case two = 2
+  case three = 3
   case four = 4
   case six = 6
   case eight = 8
@@ -71,6 +73,7 @@ enum NetworkCatalog {
       switch task {
       case .superResolution: "sr-x\(scale ?? 2)-balanced"
       case .denoising: "denoise-balanced"
+      case .interpolation: "interp-balanced"
       }
     let file = bits == .float ? name : "\(name)-\(bits.rawValue)bit"
     guard let path = ResourceFolder.path(of: file + ".safetensors") else { throw .notShipped(name: file) }

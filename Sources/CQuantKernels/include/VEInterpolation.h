@@ -20,8 +20,6 @@ extern "C" {
 #define VE_INTERP_BORDER 32
 /// An instant's unit: 0 is the first frame, VE_INTERP_ONE the second.
 #define VE_INTERP_ONE 256
-/// Channels of a packed slot: see ve_interp_pack.
-#define VE_INTERP_CHANNELS 16
 
 /// A luma plane's pyramid; all pointers lie in one block of memory.
 typedef struct ve_interp_plane {

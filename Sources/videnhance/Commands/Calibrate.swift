@@ -22,7 +22,7 @@ struct Calibrate: ParsableCommand {
 
   @Argument(help: "Clips like those that will be enhanced.") var clips: [String] = []
   @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
-  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of weights and activations: 8, 6, 4, 3 or 2.") var bits: Int = 4
   @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
@@ -50,8 +50,12 @@ struct Calibrate: ParsableCommand {
     } else {
       for clip in clips {
         let share = max(1, windows / clips.count)
-        let source = ClipWindows(path: clip, length: network.architecture.window, limit: share)
-        try source.forEach(threads: threads) { try calibrator.observe(packer.floatInputs($0)) }
+        let isInterpolation = network.architecture.task == .interpolation
+        let source = ClipWindows(path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share)
+        try source.forEach(threads: threads) { frames in
+          // Every second frame is what will be made.
+          try calibrator.observe(packer.floatInputs(isInterpolation ? [frames[0], frames[2]] : frames))
+        }
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }
     }
@@ -61,8 +65,10 @@ struct Calibrate: ParsableCommand {
   }
 
   private func observe(_ data: String, _ calibrator: Calibrator) throws {
+    let settings = TrainingSettings(architecture: calibrator.network.architecture, minutes: 1)
     let maker = try WindowMaker(
-      folder: URL(fileURLWithPath: data), architecture: calibrator.network.architecture, log: { Console.line($0) })
+      folder: URL(fileURLWithPath: data), architecture: settings.architecture, size: settings.sourceSize,
+      log: { Console.line($0) })
     var random = SplitMix64(seed: 20_252)
     for _ in 0..<windows {
       try calibrator.observe(WindowPool.batch([maker.make(using: &random)]).frames)

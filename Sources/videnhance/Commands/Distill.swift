@@ -20,7 +20,7 @@ struct Distill: ParsableCommand {
       Run again with the same checkpoint to continue.
       """)
 
-  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
   @Option(help: "Folder of clips and photographs (make data).") var data: String

@@ -14,7 +14,7 @@ struct Train: ParsableCommand {
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 
-  @Option(help: "What the network is for: sr or denoise.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
   @Option(help: "Enlargement of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).") var data: String
   @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double

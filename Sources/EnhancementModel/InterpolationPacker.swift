@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Tensors
+
+/// Turns the two frames around a new instant into what interpolation networks read, and into the blend that they correct.
+///
+/// Channels of a slot: 0-5 the packed frame warped to the instant, 6-11 the frame as it is, 12 how badly the frames match at
+/// the block's vector, 13 the warped luma minus the other slot's, 14 the share of this frame in the blend, 15 how much the
+/// vectors around differ. Not thread-safe.
+public final class InterpolationPacker {
+  /// Channels of a slot.
+  public static let channels = 16
+
+  /// The instant, 1 ..< `FrameMotion.unit`.
+  public var instant = FrameMotion.unit / 2
+  /// The motion of the last window.
+  public private(set) var motion: FrameMotion?
+
+  private let threads: Int
+  private var pyramids: [(frame: PlanarFrame, pyramid: MotionPyramid)] = []
+  private var warped: [PlanarFrame] = []
+
+  /// A packer that uses `threads` threads.
+  public init(threads: Int = 1) { self.threads = threads }
+
+  /// Warps both frames of a window to the instant.
+  func warp(_ window: [PlanarFrame]) -> [PlanarFrame] {
+    // A frame is the second of one window and the first of the next.
+    pyramids = window.map { frame in
+      let known = pyramids.first { $0.frame === frame }
+      return known
+        ?? (frame, MotionPyramid(luma: frame.luma, width: frame.width, height: frame.height))
+    }
+    let motion = FrameMotion(from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant)
+    self.motion = motion
+    let (width, height) = (window[0].width, window[0].height)
+    if warped.first.map({ $0.width != width || $0.height != height }) ?? true {
+      warped = [PlanarFrame(width: width, height: height), PlanarFrame(width: width, height: height)]
+    }
+    let targets = warped  // Bands write rows of their own.
+    Bands.run(rows: height, multiple: 16, threads: threads) { rows, _ in
+      for (slot, frame) in window.enumerated() {
+        let luma = WarpSource(frame.luma, stride: width, width: width, height: height, log2Width: 0, log2Height: 0)
+        motion.warp(luma, isSecond: slot == 1, into: targets[slot].luma, stride: width, rows: rows)
+        let half = rows.lowerBound / 2..<rows.upperBound / 2
+        for plane in 0..<2 {
+          let chroma = WarpSource(
+            frame.chroma[plane], stride: width / 2, width: width / 2, height: height / 2, log2Width: 1, log2Height: 1)
+          motion.warp(
+            chroma, isSecond: slot == 1, into: targets[slot].chroma[plane], stride: width / 2, rows: half)
+        }
+      }
+    }
+    return warped
+  }
+
+  /// Packs a window of two frames; destinations have room for `channels` codes a point.
+  func pack(_ window: [PlanarFrame], into destinations: [WindowPacker.Destination]) {
+    let warped = warp(window)
+    for slot in 0..<2 {
+      let to = destinations[slot]
+      warped[slot].pack(into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
+      window[slot].pack(
+        into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
+      describe(slot, warped, to)
+    }
+  }
+
+  /// Channels 12 to 15.
+  private func describe(_ slot: Int, _ warped: [PlanarFrame], _ to: WindowPacker.Destination) {
+    guard let motion else { return }
+    let frame = warped[slot]
+    let (own, other) = (warped[slot].luma, warped[1 - slot].luma)
+    let share = slot == 0 ? FrameMotion.unit - instant : instant
+    let shareCode = UInt8(clamping: share)
+    // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
+    let blocks = (0..<motion.columns * ((frame.height + 7) / 8)).map { index in
+      (UInt8(128 + min(127, motion.error(index) / 4)), UInt8(128 + min(127, motion.disorder(index) / 2)))
+    }
+    for y in 0..<frame.gridHeight {
+      let row = 2 * y * frame.width
+      for x in 0..<frame.gridWidth {
+        let at = to.origin + (y &* to.rowStride &+ x &* to.pixelStride)
+        let i = row &+ 2 &* x
+        let j = i &+ frame.width
+        let mine = Int32(own[i]) &+ Int32(own[i &+ 1]) &+ Int32(own[j]) &+ Int32(own[j &+ 1])
+        let theirs = Int32(other[i]) &+ Int32(other[i &+ 1]) &+ Int32(other[j]) &+ Int32(other[j &+ 1])
+        let block = blocks[(y / 4) &* motion.columns &+ x / 4]
+        at[12] = block.0
+        at[13] = UInt8(truncatingIfNeeded: max(0, min(255, 128 &+ ((mine &- theirs &+ 2) >> 2))))
+        at[14] = shareCode
+        at[15] = block.1
+      }
+    }
+  }
+
+  /// 64 x the blend of two warped samples, which networks correct.
+  @inlinable
+  public static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value {
+    (first &* (256 &- instant) &+ second &* instant &+ 2) &>> 2
+  }
+}
