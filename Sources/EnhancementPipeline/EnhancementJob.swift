@@ -7,11 +7,25 @@ public import VideoIO
 public typealias NetworkFactory =
   @Sendable (_ width: Int, _ height: Int, _ threads: Int) throws -> any WindowNetwork
 
+/// One of the things done to a video, in the order in which they are done.
+public struct EnhancementStep: Sendable {
+  /// Makes its network.
+  public var network: NetworkFactory
+  /// How many frames it makes if its network interpolates.
+  public var rate: InterpolationRate
+
+  /// A step.
+  public init(rate: InterpolationRate = .factor(2), network: @escaping NetworkFactory) {
+    self.rate = rate
+    self.network = network
+  }
+}
+
 /// Enhances one video file.
 ///
-/// Four tasks in a row, with bounded channels between them:
+/// Tasks in a row, with bounded channels between them; the two in the middle once for each step:
 ///
-///     reader --> windows --> enhance --> writer
+///     reader --> (windows --> enhance) --> writer
 ///
 /// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2
 /// frames after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
@@ -20,7 +34,7 @@ public typealias NetworkFactory =
 ///     T + W + 2 source frames with their 8-bit copies (windows share frames: each one queued adds one)
 ///     O + 2 output frames
 ///
-/// are alive, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
+/// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
 public struct EnhancementJob: Sendable {
   /// What else can be chosen.
   public struct Options: Sendable {
@@ -46,7 +60,8 @@ public struct EnhancementJob: Sendable {
   /// Further choices.
   public let options: Options
 
-  private let makeNetwork: NetworkFactory
+  /// What is done.
+  public let steps: [EnhancementStep]
 
   static let readCapacity = 2
   static let windowCapacity = 2
@@ -57,16 +72,26 @@ public struct EnhancementJob: Sendable {
   /// that is looked ahead to.
   public static func preparedFrameLimit(window: Int) -> Int { window + windowCapacity + 2 }
 
-  /// A job. Nothing is opened yet.
+  /// A job of one or more steps. Nothing is opened yet.
   public init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
-    network: @escaping NetworkFactory
+    steps: [EnhancementStep]
   ) {
+    precondition(!steps.isEmpty, "a job does something")
     self.input = input
     self.output = output
     self.encoder = encoder
     self.options = options
-    makeNetwork = network
+    self.steps = steps
+  }
+
+  /// A job of one step.
+  public init(
+    input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
+    network: @escaping NetworkFactory
+  ) {
+    self.init(
+      input: input, output: output, encoder: encoder, options: options, steps: [EnhancementStep(network: network)])
   }
 
   /// Does the job.
@@ -79,24 +104,28 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let read = ReadChannel.between(frames: Self.readCapacity)
-    let windows = WindowChannel.between(frames: Self.windowCapacity)
-    let enhanced = OutputChannel.between(frames: Self.outputCapacity)
+    let read = FrameChannel.between(frames: Self.readCapacity)
+    let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
+    let enhanced = steps.map { _ in FrameChannel.between(frames: Self.outputCapacity) }
     let census = FrameCensus()
     let reader = ReadingStage(path: input, threads: options.threads)
-    let windowing = WindowStage(
-      threads: options.threads, findsSceneCuts: options.findsSceneCuts, census: census,
-      makeNetwork: makeNetwork)
-    let enhancing = EnhancingStage(threads: options.threads)
+    let windowing = steps.enumerated().map { index, step in
+      WindowStage(
+        threads: options.threads, findsSceneCuts: options.findsSceneCuts, reportsSceneCuts: index == 0,
+        census: census, makeNetwork: step.network)
+    }
+    let enhancing = steps.map { EnhancingStage(threads: options.threads, rate: $0.rate) }
     let writing = WritingStage(
       path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
       group.addTask { try await reader.run(to: read) }
-      group.addTask { try await windowing.run(from: read, to: windows) }
-      group.addTask { try await enhancing.run(from: windows, to: enhanced) }
-      group.addTask { try await writing.run(from: enhanced) }
+      for index in steps.indices {
+        group.addTask { try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index]) }
+        group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
+      }
+      group.addTask { try await writing.run(from: enhanced[enhanced.count - 1]) }
       // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them
       // first.
       for try await report in group { report.add(to: &summary) }

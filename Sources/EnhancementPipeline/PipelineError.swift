@@ -10,6 +10,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case implausibleOutput(path: String, frame: Int, detail: String)
   /// The network's result has another shape than its architecture says.
   case badResidual(expected: String, found: String)
+  /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
+  case timeBaseTooFine(path: String, timeBase: String)
 
   /// One lower-case line.
   public var description: String {
@@ -19,6 +21,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .implausibleOutput(let path, let frame, let detail):
       "frame \(frame) of \(path) came out wrong: \(detail)"
     case .badResidual(let expected, let found): "the network gave \(found) instead of \(expected)"
+    case .timeBaseTooFine(let path, let timeBase):
+      "\(path) counts time in ticks of \(timeBase) s, too fine to place further frames in between exactly"
     }
   }
 
@@ -27,6 +31,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .interlaced: "deinterlace it first, for example with ffmpeg -i in.mkv -vf bwdif -c:a copy out.mkv"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
+    case .timeBaseTooFine: "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .noFrames, .badResidual: nil
     }
   }

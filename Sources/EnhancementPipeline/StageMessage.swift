@@ -48,23 +48,44 @@ struct NetworkHandoff: @unchecked Sendable {
   let network: any WindowNetwork
 }
 
-/// What the enhancing stage needs before the first window.
-struct WindowOpening: Sendable {
+/// The video between two stages: how the frames to come look and are timed.
+struct VideoShape: Sendable {
+  /// The file that was read.
   let media: MediaInfo
-  let handoff: NetworkHandoff
+  /// Extents of the frames.
+  var width, height: Int
+  /// Seconds per tick of their timestamps, frames per second on average, and the first timestamp.
+  var timeBase, frameRate: Rational
+  var startTime: Int64
+
+  /// The video as it is read.
+  init(_ media: MediaInfo) {
+    self.media = media
+    width = media.width
+    height = media.height
+    timeBase = media.timeBase
+    frameRate = media.averageFrameRate
+    startTime = media.startTime
+  }
+
+  /// Frames there will be, as far as the source lets it be known.
+  var estimatedFrameCount: Int? {
+    guard let count = media.estimatedFrameCount else { return nil }
+    guard media.averageFrameRate.isPositive, frameRate.isPositive else { return count }
+    return Int((Double(count) * frameRate.doubleValue / media.averageFrameRate.doubleValue).rounded())
+  }
 }
 
-/// What the writing stage needs before the first frame.
-struct OutputOpening: Sendable {
-  let media: MediaInfo
-  let scale: Int
+/// What the enhancing stage needs before the first window.
+struct WindowOpening: Sendable {
+  let shape: VideoShape
+  let handoff: NetworkHandoff
 }
 
 /// A channel between stages.
 typealias StageChannel<Opening: Sendable, Frame: Sendable> = BoundedChannel<StageMessage<Opening, Frame>>
-typealias ReadChannel = StageChannel<MediaInfo, VideoFrame>
+typealias FrameChannel = StageChannel<VideoShape, VideoFrame>
 typealias WindowChannel = StageChannel<WindowOpening, SlidingWindow<PreparedFrame>.Window>
-typealias OutputChannel = StageChannel<OutputOpening, VideoFrame>
 
 extension BoundedChannel {
   /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being

@@ -24,7 +24,7 @@ struct Enhance: AsyncParsableCommand {
     let options = work.jobOptions
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
-      options: options, network: network.factory)
+      options: options, steps: network.steps)
     let line = work.quiet ? nil : ProgressLine()
     let summary: EnhancementSummary
     do {

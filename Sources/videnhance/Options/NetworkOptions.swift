@@ -2,11 +2,15 @@
 import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
+import VideoIO
 
 /// Which network works.
 struct NetworkOptions: ParsableArguments {
-  @Option(help: "What is done: sr is super-resolution, denoise removes noise.")
-  var task = EnhancementTask.superResolution
+  @Option(
+    help: ArgumentHelp(
+      "What is done: sr is super-resolution, denoise removes noise, interp makes frames in between; several, separated by commas, are done in this order.",
+      valueName: "tasks"))
+  var task = TaskList(tasks: [.superResolution])
 
   @Option(help: "Enlargement of width and height by sr: 2 or 4 (default: 2, or what --model-file holds).")
   var scale: Int?
@@ -15,6 +19,12 @@ struct NetworkOptions: ParsableArguments {
     help: "Noise that denoise removes: its standard deviation in 8-bit levels, 0 to 63, or auto, told by the frames.")
   var noise = NoiseOption.auto
 
+  @Option(help: "Frames that interp makes of each one: 2 to 64 (default: 2).")
+  var factor: Int?
+
+  @Option(help: "Frames per second that interp makes, such as 50, 59.94 or 60000/1001; instead of --factor.")
+  var fps: FrameRateOption?
+
   @Option(
     help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
   var bits: WeightBits?
@@ -22,25 +32,78 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
   var modelFile: String?
 
-  /// Makes the network when the size of the frames is known.
-  var factory: NetworkFactory {
-    let (task, scale, bits, modelFile, noise) = (task, scale, bits, modelFile, noise)
-    return { width, height, threads in
-      let network = try NetworkCatalog.network(
-        task: task, scale: scale, bits: bits, modelFile: modelFile, width: width, height: height, threads: threads)
-      if case .level(let level) = noise { network.noiseLevel = level }
-      return network
+  /// What is done, one step for each task.
+  var steps: [EnhancementStep] {
+    let (scale, bits, modelFile, noise) = (scale, bits, modelFile, noise)
+    return task.tasks.map { task in
+      let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
+      return EnhancementStep(rate: rate) { width, height, threads in
+        let network = try NetworkCatalog.network(
+          task: task, scale: task == .superResolution ? scale : nil, bits: bits, modelFile: modelFile, width: width,
+          height: height, threads: threads)
+        if case .level(let level) = noise { network.noiseLevel = level }
+        return network
+      }
     }
   }
 
   func validate() throws {
-    if let scale, task == .superResolution && scale != 2 && scale != 4 {
-      throw ValidationError("--scale must be 2 or 4")
+    let tasks = task.tasks
+    if let scale, scale != 2 && scale != 4 { throw ValidationError("--scale must be 2 or 4") }
+    if scale != nil && !tasks.contains(.superResolution) {
+      throw ValidationError("--scale is for --task sr; \(task) keeps the size of frames")
     }
-    if let scale, task != .superResolution && scale != 1 {
-      throw ValidationError("--scale is for --task sr; \(task.rawValue) keeps the size of frames")
+    if case .level = noise, !tasks.contains(.denoising) { throw ValidationError("--noise is for --task denoise") }
+    if !tasks.contains(.interpolation) {
+      if factor != nil { throw ValidationError("--factor is for --task interp") }
+      if fps != nil { throw ValidationError("--fps is for --task interp") }
     }
-    if case .level = noise, task != .denoising { throw ValidationError("--noise is for --task denoise") }
+    if factor != nil && fps != nil { throw ValidationError("--factor and --fps contradict each other") }
+    if let factor, !(2...InterpolationRate.mostFactor).contains(factor) {
+      throw ValidationError("--factor must be 2...\(InterpolationRate.mostFactor)")
+    }
+    if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
+  }
+}
+
+/// `--task`: one task or several in a row.
+struct TaskList: ExpressibleByArgument, CustomStringConvertible {
+  var tasks: [EnhancementTask]
+
+  init(tasks: [EnhancementTask]) { self.tasks = tasks }
+
+  init?(argument: String) {
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let tasks = names.compactMap { EnhancementTask(rawValue: String($0)) }
+    guard !tasks.isEmpty, tasks.count == names.count, Set(tasks).count == tasks.count else { return nil }
+    self.tasks = tasks
+  }
+
+  var description: String { tasks.map(\.rawValue).joined(separator: ",") }
+  var defaultValueDescription: String { description }
+  static var allValueStrings: [String] { EnhancementTask.allCases.map(\.rawValue) }
+}
+
+/// `--fps`: a rate as a whole number, a fraction or one of the broadcast rates as they are usually written.
+struct FrameRateOption: ExpressibleByArgument {
+  var rate: Rational
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count == 2, let numerator = Int32(parts[0]), let denominator = Int32(parts[1]) {
+      rate = Rational(numerator, denominator)
+    } else if let whole = Int32(argument) {
+      rate = Rational(whole, 1)
+    } else if let value = Double(argument), value.isFinite, value > 0, value < 1000 {
+      // 23.976, 29.97, 59.94 and 119.88 mean 1000/1001 of a whole rate.
+      let whole = value.rounded(.up)
+      rate =
+        abs(whole * 1000 / 1001 - value) < 0.006
+        ? Rational(Int32(whole) * 1000, 1001) : Rational(Int32((value * 1000).rounded()), 1000)
+    } else {
+      return nil
+    }
+    guard rate.isPositive, (0.1...1000).contains(rate.doubleValue) else { return nil }
   }
 }
 

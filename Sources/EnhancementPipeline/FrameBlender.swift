@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Tensors
+public import VideoIO
+
+/// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus
+/// what a network adds.
+///
+/// Each sample is (64 x blend + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the depth. Chroma
+/// takes the residual in 4:2:0 only. The result does not depend on the number of threads.
+public struct FrameBlender: Sendable {
+  /// Threads to work on.
+  public let threads: Int
+
+  private static let bandHeight = 64
+
+  /// A blender; it keeps nothing between frames.
+  public init(threads: Int) { self.threads = threads }
+
+  /// The frame at `motion`'s instant between two frames of one shape.
+  /// - Parameter residual: what the network says; nil for nothing.
+  /// - Throws: `VideoIOError.invalidPicture`.
+  public func blend(
+    _ first: VideoFrame, _ second: VideoFrame, motion: FrameMotion, adding residual: Residual?,
+    presentationTimestamp: Int64, duration: Int64
+  ) throws -> VideoFrame {
+    var buffer = try FrameBuffer(width: first.width, height: first.height, format: first.format, like: first)
+    for index in 0..<first.format.planeCount {
+      let residual = residual.flatMap { ResidualPlane($0, plane: index, format: first.format, scale: 1) }
+      buffer.withMutablePlane(index) { bytes, bytesPerRow in
+        switch first.format.bytesPerSample {
+        case 1: fill(bytes, bytesPerRow, UInt8.self, first, second, index, motion, residual)
+        default: fill(bytes, bytesPerRow, UInt16.self, first, second, index, motion, residual)
+        }
+      }
+    }
+    return buffer.freeze(presentationTimestamp: presentationTimestamp, duration: duration)
+  }
+
+  private func fill<Sample: SampleInteger>(
+    _ bytes: UnsafeMutableRawBufferPointer, _ bytesPerRow: Int, _: Sample.Type, _ first: VideoFrame,
+    _ second: VideoFrame, _ index: Int, _ motion: FrameMotion, _ residual: ResidualPlane?
+  ) {
+    let format = first.format
+    SourcePlane<Sample>.with(first, index) { a in
+      SourcePlane<Sample>.with(second, index) { b in
+        let plane = PlaneBlend(
+          sources: [a.warpSource(format, index), b.warpSource(format, index)], width: a.width,
+          depth: format.bitDepth, motion: motion, residual: residual,
+          target: bytes.baseAddress!.assumingMemoryBound(to: Sample.self),
+          targetStride: bytesPerRow / MemoryLayout<Sample>.stride)
+        let bands = (a.height + Self.bandHeight - 1) / Self.bandHeight
+        let height = a.height
+        concurrently(bands, threads: threads) { band in
+          plane.fill(band * Self.bandHeight..<min((band + 1) * Self.bandHeight, height))
+        }
+      }
+    }
+  }
+}
+
+extension SourcePlane {
+  fileprivate func warpSource(_ format: PixelFormat, _ index: Int) -> WarpSource {
+    let log2Width = index == 0 ? 0 : Int(format.log2ChromaWidth)
+    let log2Height = index == 0 ? 0 : Int(format.log2ChromaHeight)
+    let raw = UnsafeRawPointer(samples)
+    return MemoryLayout<Sample>.size == 1
+      ? WarpSource(
+        raw.assumingMemoryBound(to: UInt8.self), stride: stride, width: width, height: height, log2Width: log2Width,
+        log2Height: log2Height)
+      : WarpSource(
+        raw.assumingMemoryBound(to: UInt16.self), stride: stride, width: width, height: height,
+        log2Width: log2Width, log2Height: log2Height, depth: format.bitDepth)
+  }
+}
+
+/// One plane of an interpolated frame being made.
+private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
+  // Unchecked: threads write rows of their own and read the sources only.
+  let sources: [WarpSource]
+  let width, depth: Int
+  let motion: FrameMotion
+  let residual: ResidualPlane?
+  let target: UnsafeMutablePointer<Sample>
+  let targetStride: Int
+
+  func fill(_ rows: Range<Int>) {
+    let length = max(residual?.width ?? 0, width)
+    let count = rows.count * width
+    withUnsafeTemporaryAllocation(of: Sample.self, capacity: 2 * count) { warped in
+      let (first, second) = (warped.baseAddress!, warped.baseAddress! + count)
+      for (slot, to) in [first, second].enumerated() {
+        // The warp writes row y at y times the stride.
+        motion.warp(
+          sources[slot], isSecond: slot == 1, into: UnsafeMutableRawPointer(to - rows.lowerBound * width),
+          stride: width, rows: rows)
+      }
+      withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { added in
+        let added = added.baseAddress!
+        added.update(repeating: 0, count: length)
+        let (shift, most) = (Int32(depth - 8), Int32(truncatingIfNeeded: (1 << depth) - 1))
+        let instant = Int32(motion.instant)
+        for y in rows {
+          residual?.gather(y, into: added)
+          let at = (y - rows.lowerBound) * width
+          let to = target + y * targetStride
+          for x in 0..<width {
+            let base = InterpolationPacker.blend(
+              Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]), instant: instant)
+            let value = (base &+ (Int32(added[x]) &<< shift) &+ 32) &>> 6
+            to[x] = Sample(truncatingIfNeeded: max(0, min(value, most)))
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import Foundation
+internal import VideoIO
+
+/// Makes frames between two source frames by a network for interpolation.
+final class FrameInterpolator {
+  private let network: any WindowNetwork
+  private let blender: FrameBlender
+
+  init(network: any WindowNetwork, threads: Int) {
+    self.network = network
+    blender = FrameBlender(threads: threads)
+  }
+
+  /// The frame of an instant. At the end of a scene, where `following` is `source` itself, and between equal frames,
+  /// the source is shown again, untouched.
+  func frame(
+    at instant: InterpolationTimeline.Instant, from source: PreparedFrame, to following: PreparedFrame
+  ) throws -> VideoFrame {
+    if instant.position == 0 || following === source || source.planar.isEqual(to: following.planar) {
+      return try source.video.retimed(
+        presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
+    }
+    network.instant = instant.position
+    let residual = try network.residual(window: [source.planar, following.planar])
+    guard let motion = network.motion else { preconditionFailure("networks for interpolation find motion") }
+    return try blender.blend(
+      source.video, following.video, motion: motion, adding: residual,
+      presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
+  }
+}
+
+extension PlanarFrame {
+  fileprivate func isEqual(to other: PlanarFrame) -> Bool { memcmp(luma, other.luma, width * height * 3 / 2) == 0 }
+}
