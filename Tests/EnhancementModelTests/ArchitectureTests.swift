@@ -50,6 +50,19 @@ import Testing
     #expect(network.graph.layers.last?.outputChannels == channels)
   }
 
+  @Test func interpolationTakesTwoFramesAlike() {
+    let network = Architecture.balancedInterpolation
+    #expect(network.window == 2 && network.outputChannels == 6 && (0..<2).map(network.channels(ofSlot:)) == [16, 16])
+    #expect(network.graph.layers.prefix(3).map(\.name) == ["encoder", "fusion", "body.0.a"])
+    #expect(throws: Never.self) { try network.validate() }
+    var wrong = network
+    wrong.window = 3
+    #expect(throws: ModelError.self) { try wrong.validate() }
+    wrong = network
+    wrong.scale = 2
+    #expect(throws: ModelError.self) { try wrong.validate() }
+  }
+
   @Test func channelsOfSlots() {
     #expect((0..<5).map(Architecture.small(window: 5).channels(ofSlot:)) == [38, 38, 6, 38, 38])
     #expect((0..<3).map(Architecture.small(alignment: .none).channels(ofSlot:)) == [6, 6, 6])

@@ -44,12 +44,21 @@ import Testing
       // Six channels out, which kernels pad to eight, and the level of the noise as an input.
       Case(architecture: denoising, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: denoising, bits: 8, zeroPoints: false, width: 14, height: 18),
+      // Two frames warped to an instant between them.
+      Case(architecture: interpolation, bits: 4, zeroPoints: true, width: 26, height: 14),
+      Case(architecture: interpolation, bits: 6, zeroPoints: false, width: 18, height: 30),
     ]
   }()
 
   static var denoising: Architecture {
     var result = Architecture.small(window: 3, scale: 1)
     result.task = .denoising
+    return result
+  }
+
+  static var interpolation: Architecture {
+    var result = Architecture.small(window: 2, encoderChannels: 16, channels: 32, scale: 1)
+    result.task = .interpolation
     return result
   }
 
