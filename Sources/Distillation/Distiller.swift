@@ -73,7 +73,7 @@ public final class Distiller {
     let architecture = training.architecture
     source = try BatchSource(settings: training, data: data, log: log)
     validation = try ValidationSet(folder: data, architecture: architecture)
-    loss = CharbonnierLoss(lumaChannels: architecture.lumaChannels)
+    loss = CharbonnierLoss(architecture)
     setConvolutionThreads(1)
     let (side, share) = (training.gridSide, training.batch / training.shards)
     let full = ParameterSet(teacher)

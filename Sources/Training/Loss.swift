@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
 public import Tensors
 
 /// Charbonnier loss sqrt(d² + epsilon²), a smooth absolute error, averaged over the luma channels plus a quarter of the
@@ -10,6 +11,13 @@ public struct CharbonnierLoss: Sendable {
   public var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
   public var lumaChannels: Int
+
+  /// The loss that networks of an architecture are trained with. Interpolation fails in few places and by much: its
+  /// errors count squared up to some levels, or the many places that are right already would outvote those.
+  public init(_ architecture: Architecture) {
+    lumaChannels = architecture.lumaChannels
+    if architecture.task == .interpolation { epsilon = 0.03 }
+  }
 
   /// A loss for outputs whose first `lumaChannels` channels are luma.
   public init(lumaChannels: Int) { self.lumaChannels = lumaChannels }

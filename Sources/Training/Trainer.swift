@@ -49,7 +49,7 @@ public final class Trainer {
         graph: graph, batch: settings.batch / settings.shards, height: side, width: side,
         precision: settings.precision)
     }
-    loss = CharbonnierLoss(lumaChannels: architecture.lumaChannels)
+    loss = CharbonnierLoss(architecture)
   }
 
   /// The averaged parameters as a network.

@@ -18,7 +18,7 @@ public struct TrainingBenchmark {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
     var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
-    let loss = CharbonnierLoss(lumaChannels: settings.architecture.lumaChannels)
+    let loss = CharbonnierLoss(settings.architecture)
     var random = SplitMix64(seed: 1)
     func tensor(_ channels: Int, _ size: Float) -> FloatTensor {
       let tensor = FloatTensor(batch: share, height: side, width: side, channels: channels)
