@@ -82,6 +82,16 @@ public struct ParameterSet: Sendable {
     }
   }
 
+  /// Silences the output and lifts the stream, for interpolation: most of a blend is right, and a network that starts with
+  /// noise learns first to be silent, by pushing the stream below zero for good (docs/training-log.md). From silence it can
+  /// only learn to say something useful, and a lifted stream stays alive meanwhile.
+  public func quieten(graph: NetworkGraph) {
+    for (layer, numbers) in zip(graph.layers, layers) {
+      if layer.name == "tail" { numbers.all.update(repeating: 0) }
+      if layer.name == "fusion" { for i in 0..<numbers.biasCount { numbers.biases[i] += 0.25 } }
+    }
+  }
+
   /// Sums sets of equal shape into the first one, in order, and returns it.
   public static func sum(_ sets: [ParameterSet]) -> ParameterSet {
     for set in sets.dropFirst() {

@@ -32,6 +32,7 @@ public final class Trainer {
     self.graph = graph
     parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: settings.seed)
+    if architecture.task == .interpolation { parameters.quieten(graph: graph) }
     if let start { WarmStart(architecture).copy(start, into: parameters) }
     optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
     if let state = try Checkpoint.read(
