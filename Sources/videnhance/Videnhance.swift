@@ -19,14 +19,18 @@ struct Videnhance: AsyncParsableCommand {
         videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option x265-params=aq-mode=3
         videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
+        videnhance batch footage enhanced                 all videos below a folder
 
       Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
       See 'videnhance help enhance' for all options.
 
-      Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 130 interrupted.
+      Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed,
+      64 wrong usage, 130 interrupted.
       """,
     version: "0.1.0",
-    subcommands: [Enhance.self, Calibrate.self, Train.self, Distill.self, Bench.self],
+    subcommands: [
+      Enhance.self, Batch.self, Inspect.self, Doctor.self, Calibrate.self, Train.self, Distill.self, Bench.self,
+    ],
     defaultSubcommand: Enhance.self)
 
   static func main() async {

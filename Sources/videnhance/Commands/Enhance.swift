@@ -2,6 +2,7 @@
 import ArgumentParser
 import EnhancementPipeline
 import Foundation
+import VideoIO
 
 /// Enhances one video.
 struct Enhance: AsyncParsableCommand {
@@ -11,16 +12,40 @@ struct Enhance: AsyncParsableCommand {
       Example: videnhance in.mp4 out.mp4 --bits 8 --crf 14
 
       The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it.
+      A folder as input is gone through as by 'videnhance batch'.
       """)
 
-  @Argument(help: "The video to read; - is standard input.") var input: String
+  @Argument(help: "The video to read, or a folder of them; - is standard input.") var input: String
   @Argument(help: "The file to write; its ending tells the container; - is standard output.") var output:
     String
   @OptionGroup(title: "Network options") var network: NetworkOptions
   @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
   @OptionGroup(title: "Work options") var work: WorkOptions
+  @OptionGroup(title: "Folder options") var folder: FolderOptions
+
+  func validate() throws {
+    try folder.validate(with: work)
+    guard FolderScan.isFolder(input) else {
+      if folder.isUsed {
+        throw ValidationError("--pattern, --skip-existing, --jobs, --shard and --journal are for a folder as input")
+      }
+      return
+    }
+    // A folder named out.mp4 is hardly what was meant.
+    let isFileName = LibavBuild.holdsVideo(ending: NamePattern.split(output).ending) && !FolderScan.isFolder(output)
+    if output == "-" || isFileName { throw ValidationError("\(input) is a folder: name a folder for the output, too") }
+  }
 
   func run() async throws {
+    if FolderScan.isFolder(input) {
+      try await FolderRun.run(
+        from: input, to: output, folder: folder, network: network, encoder: encoder, work: work)
+    } else {
+      try await enhanceFile()
+    }
+  }
+
+  private func enhanceFile() async throws {
     let options = work.jobOptions
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),

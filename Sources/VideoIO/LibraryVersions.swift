@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// The FFmpeg that the program runs with: its libraries, and what they were built with.
+public enum LibavBuild {
+  /// One of the libraries.
+  public struct Library: Sendable, Hashable {
+    /// Its name, such as `libavcodec`.
+    public let name: String
+    /// Its version at run time: major, minor and micro.
+    public let version: [Int]
+    /// Whether it is at least that of FFmpeg 5.1, the oldest that this package works with.
+    public let isRecent: Bool
+
+    init(_ name: String, _ version: UInt32, oldest: [Int]) {
+      self.name = name
+      let parts = [version >> 16, version >> 8 & 0xff, version & 0xff].map(Int.init)
+      self.version = parts
+      isRecent = !parts.lexicographicallyPrecedes(oldest)
+    }
+  }
+
+  /// FFmpeg's own version, such as `5.1.9`; what distributions append stays.
+  public static var version: String { av_version_info().map { String(cString: $0) } ?? "unknown" }
+
+  /// The libraries in use.
+  public static var libraries: [Library] {
+    [
+      Library("libavformat", avformat_version(), oldest: [59, 27]),
+      Library("libavcodec", avcodec_version(), oldest: [59, 37]),
+      Library("libswscale", swscale_version(), oldest: [6, 7]),
+      Library("libavutil", avutil_version(), oldest: [57, 28]),
+    ]
+  }
+
+  /// Whether there is an encoder of this name.
+  public static func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }
+
+  /// Whether an ending, such as `mkv`, tells a container that takes a video of any length. Pictures do not, nor do
+  /// the animated ones: their few colours or lossless frames are not what a video is enhanced for.
+  public static func holdsVideo(ending: String) -> Bool {
+    guard !ending.isEmpty, let format = av_guess_format(nil, "x." + ending, nil) else { return false }
+    let isPicture =
+      format.pointee.flags & AVFMT_NOFILE != 0
+      || ["gif", "apng", "webp"].contains(String(cString: format.pointee.name))
+    return !isPicture && format.pointee.video_codec != AV_CODEC_ID_NONE
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// Enhances the videos of a folder.
+struct Batch: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Enhance all videos below a folder.",
+    discussion: """
+      Examples:
+        videnhance batch footage enhanced --jobs 2 --journal enhanced/journal.jsonl
+        videnhance batch footage enhanced --task denoise --skip-existing
+        videnhance batch footage enhanced --pattern '{name}-{task}-{bits}bit.mkv'
+        videnhance batch footage enhanced --shard 2/8
+
+      Files are told by their content, and the tree of folders is kept. Hidden files, and files that are no media by their
+      names (.txt, .json, pictures and the like), are passed over. One that fails does not stop the others.
+
+      Without --shard, an array job of Slurm (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT) or an indexed job of Kubernetes
+      (JOB_COMPLETION_INDEX, JOB_COMPLETION_COUNT) takes its share; --shard 1/1 takes all.
+
+      Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
+      """)
+
+  @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir")) var input: String
+  @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir")) var output: String
+  @OptionGroup(title: "Folder options") var folder: FolderOptions
+  @OptionGroup(title: "Network options") var network: NetworkOptions
+  @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
+  @OptionGroup(title: "Work options") var work: WorkOptions
+
+  func validate() throws { try folder.validate(with: work) }
+
+  func run() async throws {
+    try await FolderRun.run(
+      from: input, to: output, folder: folder, network: network, encoder: encoder, work: work)
+  }
+}
+
+/// How a folder is gone through.
+struct FolderOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Names of the outputs, of {name}, {ext}, {task} and {bits} (default: {name}.{ext}). The ending tells the container; an unknown one becomes mkv.",
+      valueName: "name"))
+  var pattern: NamePattern?
+
+  @Flag(help: "Pass over files whose output exists.")
+  var skipExisting = false
+
+  @Option(help: "Files to work on side by side; the threads are divided (default: 1).")
+  var jobs: Int?
+
+  @Option(help: ArgumentHelp("Take a share of the files: the i-th of n.", valueName: "i/n"))
+  var shard: Shard?
+
+  @Option(
+    help: ArgumentHelp("Append a line of JSON for each file (docs/json-output.md); - is standard output.", valueName: "file"))
+  var journal: String?
+
+  /// Whether one of them was given.
+  var isUsed: Bool { pattern != nil || skipExisting || jobs != nil || shard != nil || journal != nil }
+
+  func validate() throws {
+    if let jobs, !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1...64") }
+  }
+
+  /// Checks them against the other options.
+  func validate(with work: WorkOptions) throws {
+    if skipExisting && work.overwrite {
+      throw ValidationError("--skip-existing and --overwrite contradict each other")
+    }
+  }
+}

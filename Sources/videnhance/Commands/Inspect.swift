@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementModel
+import Foundation
+
+/// Shows what a model file holds.
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what a model file holds: its network, cost, bits, ranges and how it was made.",
+    discussion: """
+      Examples:
+        videnhance inspect denoise-balanced-4bit
+        videnhance inspect mine.safetensors --json
+      """)
+
+  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model: String
+  @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
+
+  func run() throws {
+    let description = try ModelDescription(path: try path())
+    print(try json ? description.json() : description.text())
+  }
+
+  /// A file goes before a shipped model of the same name.
+  private func path() throws -> String {
+    if FileManager.default.fileExists(atPath: model) { return model }
+    let file = model.hasSuffix(".safetensors") ? model : model + ".safetensors"
+    if !model.contains("/"), let path = ResourceFolder.path(of: file) { return path }
+    let names = ShippedModel.all.filter { $0.path != nil }.map(\.name)
+    throw InspectError(
+      path: model, detail: "no such file" + (names.isEmpty ? "" : " (hint: shipped are \(names.joined(separator: ", ")))"))
+  }
+}
+
+/// Why a model cannot be shown.
+struct InspectError: Error, CustomStringConvertible {
+  var path, detail: String
+
+  var description: String { "cannot inspect model \(path): \(detail)" }
+}
+
+/// A model that comes with the program.
+struct ShippedModel {
+  /// Its name without `.safetensors`.
+  var name: String
+  /// The network, whatever its bits.
+  var family: String
+  /// Bits of its operands.
+  var bits: WeightBits
+
+  /// Where it is; nil if it is missing.
+  var path: String? { ResourceFolder.path(of: name + ".safetensors") }
+
+  /// All that may be shipped: each family in full precision and at each number of bits.
+  static let all = ["sr-x2-balanced", "sr-x4-balanced", "denoise-balanced", "interp-balanced"].flatMap { family in
+    [WeightBits.float, .eight, .six, .four].map { bits in
+      ShippedModel(name: bits == .float ? family : "\(family)-\(bits.rawValue)bit", family: family, bits: bits)
+    }
+  }
+
+  /// The one that runs when nothing is chosen.
+  static let usual = "sr-x2-balanced-4bit"
+}
+
+/// What there is to say about a model.
+struct ModelDescription {
+  /// What one layer computes with.
+  struct Layer {
+    /// The clipping range of an input.
+    struct Activation: Equatable {
+      /// Slots of the window that have it; 0 alone where a layer has one input.
+      var slots: [Int]
+      var bits: Int
+      var lower, upper: Float
+      /// Whether the input is the frame itself.
+      var isFrame: Bool
+    }
+
+    var layer: ConvolutionLayer
+    var bits: Int
+    var smallestWeight, greatestWeight: Float
+    var activations: [Activation] = []
+  }
+
+  let path: String
+  let size: Int
+  let architecture: Architecture
+  /// Bits of the body; 32 is full precision.
+  let bits: Int
+  let recipe: String
+  let layers: [Layer]
+
+  /// Reads a file.
+  /// - Throws: one line that names the file.
+  init(path: String) throws {
+    self.path = path
+    do {
+      let file = try Safetensors(path: path)
+      size = FileIdentity(path: path)?.size ?? 0
+      if QuantizedModel.isQuantized(file) {
+        let model = try QuantizedModel(file: file)
+        (architecture, bits, recipe) = (model.architecture, model.bits, model.recipe)
+        layers = Self.layers(of: model)
+      } else {
+        let model = try NetworkWeights(file: file)
+        (architecture, bits, recipe) = (model.architecture, WeightBits.float.rawValue, model.recipe)
+        layers = zip(model.architecture.graph.layers, model.weights).map { layer, weights in
+          Layer(
+            layer: layer, bits: 32, smallestWeight: weights.min() ?? 0, greatestWeight: weights.max() ?? 0)
+        }
+      }
+    } catch {
+      // Errors about contents do not know where they were read.
+      if "\(error)".contains(path) { throw error }
+      throw InspectError(path: path, detail: "\(error)")
+    }
+  }
+
+  private static func layers(of model: QuantizedModel) -> [Layer] {
+    let graph = model.architecture.graph
+    return graph.layers.indices.map { index in
+      // An encoder runs once for each slot, a fusion once with an input for each.
+      var inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)] = []
+      for (operation, quantizers) in zip(graph.operations, model.quantizers) {
+        guard case .convolution(index, let values, _) = operation else { continue }
+        for (slot, (value, quantizer)) in zip(values, quantizers).enumerated() {
+          if case .frame(let frame) = graph.operations[value] {
+            inputs.append((frame, quantizer, true))
+          } else {
+            inputs.append((slot, quantizer, false))
+          }
+        }
+      }
+      var activations: [Layer.Activation] = []
+      for input in inputs {
+        let q = input.quantizer
+        let activation = Layer.Activation(
+          slots: [input.slot], bits: q.bits, lower: -Float(q.zeroPoint) * q.step,
+          upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame)
+        let same = activations.firstIndex {
+          ($0.bits, $0.lower, $0.upper, $0.isFrame)
+            == (activation.bits, activation.lower, activation.upper, activation.isFrame)
+        }
+        if let same { activations[same].slots.append(input.slot) } else { activations.append(activation) }
+      }
+      let (layer, codes) = (graph.layers[index], model.layers[index])
+      let range = weightRange(layer, codes, slotSteps: layer.slots > 1 ? inputs.map(\.quantizer.step) : [])
+      return Layer(
+        layer: layer, bits: codes.bits, smallestWeight: range.lowerBound, greatestWeight: range.upperBound,
+        activations: activations)
+    }
+  }
+
+  /// Least and greatest real weight.
+  /// - Parameter slotSteps: steps of the activations, by whose ratios the stored weights of a fusion are multiplied.
+  private static func weightRange(
+    _ layer: ConvolutionLayer, _ quantized: QuantizedLayer, slotSteps: [Float]
+  ) -> ClosedRange<Float> {
+    var range: ClosedRange<Float>?
+    let slotCount = layer.inputChannels * 9
+    for (index, code) in quantized.codes.enumerated() {
+      let slot = index / slotCount % layer.slots
+      let ratio = slot < slotSteps.count ? slotSteps[0] / slotSteps[slot] : 1
+      let weight = Float(code) * quantized.steps[index / (slotCount * layer.slots)] * ratio
+      // Ratios of absurd steps are no numbers, which no range can hold.
+      guard weight.isFinite else { continue }
+      range = range.map { min($0.lowerBound, weight)...max($0.upperBound, weight) } ?? weight...weight
+    }
+    return range ?? 0...0
+  }
+
+  /// Multiply-accumulates for a pixel of the source: a point of the grid stands for two by two.
+  var operationsPerPixel: Double { Double(architecture.graph.operationsPerPoint) / 4 }
+
+  // MARK: - For people
+
+  /// Everything as lines of text.
+  func text() -> String {
+    let a = architecture
+    let parameters = a.graph.layers.reduce(0) { $0 + $1.weightCount + $1.outputChannels }
+    let edges = Set(layers.filter(\.layer.isEdge).map(\.bits)).sorted().map(String.init).joined(separator: ", ")
+    var lines = [
+      "file          \(path)", "size          \(size) bytes",
+      "task          \(a.task.rawValue)" + (a.scale > 1 ? " x\(a.scale)" : ""),
+      "architecture  window of \(a.window) frames, alignment \(a.alignment.rawValue), "
+        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(parameters) parameters",
+      "cost          \(a.graph.operationsPerPoint) MAC per grid point, \(String(format: "%.2f", a.cost)) L64, "
+        + "\(String(format: "%.0f", operationsPerPixel)) MAC per source pixel",
+      "bits          "
+        + (bits == 32 ? "32 (floating point)" : "\(bits) in the body, \(edges) in the layers at both ends"),
+      "",
+    ]
+    lines += table()
+    lines += ["", "recipe"] + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
+    return lines.joined(separator: "\n")
+  }
+
+  private func table() -> [String] {
+    var rows = [["layer", "channels", "bits", "weights"]]
+    if bits != 32 { rows[0].append("activations: clipping range of each frame slot") }
+    for layer in layers {
+      let l = layer.layer
+      let channels = (l.slots > 1 ? "\(l.slots) x " : "") + "\(l.inputChannels) -> \(l.outputChannels)"
+      let row = [
+        l.name, channels, "\(layer.bits)", Self.range(layer.smallestWeight, layer.greatestWeight),
+      ]
+      if layer.activations.isEmpty { rows.append(row) }
+      for (index, activation) in layer.activations.enumerated() {
+        let isOnly = layer.activations.count == 1 && activation.slots == [0] && !activation.isFrame
+        let slots =
+          isOnly
+          ? ""
+          : "slot\(activation.slots.count > 1 ? "s" : "") \(activation.slots.map(String.init).joined(separator: ", ")): "
+        let text =
+          "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.bits) bits"
+          + (activation.isFrame ? ", the frame itself" : "")
+        rows.append((index == 0 ? row : ["", "", "", ""]) + [text])
+      }
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = zip(row, widths).map { cell, width in
+        cell + String(repeating: " ", count: max(0, width - cell.count))
+      }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      return line
+    }
+  }
+
+  private static func range(_ lower: Float, _ upper: Float) -> String {
+    String(format: "%.4g ... %.4g", Double(lower), Double(upper))
+  }
+
+  /// The recipe over lines if it is JSON, else as it is, but for what could steer a terminal.
+  private func prettyRecipe() -> String {
+    let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    if let table = try? JSONSerialization.jsonObject(with: Data(recipe.utf8)),
+      let data = try? JSONSerialization.data(withJSONObject: table, options: options)
+    {
+      return String(decoding: data, as: UTF8.self)
+    }
+    let text = String(
+      String.UnicodeScalarView(recipe.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 || $0 == "\n" }))
+    return text.isEmpty ? "none" : text
+  }
+
+  // MARK: - For machines
+
+  /// Everything as one object.
+  func json() throws -> String {
+    // Through text, by which a float keeps its few digits.
+    func number(_ value: Float) -> Double { Double("\(value)") ?? 0 }
+    let a = architecture
+    let table: [String: Any] = [
+      "path": path, "bytes": size, "bits": bits,
+      "architecture": [
+        "task": a.task.rawValue, "scale": a.scale, "window": a.window, "alignment": a.alignment.rawValue,
+        "encoderChannels": a.encoderChannels, "channels": a.channels, "blocks": a.blocks,
+      ],
+      "cost": [
+        "macPerGridPoint": a.graph.operationsPerPoint, "l64": a.cost, "macPerSourcePixel": operationsPerPixel,
+      ],
+      "recipe": (try? JSONSerialization.jsonObject(with: Data(recipe.utf8))) ?? recipe,
+      "layers": layers.map { layer -> [String: Any] in
+        [
+          "name": layer.layer.name, "slots": layer.layer.slots, "inputChannels": layer.layer.inputChannels,
+          "outputChannels": layer.layer.outputChannels, "bits": layer.bits,
+          "weights": ["lower": number(layer.smallestWeight), "upper": number(layer.greatestWeight)],
+          "activations": layer.activations.flatMap { activation in
+            activation.slots.map { slot -> [String: Any] in
+              [
+                "slot": slot, "bits": activation.bits, "lower": number(activation.lower),
+                "upper": number(activation.upper), "isFrame": activation.isFrame,
+              ]
+            }
+          }.sorted { ($0["slot"] as? Int ?? 0) < ($1["slot"] as? Int ?? 0) },
+        ]
+      },
+    ]
+    // A range beyond all floats is infinite, which JSON has no number for.
+    guard JSONSerialization.isValidJSONObject(table) else {
+      throw InspectError(path: path, detail: "its ranges are beyond all numbers")
+    }
+    let data = try JSONSerialization.data(
+      withJSONObject: table, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    return String(decoding: data, as: UTF8.self)
+  }
+}
