@@ -14,7 +14,7 @@ library() { package "$1" || missing+=("$1"); }
 program() { command -v "$1" >/dev/null || missing+=("$2"); }
 
 # What the code uses.
-for name in libavcodec-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev; do library "$name"; done
+for name in libavcodec-dev libavfilter-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev; do library "$name"; done
 # What Swift's tools load, and the start files and headers that its linker and clang take from GCC.
 for name in libcurl4 libncurses6 libsqlite3-0 libxml2 libc6-dev; do library "$name"; done
 program g++ g++

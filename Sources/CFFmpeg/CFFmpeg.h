@@ -12,6 +12,9 @@
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
+#include <libavfilter/avfilter.h>
+#include <libavfilter/buffersink.h>
+#include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
 #include <libavutil/dict.h>
@@ -153,6 +156,34 @@ static inline int cffmpeg_scaler_run(
     cffmpeg_scaler *scaler, const AVFrame *source, AVFrame *target) {
   return sws_scale((struct SwsContext *)scaler, (const uint8_t *const *)source->data,
                    source->linesize, 0, source->height, target->data, target->linesize);
+}
+
+// MARK: Filters
+
+// Builds source -> description -> sink inside `graph`, which owns all of it. Returns 0 or an AVERROR.
+static inline int cffmpeg_filter_chain(
+    AVFilterGraph *graph, const char *arguments, const char *description,
+    AVFilterContext **source, AVFilterContext **sink) {
+  int result = avfilter_graph_create_filter(
+      source, avfilter_get_by_name("buffer"), "in", arguments, NULL, graph);
+  if (result < 0) return result;
+  result = avfilter_graph_create_filter(
+      sink, avfilter_get_by_name("buffersink"), "out", NULL, NULL, graph);
+  if (result < 0) return result;
+  AVFilterInOut *outputs = avfilter_inout_alloc();
+  AVFilterInOut *inputs = avfilter_inout_alloc();
+  result = AVERROR(ENOMEM);
+  if (outputs && inputs) {
+    outputs->name = av_strdup("in");
+    outputs->filter_ctx = *source;
+    inputs->name = av_strdup("out");
+    inputs->filter_ctx = *sink;
+    if (outputs->name && inputs->name)
+      result = avfilter_graph_parse_ptr(graph, description, &inputs, &outputs, NULL);
+  }
+  avfilter_inout_free(&inputs);
+  avfilter_inout_free(&outputs);
+  return result < 0 ? result : avfilter_graph_config(graph, NULL);
 }
 
 // MARK: Codecs

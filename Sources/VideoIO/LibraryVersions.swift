@@ -28,6 +28,7 @@ public enum LibavBuild {
     [
       Library("libavformat", avformat_version(), oldest: [59, 27]),
       Library("libavcodec", avcodec_version(), oldest: [59, 37]),
+      Library("libavfilter", avfilter_version(), oldest: [8, 44]),
       Library("libswscale", swscale_version(), oldest: [6, 7]),
       Library("libavutil", avutil_version(), oldest: [57, 28]),
     ]

@@ -50,6 +50,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case invalidPicture(width: Int, height: Int, format: String)
   /// A picture cannot be scaled or converted.
   case cannotConvert(from: String, to: String, reason: LibavError)
+  /// FFmpeg's filters do not take these options, or fail on a frame.
+  case cannotFilter(String, reason: LibavError)
   /// A codec gave back another number of frames than it was given.
   case roundTripLost(codec: String, frames: Int, returned: Int)
   /// Memory is exhausted.
@@ -97,6 +99,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .invalidPicture(let width, let height, let format):
       "cannot make a picture of \(width)x\(height) \(format)"
     case .cannotConvert(let from, let to, let reason): "cannot convert \(from) to \(to): \(reason)"
+    case .cannotFilter(let description, let reason): "cannot filter by \(description): \(reason)"
     case .roundTripLost(let codec, let frames, let returned):
       "\(codec) gave back \(returned) frames for \(frames)"
     default: "out of memory"
@@ -115,6 +118,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .outputExists: "choose another name, or allow overwriting"
     case .outputIsInput: "choose another name; a file cannot be replaced while it is read"
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
+    case .cannotFilter: "ffmpeg -filters lists them, ffmpeg -h filter=NAME their options"
     case .unknownEncoder: "ffmpeg -encoders lists them"
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
     case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
