@@ -13,7 +13,8 @@ let package = Package(
   name: "videnhance",
   platforms: [.macOS(.v15)],
   products: [
-    .executable(name: "videnhance", targets: ["videnhance"])
+    .executable(name: "videnhance", targets: ["VidenhanceTool"]),
+    .library(name: "Videnhance", targets: ["Videnhance"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -41,13 +42,18 @@ let package = Package(
     .target(
       name: "Distillation", dependencies: ["EnhancementModel", "QuantCalibration", "Tensors", "Training"],
       swiftSettings: strict),
+    .target(
+      name: "Videnhance", dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO"],
+      path: "Sources/VidenhanceLibrary", swiftSettings: strict),
     // MARK: - Tool
+    // Not named as the program: on file systems that do not tell cases apart it would be the library.
     .executableTarget(
-      name: "videnhance",
+      name: "VidenhanceTool",
       dependencies: [
         "Distillation", "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
+        "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ], path: "Sources/videnhance", swiftSettings: strict),
     // MARK: - Tests
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
@@ -71,7 +77,7 @@ let package = Package(
       dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
+      dependencies: ["VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),

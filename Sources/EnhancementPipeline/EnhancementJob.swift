@@ -104,9 +104,20 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
+    let enhanced = FrameChannel.between(frames: Self.outputCapacity)
+    let writing = WritingStage(
+      path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
+    return try await enhance(to: enhanced) { try await writing.run(from: enhanced) }
+  }
+
+  /// Runs all stages but the last, which takes from `output`.
+  /// - Parameter last: the last stage if it belongs to the same group.
+  func enhance(
+    to output: FrameChannel, last: (@Sendable () async throws -> StageReport)? = nil
+  ) async throws -> EnhancementSummary {
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
-    let enhanced = steps.map { _ in FrameChannel.between(frames: Self.outputCapacity) }
+    let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
     let reader = ReadingStage(path: input, threads: options.threads)
     let windowing = steps.enumerated().map { index, step in
@@ -115,8 +126,6 @@ public struct EnhancementJob: Sendable {
         census: census, makeNetwork: step.network)
     }
     let enhancing = steps.map { EnhancingStage(threads: options.threads, rate: $0.rate) }
-    let writing = WritingStage(
-      path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
@@ -125,7 +134,7 @@ public struct EnhancementJob: Sendable {
         group.addTask { try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index]) }
         group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
       }
-      group.addTask { try await writing.run(from: enhanced[enhanced.count - 1]) }
+      if let last { group.addTask { try await last() } }
       // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them
       // first.
       for try await report in group { report.add(to: &summary) }

@@ -4,7 +4,7 @@ import Foundation
 
 /// The program.
 @main
-struct Videnhance: AsyncParsableCommand {
+struct VidenhanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "videnhance",
     abstract: "Make video sharper and larger with networks of few bits, on the CPU.",

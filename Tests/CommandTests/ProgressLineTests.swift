@@ -2,7 +2,7 @@
 import EnhancementPipeline
 import Testing
 
-@testable import videnhance
+@testable import VidenhanceTool
 
 @Suite struct ProgressLineTests {
   @Test func estimatesFromTheTimeline() {

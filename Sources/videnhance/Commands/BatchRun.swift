@@ -4,6 +4,7 @@ import EnhancementModel
 import EnhancementPipeline
 import Foundation
 import VideoIO
+import Videnhance
 
 /// What became of a file: a line of the journal.
 struct FileRecord: Encodable, Sendable {
@@ -172,9 +173,9 @@ struct FolderRun: Sendable {
 
   private static func bits(of network: NetworkOptions) throws -> Int {
     if let bits = network.bits { return bits.rawValue }
-    guard let path = network.modelFile else { return WeightBits.four.rawValue }
+    guard let path = network.modelFile else { return NetworkBits.four.rawValue }
     let file = try Safetensors(path: path)
-    return QuantizedModel.isQuantized(file) ? try QuantizedModel(file: file).bits : WeightBits.float.rawValue
+    return QuantizedModel.isQuantized(file) ? try QuantizedModel(file: file).bits : NetworkBits.float.rawValue
   }
 
   private static func makeFolder(_ path: String) throws(BatchError) {

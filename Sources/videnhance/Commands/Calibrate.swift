@@ -6,6 +6,7 @@ import Foundation
 import QuantCalibration
 import Tensors
 import Training
+import Videnhance
 
 /// Makes an integer model of a full-precision network.
 struct Calibrate: ParsableCommand {
@@ -42,7 +43,7 @@ struct Calibrate: ParsableCommand {
       throw ModelError.cannotOpen(path: output, reason: "it exists (hint: choose another name, or pass --overwrite)")
     }
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let network = try NetworkCatalog.weights(task: task, scale: scale, modelFile: modelFile)
+    let network = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     let calibrator = Calibrator(network, threads: threads)
     let packer = WindowPacker(network.architecture, threads: threads)
     if let data {

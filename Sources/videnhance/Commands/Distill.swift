@@ -6,6 +6,7 @@ import Foundation
 import QuantCalibration
 import Tensors
 import Training
+import Videnhance
 
 /// Trains an integer model against its full-precision network.
 struct Distill: ParsableCommand {
@@ -44,7 +45,7 @@ struct Distill: ParsableCommand {
   }
 
   func run() throws {
-    let teacher = try NetworkCatalog.weights(task: task, scale: scale, modelFile: modelFile)
+    let teacher = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     let start = try QuantizedModel(path: calibrated)
     guard start.architecture == teacher.architecture, start.bits == bits else {
       throw ModelError.badArchitecture("\(calibrated) is not a \(bits)-bit model of the full-precision network")

@@ -4,6 +4,7 @@ import EnhancementModel
 import Foundation
 import Tensors
 import VideoIO
+import Videnhance
 
 /// Shows what the program finds on this machine.
 struct Doctor: ParsableCommand {
@@ -42,7 +43,7 @@ struct Diagnosis {
   /// Looks at everything.
   static func ofThisMachine() -> Diagnosis {
     var diagnosis = Diagnosis()
-    diagnosis.findings.append(("videnhance", Videnhance.configuration.version))
+    diagnosis.findings.append(("videnhance", VidenhanceCommand.configuration.version))
     diagnosis.lookAtProcessor()
     diagnosis.lookAtLibraries(LibavBuild.libraries)
     diagnosis.lookAtEncoders { LibavBuild.hasEncoder($0) }
@@ -102,14 +103,13 @@ struct Diagnosis {
 
   private mutating func lookAtModels() {
     var folder: String?
-    let families = ShippedModel.all.reduce(into: [String]()) { if !$0.contains($1.family) { $0.append($1.family) } }
-    for family in families {
+    for family in ShippedModel.families {
       var found: [String] = []
       var absent: [String] = []
       for model in ShippedModel.all where model.family == family {
         guard let path = model.path else {
           absent.append("\(model.bits.rawValue)")
-          if model.name == ShippedModel.usual { addModel(model.name, "is missing", isNeeded: true) }
+          if model == ShippedModel.usual { addModel(model.name, "is missing", isNeeded: true) }
           continue
         }
         folder = folder ?? URL(fileURLWithPath: path).deletingLastPathComponent().path
@@ -117,7 +117,7 @@ struct Diagnosis {
           _ = try ModelDescription(path: path)
           found.append("\(model.bits.rawValue)")
         } catch {
-          addModel(model.name, "is damaged", isNeeded: model.name == ShippedModel.usual)
+          addModel(model.name, "is damaged", isNeeded: model == ShippedModel.usual)
         }
       }
       let text = found.isEmpty ? "none" : "\(found.joined(separator: ", ")) bits"

@@ -2,6 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import Foundation
+import Videnhance
 
 /// Shows what a model file holds.
 struct Inspect: ParsableCommand {
@@ -37,29 +38,6 @@ struct InspectError: Error, CustomStringConvertible {
   var path, detail: String
 
   var description: String { "cannot inspect model \(path): \(detail)" }
-}
-
-/// A model that comes with the program.
-struct ShippedModel {
-  /// Its name without `.safetensors`.
-  var name: String
-  /// The network, whatever its bits.
-  var family: String
-  /// Bits of its operands.
-  var bits: WeightBits
-
-  /// Where it is; nil if it is missing.
-  var path: String? { ResourceFolder.path(of: name + ".safetensors") }
-
-  /// All that may be shipped: each family in full precision and at each number of bits.
-  static let all = ["sr-x2-balanced", "sr-x4-balanced", "denoise-balanced", "interp-balanced"].flatMap { family in
-    [WeightBits.float, .eight, .six, .four].map { bits in
-      ShippedModel(name: bits == .float ? family : "\(family)-\(bits.rawValue)bit", family: family, bits: bits)
-    }
-  }
-
-  /// The one that runs when nothing is chosen.
-  static let usual = "sr-x2-balanced-4bit"
 }
 
 /// What there is to say about a model.
@@ -103,7 +81,7 @@ struct ModelDescription {
         layers = Self.layers(of: model)
       } else {
         let model = try NetworkWeights(file: file)
-        (architecture, bits, recipe) = (model.architecture, WeightBits.float.rawValue, model.recipe)
+        (architecture, bits, recipe) = (model.architecture, NetworkBits.float.rawValue, model.recipe)
         layers = zip(model.architecture.graph.layers, model.weights).map { layer, weights in
           Layer(
             layer: layer, bits: 32, smallestWeight: weights.min() ?? 0, greatestWeight: weights.max() ?? 0)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import VideoIO
+public import Videnhance
 
 /// Which network works.
 struct NetworkOptions: ParsableArguments {
@@ -27,24 +28,28 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
-  var bits: WeightBits?
+  var bits: NetworkBits?
+
+  @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")
+  var model: NetworkTier?
 
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
   var modelFile: String?
 
   /// What is done, one step for each task.
   var steps: [EnhancementStep] {
-    let (scale, bits, modelFile, noise) = (scale, bits, modelFile, noise)
-    return task.tasks.map { task in
+    task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
-      return EnhancementStep(rate: rate) { width, height, threads in
-        let network = try NetworkCatalog.network(
-          task: task, scale: task == .superResolution ? scale : nil, bits: bits, modelFile: modelFile, width: width,
-          height: height, threads: threads)
-        if case .level(let level) = noise { network.noiseLevel = level }
-        return network
-      }
+      return EnhancementStep.network(choice(task), noiseLevel: noise.level, rate: rate)
     }
+  }
+
+  /// The network of a task.
+  func choice(_ task: EnhancementTask) -> NetworkChoice {
+    let isEnlarging = task == .superResolution
+    return NetworkChoice(
+      task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? model ?? .balanced : .balanced,
+      modelFile: modelFile)
   }
 
   func validate() throws {
@@ -62,6 +67,11 @@ struct NetworkOptions: ParsableArguments {
     if let factor, !(2...InterpolationRate.mostFactor).contains(factor) {
       throw ValidationError("--factor must be 2...\(InterpolationRate.mostFactor)")
     }
+    if model == .fast {
+      if !tasks.contains(.superResolution) { throw ValidationError("--model fast is for --task sr") }
+      if scale == 4 { throw ValidationError("--model fast is for --scale 2") }
+    }
+    if model != nil && modelFile != nil { throw ValidationError("--model and --model-file contradict each other") }
     if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
   }
 }
@@ -122,6 +132,12 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
     }
   }
 
+  /// The level if it was told.
+  var level: Float? {
+    guard case .level(let level) = self else { return nil }
+    return level
+  }
+
   var defaultValueDescription: String {
     switch self {
     case .auto: "auto"
@@ -129,3 +145,6 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
     }
   }
 }
+
+extension NetworkBits: ExpressibleByArgument {}
+extension NetworkTier: ExpressibleByArgument {}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+internal import Foundation
 
 /// Files shipped with the program. They are looked for relative to it, so a copied folder works anywhere.
-enum ResourceFolder {
+public enum ResourceFolder {
   /// Path of a shipped file; nil if there is none.
-  static func path(of name: String) -> String? {
+  public static func path(of name: String) -> String? {
     guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
     return places.map { folder.appendingPathComponent($0).appendingPathComponent(name).path }

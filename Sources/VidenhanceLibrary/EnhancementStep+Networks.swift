@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+public import EnhancementPipeline
+
+extension EnhancementStep {
+  /// A step by a network of the catalog.
+  /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil is told by the frames.
+  /// - Parameter rate: for interpolation: how many frames are made.
+  public static func network(
+    _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
+  ) -> EnhancementStep {
+    EnhancementStep(rate: rate) { width, height, threads in
+      let network = try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
+      if let noiseLevel { network.noiseLevel = noiseLevel }
+      return network
+    }
+  }
+
+  /// Enlarges `scale` times (2 or 4) with a shipped network.
+  public static func superResolution(
+    scale: Int = 2, bits: NetworkBits = .four, tier: NetworkTier = .balanced
+  ) -> EnhancementStep {
+    network(NetworkChoice(.superResolution, scale: scale, bits: bits, tier: tier))
+  }
+
+  /// Removes noise with a shipped network.
+  /// - Parameter level: its standard deviation in 8-bit levels; nil is told by the frames.
+  public static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
+    network(NetworkChoice(.denoising, bits: bits), noiseLevel: level)
+  }
+
+  /// Makes frames in between with a shipped network.
+  public static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four) -> EnhancementStep {
+    network(NetworkChoice(.interpolation, bits: bits), rate: rate)
+  }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// Folders of videos, good and bad.
+@Suite struct BatchTests {
+  /// Six videos in a tree, a broken one, one of sound alone, one that is empty, and a text.
+  private func makeFolder(_ bench: Workbench) throws -> String {
+    let folder = bench.path("in")
+    for name in ["in", "in/a", "in/a/b"] {
+      try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
+    }
+    for (index, name) in ["one.mkv", "two.mp4", "a/three.mkv", "a/four.mov", "a/b/five.avi", "a/b/six"].enumerated() {
+      let codec = name.hasSuffix("mkv") ? "-c:v ffv1" : "-c:v mpeg4"
+      let format = name == "a/b/six" ? " -f matroska" : ""
+      try bench.ffmpeg("-f lavfi -i testsrc2=size=\(48 + index * 2)x32:rate=10:duration=0.3 \(codec)\(format)", "in/\(name)")
+    }
+    let whole = try Data(contentsOf: URL(fileURLWithPath: bench.path("in/two.mp4")))
+    try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: bench.path("in/a/broken.mp4")))
+    try bench.ffmpeg("-f lavfi -i sine=duration=0.2 -c:a flac", "in/sound.flac")
+    try Data().write(to: URL(fileURLWithPath: bench.path("in/empty.mkv")))
+    try Data("notes".utf8).write(to: URL(fileURLWithPath: bench.path("in/notes.txt")))
+    return folder
+  }
+
+  private func run(_ bench: Workbench, _ arguments: [String]) throws -> Outcome {
+    let model = try bench.makeModel()
+    return try Program.Run(arguments + ["--model-file", model, "--threads", "2"]).finish()
+  }
+
+  private func tree(_ path: String) -> [String] {
+    (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).filter { $0.contains(".") }.sorted()
+  }
+
+  @Test func goodFilesAreDoneAndBadOnesAreNamed() throws {
+    let bench = try Workbench()
+    let folder = try makeFolder(bench)
+    let outcome = try run(
+      bench, ["batch", folder, bench.path("out"), "--jobs", "2", "--journal", bench.path("journal.jsonl")])
+    #expect(outcome.code == 2)
+    #expect(
+      tree(bench.path("out")) == ["a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4"])
+    for name in ["broken.mp4", "sound.flac", "empty.mkv"] {
+      #expect(outcome.errors.contains(name), "\(outcome.errors)")
+    }
+    let lines = try String(contentsOfFile: bench.path("journal.jsonl"), encoding: .utf8).split(separator: "\n")
+    let records = try lines.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:] }
+    #expect(records.filter { $0["status"] as? String == "done" }.count == 6)
+    #expect(records.filter { $0["status"] as? String == "failed" }.count == 3)
+    #expect(records.allSatisfy { Set($0.keys) == ["input", "output", "status", "seconds", "frames", "error"] })
+
+    // Again: nothing is replaced, nothing is done twice.
+    let again = try run(bench, ["batch", folder, bench.path("out"), "--skip-existing"])
+    #expect(again.code == 2)
+    #expect(again.errors.contains("exists"))
+    let refused = try run(bench, [folder, bench.path("out")])
+    #expect(refused.code == 2 && refused.errors.contains("hint"))
+  }
+
+  /// Every file belongs to one share, whatever the number of shares; an array job tells it by its environment.
+  @Test func sharesPartTheFolder() throws {
+    let bench = try Workbench()
+    let folder = try makeFolder(bench)
+    var files: [String] = []
+    for share in ["1/3", "2/3", "3/3"] {
+      let out = bench.path("out-\(share.prefix(1))")
+      let outcome = try run(bench, [folder, out, "--shard", share, "--pattern", "{name}-{task}.mkv"])
+      #expect([0, 2].contains(outcome.code))
+      files += tree(out)
+    }
+    #expect(
+      files.sorted() == [
+        "a/b/five-sr.mkv", "a/b/six-sr.mkv", "a/four-sr.mkv", "a/three-sr.mkv", "one-sr.mkv", "two-sr.mkv",
+      ])
+  }
+
+  @Test(arguments: [
+    (["batch", "none", "out"], 1, "none"), (["batch", "in", "in"], 1, "is the input folder"),
+    (["batch", "in", "out", "--shard", "3/2"], 64, "shard"), (["batch", "in", "out", "--jobs", "0"], 64, "--jobs"),
+    (["batch", "in", "out", "--pattern", "same.mkv"], 64, "pattern"),
+    (["batch", "in", "out", "--skip-existing", "--overwrite"], 64, "contradict"),
+    (["in", "out.mp4"], 64, "is a folder"),
+  ])
+  func wrongUsageIsOneLine(arguments: [String], code: Int32, text: String) throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    let outcome = try Program.Run(arguments, directory: bench.directory).finish()
+    #expect(outcome.code == code)
+    #expect(outcome.errors.contains(text), "\(outcome.errors)")
+    #expect(!bench.contents.contains("out.mp4"))
+  }
+}
+
+/// What models and the machine hold.
+@Suite struct InspectTests {
+  @Test func everyShippedModelCanBeShown() throws {
+    for (name, words) in [
+      ("sr-x2-balanced-4bit", ["sr x2", "window of 5", "4 in the body", "L64", "recipe", "slot"]),
+      ("denoise-balanced", ["denoise", "32 (floating point)", "minutes"]),
+    ] {
+      let outcome = try Program.run("inspect", name)
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      for word in words { #expect(outcome.output.contains(word), "\(word) in \(outcome.output)") }
+    }
+    let json = try Program.run("inspect", "sr-x2-balanced-8bit", "--json")
+    let table = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+    #expect(table?["bits"] as? Int == 8)
+    #expect((table?["layers"] as? [Any])?.count == 12)
+  }
+
+  @Test func filesThatAreNoModelsAreErrors() throws {
+    let bench = try Workbench()
+    try Data("no model".utf8).write(to: URL(fileURLWithPath: bench.path("x.safetensors")))
+    for name in ["x.safetensors", "none.safetensors"] {
+      let outcome = try Program.Run(["inspect", name], directory: bench.directory).finish()
+      #expect(outcome.code == 1)
+      #expect(outcome.errorLines.count == 1 && outcome.errors.contains(name), "\(outcome.errors)")
+    }
+  }
+
+  @Test func doctorFindsWhatTestsNeed() throws {
+    let outcome = try Program.run("doctor")
+    #expect(outcome.code == 0, "\(outcome.output)")
+    for word in ["kernels", "libavcodec", "oneDNN", "sr-x2-balanced", "libx264"] {
+      #expect(outcome.output.contains(word), "\(word) in \(outcome.output)")
+    }
+  }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// FrameByFrame IN.mp4 OUT.mp4: enlarges a video from file to file, then reads its frames again without a file and tells
+// how bright they are.
+import Videnhance
+
+guard CommandLine.arguments.count == 3 else { fatalError("usage: FrameByFrame IN OUT") }
+let (input, output) = (CommandLine.arguments[1], CommandLine.arguments[2])
+
+// File to file.
+let job = EnhancementJob(input: input, output: output, steps: [.superResolution(scale: 2, bits: .four)])
+let summary = try await job.run { progress in print("\(progress.frames) frames") }
+print("\(output): \(summary.frames) frames of \(summary.width)x\(summary.height)")
+
+// Frame by frame.
+for try await frame in EnhancedFrames(of: input, steps: [.superResolution()]) {
+  let sum = frame.withPlane(0) { luma, _ in luma.reduce(0) { $0 + Int($1) } }
+  print("\(frame.presentationTimestamp): \(frame.width)x\(frame.height), mean luma \(sum / (frame.width * frame.height))")
+}
