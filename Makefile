@@ -16,12 +16,13 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-.PHONY: help build demo test check lint sanitize data install clean deps
+.PHONY: help build demo test matrix check lint sanitize data install clean deps
 .DEFAULT_GOAL = help
 
 help:
 	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
 	@echo 'make test      run all tests'
+	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/video-files.md)'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program and models below PREFIX ($(PREFIX))'
 	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
@@ -40,6 +41,10 @@ demo: build
 
 test: deps
 	$(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test
+
+# The few of them that are marked as short are part of `make test`.
+matrix: deps
+	VIDENHANCE_MATRIX=full $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test --filter MatrixTests
 
 check: lint
 	$(SWIFT) test -c release $(CHECK_FLAGS) --scratch-path .build-check

@@ -30,7 +30,7 @@ public struct EnhancementStep: Sendable {
 /// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2
 /// frames after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
 ///
-///     R + 2 source frames before they are prepared, being read or handed over
+///     R + 2 source frames (R + 5 with deinterlacing) before they are prepared, being read or handed over
 ///     T + W + 2 source frames with their 8-bit copies (windows share frames: each one queued adds one)
 ///     O + 2 output frames
 ///
@@ -44,6 +44,13 @@ public struct EnhancementJob: Sendable {
     public var overwrites = false
     /// Whether windows end where a scene does.
     public var findsSceneCuts = true
+
+    /// How far behind the file's beginning work starts, and how much of it is done; nil for all.
+    public var start, length: Duration?
+    /// The video stream to work on, by its index in the file; nil for the best one.
+    public var stream: Int?
+    /// What is made of interlaced frames; nil refuses them.
+    public var deinterlacing: Deinterlacing?
 
     /// Choices for `threads` threads; nil is for as many as there are cores.
     public init(threads: Int? = nil) {
@@ -119,7 +126,7 @@ public struct EnhancementJob: Sendable {
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
-    let reader = ReadingStage(path: input, threads: options.threads)
+    let reader = ReadingStage(path: input, options: options)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, reportsSceneCuts: index == 0,

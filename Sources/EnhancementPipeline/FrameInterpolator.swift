@@ -19,7 +19,9 @@ final class FrameInterpolator {
     at instant: InterpolationTimeline.Instant, from source: PreparedFrame, to following: PreparedFrame
   ) throws -> VideoFrame {
     if instant.position == 0 || following === source || source.planar.isEqual(to: following.planar) {
-      return try source.video.retimed(
+      // Captions are told once, with the source frame itself.
+      let video = instant.position == 0 ? source.video : try source.video.withoutCaptions()
+      return try video.retimed(
         presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
     }
     network.instant = instant.position
@@ -27,7 +29,8 @@ final class FrameInterpolator {
     guard let motion = network.motion else { preconditionFailure("networks for interpolation find motion") }
     return try blender.blend(
       source.video, following.video, motion: motion, adding: residual,
-      presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
+      presentationTimestamp: instant.presentationTimestamp, duration: instant.duration
+    ).withoutCaptions()
   }
 }
 

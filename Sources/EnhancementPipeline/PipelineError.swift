@@ -29,7 +29,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   /// What the user can do, in one lower-case line; nil where there is nothing to say.
   public var hint: String? {
     switch self {
-    case .interlaced: "deinterlace it first, for example with ffmpeg -i in.mkv -vf bwdif -c:a copy out.mkv"
+    case .interlaced: "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
     case .timeBaseTooFine: "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .noFrames, .badResidual: nil

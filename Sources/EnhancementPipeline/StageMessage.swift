@@ -68,6 +68,18 @@ struct VideoShape: Sendable {
     startTime = media.startTime
   }
 
+  /// The video when its frames have been deinterlaced, in ticks of `timeBase`.
+  func deinterlaced(_ mode: Deinterlacing, timeBase: Rational) -> VideoShape {
+    guard mode == .fields else { return self }
+    var result = self
+    result.timeBase = timeBase
+    result.startTime = startTime * 2
+    // A rate whose double does not fit is unknown.
+    let (doubled, overflow) = frameRate.numerator.multipliedReportingOverflow(by: 2)
+    result.frameRate = overflow ? Rational(0, 1) : Rational(doubled, frameRate.denominator)
+    return result
+  }
+
   /// Frames there will be, as far as the source lets it be known.
   var estimatedFrameCount: Int? {
     guard let count = media.estimatedFrameCount else { return nil }

@@ -29,25 +29,60 @@ enum StageReport: Sendable {
 /// Reads the file. The reader lives and dies in here.
 struct ReadingStage: Sendable {
   let path: String
-  let threads: Int
+  let options: EnhancementJob.Options
 
   func run(to output: FrameChannel) async throws -> StageReport {
-    var reader = try VideoReader(path: path, threads: threads)
+    var reader = try VideoReader(path: path, threads: options.threads, options: readerOptions)
     let timeBase = reader.info.timeBase.doubleValue
-    try await output.send(.opened(VideoShape(reader.info)))
+    guard let mode = options.deinterlacing else {
+      try await output.send(.opened(VideoShape(reader.info)))
+      while let item = try reader.next() {
+        switch item {
+        case .frame(let frame):
+          if frame.isInterlaced {
+            throw PipelineError.interlaced(
+              path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
+          }
+          try await output.send(.frame(frame))
+        case .packet(let packet): try await output.send(.packet(packet))
+        }
+      }
+      output.finish()
+      return .reading(warnings: reader.warnings)
+    }
+    // The first frame tells how to begin; packets before it wait.
+    var waiting: [EncodedPacket] = []
+    var first: VideoFrame?
+    while first == nil, let item = try reader.next() {
+      switch item {
+      case .frame(let frame): first = frame
+      case .packet(let packet): waiting.append(packet)
+      }
+    }
+    guard let first else { throw PipelineError.noFrames(path: path) }
+    var deinterlacer = try Deinterlacer(
+      mode, like: first, timeBase: reader.info.timeBase, threads: options.threads)
+    try await output.send(.opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
+    for packet in waiting { try await output.send(.packet(packet)) }
+    for frame in try deinterlacer.push(first) { try await output.send(.frame(frame)) }
     while let item = try reader.next() {
       switch item {
       case .frame(let frame):
-        if frame.isInterlaced {
-          throw PipelineError.interlaced(
-            path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
-        }
-        try await output.send(.frame(frame))
+        for made in try deinterlacer.push(frame) { try await output.send(.frame(made)) }
       case .packet(let packet): try await output.send(.packet(packet))
       }
     }
+    for frame in try deinterlacer.finish() { try await output.send(.frame(frame)) }
     output.finish()
     return .reading(warnings: reader.warnings)
+  }
+
+  private var readerOptions: VideoReader.Options {
+    var result = VideoReader.Options()
+    result.start = options.start
+    result.length = options.length
+    result.stream = options.stream
+    return result
   }
 }
 
@@ -204,7 +239,9 @@ struct WritingStage: Sendable {
     let summary = EnhancementSummary(
       frames: writer.frameCount, width: writer.width, height: writer.height, format: writer.format.name,
       encoder: writer.encoderName, warnings: writer.warnings, leftOut: writer.leftOut)
-    try writer.finish()
-    return .writing(summary)
+    let dropped = try writer.finish()
+    var whole = summary
+    whole.leftOut += dropped
+    return .writing(whole)
   }
 }

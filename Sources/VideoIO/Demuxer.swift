@@ -88,10 +88,31 @@ struct Demuxer: ~Copyable {
     return name != "avi" || stream(videoIndex)?.pointee.codecpar?.pointee.video_delay == 0
   }
 
+  /// Whether the announced duration is the last moment, wherever the first one is: so FFmpeg writes Matroska.
+  var durationIncludesStart: Bool {
+    context.pointee.iformat?.pointee.name.map { String(cString: $0).hasPrefix("matroska") } ?? false
+  }
+
   /// Whether the container is a picture file.
   var isStillImage: Bool {
     guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
     return name.hasSuffix("_pipe") || name == "image2"
+  }
+
+  /// Checks the index of a stream to work on.
+  /// - Throws: `VideoIOError.noSuchVideoStream` if there is no video of that index.
+  func videoStream(_ index: Int) throws(VideoIOError) -> Int {
+    if isMovingPicture(index) { return index }
+    var videos: [Int] = []
+    for other in 0..<streamCount where isMovingPicture(other) { videos.append(other) }
+    throw .noSuchVideoStream(path: path, index: index, videos: videos)
+  }
+
+  private func isMovingPicture(_ index: Int) -> Bool {
+    guard let stream = stream(index)?.pointee, stream.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO else {
+      return false
+    }
+    return stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) == 0
   }
 
   /// The index of the stream to work on: never cover art; of default disposition before others, then the
@@ -99,9 +120,7 @@ struct Demuxer: ~Copyable {
   func bestVideoStream() throws(VideoIOError) -> Int {
     var best: (index: Int, rank: (Int, Int64))?
     for index in 0..<streamCount {
-      guard let stream = stream(index)?.pointee, let parameters = stream.codecpar?.pointee,
-        parameters.codec_type == AVMEDIA_TYPE_VIDEO,
-        stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) == 0
+      guard isMovingPicture(index), let stream = stream(index)?.pointee, let parameters = stream.codecpar?.pointee
       else { continue }
       let hasDecoder = avcodec_find_decoder(parameters.codec_id) != nil
       let isDefault = stream.disposition & AV_DISPOSITION_DEFAULT != 0

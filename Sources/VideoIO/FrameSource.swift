@@ -37,7 +37,12 @@ struct FrameSource: ~Copyable {
     path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
   ) throws(VideoIOError) {
     let demuxer = try Demuxer(path: path)
-    let videoIndex = try demuxer.bestVideoStream()
+    let videoIndex: Int
+    if let stream = options.stream {
+      videoIndex = try demuxer.videoStream(stream)
+    } else {
+      videoIndex = try demuxer.bestVideoStream()
+    }
     let source = try SourceFile(demuxer)
     let video = source.streams[videoIndex]
     let decoder = try VideoDecoder(

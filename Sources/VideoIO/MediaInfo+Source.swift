@@ -31,6 +31,10 @@ extension MediaInfo {
     averageFrameRate = video.averageFrameRate.isPositive ? video.averageFrameRate : guessed
     startTime = first.presentationTimestamp
     var announcedDuration = context.duration > 0 ? Double(context.duration) * microseconds.doubleValue : nil
+    if demuxer.durationIncludesStart, let whole = announcedDuration, context.start_time > 0 {
+      let left = whole - Double(context.start_time) * microseconds.doubleValue
+      if left > 0 { announcedDuration = left }
+    }
     if let ticks = stream?.duration, ticks > 0 {
       announcedDuration = Double(ticks) * video.timeBase.doubleValue
     }

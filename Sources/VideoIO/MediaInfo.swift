@@ -95,6 +95,8 @@ struct SourceFile: Sendable {
   var streams: [SourceStream]
   let metadata: [MetadataEntry]
   let chapters: [SourceChapter]
+  /// Programs of a transport stream.
+  var programs: [SourceProgram] = []
   /// The earliest timestamp of all streams, in microseconds.
   let startTime: Int64
   /// Whether the container's clock starts anywhere and may jump, as in MPEG transport streams.
@@ -119,6 +121,14 @@ struct SourceStream: Sendable {
   let isDiscarded: Bool
   /// The coded picture, if this is cover art.
   let coverArt: [UInt8]
+}
+
+/// A program of a transport stream.
+struct SourceProgram: Sendable {
+  let id: Int32
+  /// Indices of its streams.
+  let streams: [Int]
+  let metadata: [MetadataEntry]
 }
 
 /// A chapter of the source.

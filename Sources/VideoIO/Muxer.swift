@@ -12,6 +12,8 @@ struct Muxer: ~Copyable {
     /// The last decoding timestamp, in the output's ticks.
     var lastTimestamp: Int64?
     var nextTimestamp: Int64?
+    /// Puts decoding times to packets that have none.
+    var order: DecodingOrder
     var isBroken = false
   }
 
@@ -23,6 +25,9 @@ struct Muxer: ~Copyable {
   /// Seconds that are taken off all timestamps, as microseconds.
   private let shift: Int64
   private let isStrict: Bool
+  /// The file's tags.
+  private let tags: [MetadataEntry]
+  private let containerName: String
 
   /// Streams that the container does not take, one line each.
   private(set) var leftOut: [String]
@@ -48,7 +53,8 @@ struct Muxer: ~Copyable {
       guard let output = context.raw.pointee.streams[index] else { throw .outOfMemory }
       routes[stream.info.index] = Route(
         outputIndex: index, timeBase: Rational(output.pointee.time_base),
-        name: "\(stream.info.kind.rawValue), \(stream.info.codecName)")
+        name: "\(stream.info.kind.rawValue), \(stream.info.codecName)",
+        order: DecodingOrder(delay: Int(stream.parameters.raw.pointee.video_delay)))
     }
     let packet = try PacketOwner()
     isStrict = context.raw.pointee.oformat.pointee.flags & AVFMT_TS_NONSTRICT == 0
@@ -59,6 +65,8 @@ struct Muxer: ~Copyable {
     self.file = file
     videoIndex = plan.videoIndex
     shift = plan.shift
+    tags = plan.isPicture ? [] : plan.fileMetadata.filter { !plan.isToldElsewhere($0) }
+    containerName = plan.containerName
   }
 
   /// Writes a packet of the encoder. Its times are in `timeBase`.
@@ -95,7 +103,8 @@ struct Muxer: ~Copyable {
   }
 
   /// Writes the index and gives the file its name.
-  consuming func finish() throws(VideoIOError) {
+  /// - Returns: a line for each tag that is not in the file.
+  consuming func finish() throws(VideoIOError) -> [String] {
     let path = file.path
     do throws(LibavError) {
       try LibavLog.check { av_write_trailer(context.raw) }
@@ -103,7 +112,23 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
+    let lost = file.isStream ? [] : Self.lostTags(tags, path: file.writingPath, container: containerName)
     try file.commit()
+    return lost
+  }
+
+  /// The tags that the finished file does not have: muxers drop in silence what they know no place for.
+  private static func lostTags(_ tags: [MetadataEntry], path: String, container: String) -> [String] {
+    guard !tags.isEmpty else { return [] }
+    var context: UnsafeMutablePointer<AVFormatContext>?
+    let (opened, _) = LibavLog.collecting { avformat_open_input(&context, fileURL(path), nil, nil) }
+    // What cannot be opened, such as pictures of several kinds, cannot be looked at either.
+    guard opened >= 0, let raw = context else { return [] }
+    defer { avformat_close_input(&context) }
+    let kept = Set(MetadataEntry.entries(of: raw.pointee.metadata).map { $0.key.lowercased() })
+    var lost: [String] = []
+    for tag in tags where !kept.contains(tag.key.lowercased()) && !lost.contains(tag.key) { lost.append(tag.key) }
+    return lost.map { "tag \($0) does not fit into \(container)" }
   }
 
   /// Brings times into the output's ticks and makes decoding times increase, as muxers demand.
@@ -118,7 +143,13 @@ struct Muxer: ~Copyable {
     raw.pointee.stream_index = Int32(route.outputIndex)
     raw.pointee.pos = -1
     if raw.pointee.dts == noTimestamp {
-      raw.pointee.dts = raw.pointee.pts != noTimestamp ? raw.pointee.pts : route.nextTimestamp ?? 0
+      if raw.pointee.pts != noTimestamp {
+        raw.pointee.dts =
+          routes[streamIndex]?.order.decodingTime(presentation: raw.pointee.pts, duration: raw.pointee.duration)
+          ?? raw.pointee.pts
+      } else {
+        raw.pointee.dts = route.nextTimestamp ?? 0
+      }
     }
     if let last = route.lastTimestamp {
       let least = isStrict ? last.saturatingPlus(1) : last
@@ -130,6 +161,28 @@ struct Muxer: ~Copyable {
     if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
     routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
+  }
+}
+
+/// Decoding times of a copied stream whose container has none, such as Matroska's: the presentation times in their order,
+/// moved ahead by as many frames as the decoder holds back.
+struct DecodingOrder: Sendable {
+  private let delay: Int
+  private var held: [Int64] = []
+
+  /// - Parameter delay: frames that the decoder holds back.
+  init(delay: Int) { self.delay = min(max(delay, 0), 16) }
+
+  /// The next packet's decoding time, at most its presentation time.
+  mutating func decodingTime(presentation: Int64, duration: Int64) -> Int64 {
+    if held.isEmpty {
+      let step = max(duration, 1)
+      held = (0...delay).map { presentation.saturatingMinus(Int64(delay - $0).saturatingTimes(step)) }
+      return held[0]
+    }
+    held[0] = presentation
+    held.sort()
+    return held[0]
   }
 }
 

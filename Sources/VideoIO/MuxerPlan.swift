@@ -174,6 +174,7 @@ struct MuxerPlan {
           try describeCopy(stream, in: output)
         }
       }
+      try addPrograms(to: context.raw, streams: streams)
       MetadataEntry.store(fileMetadata, in: &context.raw.pointee.metadata)
       try addChapters(to: context.raw)
       return context
@@ -204,7 +205,12 @@ struct MuxerPlan {
       av_opt_find(context.raw, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
     }
     if isQuickTime, knows("movflags") {
-      if containerName != "ismv" { wanted["movflags"] = "+faststart" }
+      // What goes into a pipe cannot be completed afterwards: there the index comes in pieces.
+      if isPipe {
+        wanted["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+      } else if containerName != "ismv" {
+        wanted["movflags"] = "+faststart"
+      }
       // Edit lists, which hold the streams' starts, count in this unit; its default is a millisecond.
       if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
     }
@@ -220,6 +226,8 @@ struct MuxerPlan {
     while scale < 10000 { scale *= 2 }
     return scale
   }
+
+  private var isPipe: Bool { url == fileURL("-") || url.hasPrefix("file:") && OutputFile.isStream(String(url.dropFirst(5))) }
 
   private func describeVideo(
     _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
@@ -323,9 +331,32 @@ struct MuxerPlan {
     }
   }
 
+  /// Whether the container tells a tag of the file in another way.
+  func isToldElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
+
+  /// The source's programs, in the only container that knows them.
+  private func addPrograms(
+    to context: UnsafeMutablePointer<AVFormatContext>, streams: Set<Int>
+  ) throws(LibavError) {
+    guard containerName == "mpegts" else { return }
+    let indices = source.streams.map(\.info.index).filter { streams.contains($0) }
+    for program in source.programs {
+      let members = program.streams.compactMap { indices.firstIndex(of: $0) }
+      if members.isEmpty { continue }
+      guard let copy = av_new_program(context, program.id) else { throw .outOfMemory }
+      MetadataEntry.store(program.metadata, in: &copy.pointee.metadata)
+      for index in members { av_program_add_stream_index(context, program.id, UInt32(index)) }
+    }
+  }
+
   /// The source's tags without those that only describe its container.
-  private var fileMetadata: [MetadataEntry] {
-    let container = ["major_brand", "minor_version", "compatible_brands", "encoder"]
+  var fileMetadata: [MetadataEntry] {
+    // The last two lines are what MXF says of the program that wrote it.
+    let container = [
+      "major_brand", "minor_version", "compatible_brands", "encoder", "software",
+      "uid", "generation_uid", "company_name", "product_name", "product_version", "product_version_num", "product_uid",
+      "toolkit_version_num", "application_platform", "material_package_umid", "operational_pattern_ul", "modification_date",
+    ]
     return source.metadata.filter { !container.contains($0.key.lowercased()) }
   }
 }

@@ -13,6 +13,8 @@ struct OutputFile: ~Copyable {
   let path: String
   /// Where bytes go: the `.part` file, or the target itself if that is a pipe or a device.
   let writingPath: String
+  /// Whether it is a pipe or a device, which cannot be read again.
+  var isStream: Bool { Self.isStream(path) }
   private let targetPath: String
   private let isOverwriting: Bool
   private var isCommitted: Bool

@@ -96,7 +96,7 @@ extension SourceFile {
         end: min(chapter.end, last), metadata: chapter.metadata)
     }
     return SourceFile(
-      streams: streams, metadata: metadata, chapters: kept, startTime: startTime,
+      streams: streams, metadata: metadata, chapters: kept, programs: programs, startTime: startTime,
       hasTimestampJumps: hasTimestampJumps, hasConstantRate: hasConstantRate, trimStart: window.start)
   }
 }

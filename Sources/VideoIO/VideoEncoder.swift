@@ -42,6 +42,12 @@ struct VideoEncoder: ~Copyable {
   /// Whether the encoder counts frames instead of ticks.
   var countsFrames: Bool { clock != .ticks }
 
+  /// Whether closed captions of the frames go into the stream (FFmpeg's option for that has two names).
+  var writesCaptions: Bool {
+    func has(_ option: String) -> Bool { av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil }
+    return has("a53cc") || has("a53_cc")
+  }
+
   /// Opens the encoder.
   ///
   /// - Throws: `VideoIOError.unknownEncoder`, `encoderFormat`, `encoderOption`, `cannotStartEncoder`.

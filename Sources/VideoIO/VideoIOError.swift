@@ -6,6 +6,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotOpen(path: String, reason: LibavError)
   /// The file has no moving picture (cover art is none).
   case noVideoStream(path: String)
+  /// The stream asked for is none of the file's videos, whose indices are `videos`.
+  case noSuchVideoStream(path: String, index: Int, videos: [Int])
   /// This build of FFmpeg cannot decode the codec.
   case noDecoder(path: String, codec: String)
   /// Not one frame came out of the video stream.
@@ -62,6 +64,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
     case .noVideoStream(let path): "no video stream in \(path)"
+    case .noSuchVideoStream(let path, let index, _): "stream \(index) of \(path) is no video"
     case .noDecoder(let path, let codec): "no decoder for \(codec) in \(path)"
     case .noFrames(let path, let reason):
       "no frame could be decoded from \(path)" + (reason.map { ": \($0)" } ?? "")
@@ -113,6 +116,9 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "the file was cut off before its index was written; a repair tool or a new copy may help"
     case .cannotOpen(_, let reason) where reason.code == LibavError.invalidData.code:
       "not a media file, or damaged at its beginning"
+    case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
+    case .noSuchVideoStream(_, _, let videos):
+      "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
     case .noVideoStream: "cover art and subtitles do not count as video"
     case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
     case .outputExists: "choose another name, or allow overwriting"

@@ -17,6 +17,9 @@ public struct VideoReader: ~Copyable {
     /// How much is read, of the picture and all other streams; nil for all.
     public var length: Duration?
 
+    /// The video stream to decode, by its index in the file; nil for the best one. Other video streams are copied.
+    public var stream: Int?
+
     /// Strict, the whole file.
     public init() {}
   }
@@ -32,7 +35,7 @@ public struct VideoReader: ~Copyable {
   ///   - path: the file; `-` is standard input.
   ///   - threads: for decoding; 0 for as many as there are cores.
   ///   - options: the part to read, and what is tolerated.
-  /// - Throws: `VideoIOError` if the file cannot be opened, has no video, or no frame can be decoded or lies
+  /// - Throws: `VideoIOError` if the file cannot be opened, has no video or not the one asked for, or no frame can be decoded or lies
   ///   within the part.
   public init(path: String, threads: Int = 0, options: Options = Options()) throws(VideoIOError) {
     self = try Self.open(path: path, threads: threads, options: options)
@@ -45,7 +48,8 @@ public struct VideoReader: ~Copyable {
 
   /// Opens a file, and again with another way of finding the start if one lands behind it.
   private static func open(path: String, threads: Int, options: Options) throws(VideoIOError) -> VideoReader {
-    for lead: Int64 in [500_000, 12_000_000] where options.start != nil {
+    // What was read from a pipe is gone: there is one try only, from its beginning.
+    for lead: Int64 in [500_000, 12_000_000] where options.start != nil && !OutputFile.isStream(path) {
       var source = try FrameSource(path: path, threads: threads, options: options, seekLead: lead)
       // An error here may come from a place that only seeking leads to.
       if let first = try? source.firstFrame(), source.hasFoundStart {

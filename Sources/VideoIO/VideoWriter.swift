@@ -25,6 +25,7 @@ public struct VideoWriter: ~Copyable {
   private let timeBase: Rational
   private let holdsOneFrame: Bool
   private let losesDolbyVision: Bool
+  private var losesCaptions = false
   /// Times of the frames within the encoder, by what it was given as timestamp.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -101,8 +102,11 @@ public struct VideoWriter: ~Copyable {
     _ = try MuxerPlan.format(path: path, container: container)
   }
 
-  /// The source's streams that are not in the output, one line each with number, kind, codec and reason.
-  public var leftOut: [String] { muxer.leftOut }
+  /// The source's streams that are not in the output, one line each with number, kind, codec and reason; and closed captions
+  /// that the encoder does not write.
+  public var leftOut: [String] {
+    muxer.leftOut + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
+  }
 
   /// What was not quite right so far, one line each.
   public var warnings: [String] {
@@ -118,6 +122,7 @@ public struct VideoWriter: ~Copyable {
     guard frame.width == width, frame.height == height, frame.format == format else {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
+    if frame.hasCaptions, !encoder.writesCaptions { losesCaptions = true }
     if holdsOneFrame, frameCount > 0 { throw .holdsOneFrame(path: path) }
     var presentation = frame.presentationTimestamp
     if let last = lastTimestamp, presentation <= last {
@@ -154,15 +159,17 @@ public struct VideoWriter: ~Copyable {
 
   /// Encodes what the encoder still holds, completes the file and gives it its real name.
   ///
+  /// - Returns: the source's tags that the container did not take, one line each; found by reading the file.
   /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; then no file is left.
-  public consuming func finish() throws(VideoIOError) {
+  @discardableResult
+  public consuming func finish() throws(VideoIOError) -> [String] {
     do throws(LibavError) {
       try encoder.finish()
     } catch {
       throw .cannotEncode(path: path, reason: error)
     }
     try drain()
-    try muxer.finish()
+    return try muxer.finish()
   }
 
   /// Writes what the encoder has ready.

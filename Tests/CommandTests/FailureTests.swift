@@ -118,7 +118,7 @@ import Testing
       "-f lavfi -i testsrc2=size=96x64:rate=50:duration=0.5 -vf interlace -flags +ildct+ilme -c:v mpeg2video",
       "in.mpg")
     try expectFailure(
-      bench, bench.path("in.mpg"), bench.path("out.mkv"), "is interlaced", "(hint: deinterlace it")
+      bench, bench.path("in.mpg"), bench.path("out.mkv"), "is interlaced", "(hint: pass --deinterlace")
   }
 
   @Test func badModel() throws {

@@ -24,6 +24,7 @@ struct Batch: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir")) var input: String
   @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir")) var output: String
   @OptionGroup(title: "Folder options") var folder: FolderOptions
+  @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
   @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
   @OptionGroup(title: "Work options") var work: WorkOptions
@@ -32,7 +33,7 @@ struct Batch: AsyncParsableCommand {
 
   func run() async throws {
     try await FolderRun.run(
-      from: input, to: output, folder: folder, network: network, encoder: encoder, work: work)
+      from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
   }
 }
 

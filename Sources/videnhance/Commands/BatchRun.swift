@@ -97,7 +97,8 @@ struct FolderRun: Sendable {
   /// Does all of it, and tells of it.
   /// - Throws: what keeps it from beginning; `ExitCode` 2 if files failed, 130 if it was interrupted.
   static func run(
-    from input: String, to output: String, folder: FolderOptions, network: NetworkOptions, encoder: EncoderOptions,
+    from input: String, to output: String, folder: FolderOptions, source sourceOptions: SourceOptions,
+    network: NetworkOptions, encoder: EncoderOptions,
     work: WorkOptions
   ) async throws {
     guard let source = FileIdentity(path: input) else {
@@ -114,6 +115,7 @@ struct FolderRun: Sendable {
 
     let scan = try FolderScan(folder: input, excluding: [output] + (folder.journal.map { [$0] } ?? []))
     var options = work.jobOptions
+    sourceOptions.add(to: &options)
     let jobs = folder.jobs ?? 1
     options.threads = max(1, options.threads / jobs)
     var files = plan(scan, from: input, to: output) { path in

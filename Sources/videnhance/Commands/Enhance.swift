@@ -18,6 +18,7 @@ struct Enhance: AsyncParsableCommand {
   @Argument(help: "The video to read, or a folder of them; - is standard input.") var input: String
   @Argument(help: "The file to write; its ending tells the container; - is standard output.") var output:
     String
+  @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
   @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
   @OptionGroup(title: "Work options") var work: WorkOptions
@@ -39,14 +40,15 @@ struct Enhance: AsyncParsableCommand {
   func run() async throws {
     if FolderScan.isFolder(input) {
       try await FolderRun.run(
-        from: input, to: output, folder: folder, network: network, encoder: encoder, work: work)
+        from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
     } else {
       try await enhanceFile()
     }
   }
 
   private func enhanceFile() async throws {
-    let options = work.jobOptions
+    var options = work.jobOptions
+    source.add(to: &options)
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)

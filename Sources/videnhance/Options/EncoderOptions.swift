@@ -4,10 +4,10 @@ import VideoIO
 
 /// How the output is encoded.
 struct EncoderOptions: ParsableArguments {
-  @Option(help: "FFmpeg's name of the encoder (default: libx264; none for .y4m).")
+  @Option(help: "FFmpeg's name of the encoder (default: libx264; none for .y4m, and for nut on -).")
   var codec: String?
 
-  @Option(help: "Constant quality, lower is better (default: 16 for libx264, 18 for libx265).")
+  @Option(help: "Constant quality, lower is better (default: 16 for libx264, 18 for libx265, 20 for libvpx-vp9 and libsvtav1).")
   var crf: Double?
 
   @Option(help: "The encoder's preset (default: medium).")
@@ -18,7 +18,7 @@ struct EncoderOptions: ParsableArguments {
       "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
   var encoderOption: [EncoderOption] = []
 
-  @Option(help: "FFmpeg's name of the container (default: by the output's name; y4m for -).")
+  @Option(help: "FFmpeg's name of the container (default: by the output's name; y4m for -, which nut suits, too: it carries sound and all times).")
   var container: String?
 
   /// The choices for `threads` threads and an output of this name.
@@ -26,9 +26,11 @@ struct EncoderOptions: ParsableArguments {
     let container = container ?? (output == "-" ? Self.uncompressed : nil)
     let isUncompressed =
       container.map { $0 == Self.uncompressed } ?? output.lowercased().hasSuffix(".y4m")
+    // NUT in a pipe is for a program that goes on working: it gets all that there is.
+    let usual = isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "libx264"
     let pairs = encoderOption.map { ($0.name, $0.value) }
     return EncoderSettings(
-      codec: codec ?? (isUncompressed ? "wrapped_avframe" : "libx264"), crf: crf, preset: preset,
+      codec: codec ?? usual, crf: crf, preset: preset,
       options: Dictionary(pairs) { _, last in last }, container: container, threads: threads)
   }
 
