@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import videnhance
+@testable import VidenhanceTool
 
 /// Parts, streams, fields and pipes on the command line.
 @Suite struct SourceCommandTests {
