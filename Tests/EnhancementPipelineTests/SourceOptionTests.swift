@@ -112,7 +112,7 @@ import VideoIO
     let bench = try Workbench()
     for (name, size, format) in [("a.ts", first, from), ("b.ts", second, to)] {
       try bench.ffmpeg(
-        "-f lavfi -i testsrc2=\(size):rate=25:duration=0.4 -c:v mpeg2video -pix_fmt \(format)", name)
+        "-f lavfi -i testsrc2=\(size):rate=25:duration=0.4 -c:v libx264 -pix_fmt \(format)", name)
     }
     let joined = try ["a.ts", "b.ts"].reduce(Data()) {
       $0 + (try Data(contentsOf: URL(fileURLWithPath: bench.path($1))))
