@@ -34,11 +34,13 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels"], swiftSettings: strict),
     // MARK: - Library
     .target(
-      name: "EnhancementModel", dependencies: ["Tensors"], resources: [.process("Resources")], swiftSettings: strict),
+      name: "EnhancementModel", dependencies: ["Tensors"], resources: [.process("Resources")],
+      swiftSettings: strict),
     .target(
       name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
     .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
-    .target(name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
+    .target(
+      name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
     .target(
       name: "Distillation", dependencies: ["EnhancementModel", "QuantCalibration", "Tensors", "Training"],
       swiftSettings: strict),
@@ -50,13 +52,15 @@ let package = Package(
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [
-        "Distillation", "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training", "VideoIO",
+        "Distillation", "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training",
+        "VideoIO",
         "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
     // MARK: - Tests
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
+      name: "TrainingTests",
+      dependencies: ["Training", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
       swiftSettings: strict),
     .testTarget(
       name: "DistillationTests",
@@ -74,10 +78,12 @@ let package = Package(
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(
       name: "EnhancementPipelineTests",
-      dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"], swiftSettings: strict),
+      dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
+      dependencies: ["VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "TestSupport"],
+      swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),

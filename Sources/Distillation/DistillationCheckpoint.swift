@@ -25,11 +25,15 @@ enum DistillationCheckpoint {
   }
 
   /// Restores the sets; nil when there is no file yet.
-  static func read(_ path: String, settings: DistillationSettings, sets: [(String, ParameterSet)]) throws -> State? {
+  static func read(_ path: String, settings: DistillationSettings, sets: [(String, ParameterSet)]) throws
+    -> State?
+  {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let file = try Safetensors(path: path)
-    guard let text = file.metadata[key], let state = try? JSONDecoder().decode(State.self, from: Data(text.utf8)),
-      state.settings.training.architecture == settings.training.architecture, state.settings.bits == settings.bits
+    guard let text = file.metadata[key],
+      let state = try? JSONDecoder().decode(State.self, from: Data(text.utf8)),
+      state.settings.training.architecture == settings.training.architecture,
+      state.settings.bits == settings.bits
     else { throw TrainingError.otherNetwork(path: path) }
     for (name, set) in sets {
       for (index, numbers) in set.layers.enumerated() {

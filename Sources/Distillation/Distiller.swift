@@ -86,7 +86,8 @@ public final class Distiller {
         try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
       }
       func pass(_ parameters: QuantizedParameters) throws -> FakeQuantizedPass {
-        try FakeQuantizedPass(parameters, batch: share, height: side, width: side, precision: training.precision)
+        try FakeQuantizedPass(
+          parameters, batch: share, height: side, width: side, precision: training.precision)
       }
       return Shard(
         student: try pass(parameters), teacher: executor,
@@ -110,7 +111,8 @@ public final class Distiller {
 
   private static func optimizer(_ set: ParameterSet) -> AdamOptimizer {
     AdamOptimizer(like: set) {
-      ParameterSet(layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
+      ParameterSet(
+        layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
     }
   }
 
@@ -126,7 +128,8 @@ public final class Distiller {
   }
 
   /// Distills until the run's minutes are over or `isCancelled`.
-  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws {
+  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  {
     let training = settings.training
     let loop = TrainingLoop(
       minutes: training.minutes, secondsBefore: secondsBefore, operationsPerStep: training.operationsPerStep)
@@ -148,7 +151,8 @@ public final class Distiller {
 
   private var sets: [(String, ParameterSet)] {
     [
-      ("values", parameters.values, valueOptimizer), ("weightSteps", parameters.weightSteps, weightStepOptimizer),
+      ("values", parameters.values, valueOptimizer),
+      ("weightSteps", parameters.weightSteps, weightStepOptimizer),
       ("activationSteps", parameters.activationSteps, activationStepOptimizer),
     ].flatMap { name, set, optimizer in
       [
@@ -228,7 +232,8 @@ public final class Distiller {
     // Steps follow the same schedule at their own height.
     let stepRate = rate * settings.stepRate / settings.training.learningRate
     weightStepOptimizer.update(
-      parameters.weightSteps, gradients: ParameterSet.sum(students.map(\.weightStepGradients)), rate: stepRate)
+      parameters.weightSteps, gradients: ParameterSet.sum(students.map(\.weightStepGradients)), rate: stepRate
+    )
     activationStepOptimizer.update(
       parameters.activationSteps, gradients: ParameterSet.sum(students.map(\.activationStepGradients)),
       rate: stepRate)

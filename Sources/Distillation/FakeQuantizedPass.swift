@@ -85,7 +85,9 @@ public final class FakeQuantizedPass {
     var streams: [Int: FloatTensor] = [:]
     var output: FloatTensor?
     for step in plan.steps {
-      let inputs = step.inputs.enumerated().map { slot, input in slots[input] ?? codes[[step.operation, slot]]! }
+      let inputs = step.inputs.enumerated().map { slot, input in
+        slots[input] ?? codes[[step.operation, slot]]!
+      }
       for slot in step.inputs.indices { codes[[step.operation, slot]] = nil }
       let operand = gatherOperand(inputs, rectified: false, precision: precision)
       trace.operands.append(operand)
@@ -129,7 +131,8 @@ public final class FakeQuantizedPass {
   }
 
   private func quantize(
-    _ values: FloatTensor, _ use: IntegerStep.Output, isStream: Bool, unrounded: FloatTensor, into result: FloatTensor
+    _ values: FloatTensor, _ use: IntegerStep.Output, isStream: Bool, unrounded: FloatTensor,
+    into result: FloatTensor
   ) {
     let low = Float(-use.quantizer.zeroPoint)
     let high = Float(use.quantizer.levels - use.quantizer.zeroPoint)

@@ -25,7 +25,8 @@ public final class QuantizedParameters {
     self.base = base
     graph = base.architecture.graph
     values = ParameterSet(weights)
-    weightSteps = ParameterSet(layers: graph.layers.map { LayerNumbers(weightCount: $0.outputChannels, biasCount: 0) })
+    weightSteps = ParameterSet(
+      layers: graph.layers.map { LayerNumbers(weightCount: $0.outputChannels, biasCount: 0) })
     for (layer, quantized) in zip(weightSteps.layers, base.layers) {
       for (i, step) in quantized.steps.enumerated() { layer.all[i] = log(step) }
     }

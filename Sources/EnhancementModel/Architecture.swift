@@ -44,7 +44,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// A network.
   public init(
-    task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int, channels: Int,
+    task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
+    channels: Int,
     blocks: Int
   ) {
     self.task = task
@@ -58,7 +59,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default super-resolution network, about 10 reference layers.
   public static let balancedSuperResolution = Architecture(
-    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
+    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
+    blocks: 4)
 
   /// The default denoising network, about 10 reference layers on the grid of its source.
   public static let balancedDenoising = Architecture(
@@ -66,7 +68,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default interpolation network, about 9 reference layers on the grid of its source.
   public static let balancedInterpolation = Architecture(
-    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4)
+    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4
+  )
 
   /// The default network of a task.
   public static func balanced(_ task: EnhancementTask) -> Architecture {
@@ -120,9 +123,13 @@ public struct Architecture: Hashable, Codable, Sendable {
   public var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(
-      .init(name: "encoder", inputChannels: channels(ofSlot: window / 2), outputChannels: encoderChannels, isEdge: true))
+      .init(
+        name: "encoder", inputChannels: channels(ofSlot: window / 2), outputChannels: encoderChannels,
+        isEdge: true))
     let fusion = graph.layer(
-      .init(name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true))
+      .init(
+        name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true)
+    )
     let neighbour =
       window == 1 || alignment == .none || task == .interpolation
       ? encoder

@@ -75,7 +75,8 @@ public final class FloatExecutor {
   }
 
   /// One forward pass that keeps its operands.
-  public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
+  public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace)
+  {
     try forward(frame: { frames[$0] }, keepsOperands: true, observe: nil)
   }
 
@@ -84,7 +85,8 @@ public final class FloatExecutor {
   ) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace) {
     var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
     var trace = Trace(
-      operands: Array(repeating: nil, count: values.count), channels: Array(repeating: 0, count: values.count))
+      operands: Array(repeating: nil, count: values.count), channels: Array(repeating: 0, count: values.count)
+    )
     for (index, operation) in graph.operations.enumerated() {
       let value: FloatTensor
       switch operation {
@@ -97,7 +99,8 @@ public final class FloatExecutor {
         let sources = inputs.map { values[$0]! }
         observe?(index, sources)
         let operand = gatherOperand(sources, rectified: rectified, precision: precision)
-        value = FloatTensor(batch: batch, height: height, width: width, channels: graph.layers[layer].outputChannels)
+        value = FloatTensor(
+          batch: batch, height: height, width: width, channels: graph.layers[layer].outputChannels)
         try convolutions[layer].forward(operand.raw, into: value.pointer)
         if keepsOperands { trace.operands[index] = operand }
       case .add(let a, let b):

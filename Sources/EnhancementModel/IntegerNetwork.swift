@@ -30,7 +30,8 @@ public final class IntegerNetwork: WindowNetwork {
   /// Packs weights and plans memory for frames of `width` x `height` (even).
   /// - Throws: `ModelError` when the model's numbers cannot run exactly.
   public init(
-    _ model: QuantizedModel, width: Int, height: Int, threads: Int, algorithm: ConvolutionAlgorithm = .automatic,
+    _ model: QuantizedModel, width: Int, height: Int, threads: Int,
+    algorithm: ConvolutionAlgorithm = .automatic,
     instructionSet: InstructionSet = .best
   ) throws {
     architecture = model.architecture
@@ -40,7 +41,8 @@ public final class IntegerNetwork: WindowNetwork {
     steps = plan.steps
     kernels = try plan.steps.map { step in
       guard
-        let kernel = IntegerConvolution(step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
+        let kernel = IntegerConvolution(
+          step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
       else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
       return kernel
     }
@@ -57,7 +59,8 @@ public final class IntegerNetwork: WindowNetwork {
     let first = buffers.frames[0]
     let channels = architecture.outputChannels
     let result = Residual(
-      gridWidth: first.width, gridHeight: first.height, channels: IntegerConvolutionParameters.padded(channels))
+      gridWidth: first.width, gridHeight: first.height,
+      channels: IntegerConvolutionParameters.padded(channels))
     for index in steps.indices { run(index, result: result) }
     return result.channels == channels ? result : result.first(channels)
   }
@@ -79,7 +82,8 @@ public final class IntegerNetwork: WindowNetwork {
       }
     }
     kernels[index].run(
-      inputs, adding: source, stream: target, streamChannels: step.isOutput ? result.channels : step.outputChannels,
+      inputs, adding: source, stream: target,
+      streamChannels: step.isOutput ? result.channels : step.outputChannels,
       codes: outputs, threads: threads)
   }
 }
@@ -150,19 +154,24 @@ final class IntegerBuffers {
           freeCodes[kind]?.popLast()
           ?? add(
             CodeTensor(
-              width: width, height: height, channels: step.outputChannels, zeroPoint: output.quantizer.zeroPoint))
+              width: width, height: height, channels: step.outputChannels,
+              zeroPoint: output.quantizer.zeroPoint))
         codesOf[[output.operation, output.input]] = buffer
         use.codes.append(buffer)
       }
       use.streamIn = step.addend.map { streamOf[$0]! }
       if step.keepsStream && !step.isOutput {
-        let isLastUse = step.addend.map { addend in
-          !plan.steps[(index + 1)...].contains { $0.addend == addend }
-        } ?? false
+        let isLastUse =
+          step.addend.map { addend in
+            !plan.steps[(index + 1)...].contains { $0.addend == addend }
+          } ?? false
         // The last reader of a stream may write over it: kernels read a value before they write its place.
         let buffer =
-          isLastUse ? use.streamIn! : freeStreams[step.outputChannels]?.popLast() ?? add(
-            StreamTensor(width: width, height: height, channels: step.outputChannels))
+          isLastUse
+          ? use.streamIn!
+          : freeStreams[step.outputChannels]?.popLast()
+            ?? add(
+              StreamTensor(width: width, height: height, channels: step.outputChannels))
         streamOf[step.value] = buffer
         use.streamOut = buffer
       }

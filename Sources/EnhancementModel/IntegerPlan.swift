@@ -164,7 +164,9 @@ private struct Uses {
 
   /// The sum that is the only reader of a value and can be fused into its making: the other term is older.
   func onlySum(of value: Int) -> (operation: Int, other: Int)? {
-    guard convolutions[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else { return nil }
+    guard convolutions[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else {
+      return nil
+    }
     return sums[value][0]
   }
 }

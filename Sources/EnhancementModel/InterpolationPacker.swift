@@ -39,12 +39,14 @@ public final class InterpolationPacker {
     let targets = warped  // Bands write rows of their own.
     Bands.run(rows: height, multiple: 16, threads: threads) { rows, _ in
       for (slot, frame) in window.enumerated() {
-        let luma = WarpSource(frame.luma, stride: width, width: width, height: height, log2Width: 0, log2Height: 0)
+        let luma = WarpSource(
+          frame.luma, stride: width, width: width, height: height, log2Width: 0, log2Height: 0)
         motion.warp(luma, isSecond: slot == 1, into: targets[slot].luma, stride: width, rows: rows)
         let half = rows.lowerBound / 2..<rows.upperBound / 2
         for plane in 0..<2 {
           let chroma = WarpSource(
-            frame.chroma[plane], stride: width / 2, width: width / 2, height: height / 2, log2Width: 1, log2Height: 1)
+            frame.chroma[plane], stride: width / 2, width: width / 2, height: height / 2, log2Width: 1,
+            log2Height: 1)
           motion.warp(
             chroma, isSecond: slot == 1, into: targets[slot].chroma[plane], stride: width / 2, rows: half)
         }
@@ -60,7 +62,8 @@ public final class InterpolationPacker {
       let to = destinations[slot]
       warped[slot].pack(into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
       window[slot].pack(
-        into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
+        into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride, rowStride: to.rowStride
+      ) { $0 }
       describe(slot, warped, to)
     }
   }
@@ -95,7 +98,8 @@ public final class InterpolationPacker {
 
   /// 64 x the blend of two warped samples, which networks correct.
   @inlinable
-  public static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value {
+  public static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value
+  {
     (first &* (256 &- instant) &+ second &* instant &+ 2) &>> 2
   }
 }

@@ -80,7 +80,11 @@ public struct NetworkGraph: Hashable, Sendable {
   /// Multiply-accumulates for each point of the grid; a layer that runs for several slots counts for each.
   public var operationsPerPoint: Int {
     operations.reduce(0) { sum, operation in
-      if case .convolution(let layer, _, _) = operation { sum + layers[layer].operationsPerPoint } else { sum }
+      if case .convolution(let layer, _, _) = operation {
+        sum + layers[layer].operationsPerPoint
+      } else {
+        sum
+      }
     }
   }
 }

@@ -16,7 +16,8 @@ public final class PlanarFrame: @unchecked Sendable {
 
   /// An uninitialised picture.
   public init(width: Int, height: Int) {
-    precondition(width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0, "extents are positive and even")
+    precondition(
+      width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0, "extents are positive and even")
     self.width = width
     self.height = height
     let luma = width * height
@@ -36,7 +37,8 @@ public final class PlanarFrame: @unchecked Sendable {
   /// - Parameter rowStride: elements from one grid row to the next.
   @inlinable
   public func pack<Element>(
-    into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int, _ convert: (UInt8) -> Element
+    into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int,
+    _ convert: (UInt8) -> Element
   ) {
     for row in 0..<gridHeight {
       let above = luma + 2 * row * width
@@ -77,7 +79,8 @@ public enum BicubicDoubling {
   /// `result` (2 width x 2 height) = 64 x the interpolated samples of `source`, rounded.
   @inlinable
   public static func double<Sample: FixedWidthInteger & UnsignedInteger>(
-    _ source: UnsafePointer<Sample>, width: Int, height: Int, stride: Int, into result: UnsafeMutablePointer<Int32>
+    _ source: UnsafePointer<Sample>, width: Int, height: Int, stride: Int,
+    into result: UnsafeMutablePointer<Int32>
   ) {
     var rows = [Int32](repeating: 0, count: 4 * 2 * width)
     var held = [Int](repeating: Int.min, count: 4)

@@ -113,7 +113,8 @@ public struct QuantizedModel: Sendable, Equatable {
     }
   }
 
-  private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float] {
+  private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float]
+  {
     let values = try file.finiteFloats(name, count: count)
     guard values.allSatisfy({ $0 > 0 }) else { throw .missingTensor(name: name) }
     return values

@@ -105,7 +105,8 @@ public struct Safetensors: Sendable {
       // Attributes are those of a link itself, not of its target.
       let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
       let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-      guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? Int else {
+      guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? Int
+      else {
         throw ModelError.cannotOpen(path: path, reason: "it is not a file")
       }
       if size > Self.sizeLimit { throw ModelError.damaged(path: path, detail: "larger than a model can be") }
@@ -124,7 +125,9 @@ public struct Safetensors: Sendable {
     let bytes = [UInt8](data)
     guard bytes.count >= 8 else { throw .damaged(path: path, detail: "shorter than its header") }
     let length = bytes[0..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard length <= UInt64(bytes.count - 8) else { throw .damaged(path: path, detail: "header ends beyond the file") }
+    guard length <= UInt64(bytes.count - 8) else {
+      throw .damaged(path: path, detail: "header ends beyond the file")
+    }
     let start = 8 + Int(length)
     guard let table = try? JSONSerialization.jsonObject(with: Data(bytes[8..<start])) as? [String: Any] else {
       throw .damaged(path: path, detail: "header is not a JSON object")
@@ -138,14 +141,18 @@ public struct Safetensors: Sendable {
         metadata = strings
         continue
       }
-      guard let entry = value as? [String: Any], let type = (entry["dtype"] as? String).flatMap(ElementType.init),
-        let shape = entry["shape"] as? [Int], let offsets = entry["data_offsets"] as? [Int], offsets.count == 2,
+      guard let entry = value as? [String: Any],
+        let type = (entry["dtype"] as? String).flatMap(ElementType.init),
+        let shape = entry["shape"] as? [Int], let offsets = entry["data_offsets"] as? [Int],
+        offsets.count == 2,
         offsets[0] >= 0, offsets[1] >= offsets[0], offsets[1] <= bytes.count - start
       else { throw .damaged(path: path, detail: "tensor \(name) is not described properly") }
       var count = type.size
       for extent in shape {
         let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-        guard extent >= 0, !overflow else { throw .damaged(path: path, detail: "tensor \(name) has a bad shape") }
+        guard extent >= 0, !overflow else {
+          throw .damaged(path: path, detail: "tensor \(name) has a bad shape")
+        }
         count = product
       }
       guard count == offsets[1] - offsets[0] else {
@@ -172,12 +179,15 @@ public struct Safetensors: Sendable {
     var body = Data()
     for (name, entry) in tensors.sorted(by: { $0.key < $1.key }) {
       header[name] = [
-        "dtype": entry.type.rawValue, "shape": entry.shape, "data_offsets": [body.count, body.count + entry.bytes.count],
+        "dtype": entry.type.rawValue, "shape": entry.shape,
+        "data_offsets": [body.count, body.count + entry.bytes.count],
       ]
       body.append(entry.bytes)
     }
     if !metadata.isEmpty { header["__metadata__"] = metadata }
-    var json = (try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])) ?? Data()
+    var json =
+      (try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes]))
+      ?? Data()
     // The format asks for the tensors to begin at a multiple of eight.
     while (json.count + 8) % 8 != 0 { json.append(0x20) }
     var file = Data()

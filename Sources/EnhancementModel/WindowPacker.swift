@@ -85,7 +85,8 @@ public final class WindowPacker {
           of: reference[middle].search, in: reference[slot].search, prior: prior, priorFactor: distance)
         motion.writeNeighbour(
           reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
-          into: targets[slot].origin, pixelStride: targets[slot].pixelStride, rowStride: targets[slot].rowStride,
+          into: targets[slot].origin, pixelStride: targets[slot].pixelStride,
+          rowStride: targets[slot].rowStride,
           rows: 0..<gridHeight)
         if distance == 1 { prior = motion }
       }

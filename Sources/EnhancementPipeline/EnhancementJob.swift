@@ -98,7 +98,8 @@ public struct EnhancementJob: Sendable {
     network: @escaping NetworkFactory
   ) {
     self.init(
-      input: input, output: output, encoder: encoder, options: options, steps: [EnhancementStep(network: network)])
+      input: input, output: output, encoder: encoder, options: options,
+      steps: [EnhancementStep(network: network)])
   }
 
   /// Does the job.
@@ -138,7 +139,9 @@ public struct EnhancementJob: Sendable {
     try await withThrowingTaskGroup(of: StageReport.self) { group in
       group.addTask { try await reader.run(to: read) }
       for index in steps.indices {
-        group.addTask { try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index]) }
+        group.addTask {
+          try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
+        }
         group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
       }
       if let last { group.addTask { try await last() } }

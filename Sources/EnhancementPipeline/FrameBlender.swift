@@ -66,7 +66,8 @@ extension SourcePlane {
     let raw = UnsafeRawPointer(samples)
     return MemoryLayout<Sample>.size == 1
       ? WarpSource(
-        raw.assumingMemoryBound(to: UInt8.self), stride: stride, width: width, height: height, log2Width: log2Width,
+        raw.assumingMemoryBound(to: UInt8.self), stride: stride, width: width, height: height,
+        log2Width: log2Width,
         log2Height: log2Height)
       : WarpSource(
         raw.assumingMemoryBound(to: UInt16.self), stride: stride, width: width, height: height,
@@ -106,7 +107,8 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
           let to = target + y * targetStride
           for x in 0..<width {
             let base = InterpolationPacker.blend(
-              Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]), instant: instant)
+              Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]),
+              instant: instant)
             let value = (base &+ (Int32(added[x]) &<< shift) &+ 32) &>> 6
             to[x] = Sample(truncatingIfNeeded: max(0, min(value, most)))
           }

@@ -35,5 +35,7 @@ final class FrameInterpolator {
 }
 
 extension PlanarFrame {
-  fileprivate func isEqual(to other: PlanarFrame) -> Bool { memcmp(luma, other.luma, width * height * 3 / 2) == 0 }
+  fileprivate func isEqual(to other: PlanarFrame) -> Bool {
+    memcmp(luma, other.luma, width * height * 3 / 2) == 0
+  }
 }

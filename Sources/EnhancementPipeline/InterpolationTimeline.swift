@@ -36,7 +36,9 @@ struct InterpolationTimeline {
   private var next: Int64?
 
   /// - Throws: `PipelineError.timeBaseTooFine` where 32 bits do not hold the time base that both need.
-  init(rate: InterpolationRate, timeBase old: Rational, frameRate oldRate: Rational, path: String) throws(PipelineError) {
+  init(rate: InterpolationRate, timeBase old: Rational, frameRate oldRate: Rational, path: String)
+    throws(PipelineError)
+  {
     self.rate = rate
     let (numerator, denominator) = (Int64(old.numerator), Int64(old.denominator))
     switch rate {
@@ -101,7 +103,9 @@ extension Rational {
   fileprivate init?(exactly numerator: Int64, _ denominator: Int64) {
     var (x, y) = (numerator, denominator)
     while y != 0 { (x, y) = (y, x % y) }
-    guard x > 0, let n = Int32(exactly: numerator / x), let d = Int32(exactly: denominator / x) else { return nil }
+    guard x > 0, let n = Int32(exactly: numerator / x), let d = Int32(exactly: denominator / x) else {
+      return nil
+    }
     self.init(n, d)
   }
 

@@ -31,7 +31,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .interlaced: "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
-    case .timeBaseTooFine: "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
+    case .timeBaseTooFine:
+      "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .noFrames, .badResidual: nil
     }
   }

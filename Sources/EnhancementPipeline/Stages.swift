@@ -62,7 +62,8 @@ struct ReadingStage: Sendable {
     guard let first else { throw PipelineError.noFrames(path: path) }
     var deinterlacer = try Deinterlacer(
       mode, like: first, timeBase: reader.info.timeBase, threads: options.threads)
-    try await output.send(.opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
+    try await output.send(
+      .opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
     for packet in waiting { try await output.send(.packet(packet)) }
     for frame in try deinterlacer.push(first) { try await output.send(.frame(frame)) }
     while let item = try reader.next() {

@@ -26,7 +26,8 @@ public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
       return best(of: [(histogram.quantile(0.001), histogram.quantile(0.999))], histogram, bits: bits)
     case .dobi:
       let step = (high - low) / 200
-      return best(of: (0..<100).map { (low + Float($0) * step, high - Float($0) * step) }, histogram, bits: bits)
+      return best(
+        of: (0..<100).map { (low + Float($0) * step, high - Float($0) * step) }, histogram, bits: bits)
     case .dobiOneSided:
       let step = (high - low) / 100
       return best(of: (0..<100).map { (low, high - Float($0) * step) }, histogram, bits: bits)

@@ -46,7 +46,9 @@ public final class Calibrator {
 
   private func executor(like frame: FloatTensor) throws -> FloatExecutor {
     setConvolutionThreads(threads)
-    if let executor, executor.height == frame.height, executor.width == frame.width, executor.batch == frame.batch {
+    if let executor, executor.height == frame.height, executor.width == frame.width,
+      executor.batch == frame.batch
+    {
       return executor
     }
     let made = try FloatExecutor(
@@ -65,7 +67,9 @@ public final class Calibrator {
   }
 
   /// The model at `bits` bits: edge layers at 8.
-  public func model(bits: Int, search: BacktrackingSearch = BacktrackingSearch(), note: String = "") -> QuantizedModel {
+  public func model(bits: Int, search: BacktrackingSearch = BacktrackingSearch(), note: String = "")
+    -> QuantizedModel
+  {
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {

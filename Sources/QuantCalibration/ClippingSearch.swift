@@ -68,7 +68,8 @@ public struct BacktrackingSearch: Sendable {
     let quantizer = ActivationQuantizer(range: range, bits: bits)
     var sum: Float = 0
     for (value, weight) in values {
-      let code = max(0, min(quantizer.levels, Int32((value / quantizer.step).rounded()) + quantizer.zeroPoint))
+      let code = max(
+        0, min(quantizer.levels, Int32((value / quantizer.step).rounded()) + quantizer.zeroPoint))
       let difference = Float(code - quantizer.zeroPoint) * quantizer.step - value
       sum += weight * difference * difference
     }
@@ -87,7 +88,8 @@ public struct WeightQuantizer: Sendable {
 
   /// Codes in -(2^(bits-1)) ... 2^(bits-1) - 1 and the steps by output channel.
   /// - Parameter weights: OIHW, `channels` output channels.
-  public func callAsFunction(_ weights: [Float], channels: Int, bits: Int) -> (codes: [Int8], steps: [Float]) {
+  public func callAsFunction(_ weights: [Float], channels: Int, bits: Int) -> (codes: [Int8], steps: [Float])
+  {
     let count = weights.count / channels
     let top = Float(1 << (bits - 1)) - 1
     var codes = [Int8](repeating: 0, count: weights.count)
@@ -109,7 +111,8 @@ public struct WeightQuantizer: Sendable {
         }
       }
       for index in slice.indices {
-        codes[index] = Int8(max(-top - 1, min(top, (weights[index] / steps[channel]).rounded(.toNearestOrEven))))
+        codes[index] = Int8(
+          max(-top - 1, min(top, (weights[index] / steps[channel]).rounded(.toNearestOrEven))))
       }
     }
     return (codes, steps)

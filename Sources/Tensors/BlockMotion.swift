@@ -26,7 +26,9 @@ public struct BlockMotion: Sendable {
   public static let neighbourChannels = Int(VE_NEIGHBOUR_CHANNELS)
 
   /// Searches. `prior` is the motion into a nearer frame, tried multiplied by `priorFactor`.
-  public init(of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1) {
+  public init(
+    of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1
+  ) {
     let count = Int(ve_motion_blocks(reference.plane.width) * ve_motion_blocks(reference.plane.height))
     vectors = [ve_motion_vector](unsafeUninitializedCapacity: count) { buffer, initialized in
       var (a, b) = (reference.plane, neighbour.plane)

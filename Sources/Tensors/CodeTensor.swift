@@ -20,7 +20,8 @@ public final class CodeTensor: @unchecked Sendable {
 
   /// A tensor of zero points.
   public init(width: Int, height: Int, channels: Int, zeroPoint: Int32) {
-    precondition(channels % 4 == 0 && (0...255).contains(zeroPoint), "channels come in fours, codes are 8-bit")
+    precondition(
+      channels % 4 == 0 && (0...255).contains(zeroPoint), "channels come in fours, codes are 8-bit")
     self.width = width
     self.height = height
     self.channels = channels

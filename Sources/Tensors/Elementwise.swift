@@ -26,7 +26,9 @@ public enum ConvolutionOperand {
 }
 
 /// Joins tensors of equal batch, height and width along channels as a convolution's operand, rectified (ReLU) if asked.
-public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision) -> ConvolutionOperand {
+public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision)
+  -> ConvolutionOperand
+{
   let first = inputs[0]
   let total = inputs.reduce(0) { $0 + $1.channels }
   let floor: Float = rectified ? 0 : -.infinity
@@ -70,7 +72,8 @@ private func gather<T>(
 /// Adds the part of `gradient` (of the joined operand) that belongs to channels `offset ..< offset + target.channels`
 /// to `target`, where the rectified operand was positive (everywhere if `operand` is nil).
 public func scatterGradient(
-  _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?, addTo target: FloatTensor
+  _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?,
+  addTo target: FloatTensor
 ) {
   let from = gradient.pointer + offset
   switch operand {
@@ -94,7 +97,8 @@ private func masked(_ value: Float, _ passes: Bool) -> Float {
 
 @inline(__always)
 private func scatter(
-  _ gradient: FloatTensor, from: UnsafeMutablePointer<Float>, addTo target: FloatTensor, where passes: (Int) -> Bool
+  _ gradient: FloatTensor, from: UnsafeMutablePointer<Float>, addTo target: FloatTensor,
+  where passes: (Int) -> Bool
 ) {
   let total = gradient.channels
   let channels = target.channels

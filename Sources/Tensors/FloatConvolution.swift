@@ -45,7 +45,8 @@ public final class FloatConvolution {
   /// - Parameter training: whether the two backward directions are wanted as well.
   /// - Throws: `ConvolutionError` when oneDNN has no implementation or memory runs out.
   public init(
-    batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3, stride: Int = 1,
+    batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3,
+    stride: Int = 1,
     precision: FloatPrecision, training: Bool
   ) throws(ConvolutionError) {
     self.batch = batch
@@ -62,7 +63,8 @@ public final class FloatConvolution {
       type: precision == .bfloat16 ? VE_DNN_BF16 : VE_DNN_F32, training: training)
     var status: Int32 = 0
     guard let handle = ve_dnn_convolution_create(&description, &status) else {
-      throw ConvolutionError(status: status, action: "make a \(inputChannels) -> \(outputChannels) convolution")
+      throw ConvolutionError(
+        status: status, action: "make a \(inputChannels) -> \(outputChannels) convolution")
     }
     self.handle = handle
   }
@@ -71,12 +73,15 @@ public final class FloatConvolution {
 
   /// Takes over weights (OIHW) and biases. The memory must stay as it is while the convolution is used with it:
   /// oneDNN may read it in place.
-  public func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError) {
+  public func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError)
+  {
     try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
   }
 
   /// `result` (NHWC floats) = convolution of `source` (NHWC, of `precision`'s type) + bias.
-  public func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>) throws(ConvolutionError) {
+  public func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>)
+    throws(ConvolutionError)
+  {
     try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
   }
 
@@ -89,7 +94,8 @@ public final class FloatConvolution {
 
   /// Overwrites the gradients of weights (OIHW) and biases.
   public func backwardWeights(
-    _ source: UnsafeRawPointer, _ gradient: UnsafeRawPointer, into weightGradient: UnsafeMutablePointer<Float>,
+    _ source: UnsafeRawPointer, _ gradient: UnsafeRawPointer,
+    into weightGradient: UnsafeMutablePointer<Float>,
     bias biasGradient: UnsafeMutablePointer<Float>
   ) throws(ConvolutionError) {
     try check(

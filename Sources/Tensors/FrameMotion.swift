@@ -25,19 +25,23 @@ public struct WarpSource: @unchecked Sendable {
 
   /// A plane of 8-bit samples.
   /// - Parameter log2Width: how often luma's width is halved in this plane; `log2Height` likewise.
-  public init(_ samples: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int) {
+  public init(
+    _ samples: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int
+  ) {
     self.init(samples, stride, width, height, log2Width, log2Height, depth: 8, isWide: false)
   }
 
   /// A plane of samples of `depth` bits in 16.
   public init(
-    _ samples: UnsafePointer<UInt16>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int, depth: Int
+    _ samples: UnsafePointer<UInt16>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int,
+    depth: Int
   ) {
     self.init(samples, stride, width, height, log2Width, log2Height, depth: depth, isWide: true)
   }
 
   private init(
-    _ samples: UnsafeRawPointer, _ stride: Int, _ width: Int, _ height: Int, _ log2Width: Int, _ log2Height: Int,
+    _ samples: UnsafeRawPointer, _ stride: Int, _ width: Int, _ height: Int, _ log2Width: Int,
+    _ log2Height: Int,
     depth: Int, isWide: Bool
   ) {
     source = ve_interp_source(

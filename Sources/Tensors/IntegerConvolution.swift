@@ -14,7 +14,9 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   case avx512vnni = 3
 
   /// The fastest of this machine; the environment variable VIDENHANCE_ISA steps down.
-  public static var best: InstructionSet { InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar }
+  public static var best: InstructionSet {
+    InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar
+  }
   /// Whether this machine has it.
   public var isSupported: Bool { ve_isa_supported(handle) }
   /// Its name in VIDENHANCE_ISA.
@@ -71,7 +73,8 @@ public struct IntegerConvolutionParameters {
 
   /// All of them.
   public init(
-    slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightBits: Int, weights: [Int8],
+    slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightBits: Int,
+    weights: [Int8],
     bias: [Int32], multiplier: [Float]
   ) {
     self.slots = slots
@@ -108,7 +111,8 @@ public final class IntegerConvolution: @unchecked Sendable {
       slots: Int32(p.slots), channels_in: Int32(p.inputChannels), channels_out: Int32(p.outputChannels),
       activation_levels: p.activationLevels, weight_levels: Int32(1 << (p.weightBits - 1)) - 1,
       algorithm: ve_conv3x3_algorithm(rawValue: algorithm.rawValue))
-    guard let handle = ve_conv3x3_create(&description, p.weights, p.bias, p.multiplier, instructionSet.handle) else {
+    guard let handle = ve_conv3x3_create(&description, p.weights, p.bias, p.multiplier, instructionSet.handle)
+    else {
       return nil
     }
     self.handle = handle

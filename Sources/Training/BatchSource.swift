@@ -15,14 +15,17 @@ public final class BatchSource {
   public init(settings: TrainingSettings, data: URL, log: (String) -> Void) throws {
     self.settings = settings
     maker = try WindowMaker(
-      folder: data, architecture: settings.architecture, size: settings.sourceSize, degradation: settings.degradation,
+      folder: data, architecture: settings.architecture, size: settings.sourceSize,
+      degradation: settings.degradation,
       log: log)
     pool = WindowPool(capacity: settings.poolCapacity)
   }
 
   /// Runs one step's shards side by side.
   /// - Parameter body: computes shard `index` on its part of the batch; its result comes back in order.
-  public func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws -> [R] {
+  public func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws
+    -> [R]
+  {
     var random = SplitMix64(seed: settings.seed &* 0x9e37_79b9 &+ UInt64(step) &* 0x1000_0001)
     let fresh = pool.windows.count < settings.poolCapacity ? settings.batch : settings.freshPerStep
     if pool.windows.isEmpty { pool.add(try makeWindows(4 * settings.batch, random: &random), using: &random) }

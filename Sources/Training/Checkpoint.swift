@@ -46,7 +46,12 @@ struct Checkpoint {
     return state
   }
 
-  private static func kinds(_ parameters: ParameterSet, _ optimizer: AdamOptimizer) -> [(String, ParameterSet)] {
-    [("value", parameters), ("first", optimizer.first), ("second", optimizer.second), ("average", optimizer.average)]
+  private static func kinds(_ parameters: ParameterSet, _ optimizer: AdamOptimizer) -> [(
+    String, ParameterSet
+  )] {
+    [
+      ("value", parameters), ("first", optimizer.first), ("second", optimizer.second),
+      ("average", optimizer.average),
+    ]
   }
 }

@@ -71,7 +71,8 @@ public struct Degradation: Sendable, Codable, Hashable {
   }
 
   private static func scale(
-    _ planes: [(from: UnsafeMutablePointer<UInt8>, to: UnsafeMutablePointer<UInt8>)], from: (Int, Int), to: (Int, Int)
+    _ planes: [(from: UnsafeMutablePointer<UInt8>, to: UnsafeMutablePointer<UInt8>)], from: (Int, Int),
+    to: (Int, Int)
   ) throws {
     var scaler = try PlaneScaler(sourceWidth: from.0, sourceHeight: from.1, width: to.0, height: to.1)
     for plane in planes {
@@ -144,7 +145,8 @@ extension PlanarFrame {
       let height = index == 0 ? self.height : self.height / 2
       buffer.withMutablePlane(index) { target, bytesPerRow in
         for row in 0..<height {
-          target.baseAddress!.advanced(by: row * bytesPerRow).copyMemory(from: source + row * width, byteCount: width)
+          target.baseAddress!.advanced(by: row * bytesPerRow).copyMemory(
+            from: source + row * width, byteCount: width)
         }
       }
     }

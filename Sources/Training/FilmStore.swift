@@ -30,11 +30,13 @@ public struct FilmSection: Sendable, Hashable {
     guard let text = try? String(contentsOf: table, encoding: .utf8) else {
       return MediaFolder(folder).clips.map {
         FilmSection(
-          path: $0, isTraining: true, start: 0, end: nil, divisor: 1, dropsDuplicates: false, suitsInterpolation: true)
+          path: $0, isTraining: true, start: 0, end: nil, divisor: 1, dropsDuplicates: false,
+          suitsInterpolation: true)
       }
     }
     var sections: [FilmSection] = []
-    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated()
+    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+      .enumerated()
     where !line.isEmpty {
       guard let section = FilmSection(line: line) else {
         throw TrainingError.badSections(path: table.path, line: number + 1)
@@ -49,7 +51,8 @@ extension FilmSection {
   fileprivate init?(line: Substring) {
     let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
     guard fields.count >= 7, !fields[0].isEmpty, ["train", "val"].contains(fields[1]),
-      let start = Double(fields[2]), start.isFinite, start >= 0, let divisor = Int(fields[4]), (1...8).contains(divisor)
+      let start = Double(fields[2]), start.isFinite, start >= 0, let divisor = Int(fields[4]),
+      (1...8).contains(divisor)
     else { return nil }
     let end = Double(fields[3])
     guard end.map({ $0 > start }) ?? (fields[3] == "-") else { return nil }
@@ -226,7 +229,8 @@ public final class Film: Sendable {
       for plane in 0..<2 {
         let from = start + width * height + plane * (width * height / 4)
         for row in 0..<h / 2 {
-          (result.chroma[plane] + row * w / 2).update(from: from + (y / 2 + row) * width / 2 + x / 2, count: w / 2)
+          (result.chroma[plane] + row * w / 2).update(
+            from: from + (y / 2 + row) * width / 2 + x / 2, count: w / 2)
         }
       }
     }

@@ -67,7 +67,8 @@ public final class GradientPass {
     let wanted = inputs.filter { if case .frame = executor.graph.operations[$0] { false } else { true } }
     if wanted.isEmpty { return }
     let joined = FloatTensor(
-      batch: executor.batch, height: executor.height, width: executor.width, channels: convolution.inputChannels)
+      batch: executor.batch, height: executor.height, width: executor.width,
+      channels: convolution.inputChannels)
     try convolution.backwardData(difference.raw, into: joined.pointer)
     var offset = 0
     for input in inputs {

@@ -64,7 +64,8 @@ public struct ParameterSet: Sendable {
     NetworkWeights(
       architecture: architecture,
       weights: layers.map { Array(UnsafeBufferPointer(start: $0.weights, count: $0.weightCount)) },
-      biases: layers.map { Array(UnsafeBufferPointer(start: $0.biases, count: $0.biasCount)) }, recipe: recipe)
+      biases: layers.map { Array(UnsafeBufferPointer(start: $0.biases, count: $0.biasCount)) }, recipe: recipe
+    )
   }
 
   /// Random start: weights and biases uniform in ±1/sqrt(fan-in). He's wider start kills most ReLUs of these networks

@@ -65,7 +65,8 @@ public enum SyntheticMotion {
   ) -> [PlanarFrame] {
     let picture = pictures[random.index(pictures.count)]
     let path = Path(in: picture, count: count, size: size, using: &random)
-    let over = random.chance(0.5) ? Foreground(pictures: pictures, size: size, count: count, using: &random) : nil
+    let over =
+      random.chance(0.5) ? Foreground(pictures: pictures, size: size, count: count, using: &random) : nil
     return (0..<count).map { index in
       let t = Float(index - count / 2)
       let frame = PlanarFrame(width: size, height: size)
@@ -106,7 +107,8 @@ public enum SyntheticMotion {
       // must be sharp.
       func place(_ extent: Int) -> Float {
         let middle =
-          Float(extent) > 2 * margin ? margin + (Float(extent) - 2 * margin) * random.uniform() : Float(extent) / 2
+          Float(extent) > 2 * margin
+          ? margin + (Float(extent) - 2 * margin) * random.uniform() : Float(extent) / 2
         return corner + 2 * ((middle - corner) / 2).rounded()
       }
       centreX = place(picture.width)
@@ -152,7 +154,8 @@ public enum SyntheticMotion {
       blend(layer.luma, on: frame.luma, width: frame.width, height: frame.height, step: 1, at: t)
       for plane in 0..<2 {
         blend(
-          layer.chroma[plane], on: frame.chroma[plane], width: frame.width / 2, height: frame.height / 2, step: 2, at: t)
+          layer.chroma[plane], on: frame.chroma[plane], width: frame.width / 2, height: frame.height / 2,
+          step: 2, at: t)
       }
     }
 
@@ -182,7 +185,8 @@ public enum SyntheticMotion {
       picture.luma, picture.width, picture.height, transform, into: frame.luma, frame.width, frame.height)
     for plane in 0..<2 {
       resample(
-        picture.chroma[plane], picture.width / 2, picture.height / 2, transform.halved, into: frame.chroma[plane],
+        picture.chroma[plane], picture.width / 2, picture.height / 2, transform.halved,
+        into: frame.chroma[plane],
         frame.width / 2, frame.height / 2)
     }
   }

@@ -23,7 +23,8 @@ public final class Trainer {
 
   /// Prepares a run, continuing from the checkpoint if there is one, else from `start`, else from random weights.
   public init(
-    settings: TrainingSettings, data: URL, checkpointPath: String, start: NetworkWeights?, log: (String) -> Void
+    settings: TrainingSettings, data: URL, checkpointPath: String, start: NetworkWeights?,
+    log: (String) -> Void
   ) throws {
     self.settings = settings
     self.checkpointPath = checkpointPath
@@ -61,7 +62,8 @@ public final class Trainer {
   }
 
   /// Trains until the run's minutes are over or `isCancelled`.
-  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws {
+  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  {
     let loop = TrainingLoop(
       minutes: settings.minutes, secondsBefore: secondsBefore, operationsPerStep: settings.operationsPerStep)
     let schedule = CosineSchedule(peak: settings.learningRate)
@@ -87,7 +89,8 @@ public final class Trainer {
 
   private func save(seconds: Double) throws {
     let state = Checkpoint.State(step: step, seconds: seconds, architecture: settings.architecture)
-    try Checkpoint.write(checkpointPath, state: state, parameters: parameters, optimizer: optimizer, graph: graph)
+    try Checkpoint.write(
+      checkpointPath, state: state, parameters: parameters, optimizer: optimizer, graph: graph)
   }
 
   /// One step.

@@ -127,11 +127,15 @@ public final class WindowMaker: Sendable {
     let training = folder.appendingPathComponent("train")
     let hasSplit = FileManager.default.fileExists(atPath: training.path)
     photographs = try PhotographStore(folder: hasSplit ? training : folder)
-    guard !films.isEmpty || !photographs.pictures.isEmpty else { throw TrainingError.noData(path: folder.path) }
+    guard !films.isEmpty || !photographs.pictures.isEmpty else {
+      throw TrainingError.noData(path: folder.path)
+    }
     photographShare = photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : 0.6
     // Long films would drown the rest: they count by the square root of their length.
     filmWeights = films.map { Float($0.count).squareRoot() }
-    log("\(films.count) film sections, \(films.reduce(0) { $0 + $1.count }) frames, \(photographs.pictures.count) photographs")
+    log(
+      "\(films.count) film sections, \(films.reduce(0) { $0 + $1.count }) frames, \(photographs.pictures.count) photographs"
+    )
     self.size = size
     self.architecture = architecture
     self.degradation = degradation

@@ -28,7 +28,8 @@ public final class ValidationSet {
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
       if architecture.task == .interpolation {
         return TrainingWindow(
-          first: truth[0], second: truth[2], truth: truth[1], instant: FrameMotion.unit / 2, architecture: architecture)
+          first: truth[0], second: truth[2], truth: truth[1], instant: FrameMotion.unit / 2,
+          architecture: architecture)
       }
       if architecture.task == .denoising {
         let noisy = truth.map { $0.copy() }
@@ -40,7 +41,7 @@ public final class ValidationSet {
     }
     // Runs with windows of different lengths must see the same centre frames.
     let longest = max(5, count)
-    for section in try FilmSection.sections(of: folder) 
+    for section in try FilmSection.sections(of: folder)
     where !section.isTraining && (section.suitsInterpolation || !isInterpolation) {
       let film = try Film(section: section, folder: folder)
       guard film.count >= longest, film.width >= size, film.height >= size else { continue }
@@ -56,7 +57,8 @@ public final class ValidationSet {
     let photographs = try PhotographStore(folder: folder.appendingPathComponent("val"))
     if !photographs.pictures.isEmpty {
       let windows = try (0..<perClip).map { _ in
-        let whole = SyntheticMotion.window(from: photographs.pictures, count: longest, size: size, using: &random)
+        let whole = SyntheticMotion.window(
+          from: photographs.pictures, count: longest, size: size, using: &random)
         return try window(Array(whole[(longest - count) / 2..<(longest + count) / 2]))
       }
       groups.append(("photographs", windows))

@@ -9,7 +9,8 @@ struct WarmStart {
   init(_ architecture: Architecture) { self.architecture = architecture }
 
   func copy(_ source: NetworkWeights, into parameters: ParameterSet) {
-    let from = Dictionary(uniqueKeysWithValues: source.architecture.graph.layers.enumerated().map { ($1.name, $0) })
+    let from = Dictionary(
+      uniqueKeysWithValues: source.architecture.graph.layers.enumerated().map { ($1.name, $0) })
     let layers = architecture.graph.layers
     for (index, layer) in layers.enumerated() {
       guard let old = from[layer.name] else { continue }

@@ -30,7 +30,9 @@ extension EnhancementStep {
   }
 
   /// Makes frames in between with a shipped network.
-  public static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four) -> EnhancementStep {
+  public static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four)
+    -> EnhancementStep
+  {
     network(NetworkChoice(.interpolation, bits: bits), rate: rate)
   }
 }

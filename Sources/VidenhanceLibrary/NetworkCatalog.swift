@@ -57,7 +57,8 @@ public enum NetworkCatalog {
     guard QuantizedModel.isQuantized(file) else {
       if let bits = choice.bits, bits != .float {
         throw ModelError.badArchitecture(
-          "\(path) holds full-precision weights, not \(bits.rawValue) bits; make an integer model with 'calibrate'")
+          "\(path) holds full-precision weights, not \(bits.rawValue) bits; make an integer model with 'calibrate'"
+        )
       }
       let weights = try NetworkWeights(file: file)
       try check(weights.architecture, choice, path)
@@ -77,14 +78,17 @@ public enum NetworkCatalog {
     let path = try choice.path(bits: .float)
     let file = try Safetensors(path: path)
     if QuantizedModel.isQuantized(file) {
-      throw ModelError.badArchitecture("an integer model cannot be calibrated again; pass full-precision weights")
+      throw ModelError.badArchitecture(
+        "an integer model cannot be calibrated again; pass full-precision weights")
     }
     let weights = try NetworkWeights(file: file)
     try check(weights.architecture, choice, path)
     return weights
   }
 
-  private static func check(_ architecture: Architecture, _ choice: NetworkChoice, _ path: String) throws(ModelError) {
+  private static func check(_ architecture: Architecture, _ choice: NetworkChoice, _ path: String)
+    throws(ModelError)
+  {
     guard architecture.task == choice.task else {
       throw .badArchitecture("it is for \(architecture.task.rawValue), not \(choice.task.rawValue)")
     }

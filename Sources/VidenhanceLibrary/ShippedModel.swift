@@ -39,7 +39,9 @@ public struct ShippedModel: Sendable, Hashable {
   }
 
   /// All families of networks.
-  public static let families = ["sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced"]
+  public static let families = [
+    "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
+  ]
 
   /// All that may be there: each family in full precision and at each number of bits.
   public static let all = families.flatMap { family in

@@ -24,14 +24,17 @@ public struct Deinterlacer: ~Copyable {
 
   /// For frames like `first`.
   /// - Throws: `VideoIOError.cannotFilter` for pictures too small to have fields, or a time base that cannot be halved.
-  public init(_ mode: Deinterlacing, like first: VideoFrame, timeBase: Rational, threads: Int) throws(VideoIOError) {
+  public init(_ mode: Deinterlacing, like first: VideoFrame, timeBase: Rational, threads: Int)
+    throws(VideoIOError)
+  {
     let rate = mode == .frames ? "send_frame" : "send_field"
     let which = first.isInterlaced ? "interlaced" : "all"
     let description = "bwdif=mode=\(rate):parity=auto:deint=\(which),format=\(first.format.name)"
     let filter = try FrameFilter(description, like: first, timeBase: timeBase, threads: threads)
     // The filter counts in half ticks; where 32 bits do not hold those, it would round times.
-    guard Int64(filter.timeBase.numerator) * 2 * Int64(timeBase.denominator)
-      == Int64(filter.timeBase.denominator) * Int64(timeBase.numerator)
+    guard
+      Int64(filter.timeBase.numerator) * 2 * Int64(timeBase.denominator)
+        == Int64(filter.timeBase.denominator) * Int64(timeBase.numerator)
     else { throw .cannotFilter(description, reason: .invalidData) }
     self.timeBase = mode == .frames ? timeBase : filter.timeBase
     self.mode = mode
@@ -60,7 +63,8 @@ public struct Deinterlacer: ~Copyable {
       // Captions are told once for both fields.
       let whole = isFirst ? frame : try frame.withoutCaptions()
       result.append(
-        try whole.retimed(presentationTimestamp: mode == .frames ? source.presentation : time, duration: source.duration))
+        try whole.retimed(
+          presentationTimestamp: mode == .frames ? source.presentation : time, duration: source.duration))
     }
     return result
   }

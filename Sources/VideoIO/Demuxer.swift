@@ -109,7 +109,8 @@ struct Demuxer: ~Copyable {
   }
 
   private func isMovingPicture(_ index: Int) -> Bool {
-    guard let stream = stream(index)?.pointee, stream.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO else {
+    guard let stream = stream(index)?.pointee, stream.codecpar?.pointee.codec_type == AVMEDIA_TYPE_VIDEO
+    else {
       return false
     }
     return stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) == 0
@@ -120,7 +121,8 @@ struct Demuxer: ~Copyable {
   func bestVideoStream() throws(VideoIOError) -> Int {
     var best: (index: Int, rank: (Int, Int64))?
     for index in 0..<streamCount {
-      guard isMovingPicture(index), let stream = stream(index)?.pointee, let parameters = stream.codecpar?.pointee
+      guard isMovingPicture(index), let stream = stream(index)?.pointee,
+        let parameters = stream.codecpar?.pointee
       else { continue }
       let hasDecoder = avcodec_find_decoder(parameters.codec_id) != nil
       let isDefault = stream.disposition & AV_DISPOSITION_DEFAULT != 0

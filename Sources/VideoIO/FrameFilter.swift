@@ -84,7 +84,8 @@ public struct FrameFilter: ~Copyable {
       if result == LibavError.again.code || result == LibavError.endOfFile.code { return frames }
       guard result >= 0 else { throw .cannotFilter(description, reason: LibavError(code: result, log: log)) }
       guard let format = PixelFormat(code: frame.raw.pointee.format) else {
-        let name = av_get_pix_fmt_name(AVPixelFormat(frame.raw.pointee.format)).map { String(cString: $0) } ?? "?"
+        let name =
+          av_get_pix_fmt_name(AVPixelFormat(frame.raw.pointee.format)).map { String(cString: $0) } ?? "?"
         throw .unsupportedFormat(path: "filter \(description)", format: name)
       }
       frames.append(VideoFrame(adopting: frame, format: format))

@@ -127,7 +127,9 @@ struct Muxer: ~Copyable {
     defer { avformat_close_input(&context) }
     let kept = Set(MetadataEntry.entries(of: raw.pointee.metadata).map { $0.key.lowercased() })
     var lost: [String] = []
-    for tag in tags where !kept.contains(tag.key.lowercased()) && !lost.contains(tag.key) { lost.append(tag.key) }
+    for tag in tags where !kept.contains(tag.key.lowercased()) && !lost.contains(tag.key) {
+      lost.append(tag.key)
+    }
     return lost.map { "tag \($0) does not fit into \(container)" }
   }
 
@@ -145,7 +147,8 @@ struct Muxer: ~Copyable {
     if raw.pointee.dts == noTimestamp {
       if raw.pointee.pts != noTimestamp {
         raw.pointee.dts =
-          routes[streamIndex]?.order.decodingTime(presentation: raw.pointee.pts, duration: raw.pointee.duration)
+          routes[streamIndex]?.order.decodingTime(
+            presentation: raw.pointee.pts, duration: raw.pointee.duration)
           ?? raw.pointee.pts
       } else {
         raw.pointee.dts = route.nextTimestamp ?? 0

@@ -227,7 +227,9 @@ struct MuxerPlan {
     return scale
   }
 
-  private var isPipe: Bool { url == fileURL("-") || url.hasPrefix("file:") && OutputFile.isStream(String(url.dropFirst(5))) }
+  private var isPipe: Bool {
+    url == fileURL("-") || url.hasPrefix("file:") && OutputFile.isStream(String(url.dropFirst(5)))
+  }
 
   private func describeVideo(
     _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
@@ -354,8 +356,10 @@ struct MuxerPlan {
     // The last two lines are what MXF says of the program that wrote it.
     let container = [
       "major_brand", "minor_version", "compatible_brands", "encoder", "software",
-      "uid", "generation_uid", "company_name", "product_name", "product_version", "product_version_num", "product_uid",
-      "toolkit_version_num", "application_platform", "material_package_umid", "operational_pattern_ul", "modification_date",
+      "uid", "generation_uid", "company_name", "product_name", "product_version", "product_version_num",
+      "product_uid",
+      "toolkit_version_num", "application_platform", "material_package_umid", "operational_pattern_ul",
+      "modification_date",
     ]
     return source.metadata.filter { !container.contains($0.key.lowercased()) }
   }

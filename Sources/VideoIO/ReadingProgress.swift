@@ -16,7 +16,9 @@ struct ReadingProgress: Sendable {
       context.duration > 0 && context.duration_estimation_method != AVFMT_DURATION_FROM_BITRATE
       && cffmpeg_input_has_timestamp_jumps(demuxer.context) == 0
     let start = context.start_time == noTimestamp ? 0 : context.start_time
-    expectedEnd = isAnnounced ? Double(demuxer.durationIncludesStart ? 0 : start) / 1e6 + Double(context.duration) / 1e6 : nil
+    expectedEnd =
+      isAnnounced
+      ? Double(demuxer.durationIncludesStart ? 0 : start) / 1e6 + Double(context.duration) / 1e6 : nil
     if let stream = demuxer.stream(videoIndex)?.pointee, isAnnounced, stream.duration > 0 {
       let start = stream.start_time == noTimestamp ? 0 : stream.start_time
       // Of an AVI file that was cut off, FFmpeg estimates the duration anew; the frame count stays announced.

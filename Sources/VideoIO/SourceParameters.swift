@@ -90,7 +90,8 @@ extension SourceFile {
     programs = (0..<Int(context.nb_programs)).compactMap { index in
       guard let program = context.programs[index]?.pointee else { return nil }
       let members = (0..<Int(program.nb_stream_indexes)).map { Int(program.stream_index[$0]) }
-      return SourceProgram(id: program.id, streams: members, metadata: MetadataEntry.entries(of: program.metadata))
+      return SourceProgram(
+        id: program.id, streams: members, metadata: MetadataEntry.entries(of: program.metadata))
     }
     startTime = context.start_time == noTimestamp ? 0 : context.start_time
     hasTimestampJumps = cffmpeg_input_has_timestamp_jumps(demuxer.context) != 0

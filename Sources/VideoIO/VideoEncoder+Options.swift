@@ -82,10 +82,14 @@ extension VideoEncoder {
 
   /// Fewer frames of lookahead for x264 where the preset's would hold hundreds of megabytes: at 1080p, 40 frames are
   /// 370 MB. The limit is what about 80 MB of pictures allow, at least 10 frames; it changes nothing below 1440x800 or so.
-  private static func lookaheadLimit(_ request: Request, _ options: [String: String]) -> [(key: String, value: String)] {
+  private static func lookaheadLimit(_ request: Request, _ options: [String: String]) -> [(
+    key: String, value: String
+  )] {
     let byPreset = ["fast": 30, "medium": 40, "slow": 50, "slower": 60, "veryslow": 60, "placebo": 60]
     let limit = max(10, 80_000_000 * 2 / max(1, request.width * request.height * 3))
-    guard let usual = byPreset[options["preset"] ?? ""], usual > limit, options["rc-lookahead"] == nil else { return [] }
+    guard let usual = byPreset[options["preset"] ?? ""], usual > limit, options["rc-lookahead"] == nil else {
+      return []
+    }
     return [("rc-lookahead", "\(limit)"), ("sync-lookahead", "0")]
   }
 

@@ -11,10 +11,13 @@ import Testing
     for name in ["in", "in/a", "in/a/b"] {
       try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
     }
-    for (index, name) in ["one.mkv", "two.mp4", "a/three.mkv", "a/four.mov", "a/b/five.avi", "a/b/six"].enumerated() {
+    for (index, name) in ["one.mkv", "two.mp4", "a/three.mkv", "a/four.mov", "a/b/five.avi", "a/b/six"]
+      .enumerated()
+    {
       let codec = name.hasSuffix("mkv") ? "-c:v ffv1" : "-c:v mpeg4"
       let format = name == "a/b/six" ? " -f matroska" : ""
-      try bench.ffmpeg("-f lavfi -i testsrc2=size=\(48 + index * 2)x32:rate=10:duration=0.3 \(codec)\(format)", "in/\(name)")
+      try bench.ffmpeg(
+        "-f lavfi -i testsrc2=size=\(48 + index * 2)x32:rate=10:duration=0.3 \(codec)\(format)", "in/\(name)")
     }
     let whole = try Data(contentsOf: URL(fileURLWithPath: bench.path("in/two.mp4")))
     try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: bench.path("in/a/broken.mp4")))
@@ -30,7 +33,8 @@ import Testing
   }
 
   private func tree(_ path: String) -> [String] {
-    (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).filter { $0.contains(".") }.sorted()
+    (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).filter { $0.contains(".") }
+      .sorted()
   }
 
   @Test func goodFilesAreDoneAndBadOnesAreNamed() throws {
@@ -40,15 +44,21 @@ import Testing
       bench, ["batch", folder, bench.path("out"), "--jobs", "2", "--journal", bench.path("journal.jsonl")])
     #expect(outcome.code == 2)
     #expect(
-      tree(bench.path("out")) == ["a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4"])
+      tree(bench.path("out")) == [
+        "a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
+      ])
     for name in ["broken.mp4", "sound.flac", "empty.mkv"] {
       #expect(outcome.errors.contains(name), "\(outcome.errors)")
     }
-    let lines = try String(contentsOfFile: bench.path("journal.jsonl"), encoding: .utf8).split(separator: "\n")
-    let records = try lines.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:] }
+    let lines = try String(contentsOfFile: bench.path("journal.jsonl"), encoding: .utf8).split(
+      separator: "\n")
+    let records = try lines.map {
+      try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
+    }
     #expect(records.filter { $0["status"] as? String == "done" }.count == 6)
     #expect(records.filter { $0["status"] as? String == "failed" }.count == 3)
-    #expect(records.allSatisfy { Set($0.keys) == ["input", "output", "status", "seconds", "frames", "error"] })
+    #expect(
+      records.allSatisfy { Set($0.keys) == ["input", "output", "status", "seconds", "frames", "error"] })
 
     // Again: nothing is replaced, nothing is done twice.
     let again = try run(bench, ["batch", folder, bench.path("out"), "--skip-existing"])
@@ -77,7 +87,8 @@ import Testing
 
   @Test(arguments: [
     (["batch", "none", "out"], 1, "none"), (["batch", "in", "in"], 1, "is the input folder"),
-    (["batch", "in", "out", "--shard", "3/2"], 64, "shard"), (["batch", "in", "out", "--jobs", "0"], 64, "--jobs"),
+    (["batch", "in", "out", "--shard", "3/2"], 64, "shard"),
+    (["batch", "in", "out", "--jobs", "0"], 64, "--jobs"),
     (["batch", "in", "out", "--pattern", "same.mkv"], 64, "pattern"),
     (["batch", "in", "out", "--skip-existing", "--overwrite"], 64, "contradict"),
     (["in", "out.mp4"], 64, "is a folder"),

@@ -8,14 +8,17 @@ import Testing
 /// Parts, streams, fields and pipes on the command line.
 @Suite struct SourceCommandTests {
   @Test(arguments: [
-    ("1.5", 1.5), ("90", 90), ("1:30", 90), ("01:02:03.25", 3723.25), ("0:0.000001", 0.000001), ("100:00", 6000),
+    ("1.5", 1.5), ("90", 90), ("1:30", 90), ("01:02:03.25", 3723.25), ("0:0.000001", 0.000001),
+    ("100:00", 6000),
   ])
   func times(text: String, seconds: Double) throws {
     let time = try #require(TimeOption(argument: text))
     #expect(abs(time.value.seconds - seconds) < 1e-9)
   }
 
-  @Test(arguments: ["", ":", "1:", "-1", "1:60", "1:2:3:4", "1.2.3", "1e3", "ten", "1.", "1:99:00", "9999999999"])
+  @Test(arguments: [
+    "", ":", "1:", "-1", "1:60", "1:2:3:4", "1.2.3", "1e3", "ten", "1.", "1:99:00", "9999999999",
+  ])
   func wrongTimes(text: String) { #expect(TimeOption(argument: text) == nil) }
 
   @Test(arguments: [
@@ -26,9 +29,11 @@ import Testing
     #expect(run.code == 64 && run.output == "")
   }
 
-  private func run(_ bench: Workbench, _ input: String, _ output: String, _ more: String...) throws -> Outcome {
+  private func run(_ bench: Workbench, _ input: String, _ output: String, _ more: String...) throws -> Outcome
+  {
     try Program.Run(
-      [bench.path(input), bench.path(output), "--bits", "32", "--model-file", bench.makeModel(), "--quiet"] + more
+      [bench.path(input), bench.path(output), "--bits", "32", "--model-file", bench.makeModel(), "--quiet"]
+        + more
     ).finish()
   }
 
@@ -48,7 +53,9 @@ import Testing
     #expect(try bench.entries("c.mkv", "width,height", stream: "1") == "width=128\nheight=96\n")
     done = try run(bench, "in.mkv", "d.mkv", "--stream", "2")
     #expect(done.code == 1)
-    #expect(done.errors.contains("stream 2 of \(bench.path("in.mkv")) is no video (hint: its videos are the streams 0, 1)"))
+    #expect(
+      done.errors.contains(
+        "stream 2 of \(bench.path("in.mkv")) is no video (hint: its videos are the streams 0, 1)"))
     done = try run(bench, "in.mkv", "e.mkv", "--start", "3")
     #expect(done.code == 1 && done.errorLines.count == 1)
     #expect(bench.contents == ["a.mkv", "b.mkv", "c.mkv", "in.mkv", "zero.safetensors"])

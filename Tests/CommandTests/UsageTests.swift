@@ -13,7 +13,8 @@ import Testing
     ["in.mkv", "out.mkv", "--factor", "2"], ["in.mkv", "out.mkv", "--task", "interp", "--factor", "1"],
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "0"],
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "50", "--factor", "2"],
-    ["in.mkv", "out.mkv", "--task", "interp,sr", "--model-file", "m"], ["in.mkv", "out.mkv", "--wings"], ["in.mkv", "out.mkv", "--quiet", "--verbose"],
+    ["in.mkv", "out.mkv", "--task", "interp,sr", "--model-file", "m"], ["in.mkv", "out.mkv", "--wings"],
+    ["in.mkv", "out.mkv", "--quiet", "--verbose"],
   ])
   func wrongUsageIsCode64(arguments: [String]) throws {
     let run = try Program.Run(arguments).finish()

@@ -24,12 +24,16 @@ import Training
     return frame
   }
 
-  private static func network(_ architecture: Architecture, seed: UInt64, loudness: Float = 4) -> NetworkWeights {
+  private static func network(_ architecture: Architecture, seed: UInt64, loudness: Float = 4)
+    -> NetworkWeights
+  {
     let parameters = ParameterSet(graph: architecture.graph)
     parameters.initialize(graph: architecture.graph, seed: seed)
     var random = SplitMix64(seed: seed)
     // By default loud enough that every layer matters and some values clip.
-    for layer in parameters.layers { for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...loudness) } }
+    for layer in parameters.layers {
+      for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...loudness) }
+    }
     return parameters.network(architecture, recipe: "test")
   }
 
@@ -85,7 +89,8 @@ import Training
 
   @Test func modelOfUnmovedParametersIsTheCalibratedOne() throws {
     let architecture = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 1)
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
+      blocks: 1)
     let weights = Self.network(architecture, seed: 5)
     var random = SplitMix64(seed: 9)
     let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
@@ -102,7 +107,9 @@ import Training
   }
 
   @Test func roundsTiesToEven() {
-    for (value, expected) in [(0.5, 0.0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (7.49, 7), (-7.51, -8), (1e9, 4_194_304)] as [(Float, Float)] {
+    for (value, expected) in [
+      (0.5, 0.0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (7.49, 7), (-7.51, -8), (1e9, 4_194_304),
+    ] as [(Float, Float)] {
       #expect(roundToNearestEven(value) == expected)
     }
   }
@@ -111,7 +118,8 @@ import Training
   /// weights must lower the loss when followed.
   @Test func followingTheGradientsLowersTheLoss() throws {
     let architecture = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 1)
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
+      blocks: 1)
     let weights = Self.network(architecture, seed: 8, loudness: 2)
     var random = SplitMix64(seed: 3)
     let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
@@ -137,7 +145,8 @@ import Training
       return tensor
     }
     func like(_ set: ParameterSet) -> ParameterSet {
-      ParameterSet(layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
+      ParameterSet(
+        layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
     }
     let sets = [parameters.values, parameters.weightSteps, parameters.activationSteps]
     var optimizers = sets.map { set in AdamOptimizer(like: set) { like(set) } }
@@ -154,7 +163,9 @@ import Training
       for i in 0..<gradient.count { gradient.pointer[i] /= ResidualScale.unitsPerRange }
       try pass.backward(trace, outputGradient: gradient)
       let gradients = [pass.gradients, pass.weightStepGradients, pass.activationStepGradients]
-      for index in sets.indices { optimizers[index].update(sets[index], gradients: gradients[index], rate: 2e-4) }
+      for index in sets.indices {
+        optimizers[index].update(sets[index], gradients: gradients[index], rate: 2e-4)
+      }
     }
     let (first, last) = (losses[0], losses.suffix(10).reduce(0, +) / 10)
     #expect(last < 0.9 * first, "loss went from \(first) to \(last)")

@@ -8,7 +8,8 @@ import Testing
     let graph = Architecture.balancedSuperResolution.graph
     #expect(
       graph.layers.map(\.name) == [
-        "encoder", "fusion", "neighbour", "body.0.a", "body.0.b", "body.1.a", "body.1.b", "body.2.a", "body.2.b",
+        "encoder", "fusion", "neighbour", "body.0.a", "body.0.b", "body.1.a", "body.1.b", "body.2.a",
+        "body.2.b",
         "body.3.a", "body.3.b", "tail",
       ])
     #expect(graph.layers.filter(\.isEdge).map(\.name) == ["encoder", "fusion", "neighbour", "tail"])
@@ -38,7 +39,8 @@ import Testing
         .frame(slot: 1), .convolution(layer: 0, inputs: [2], rectified: false),
         .frame(slot: 2), .convolution(layer: 2, inputs: [4], rectified: false),
         .convolution(layer: 1, inputs: [1, 3, 5], rectified: true),
-        .convolution(layer: 3, inputs: [6], rectified: true), .convolution(layer: 4, inputs: [7], rectified: true),
+        .convolution(layer: 3, inputs: [6], rectified: true),
+        .convolution(layer: 4, inputs: [7], rectified: true),
         .add(6, 8), .convolution(layer: 5, inputs: [9], rectified: true),
       ])
   }
@@ -52,7 +54,9 @@ import Testing
 
   @Test func interpolationTakesTwoFramesAlike() {
     let network = Architecture.balancedInterpolation
-    #expect(network.window == 2 && network.outputChannels == 6 && (0..<2).map(network.channels(ofSlot:)) == [16, 16])
+    #expect(
+      network.window == 2 && network.outputChannels == 6
+        && (0..<2).map(network.channels(ofSlot:)) == [16, 16])
     #expect(network.graph.layers.prefix(3).map(\.name) == ["encoder", "fusion", "body.0.a"])
     #expect(throws: Never.self) { try network.validate() }
     var wrong = network

@@ -61,7 +61,8 @@ import Testing
   @Test func flatPlanesStayFlat() {
     for value in [UInt16(0), 1, 255, 1023, .max] {
       var result = [Int32](repeating: 0, count: 4 * 15)
-      BicubicDoubling.double([UInt16](repeating: value, count: 15), width: 5, height: 3, stride: 5, into: &result)
+      BicubicDoubling.double(
+        [UInt16](repeating: value, count: 15), width: 5, height: 3, stride: 5, into: &result)
       #expect(result.allSatisfy { $0 == 64 * Int32(value) })
     }
   }

@@ -43,7 +43,8 @@ import Testing
   }
 
   @Test(arguments: [
-    Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, blocks: 2, scale: 4),
+    Architecture.small(), .small(window: 1, blocks: 0),
+    .small(window: 5, alignment: .none, blocks: 2, scale: 4),
   ])
   func agreesWithTheOracle(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 2)
@@ -68,9 +69,12 @@ import Testing
     let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }
     let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).residual(window: window))
     let coarse = values(
-      try FloatNetwork(weights, width: 14, height: 10, threads: 1, precision: .bfloat16).residual(window: window))
+      try FloatNetwork(weights, width: 14, height: 10, threads: 1, precision: .bfloat16).residual(
+        window: window))
     let size = exact.reduce(0.0) { $0 + Double($1) * Double($1) }
-    let error = zip(exact, coarse).reduce(0.0) { $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1)) }
+    let error = zip(exact, coarse).reduce(0.0) {
+      $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1))
+    }
     #expect(error < 4e-4 * size && size > 0)
     #expect(exact != coarse)
   }

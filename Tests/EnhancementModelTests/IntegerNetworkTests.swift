@@ -24,7 +24,8 @@ import Testing
     for (index, bits) in [8, 6, 4, 3, 2].enumerated() {
       for (window, blocks) in [(1, 2), (3, 1), (5, 1)] {
         // 32 channels are enough for every transform to be tried.
-        let architecture = Architecture.small(window: window, encoderChannels: 16, channels: 32, blocks: blocks)
+        let architecture = Architecture.small(
+          window: window, encoderChannels: 16, channels: 32, blocks: blocks)
         cases.append(
           Case(
             architecture: architecture, bits: bits, zeroPoints: (index + window) % 4 < 2,
@@ -36,10 +37,12 @@ import Testing
       Case(architecture: .small(window: 3, blocks: 3), bits: 4, zeroPoints: true, width: 6, height: 2),
       Case(architecture: .small(window: 1, blocks: 0), bits: 3, zeroPoints: true, width: 2, height: 30),
       Case(
-        architecture: .small(window: 3, alignment: .none, encoderChannels: 24, channels: 40, scale: 4), bits: 6,
+        architecture: .small(window: 3, alignment: .none, encoderChannels: 24, channels: 40, scale: 4),
+        bits: 6,
         zeroPoints: true, width: 10, height: 6),
       Case(
-        architecture: .small(window: 5, alignment: .none, channels: 48, blocks: 2), bits: 2, zeroPoints: false,
+        architecture: .small(window: 5, alignment: .none, channels: 48, blocks: 2), bits: 2,
+        zeroPoints: false,
         width: 14, height: 18),
       // Six channels out, which kernels pad to eight, and the level of the noise as an input.
       Case(architecture: denoising, bits: 4, zeroPoints: true, width: 26, height: 14),
@@ -75,7 +78,8 @@ import Testing
 
   @Test(arguments: cases) func agreesWithTheOracleToTheBit(_ item: Case) throws {
     let model = QuantizedModel.random(
-      item.architecture, bits: item.bits, zeroPoints: item.zeroPoints, seed: UInt64(item.bits * 10 + item.width))
+      item.architecture, bits: item.bits, zeroPoints: item.zeroPoints,
+      seed: UInt64(item.bits * 10 + item.width))
     let window = item.architecture.window
     let film = frames(item, count: window + 1, seed: 3)
     let oracle = QuantizedOracle(model, frameWidth: item.width, frameHeight: item.height)
@@ -109,7 +113,8 @@ import Testing
     // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
     guard InstructionSet.avx2.isSupported else { return }
     // At 6 bits transforms save a third of the products, which pays only beside 8-bit dot products.
-    let algorithm = fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "winograd" : "direct")
+    let algorithm =
+      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "winograd" : "direct")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)
@@ -126,21 +131,25 @@ import Testing
       network.steps.map(\.name) == [
         "neighbour", "encoder", "neighbour", "fusion", "body.0.a", "body.0.b", "body.1.a", "body.1.b", "tail",
       ])
-    #expect(network.steps.map { $0.addend != nil } == [false, false, false, false, false, true, false, true, false])
+    #expect(
+      network.steps.map { $0.addend != nil } == [false, false, false, false, false, true, false, true, false])
     #expect(network.steps.map(\.isOutput) == Array(repeating: false, count: 8) + [true])
     #expect(network.architecture == model.architecture)
   }
 
   @Test func outputsSaturate() throws {
     var model = QuantizedModel.random(.small(window: 1), bits: 4, zeroPoints: false, seed: 1)
-    for index in model.layers.indices { model.layers[index].steps = model.layers[index].steps.map { $0 * 64 } }
+    for index in model.layers.indices {
+      model.layers[index].steps = model.layers[index].steps.map { $0 * 64 }
+    }
     var random = SplitMix64(seed: 1)
     let window = [noiseFrame(width: 10, height: 6, &random)]
     let expected = QuantizedOracle(model, frameWidth: 10, frameHeight: 6).residual(
       WindowPacker(model.architecture).codes(window))
     #expect(expected.contains(.min) && expected.contains(.max))
     for instructionSet in InstructionSet.allCases where instructionSet.isSupported {
-      let network = try IntegerNetwork(model, width: 10, height: 6, threads: 1, instructionSet: instructionSet)
+      let network = try IntegerNetwork(
+        model, width: 10, height: 6, threads: 1, instructionSet: instructionSet)
       #expect(values(try network.residual(window: window)) == expected, "\(instructionSet.name)")
     }
   }

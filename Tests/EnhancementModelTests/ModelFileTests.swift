@@ -10,7 +10,9 @@ import Testing
 
   // MARK: - Round trips
 
-  @Test(arguments: [Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4)])
+  @Test(arguments: [
+    Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4),
+  ])
   func weightsComeBackToTheBit(_ architecture: Architecture) throws {
     let bench = try Workbench()
     let network = NetworkWeights.random(architecture, seed: 1, recipe: #"{"note":"ü \"x\""}"#)
@@ -96,7 +98,9 @@ import Testing
       #"{"alignment":"block","blocks":64,"channels":256,"encoderChannels":256,"scale":4,"task":"sr","window":9}"#
     #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: file) }
     file.metadata = [:]
-    #expect(throws: ModelError.badArchitecture("no architecture in the metadata")) { try NetworkWeights(file: file) }
+    #expect(throws: ModelError.badArchitecture("no architecture in the metadata")) {
+      try NetworkWeights(file: file)
+    }
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
@@ -124,7 +128,8 @@ import Testing
 
   @Test(arguments: [
     ("quantizers.zeroPoints", Int32(-1)), ("quantizers.zeroPoints", 256), ("quantizers.zeroPoints", .min),
-    ("quantizers.levels", 0), ("quantizers.levels", -1), ("quantizers.levels", 256), ("quantizers.levels", .max),
+    ("quantizers.levels", 0), ("quantizers.levels", -1), ("quantizers.levels", 256),
+    ("quantizers.levels", .max),
     ("body.0.a.bits", 1), ("body.0.a.bits", 9), ("body.0.a.bits", -4), ("body.0.a.bits", .max),
     ("body.0.a.bits", 5),
   ])
@@ -140,7 +145,9 @@ import Testing
   func bitsOutOfRangeAreRefused(_ text: String) {
     var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
     file.metadata["videnhance.bits"] = text
-    #expect(throws: ModelError.badArchitecture("bits are missing or not 2 to 8")) { try QuantizedModel(file: file) }
+    #expect(throws: ModelError.badArchitecture("bits are missing or not 2 to 8")) {
+      try QuantizedModel(file: file)
+    }
   }
 
   /// Packed frames are what they are: a file that gives their codes another meaning would overflow kernels that trust
@@ -180,7 +187,8 @@ import Testing
       for _ in 0...random.index(3) {
         // Half of the damage goes to the header, where it hurts most.
         let at = random.chance(0.5) ? random.index(8 + header) : random.index(bytes.count)
-        damaged[at] = random.chance(0.5) ? damaged[at] ^ (1 << UInt8(random.index(8))) : UInt8(random.index(256))
+        damaged[at] =
+          random.chance(0.5) ? damaged[at] ^ (1 << UInt8(random.index(8))) : UInt8(random.index(256))
       }
       do {
         let model = try QuantizedModel(file: Safetensors(data: damaged, path: "x"))

@@ -37,7 +37,10 @@ import Testing
     #expect((0..<3).map(architecture.channels(ofSlot:)) == [38, 7, 38])
     let packer = WindowPacker(architecture)
     let level = window.map { NoiseLevel.estimate($0) }.sorted()[1]
-    #expect(packer.codes(window)[1].enumerated().allSatisfy { $0.offset % 7 != 6 || $0.element == NoiseLevel.code(level) })
+    #expect(
+      packer.codes(window)[1].enumerated().allSatisfy {
+        $0.offset % 7 != 6 || $0.element == NoiseLevel.code(level)
+      })
     packer.noiseLevel = 30
     #expect(WindowPacker(architecture).noiseLevel == nil)
     let told = packer.codes(window)

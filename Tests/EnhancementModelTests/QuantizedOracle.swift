@@ -37,15 +37,20 @@ struct QuantizedOracle {
         }
         values.append(convolve(index, layer: layer, codes))
       case .add(let a, let b):
-        guard case .units(let x, let step, let channels, _) = values[a], case .units(let y, _, _, _) = values[b] else {
+        guard case .units(let x, let step, let channels, _) = values[a],
+          case .units(let y, _, _, _) = values[b]
+        else {
           fatalError("frames are not added")
         }
         values.append(
           .units(
-            zip(x, y).map { max(-32768, min(32767, $0 + $1)) }, step: step, channels: channels, isStream: true))
+            zip(x, y).map { max(-32768, min(32767, $0 + $1)) }, step: step, channels: channels, isStream: true
+          ))
       }
     }
-    guard case .units(let output, _, _, _) = values[values.count - 1] else { fatalError("a network ends in numbers") }
+    guard case .units(let output, _, _, _) = values[values.count - 1] else {
+      fatalError("a network ends in numbers")
+    }
     return output.map { Int16(max(-32768, min(32767, $0))) }
   }
 
@@ -77,7 +82,9 @@ struct QuantizedOracle {
       case .frame: break
       case .add(let a, let b): if a == index || b == index { return (model.streamStep, true) }
       case .convolution(_, let inputs, _):
-        for (slot, input) in inputs.enumerated() where input == index { readers.append(model.quantizers[other][slot]) }
+        for (slot, input) in inputs.enumerated() where input == index {
+          readers.append(model.quantizers[other][slot])
+        }
       }
     }
     return readers.count == 1 ? (readers[0].step, false) : (model.streamStep, true)
@@ -104,7 +111,9 @@ struct QuantizedOracle {
               for dx in -1...1 where x + dx >= 0 && x + dx < width {
                 let from = ((y + dy) * width + x + dx) * input.channels
                 let tap = (dy + 1) * 3 + dx + 1
-                for c in 0..<input.channels { sum += weights[(base + c) * 9 + tap] * (input.codes[from + c] - zero) }
+                for c in 0..<input.channels {
+                  sum += weights[(base + c) * 9 + tap] * (input.codes[from + c] - zero)
+                }
               }
             }
           }

@@ -44,7 +44,8 @@ import Testing
     #expect(read.tensors == file.tensors)
     #expect(read.metadata == file.metadata)
     let floats = try read.floats("floats", count: 6)
-    #expect(floats.map(\.bitPattern) == ([1, -0.0, .infinity, 0x1p-133, 3.4e38, -2.5] as [Float]).map(\.bitPattern))
+    #expect(
+      floats.map(\.bitPattern) == ([1, -0.0, .infinity, 0x1p-133, 3.4e38, -2.5] as [Float]).map(\.bitPattern))
     #expect(try read.integers("integers", count: 3) == [.min, 0, .max])
     #expect(try [UInt8](read.bytes("bytes", type: .uint8, count: 5)) == [0, 1, 127, 128, 255])
     #expect(try read.floats("empty", count: 0).isEmpty)
@@ -82,7 +83,8 @@ import Testing
 
   @Test(arguments: absurdLengths)
   func aHeaderOfAbsurdLengthIsDamaged(_ length: UInt64) {
-    expectDamaged(file(#"{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#, length: length), "\(length)")
+    expectDamaged(
+      file(#"{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#, length: length), "\(length)")
   }
 
   private static let damagedHeaders: [String] = [
@@ -188,7 +190,8 @@ import Testing
     let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: bench.path("huge")))
     try handle.truncate(atOffset: 1 << 36)
     try handle.close()
-    try FileManager.default.createSymbolicLink(atPath: bench.path("link"), withDestinationPath: bench.path("huge"))
+    try FileManager.default.createSymbolicLink(
+      atPath: bench.path("link"), withDestinationPath: bench.path("huge"))
     for name in ["huge", "link"] {
       #expect(throws: ModelError.damaged(path: bench.path(name), detail: "larger than a model can be")) {
         try Safetensors(path: bench.path(name))

@@ -140,7 +140,8 @@ import Testing
     return splits(x).flatMap { dx, rx in
       splits(y).flatMap { dy, ry -> [(channels: [UInt8], remainder: Int)] in
         let luma = [(0, 0), (1, 0), (0, 1), (1, 1)].map { i, j in
-          Self.sample(neighbour.luma, neighbour.width, neighbour.height, 2 * column + i + dx, 2 * row + j + dy)
+          Self.sample(
+            neighbour.luma, neighbour.width, neighbour.height, 2 * column + i + dx, 2 * row + j + dy)
         }
         let here = [(0, 0), (1, 0), (0, 1), (1, 1)].map { i, j in
           Self.sample(reference.luma, reference.width, reference.height, 2 * column + i, 2 * row + j)
@@ -166,14 +167,17 @@ import Testing
   }
 
   /// A sample, the border repeated.
-  private static func sample(_ plane: UnsafeMutablePointer<UInt8>, _ width: Int, _ height: Int, _ x: Int, _ y: Int) -> Int
-  {
+  private static func sample(
+    _ plane: UnsafeMutablePointer<UInt8>, _ width: Int, _ height: Int, _ x: Int, _ y: Int
+  ) -> Int {
     Int(plane[max(0, min(height - 1, y)) * width + max(0, min(width - 1, x))])
   }
 
   @Test func preparedFramesAreReusedAndForgotten() {
     // Windows that slide, as in a clip, and one that jumps back: always what a fresh packer gives.
-    let film = (0..<7).map { texturedFrame(width: 34, height: 18, seed: 2, x: 0.9 * Double($0), y: 0.4 * Double($0)) }
+    let film = (0..<7).map {
+      texturedFrame(width: 34, height: 18, seed: 2, x: 0.9 * Double($0), y: 0.4 * Double($0))
+    }
     let packer = WindowPacker(.small(window: 3))
     for first in [0, 1, 2, 3, 4, 0, 2] {
       let window = Array(film[first..<first + 3])

@@ -68,7 +68,9 @@ import VideoIO
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=20 -c:v ffv1", "in.mkv")
     let step = step
     let task = Task {
-      for try await _ in EnhancedFrames(of: input, steps: [step]) { try await Task.sleep(for: .milliseconds(20)) }
+      for try await _ in EnhancedFrames(of: input, steps: [step]) {
+        try await Task.sleep(for: .milliseconds(20))
+      }
     }
     try await Task.sleep(for: .milliseconds(200))
     task.cancel()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-@testable import EnhancementPipeline
 import Tensors
 import TestSupport
 import Testing
 import VideoIO
+
+@testable import EnhancementPipeline
 
 /// Adds nothing to the blend of the warped frames.
 private final class BlendingNetwork: WindowNetwork {
@@ -31,7 +32,9 @@ private final class BlendingNetwork: WindowNetwork {
     _ input: String, _ output: String, rate: InterpolationRate = .factor(2), threads: Int = 2,
     then steps: [EnhancementStep] = []
   ) -> EnhancementJob {
-    let interpolation = EnhancementStep(rate: rate) { width, height, _ in BlendingNetwork(width: width, height: height) }
+    let interpolation = EnhancementStep(rate: rate) { width, height, _ in
+      BlendingNetwork(width: width, height: height)
+    }
     return EnhancementJob(
       input: input, output: output, encoder: EncoderSettings(codec: "ffv1"), options: .init(threads: threads),
       steps: [interpolation] + steps)
@@ -76,7 +79,8 @@ private final class BlendingNetwork: WindowNetwork {
     let scene = { (name: String) in "-f lavfi -i \(name)=size=160x96:rate=25:duration=0.32" }
     // Two still scenes: every frame of the result is one of two pictures.
     try bench.ffmpeg(
-      "\(scene("smptebars")) \(scene("rgbtestsrc")) -filter_complex [0][1]concat,format=yuv420p -c:v ffv1", "in.mkv")
+      "\(scene("smptebars")) \(scene("rgbtestsrc")) -filter_complex [0][1]concat,format=yuv420p -c:v ffv1",
+      "in.mkv")
     let summary = try await job(bench.path("in.mkv"), bench.path("out.mkv"), rate: .factor(4)).run()
     #expect(summary.sceneCuts == [8])
     let (before, after) = (try readFrames(bench.path("in.mkv")), try readFrames(bench.path("out.mkv")))
@@ -93,7 +97,9 @@ private final class BlendingNetwork: WindowNetwork {
     let summary = try await job(bench.path("in.mp4"), bench.path("out.mkv"), rate: rate).run()
     let times = try bench.times("out.mkv").split(separator: "\n").compactMap { Double($0) }
     #expect(summary.frames == times.count && times.count >= 57)
-    for (index, time) in times.enumerated() { #expect(abs(time - times[0] - Double(index) * 1001 / 60000) < 0.0011) }
+    for (index, time) in times.enumerated() {
+      #expect(abs(time - times[0] - Double(index) * 1001 / 60000) < 0.0011)
+    }
   }
 
   @Test func tasksFollowEachOther() async throws {
@@ -123,14 +129,16 @@ private final class BlendingNetwork: WindowNetwork {
 
   @Test func ratesKeepTheirDistanceAcrossFrames() throws {
     var timeline = try InterpolationTimeline(
-      rate: .framesPerSecond(Rational(60, 1)), timeBase: Rational(1, 12800), frameRate: Rational(25, 1), path: "in")
+      rate: .framesPerSecond(Rational(60, 1)), timeBase: Rational(1, 12800), frameRate: Rational(25, 1),
+      path: "in")
     #expect(timeline.timeBase == Rational(1, 38400))
     let all = (0..<5).flatMap { timeline.instants(from: 1000 + 512 * Int64($0), length: 512) }
     #expect(all.map(\.presentationTimestamp) == (0..<12).map { 3000 + 640 * $0 })
     #expect(all[0].position == 0 && all[1].position == 107 && all[2].position == 213)
     // Fewer frames than the source has: some are left out.
     var slow = try InterpolationTimeline(
-      rate: .framesPerSecond(Rational(10, 1)), timeBase: Rational(1, 100), frameRate: Rational(25, 1), path: "in")
+      rate: .framesPerSecond(Rational(10, 1)), timeBase: Rational(1, 100), frameRate: Rational(25, 1),
+      path: "in")
     #expect((0..<5).flatMap { slow.instants(from: 4 * $0, length: 4) }.map(\.position) == [0, 128])
   }
 

@@ -40,9 +40,12 @@ extension MatrixCase {
       // FFmpeg takes all MPEG sound in mp4 for its third layer.
       .differing("stream 1 (mp2): codec_name mp2 -> mp3"),
     MatrixCase("ogv to mkv", "in.ogv", "out.mkv", "\(both) -c:v libtheora -q:v 8 -c:a libvorbis"),
-    MatrixCase("flv to mp4", "in.flv", "out.mp4", "\(video) -f lavfi -i sine=d=0.5:r=44100 -c:v flv1 -c:a mp3"),
+    MatrixCase(
+      "flv to mp4", "in.flv", "out.mp4", "\(video) -f lavfi -i sine=d=0.5:r=44100 -c:v flv1 -c:a mp3"),
     MatrixCase("wmv to mkv", "in.wmv", "out.mkv", "\(both) -c:v wmv2 -c:a wmav2"),
-    MatrixCase("3gp to mp4", "in.3gp", "out.mp4", "\(sound) -f lavfi -i testsrc2=s=128x96:r=25:d=0.48 -c:v h263 -c:a aac"),
+    MatrixCase(
+      "3gp to mp4", "in.3gp", "out.mp4",
+      "\(sound) -f lavfi -i testsrc2=s=128x96:r=25:d=0.48 -c:v h263 -c:a aac"),
     MatrixCase("nut to mkv", "in.nut", "out.mkv", "\(both) -c:v rawvideo -pix_fmt yuv420p -c:a pcm_s16le"),
     MatrixCase("nut to nut", "in.nut", "out.nut", "\(both) -c:v ffv1 -pix_fmt yuv420p -c:a pcm_s16le"),
     MatrixCase("y4m to mp4", "in.y4m", "out.mp4", "\(video) -pix_fmt yuv422p"),
@@ -55,14 +58,21 @@ extension MatrixCase {
   static let codecs: [MatrixCase] = [
     MatrixCase("HEVC of 10 bits", "in.mp4", "out.mp4", "\(video) -c:v \(x265) -pix_fmt yuv420p10le").short,
     MatrixCase("HEVC of 12 bits", "in.mkv", "out.mkv", "\(video) -c:v \(x265) -pix_fmt yuv422p12le"),
-    MatrixCase("AV1", "in.mkv", "out.mkv", "\(video) -c:v libsvtav1 -preset 12 -svtav1-params lp=1 -pix_fmt yuv420p10le"),
-    MatrixCase("motion JPEG of full range", "in.avi", "out.mov", "\(both) -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le")
-      // H.264 tells the place of chroma for 4:2:0 only.
-      .differing("frame: chroma_location center -> none"),
-    MatrixCase("DNxHD", "in.mov", "out.mov", "\(video) -vf scale=1280:720 -frames:v 2 -c:v dnxhd -b:v 90M -pix_fmt yuv422p"),
+    MatrixCase(
+      "AV1", "in.mkv", "out.mkv",
+      "\(video) -c:v libsvtav1 -preset 12 -svtav1-params lp=1 -pix_fmt yuv420p10le"),
+    MatrixCase(
+      "motion JPEG of full range", "in.avi", "out.mov", "\(both) -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le"
+    )
+    // H.264 tells the place of chroma for 4:2:0 only.
+    .differing("frame: chroma_location center -> none"),
+    MatrixCase(
+      "DNxHD", "in.mov", "out.mov",
+      "\(video) -vf scale=1280:720 -frames:v 2 -c:v dnxhd -b:v 90M -pix_fmt yuv422p"),
     MatrixCase("JPEG 2000", "in.mkv", "out.mkv", "\(video) -c:v jpeg2000 -pix_fmt yuv444p"),
     MatrixCase("HuffYUV", "in.avi", "out.mkv", "\(video) -c:v huffyuv -pix_fmt yuv422p"),
-    MatrixCase("lossless H.264 4:4:4", "in.mp4", "out.mp4", "\(video) -c:v libx264 -qp 0 -pix_fmt yuv444p10le"),
+    MatrixCase(
+      "lossless H.264 4:4:4", "in.mp4", "out.mp4", "\(video) -c:v libx264 -qp 0 -pix_fmt yuv444p10le"),
     lossy("to x265", "libx265", "out.mp4", ["x265-params": "log-level=error"], preset: "ultrafast"),
     lossy("to SVT-AV1", "libsvtav1", "out.mkv", [:], preset: "12"),
     lossy("to VP9", "libvpx-vp9", "out.webm", ["deadline": "realtime", "cpu-used": "8"]),
@@ -80,7 +90,9 @@ extension MatrixCase {
     }
   }
 
-  private static func tagged(_ matrix: String, _ primaries: String, _ transfer: String, _ range: String = "tv") -> String {
+  private static func tagged(
+    _ matrix: String, _ primaries: String, _ transfer: String, _ range: String = "tv"
+  ) -> String {
     "-colorspace \(matrix) -color_primaries \(primaries) -color_trc \(transfer) -color_range \(range)"
   }
 
@@ -91,20 +103,26 @@ extension MatrixCase {
     MatrixCase("4:4:0", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt yuv440p"),
     MatrixCase("4:4:4 of 12 bits", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt yuv444p12le"),
     MatrixCase("4:2:0 of 16 bits", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt yuv420p16le"),
-    MatrixCase("RGB", "in.mov", "out.mkv", "\(video) -c:v qtrle -pix_fmt rgb24").with { $0.isLossless = false }
-      .differing("frame: pix_fmt rgb24 -> yuv444p", "frame: color_space"),
+    MatrixCase("RGB", "in.mov", "out.mkv", "\(video) -c:v qtrle -pix_fmt rgb24").with {
+      $0.isLossless = false
+    }
+    .differing("frame: pix_fmt rgb24 -> yuv444p", "frame: color_space"),
     MatrixCase("planar RGB of 10 bits", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt gbrp10le")
       .with { $0.isLossless = false }
       .differing("frame: pix_fmt gbrp10le -> yuv444p10le", "frame: color_range", "frame: color_space"),
-    MatrixCase("palette", "in.gif", "out.mkv", video).with { $0.isLossless = false; $0.warnings = ["transparency"] }
-      .differing("frame: pix_fmt bgra -> yuv444p", "frame: color_space"),
+    MatrixCase("palette", "in.gif", "out.mkv", video).with {
+      $0.isLossless = false; $0.warnings = ["transparency"]
+    }
+    .differing("frame: pix_fmt bgra -> yuv444p", "frame: color_space"),
     MatrixCase(
       "full range BT.709", "in.mp4", "out.mp4",
-      "\(video) -c:v libx264 -pix_fmt yuv420p \(tagged("bt709", "bt709", "bt709", "pc"))").short,
+      "\(video) -c:v libx264 -pix_fmt yuv420p \(tagged("bt709", "bt709", "bt709", "pc"))"
+    ).short,
     MatrixCase(
       "BT.601", "in.mov", "out.mp4", "\(video) -c:v libx264 \(tagged("smpte170m", "smpte170m", "smpte170m"))"),
     MatrixCase(
-      "HLG", "in.mkv", "out.mkv", "\(video) -c:v libx264 -pix_fmt yuv420p10le \(tagged("bt2020nc", "bt2020", "arib-std-b67"))"),
+      "HLG", "in.mkv", "out.mkv",
+      "\(video) -c:v libx264 -pix_fmt yuv420p10le \(tagged("bt2020nc", "bt2020", "arib-std-b67"))"),
     MatrixCase(
       "HDR10", "in.mp4", "out.mp4",
       "\(video) -c:v \(x265):hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
@@ -121,14 +139,20 @@ extension MatrixCase {
       .with { $0.work = .doubling }.short,
     MatrixCase(
       "captions in H.264", "in.ts", "out.mkv",
-      [("\(video) -c:v mpeg2video -bf 0", "a.m2v"), ("-f mpegvideo -i DIR/a.m2v -c copy -bsf:v setts=ts=N/25/TB", "in.ts")]
+      [
+        ("\(video) -c:v mpeg2video -bf 0", "a.m2v"),
+        ("-f mpegvideo -i DIR/a.m2v -c copy -bsf:v setts=ts=N/25/TB", "in.ts"),
+      ]
     ).short.with {
       $0.hasCaptions = true
       $0.encoder = EncoderSettings(codec: "libx264", preset: "ultrafast", options: ["qp": "0"])
     },
     MatrixCase(
       "captions in FFV1", "in.ts", "out.mkv",
-      [("\(video) -c:v mpeg2video -bf 0", "a.m2v"), ("-f mpegvideo -i DIR/a.m2v -c copy -bsf:v setts=ts=N/25/TB", "in.ts")]
+      [
+        ("\(video) -c:v mpeg2video -bf 0", "a.m2v"),
+        ("-f mpegvideo -i DIR/a.m2v -c copy -bsf:v setts=ts=N/25/TB", "in.ts"),
+      ]
     ).with {
       $0.hasCaptions = true
       $0.leftOut = ["closed captions"]
@@ -137,12 +161,17 @@ extension MatrixCase {
 
   /// Clocks of all kinds.
   static let times: [MatrixCase] = [
-    MatrixCase("23.976 fps", "in.mp4", "out.mkv", "-f lavfi -i testsrc2=s=96x64:r=24000/1001:d=0.48 \(sound) -c:v libx264 -c:a aac"),
-    MatrixCase("59.94 fps", "in.mov", "out.mp4", "-f lavfi -i testsrc2=s=96x64:r=60000/1001:d=0.3 -c:v libx264"),
-    MatrixCase("a frame in five seconds", "in.mkv", "out.mp4", "-f lavfi -i testsrc2=s=96x64:r=1/5:d=20 -c:v libx264"),
+    MatrixCase(
+      "23.976 fps", "in.mp4", "out.mkv",
+      "-f lavfi -i testsrc2=s=96x64:r=24000/1001:d=0.48 \(sound) -c:v libx264 -c:a aac"),
+    MatrixCase(
+      "59.94 fps", "in.mov", "out.mp4", "-f lavfi -i testsrc2=s=96x64:r=60000/1001:d=0.3 -c:v libx264"),
+    MatrixCase(
+      "a frame in five seconds", "in.mkv", "out.mp4", "-f lavfi -i testsrc2=s=96x64:r=1/5:d=20 -c:v libx264"),
     MatrixCase(
       "variable rate in mp4", "in.mp4", "out.mp4",
-      "\(both) -vf select=not(eq(mod(n\\,5)\\,3)) -fps_mode vfr -video_track_timescale 90000 -c:v libx264 -bf 2 -c:a aac").short,
+      "\(both) -vf select=not(eq(mod(n\\,5)\\,3)) -fps_mode vfr -video_track_timescale 90000 -c:v libx264 -bf 2 -c:a aac"
+    ).short,
     MatrixCase(
       "variable rate in mkv", "in.mkv", "out.mkv",
       "\(both) -vf setpts=N*N*0.002/TB -fps_mode vfr -enc_time_base 1/1000 -c:v libx264 -c:a libopus"),
@@ -171,7 +200,10 @@ extension MatrixCase {
     MatrixCase(
       "edit list that cuts", "in.mp4", "out.mp4",
       [
-        ("-f lavfi -i testsrc2=s=96x64:r=25:d=2 -f lavfi -i sine=d=2 -c:v libx264 -g 50 -bf 2 -c:a aac", "long.mp4"),
+        (
+          "-f lavfi -i testsrc2=s=96x64:r=25:d=2 -f lavfi -i sine=d=2 -c:v libx264 -g 50 -bf 2 -c:a aac",
+          "long.mp4"
+        ),
         ("-ss 0.5 -i DIR/long.mp4 -t 0.6 -c copy", "in.mp4"),
       ]
     ).short,
@@ -185,9 +217,13 @@ extension MatrixCase {
       "timestamps that go back", "in.mov", "out.mkv",
       "\(video) -c:v mjpeg -pix_fmt yuvj420p -bsf:v setts=pts=PTS+0.4/TB-0.2/TB*eq(N\\,6):dts=DTS"
     ).with { $0.warnings = ["does not increase"] },
-    MatrixCase("clock that begins at a day", "in.mkv", "out.mkv", "\(both) -output_ts_offset 86400 -c:v ffv1 -c:a flac"),
-    MatrixCase("clock of a program in mp4", "in.ts", "out.mp4", "\(both) -output_ts_offset 5000 -c:v libx264 -c:a mp2")
-      .differing("stream 1 (mp2): codec_name mp2 -> mp3"),
+    MatrixCase(
+      "clock that begins at a day", "in.mkv", "out.mkv", "\(both) -output_ts_offset 86400 -c:v ffv1 -c:a flac"
+    ),
+    MatrixCase(
+      "clock of a program in mp4", "in.ts", "out.mp4", "\(both) -output_ts_offset 5000 -c:v libx264 -c:a mp2"
+    )
+    .differing("stream 1 (mp2): codec_name mp2 -> mp3"),
     MatrixCase("interpolated", "in.mp4", "out.mp4", "\(both) -c:v libx264 -bf 2 -c:a aac")
       .with { $0.work = .interpolation(2) }.short,
     MatrixCase(
@@ -198,9 +234,13 @@ extension MatrixCase {
 
   /// Streams beside the picture.
   static let streams: [MatrixCase] = [
-    MatrixCase("MP3 and E-AC-3", "in.mkv", "out.mkv", "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -c:a:0 mp3 -c:a:1 eac3"),
+    MatrixCase(
+      "MP3 and E-AC-3", "in.mkv", "out.mkv",
+      "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -c:a:0 mp3 -c:a:1 eac3"),
     MatrixCase("ALAC", "in.mov", "out.mp4", "\(both) -c:v libx264 -c:a alac"),
-    MatrixCase("DTS and TrueHD", "in.mkv", "out.mkv", "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -strict -2 -c:a:0 dca -c:a:1 truehd"),
+    MatrixCase(
+      "DTS and TrueHD", "in.mkv", "out.mkv",
+      "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -strict -2 -c:a:0 dca -c:a:1 truehd"),
     MatrixCase("WavPack of 6 channels", "in.mkv", "out.mkv", "\(both) -c:v libx264 -ac 6 -c:a wavpack"),
     MatrixCase("Opus in mp4", "in.mp4", "out.mp4", "\(both) -c:v libx264 -c:a libopus"),
     MatrixCase("FLAC in mp4", "in.mkv", "out.mp4", "\(both) -c:v libx264 -c:a flac"),
@@ -212,9 +252,13 @@ extension MatrixCase {
     ).short,
     MatrixCase(
       "subtitles in mp4", "in.mp4", "out.mp4",
-      "\(both) -i DIR/s.srt -map 0 -map 1 -map 2 -c:v libx264 -c:a aac -c:s mov_text -metadata:s:s:0 language=fra"),
-    MatrixCase("subtitles of mkv to mp4", "in.mkv", "out.mp4", "\(video) -i DIR/s.srt -map 0 -map 1 -c:v libx264 -c:s srt")
-      .with { $0.leftOut = ["stream 1 (subtitle, subrip"] },
+      "\(both) -i DIR/s.srt -map 0 -map 1 -map 2 -c:v libx264 -c:a aac -c:s mov_text -metadata:s:s:0 language=fra"
+    ),
+    MatrixCase(
+      "subtitles of mkv to mp4", "in.mkv", "out.mp4",
+      "\(video) -i DIR/s.srt -map 0 -map 1 -c:v libx264 -c:s srt"
+    )
+    .with { $0.leftOut = ["stream 1 (subtitle, subrip"] },
     MatrixCase(
       "attachment and cover art in mkv", "in.mkv", "out.mkv",
       [
@@ -229,11 +273,15 @@ extension MatrixCase {
       "cover art in mp4", "in.mp4", "out.mp4",
       [
         ("-f lavfi -i testsrc=s=32x32 -frames:v 1", "cover.jpg"),
-        ("\(both) -i DIR/cover.jpg -map 0 -map 1 -map 2 -c:v:0 libx264 -c:v:1 copy -c:a aac -disposition:v:1 attached_pic", "in.mp4"),
+        (
+          "\(both) -i DIR/cover.jpg -map 0 -map 1 -map 2 -c:v:0 libx264 -c:v:1 copy -c:a aac -disposition:v:1 attached_pic",
+          "in.mp4"
+        ),
       ]),
     MatrixCase(
       "two videos in mkv", "in.mkv", "out.mkv",
-      "\(video) -f lavfi -i testsrc=s=64x48:r=10:d=0.5 -map 0 -map 1 -c:v libx264 -disposition:v:0 default -disposition:v:1 0"),
+      "\(video) -f lavfi -i testsrc=s=64x48:r=10:d=0.5 -map 0 -map 1 -c:v libx264 -disposition:v:0 default -disposition:v:1 0"
+    ),
     MatrixCase("timecode in mov", "in.mov", "out.mov", "\(both) -c:v libx264 -c:a aac -timecode 01:02:03:04"),
     MatrixCase(
       "two programs in ts", "in.ts", "out.ts",
@@ -250,24 +298,29 @@ extension MatrixCase {
     ).short,
     MatrixCase(
       "chapters and tags in mp4", "in.mp4", "out.mp4",
-      "\(both) -i DIR/meta.txt -map 0 -map 1 -map_metadata 2 -map_chapters 2 -metadata:s:a:0 language=deu -metadata creation_time=2020-02-03T04:05:06Z -c:v libx264 -c:a aac"),
+      "\(both) -i DIR/meta.txt -map 0 -map 1 -map_metadata 2 -map_chapters 2 -metadata:s:a:0 language=deu -metadata creation_time=2020-02-03T04:05:06Z -c:v libx264 -c:a aac"
+    ),
     MatrixCase(
       "chapters and tags from mkv to mp4", "in.mkv", "out.mp4",
       "\(both) -i DIR/meta.txt -map 0 -map 1 -map_metadata 2 -map_chapters 2 -metadata mood=dark -metadata:s:a:0 language=deu -c:v libx264 -c:a aac"
     ).with { $0.leftOut = ["tag MOOD"] }.differing("file: tag mood"),
     MatrixCase(
       "chapters and tags from mp4 to mkv", "in.mp4", "out.mkv",
-      "\(both) -i DIR/meta.txt -map 0 -map 1 -map_metadata 2 -map_chapters 2 -metadata:s:a:0 language=deu -c:v libx264 -c:a aac")
-      // The lead-in of AAC moves all streams of Matroska by 21 ms, its chapters not.
-      .differing("chapters: "),
-    MatrixCase("tags in webm", "in.webm", "out.webm", "\(both) -metadata title=A~film -metadata artist=X -c:v \(vp9) -c:a libopus"),
+      "\(both) -i DIR/meta.txt -map 0 -map 1 -map_metadata 2 -map_chapters 2 -metadata:s:a:0 language=deu -c:v libx264 -c:a aac"
+    )
+    // The lead-in of AAC moves all streams of Matroska by 21 ms, its chapters not.
+    .differing("chapters: "),
+    MatrixCase(
+      "tags in webm", "in.webm", "out.webm",
+      "\(both) -metadata title=A~film -metadata artist=X -c:v \(vp9) -c:a libopus"),
     MatrixCase(
       "dispositions in mkv", "in.mkv", "out.mkv",
       "\(both) \(sound) -i DIR/s.srt -map 0 -map 1 -map 2 -map 3 -c:v libx264 -c:a aac -c:s srt -disposition:a:0 original -disposition:a:1 default+comment"
         + " -disposition:s:0 forced+hearing_impaired"),
     MatrixCase(
       "dispositions in mp4", "in.mp4", "out.mp4",
-      "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -c:a aac -disposition:a:0 default -disposition:a:1 visual_impaired"),
+      "\(both) \(sound) -map 0 -map 1 -map 2 -c:v libx264 -c:a aac -disposition:a:0 default -disposition:a:1 visual_impaired"
+    ),
     MatrixCase(
       "rotated", "in.mp4", "out.mp4",
       [("\(video) -c:v libx264", "a.mp4"), ("-i DIR/a.mp4 -c copy -metadata:s:v rotate=90", "in.mp4")]
@@ -277,6 +330,7 @@ extension MatrixCase {
       [("\(video) -c:v libx264", "a.mov"), ("-i DIR/a.mov -c copy -metadata:s:v rotate=270", "in.mov")]),
     MatrixCase("pixels of 16:11", "in.mkv", "out.mp4", "\(video) -vf setsar=16/11 -c:v libx264"),
     MatrixCase("pixels of 8:9 in ts", "in.ts", "out.mkv", "\(video) -vf setsar=8/9 -c:v libx264"),
-    MatrixCase("stereoscopic", "in.mkv", "out.mkv", "\(video) -c:v libx264 -metadata:s:v stereo_mode=left_right"),
+    MatrixCase(
+      "stereoscopic", "in.mkv", "out.mkv", "\(video) -c:v libx264 -metadata:s:v stereo_mode=left_right"),
   ]
 }

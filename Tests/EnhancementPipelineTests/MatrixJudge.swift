@@ -49,7 +49,8 @@ struct MatrixJudge {
     if to == "mpegts" { return (first(output) ?? 0) - (first(source) ?? 0) }
     guard to.contains("matroska") || to == "nut" || to == "avi" else { return 0 }
     // Opus has its lead-in, which Matroska takes off by itself.
-    let least = source.streams.indices
+    let least =
+      source.streams.indices
       .filter { !leftOut.contains($0) && source.streams[$0].text("codec_name") != "opus" }
       .flatMap { source.packets(of: $0).compactMap { $0.number("pts_time") } }.min() ?? 0
     return max(0, -least)
@@ -97,7 +98,9 @@ struct MatrixJudge {
       lines.append("video: time of frame \(wrong.offset) \(wrong.element.0 ?? 0) -> \(wrong.element.1)")
     }
     expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 }, "video: times do not increase: \(times)")
-    if let a = source.frames.last?.number("pkt_duration_time"), let b = output.frames.last?.number("pkt_duration_time") {
+    if let a = source.frames.last?.number("pkt_duration_time"),
+      let b = output.frames.last?.number("pkt_duration_time")
+    {
       expect(abs(a - b * work.lengths) < 2 * most + 0.001, "video: last frame lasts \(a) -> \(b)")
     }
     let steps = zip(wanted, wanted.dropFirst()).map { ($1 ?? .nan) - ($0 ?? .nan) }
@@ -143,7 +146,9 @@ struct MatrixJudge {
     }
   }
 
-  private mutating func compareSideData(_ a: [ProbeEntry], _ b: [ProbeEntry], _ what: String, except: [String]) {
+  private mutating func compareSideData(
+    _ a: [ProbeEntry], _ b: [ProbeEntry], _ what: String, except: [String]
+  ) {
     for entry in a {
       guard let type = entry.text("side_data_type"), !except.contains(type) else { continue }
       let same = b.first { $0.text("side_data_type") == type }
@@ -156,7 +161,9 @@ struct MatrixJudge {
     guard isLossless, work.scale == 1 else { return }
     let kept = output.pictures.enumerated().filter { $0.offset % Int(work.lengths) == 0 }.map(\.element)
     let wrong = zip(source.pictures, kept).filter { $0 != $1 }.count
-    expect(wrong == 0 && source.pictures.count == kept.count, "video: \(wrong) of \(source.pictures.count) pictures differ")
+    expect(
+      wrong == 0 && source.pictures.count == kept.count,
+      "video: \(wrong) of \(source.pictures.count) pictures differ")
   }
 
   // MARK: - Other streams
@@ -170,7 +177,9 @@ struct MatrixJudge {
     let before = order(source, source.streams.indices.filter { !leftOut.contains($0) })
     let after = order(output, Array(output.streams.indices))
     let names = { (probe: Probe, all: [Int]) in all.map { probe.streams[$0].text("codec_type") ?? "?" } }
-    expect(names(source, before) == names(output, after), "streams: \(names(source, before)) -> \(names(output, after))")
+    expect(
+      names(source, before) == names(output, after),
+      "streams: \(names(source, before)) -> \(names(output, after))")
     for (a, b) in zip(before, after) where a != source.video {
       compareCopy(a, b)
     }
@@ -180,10 +189,13 @@ struct MatrixJudge {
     let (before, after) = (source.streams[a], output.streams[b])
     let what = "stream \(a) (\(before.text("codec_name") ?? "?"))"
     for key in [
-      "codec_name", "codec_type", "profile", "sample_rate", "channels", "channel_layout", "bits_per_raw_sample", "width",
+      "codec_name", "codec_type", "profile", "sample_rate", "channels", "channel_layout",
+      "bits_per_raw_sample", "width",
       "height", "initial_padding",
     ] where before.text(key) != nil {
-      expect(before.text(key) == after.text(key), "\(what): \(key) \(before.text(key)!) -> \(after.text(key) ?? "none")")
+      expect(
+        before.text(key) == after.text(key),
+        "\(what): \(key) \(before.text(key)!) -> \(after.text(key) ?? "none")")
     }
     compareDescription(before, after, what)
     if let bytes = source.samples[a] {
@@ -214,9 +226,14 @@ struct MatrixJudge {
     let type = before.text("codec_type")
     let isToldDefault =
       output.format.text("format_name") != "mpegts"
-      && source.streams.contains { $0.text("codec_type") == type && $0.entry("disposition").text("default") == "1" }
+      && source.streams.contains {
+        $0.text("codec_type") == type && $0.entry("disposition").text("default") == "1"
+      }
     let changed = a.keys.filter { a[$0] != b[$0] && ($0 != "default" || isToldDefault) }.sorted()
-    expect(changed.isEmpty, "\(what): disposition \(changed.map { "\($0)=\(a[$0]!) -> \(b[$0] ?? "none")" }.joined(separator: ", "))")
+    expect(
+      changed.isEmpty,
+      "\(what): disposition \(changed.map { "\($0)=\(a[$0]!) -> \(b[$0] ?? "none")" }.joined(separator: ", "))"
+    )
     compareTags(before.entry("tags"), after.entry("tags"), what)
     compareSideData(
       before.entries("side_data_list"), after.entries("side_data_list"), what, except: ["CPB properties"])
@@ -240,7 +257,9 @@ struct MatrixJudge {
   private mutating func compareChapters() {
     func list(_ probe: Probe, _ shift: Double) -> [String] {
       probe.chapters.map {
-        let times = [$0.number("start_time"), $0.number("end_time")].map { Int((($0 ?? 0) + shift) * 1000 + 0.5) }
+        let times = [$0.number("start_time"), $0.number("end_time")].map {
+          Int((($0 ?? 0) + shift) * 1000 + 0.5)
+        }
         return "\(times[0])-\(times[1]) \($0.entry("tags").text("title") ?? "")"
       }
     }

@@ -17,7 +17,9 @@ struct ProbeEntry {
 
   /// A value as a number; fractions are divided.
   func number(_ key: String) -> Double? {
-    guard let parts = text(key)?.split(separator: "/").map({ Double($0) }), let first = parts.first else { return nil }
+    guard let parts = text(key)?.split(separator: "/").map({ Double($0) }), let first = parts.first else {
+      return nil
+    }
     guard parts.count == 2 else { return first }
     guard let a = first, let b = parts[1], b != 0 else { return nil }
     return a / b
@@ -63,7 +65,8 @@ struct Probe {
     let hashes = try runProgram(
       "ffmpeg",
       [
-        "-v", "error", "-nostdin", "-noautorotate", "-i", bench.path(name), "-map", "0:\(found)", "-vf", "setpts=N",
+        "-v", "error", "-nostdin", "-noautorotate", "-i", bench.path(name), "-map", "0:\(found)", "-vf",
+        "setpts=N",
         "-fps_mode", "passthrough", "-f", "framemd5", "-",
       ])
     pictures = hashes.split(separator: "\n").filter { !$0.hasPrefix("#") }

@@ -72,7 +72,8 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
   var settings: EncoderSettings {
     if let encoder { return encoder }
     switch output.split(separator: ".").last {
-    case "mp4", "mov", "ts": return EncoderSettings(codec: "libx264", preset: "ultrafast", options: ["qp": "0"])
+    case "mp4", "mov", "ts":
+      return EncoderSettings(codec: "libx264", preset: "ultrafast", options: ["qp": "0"])
     case "webm":
       return EncoderSettings(
         codec: "libvpx-vp9", options: ["lossless": "1", "deadline": "realtime", "cpu-used": "8"])
@@ -84,7 +85,8 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
   var steps: [EnhancementStep] {
     switch work {
     case .identity: [EnhancementStep { try zeroNetwork(.denoising, width: $0, height: $1, threads: $2) }]
-    case .doubling: [EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height, window: 3) }]
+    case .doubling:
+      [EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height, window: 3) }]
     case .interpolation(let factor):
       [
         EnhancementStep(rate: .factor(factor)) {
@@ -98,7 +100,8 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
 /// A network of a task that has only zeros, so adds nothing.
 func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int) throws -> FloatNetwork {
   let architecture = Architecture(
-    task: task, scale: 1, window: task == .interpolation ? 2 : 3, alignment: .block, encoderChannels: 8, channels: 8,
+    task: task, scale: 1, window: task == .interpolation ? 2 : 3, alignment: .block, encoderChannels: 8,
+    channels: 8,
     blocks: 0)
   let layers = architecture.graph.layers
   let weights = NetworkWeights(
@@ -137,7 +140,8 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
         return words.count > 1 && words[0] == "stream" && !line.contains("cut off") ? Int(words[1]) : nil
       })
     var judge = MatrixJudge(
-      source: try Probe(bench, item.input), output: try Probe(bench, item.output), work: item.work, leftOut: left,
+      source: try Probe(bench, item.input), output: try Probe(bench, item.output), work: item.work,
+      leftOut: left,
       isLossless: item.isLossless)
     #expect(judge.source.frames.count > 1)
     expect(judge.differences(), of: item.name, like: item.intended, "different") { $0.hasPrefix($1) }
@@ -147,7 +151,9 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
   private func expect(
     _ lines: [String], of name: String, like wanted: [String], _ what: String, fits: (String, String) -> Bool
   ) {
-    for line in lines where !wanted.contains(where: { fits(line, $0) }) { Issue.record("\(name): \(what): \(line)") }
+    for line in lines where !wanted.contains(where: { fits(line, $0) }) {
+      Issue.record("\(name): \(what): \(line)")
+    }
     for text in wanted where !lines.contains(where: { fits($0, text) }) {
       Issue.record("\(name): not \(what): \(text), only \(lines)")
     }
@@ -196,7 +202,9 @@ func captioned(_ stream: [UInt8]) -> [UInt8] {
       case 0: isInPicture = true
       case 1 where isInPicture:
         // user_data, GA94, cc_data of one pair with both markers, 0xFF.
-        result += [0, 0, 1, 0xB2, 0x47, 0x41, 0x39, 0x34, 3, 0x41, 0xFF, 0xFC, 0x80 | 0x20 | number % 32, 0x80, 0xFF]
+        result += [
+          0, 0, 1, 0xB2, 0x47, 0x41, 0x39, 0x34, 3, 0x41, 0xFF, 0xFC, 0x80 | 0x20 | number % 32, 0x80, 0xFF,
+        ]
         (number, isInPicture) = (number + 1, false)
       default: break
       }

@@ -14,7 +14,8 @@ import VideoIO
     var options = EnhancementJob.Options(threads: 2)
     change(&options)
     return EnhancementJob(
-      input: bench.path(input), output: bench.path(output), encoder: EncoderSettings(codec: "ffv1"), options: options
+      input: bench.path(input), output: bench.path(output), encoder: EncoderSettings(codec: "ffv1"),
+      options: options
     ) { try zeroNetwork(.denoising, width: $0, height: $1, threads: $2) }
   }
 
@@ -48,7 +49,8 @@ import VideoIO
     #expect(summary.frames == 4 && summary.width == 64 && summary.leftOut == [])
     let (before, after) = (try Probe(bench, "in.mkv", video: 2), try Probe(bench, "out.mkv", video: 2))
     #expect(after.pictures == before.pictures)
-    #expect(after.packets(of: 1).map { $0.text("data_hash") } == before.packets(of: 1).map { $0.text("data_hash") })
+    #expect(
+      after.packets(of: 1).map { $0.text("data_hash") } == before.packets(of: 1).map { $0.text("data_hash") })
     for wrong in [0, 7] {
       let path = bench.path("in.mkv")
       let error = await #expect(throws: VideoIOError.self) {
@@ -83,7 +85,8 @@ import VideoIO
       "ffmpeg",
       [
         "-v", "error", "-i", bench.path("in.mkv"), "-vf",
-        "bwdif=mode=\(mode == .frames ? "send_frame" : "send_field"):deint=interlaced,setpts=N", "-fps_mode", "passthrough",
+        "bwdif=mode=\(mode == .frames ? "send_frame" : "send_field"):deint=interlaced,setpts=N", "-fps_mode",
+        "passthrough",
         "-f", "framemd5", "-map", "0:v", "-",
       ]
     ).split(separator: "\n").filter { !$0.hasPrefix("#") }
@@ -107,7 +110,9 @@ import VideoIO
   }
 
   /// Size or layout changes: a clear error, and no output.
-  @Test(arguments: [("size=96x64", "size=64x48", "yuv420p", "yuv420p"), ("size=96x64", "size=96x64", "yuv420p", "yuv422p")])
+  @Test(arguments: [
+    ("size=96x64", "size=64x48", "yuv420p", "yuv420p"), ("size=96x64", "size=96x64", "yuv420p", "yuv422p"),
+  ])
   func changesOnTheWay(first: String, second: String, from: String, to: String) async throws {
     let bench = try Workbench()
     for (name, size, format) in [("a.ts", first, from), ("b.ts", second, to)] {
@@ -118,7 +123,9 @@ import VideoIO
       $0 + (try Data(contentsOf: URL(fileURLWithPath: bench.path($1))))
     }
     try joined.write(to: URL(fileURLWithPath: bench.path("in.ts")))
-    let error = await #expect(throws: VideoIOError.self) { try await job(bench, "in.ts", "out.mkv") { _ in }.run() }
+    let error = await #expect(throws: VideoIOError.self) {
+      try await job(bench, "in.ts", "out.mkv") { _ in }.run()
+    }
     guard case .pictureChanges = error else {
       Issue.record("\(String(describing: error))")
       return
@@ -131,9 +138,12 @@ import VideoIO
     let bench = try Workbench()
     // A stream that is announced, and has nothing in it.
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -c:v libx264 -c:a flac", "a.mkv")
+      "-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -c:v libx264 -c:a flac",
+      "a.mkv")
     try bench.ffmpeg("-i DIR/a.mkv -map 0 -c copy -bsf:v noise=drop=1", "in.mkv")
-    let error = await #expect(throws: VideoIOError.self) { try await job(bench, "in.mkv", "out.mkv") { _ in }.run() }
+    let error = await #expect(throws: VideoIOError.self) {
+      try await job(bench, "in.mkv", "out.mkv") { _ in }.run()
+    }
     guard case .noFrames = error else {
       Issue.record("\(String(describing: error))")
       return
@@ -152,12 +162,15 @@ import VideoIO
       try zeroNetwork(.interpolation, width: $0, height: $1, threads: $2)
     }
     let summary = try await EnhancementJob(
-      input: bench.path("in.ts"), output: bench.path("out.mkv"), encoder: EncoderSettings(preset: "ultrafast"),
+      input: bench.path("in.ts"), output: bench.path("out.mkv"),
+      encoder: EncoderSettings(preset: "ultrafast"),
       options: .init(threads: 2), steps: [interpolation]
     ).run()
     #expect(summary.frames == 30 && summary.leftOut == [])
     let told = try Probe(bench, "out.mkv").frames.map { frame in
-      frame.entries("side_data_list").contains { $0.text("side_data_type")?.contains("Closed Captions") == true }
+      frame.entries("side_data_list").contains {
+        $0.text("side_data_type")?.contains("Closed Captions") == true
+      }
     }
     #expect(told == (0..<30).map { $0 % 3 == 0 })
   }

@@ -103,7 +103,9 @@ import Testing
   }
 
   @Test func nothingButZeros() {
-    for histogram in [histogram([]), histogram([[]]), histogram([[0, 0, -0.0]]), histogram([[-1, -2]], floor: 0)] {
+    for histogram in [
+      histogram([]), histogram([[]]), histogram([[0, 0, -0.0]]), histogram([[-1, -2]], floor: 0),
+    ] {
       #expect(histogram.count == histogram.zeros)
       #expect(histogram.minimum == 0 && histogram.maximum == 0)
       for fraction in [0, 0.001, 0.5, 1] { #expect(histogram.quantile(fraction) == 0) }

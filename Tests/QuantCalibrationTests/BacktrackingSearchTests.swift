@@ -79,14 +79,17 @@ import Testing
     let upper = high.0 + (high.1 - high.0) * Float(j) / 32
     guard upper > lower else { return nil }
     let range = ClippingRange(lower: lower, upper: upper).snapped(bits: bits)
-    return BacktrackingSearch.error(of: range, bits: bits, values: histogram.occupied) / Float(histogram.count)
+    return BacktrackingSearch.error(of: range, bits: bits, values: histogram.occupied)
+      / Float(histogram.count)
   }
 
   @Test(arguments: cases) func isAsGoodAsTryingTheWholeGrid(_ item: Case) throws {
     let histogram = histogram(item.distribution.values(20_000))
     let found = BacktrackingSearch()(histogram, bits: item.bits)
     var best = Float.infinity
-    for i in 0...32 { for j in 0...32 { best = min(best, gridError(histogram, bits: item.bits, i, j) ?? .infinity) } }
+    for i in 0...32 {
+      for j in 0...32 { best = min(best, gridError(histogram, bits: item.bits, i, j) ?? .infinity) }
+    }
     #expect(best > 0 && best.isFinite)
     #expect(found.error <= best * 1.02, "\(found.error) against \(best)")
     #expect(found.error >= best * 0.9999)
@@ -103,7 +106,8 @@ import Testing
     let range = BacktrackingSearch()(histogram(values), bits: item.bits).range
     let quantizer = ActivationQuantizer(range: range, bits: item.bits)
     #expect(range.lower <= 0 && range.upper >= 0 && range.upper > range.lower)
-    #expect(abs(range.lower + Float(quantizer.zeroPoint) * quantizer.step) <= 1e-5 * (range.upper - range.lower))
+    #expect(
+      abs(range.lower + Float(quantizer.zeroPoint) * quantizer.step) <= 1e-5 * (range.upper - range.lower))
     if values.min()! >= 0 { #expect(range.lower == 0 && quantizer.zeroPoint == 0) }
   }
 
@@ -112,10 +116,14 @@ import Testing
     let values = item.distribution.values(20_000)
     let found = BacktrackingSearch()(histogram(values), bits: item.bits)
     let exact = trueError(values, found.range, bits: item.bits)
-    #expect(Double(found.error) < 1.1 * exact && Double(found.error) > 0.9 * exact, "\(found.error) against \(exact)")
+    #expect(
+      Double(found.error) < 1.1 * exact && Double(found.error) > 0.9 * exact,
+      "\(found.error) against \(exact)")
   }
 
-  @Test(arguments: [Distribution.laplace, .rectifiedLaplace, .outliers]) func heavyTailsAreClipped(_ d: Distribution) {
+  @Test(arguments: [Distribution.laplace, .rectifiedLaplace, .outliers]) func heavyTailsAreClipped(
+    _ d: Distribution
+  ) {
     let values = d.values(20_000)
     let histogram = histogram(values)
     let minMax = ClippingRange(lower: values.min()!, upper: values.max()!).snapped(bits: 4)

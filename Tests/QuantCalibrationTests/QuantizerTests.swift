@@ -7,7 +7,11 @@ import Testing
 @Suite struct ActivationQuantizerTests {
   /// The value that stands for `x`.
   private func approximation(_ x: Float, _ quantizer: ActivationQuantizer) -> Double {
-    let code = max(0, min(Double(quantizer.levels), (Double(x) / Double(quantizer.step)).rounded() + Double(quantizer.zeroPoint)))
+    let code = max(
+      0,
+      min(
+        Double(quantizer.levels), (Double(x) / Double(quantizer.step)).rounded() + Double(quantizer.zeroPoint)
+      ))
     return (code - Double(quantizer.zeroPoint)) * Double(quantizer.step)
   }
 
@@ -27,7 +31,8 @@ import Testing
       #expect(snapped.lower == -Float(quantizer.zeroPoint) * quantizer.step)
       // The snapped range is as wide as the range with zero, and lies within half a step of it.
       let half = quantizer.step * 0.5001
-      #expect(abs(snapped.lower - min(0, range.lower)) <= half && abs(snapped.upper - max(0, range.upper)) <= half)
+      #expect(
+        abs(snapped.lower - min(0, range.lower)) <= half && abs(snapped.upper - max(0, range.upper)) <= half)
       for _ in 0..<20 {
         let x = snapped.lower + (snapped.upper - snapped.lower) * random.uniform()
         #expect(abs(approximation(x, quantizer) - Double(x)) <= Double(quantizer.step) * 0.50001)
@@ -59,7 +64,9 @@ import Testing
   @Test func framesAreTheirSamples() {
     for code in 0...255 {
       let value = Float(code - 128) / 255
-      #expect(Int32((value / ActivationQuantizer.frame.step).rounded()) + ActivationQuantizer.frame.zeroPoint == Int32(code))
+      #expect(
+        Int32((value / ActivationQuantizer.frame.step).rounded()) + ActivationQuantizer.frame.zeroPoint
+          == Int32(code))
     }
     #expect(ActivationQuantizer.frame.bits == 8)
   }
@@ -77,14 +84,16 @@ import Testing
   private func minMaxError(_ weights: [Float], bits: Int) -> Double {
     let top = Float(1 << (bits - 1)) - 1
     let step = weights.map(abs).max()! / top
-    return error(weights, weights.map { Int8(max(-top - 1, min(top, ($0 / step).rounded(.toNearestOrEven)))) }, step)
+    return error(
+      weights, weights.map { Int8(max(-top - 1, min(top, ($0 / step).rounded(.toNearestOrEven)))) }, step)
   }
 
   @Test(arguments: 2...8) func isNeverWorseThanScalingByTheLargest(_ bits: Int) {
     var random = SplitMix64(seed: UInt64(bits))
     let channels: [[Float]] = [
       (0..<90).map { _ in random.normal() }, (0..<90).map { _ in random.uniform(-1...1) },
-      (0..<90).map { $0 == 40 ? 9 : random.normal() }, (0..<90).map { $0 == 40 ? -9 : random.normal() * 1e-4 },
+      (0..<90).map { $0 == 40 ? 9 : random.normal() },
+      (0..<90).map { $0 == 40 ? -9 : random.normal() * 1e-4 },
       (0..<90).map { _ in abs(random.normal()) },
     ]
     let (codes, steps) = WeightQuantizer()(channels.flatMap { $0 }, channels: 5, bits: bits)

@@ -23,9 +23,11 @@ import Testing
   @Test(arguments: [(0.0, 0.0), (3.0, -2.0), (0.4, 0.25), (-6.3, 4.7), (17.4, -11.2), (-30.0, 22.6)])
   func findsAPan(_ x: Double, _ y: Double) {
     let (width, height) = (160, 120)
-    let reference = MotionPlane(luma: texture(width: width, height: height, x: 0, y: 0), width: width, height: height)
+    let reference = MotionPlane(
+      luma: texture(width: width, height: height, x: 0, y: 0), width: width, height: height)
     // The neighbour shows at p what the reference shows at p + (x, y): the reference's pixel q lies at q - (x, y).
-    let neighbour = MotionPlane(luma: texture(width: width, height: height, x: x, y: y), width: width, height: height)
+    let neighbour = MotionPlane(
+      luma: texture(width: width, height: height, x: x, y: y), width: width, height: height)
     let motion = BlockMotion(of: reference, in: neighbour)
     var errors: [Double] = []
     for row in 5..<10 {

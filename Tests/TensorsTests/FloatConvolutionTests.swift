@@ -6,7 +6,9 @@ import Testing
 @Suite struct FloatConvolutionTests {
   struct Shape: Sendable, CustomTestStringConvertible {
     var batch, height, width, inputs, outputs, kernel, stride: Int
-    var testDescription: String { "\(batch)x\(height)x\(width), \(inputs) -> \(outputs), \(kernel)/\(stride)" }
+    var testDescription: String {
+      "\(batch)x\(height)x\(width), \(inputs) -> \(outputs), \(kernel)/\(stride)"
+    }
   }
 
   static let shapes = [
@@ -36,7 +38,9 @@ import Testing
   }
 
   /// Calls `body` with every product: source, weight and result index.
-  private func forEachProduct(_ s: Shape, _ outputHeight: Int, _ outputWidth: Int, _ body: (Int, Int, Int) -> Void) {
+  private func forEachProduct(
+    _ s: Shape, _ outputHeight: Int, _ outputWidth: Int, _ body: (Int, Int, Int) -> Void
+  ) {
     for n in 0..<s.batch {
       for y in 0..<outputHeight {
         for x in 0..<outputWidth {
@@ -124,7 +128,8 @@ import Testing
   @Test func impossibleShapesAreRefused() {
     #expect(throws: ConvolutionError.self) {
       try FloatConvolution(
-        batch: 1, height: 4, width: 4, inputChannels: 0, outputChannels: 8, precision: .float32, training: false)
+        batch: 1, height: 4, width: 4, inputChannels: 0, outputChannels: 8, precision: .float32,
+        training: false)
     }
     let error = ConvolutionError(status: 3, action: "convolve")
     #expect("\(error)" == "oneDNN cannot convolve (status 3)")

@@ -8,12 +8,15 @@ import Testing
   private func picture(_ width: Int, _ height: Int, x: Double = 0, y: Double = 0) -> [UInt8] {
     (0..<width * height).map { i in
       let (px, py) = (Double(i % width) - x, Double(i / width) - y)
-      let value = sin(px * 0.31) * cos(py * 0.27) + sin(px * 0.11 + py * 0.17) + 0.5 * sin(px * 0.053 - py * 0.071)
+      let value =
+        sin(px * 0.31) * cos(py * 0.27) + sin(px * 0.11 + py * 0.17) + 0.5 * sin(px * 0.053 - py * 0.071)
       return UInt8(max(0, min(255, 128 + 40 * value)))
     }
   }
 
-  private func motion(_ a: [UInt8], _ b: [UInt8], _ width: Int, _ height: Int, instant: Int = 128) -> FrameMotion {
+  private func motion(_ a: [UInt8], _ b: [UInt8], _ width: Int, _ height: Int, instant: Int = 128)
+    -> FrameMotion
+  {
     FrameMotion(
       from: MotionPyramid(luma: a, width: width, height: height),
       to: MotionPyramid(luma: b, width: width, height: height), instant: instant)
@@ -61,7 +64,9 @@ import Testing
       let result = warped(found, plane, isSecond: isSecond)
       var worst = 0
       for y in 16..<height - 16 {
-        for x in 16..<width - 16 { worst = max(worst, abs(Int(result[y * width + x]) - Int(truth[y * width + x]))) }
+        for x in 16..<width - 16 {
+          worst = max(worst, abs(Int(result[y * width + x]) - Int(truth[y * width + x])))
+        }
       }
       #expect(worst <= 4)
     }
@@ -71,7 +76,10 @@ import Testing
     var random = SplitMix64(seed: 5)
     let plane = (0..<72 * 50).map { _ in UInt8(random.index(256)) }
     let found = motion(plane, plane, 72, 50)
-    #expect((0..<63).allSatisfy { found.displacement($0) == (0, 0) && found.error($0) == 0 && found.disorder($0) == 0 })
+    #expect(
+      (0..<63).allSatisfy {
+        found.displacement($0) == (0, 0) && found.error($0) == 0 && found.disorder($0) == 0
+      })
     #expect(warped(found, plane, isSecond: false) == plane)
     #expect(warped(found, plane, isSecond: true) == plane)
   }
@@ -96,7 +104,8 @@ import Testing
     var result = [UInt16](repeating: 0, count: a.count)
     deep.withUnsafeBufferPointer { plane in
       let source = WarpSource(
-        plane.baseAddress!, stride: width, width: width, height: height, log2Width: 0, log2Height: 0, depth: 10)
+        plane.baseAddress!, stride: width, width: width, height: height, log2Width: 0, log2Height: 0,
+        depth: 10)
       result.withUnsafeMutableBytes {
         found.warp(source, isSecond: false, into: $0.baseAddress!, stride: width, rows: 0..<height)
       }

@@ -80,7 +80,8 @@ import Testing
     bias: Int32 = 0
   ) -> IntegerConvolutionParameters {
     IntegerConvolutionParameters(
-      slots: slots, inputChannels: inputs, outputChannels: outputs, activationLevels: levels, weightBits: bits,
+      slots: slots, inputChannels: inputs, outputChannels: outputs, activationLevels: levels,
+      weightBits: bits,
       weights: Array(repeating: weight, count: outputs * slots * inputs * 9),
       bias: Array(repeating: bias, count: outputs), multiplier: Array(repeating: 1, count: outputs))
   }

@@ -27,7 +27,8 @@ public struct Texture {
 }
 
 /// A picture of textures, its origin at (x, y) of the luma texture; U and V are textures of their own.
-public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, y: Double = 0) -> PlanarFrame {
+public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, y: Double = 0) -> PlanarFrame
+{
   let frame = PlanarFrame(width: width, height: height)
   let textures = (0..<3).map { Texture(seed: seed &* 3 &+ UInt64($0)) }
   for row in 0..<height {

@@ -9,14 +9,16 @@ extension Architecture {
     blocks: Int = 1, scale: Int = 2
   ) -> Architecture {
     Architecture(
-      task: .superResolution, scale: scale, window: window, alignment: alignment, encoderChannels: encoderChannels,
+      task: .superResolution, scale: scale, window: window, alignment: alignment,
+      encoderChannels: encoderChannels,
       channels: channels, blocks: blocks)
   }
 }
 
 extension NetworkWeights {
   /// Random weights, as wide as a trained network's.
-  public static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights {
+  public static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
+  {
     var random = SplitMix64(seed: seed)
     let layers = architecture.graph.layers
     return NetworkWeights(
@@ -36,7 +38,9 @@ private let activationDeviation: Float = 0.5
 extension QuantizedModel {
   /// A random model whose codes spread over their whole range, at every stage of the network.
   /// - Parameter zeroPoints: whether quantizers get zero points other than 0.
-  public static func random(_ architecture: Architecture, bits: Int, zeroPoints: Bool, seed: UInt64) -> QuantizedModel {
+  public static func random(_ architecture: Architecture, bits: Int, zeroPoints: Bool, seed: UInt64)
+    -> QuantizedModel
+  {
     var random = SplitMix64(seed: seed)
     let graph = architecture.graph
     var quantizers: [[ActivationQuantizer]] = []
@@ -75,4 +79,3 @@ extension QuantizedModel {
       streamStep: activationDeviation * 5 / 32767, recipe: "random \(seed)")
   }
 }
-

@@ -18,7 +18,9 @@ import Testing
     return (parameters, optimizer)
   }
 
-  private func update(_ parameters: ParameterSet, _ optimizer: inout AdamOptimizer, graph: NetworkGraph, step: Int) {
+  private func update(
+    _ parameters: ParameterSet, _ optimizer: inout AdamOptimizer, graph: NetworkGraph, step: Int
+  ) {
     let gradients = ParameterSet(graph: graph)
     gradients.initialize(graph: graph, seed: UInt64(100 + step))
     optimizer.update(parameters, gradients: gradients, rate: 1e-3)
@@ -87,7 +89,8 @@ import Testing
       var state = begun
       let before = sets(mine, state)
       #expect(throws: TrainingError.otherNetwork(path: path)) {
-        try Checkpoint.read(path, architecture: other, parameters: mine, optimizer: &state, graph: other.graph)
+        try Checkpoint.read(
+          path, architecture: other, parameters: mine, optimizer: &state, graph: other.graph)
       }
       #expect(sets(mine, state) == before && state.step == 2)
     }
@@ -124,9 +127,12 @@ import Testing
 }
 
 @Suite struct WarmStartTests {
-  private func output(_ parameters: ParameterSet, _ architecture: Architecture, _ frames: [FloatTensor]) throws -> [Float] {
+  private func output(_ parameters: ParameterSet, _ architecture: Architecture, _ frames: [FloatTensor])
+    throws -> [Float]
+  {
     let executor = try FloatExecutor(
-      graph: architecture.graph, batch: 1, height: frames[0].height, width: frames[0].width, precision: .float32,
+      graph: architecture.graph, batch: 1, height: frames[0].height, width: frames[0].width,
+      precision: .float32,
       training: false)
     for (index, layer) in parameters.layers.enumerated() {
       try executor.setWeights(layer: index, layer.weights, bias: layer.biases)

@@ -130,7 +130,9 @@ import Testing
       #expect(errors.allSatisfy { $0 < 1300 }, "seed \(seed): \(errors)")
       if errors.contains(where: { $0 > 0.1 }) { spoiled += 1 }
       var again = SplitMix64(seed: UInt64(seed))
-      for (a, b) in zip(low, try degradation(window, factor: 2, using: &again)) { #expect(samples(a) == samples(b)) }
+      for (a, b) in zip(low, try degradation(window, factor: 2, using: &again)) {
+        #expect(samples(a) == samples(b))
+      }
     }
     #expect(spoiled >= 8, "\(spoiled) of 16")
     // The truth is left alone.

@@ -31,7 +31,8 @@ import Testing
     let wanted = try sections(lines.joined(separator: "\n"))
     #expect(wanted.count == 2)
     for text in [
-      lines.joined(separator: "\r\n"), lines.joined(separator: "\r\n") + "\r\n", lines.joined(separator: "\n\n\n"),
+      lines.joined(separator: "\r\n"), lines.joined(separator: "\r\n") + "\r\n",
+      lines.joined(separator: "\n\n\n"),
       "\n" + lines.joined(separator: "\n") + "\n\n",
     ] {
       #expect(try sections(text) == wanted)
@@ -87,7 +88,8 @@ import Testing
     _ path: String, start: Double = 0, end: Double? = nil, divisor: Int = 1, dropsDuplicates: Bool = false
   ) -> FilmSection {
     FilmSection(
-      path: path, isTraining: true, start: start, end: end, divisor: divisor, dropsDuplicates: dropsDuplicates,
+      path: path, isTraining: true, start: start, end: end, divisor: divisor,
+      dropsDuplicates: dropsDuplicates,
       suitsInterpolation: true)
   }
 
@@ -95,7 +97,8 @@ import Testing
   private func bench(size: String = "96x64", filter: String = "null") throws -> Workbench {
     let bench = try Workbench()
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=\(size):rate=10 -frames:v 20 -vf \(filter) -pix_fmt yuv420p -c:v ffv1", "clip.mkv")
+      "-f lavfi -i testsrc2=size=\(size):rate=10 -frames:v 20 -vf \(filter) -pix_fmt yuv420p -c:v ffv1",
+      "clip.mkv")
     return bench
   }
 

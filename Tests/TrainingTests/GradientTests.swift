@@ -19,7 +19,8 @@ private func randomTensor(
   /// residual sum whose branches meet again.
   private var graph: NetworkGraph {
     let architecture = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16, blocks: 2)
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
+      blocks: 2)
     return architecture.graph
   }
 
@@ -66,7 +67,9 @@ private func randomTensor(
       // A direction through the whole layer: one number that any wrong partial derivative would spoil.
       for _ in 0..<3 {
         let direction = (0..<layer.all.count).map { _ in random.uniform(-1...1) }
-        let expected = zip(direction, setup.pass.gradients.layers[index].all).reduce(Float(0)) { $0 + $1.0 * $1.1 }
+        let expected = zip(direction, setup.pass.gradients.layers[index].all).reduce(Float(0)) {
+          $0 + $1.0 * $1.1
+        }
         let step: Float = 2e-3 / Float(layer.all.count).squareRoot()
         let saved = Array(layer.all)
         for i in 0..<layer.all.count { layer.all[i] = saved[i] + step * direction[i] }
@@ -90,7 +93,8 @@ private func randomTensor(
     for setup in [exact, coarse] {
       try setup.pass.setParameters(setup.parameters)
       let (output, trace) = try setup.pass.executor.runTraced(frames: setup.frames)
-      try setup.pass.backward(trace, outputGradient: setup.loss(output, target: setup.target, share: 1).gradient)
+      try setup.pass.backward(
+        trace, outputGradient: setup.loss(output, target: setup.target, share: 1).gradient)
     }
     for (a, b) in zip(exact.pass.gradients.layers, coarse.pass.gradients.layers) {
       let dot = zip(a.all, b.all).reduce(Float(0)) { $0 + $1.0 * $1.1 }
@@ -113,7 +117,8 @@ private func randomTensor(
       output.pointer[i] = value - 1e-2
       let below = loss(output, target: target, share: 0.5).loss
       output.pointer[i] = value
-      #expect(abs((above - below) / 2e-2 - gradient.pointer[i]) < 2e-3 * max(0.1, abs(gradient.pointer[i])) + 1e-5)
+      #expect(
+        abs((above - below) / 2e-2 - gradient.pointer[i]) < 2e-3 * max(0.1, abs(gradient.pointer[i])) + 1e-5)
     }
   }
 
@@ -133,7 +138,9 @@ private func randomTensor(
     let before = distance(parameters)
     for step in 0..<400 {
       for (index, layer) in gradients.layers.enumerated() {
-        for i in 0..<layer.all.count { layer.all[i] = parameters.layers[index].all[i] - goal.layers[index].all[i] }
+        for i in 0..<layer.all.count {
+          layer.all[i] = parameters.layers[index].all[i] - goal.layers[index].all[i]
+        }
       }
       let rate = CosineSchedule(peak: 0.01, warmUpSteps: 10).rate(step: step, progress: Double(step) / 400)
       optimizer.update(parameters, gradients: gradients, rate: rate)

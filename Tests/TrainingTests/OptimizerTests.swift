@@ -32,7 +32,9 @@ import Testing
         let g = gradient[i] * scale
         first[i] = 0.9 * first[i] + 0.1 * g
         second[i] = 0.99 * second[i] + 0.01 * g * g
-        value[i] -= rate * (first[i] / (1 - pow(0.9, Double(step)))) / ((second[i] / (1 - pow(0.99, Double(step)))).squareRoot() + 1e-8)
+        value[i] -=
+          rate * (first[i] / (1 - pow(0.9, Double(step))))
+          / ((second[i] / (1 - pow(0.99, Double(step)))).squareRoot() + 1e-8)
         average[i] = decay * average[i] + (1 - decay) * value[i]
       }
       let found = optimizer.update(parameters, gradients: gradients, rate: Float(rate))

@@ -17,7 +17,9 @@ import Testing
     SyntheticMotion.Transform(a: 1, b: 0, c: x, d: y)
   }
 
-  private func rendered(_ transform: SyntheticMotion.Transform, width: Int = 32, height: Int = 24) -> PlanarFrame {
+  private func rendered(_ transform: SyntheticMotion.Transform, width: Int = 32, height: Int = 24)
+    -> PlanarFrame
+  {
     let frame = PlanarFrame(width: width, height: height)
     SyntheticMotion.render(picture, transform, into: frame)
     return frame
@@ -100,7 +102,8 @@ import Testing
       let middle = window[1]
       search: for y in stride(from: 0, to: picture.height - 32, by: 2) {
         for x in stride(from: 0, to: picture.width - 32, by: 2)
-        where middle.luma[0] == picture.luma[y * picture.width + x] && isCrop(middle, of: picture, x: x, y: y) {
+        where middle.luma[0] == picture.luma[y * picture.width + x] && isCrop(middle, of: picture, x: x, y: y)
+        {
           exact += 1
           break search
         }

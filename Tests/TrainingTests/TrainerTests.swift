@@ -38,7 +38,9 @@ import Testing
     var saved: [Double] = []
   }
 
-  private func run(_ loop: TrainingLoop, cancelsAfter count: Int = .max, step: @escaping () throws -> Void = {}) throws -> Log {
+  private func run(
+    _ loop: TrainingLoop, cancelsAfter count: Int = .max, step: @escaping () throws -> Void = {}
+  ) throws -> Log {
     let log = Log()
     try loop.run(
       TrainingLoop.Actions(
@@ -158,14 +160,16 @@ extension Trait where Self == TinyData {
   private func loss(_ network: NetworkWeights, _ windows: [TrainingWindow]) throws -> Float {
     let (frames, target) = WindowPool.batch(windows)
     let executor = try FloatExecutor(
-      graph: network.architecture.graph, batch: windows.count, height: windows[0].height, width: windows[0].width,
+      graph: network.architecture.graph, batch: windows.count, height: windows[0].height,
+      width: windows[0].width,
       precision: .float32, training: false)
     let parameters = ParameterSet(network)
     for (index, layer) in parameters.layers.enumerated() {
       try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
     }
     let output = try executor.run(frames: frames)
-    return CharbonnierLoss(lumaChannels: network.architecture.lumaChannels)(output, target: target, share: 1).loss
+    return CharbonnierLoss(lumaChannels: network.architecture.lumaChannels)(output, target: target, share: 1)
+      .loss
   }
 
   @Test func trainingLowersTheLossAndResumes() throws {
@@ -264,7 +268,8 @@ extension Trait where Self == TinyData {
       return output
     }
     #expect(result.clips.map(\.name) == ["c", "photographs"])
-    #expect(result.clips.allSatisfy { abs($0.psnr - $0.bicubic) < 1e-9 && $0.bicubic > 15 && $0.bicubic < 59 })
+    #expect(
+      result.clips.allSatisfy { abs($0.psnr - $0.bicubic) < 1e-9 && $0.bicubic > 15 && $0.bicubic < 59 })
     #expect(abs(result.meanGain) < 1e-9)
     // Half a level of error everywhere costs, the truth itself scores best.
     let noisy = try set.evaluate(lumaChannels: 16) { _ in

@@ -27,7 +27,8 @@ import Testing
     let window = TrainingWindow(frames: low, truth: truth, architecture: architecture)
     #expect(window.width == 7 && window.height == 5)
     #expect(window.target.count == 35 * architecture.outputChannels)
-    let planes = [(low[1].luma, truth.luma, 14, 10)] + (0..<2).map { (low[1].chroma[$0], truth.chroma[$0], 7, 5) }
+    let planes =
+      [(low[1].luma, truth.luma, 14, 10)] + (0..<2).map { (low[1].chroma[$0], truth.chroma[$0], 7, 5) }
     for (index, (small, large, width, height)) in planes.enumerated() {
       let base = TrainingWindow.enlarged(small, width: width, height: height, scale: scale)
       let residual = plane(window, scale: scale, index)
@@ -93,7 +94,8 @@ import Testing
     var seen = Set<[Bool]>()
     for _ in 0..<200 {
       let symmetry = Symmetry(using: &random)
-      guard seen.insert([symmetry.mirrors, symmetry.flips, symmetry.transposes, symmetry.reverses]).inserted else {
+      guard seen.insert([symmetry.mirrors, symmetry.flips, symmetry.transposes, symmetry.reverses]).inserted
+      else {
         continue
       }
       let turned = symmetry.applied(to: window)

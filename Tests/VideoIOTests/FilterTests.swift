@@ -11,7 +11,9 @@ import Testing
       try VideoFrame.make(
         width: width, height: height, format: .yuv420p, presentationTimestamp: Int64(index) * 2, duration: 2
       ) { plane, bytes, _ in
-        for position in bytes.indices { bytes[position] = UInt8(truncatingIfNeeded: position * 7 + index * 31 + plane) }
+        for position in bytes.indices {
+          bytes[position] = UInt8(truncatingIfNeeded: position * 7 + index * 31 + plane)
+        }
       }
     }
   }
@@ -37,7 +39,8 @@ import Testing
   @Test func framesHeldBackComeAtTheEnd() throws {
     let sources = try frames(4)
     var filter = try FrameFilter(
-      "bwdif=mode=send_field:deint=all", like: sources[0], timeBase: Rational(1, 50), frameRate: Rational(25, 1))
+      "bwdif=mode=send_field:deint=all", like: sources[0], timeBase: Rational(1, 50),
+      frameRate: Rational(25, 1))
     var count = 0
     for frame in sources { count += try filter.push(frame).count }
     #expect(count < 8)

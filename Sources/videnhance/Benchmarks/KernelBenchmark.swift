@@ -81,7 +81,8 @@ struct KernelBenchmark {
     // Outputs spread over all codes: sums of 576 products vary by about this much.
     let spread = Float(half) * Float(levels) * 0.33 * 24
     let parameters = IntegerConvolutionParameters(
-      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels, weightBits: bits, weights: weights,
+      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels, weightBits: bits,
+      weights: weights,
       bias: bias, multiplier: Array(repeating: Float(levels) / spread, count: 64))
     guard
       let convolution = IntegerConvolution(parameters, algorithm: algorithm, instructionSet: instructionSet)
@@ -91,7 +92,8 @@ struct KernelBenchmark {
       for i in 0..<width * 64 { input.origin[y * input.rowStride + i] = UInt8(random.index(Int(levels) + 1)) }
     }
     return Contender(
-      name: "\(bits)-bit \(algorithm == .direct ? "direct" : "automatic")", bits: bits, parameters: parameters,
+      name: "\(bits)-bit \(algorithm == .direct ? "direct" : "automatic")", bits: bits,
+      parameters: parameters,
       convolution: convolution, input: input,
       output: CodeTensor(width: width, height: height, channels: 64, zeroPoint: 0))
   }
@@ -104,7 +106,8 @@ struct KernelBenchmark {
     contender.run(scalar, into: expected, threads: ProcessInfo.processInfo.activeProcessorCount)
     return (0..<height).allSatisfy { y in
       memcmp(
-        expected.origin + y * expected.rowStride, contender.output.origin + y * expected.rowStride, width * 64) == 0
+        expected.origin + y * expected.rowStride, contender.output.origin + y * expected.rowStride, width * 64
+      ) == 0
     }
   }
 

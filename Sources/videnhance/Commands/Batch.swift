@@ -22,7 +22,8 @@ struct Batch: AsyncParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir")) var input: String
-  @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir")) var output: String
+  @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"))
+  var output: String
   @OptionGroup(title: "Folder options") var folder: FolderOptions
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
@@ -55,7 +56,8 @@ struct FolderOptions: ParsableArguments {
   var shard: Shard?
 
   @Option(
-    help: ArgumentHelp("Append a line of JSON for each file (docs/json-output.md); - is standard output.", valueName: "file"))
+    help: ArgumentHelp(
+      "Append a line of JSON for each file (docs/json-output.md); - is standard output.", valueName: "file"))
   var journal: String?
 
   /// Whether one of them was given.

@@ -98,22 +98,33 @@ struct NamePattern: ExpressibleByArgument, Sendable, Equatable {
 enum FileEnding {
   /// Surely no video: not opened, not told of. Playlists are here as their parts lie beside them.
   static let passedOver: Set<String> = [
-    "txt", "md", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "cfg", "conf", "csv", "tsv", "xml", "html",
-    "htm", "css", "js", "py", "sh", "bat", "c", "h", "swift", "ipynb", "log", "nfo", "lock", "pdf", "doc", "docx",
-    "xls", "xlsx", "ppt", "pptx", "rtf", "tex", "srt", "ass", "ssa", "vtt", "sub", "idx", "sup", "lrc", "zip", "gz",
-    "bz2", "xz", "zst", "7z", "rar", "tar", "tgz", "md5", "sha1", "sha256", "sfv", "par2", "torrent", "part", "tmp",
-    "bak", "crdownload", "m3u", "m3u8", "mpd", "pls", "cue", "ffconcat", "sdp", "xmp", "lrv", "thm", "edl", "fcpxml",
-    "drp", "npy", "npz", "pt", "pth", "onnx", "safetensors", "bin", "exe", "dll", "so", "ttf", "otf", "db", "jpg", "jpeg",
-    "png", "bmp", "tif", "tiff", "webp", "heic", "heif", "avif", "jxl", "svg", "psd", "xcf", "ico", "tga", "exr",
+    "txt", "md", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "cfg", "conf", "csv", "tsv", "xml",
+    "html",
+    "htm", "css", "js", "py", "sh", "bat", "c", "h", "swift", "ipynb", "log", "nfo", "lock", "pdf", "doc",
+    "docx",
+    "xls", "xlsx", "ppt", "pptx", "rtf", "tex", "srt", "ass", "ssa", "vtt", "sub", "idx", "sup", "lrc", "zip",
+    "gz",
+    "bz2", "xz", "zst", "7z", "rar", "tar", "tgz", "md5", "sha1", "sha256", "sfv", "par2", "torrent", "part",
+    "tmp",
+    "bak", "crdownload", "m3u", "m3u8", "mpd", "pls", "cue", "ffconcat", "sdp", "xmp", "lrv", "thm", "edl",
+    "fcpxml",
+    "drp", "npy", "npz", "pt", "pth", "onnx", "safetensors", "bin", "exe", "dll", "so", "ttf", "otf", "db",
+    "jpg", "jpeg",
+    "png", "bmp", "tif", "tiff", "webp", "heic", "heif", "avif", "jxl", "svg", "psd", "xcf", "ico", "tga",
+    "exr",
     "dpx", "raw", "cr2", "cr3", "nef", "arw", "dng", "ppm", "pgm", "pbm",
   ]
 
   /// Surely media: when such a file cannot be opened, it is broken.
   static let media: Set<String> = [
-    "mp4", "m4v", "mov", "qt", "mkv", "mk3d", "webm", "avi", "divx", "ts", "m2ts", "mts", "m2t", "mpg", "mpeg", "m2v",
-    "m1v", "mpv", "vob", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogg", "ogm", "mxf", "y4m", "nut", "h264",
-    "264", "avc", "hevc", "h265", "265", "ivf", "obu", "av1", "dv", "rm", "rmvb", "gif", "wtv", "dav", "insv", "mp3",
-    "m4a", "m4b", "aac", "flac", "wav", "wave", "opus", "oga", "wma", "mka", "ac3", "eac3", "dts", "thd", "aif", "aiff",
+    "mp4", "m4v", "mov", "qt", "mkv", "mk3d", "webm", "avi", "divx", "ts", "m2ts", "mts", "m2t", "mpg",
+    "mpeg", "m2v",
+    "m1v", "mpv", "vob", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogg", "ogm", "mxf", "y4m", "nut",
+    "h264",
+    "264", "avc", "hevc", "h265", "265", "ivf", "obu", "av1", "dv", "rm", "rmvb", "gif", "wtv", "dav", "insv",
+    "mp3",
+    "m4a", "m4b", "aac", "flac", "wav", "wave", "opus", "oga", "wma", "mka", "ac3", "eac3", "dts", "thd",
+    "aif", "aiff",
     "caf", "amr", "mp2", "ape", "wv",
   ]
 }
@@ -273,7 +284,9 @@ struct FolderScan {
   /// The system's words for what a file operation failed with.
   static func reason(_ error: any Error) -> String {
     let inner = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError) ?? (error as NSError)
-    if inner.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(truncatingIfNeeded: inner.code))) }
+    if inner.domain == NSPOSIXErrorDomain {
+      return String(cString: strerror(Int32(truncatingIfNeeded: inner.code)))
+    }
     return (error as NSError).localizedDescription
   }
 

@@ -3,8 +3,8 @@ import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-import VideoIO
 import Videnhance
+import VideoIO
 
 /// What became of a file: a line of the journal.
 struct FileRecord: Encodable, Sendable {
@@ -52,7 +52,8 @@ final class Journal: Sendable {
     if descriptor < 0 { throw .cannotWriteJournal(path: path, reason: String(cString: strerror(errno))) }
     // A run that was killed may have left half a line, which must not spoil the next one.
     if path != "-", let identity = FileIdentity(path: path), identity.kind == .file, identity.size > 0,
-      let file = FileHandle(forReadingAtPath: path), (try? file.seek(toOffset: UInt64(identity.size - 1))) != nil,
+      let file = FileHandle(forReadingAtPath: path),
+      (try? file.seek(toOffset: UInt64(identity.size - 1))) != nil,
       let last = try? file.read(upToCount: 1), last != Data("\n".utf8)
     {
       try write(Data("\n".utf8))
@@ -120,7 +121,8 @@ struct FolderRun: Sendable {
     options.threads = max(1, options.threads / jobs)
     var files = plan(scan, from: input, to: output) { path in
       (folder.pattern ?? .usual).output(
-        for: path, task: network.task.tasks.map(\.rawValue).joined(separator: "+"), bits: bits.map(String.init) ?? "",
+        for: path, task: network.task.tasks.map(\.rawValue).joined(separator: "+"),
+        bits: bits.map(String.init) ?? "",
         keepsEnding: encoder.container != nil)
     } settings: { path in
       var settings = encoder.settings(output: path, threads: options.threads)
@@ -166,7 +168,8 @@ struct FolderRun: Sendable {
     }
     for (path, reason) in scan.unreadable {
       let folder = FolderScan.join(input, path)
-      var file = File(path: path, input: folder, output: FolderScan.join(output, path), encoder: EncoderSettings())
+      var file = File(
+        path: path, input: folder, output: FolderScan.join(output, path), encoder: EncoderSettings())
       file.problem = .cannotReadFolder(path: folder, reason: reason)
       files.append(file)
     }
@@ -201,12 +204,15 @@ struct FolderRun: Sendable {
     let clock = ContinuousClock.now
     let report = try await Interrupt.cancelling { await work() }
     if !isQuiet {
-      for line in Self.table(report.records, seconds: (ContinuousClock.now - clock).seconds) { Console.line(line) }
+      for line in Self.table(report.records, seconds: (ContinuousClock.now - clock).seconds) {
+        Console.line(line)
+      }
       if passedOver > 0 { Console.line("\(passedOver) files were passed over for their names") }
     }
     if report.wasInterrupted {
       let left = files.count - report.records.count
-      Console.line("videnhance: interrupted, \(left) of \(files.count) files left; nothing is left of unfinished ones")
+      Console.line(
+        "videnhance: interrupted, \(left) of \(files.count) files left; nothing is left of unfinished ones")
       throw ExitCode(130)
     }
     if report.records.contains(where: { $0.status == .failed }) { throw ExitCode(2) }
@@ -301,7 +307,8 @@ struct FolderRun: Sendable {
     switch error {
     case VideoIOError.noVideoStream, BatchError.emptyFile, BatchError.picture: true
     // The system's own codes, such as "permission denied", are small; an index that is missing tells of a container.
-    case VideoIOError.cannotOpen(_, let reason): reason.code < -4096 && !reason.log.contains { $0.contains("moov") }
+    case VideoIOError.cannotOpen(_, let reason):
+      reason.code < -4096 && !reason.log.contains { $0.contains("moov") }
     default: false
     }
   }

@@ -8,7 +8,8 @@ import Training
 /// Measures this machine.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure kernels and training on this machine.", subcommands: [BenchKernels.self, BenchTraining.self])
+    abstract: "Measure kernels and training on this machine.",
+    subcommands: [BenchKernels.self, BenchTraining.self])
 }
 
 /// Times the integer kernels.
@@ -16,11 +17,13 @@ struct BenchKernels: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels",
     abstract: "Time one 64 -> 64 3x3 layer at 480x270 at each bit width against the machine's peak.",
-    discussion: "Rounds take turns and medians are quoted; every result is compared with the scalar kernel to the bit.")
+    discussion:
+      "Rounds take turns and medians are quoted; every result is compared with the scalar kernel to the bit.")
 
   @Option(help: "Threads to work on.") var threads: Int = 1
   @Option(help: "Rounds.") var rounds: Int = 9
-  @Option(help: "Instruction set: scalar, avx2, avxvnni or avx512vnni (default: the best).") var isa: InstructionSet?
+  @Option(help: "Instruction set: scalar, avx2, avxvnni or avx512vnni (default: the best).") var isa:
+    InstructionSet?
 
   func validate() throws {
     if threads < 1 || rounds < 1 { throw ValidationError("--threads and --rounds must be positive") }
@@ -37,7 +40,8 @@ struct BenchKernels: ParsableCommand {
     let result = benchmark.run()
     print(String(format: "peak of 8-bit dot products: %.0f GMAC/s on %d thread(s)", result.peak, threads))
     for row in result.rows {
-      let share = result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""
+      let share =
+        result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""
       print(
         row.name.padding(toLength: 16, withPad: " ", startingAt: 0)
           + row.algorithm.padding(toLength: 14, withPad: " ", startingAt: 0)

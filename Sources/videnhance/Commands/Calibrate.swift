@@ -23,10 +23,12 @@ struct Calibrate: ParsableCommand {
 
   @Argument(help: "Clips like those that will be enhanced.") var clips: [String] = []
   @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+    .superResolution
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of weights and activations: 8, 6, 4, 3 or 2.") var bits: Int = 4
-  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
+  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
+  var modelFile: String?
   @Option(name: .shortAndLong, help: "File to write.") var output: String
   @Option(help: "Most windows to look at.") var windows: Int = 200
   @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
@@ -34,13 +36,16 @@ struct Calibrate: ParsableCommand {
 
   func validate() throws {
     if clips.isEmpty == (data == nil) { throw ValidationError("name clips, or pass --data") }
-    if !(2...8).contains(bits) || bits == 5 || bits == 7 { throw ValidationError("--bits must be 8, 6, 4, 3 or 2") }
+    if !(2...8).contains(bits) || bits == 5 || bits == 7 {
+      throw ValidationError("--bits must be 8, 6, 4, 3 or 2")
+    }
     if windows < 1 { throw ValidationError("--windows must be positive") }
   }
 
   func run() throws {
     if !overwrite && FileManager.default.fileExists(atPath: output) {
-      throw ModelError.cannotOpen(path: output, reason: "it exists (hint: choose another name, or pass --overwrite)")
+      throw ModelError.cannotOpen(
+        path: output, reason: "it exists (hint: choose another name, or pass --overwrite)")
     }
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let network = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
@@ -52,7 +57,8 @@ struct Calibrate: ParsableCommand {
       for clip in clips {
         let share = max(1, windows / clips.count)
         let isInterpolation = network.architecture.task == .interpolation
-        let source = ClipWindows(path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share)
+        let source = ClipWindows(
+          path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share)
         try source.forEach(threads: threads) { frames in
           // Every second frame is what will be made.
           try calibrator.observe(packer.floatInputs(isInterpolation ? [frames[0], frames[2]] : frames))

@@ -21,14 +21,17 @@ struct Distill: ParsableCommand {
       Run again with the same checkpoint to continue.
       """)
 
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+    .superResolution
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
   @Option(help: "Folder of clips and photographs (make data).") var data: String
   @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
   @Option(help: "The calibrated model to start from.") var calibrated: String
-  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file")) var modelFile: String?
-  @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] = []
+  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
+  var modelFile: String?
+  @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] =
+    []
   @Option(help: "File that keeps the state of the run.") var checkpoint: String
   @Option(name: .shortAndLong, help: "File for the averaged student.") var output: String
   @Option(help: "Highest learning rate of weights.") var learningRate: Float = 2e-4
@@ -48,7 +51,8 @@ struct Distill: ParsableCommand {
     let teacher = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     let start = try QuantizedModel(path: calibrated)
     guard start.architecture == teacher.architecture, start.bits == bits else {
-      throw ModelError.badArchitecture("\(calibrated) is not a \(bits)-bit model of the full-precision network")
+      throw ModelError.badArchitecture(
+        "\(calibrated) is not a \(bits)-bit model of the full-precision network")
     }
     let intermediates = try teachers.map { try QuantizedModel(path: $0) }
     guard intermediates.allSatisfy({ $0.architecture == teacher.architecture }) else {

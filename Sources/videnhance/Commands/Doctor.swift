@@ -3,8 +3,8 @@ import ArgumentParser
 import EnhancementModel
 import Foundation
 import Tensors
-import VideoIO
 import Videnhance
+import VideoIO
 
 /// Shows what the program finds on this machine.
 struct Doctor: ParsableCommand {
@@ -56,7 +56,8 @@ struct Diagnosis {
     let brand = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)).flatMap(Self.brand)
     findings.append(("processor", "\(brand ?? "unknown"), \(cores) core\(cores == 1 ? "" : "s")"))
     let sets = InstructionSet.allCases.filter(\.isSupported).map(\.name).joined(separator: ", ")
-    let asked = ProcessInfo.processInfo.environment["VIDENHANCE_ISA"].map { ", VIDENHANCE_ISA is \($0)" } ?? ""
+    let asked =
+      ProcessInfo.processInfo.environment["VIDENHANCE_ISA"].map { ", VIDENHANCE_ISA is \($0)" } ?? ""
     let slow = InstructionSet.best == .scalar ? "; correct, but slow" : ""
     findings.append(("kernels", "\(InstructionSet.best.name) (of \(sets)\(asked))\(slow)"))
   }
@@ -65,7 +66,9 @@ struct Diagnosis {
   static func brand(_ text: String) -> String? {
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-      if parts.count == 2, ["model name", "Model", "Hardware"].contains(parts[0]), !parts[1].isEmpty { return parts[1] }
+      if parts.count == 2, ["model name", "Model", "Hardware"].contains(parts[0]), !parts[1].isEmpty {
+        return parts[1]
+      }
     }
     return nil
   }
@@ -93,13 +96,16 @@ struct Diagnosis {
       if !found {
         missing.append(
           Missing(
-            what: "encoder \(name)", remedy: "apt package \(package), as Debian builds it", isNeeded: index == 0))
+            what: "encoder \(name)", remedy: "apt package \(package), as Debian builds it",
+            isNeeded: index == 0))
       }
     }
   }
 
   /// Debian's name of a library: the major version is part of it.
-  private static func package(_ library: LibavBuild.Library) -> String { "\(library.name)\(library.version[0])" }
+  private static func package(_ library: LibavBuild.Library) -> String {
+    "\(library.name)\(library.version[0])"
+  }
 
   private mutating func lookAtModels() {
     var folder: String?
@@ -121,7 +127,8 @@ struct Diagnosis {
         }
       }
       let text = found.isEmpty ? "none" : "\(found.joined(separator: ", ")) bits"
-      findings.append((family, text + (absent.isEmpty || found.isEmpty ? "" : "; not \(absent.joined(separator: ", "))")))
+      findings.append(
+        (family, text + (absent.isEmpty || found.isEmpty ? "" : "; not \(absent.joined(separator: ", "))")))
       if found.isEmpty, !missing.contains(where: { $0.what.hasPrefix("model \(family)") }) {
         addModel(family, "is missing", isNeeded: false)
       }
@@ -133,7 +140,8 @@ struct Diagnosis {
     missing.append(
       Missing(
         what: "model \(name) \(what)",
-        remedy: "no apt package; 'make install' puts models beside the program, 'videnhance train' makes new ones",
+        remedy:
+          "no apt package; 'make install' puts models beside the program, 'videnhance train' makes new ones",
         isNeeded: isNeeded))
   }
 

@@ -28,19 +28,24 @@ struct Enhance: AsyncParsableCommand {
     try folder.validate(with: work)
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
-        throw ValidationError("--pattern, --skip-existing, --jobs, --shard and --journal are for a folder as input")
+        throw ValidationError(
+          "--pattern, --skip-existing, --jobs, --shard and --journal are for a folder as input")
       }
       return
     }
     // A folder named out.mp4 is hardly what was meant.
-    let isFileName = LibavBuild.holdsVideo(ending: NamePattern.split(output).ending) && !FolderScan.isFolder(output)
-    if output == "-" || isFileName { throw ValidationError("\(input) is a folder: name a folder for the output, too") }
+    let isFileName =
+      LibavBuild.holdsVideo(ending: NamePattern.split(output).ending) && !FolderScan.isFolder(output)
+    if output == "-" || isFileName {
+      throw ValidationError("\(input) is a folder: name a folder for the output, too")
+    }
   }
 
   func run() async throws {
     if FolderScan.isFolder(input) {
       try await FolderRun.run(
-        from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
+        from: input, to: output, folder: folder, source: source, network: network, encoder: encoder,
+        work: work)
     } else {
       try await enhanceFile()
     }

@@ -14,7 +14,8 @@ struct Inspect: ParsableCommand {
         videnhance inspect mine.safetensors --json
       """)
 
-  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model: String
+  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
+    String
   @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
 
   func run() throws {
@@ -29,7 +30,8 @@ struct Inspect: ParsableCommand {
     if !model.contains("/"), let path = ResourceFolder.path(of: file) { return path }
     let names = ShippedModel.all.filter { $0.path != nil }.map(\.name)
     throw InspectError(
-      path: model, detail: "no such file" + (names.isEmpty ? "" : " (hint: shipped are \(names.joined(separator: ", ")))"))
+      path: model,
+      detail: "no such file" + (names.isEmpty ? "" : " (hint: shipped are \(names.joined(separator: ", ")))"))
   }
 }
 
@@ -156,7 +158,8 @@ struct ModelDescription {
   func text() -> String {
     let a = architecture
     let parameters = a.graph.layers.reduce(0) { $0 + $1.weightCount + $1.outputChannels }
-    let edges = Set(layers.filter(\.layer.isEdge).map(\.bits)).sorted().map(String.init).joined(separator: ", ")
+    let edges = Set(layers.filter(\.layer.isEdge).map(\.bits)).sorted().map(String.init).joined(
+      separator: ", ")
     var lines = [
       "file          \(path)", "size          \(size) bytes",
       "task          \(a.task.rawValue)" + (a.scale > 1 ? " x\(a.scale)" : ""),
@@ -169,7 +172,9 @@ struct ModelDescription {
       "",
     ]
     lines += table()
-    lines += ["", "recipe"] + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
+    lines +=
+      ["", "recipe"]
+      + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
     return lines.joined(separator: "\n")
   }
 
@@ -219,7 +224,8 @@ struct ModelDescription {
       return String(decoding: data, as: UTF8.self)
     }
     let text = String(
-      String.UnicodeScalarView(recipe.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 || $0 == "\n" }))
+      String.UnicodeScalarView(
+        recipe.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 || $0 == "\n" }))
     return text.isEmpty ? "none" : text
   }
 

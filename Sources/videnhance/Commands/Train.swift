@@ -14,7 +14,8 @@ struct Train: ParsableCommand {
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask = .superResolution
+  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+    .superResolution
   @Option(help: "Enlargement of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).") var data: String
   @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
@@ -58,7 +59,8 @@ struct Train: ParsableCommand {
     let trainer = try Trainer(
       settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
       log: { Console.line($0) })
-    Console.line(String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
+    Console.line(
+      String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
     try trainer.run(isCancelled: { interrupt.isSet }) { report in
       Console.line(Self.line(report))
       if report.validation != nil, let output { try trainer.network.file.write(path: output) }
@@ -67,7 +69,8 @@ struct Train: ParsableCommand {
 
   static func line(_ report: TrainingReport) -> String {
     var text = String(
-      format: "%.1f min, step %d, loss %.3f, rate %.2e, %.1f steps/s, %.0f GMAC/s", report.minutes, report.step,
+      format: "%.1f min, step %d, loss %.3f, rate %.2e, %.1f steps/s, %.0f GMAC/s", report.minutes,
+      report.step,
       report.loss, report.rate, report.stepsPerSecond, report.gigaOperationsPerSecond)
     if let validation = report.validation {
       for clip in validation.clips {

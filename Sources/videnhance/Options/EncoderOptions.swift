@@ -7,7 +7,10 @@ struct EncoderOptions: ParsableArguments {
   @Option(help: "FFmpeg's name of the encoder (default: libx264; none for .y4m, and for nut on -).")
   var codec: String?
 
-  @Option(help: "Constant quality, lower is better (default: 16 for libx264, 18 for libx265, 20 for libvpx-vp9 and libsvtav1).")
+  @Option(
+    help:
+      "Constant quality, lower is better (default: 16 for libx264, 18 for libx265, 20 for libvpx-vp9 and libsvtav1)."
+  )
   var crf: Double?
 
   @Option(help: "The encoder's preset (default: medium).")
@@ -18,7 +21,10 @@ struct EncoderOptions: ParsableArguments {
       "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
   var encoderOption: [EncoderOption] = []
 
-  @Option(help: "FFmpeg's name of the container (default: by the output's name; y4m for -, which nut suits, too: it carries sound and all times).")
+  @Option(
+    help:
+      "FFmpeg's name of the container (default: by the output's name; y4m for -, which nut suits, too: it carries sound and all times)."
+  )
   var container: String?
 
   /// The choices for `threads` threads and an output of this name.
@@ -27,7 +33,8 @@ struct EncoderOptions: ParsableArguments {
     let isUncompressed =
       container.map { $0 == Self.uncompressed } ?? output.lowercased().hasSuffix(".y4m")
     // NUT in a pipe is for a program that goes on working: it gets all that there is.
-    let usual = isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "libx264"
+    let usual =
+      isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "libx264"
     let pairs = encoderOption.map { ($0.name, $0.value) }
     return EncoderSettings(
       codec: codec ?? usual, crf: crf, preset: preset,

@@ -2,8 +2,8 @@
 public import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
-import VideoIO
 public import Videnhance
+import VideoIO
 
 /// Which network works.
 struct NetworkOptions: ParsableArguments {
@@ -17,7 +17,9 @@ struct NetworkOptions: ParsableArguments {
   var scale: Int?
 
   @Option(
-    help: "Noise that denoise removes: its standard deviation in 8-bit levels, 0 to 63, or auto, told by the frames.")
+    help:
+      "Noise that denoise removes: its standard deviation in 8-bit levels, 0 to 63, or auto, told by the frames."
+  )
   var noise = NoiseOption.auto
 
   @Option(help: "Frames that interp makes of each one: 2 to 64 (default: 2).")
@@ -58,7 +60,9 @@ struct NetworkOptions: ParsableArguments {
     if scale != nil && !tasks.contains(.superResolution) {
       throw ValidationError("--scale is for --task sr; \(task) keeps the size of frames")
     }
-    if case .level = noise, !tasks.contains(.denoising) { throw ValidationError("--noise is for --task denoise") }
+    if case .level = noise, !tasks.contains(.denoising) {
+      throw ValidationError("--noise is for --task denoise")
+    }
     if !tasks.contains(.interpolation) {
       if factor != nil { throw ValidationError("--factor is for --task interp") }
       if fps != nil { throw ValidationError("--fps is for --task interp") }
@@ -71,7 +75,9 @@ struct NetworkOptions: ParsableArguments {
       if !tasks.contains(.superResolution) { throw ValidationError("--model fast is for --task sr") }
       if scale == 4 { throw ValidationError("--model fast is for --scale 2") }
     }
-    if model != nil && modelFile != nil { throw ValidationError("--model and --model-file contradict each other") }
+    if model != nil && modelFile != nil {
+      throw ValidationError("--model and --model-file contradict each other")
+    }
     if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
   }
 }
