@@ -71,7 +71,7 @@ let package = Package(
       dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport"], swiftSettings: strict),
+      dependencies: ["videnhance", "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VideoIO"], swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),

@@ -42,6 +42,9 @@ struct VideoEncoder: ~Copyable {
   /// Whether the encoder counts frames instead of ticks.
   var countsFrames: Bool { clock != .ticks }
 
+  /// What a container must know to have the packets decoded.
+  var extradata: [UInt8] { byteArray(context.pointee.extradata, Int(context.pointee.extradata_size)) }
+
   /// Opens the encoder.
   ///
   /// - Throws: `VideoIOError.unknownEncoder`, `encoderFormat`, `encoderOption`, `cannotStartEncoder`.

@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import VideoIO
 
 /// Bits of a network's weights and activations.
 enum WeightBits: Int, CaseIterable, ExpressibleByArgument {
@@ -42,6 +43,14 @@ enum NetworkCatalog {
       throw ModelError.badArchitecture("\(path) holds a model of \(model.bits) bits, not \(bits.rawValue)")
     }
     return try IntegerNetwork(model, width: width, height: height, threads: threads)
+  }
+
+  /// What tells the network of a task from any other: its task and the model file's size and hash.
+  static func identity(task: EnhancementTask, scale: Int?, bits: WeightBits?, modelFile: String?) -> String {
+    // A model that is missing is told of when it is loaded.
+    let path = try? modelFile ?? shipped(task, scale: scale, bits: bits ?? .four)
+    let print = path.flatMap { try? SourceFingerprint(path: $0) }
+    return "\(task.rawValue) \(print.map { "\($0.size) bytes \($0.digest)" } ?? "without model")"
   }
 
   /// Full-precision weights, shipped or from a file.

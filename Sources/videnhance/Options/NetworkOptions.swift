@@ -37,7 +37,9 @@ struct NetworkOptions: ParsableArguments {
     let (scale, bits, modelFile, noise) = (scale, bits, modelFile, noise)
     return task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
-      return EnhancementStep(rate: rate) { width, height, threads in
+      let identity = NetworkCatalog.identity(
+        task: task, scale: task == .superResolution ? scale : nil, bits: bits, modelFile: modelFile)
+      return EnhancementStep(rate: rate, identity: "\(identity), noise \(noise)") { width, height, threads in
         let network = try NetworkCatalog.network(
           task: task, scale: task == .superResolution ? scale : nil, bits: bits, modelFile: modelFile, width: width,
           height: height, threads: threads)
