@@ -82,7 +82,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "TestSupport"],
+      dependencies: [
+        "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VideoIO",
+      ],
       swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",

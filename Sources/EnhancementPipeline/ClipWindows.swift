@@ -26,20 +26,22 @@ public struct ClipWindows: Sendable {
     var reader = try VideoReader(path: path, threads: threads)
     // Without a known length every window counts until there are enough.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))
-    var splitter = SceneSplitter(length: length, findsCuts: length > 1)
+    var splitter = SceneSplitter(length: length, cuts: length > 1 ? .detected : .ignored)
     let census = FrameCensus()
     var (seen, taken) = (0, 0)
-    func offer(_ windows: [SlidingWindow<PreparedFrame>.Window]) throws {
+    func offer(_ windows: [SceneWindow]) throws {
       for window in windows {
         if seen % step == step / 2 && taken < limit {
-          try body(window.frames.map(\.planar))
+          try body(window.frames.map { try $0.planar })
           taken += 1
         }
         seen += 1
       }
     }
     while taken < limit, let item = try reader.next() {
-      if case .frame(let frame) = item { try offer(splitter.push(PreparedFrame(frame, census: census))) }
+      if case .frame(let frame) = item {
+        try offer(splitter.push(PreparedFrame(StageFrame(frame), index: splitter.frameCount, census: census)))
+      }
     }
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: path) }
     if taken < limit { try offer(splitter.finish()) }

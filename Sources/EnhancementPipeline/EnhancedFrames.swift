@@ -48,7 +48,9 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
         switch message {
         case .opened(let shape): self.shape = shape
         case .packet: continue
-        case .frame(let frame): return frame
+        case .frame(let frame):
+          // Without segments all frames are made.
+          if let video = frame.video { return video }
         }
       }
       return nil
@@ -73,7 +75,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
 
     deinit { task.cancel() }
 
-    func next() async throws -> StageMessage<VideoShape, VideoFrame>? {
+    func next() async throws -> StageMessage<VideoShape, StageFrame>? {
       try await withTaskCancellationHandler {
         if let message = try await frames.next() { return message }
         // The end of the channel may be that of a failure.

@@ -13,10 +13,14 @@ public struct EnhancementStep: Sendable {
   public var network: NetworkFactory
   /// How many frames it makes if its network interpolates.
   public var rate: InterpolationRate
+  /// What tells its network from others, such as a hash: unfinished work is continued with the same one only.
+  public var identity: String
 
   /// A step.
-  public init(rate: InterpolationRate = .factor(2), network: @escaping NetworkFactory) {
+  public init(rate: InterpolationRate = .factor(2), identity: String = "", network: @escaping NetworkFactory)
+  {
     self.rate = rate
+    self.identity = identity
     self.network = network
   }
 }
@@ -44,6 +48,8 @@ public struct EnhancementJob: Sendable {
     public var overwrites = false
     /// Whether windows end where a scene does.
     public var findsSceneCuts = true
+    /// Whether what is finished is kept until all of it is; nil works in one go.
+    public var segments: Segments?
 
     /// How far behind the file's beginning work starts, and how much of it is done; nil for all.
     public var start, length: Duration?
@@ -55,6 +61,23 @@ public struct EnhancementJob: Sendable {
     /// Choices for `threads` threads; nil is for as many as there are cores.
     public init(threads: Int? = nil) {
       self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    }
+  }
+
+  /// How work is kept so that a later run can continue it. See `SegmentFolder`.
+  public struct Segments: Sendable {
+    /// Frames of output in a segment; nil takes those of the earlier run, or the usual number.
+    public var frames: Int?
+    /// Whether an earlier run is continued.
+    public var resumes: Bool
+    /// The program's version: unfinished work is continued by the same one only.
+    public var version: String
+
+    /// Choices.
+    public init(frames: Int? = nil, resumes: Bool, version: String = "") {
+      self.frames = frames
+      self.resumes = resumes
+      self.version = version
     }
   }
 
@@ -112,17 +135,81 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
+    let segments = try options.segments.map { try folder(for: $0) }
+    do {
+      let summary = try await run(segments: segments, progress: progress)
+      segments?.remove()
+      return summary
+    } catch {
+      segments?.removeUnlessUsed()
+      throw error
+    }
+  }
+
+  /// Makes or takes up the folder of segments, with all that the result depends on.
+  private func folder(for segments: Segments) throws -> SegmentFolder {
+    func list(_ options: [String: String]) -> String {
+      options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    }
+    let models = steps.map { "\($0.identity) \($0.rate)" }.joined(separator: ", ")
+    func text<Value>(_ value: Value?, _ usual: String) -> String { value.map { "\($0)" } ?? usual }
+    let settings: [String: String] = [
+      "source": "\(try SourceFingerprint(path: input))",
+      "program": segments.version,
+      "FFmpeg": LibavBuild.version,
+      "model or task": models,
+      "choice of scene cuts": options.findsSceneCuts ? "found" : "ignored",
+      "start": text(options.start, "the beginning"),
+      "duration": text(options.length, "all"),
+      "video stream": text(options.stream, "the best"),
+      "way of deinterlacing": text(options.deinterlacing, "none"),
+      "encoder": encoder.codec,
+      "quality": text(encoder.crf, "usual"),
+      "preset": text(encoder.preset, "usual"),
+      "set of encoder options": list(encoder.options),
+      "container": text(encoder.container, "by name") + " " + list(encoder.containerOptions),
+    ]
+    return try SegmentFolder(
+      output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
+      resumes: segments.resumes)
+  }
+
+  /// For each step, how many of its outputs are not needed any more.
+  private func skippedFrames(_ segments: SegmentFolder?) throws -> [Int] {
+    guard let segments, segments.frameCount > 0 else { return steps.map { _ in 0 } }
+    guard segments.origins.count == steps.count - 1 else {
+      throw VideoIOError.segmentsDamaged(
+        path: segments.path, reason: "it is the work of another number of steps")
+    }
+    return segments.origins + [segments.frameCount]
+  }
+
+  private func run(
+    segments: SegmentFolder?, progress: @escaping @Sendable (EnhancementProgress) -> Void
+  ) async throws -> EnhancementSummary {
+    let skipped = try skippedFrames(segments)
+    var encoder = encoder
+    if let segments { encoder.threads = segments.encoderThreads }
     let enhanced = FrameChannel.between(frames: Self.outputCapacity)
     let writing = WritingStage(
-      path: output, settings: encoder, overwrites: options.overwrites, progress: progress)
-    return try await enhance(to: enhanced) { try await writing.run(from: enhanced) }
+      path: output, settings: encoder, overwrites: options.overwrites, segments: segments,
+      progress: progress)
+    var summary = try await enhance(to: enhanced, skippedFrames: skipped) {
+      try await writing.run(from: enhanced)
+    }
+    summary.warnings = (segments?.warnings ?? []) + summary.warnings
+    return summary
   }
 
   /// Runs all stages but the last, which takes from `output`.
-  /// - Parameter last: the last stage if it belongs to the same group.
+  /// - Parameters:
+  ///   - skippedFrames: for each step, how many of its first outputs are not needed; nil makes all of them.
+  ///   - last: the last stage if it belongs to the same group.
   func enhance(
-    to output: FrameChannel, last: (@Sendable () async throws -> StageReport)? = nil
+    to output: FrameChannel, skippedFrames: [Int]? = nil,
+    last: (@Sendable () async throws -> StageReport)? = nil
   ) async throws -> EnhancementSummary {
+    let skipped = skippedFrames ?? steps.map { _ in 0 }
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
@@ -130,10 +217,12 @@ public struct EnhancementJob: Sendable {
     let reader = ReadingStage(path: input, options: options)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
-        threads: options.threads, findsSceneCuts: options.findsSceneCuts, reportsSceneCuts: index == 0,
-        census: census, makeNetwork: step.network)
+        threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,
+        stepCount: steps.count, census: census, makeNetwork: step.network)
     }
-    let enhancing = steps.map { EnhancingStage(threads: options.threads, rate: $0.rate) }
+    let enhancing = steps.enumerated().map { index, step in
+      EnhancingStage(threads: options.threads, rate: step.rate, step: index, skippedFrames: skipped[index])
+    }
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
@@ -150,6 +239,10 @@ public struct EnhancementJob: Sendable {
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak
+    if summary.repeatedFrames > 0 {
+      summary.warnings.append(
+        "\(summary.repeatedFrames) frames repeat the one before where the source's do not")
+    }
     return summary
   }
 }

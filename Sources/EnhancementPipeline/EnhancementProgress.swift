@@ -31,6 +31,10 @@ public struct EnhancementProgress: Sendable {
 public struct EnhancementSummary: Sendable {
   /// Frames written.
   public var frames = 0
+  /// Frames of these that an earlier run had finished.
+  public var resumedFrames = 0
+  /// Frames that are equal to the one before where the source's are not.
+  public var repeatedFrames = 0
   /// Extents of the output.
   public var width = 0
   /// See `width`.
@@ -47,4 +51,6 @@ public struct EnhancementSummary: Sendable {
   public var sceneCuts: [Int] = []
   /// Source frames, with their 8-bit copies, that were alive at once at most.
   public var peakFrames = 0
+  /// Frames that came out of the last step.
+  var madeFrames = 0
 }

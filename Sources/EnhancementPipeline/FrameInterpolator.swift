@@ -18,17 +18,19 @@ final class FrameInterpolator {
   func frame(
     at instant: InterpolationTimeline.Instant, from source: PreparedFrame, to following: PreparedFrame
   ) throws -> VideoFrame {
-    if instant.position == 0 || following === source || source.planar.isEqual(to: following.planar) {
+    let (first, second) = (try source.video, try following.video)
+    let (seen, seenNext) = (try source.planar, try following.planar)
+    if instant.position == 0 || following === source || seen.isEqual(to: seenNext) {
       // Captions are told once, with the source frame itself.
-      let video = instant.position == 0 ? source.video : try source.video.withoutCaptions()
+      let video = instant.position == 0 ? first : try first.withoutCaptions()
       return try video.retimed(
         presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
     }
     network.instant = instant.position
-    let residual = try network.residual(window: [source.planar, following.planar])
+    let residual = try network.residual(window: [seen, seenNext])
     guard let motion = network.motion else { preconditionFailure("networks for interpolation find motion") }
     return try blender.blend(
-      source.video, following.video, motion: motion, adding: residual,
+      first, second, motion: motion, adding: residual,
       presentationTimestamp: instant.presentationTimestamp, duration: instant.duration
     ).withoutCaptions()
   }

@@ -32,6 +32,8 @@ struct InterpolationTimeline {
   private let rate: InterpolationRate
   /// Ticks of the new time base from frame to frame, for a constant rate.
   private let step: Int64
+  /// Frames between two of the source that are still believed: ten minutes at the greatest rate.
+  private static let mostInGap: Int64 = 600_000
   /// The next frame's time, for a constant rate; nil before the first.
   private var next: Int64?
 
@@ -65,8 +67,20 @@ struct InterpolationTimeline {
 
   /// What to show from one source frame until the next.
   /// - Parameter length: ticks of the old time base until then, positive.
-  mutating func instants(from timestamp: Int64, length: Int64) -> [Instant] {
-    let (begin, ticks) = (timestamp * scale, length * scale)
+  /// - Throws: `PipelineError.timesTooLarge` where 64 bits do not hold the new times, or a gap would take millions of frames.
+  mutating func instants(from timestamp: Int64, length: Int64) throws(PipelineError) -> [Instant] {
+    let (begin, ticks) = (
+      timestamp.multipliedReportingOverflow(by: scale), length.multipliedReportingOverflow(by: scale)
+    )
+    let limit = Int64.max / 1024
+    guard !begin.overflow, !ticks.overflow, abs(begin.partialValue.clamped) < limit,
+      ticks.partialValue < limit,
+      step == 0 || ticks.partialValue / step < Self.mostInGap
+    else { throw .timesTooLarge }
+    return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
+  }
+
+  private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [Instant] {
     switch rate {
     case .factor(let factor):
       // Exact: the scale is the factor.
@@ -113,4 +127,9 @@ extension Rational {
   fileprivate init(clamping numerator: Int64, _ denominator: Int64) {
     self = Rational(exactly: numerator, denominator) ?? Rational(0, 1)
   }
+}
+
+extension Int64 {
+  /// With a magnitude that can be taken.
+  fileprivate var clamped: Int64 { self == .min ? .max : self }
 }

@@ -15,7 +15,17 @@ struct OutputCheck {
   /// Samples looked at in each direction.
   private static let gridSide = 64
 
+  /// Frames equal to the one before, at the places looked at, where the source's are not.
+  private(set) var repeatedCount = 0
+  private var last: (source: [UInt8], output: [UInt8])?
+
+  init(path: String, scale: Int) {
+    self.path = path
+    self.scale = scale
+  }
+
   private struct Levels {
+    var samples: [UInt8] = []
     var least = Int.max
     var most = Int.min
     var mean = 0.0
@@ -23,7 +33,7 @@ struct OutputCheck {
   }
 
   /// - Throws: `PipelineError.implausibleOutput`.
-  func check(_ output: VideoFrame, source: VideoFrame, frame: Int) throws {
+  mutating func check(_ output: VideoFrame, source: VideoFrame, frame: Int) throws(PipelineError) {
     let before = Self.levels(source, width: source.width, height: source.height, scale: 1)
     let after = Self.levels(output, width: source.width, height: source.height, scale: scale)
     if before.range >= Self.leastRange, after.range * 8 < before.range {
@@ -36,6 +46,8 @@ struct OutputCheck {
         path: path, frame: frame,
         detail: "its mean level is \(Int(after.mean)) instead of \(Int(before.mean))")
     }
+    if let last, last.output == after.samples, last.source != before.samples { repeatedCount += 1 }
+    last = (before.samples, after.samples)
   }
 
   /// Levels, as of 8 bits, of luma samples at `scale` times a grid of places.
@@ -52,6 +64,7 @@ struct OutputCheck {
       var levels = Levels()
       var sum = 0
       let (columns, rows) = (min(gridSide, width), min(gridSide, height))
+      levels.samples.reserveCapacity(columns * rows)
       for y in 0..<rows {
         let row = plane.row(y * height / rows * scale)
         for x in 0..<columns {
@@ -59,6 +72,7 @@ struct OutputCheck {
           levels.least = min(levels.least, level)
           levels.most = max(levels.most, level)
           sum += level
+          levels.samples.append(UInt8(clamping: level))
         }
       }
       levels.mean = Double(sum) / Double(columns * rows)

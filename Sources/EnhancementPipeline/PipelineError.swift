@@ -10,6 +10,12 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case implausibleOutput(path: String, frame: Int, detail: String)
   /// The network's result has another shape than its architecture says.
   case badResidual(expected: String, found: String)
+  /// The source's timestamps are too large, or too far apart, to place frames between them.
+  case timesTooLarge
+  /// A frame is needed that an earlier run was said to have finished with.
+  case missingFrame(Int)
+  /// Another number of frames was written than came out of the last step.
+  case framesLost(path: String, written: Int, made: Int)
   /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
   case timeBaseTooFine(path: String, timeBase: String)
 
@@ -21,6 +27,10 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .implausibleOutput(let path, let frame, let detail):
       "frame \(frame) of \(path) came out wrong: \(detail)"
     case .badResidual(let expected, let found): "the network gave \(found) instead of \(expected)"
+    case .timesTooLarge:
+      "the timestamps of the source are too large or too far apart to place frames between them"
+    case .missingFrame(let index): "frame \(index) is needed again, against what the unfinished work says"
+    case .framesLost(let path, let written, let made): "\(written) of \(made) frames were written to \(path)"
     case .timeBaseTooFine(let path, let timeBase):
       "\(path) counts time in ticks of \(timeBase) s, too fine to place further frames in between exactly"
     }
@@ -33,7 +43,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
-    case .noFrames, .badResidual: nil
+    case .missingFrame: "delete the folder of its segments"
+    case .noFrames, .badResidual, .framesLost, .timesTooLarge: nil
     }
   }
 

@@ -2,6 +2,16 @@
 
 /// Groups frames into windows that end where a scene does.
 struct SceneSplitter {
+  /// How it is known where scenes begin.
+  enum Cuts {
+    /// Nothing is cut.
+    case ignored
+    /// By looking at the frames.
+    case detected
+    /// The frames say so: they come from a step before, which has seen the source.
+    case told
+  }
+
   /// Frames taken so far.
   private(set) var frameCount = 0
   /// Numbers of the frames with which a scene was found to begin, the first one's excepted.
@@ -9,36 +19,48 @@ struct SceneSplitter {
 
   private var windows: SlidingWindow<PreparedFrame>
   private var detector: SceneCutDetector?
+  private let isTold: Bool
   /// The frame that waits for the detector, which looks one frame ahead.
   private var waiting: PreparedFrame?
+  /// Whether a scene begins with the frames that have not been the centre of a window yet.
+  private var starts: [Bool] = []
 
-  init(length: Int, findsCuts: Bool) {
+  init(length: Int, cuts: Cuts) {
     windows = SlidingWindow(length: length)
-    detector = findsCuts ? SceneCutDetector() : nil
+    detector = cuts == .detected ? SceneCutDetector() : nil
+    isTold = cuts == .told
   }
 
   /// Takes the next frame; returns the windows that are complete.
-  mutating func push(_ frame: PreparedFrame) -> [SlidingWindow<PreparedFrame>.Window] {
+  mutating func push(_ frame: PreparedFrame) throws(PipelineError) -> [SceneWindow] {
     frameCount += 1
-    guard detector != nil else { return windows.push(frame) }
-    let startsScene = detector?.push(frame.planar) ?? false
+    guard detector != nil else { return place(frame, startsScene: isTold && frame.frame.startsScene) }
+    let startsScene = detector?.push(try frame.planar) ?? false
     defer { waiting = frame }
     return placeWaiting(frameCount - 2, startsScene: startsScene)
   }
 
   /// Ends the stream; returns the windows that remain.
-  mutating func finish() -> [SlidingWindow<PreparedFrame>.Window] {
+  mutating func finish() -> [SceneWindow] {
     let startsScene = detector?.finish() ?? false
     defer { waiting = nil }
-    return placeWaiting(frameCount - 1, startsScene: startsScene) + windows.finish()
+    return placeWaiting(frameCount - 1, startsScene: startsScene) + marked(windows.finish())
   }
 
   /// Moves the waiting frame, of the number given, into the windows.
-  private mutating func placeWaiting(_ number: Int, startsScene: Bool) -> [SlidingWindow<PreparedFrame>
-    .Window]
-  {
+  private mutating func placeWaiting(_ number: Int, startsScene: Bool) -> [SceneWindow] {
     guard let frame = waiting else { return [] }
     if startsScene { cuts.append(number) }
-    return windows.push(frame, startsScene: startsScene)
+    return place(frame, startsScene: startsScene)
+  }
+
+  private mutating func place(_ frame: PreparedFrame, startsScene: Bool) -> [SceneWindow] {
+    starts.append(startsScene)
+    return marked(windows.push(frame, startsScene: startsScene))
+  }
+
+  /// Windows come in the order of their centres.
+  private mutating func marked(_ windows: [SlidingWindow<PreparedFrame>.Window]) -> [SceneWindow] {
+    windows.map { SceneWindow(frames: $0.frames, startsScene: starts.removeFirst()) }
   }
 }

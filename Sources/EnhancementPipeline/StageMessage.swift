@@ -11,20 +11,84 @@ enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case packet(EncodedPacket)
 }
 
-/// A source frame and what the network sees of it.
+/// A frame on its way from one step to the next.
+struct StageFrame: Sendable {
+  /// In ticks of the stage's time base.
+  let presentationTimestamp, duration: Int64
+  /// nil for a frame that an earlier run has finished: only its times are needed.
+  let video: VideoFrame?
+  /// Whether a scene begins with it, as far as that is known yet.
+  var startsScene = false
+  /// For the outputs of each step before the last one, the number of the first that went into this frame.
+  var origins: [Int] = []
+
+  /// A frame that is there.
+  init(_ video: VideoFrame, startsScene: Bool = false, origins: [Int] = []) {
+    presentationTimestamp = video.presentationTimestamp
+    duration = video.duration
+    self.video = video
+    self.startsScene = startsScene
+    self.origins = origins
+  }
+
+  /// A frame that was finished earlier.
+  init(skipped presentationTimestamp: Int64, duration: Int64, startsScene: Bool, origins: [Int]) {
+    self.presentationTimestamp = presentationTimestamp
+    self.duration = duration
+    video = nil
+    self.startsScene = startsScene
+    self.origins = origins
+  }
+}
+
+/// A frame that enters a step, and what the network sees of it.
 final class PreparedFrame: Sendable {
-  let video: VideoFrame
-  let planar: PlanarFrame
+  /// The frame as it came.
+  let frame: StageFrame
+  /// Its number among those that enter the step.
+  let index: Int
+  private let picture: PlanarFrame?
   private let census: FrameCensus
 
-  init(_ video: VideoFrame, census: FrameCensus) {
-    self.video = video
+  init(_ frame: StageFrame, index: Int, census: FrameCensus) {
+    self.frame = frame
+    self.index = index
     self.census = census
-    planar = PlanarFrame(video)
+    picture = frame.video.map { PlanarFrame($0) }
     census.add(1)
   }
 
   deinit { census.add(-1) }
+
+  /// The picture at its full depth.
+  /// - Throws: `PipelineError.missingFrame` for one that an earlier run has finished.
+  var video: VideoFrame {
+    get throws(PipelineError) {
+      guard let video = frame.video else { throw .missingFrame(index) }
+      return video
+    }
+  }
+
+  /// The picture as networks see it.
+  /// - Throws: `PipelineError.missingFrame` for one that an earlier run has finished.
+  var planar: PlanarFrame {
+    get throws(PipelineError) {
+      guard let picture else { throw .missingFrame(index) }
+      return picture
+    }
+  }
+}
+
+/// The frames around one frame.
+struct SceneWindow: Sendable {
+  let frames: [PreparedFrame]
+  /// Whether a scene begins with the frame in the middle.
+  let startsScene: Bool
+  /// The frame in the middle.
+  var center: PreparedFrame { frames[frames.count / 2] }
+
+  /// Whence an output of this window comes, for `StageFrame.origins`.
+  func origins(step: Int) -> [Int] { step == 0 ? [] : frames[0].frame.origins + [frames[0].index] }
 }
 
 /// Counts the prepared frames that are alive, to hold the pipeline to its memory bound.
@@ -96,8 +160,8 @@ struct WindowOpening: Sendable {
 
 /// A channel between stages.
 typealias StageChannel<Opening: Sendable, Frame: Sendable> = BoundedChannel<StageMessage<Opening, Frame>>
-typealias FrameChannel = StageChannel<VideoShape, VideoFrame>
-typealias WindowChannel = StageChannel<WindowOpening, SlidingWindow<PreparedFrame>.Window>
+typealias FrameChannel = StageChannel<VideoShape, StageFrame>
+typealias WindowChannel = StageChannel<WindowOpening, SceneWindow>
 
 extension BoundedChannel {
   /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being

@@ -6,16 +6,19 @@ internal import VideoIO
 enum StageReport: Sendable {
   case reading(warnings: [String])
   case windows(sceneCuts: [Int]?)
-  case enhancing
+  case enhancing(frames: Int, repeated: Int)
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
     switch self {
     case .reading(let warnings): summary.warnings = warnings + summary.warnings
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
-    case .enhancing: break
+    case .enhancing(let frames, let repeated):
+      summary.madeFrames = frames
+      summary.repeatedFrames += repeated
     case .writing(let written):
       summary.frames = written.frames
+      summary.resumedFrames = written.resumedFrames
       summary.width = written.width
       summary.height = written.height
       summary.format = written.format
@@ -43,7 +46,7 @@ struct ReadingStage: Sendable {
             throw PipelineError.interlaced(
               path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
           }
-          try await output.send(.frame(frame))
+          try await output.send(.frame(StageFrame(frame)))
         case .packet(let packet): try await output.send(.packet(packet))
         }
       }
@@ -65,15 +68,15 @@ struct ReadingStage: Sendable {
     try await output.send(
       .opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
     for packet in waiting { try await output.send(.packet(packet)) }
-    for frame in try deinterlacer.push(first) { try await output.send(.frame(frame)) }
+    for frame in try deinterlacer.push(first) { try await output.send(.frame(StageFrame(frame))) }
     while let item = try reader.next() {
       switch item {
       case .frame(let frame):
-        for made in try deinterlacer.push(frame) { try await output.send(.frame(made)) }
+        for made in try deinterlacer.push(frame) { try await output.send(.frame(StageFrame(made))) }
       case .packet(let packet): try await output.send(.packet(packet))
       }
     }
-    for frame in try deinterlacer.finish() { try await output.send(.frame(frame)) }
+    for frame in try deinterlacer.finish() { try await output.send(.frame(StageFrame(frame))) }
     output.finish()
     return .reading(warnings: reader.warnings)
   }
@@ -91,8 +94,9 @@ struct ReadingStage: Sendable {
 struct WindowStage: Sendable {
   let threads: Int
   let findsSceneCuts: Bool
-  /// Whether it is the first, whose frames are the file's.
-  let reportsSceneCuts: Bool
+  /// Its place among the steps; the first one's frames are the file's.
+  let step: Int
+  let stepCount: Int
   let census: FrameCensus
   let makeNetwork: NetworkFactory
 
@@ -105,13 +109,16 @@ struct WindowStage: Sendable {
     // Interpolation takes a frame and the one after it.
     let length = max(handoff.network.architecture.window, 1) | 1
     try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
-    var splitter = SceneSplitter(length: length, findsCuts: findsSceneCuts && length > 1)
+    // Scenes are found once, in the source; what lies between steps only takes over where they begin.
+    let cuts: SceneSplitter.Cuts =
+      !findsSceneCuts ? .ignored : step > 0 ? .told : length > 1 || stepCount > 1 ? .detected : .ignored
+    var splitter = SceneSplitter(length: length, cuts: cuts)
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("a stage opens once")
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let frame):
-        for window in splitter.push(PreparedFrame(frame, census: census)) {
+        for window in try splitter.push(PreparedFrame(frame, index: splitter.frameCount, census: census)) {
           try await output.send(.frame(window))
         }
       }
@@ -119,7 +126,7 @@ struct WindowStage: Sendable {
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: shape.media.path) }
     for window in splitter.finish() { try await output.send(.frame(window)) }
     output.finish()
-    return .windows(sceneCuts: reportsSceneCuts ? splitter.cuts : nil)
+    return .windows(sceneCuts: step == 0 ? splitter.cuts : nil)
   }
 }
 
@@ -128,6 +135,10 @@ struct EnhancingStage: Sendable {
   let threads: Int
   /// How many frames a network for interpolation makes.
   let rate: InterpolationRate
+  /// Its place among the steps.
+  let step: Int
+  /// Outputs that an earlier run has finished with, and that are passed on without a picture.
+  let skippedFrames: Int
 
   func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
     guard case .opened(let opening) = try await input.next() else {
@@ -147,6 +158,9 @@ struct EnhancingStage: Sendable {
     var timeline = try InterpolationTimeline(
       rate: rate, timeBase: shape.timeBase, frameRate: shape.frameRate, path: shape.media.path)
     let interpolator = FrameInterpolator(network: opening.handoff.network, threads: threads)
+    var check = OutputCheck(path: shape.media.path, scale: 1)
+    var frameCount = 0
+    var startsScene = false
     var first: Int64?
     var waiting: [EncodedPacket] = []
     while let message = try await input.next() {
@@ -157,9 +171,11 @@ struct EnhancingStage: Sendable {
       case .frame(let window):
         let (source, following) = (window.center, window.frames[window.frames.count / 2 + 1])
         let isLast = following === source
-        let step = following.video.presentationTimestamp - source.video.presentationTimestamp
-        let length = max(1, isLast ? source.video.duration : step)
-        let instants = timeline.instants(from: source.video.presentationTimestamp, length: length)
+        let distance = following.frame.presentationTimestamp.subtractingReportingOverflow(
+          source.frame.presentationTimestamp)
+        let length = max(1, isLast || distance.overflow ? source.frame.duration : distance.partialValue)
+        let instants = try timeline.instants(from: source.frame.presentationTimestamp, length: length)
+        startsScene = startsScene || window.startsScene
         if first == nil {
           first = instants.first?.presentationTimestamp ?? 0
           shape.startTime = first ?? 0
@@ -169,13 +185,27 @@ struct EnhancingStage: Sendable {
           for packet in waiting { try await output.send(.packet(packet)) }
           waiting = []
         }
+        let origins = window.origins(step: step)
         for instant in instants {
-          try await output.send(.frame(try interpolator.frame(at: instant, from: source, to: following)))
+          if frameCount < skippedFrames {
+            try await output.send(
+              .frame(
+                StageFrame(
+                  skipped: instant.presentationTimestamp, duration: instant.duration,
+                  startsScene: startsScene,
+                  origins: origins)))
+          } else {
+            let frame = try interpolator.frame(at: instant, from: source, to: following)
+            try check.check(frame, source: source.video, frame: frameCount)
+            try await output.send(.frame(StageFrame(frame, startsScene: startsScene, origins: origins)))
+          }
+          startsScene = false
+          frameCount += 1
         }
       }
     }
     output.finish()
-    return .enhancing
+    return .enhancing(frames: frameCount, repeated: 0)
   }
 
   private func enhance(
@@ -184,7 +214,7 @@ struct EnhancingStage: Sendable {
     let network = opening.handoff.network
     let scale = network.architecture.scale
     let enlarger = FrameEnlarger(scale: scale, threads: threads)
-    let check = OutputCheck(path: opening.shape.media.path, scale: scale)
+    var check = OutputCheck(path: opening.shape.media.path, scale: scale)
     var frameCount = 0
     var shape = opening.shape
     shape.width *= scale
@@ -195,16 +225,28 @@ struct EnhancingStage: Sendable {
       case .opened: preconditionFailure("windows open once")
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let window):
-        let residual = try network.residual(window: window.frames.map(\.planar))
-        let source = window.center.video
+        let origins = window.origins(step: step)
+        let center = window.center.frame
+        if frameCount < skippedFrames {
+          frameCount += 1
+          try await output.send(
+            .frame(
+              StageFrame(
+                skipped: center.presentationTimestamp, duration: center.duration,
+                startsScene: window.startsScene,
+                origins: origins)))
+          continue
+        }
+        let residual = try network.residual(window: window.frames.map { try $0.planar })
+        let source = try window.center.video
         let frame = try enlarger.enlarge(source, adding: residual)
         try check.check(frame, source: source, frame: frameCount)
         frameCount += 1
-        try await output.send(.frame(frame))
+        try await output.send(.frame(StageFrame(frame, startsScene: window.startsScene, origins: origins)))
       }
     }
     output.finish()
-    return .enhancing
+    return .enhancing(frames: frameCount, repeated: check.repeatedCount)
   }
 }
 
@@ -213,6 +255,7 @@ struct WritingStage: Sendable {
   let path: String
   let settings: EncoderSettings
   let overwrites: Bool
+  let segments: SegmentFolder?
   let progress: @Sendable (EnhancementProgress) -> Void
 
   func run(from input: FrameChannel) async throws -> StageReport {
@@ -222,23 +265,31 @@ struct WritingStage: Sendable {
     let media = shape.media
     var writer = try VideoWriter(
       path: path, like: media, width: shape.width, height: shape.height, format: media.format,
-      timeBase: shape.timeBase, frameRate: shape.frameRate, settings: settings, overwrite: overwrites)
+      timeBase: shape.timeBase, frameRate: shape.frameRate, settings: settings, overwrite: overwrites,
+      segments: segments)
+    var resumedFrames = 0
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("the output opens once")
       case .packet(let packet): try writer.write(packet)
       case .frame(let frame):
-        try writer.write(frame)
-        let end = frame.presentationTimestamp + frame.duration - shape.startTime
+        if let video = frame.video {
+          try writer.write(video, origins: frame.origins)
+        } else {
+          try writer.skip(presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
+          resumedFrames += 1
+        }
+        let end = Double(frame.presentationTimestamp) + Double(frame.duration) - Double(shape.startTime)
         progress(
           EnhancementProgress(
             frames: writer.frameCount, estimatedFrames: shape.estimatedFrameCount,
-            position: Double(end) * shape.timeBase.doubleValue, duration: media.duration))
+            position: end * shape.timeBase.doubleValue, duration: media.duration))
       }
     }
     try Task.checkCancellation()
     let summary = EnhancementSummary(
-      frames: writer.frameCount, width: writer.width, height: writer.height, format: writer.format.name,
+      frames: writer.frameCount, resumedFrames: resumedFrames, width: writer.width, height: writer.height,
+      format: writer.format.name,
       encoder: writer.encoderName, warnings: writer.warnings, leftOut: writer.leftOut)
     let dropped = try writer.finish()
     var whole = summary

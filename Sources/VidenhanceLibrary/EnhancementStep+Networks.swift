@@ -9,7 +9,9 @@ extension EnhancementStep {
   public static func network(
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
   ) -> EnhancementStep {
-    EnhancementStep(rate: rate) { width, height, threads in
+    let noise = noiseLevel.map { "\($0)" } ?? "auto"
+    return EnhancementStep(rate: rate, identity: "\(choice.identity), noise \(noise)") {
+      width, height, threads in
       let network = try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
       if let noiseLevel { network.noiseLevel = noiseLevel }
       return network

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 internal import Foundation
+internal import VideoIO
 
 /// Which network does a task: one of those shipped, or one from a file.
 public struct NetworkChoice: Sendable, Hashable {
@@ -42,6 +43,15 @@ public struct NetworkChoice: Sendable, Hashable {
     let model = shipped(bits ?? self.bits ?? .four)
     guard let path = model.path else { throw .notShipped(name: model.name) }
     return path
+  }
+}
+
+extension NetworkChoice {
+  /// What tells the network from any other: its task, and its file's size and hash.
+  var identity: String {
+    // A model that is missing is told of when it is loaded.
+    let print = (try? path()).flatMap { try? SourceFingerprint(path: $0) }
+    return "\(task.rawValue) \(print.map { "\($0.size) bytes \($0.digest)" } ?? "without model")"
   }
 }
 

@@ -8,7 +8,8 @@ struct Demuxer: ~Copyable {
 
   /// What reading a packet came to.
   enum Outcome {
-    case packet
+    /// A packet, with the errors that FFmpeg logged on the way to it, such as damage that it skipped.
+    case packet(log: [String])
     /// The end, with what FFmpeg logged about it.
     case end(log: [String])
     case failed(LibavError)
@@ -56,12 +57,13 @@ struct Demuxer: ~Copyable {
   func read(into packet: borrowing PacketOwner) -> Outcome {
     av_packet_unref(packet.raw)
     var code: Int32 = 0
-    var log: [String] = []
+    var lines: [LibavLog.Line] = []
     for _ in 0..<1000 {
-      (code, log) = LibavLog.collecting { av_read_frame(context, packet.raw) }
+      (code, lines) = LibavLog.collectingLines { av_read_frame(context, packet.raw) }
       if code != LibavError.again.code { break }
     }
-    if code >= 0 { return .packet }
+    if code >= 0 { return .packet(log: lines.filter(\.isError).map(\.text)) }
+    let log = lines.map(\.text)
     // Some demuxers pass the end off as success while the byte stream failed.
     if code == LibavError.endOfFile.code {
       if let error = context.pointee.pb?.pointee.error, error < 0, error != code {

@@ -26,6 +26,22 @@ public struct EncodedPacket: Sendable {
     let bytes: [UInt8]
   }
 
+  /// A packet from its parts; `Int64.min` for times that are not said.
+  init(
+    streamIndex: Int, presentation: Int64, decoding: Int64, duration: Int64, timeBase: Rational,
+    bytes: [UInt8],
+    flags: Int32, sideData: [SideData]
+  ) {
+    self.streamIndex = streamIndex
+    presentationTimestamp = presentation == noTimestamp ? nil : presentation
+    decodingTimestamp = decoding == noTimestamp ? nil : decoding
+    self.duration = duration
+    self.timeBase = timeBase
+    self.bytes = bytes
+    self.flags = flags
+    self.sideData = sideData
+  }
+
   init(_ packet: UnsafePointer<AVPacket>, timeBase: Rational) {
     let value = packet.pointee
     streamIndex = Int(value.stream_index)

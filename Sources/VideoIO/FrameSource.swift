@@ -28,6 +28,10 @@ struct FrameSource: ~Copyable {
   private var pendingError: VideoIOError?
   private var damagedCount = 0
   private var lastDamage: LibavError?
+  /// Places at which the demuxer found the file damaged and went on behind it, and what it said of the first.
+  private var skippedCount = 0
+  private var firstSkipped: String?
+  private let stamp: FileStamp?
   private var unannouncedStreams: Set<Int> = []
   private var endWarnings: [String] = []
 
@@ -36,6 +40,7 @@ struct FrameSource: ~Copyable {
   init(
     path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
   ) throws(VideoIOError) {
+    stamp = FileStamp(path: path)
     let demuxer = try Demuxer(path: path)
     let videoIndex: Int
     if let stream = options.stream {
@@ -110,6 +115,12 @@ struct FrameSource: ~Copyable {
       let said = lastDamage.map { ": \($0)" } ?? ""
       lines.append("\(damagedCount) damaged parts of the video could not be decoded\(said)")
     }
+    if let firstSkipped {
+      lines.append("the file is damaged at \(skippedCount) places, which were skipped: \(firstSkipped)")
+    }
+    if let stamp, let now = FileStamp(path: demuxer.path), now != stamp {
+      lines.append("the file changed while it was read: frames may be damaged or missing")
+    }
     for index in unannouncedStreams.sorted() {
       lines.append("stream \(index) begins within the file and is left out")
     }
@@ -167,8 +178,11 @@ struct FrameSource: ~Copyable {
   /// Reads one packet; the video's goes to the decoder, any other is returned.
   private mutating func readPacket() throws(VideoIOError) -> EncodedPacket? {
     switch demuxer.read(into: packet) {
-    case .packet:
-      break
+    case .packet(let log):
+      if let line = log.first {
+        skippedCount += 1
+        firstSkipped = firstSkipped ?? line
+      }
     case .end(let log):
       finishReading(progress.shortfall(log: log, path: demuxer.path))
       return nil

@@ -4,31 +4,45 @@ internal import Synchronization
 
 /// FFmpeg's log, kept off stderr. Lines reach a caller only where it asks for them.
 enum LibavLog {
-  /// Lines being collected, by the thread that collects; other threads' lines are dropped.
-  private static let collections = Mutex<[UInt: [String]]>([:])
+  /// What FFmpeg said once.
+  struct Line {
+    let text: String
+    /// Whether it is an error, not only a warning.
+    let isError: Bool
+  }
 
-  private static let installed: Void = cffmpeg_set_line_handler { _, line in
+  /// Lines being collected, by the thread that collects; other threads' lines are dropped.
+  private static let collections = Mutex<[UInt: [Line]]>([:])
+
+  private static let installed: Void = cffmpeg_set_line_handler { level, line in
     guard let line else { return }
-    LibavLog.append(String(cString: line), thread: cffmpeg_thread_identity())
+    LibavLog.append(
+      String(cString: line), isError: level <= AV_LOG_ERROR, thread: cffmpeg_thread_identity())
   }
 
   /// Silences FFmpeg; done once, before its first use.
   static func install() { installed }
 
-  private static func append(_ line: String, thread: UInt) {
+  private static func append(_ line: String, isError: Bool, thread: UInt) {
     var text = line[...]
     while let last = text.last, last.isWhitespace { text.removeLast() }
     guard !text.isEmpty else { return }
     collections.withLock { collections in
       // A damaged file can log without end; the first lines tell what is wrong.
       guard var lines = collections[thread], lines.count < 16 else { return }
-      lines.append(String(text))
+      lines.append(Line(text: String(text), isError: isError))
       collections[thread] = lines
     }
   }
 
   /// Runs `body` and returns what FFmpeg logged on this thread as warning or error.
   static func collecting<Result>(_ body: () -> Result) -> (Result, [String]) {
+    let (result, lines) = collectingLines(body)
+    return (result, lines.map(\.text))
+  }
+
+  /// Runs `body` and returns what FFmpeg logged on this thread, errors told from warnings.
+  static func collectingLines<Result>(_ body: () -> Result) -> (Result, [Line]) {
     install()
     let thread = cffmpeg_thread_identity()
     let outer = collections.withLock { $0.updateValue([], forKey: thread) }

@@ -28,6 +28,7 @@ struct Muxer: ~Copyable {
   /// The file's tags.
   private let tags: [MetadataEntry]
   private let containerName: String
+  private var written: WrittenFile
 
   /// Streams that the container does not take, one line each.
   private(set) var leftOut: [String]
@@ -57,8 +58,18 @@ struct Muxer: ~Copyable {
         order: DecodingOrder(delay: Int(stream.parameters.raw.pointee.video_delay)))
     }
     let packet = try PacketOwner()
+    var written = WrittenFile()
+    for (sourceIndex, route) in routes {
+      guard let parameters = context.raw.pointee.streams[route.outputIndex]?.pointee.codecpar else {
+        throw .outOfMemory
+      }
+      written.streams[route.outputIndex] = WrittenFile.Stream(
+        kind: parameters.pointee.codec_type, timeBase: route.timeBase)
+      if sourceIndex == plan.videoIndex { written.videoIndex = route.outputIndex }
+    }
     isStrict = context.raw.pointee.oformat.pointee.flags & AVFMT_TS_NONSTRICT == 0
     self.packet = packet
+    self.written = written
     self.routes = routes
     self.leftOut = leftOut
     self.context = context
@@ -73,6 +84,7 @@ struct Muxer: ~Copyable {
   mutating func writeVideo(_ packet: borrowing PacketOwner, timeBase: Rational) throws(VideoIOError) {
     guard let route = routes[videoIndex] else { return }
     prepare(packet.raw, from: timeBase, route: route, streamIndex: videoIndex)
+    written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
     guard code >= 0 else { throw .cannotWrite(path: file.path, reason: LibavError(code: code, log: log)) }
   }
@@ -87,6 +99,7 @@ struct Muxer: ~Copyable {
     av_packet_unref(packet.raw)
     try encoded.store(in: packet.raw)
     prepare(packet.raw, from: encoded.timeBase, route: route, streamIndex: index)
+    written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
     if code >= 0 { return }
     let reason = LibavError(code: code, log: log)
@@ -97,12 +110,13 @@ struct Muxer: ~Copyable {
       throw .cannotWrite(path: file.path, reason: reason)
     }
     routes[index]?.isBroken = true
+    written.streams[route.outputIndex] = nil
     let place = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue } ?? 0
     leftOut.append(
       "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
   }
 
-  /// Writes the index and gives the file its name.
+  /// Writes the index, reads the file again to see that all is in it, and gives it its name.
   /// - Returns: a line for each tag that is not in the file.
   consuming func finish() throws(VideoIOError) -> [String] {
     let path = file.path
@@ -113,6 +127,9 @@ struct Muxer: ~Copyable {
       throw .cannotWrite(path: path, reason: error)
     }
     let lost = file.isStream ? [] : Self.lostTags(tags, path: file.writingPath, container: containerName)
+    if !file.isStream, let fault = written.fault(path: file.writingPath, container: containerName) {
+      throw .outputDamaged(path: path, detail: fault)
+    }
     try file.commit()
     return lost
   }

@@ -13,8 +13,8 @@ struct OutputFile: ~Copyable {
   let path: String
   /// Where bytes go: the `.part` file, or the target itself if that is a pipe or a device.
   let writingPath: String
-  /// Whether it is a pipe or a device, which cannot be read again.
-  var isStream: Bool { Self.isStream(path) }
+  /// Whether it is a pipe or a device.
+  let isStream: Bool
   private let targetPath: String
   private let isOverwriting: Bool
   private var isCommitted: Bool
@@ -28,11 +28,16 @@ struct OutputFile: ~Copyable {
     targetPath = target
     writingPath = isStream ? path : target + ".part"
     isOverwriting = overwrite
+    self.isStream = isStream
     isCommitted = isStream
+    if !isStream { UnfinishedOutputs.add(writingPath) }
   }
 
   deinit {
-    if !isCommitted { unlink(writingPath) }
+    if !isCommitted {
+      unlink(writingPath)
+      UnfinishedOutputs.remove(writingPath)
+    }
   }
 
   /// Checks that an output may be written, without touching anything.
@@ -64,10 +69,16 @@ struct OutputFile: ~Copyable {
   consuming func commit() throws(VideoIOError) {
     if isCommitted { return }
     if !isOverwriting, Self.status(targetPath) != nil { throw .outputExists(path: path) }
-    guard rename(writingPath, targetPath) == 0 else {
-      throw .cannotWrite(path: path, reason: LibavError(errno: errno))
+    // A name must not come back after a power loss without what it stands for.
+    do throws(LibavError) {
+      try DiskFile(reading: writingPath).synchronize()
+      guard rename(writingPath, targetPath) == 0 else { throw LibavError(errno: errno) }
+      isCommitted = true
+      UnfinishedOutputs.remove(writingPath)
+      try DiskFile.synchronizeFolder(Self.directory(of: targetPath))
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
     }
-    isCommitted = true
   }
 
   /// Whether the path is standard output, a pipe or a device: written to as it is.
@@ -88,7 +99,7 @@ struct OutputFile: ~Copyable {
   }
 
   /// The file that a symbolic link leads to, so that replacing keeps the link.
-  private static func resolvingLink(_ path: String) -> String {
+  static func resolvingLink(_ path: String) -> String {
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
     return String(cString: resolved)

@@ -47,6 +47,8 @@ struct VideoEncoder: ~Copyable {
     func has(_ option: String) -> Bool { av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil }
     return has("a53cc") || has("a53_cc")
   }
+  /// What a container must know to have the packets decoded.
+  var extradata: [UInt8] { byteArray(context.pointee.extradata, Int(context.pointee.extradata_size)) }
 
   /// Opens the encoder.
   ///

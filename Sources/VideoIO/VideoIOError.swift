@@ -56,6 +56,18 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotFilter(String, reason: LibavError)
   /// A codec gave back another number of frames than it was given.
   case roundTripLost(codec: String, frames: Int, returned: Int)
+  /// There is unfinished work for this output, which was not to be continued.
+  case segmentsExist(path: String)
+  /// Another process works on this output.
+  case segmentsInUse(path: String)
+  /// The unfinished work was begun with something else than it is to be continued with.
+  case segmentsDiffer(path: String, name: String, before: String, now: String)
+  /// What is kept of the unfinished work cannot be used.
+  case segmentsDamaged(path: String, reason: String)
+  /// An output of this kind cannot be worked on in segments.
+  case segmentsImpossible(path: String, reason: String)
+  /// What was written is not in the file when it is read again.
+  case outputDamaged(path: String, detail: String)
   /// Memory is exhausted.
   case outOfMemory
 
@@ -105,6 +117,15 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cannotFilter(let description, let reason): "cannot filter by \(description): \(reason)"
     case .roundTripLost(let codec, let frames, let returned):
       "\(codec) gave back \(returned) frames for \(frames)"
+    case .segmentsExist(let path): "there is unfinished work in \(path)"
+    case .segmentsInUse(let path): "another run is at work in \(path)"
+    case .segmentsDiffer(let path, "source", let before, let now):
+      "the source has changed since the work in \(path) began: it was \(before), and is \(now)"
+    case .segmentsDiffer(let path, let name, let before, let now):
+      "the work in \(path) was begun with another \(name): it was \(before), and is \(now)"
+    case .segmentsDamaged(let path, let reason): "cannot continue the work in \(path): \(reason)"
+    case .segmentsImpossible(let path, let reason): "cannot work on \(path) in segments: \(reason)"
+    case .outputDamaged(let path, let detail): "\(path) was not written well: \(detail)"
     default: "out of memory"
     }
   }
@@ -132,6 +153,9 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .pictureChanges: "split the file at that point"
+    case .segmentsExist: "continue it with --resume, or delete the folder"
+    case .segmentsDiffer: "continue it with what it was begun with, or delete the folder"
+    case .segmentsDamaged: "delete the folder"
     default: nil
     }
   }

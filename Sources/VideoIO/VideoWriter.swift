@@ -20,7 +20,9 @@ public struct VideoWriter: ~Copyable {
   public private(set) var frameCount = 0
 
   private var muxer: Muxer
-  private let encoder: VideoEncoder
+  private var encoder: VideoEncoder
+  private let request: VideoEncoder.Request
+  private let videoIndex: Int
   private let packet: PacketOwner
   private let timeBase: Rational
   private let holdsOneFrame: Bool
@@ -31,11 +33,13 @@ public struct VideoWriter: ~Copyable {
   private var firstTime: FrameTime?
   private var lastTimestamp: Int64?
   private var repairCount = 0
-
-  private struct FrameTime {
-    let presentation: Int64
-    let duration: Int64
-  }
+  /// The job's segments; nil for a video that is encoded in one go.
+  private var segments: SegmentedStream?
+  /// Frames that the encoder was given since it was opened.
+  private var encodedCount = 0
+  /// Whether the encoder was emptied and takes no more frames.
+  private var isDrained = false
+  private var origins: [Int] = []
 
   /// Opens an output and writes its header.
   ///
@@ -50,12 +54,13 @@ public struct VideoWriter: ~Copyable {
   ///   - timeBase: seconds per tick of the frames' timestamps; nil takes the source's.
   ///   - frameRate: frames per second on average, a hint; nil takes the source's.
   ///   - overwrite: whether an existing file is replaced.
+  ///   - segments: where what is finished is kept; the encoder then begins anew with each segment.
   /// - Throws: `VideoIOError` if the output exists, is the input or cannot be created, or if encoder or
   ///   container refuse.
   public init(
     path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat,
     color: ColorDescription? = nil, timeBase: Rational? = nil, frameRate: Rational? = nil,
-    settings: EncoderSettings = EncoderSettings(), overwrite: Bool = false
+    settings: EncoderSettings = EncoderSettings(), overwrite: Bool = false, segments: SegmentFolder? = nil
   ) throws(VideoIOError) {
     let file = try OutputFile(path: path, input: info.path, overwrite: overwrite)
     let container = try MuxerPlan.format(path: path, container: settings.container)
@@ -66,16 +71,20 @@ public struct VideoWriter: ~Copyable {
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
     var settings = settings
     settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
-    let encoder = try VideoEncoder(
-      .init(
-        settings: settings, width: width, height: height, format: format,
-        color: color ?? info.color(width: width, height: height),
-        sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
-        wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
-        isConstantRate: info.source.hasConstantRate,
-        hdr: HDRMetadata(info.source.streams[info.videoStreamIndex])))
+    let request = VideoEncoder.Request(
+      settings: settings, width: width, height: height, format: format,
+      color: color ?? info.color(width: width, height: height),
+      sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
+      wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
+      isConstantRate: info.source.hasConstantRate,
+      hdr: HDRMetadata(info.source.streams[info.videoStreamIndex]))
+    let encoder = try VideoEncoder(request)
     let packet = try PacketOwner()
     let name = encoder.name
+    if segments != nil, plan.isPicture || name == "wrapped_avframe" {
+      throw .segmentsImpossible(path: path, reason: "its frames are not encoded one after the other")
+    }
+    let extradata = encoder.extradata
     let muxer = try Muxer(file: file, plan: plan, video: encoder.context)
     self.path = path
     self.width = width
@@ -88,8 +97,16 @@ public struct VideoWriter: ~Copyable {
     losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {
       $0.type == AV_PKT_DATA_DOVI_CONF.rawValue
     }
+    self.request = request
+    videoIndex = info.videoStreamIndex
     self.encoder = encoder
     self.muxer = muxer
+    // Not by map: the result cannot be copied.
+    if let segments {
+      self.segments = SegmentedStream(segments, timeBase: timeBase, extradata: extradata)
+    } else {
+      self.segments = nil
+    }
   }
 
   /// Checks that an output could be written, before any work.
@@ -116,31 +133,87 @@ public struct VideoWriter: ~Copyable {
 
   /// Encodes a frame; its timestamps are ticks of the time base given at opening.
   ///
+  /// - Parameter origins: kept with the segment that ends with this frame, for whoever takes up the work; never less than
+  ///   with the frame before.
   /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`;
   ///   `holdsOneFrame` for the second frame of a picture file.
-  public mutating func write(_ frame: VideoFrame) throws(VideoIOError) {
+  public mutating func write(_ frame: VideoFrame, origins: [Int] = []) throws(VideoIOError) {
     guard frame.width == width, frame.height == height, frame.format == format else {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
     if frame.hasCaptions, !encoder.writesCaptions { losesCaptions = true }
     if holdsOneFrame, frameCount > 0 { throw .holdsOneFrame(path: path) }
-    var presentation = frame.presentationTimestamp
-    if let last = lastTimestamp, presentation <= last {
-      repairCount += 1
-      presentation = last.saturatingPlus(1)
-    }
-    lastTimestamp = presentation
-    let time = FrameTime(presentation: presentation, duration: frame.duration)
+    if segments?.isRecording == false { try beginSegment() }
+    let time = place(frame.presentationTimestamp, duration: frame.duration)
+    self.origins = origins
     if firstTime == nil { firstTime = time }
-    let key = encoder.countsFrames ? Int64(frameCount) : presentation
+    let key = encoder.countsFrames ? Int64(encodedCount) : time.presentation
     times[key] = time
     frameCount += 1
+    encodedCount += 1
+    try segments?.record(time)
     do throws(LibavError) {
       try encoder.send(frame, at: key)
     } catch {
       throw .cannotEncode(path: path, reason: error)
     }
     try drain()
+    if let length = segments?.segmentFrames, frameCount % length == 0 { try endSegment() }
+  }
+
+  /// Takes a frame of a finished segment, of which only the times are needed; its packets come from the segment.
+  ///
+  /// - Throws: `VideoIOError.segmentsDamaged` if it is not the frame that the segment has; `cannotWrite`.
+  public mutating func skip(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) {
+    let time = place(presentationTimestamp, duration: duration)
+    try segments?.pass(frameCount, time)
+    frameCount += 1
+    while let kept = try segments?.nextPacket(streamIndex: videoIndex) {
+      av_packet_unref(packet.raw)
+      try kept.store(in: packet.raw)
+      try muxer.writeVideo(packet, timeBase: timeBase)
+    }
+  }
+
+  /// A frame's times, the first one made to increase.
+  private mutating func place(_ timestamp: Int64, duration: Int64) -> FrameTime {
+    var presentation = timestamp
+    if let last = lastTimestamp, presentation <= last {
+      repairCount += 1
+      presentation = last.saturatingPlus(1)
+    }
+    lastTimestamp = presentation
+    return FrameTime(presentation: presentation, duration: duration)
+  }
+
+  // MARK: - Segments
+
+  private mutating func beginSegment() throws(VideoIOError) {
+    if isDrained || encodedCount > 0 {
+      encoder = try VideoEncoder(request)
+      times = [:]
+      firstTime = nil
+      encodedCount = 0
+      isDrained = false
+    }
+    try segments?.begin(frameCount, extradata: encoder.extradata)
+  }
+
+  private mutating func endSegment() throws(VideoIOError) {
+    try emptyEncoder()
+    try segments?.commit(origins: origins)
+  }
+
+  /// Writes all that the encoder still holds.
+  private mutating func emptyEncoder() throws(VideoIOError) {
+    if isDrained || (segments != nil && encodedCount == 0) { return }
+    do throws(LibavError) {
+      try encoder.finish()
+    } catch {
+      throw .cannotEncode(path: path, reason: error)
+    }
+    try drain()
+    isDrained = true
   }
 
   /// Copies a packet of another stream of the source.
@@ -163,12 +236,8 @@ public struct VideoWriter: ~Copyable {
   /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; then no file is left.
   @discardableResult
   public consuming func finish() throws(VideoIOError) -> [String] {
-    do throws(LibavError) {
-      try encoder.finish()
-    } catch {
-      throw .cannotEncode(path: path, reason: error)
-    }
-    try drain()
+    try emptyEncoder()
+    try segments?.commit(origins: origins)
     return try muxer.finish()
   }
 
@@ -183,6 +252,7 @@ public struct VideoWriter: ~Copyable {
       }
       guard case .packet = outcome else { return }
       restoreTimes()
+      try segments?.record(packet)
       try muxer.writeVideo(packet, timeBase: timeBase)
     }
   }

@@ -25,7 +25,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
       See 'videnhance help enhance' for all options.
 
       Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed,
-      64 wrong usage, 130 interrupted.
+      64 wrong usage, 70 stopped by an internal error or want of memory, 130 interrupted.
       """,
     version: "0.1.0",
     subcommands: [
@@ -35,6 +35,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
     defaultSubcommand: Enhance.self)
 
   static func main() async {
+    Collapse.install()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

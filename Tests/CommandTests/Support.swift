@@ -28,8 +28,12 @@ enum Program {
     private let output = Pipe()
     private let errors = Pipe()
 
-    init(_ arguments: [String], directory: URL? = nil) throws {
-      process.executableURL = Program.url
+    init(
+      _ arguments: [String], program: String = Program.url.path, directory: URL? = nil,
+      environment: [String: String] = [:]
+    ) throws {
+      process.executableURL = URL(fileURLWithPath: program)
+      process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
       process.arguments = arguments
       process.standardInput = FileHandle.nullDevice
       process.standardOutput = output

@@ -121,7 +121,7 @@ private final class BlendingNetwork: WindowNetwork {
     var timeline = try InterpolationTimeline(
       rate: .factor(3), timeBase: Rational(1, 1000), frameRate: Rational(25, 1), path: "in")
     #expect(timeline.timeBase == Rational(1, 3000) && timeline.frameRate == Rational(75, 1))
-    let instants = timeline.instants(from: 40, length: 41)
+    let instants = try timeline.instants(from: 40, length: 41)
     #expect(instants.map(\.presentationTimestamp) == [120, 161, 202])
     #expect(instants.map(\.position) == [0, 85, 171])
     #expect(instants.allSatisfy { $0.duration == 41 })
@@ -132,14 +132,14 @@ private final class BlendingNetwork: WindowNetwork {
       rate: .framesPerSecond(Rational(60, 1)), timeBase: Rational(1, 12800), frameRate: Rational(25, 1),
       path: "in")
     #expect(timeline.timeBase == Rational(1, 38400))
-    let all = (0..<5).flatMap { timeline.instants(from: 1000 + 512 * Int64($0), length: 512) }
+    let all = try (0..<5).flatMap { try timeline.instants(from: 1000 + 512 * Int64($0), length: 512) }
     #expect(all.map(\.presentationTimestamp) == (0..<12).map { 3000 + 640 * $0 })
     #expect(all[0].position == 0 && all[1].position == 107 && all[2].position == 213)
     // Fewer frames than the source has: some are left out.
     var slow = try InterpolationTimeline(
       rate: .framesPerSecond(Rational(10, 1)), timeBase: Rational(1, 100), frameRate: Rational(25, 1),
       path: "in")
-    #expect((0..<5).flatMap { slow.instants(from: 4 * $0, length: 4) }.map(\.position) == [0, 128])
+    #expect(try (0..<5).flatMap { try slow.instants(from: 4 * $0, length: 4) }.map(\.position) == [0, 128])
   }
 
   @Test func tooFineTimeBasesAreRefused() {

@@ -212,7 +212,8 @@ struct FolderRun: Sendable {
     if report.wasInterrupted {
       let left = files.count - report.records.count
       Console.line(
-        "videnhance: interrupted, \(left) of \(files.count) files left; nothing is left of unfinished ones")
+        "videnhance: interrupted, \(left) of \(files.count) files left; "
+          + (options.segments == nil ? "nothing is left of unfinished ones" : "--resume continues"))
       throw ExitCode(130)
     }
     if report.records.contains(where: { $0.status == .failed }) { throw ExitCode(2) }

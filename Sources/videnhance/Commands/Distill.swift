@@ -67,7 +67,7 @@ struct Distill: ParsableCommand {
     settings.stepRate = stepRate
     settings.truthShare = truthShare
     settings.intermediateBits = intermediates.map(\.bits)
-    let interrupt = InterruptFlag()
+    let interrupt = Interrupt()
     let distiller = try Distiller(
       settings: settings, calibrated: start, teacher: teacher, intermediates: intermediates,
       data: URL(fileURLWithPath: data), checkpointPath: checkpoint, log: { Console.line($0) })

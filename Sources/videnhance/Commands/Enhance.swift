@@ -12,6 +12,8 @@ struct Enhance: AsyncParsableCommand {
       Example: videnhance in.mp4 out.mp4 --bits 8 --crf 14
 
       The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it.
+      With --resume, what is finished is kept in <output>.segments: the same command continues after Ctrl-C, a kill or
+      a power loss, and the result is the same to the byte.
       A folder as input is gone through as by 'videnhance batch'.
       """)
 
@@ -26,6 +28,9 @@ struct Enhance: AsyncParsableCommand {
 
   func validate() throws {
     try folder.validate(with: work)
+    if (input == "-" || output == "-") && work.jobOptions.segments != nil {
+      throw ValidationError("--resume and --segment-frames are for files, not for standard input or output")
+    }
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
         throw ValidationError(
@@ -64,12 +69,19 @@ struct Enhance: AsyncParsableCommand {
     } catch {
       line?.clear()
       guard error is CancellationError else { throw error }
-      Console.line("videnhance: \(output): interrupted, nothing is left of it")
+      Console.line("videnhance: \(output): interrupted, \(Self.remains(of: output))")
       throw ExitCode(130)
     }
     line?.clear()
     report(summary, seconds: line?.elapsed)
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
+  }
+
+  /// What an interrupted run leaves, in words.
+  static func remains(of output: String) -> String {
+    let folder = SegmentFolder.path(output: output)
+    guard FileManager.default.fileExists(atPath: folder) else { return "nothing is left of it" }
+    return "what is finished is kept in \(folder); --resume continues"
   }
 
   private func report(_ summary: EnhancementSummary, seconds: Double?) {
@@ -81,9 +93,11 @@ struct Enhance: AsyncParsableCommand {
         "encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
       Console.line("scene cuts at frames \(summary.sceneCuts.map(String.init).joined(separator: ", "))")
     }
-    let speed = String(format: "%.1f fps", Double(summary.frames) / seconds)
+    let made = summary.frames - summary.resumedFrames
+    let resumed = summary.resumedFrames > 0 ? " (\(summary.resumedFrames) by an earlier run)" : ""
+    let speed = String(format: "%.1f fps", Double(made) / seconds)
     Console.line(
-      "\(output): \(summary.frames) frames, \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)"
+      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)"
     )
   }
 }

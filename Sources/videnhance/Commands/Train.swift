@@ -55,7 +55,7 @@ struct Train: ParsableCommand {
     settings.degradation.cleanShare = cleanShare
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
-    let interrupt = InterruptFlag()
+    let interrupt = Interrupt()
     let trainer = try Trainer(
       settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
       log: { Console.line($0) })

@@ -10,6 +10,13 @@ struct WorkOptions: ParsableArguments {
   @Flag(help: "Replace the output if it exists.")
   var overwrite = false
 
+  @Flag(help: "Keep what is finished in <output>.segments, and continue what an earlier run left there.")
+  var resume = false
+
+  @Option(
+    help: "Frames of output in each of these segments; the encoder begins anew with each (default: 240).")
+  var segmentFrames: Int?
+
   @Flag(help: "Let windows reach across scene cuts.")
   var noSceneCut = false
 
@@ -21,6 +28,9 @@ struct WorkOptions: ParsableArguments {
 
   func validate() throws {
     if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
+    if let segmentFrames, !(1...1_000_000).contains(segmentFrames) {
+      throw ValidationError("--segment-frames must be 1...1000000")
+    }
     if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
   }
 
@@ -29,6 +39,10 @@ struct WorkOptions: ParsableArguments {
     var options = EnhancementJob.Options(threads: threads)
     options.overwrites = overwrite
     options.findsSceneCuts = !noSceneCut
+    if resume || segmentFrames != nil {
+      options.segments = EnhancementJob.Segments(
+        frames: segmentFrames, resumes: resume, version: VidenhanceCommand.configuration.version)
+    }
     return options
   }
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// An opened file, for the few bytes that do not go through FFmpeg.
+struct DiskFile: ~Copyable {
+  private let descriptor: Int32
+
+  init(reading path: String) throws(LibavError) { self = try Self.open(path, O_RDONLY) }
+
+  /// Makes the file, or empties it.
+  init(writing path: String) throws(LibavError) { self = try Self.open(path, O_WRONLY | O_CREAT | O_TRUNC) }
+
+  private init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { close(descriptor) }
+
+  private static func open(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
+    while true {
+      let descriptor = Self.call(path, flags)
+      if descriptor >= 0 { return DiskFile(adopting: descriptor) }
+      if errno != EINTR { throw LibavError(errno: errno) }
+    }
+  }
+
+  private static func call(_ path: String, _ flags: Int32) -> Int32 {
+    #if canImport(Darwin)
+      Darwin.open(path, flags | O_CLOEXEC, 0o666)
+    #else
+      Glibc.open(path, flags | O_CLOEXEC, 0o666)
+    #endif
+  }
+
+  /// Its state as the system tells it.
+  func status() throws(LibavError) -> stat {
+    var result = stat()
+    guard fstat(descriptor, &result) == 0 else { throw LibavError(errno: errno) }
+    return result
+  }
+
+  func write(_ bytes: [UInt8]) throws(LibavError) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes { buffer in
+        let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
+        #if canImport(Darwin)
+          return Darwin.write(descriptor, rest.baseAddress, rest.count)
+        #else
+          return Glibc.write(descriptor, rest.baseAddress, rest.count)
+        #endif
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw LibavError(errno: count < 0 ? errno : ENOSPC) }
+      done += count
+    }
+  }
+
+  /// Reads up to `count` bytes; fewer only at the end.
+  func read(_ count: Int) throws(LibavError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let part = result.withUnsafeMutableBytes { buffer in
+        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+        #if canImport(Darwin)
+          return Darwin.read(descriptor, rest.baseAddress, rest.count)
+        #else
+          return Glibc.read(descriptor, rest.baseAddress, rest.count)
+        #endif
+      }
+      if part < 0, errno == EINTR { continue }
+      if part < 0 { throw LibavError(errno: errno) }
+      if part == 0 { break }
+      filled += part
+    }
+    result.removeLast(count - filled)
+    return result
+  }
+
+  func seek(to offset: Int) throws(LibavError) {
+    guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw LibavError(errno: errno) }
+  }
+
+  /// Waits until everything is on the disk.
+  func synchronize() throws(LibavError) {
+    if fsync(descriptor) == 0 { return }
+    // Some file systems cannot; that is no reason to fail.
+    if errno != EINVAL && errno != ENOTSUP && errno != EROFS { throw LibavError(errno: errno) }
+  }
+
+  /// Takes the file for this process alone; false if another one has it. The system takes the lock back when
+  /// the process ends, however it does.
+  func lock() -> Bool {
+    flock(descriptor, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR)
+  }
+
+  /// Waits until what a folder holds under its names is on the disk.
+  static func synchronizeFolder(_ path: String) throws(LibavError) {
+    try DiskFile(reading: path).synchronize()
+  }
+
+  /// Writes a file that is there whole or not at all, even after a power loss.
+  static func replace(_ path: String, folder: String, with bytes: [UInt8]) throws(LibavError) {
+    let temporary = path + ".new"
+    do throws(LibavError) {
+      let file = try DiskFile(writing: temporary)
+      try file.write(bytes)
+      try file.synchronize()
+      guard rename(temporary, path) == 0 else { throw LibavError(errno: errno) }
+      try synchronizeFolder(folder)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+// A segment's file: the magic, the encoder's extradata, then records in the order of the work, little-endian. A record
+// is a frame (1: when it is shown, how long) or a packet that the encoder gave after that frame (2: times, flags, side
+// data, bytes). No container keeps all of this, nor the order, by which the output becomes the same to the byte.
+private let segmentMagic: [UInt8] = Array("VENHSEG1".utf8)
+private let frameMark: UInt8 = 1
+private let packetMark: UInt8 = 2
+
+/// When a frame is shown, and how long, in ticks.
+struct FrameTime: Hashable, Sendable {
+  let presentation: Int64
+  let duration: Int64
+}
+
+/// Writes a segment.
+struct SegmentRecorder: ~Copyable {
+  private let path: String
+  private let file: DiskFile
+  private let digest: Digest
+  private var buffer: [UInt8] = []
+  private var byteCount = 0
+  private(set) var frameCount = 0
+  private var isComplete = false
+
+  static func open(path: String, extradata: [UInt8]) throws(VideoIOError) -> SegmentRecorder {
+    let digest = try Digest()
+    do throws(LibavError) {
+      return SegmentRecorder(
+        path: path, file: try DiskFile(writing: path), digest: digest, extradata: extradata)
+    } catch {
+      throw .cannotCreate(path: path, reason: error)
+    }
+  }
+
+  private init(path: String, file: consuming DiskFile, digest: consuming Digest, extradata: [UInt8]) {
+    self.path = path
+    self.file = file
+    self.digest = digest
+    buffer = segmentMagic
+    append(UInt32(extradata.count))
+    buffer += extradata
+  }
+
+  deinit { if !isComplete { unlink(path) } }
+
+  mutating func add(_ frame: FrameTime) throws(VideoIOError) {
+    frameCount += 1
+    buffer.append(frameMark)
+    append(frame.presentation)
+    append(frame.duration)
+    try flush(above: 1 << 20)
+  }
+
+  mutating func add(_ packet: UnsafePointer<AVPacket>, timeBase: Rational) throws(VideoIOError) {
+    let encoded = EncodedPacket(packet, timeBase: timeBase)
+    buffer.append(packetMark)
+    append(packet.pointee.pts)
+    append(packet.pointee.dts)
+    append(encoded.duration)
+    append(encoded.flags)
+    append(UInt32(encoded.sideData.count))
+    for entry in encoded.sideData {
+      append(entry.type)
+      append(UInt32(entry.bytes.count))
+      buffer += entry.bytes
+    }
+    append(UInt32(encoded.bytes.count))
+    buffer += encoded.bytes
+    try flush(above: 1 << 20)
+  }
+
+  /// Puts the segment on the disk.
+  consuming func finish(origins: [Int]) throws(VideoIOError) -> SegmentManifest.Segment {
+    try flush(above: 0)
+    do throws(LibavError) {
+      try file.synchronize()
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
+    }
+    isComplete = true
+    let (frames, bytes) = (frameCount, byteCount)
+    return SegmentManifest.Segment(frames: frames, bytes: bytes, sha256: digest.text, origins: origins)
+  }
+
+  private mutating func append<Value: FixedWidthInteger>(_ value: Value) {
+    withUnsafeBytes(of: value.littleEndian) { buffer.append(contentsOf: $0) }
+  }
+
+  private mutating func flush(above limit: Int) throws(VideoIOError) {
+    guard buffer.count > limit else { return }
+    do throws(LibavError) {
+      try file.write(buffer)
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
+    }
+    digest.add(buffer)
+    byteCount += buffer.count
+    buffer.removeAll(keepingCapacity: true)
+  }
+}
+
+/// Reads a segment back, frame by frame. Lengths are checked before memory is taken.
+struct SegmentReplay: ~Copyable {
+  private let path: String
+  private let file: DiskFile
+  private let timeBase: Rational
+  private var left: Int
+  private var buffer: [UInt8] = []
+  private var position = 0
+  private var pendingMark: UInt8?
+  /// The extradata of the encoder that made it.
+  let extradata: [UInt8]
+
+  private init(path: String, file: consuming DiskFile, timeBase: Rational, left: Int, extradata: [UInt8]) {
+    self.path = path
+    self.file = file
+    self.timeBase = timeBase
+    self.left = left
+    self.extradata = extradata
+  }
+
+  static func open(_ path: String, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
+    do throws(LibavError) {
+      let file = try DiskFile(reading: path)
+      var left = Int(try file.status().st_size)
+      let head = try file.read(12)
+      guard head.count == 12, Array(head[..<8]) == segmentMagic else { throw LibavError.invalidData }
+      let count = head[8...].reversed().reduce(0) { $0 << 8 | Int($1) }
+      left -= 12
+      guard count <= left else { throw LibavError.invalidData }
+      let extradata = try file.read(count)
+      return SegmentReplay(
+        path: path, file: file, timeBase: timeBase, left: left - count, extradata: extradata)
+    } catch {
+      throw .segmentsDamaged(path: path, reason: "\(error)")
+    }
+  }
+
+  /// The next frame's time; nil at the end.
+  mutating func nextFrame() throws(VideoIOError) -> FrameTime? {
+    guard let mark = try nextMark() else { return nil }
+    guard mark == frameMark else { throw damaged }
+    pendingMark = nil
+    return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
+  }
+
+  /// The next packet that came after the frame; nil before the next frame and at the end.
+  mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
+    guard let mark = try nextMark(), mark != frameMark else { return nil }
+    guard mark == packetMark else { throw damaged }
+    pendingMark = nil
+    let (pts, dts) = (try take(Int64.self), try take(Int64.self))
+    let (duration, flags) = (try take(Int64.self), try take(Int32.self))
+    let count = Int(try take(UInt32.self))
+    guard count <= 64 else { throw damaged }
+    var sideData: [EncodedPacket.SideData] = []
+    for _ in 0..<count {
+      let type = try take(UInt32.self)
+      sideData.append(EncodedPacket.SideData(type: type, bytes: try bytes(Int(try take(UInt32.self)))))
+    }
+    return EncodedPacket(
+      streamIndex: streamIndex, presentation: pts, decoding: dts, duration: duration, timeBase: timeBase,
+      bytes: try bytes(Int(try take(UInt32.self))), flags: flags, sideData: sideData)
+  }
+
+  private var damaged: VideoIOError { .segmentsDamaged(path: path, reason: "its records are not in order") }
+
+  private mutating func nextMark() throws(VideoIOError) -> UInt8? {
+    if let pendingMark { return pendingMark }
+    if position == buffer.count, left == 0 { return nil }
+    pendingMark = try take(UInt8.self)
+    return pendingMark
+  }
+
+  private mutating func take<Value: FixedWidthInteger>(_: Value.Type) throws(VideoIOError) -> Value {
+    let bytes = try bytes(MemoryLayout<Value>.size)
+    return bytes.withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(as: Value.self)) }
+  }
+
+  private mutating func bytes(_ count: Int) throws(VideoIOError) -> [UInt8] {
+    if buffer.count - position < count {
+      let missing = count - (buffer.count - position)
+      guard missing <= left else { throw damaged }
+      buffer.removeSubrange(..<position)
+      position = 0
+      let wanted = min(left, max(missing, 1 << 16))
+      do throws(LibavError) {
+        let read = try file.read(wanted)
+        guard read.count == wanted else { throw LibavError.endOfFile }
+        buffer += read
+        left -= wanted
+      } catch {
+        throw .segmentsDamaged(path: path, reason: "\(error)")
+      }
+    }
+    defer { position += count }
+    return Array(buffer[position..<position + count])
+  }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// The folder `<output>.segments`, in which a job keeps what it has finished until all of it is.
+///
+/// A segment holds the encoder's packets of a fixed number of frames. Its file is on the disk before the manifest names
+/// it, and the manifest is replaced in one step: whenever the power goes, the manifest tells the truth.
+public struct SegmentFolder: Sendable {
+  /// Where it is.
+  public let path: String
+  /// What was not quite right with what was found, one line each.
+  public private(set) var warnings: [String] = []
+  var manifest: SegmentManifest
+  private let lock: FolderLock
+  private let isNew: Bool
+
+  /// Frames in a segment where nothing else is asked for.
+  public static let usualFrames = 240
+
+  /// Frames that need not be made again.
+  public var frameCount: Int { manifest.frameCount }
+  /// What the writer was told with the last of these frames; empty if there is none.
+  public var origins: [Int] { manifest.segments.last?.origins ?? [] }
+  /// Threads that the encoder worked with when the job began.
+  public var encoderThreads: Int { manifest.encoderThreads }
+
+  /// The folder's name for an output.
+  public static func path(output: String) -> String { OutputFile.resolvingLink(output) + ".segments" }
+
+  /// Makes the folder of a job, or takes up what an earlier run left in it.
+  ///
+  /// - Parameters:
+  ///   - output: the file that is to be.
+  ///   - frames: frames in a segment; nil takes those of the earlier run, or `usualFrames`.
+  ///   - encoderThreads: threads of the encoder, for a job that begins.
+  ///   - settings: everything that the result depends on, in words by name.
+  ///   - resumes: whether an earlier run is continued. If not, there must not have been any.
+  /// - Throws: `VideoIOError.segmentsExist`, `segmentsInUse`, `segmentsDiffer`, `segmentsDamaged`,
+  ///   `segmentsImpossible` for an output that is no file, `cannotCreate`.
+  public init(
+    output: String, frames: Int?, encoderThreads: Int, settings: [String: String], resumes: Bool
+  ) throws(VideoIOError) {
+    if OutputFile.isStream(output) { throw .segmentsImpossible(path: output, reason: "it is no file") }
+    let path = Self.path(output: output)
+    let isNew = mkdir(path, 0o777) == 0
+    if !isNew, errno != EEXIST { throw .cannotCreate(path: path, reason: LibavError(errno: errno)) }
+    let lock = try FolderLock.take(folder: path)
+    let found = try Self.readManifest(folder: path)
+    if found != nil, !resumes { throw .segmentsExist(path: path) }
+    manifest =
+      found
+      ?? SegmentManifest(
+        segmentFrames: frames ?? Self.usualFrames, encoderThreads: encoderThreads, settings: settings)
+    (self.path, self.lock, self.isNew) = (path, lock, isNew)
+    guard found != nil else { return }
+    if let frames, frames != manifest.segmentFrames {
+      throw .segmentsDiffer(
+        path: path, name: "segment frames", before: "\(manifest.segmentFrames)", now: "\(frames)")
+    }
+    for name in Set(settings.keys).union(manifest.settings.keys).sorted() {
+      let (before, now) = (manifest.settings[name] ?? "none", settings[name] ?? "none")
+      if before != now { throw .segmentsDiffer(path: path, name: name, before: before, now: now) }
+    }
+    try dropDamaged()
+  }
+
+  private static func readManifest(folder: String) throws(VideoIOError) -> SegmentManifest? {
+    let bytes: [UInt8]
+    do throws(LibavError) {
+      let file = try DiskFile(reading: folder + "/manifest.json")
+      let size = try file.status().st_size
+      guard size <= 1 << 30 else { throw LibavError(errno: EFBIG) }
+      bytes = try file.read(Int(size))
+    } catch {
+      if error.code == LibavError(errno: ENOENT).code { return nil }
+      throw .segmentsDamaged(path: folder, reason: "the manifest cannot be read: \(error)")
+    }
+    guard let manifest = SegmentManifest(json: bytes) else {
+      throw .segmentsDamaged(path: folder, reason: "the manifest is not one of this program")
+    }
+    return manifest
+  }
+
+  /// Forgets the first segment whose file is not as it was written, and those that follow.
+  private mutating func dropDamaged() throws(VideoIOError) {
+    for (index, segment) in manifest.segments.enumerated() {
+      if Self.isWhole(file(index), segment) { continue }
+      manifest.segments.removeSubrange(index...)
+      warnings.append("segment \(index) in \(path) is damaged; it and what follows it are made again")
+      return
+    }
+  }
+
+  private static func isWhole(_ path: String, _ segment: SegmentManifest.Segment) -> Bool {
+    guard let file = try? DiskFile(reading: path), let digest = try? Digest(),
+      let status = try? file.status(), Int(status.st_size) == segment.bytes
+    else { return false }
+    while let bytes = try? file.read(1 << 20) {
+      if bytes.isEmpty { return digest.text == segment.sha256 }
+      digest.add(bytes)
+    }
+    return false
+  }
+
+  /// Path of a segment's file.
+  func file(_ index: Int) -> String { path + "/\(index).segment" }
+
+  /// Adds a segment whose file is on the disk.
+  mutating func commit(_ segment: SegmentManifest.Segment) throws(VideoIOError) {
+    manifest.segments.append(segment)
+    do throws(LibavError) {
+      try DiskFile.replace(path + "/manifest.json", folder: path, with: manifest.json)
+    } catch {
+      manifest.segments.removeLast()
+      throw .cannotWrite(path: path + "/manifest.json", reason: error)
+    }
+  }
+
+  /// Removes the folder and what it holds.
+  public func remove() {
+    for name in Self.names(in: path) where Self.isOurs(name) { unlink(path + "/" + name) }
+    rmdir(path)
+  }
+
+  /// Removes the folder if it holds nothing that a later run could use, and else what is no use in it.
+  public func removeUnlessUsed() {
+    let count = (try? Self.readManifest(folder: path))??.segments.count
+    if let count, count > 0 {
+      for name in Self.names(in: path) {
+        guard let number = Self.number(of: name) else { continue }
+        if number >= count { unlink(path + "/" + name) }
+      }
+    } else if isNew || count != nil {
+      remove()
+    }
+  }
+
+  private static func isOurs(_ name: String) -> Bool {
+    ["manifest.json", "manifest.json.new", FolderLock.name].contains(name) || number(of: name) != nil
+  }
+
+  private static func number(of name: String) -> Int? {
+    guard name.hasSuffix(".segment") else { return nil }
+    return Int(name.dropLast(8))
+  }
+
+  private static func names(in folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var result: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
+          String(cString: $0)
+        }
+      }
+      if name != "." && name != ".." { result.append(name) }
+    }
+    return result
+  }
+}
+
+/// Keeps a second run out of a folder.
+private final class FolderLock: Sendable {
+  static let name = "lock"
+
+  private let file: DiskFile
+
+  private init(_ file: consuming DiskFile) { self.file = file }
+
+  static func take(folder: String) throws(VideoIOError) -> FolderLock {
+    let path = folder + "/" + name
+    do throws(LibavError) {
+      let file = try DiskFile(writing: path)
+      if file.lock() { return FolderLock(file) }
+    } catch {
+      throw .cannotCreate(path: path, reason: error)
+    }
+    throw .segmentsInUse(path: folder)
+  }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// What tells a file from another one, or from its own later state, without reading all of it.
+public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
+  /// Bytes.
+  public let size: Int
+  /// When it was changed last, in nanoseconds since 1970.
+  public let modified: Int64
+  /// SHA-256 of its first and last MiB.
+  public let digest: String
+
+  private static let partLength = 1 << 20
+
+  /// Looks at a file.
+  /// - Throws: `VideoIOError.cannotOpen`; also for what is no file, such as a pipe.
+  public init(path: String) throws(VideoIOError) {
+    do throws(LibavError) {
+      let file = try DiskFile(reading: path)
+      let stamp = try FileStamp(file.status())
+      guard stamp.isRegular else { throw LibavError(errno: ESPIPE) }
+      size = stamp.size
+      modified = stamp.modified
+      let head = try file.read(min(size, Self.partLength))
+      try file.seek(to: max(0, size - Self.partLength))
+      let tail = try file.read(min(size, Self.partLength))
+      guard let digest = Self.digest(of: [head, tail]) else { throw LibavError.outOfMemory }
+      self.digest = digest
+    } catch {
+      throw .cannotOpen(path: path, reason: error)
+    }
+  }
+
+  private static func digest(of parts: [[UInt8]]) -> String? {
+    guard let digest = try? Digest() else { return nil }
+    for part in parts { digest.add(part) }
+    return digest.text
+  }
+
+  /// `SIZE bytes, modified NANOSECONDS, DIGEST`.
+  public var description: String { "\(size) bytes, modified \(modified), \(digest)" }
+}
+
+/// A file's length and when it was changed last.
+struct FileStamp: Equatable {
+  /// Bytes.
+  let size: Int
+  /// In nanoseconds since 1970.
+  let modified: Int64
+  /// Whether it is no pipe, device or folder.
+  let isRegular: Bool
+
+  init(_ status: stat) {
+    size = Int(status.st_size)
+    isRegular = status.st_mode & S_IFMT == S_IFREG
+    #if canImport(Darwin)
+      modified = Int64(status.st_mtimespec.tv_sec) * 1_000_000_000 + Int64(status.st_mtimespec.tv_nsec)
+    #else
+      modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+    #endif
+  }
+
+  /// nil for what is not there or is no file.
+  init?(path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    self.init(status)
+    if !isRegular { return nil }
+  }
+}

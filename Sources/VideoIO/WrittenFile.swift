@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// What was given to a container, to be found again when the file is read.
+struct WrittenFile {
+  /// What went into a stream.
+  struct Stream {
+    var kind: AVMediaType
+    /// Packets that are not empty.
+    var packets = 0
+    /// The least and the greatest time of presentation, in `timeBase`.
+    var first = Int64.max
+    var last = Int64.min
+    var timeBase: Rational
+
+    mutating func note(_ packet: UnsafePointer<AVPacket>) {
+      if packet.pointee.size > 0 { packets += 1 }
+      guard packet.pointee.pts != noTimestamp else { return }
+      first = min(first, packet.pointee.pts)
+      last = max(last, packet.pointee.pts)
+    }
+
+    /// From the first to the last time, in seconds.
+    var span: Double { last > first ? Double(last.saturatingMinus(first)) * timeBase.doubleValue : 0 }
+  }
+
+  /// By index in the file.
+  var streams: [Int: Stream] = [:]
+  var videoIndex: Int?
+
+  /// Containers that are read by what they are called, and whether every packet keeps its time in them.
+  private static let known: [String: (reader: String, keepsTimes: Bool)] = [
+    "matroska": ("matroska", true), "webm": ("matroska", true), "mp4": ("mov", true), "mov": ("mov", true),
+    "ipod": ("mov", true), "3gp": ("mov", true), "3g2": ("mov", true), "nut": ("nut", true),
+    "flv": ("flv", true),
+    "mpegts": ("mpegts", true), "avi": ("avi", false), "ogg": ("ogg", false),
+    "yuv4mpegpipe": ("yuv4mpegpipe", false),
+  ]
+
+  /// Reads the file to its end and compares.
+  /// - Returns: what is wrong with it, in words; nil if nothing. Containers that this package has not been tried with
+  ///   need only be readable where FFmpeg reads them at all.
+  func fault(path: String, container: String) -> String? {
+    let known = Self.known[container]
+    guard let known, let format = av_find_input_format(known.reader) else { return nil }
+    var context: UnsafeMutablePointer<AVFormatContext>?
+    let (opened, log) = LibavLog.collecting { avformat_open_input(&context, fileURL(path), format, nil) }
+    guard opened >= 0, let context else {
+      return "it cannot be read again: \(LibavError(code: opened, log: log))"
+    }
+    defer {
+      var context: UnsafeMutablePointer<AVFormatContext>? = context
+      avformat_close_input(&context)
+    }
+    let (described, _) = LibavLog.collecting { avformat_find_stream_info(context, nil) }
+    guard described >= 0 else { return "its streams cannot be told" }
+    var found: [Int: Stream] = [:]
+    guard let packet = try? PacketOwner() else { return nil }
+    while true {
+      let (code, log) = LibavLog.collecting { av_read_frame(context, packet.raw) }
+      if code == LibavError.endOfFile.code { break }
+      guard code >= 0 else { return "it cannot be read to its end: \(LibavError(code: code, log: log))" }
+      let index = Int(packet.raw.pointee.stream_index)
+      if let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar {
+        found[
+          index,
+          default: Stream(kind: parameters.pointee.codec_type, timeBase: Rational(stream.pointee.time_base))
+        ].note(packet.raw)
+      }
+      av_packet_unref(packet.raw)
+    }
+    return compare(with: found, keepsTimes: known.keepsTimes)
+  }
+
+  private func compare(with found: [Int: Stream], keepsTimes: Bool) -> String? {
+    for (kind, name) in [(AVMEDIA_TYPE_VIDEO, "video"), (AVMEDIA_TYPE_AUDIO, "sound")] {
+      let wanted = streams.values.filter { $0.kind == kind && $0.packets > 0 }.count
+      let there = found.values.filter { $0.kind == kind && $0.packets > 0 }.count
+      if there < wanted { return "\(there) of \(wanted) streams of \(name) are there" }
+    }
+    guard let videoIndex, let wrote = streams[videoIndex], wrote.packets > 0 else { return nil }
+    let same = found[videoIndex].flatMap { $0.kind == AVMEDIA_TYPE_VIDEO ? $0 : nil }
+    guard let read = same ?? found.values.first(where: { $0.kind == AVMEDIA_TYPE_VIDEO }) else { return nil }
+    if read.packets < wrote.packets { return "\(read.packets) of \(wrote.packets) frames are there" }
+    // Each container's ticks may round both ends.
+    let tolerance = 0.002 + 2 * (wrote.timeBase.doubleValue + read.timeBase.doubleValue)
+    if keepsTimes, abs(read.span - wrote.span) > tolerance {
+      return "its frames span \(VideoIOError.text(read.span)) instead of \(VideoIOError.text(wrote.span))"
+    }
+    return nil
+  }
+}
