@@ -16,13 +16,16 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-.PHONY: help build demo test matrix check lint sanitize data install clean deps
+.PHONY: help build demo test matrix fuzz faults soak check lint sanitize data install clean deps
 .DEFAULT_GOAL = help
 
 help:
 	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
 	@echo 'make test      run all tests'
 	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/video-files.md)'
+	@echo 'make faults    kill it, starve it, fill its disk (docs/reliability.md)'
+	@echo 'make fuzz      feed it garbage, under AddressSanitizer'
+	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program and models below PREFIX ($(PREFIX))'
 	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
@@ -45,6 +48,24 @@ test: deps
 # The few of them that are marked as short are part of `make test`.
 matrix: deps
 	VIDENHANCE_MATRIX=full $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test --filter MatrixTests
+
+# Inputs of each kind; FUZZ_SEED=2 makes others. What ended the process is left in FUZZ_DIR.
+FUZZ_DIR ?= /tmp/videnhance-fuzz
+fuzz: deps
+	mkdir -p $(FUZZ_DIR)
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		FUZZ_DIR=$(FUZZ_DIR) FUZZ_MODELS=$${FUZZ_MODELS:-100000} FUZZ_VIDEOS=$${FUZZ_VIDEOS:-3000} \
+		FUZZ_OPTIONS=$${FUZZ_OPTIONS:-100000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
+		$(SWIFT) test -c release --sanitize address $(TEST_FLAGS) --scratch-path .build-sanitize \
+		--filter FuzzTests
+
+# 30 kills in each of seven kinds of work, every number of descriptors, many limits of memory.
+faults: deps
+	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
+		--filter 'ResumeTests|FaultTests|DeterminismTests'
+
+soak: build
+	@Scripts/soak.sh $(PROGRAM)
 
 check: lint
 	$(SWIFT) test -c release $(CHECK_FLAGS) --scratch-path .build-check

@@ -86,6 +86,13 @@ let package = Package(
         "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VideoIO",
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "FuzzTests",
+      dependencies: [
+        "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VidenhanceTool", "VideoIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),

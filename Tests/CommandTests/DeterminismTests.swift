@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The same source, model and options give the same pictures on any machine: whatever the number of threads, the
+/// instruction set, and however the work was divided.
+@Suite struct DeterminismTests {
+  @Test(arguments: [
+    ["--task", "sr", "--bits", "4"], ["--task", "sr", "--bits", "8", "--scale", "4"],
+    ["--task", "sr", "--model", "fast", "--bits", "6"], ["--task", "denoise", "--bits", "3"],
+    ["--task", "interp,sr", "--bits", "2", "--factor", "3"],
+  ])
+  func sameFramesHoweverTheyAreMade(options: [String]) throws {
+    let bench = try Workbench()
+    // No multiple of any tile; two scenes.
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=94x58:rate=25 -f lavfi -i mandelbrot=size=94x58:rate=25 -filter_complex "
+        + "[0]trim=end_frame=6,setsar=1,format=yuv420p[a];[1]trim=end_frame=6,setsar=1,format=yuv420p[b];"
+        + "[a][b]concat=n=2,noise=alls=12:allf=t:all_seed=7 -c:v ffv1", "in.mkv")
+    var ways: [(name: String, more: [String], environment: [String: String])] = [1, 2, 3, 8].map {
+      ("\($0) threads", ["--threads", "\($0)"], [:])
+    }
+    for isa in ["scalar", "avx2", "avxvnni", "avx512vnni"] {
+      ways.append((isa, ["--threads", "2"], ["VIDENHANCE_ISA": isa]))
+    }
+    ways.append(("segments", ["--segment-frames", "5"], [:]))
+    var first: String?
+    for way in ways {
+      let run = try Program.Run(
+        [bench.path("in.mkv"), bench.path("out.mkv"), "--codec", "ffv1", "--quiet", "--overwrite"] + options
+          + way.more, environment: way.environment
+      ).finish()
+      #expect(run.code == 0, "\(way.name): \(run.errors)")
+      let frames = try runProgram(
+        "ffmpeg", ["-v", "error", "-nostdin", "-i", bench.path("out.mkv"), "-f", "framemd5", "-"])
+      #expect(frames.split(separator: "\n").filter { !$0.hasPrefix("#") }.count >= 12, "\(way.name)")
+      if let first { #expect(frames == first, "\(way.name)") }
+      first = first ?? frames
+    }
+  }
+}
