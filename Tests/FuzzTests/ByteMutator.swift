@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Tensors
+import Testing
+
+/// Garbage for everything that is read. One suite after the other, for the time that an input takes is limited.
+@Suite(.serialized) struct FuzzTests {}
 
 /// Spoils files the way disks, networks and malice do.
 struct ByteMutator {

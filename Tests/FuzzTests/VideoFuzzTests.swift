@@ -7,100 +7,103 @@ import TestSupport
 import Testing
 import VideoIO
 
-/// Damaged videos through the whole pipeline, with real integer kernels: an output that was checked, or an error and no
-/// output.
-@Suite(.serialized) struct VideoFuzzTests {
-  private static let picture = "-f lavfi -i testsrc2=size=48x32:rate=25:duration=0.4"
-  private static let sound = "-f lavfi -i sine=duration=0.4"
+extension FuzzTests {
+  /// Damaged videos through the whole pipeline, with real integer kernels: an output that was checked, or an error and no
+  /// output.
+  @Suite struct VideoFuzzTests {
+    private static let picture = "-f lavfi -i testsrc2=size=48x32:rate=25:duration=0.4"
+    private static let sound = "-f lavfi -i sine=duration=0.4"
 
-  /// Small files of the usual containers and codecs, made by the ffmpeg program.
-  private static func bases(_ bench: Workbench) throws -> [(name: String, bytes: [UInt8])] {
-    let recipes = [
-      ("a.mp4", "\(picture) \(sound) -c:v libx264 -preset ultrafast -g 4 -bf 1 -c:a aac"),
-      ("b.mkv", "\(picture) \(sound) -c:v libx264 -preset ultrafast -g 4 -c:a flac"),
-      ("c.ts", "\(picture) \(sound) -c:v mpeg2video -g 4 -c:a mp2"),
-      ("d.avi", "\(picture) \(sound) -c:v mpeg4 -g 4 -c:a mp2"),
-      ("e.ogv", "\(picture) \(sound) -c:v libtheora -g 4 -c:a libvorbis"),
-      ("f.y4m", "\(picture) -pix_fmt yuv420p"),
-      ("g.nut", "\(picture) -c:v ffv1 -g 4"),
-      ("h.webm", "\(picture) -c:v libvpx -g 4 -deadline realtime"),
-      ("i.mov", "\(picture) -c:v mjpeg -pix_fmt yuvj420p"),
-      // libx265 does not bear the size of the others.
-      (
-        "j.mp4",
-        "-f lavfi -i testsrc2=size=128x96:rate=25:duration=0.2 -c:v libx265 -preset ultrafast"
-          + " -x265-params log-level=none:keyint=4"
-      ),
-    ]
-    return try recipes.map { name, recipe in
-      (name, [UInt8](try Data(contentsOf: URL(fileURLWithPath: bench.ffmpeg(recipe, name)))))
-    }
-  }
-
-  /// A small model that adds nothing.
-  private static func model() -> QuantizedModel {
-    var model = QuantizedModel.random(.small(), bits: 4, zeroPoints: true, seed: 1)
-    for index in model.layers.indices {
-      model.layers[index].codes = model.layers[index].codes.map { _ in 0 }
-      model.layers[index].biases = model.layers[index].biases.map { _ in 0 }
-    }
-    return model
-  }
-
-  @Test func damagedVideosAreEnhancedOrRefused() async throws {
-    let bench = try Workbench()
-    let bases = try Self.bases(bench)
-    var mutator = ByteMutator(seed: fuzzSeed, donors: bases.map(\.bytes))
-    let record = FuzzRecord("video")
-    let model = Self.model()
-    let count = fuzzCount("FUZZ_VIDEOS", short: 60)
-    var outcomes: [String: Int] = [:]
-    var slowest = Duration.zero
-    let watchdog = Watchdog(seconds: 180)
-    for index in 0..<count {
-      let (name, original) = bases[index % bases.count]
-      let input = bench.path("fuzzed-" + name)
-      let bytes = mutator.mutate(original, headerLength: min(1024, original.count / 2))
-      record.keep(bytes)
-      try Data(bytes).write(to: URL(fileURLWithPath: input))
-      let output = bench.path("out.mkv")
-      let job = EnhancementJob(
-        input: input, output: output, encoder: EncoderSettings(codec: "ffv1"),
-        options: EnhancementJob.Options(threads: 2)
-      ) { width, height, threads in try IntegerNetwork(model, width: width, height: height, threads: threads)
+    /// Small files of the usual containers and codecs, made by the ffmpeg program.
+    private static func bases(_ bench: Workbench) throws -> [(name: String, bytes: [UInt8])] {
+      let recipes = [
+        ("a.mp4", "\(picture) \(sound) -c:v libx264 -preset ultrafast -g 4 -bf 1 -c:a aac"),
+        ("b.mkv", "\(picture) \(sound) -c:v libx264 -preset ultrafast -g 4 -c:a flac"),
+        ("c.ts", "\(picture) \(sound) -c:v mpeg2video -g 4 -c:a mp2"),
+        ("d.avi", "\(picture) \(sound) -c:v mpeg4 -g 4 -c:a mp2"),
+        ("e.ogv", "\(picture) \(sound) -c:v libtheora -g 4 -c:a libvorbis"),
+        ("f.y4m", "\(picture) -pix_fmt yuv420p"),
+        ("g.nut", "\(picture) -c:v ffv1 -g 4"),
+        ("h.webm", "\(picture) -c:v libvpx -g 4 -deadline realtime"),
+        ("i.mov", "\(picture) -c:v mjpeg -pix_fmt yuvj420p"),
+        // libx265 does not bear the size of the others.
+        (
+          "j.mp4",
+          "-f lavfi -i testsrc2=size=128x96:rate=25:duration=0.2 -c:v libx265 -preset ultrafast"
+            + " -x265-params log-level=none:keyint=4"
+        ),
+      ]
+      return try recipes.map { name, recipe in
+        (name, [UInt8](try Data(contentsOf: URL(fileURLWithPath: bench.ffmpeg(recipe, name)))))
       }
-      watchdog.restart("\(name), seed \(fuzzSeed), input \(index)")
-      let start = ContinuousClock.now
-      let outcome = await Self.outcome(of: job, limit: .seconds(60))
-      slowest = max(slowest, ContinuousClock.now - start)
-      outcomes[outcome, default: 0] += 1
-      let isThere = FileManager.default.fileExists(atPath: output)
-      #expect(isThere == (outcome == "enhanced"), "\(name), input \(index): \(outcome)")
-      #expect(
-        outcome != "too slow" && !outcome.hasPrefix("unexpected"), "\(name), input \(index): \(outcome)")
-      try? FileManager.default.removeItem(atPath: output)
-      #expect(!FileManager.default.fileExists(atPath: output + ".part"))
-      try FileManager.default.removeItem(atPath: input)
     }
-    watchdog.stop()
-    let said = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-    print("\(count) videos: \(said); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
-    #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
-  }
 
-  private static func outcome(of job: EnhancementJob, limit: Duration) async -> String {
-    let work = Task { try await job.run() }
-    let clock = Task {
-      try await Task.sleep(for: limit)
-      work.cancel()
+    /// A small model that adds nothing.
+    private static func model() -> QuantizedModel {
+      var model = QuantizedModel.random(.small(), bits: 4, zeroPoints: true, seed: 1)
+      for index in model.layers.indices {
+        model.layers[index].codes = model.layers[index].codes.map { _ in 0 }
+        model.layers[index].biases = model.layers[index].biases.map { _ in 0 }
+      }
+      return model
     }
-    defer { clock.cancel() }
-    switch await work.result {
-    case .success: return "enhanced"
-    case .failure(let error):
-      if error is CancellationError { return "too slow" }
-      let isKnown = error is VideoIOError || error is PipelineError || error is ModelError
-      return isKnown ? "refused" : "unexpected \(type(of: error)): \(error)"
+
+    @Test func damagedVideosAreEnhancedOrRefused() async throws {
+      let bench = try Workbench()
+      let bases = try Self.bases(bench)
+      var mutator = ByteMutator(seed: fuzzSeed, donors: bases.map(\.bytes))
+      let record = FuzzRecord("video")
+      let model = Self.model()
+      let count = fuzzCount("FUZZ_VIDEOS", short: 60)
+      var outcomes: [String: Int] = [:]
+      var slowest = Duration.zero
+      let watchdog = Watchdog(seconds: 600)
+      for index in 0..<count {
+        let (name, original) = bases[index % bases.count]
+        let input = bench.path("fuzzed-" + name)
+        let bytes = mutator.mutate(original, headerLength: min(1024, original.count / 2))
+        record.keep(bytes)
+        try Data(bytes).write(to: URL(fileURLWithPath: input))
+        let output = bench.path("out.mkv")
+        let job = EnhancementJob(
+          input: input, output: output, encoder: EncoderSettings(codec: "ffv1"),
+          options: EnhancementJob.Options(threads: 2)
+        ) { width, height, threads in
+          try IntegerNetwork(model, width: width, height: height, threads: threads)
+        }
+        watchdog.restart("\(name), seed \(fuzzSeed), input \(index)")
+        let start = ContinuousClock.now
+        let outcome = await Self.outcome(of: job, limit: .seconds(60))
+        slowest = max(slowest, ContinuousClock.now - start)
+        outcomes[outcome, default: 0] += 1
+        let isThere = FileManager.default.fileExists(atPath: output)
+        #expect(isThere == (outcome == "enhanced"), "\(name), input \(index): \(outcome)")
+        #expect(
+          outcome != "too slow" && !outcome.hasPrefix("unexpected"), "\(name), input \(index): \(outcome)")
+        try? FileManager.default.removeItem(atPath: output)
+        #expect(!FileManager.default.fileExists(atPath: output + ".part"))
+        try FileManager.default.removeItem(atPath: input)
+      }
+      watchdog.stop()
+      let said = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+      print("\(count) videos: \(said); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
+      #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
+    }
+
+    private static func outcome(of job: EnhancementJob, limit: Duration) async -> String {
+      let work = Task { try await job.run() }
+      let clock = Task {
+        try await Task.sleep(for: limit)
+        work.cancel()
+      }
+      defer { clock.cancel() }
+      switch await work.result {
+      case .success: return "enhanced"
+      case .failure(let error):
+        if error is CancellationError { return "too slow" }
+        let isKnown = error is VideoIOError || error is PipelineError || error is ModelError
+        return isKnown ? "refused" : "unexpected \(type(of: error)): \(error)"
+      }
     }
   }
 }
