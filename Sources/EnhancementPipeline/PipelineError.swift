@@ -16,6 +16,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case missingFrame(Int)
   /// Another number of frames was written than came out of the last step.
   case framesLost(path: String, written: Int, made: Int)
+  /// Pictures to be compared are of different extents.
+  case extentsDiffer(found: String, expected: String)
   /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
   case timeBaseTooFine(path: String, timeBase: String)
 
@@ -31,6 +33,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
       "the timestamps of the source are too large or too far apart to place frames between them"
     case .missingFrame(let index): "frame \(index) is needed again, against what the unfinished work says"
     case .framesLost(let path, let written, let made): "\(written) of \(made) frames were written to \(path)"
+    case .extentsDiffer(let found, let expected):
+      "pictures of \(found) cannot be compared with those of \(expected)"
     case .timeBaseTooFine(let path, let timeBase):
       "\(path) counts time in ticks of \(timeBase) s, too fine to place further frames in between exactly"
     }
@@ -44,7 +48,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .missingFrame: "delete the folder of its segments"
-    case .noFrames, .badResidual, .framesLost, .timesTooLarge: nil
+    case .noFrames, .badResidual, .framesLost, .timesTooLarge, .extentsDiffer: nil
     }
   }
 

@@ -29,7 +29,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Enhance.self, Batch.self, Inspect.self, Doctor.self, Calibrate.self, Train.self, Distill.self,
+      Enhance.self, Batch.self, Compare.self, Inspect.self, Doctor.self, Calibrate.self, Train.self,
+      Distill.self,
       Bench.self,
     ],
     defaultSubcommand: Enhance.self)

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import VideoIO
+
+/// Frames that a report shows, by their times.
+struct ComparisonPictures {
+  var times: [Double] = []
+  var reference: [Double: VideoFrame] = [:]
+  var input: [Double: VideoFrame] = [:]
+}
+
+/// A page that tells what a comparison came to: a single file that needs nothing else.
+struct ComparisonReport {
+  let title: String
+  let results: [ContenderResult]
+  let pictures: ComparisonPictures
+
+  /// Extents of the crops, in output samples.
+  private static let cropWidth = 384
+  private static let cropHeight = 256
+  private static let colors = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f",
+  ]
+
+  /// Writes `folder/index.html`; the folder is made.
+  func write(to folder: String) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Data(try html().utf8).write(to: URL(fileURLWithPath: folder + "/index.html"), options: .atomic)
+  }
+
+  func html() throws -> String {
+    """
+    <!DOCTYPE html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>\(Self.escape(title))</title>
+    <style>\(Self.style)</style>
+    </head>
+    <body>
+    <h1>\(Self.escape(title))</h1>
+    <p>\(results.map(\.frames.count).max() ?? 0) frames, luma; PSNR and SSIM as FFmpeg's filters measure them, flicker in levels of 8 bits (docs/json-output.md).</p>
+    <div class="wide"><table>\(tableRows())</table></div>
+    \(plot("PSNR in dB", \.sample.psnr))
+    \(plot("SSIM") { $0.sample.ssim })
+    \(plot("Flicker in levels") { $0.sample.flicker })
+    \(try pictures.times.enumerated().map { try pictureSection($1, isFirst: $0 == 0) }.joined())
+    \(rangeSection())
+    <script>\(Self.script)</script>
+    </body>
+    </html>
+
+    """
+  }
+
+  private static func escape(_ text: String) -> String {
+    text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+      .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
+  }
+
+  private func tableRows() -> String {
+    let lines = ComparisonOutput.cells(results)
+    return lines.enumerated().map { index, row in
+      let tag = index == 0 ? "th" : "td"
+      return "<tr>" + row.map { "<\(tag)>\(Self.escape($0))</\(tag)>" }.joined() + "</tr>"
+    }.joined(separator: "\n")
+  }
+
+  // MARK: - Curves
+
+  private func plot(_ name: String, _ value: (ContenderResult.Frame) -> Double?) -> String {
+    let curves = results.map { result in
+      result.frames.compactMap { frame in
+        value(frame).flatMap { $0.isFinite ? (frame.time, $0) : nil }
+      }
+    }
+    let all = curves.flatMap { $0 }
+    guard all.count > 1, let first = all.map(\.0).min(), let last = all.map(\.0).max(), last > first,
+      var low = all.map(\.1).min(), var high = all.map(\.1).max()
+    else { return "" }
+    let margin = max((high - low) * 0.05, 1e-3)
+    (low, high) = (low - margin, high + margin)
+    let (width, height, left) = (720.0, 220.0, 48.0)
+    func x(_ time: Double) -> Double { left + (time - first) / (last - first) * (width - left - 8) }
+    func y(_ value: Double) -> Double { 8 + (high - value) / (high - low) * (height - 32) }
+    var svg = "<svg viewBox=\"0 0 720 220\" role=\"img\" aria-label=\"\(Self.escape(name)) by frame\">"
+    for step in 0...4 {
+      let level = low + (high - low) * Double(step) / 4
+      svg += String(
+        format: "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", left, width - 8,
+        y(level), y(level))
+      svg += String(
+        format: "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%@</text>", left - 4, y(level) + 4,
+        String(format: high - low < 2 ? "%.3f" : "%.1f", level))
+    }
+    svg += String(
+      format:
+        "<text x=\"%.1f\" y=\"218\">%.2f s</text><text x=\"%.1f\" y=\"218\" text-anchor=\"end\">%.2f s</text>",
+      left, first, width - 8, last)
+    for (index, curve) in curves.enumerated() where !curve.isEmpty {
+      let points = curve.map { String(format: "%.1f,%.1f", x($0.0), y($0.1)) }.joined(separator: " ")
+      svg += "<polyline fill=\"none\" stroke=\"\(color(index))\" stroke-width=\"1.5\" points=\"\(points)\"/>"
+    }
+    svg += "</svg>"
+    let legend = results.indices.filter { !curves[$0].isEmpty }.map {
+      "<span><i style=\"background:\(color($0))\"></i>\(Self.escape(results[$0].contender.name))</span>"
+    }.joined(separator: " ")
+    return "<h2>\(Self.escape(name))</h2>\(svg)<p class=\"legend\">\(legend)</p>"
+  }
+
+  private func color(_ index: Int) -> String { Self.colors[index % Self.colors.count] }
+
+  // MARK: - Pictures
+
+  private func pictureSection(_ time: Double, isFirst: Bool) throws -> String {
+    guard let truth = pictures.reference[time], let main = results.first,
+      let shown = main.kept.first(where: { abs($0.key - time) < 0.004 })?.value
+    else { return "" }
+    let crop = Self.worstPlace(shown, truth)
+    let isWorst = main.frames.max { $0.sample.error < $1.sample.error }?.time == time
+    var layers = [("reference", try Self.picture(truth, crop))]
+    if let input = pictures.input[time] {
+      layers.append(("input", try Self.picture(input, crop, outputWidth: truth.width)))
+    }
+    var differences: [String] = []
+    for result in results {
+      guard let frame = result.kept.first(where: { abs($0.key - time) < 0.004 })?.value else { continue }
+      layers.append((result.contender.name, try Self.picture(frame, crop)))
+      let difference = try Self.difference(frame, truth, crop)
+      differences.append(
+        "<figure><img src=\"\(difference)\" alt=\"difference of \(Self.escape(result.contender.name))\"><figcaption>\(Self.escape(result.contender.name))</figcaption></figure>"
+      )
+    }
+    let options = layers.enumerated().map { index, layer in
+      "<option value=\"\(layer.1)\">\(Self.escape(layer.0))</option>"
+    }.joined()
+    func choice(_ name: String, _ selected: String) -> String {
+      let list = options.replacingOccurrences(
+        of: ">\(Self.escape(selected))</option>", with: " selected>\(Self.escape(selected))</option>")
+      return "<label>\(name) <select class=\"\(name)\">\(list)</select></label>"
+    }
+    let second = layers.count > 1 ? layers[1].0 : layers[0].0
+    return """
+      <h2>\(isWorst ? "Worst" : "Typical") frame of \(Self.escape(main.contender.name)), at \(String(format: "%.2f", time)) s</h2>
+      <div class="pair">
+      <div class="choices">\(choice("left", second)) \(choice("right", main.contender.name))</div>
+      <div class="view"><img class="below" alt="right picture"><img class="above" alt="left picture"></div>
+      <input type="range" min="0" max="100" value="50" aria-label="how much of the left picture is shown">
+      </div>
+      <p>Differences from the reference, eight times as strong:</p>
+      <div class="differences">\(differences.joined())</div>
+
+      """
+  }
+
+  private struct Crop {
+    var x, y, width, height: Int
+  }
+
+  /// The part of the picture with the largest error.
+  private static func worstPlace(_ frame: VideoFrame, _ truth: VideoFrame) -> Crop {
+    let (width, height) = (min(cropWidth, truth.width), min(cropHeight, truth.height))
+    let depth = max(frame.format.bitDepth, truth.format.bitDepth)
+    let (a, b) = (QualityMeter.luma(frame, depth: depth), QualityMeter.luma(truth, depth: depth))
+    var best = (error: Int64(-1), x: 0, y: 0)
+    for y in stride(from: 0, through: truth.height - height, by: 32) {
+      for x in stride(from: 0, through: truth.width - width, by: 32) {
+        var error: Int64 = 0
+        for row in stride(from: y, to: y + height, by: 4) {
+          for column in stride(from: x, to: x + width, by: 4) {
+            let difference = Int64(a[row * truth.width + column] - b[row * truth.width + column])
+            error += difference * difference
+          }
+        }
+        if error > best.error { best = (error, x, y) }
+      }
+    }
+    return Crop(x: best.x, y: best.y, width: width, height: height)
+  }
+
+  /// A crop as an image in the page; a smaller frame (the input) is enlarged without smoothing.
+  private static func picture(_ frame: VideoFrame, _ crop: Crop, outputWidth: Int? = nil) throws -> String {
+    var filters = "crop=\(crop.width):\(crop.height):\(crop.x):\(crop.y)"
+    if let outputWidth, outputWidth != frame.width, outputWidth % frame.width == 0 {
+      let scale = outputWidth / frame.width
+      filters = "scale=iw*\(scale):ih*\(scale):flags=neighbor," + filters
+    }
+    var chain = try FrameFilter(filters, like: frame, timeBase: Rational(1, 25))
+    let made = try chain.push(frame) + chain.finish()
+    guard let cropped = made.first else { return "" }
+    return dataAddress(try PictureEncoding.png(cropped))
+  }
+
+  private static func difference(_ frame: VideoFrame, _ truth: VideoFrame, _ crop: Crop) throws -> String {
+    let depth = max(frame.format.bitDepth, truth.format.bitDepth)
+    let (a, b) = (QualityMeter.luma(frame, depth: depth), QualityMeter.luma(truth, depth: depth))
+    guard let gray = PixelFormat(name: "gray"), a.count == b.count else { return "" }
+    let picture = try VideoFrame.make(width: crop.width, height: crop.height, format: gray) {
+      _, bytes, bytesPerRow in
+      for y in 0..<crop.height {
+        for x in 0..<crop.width {
+          let i = (crop.y + y) * truth.width + crop.x + x
+          let difference = (abs(a[i] - b[i]) * 8) >> Int32(depth - 8)
+          bytes[y * bytesPerRow + x] = UInt8(min(difference, 255))
+        }
+      }
+    }
+    return dataAddress(try PictureEncoding.png(picture))
+  }
+
+  private static func dataAddress(_ png: [UInt8]) -> String {
+    "data:image/png;base64," + Data(png).base64EncodedString()
+  }
+
+  // MARK: - Ranges
+
+  /// Clipping ranges of the quantized networks, by layer and slot.
+  private func rangeSection() -> String {
+    results.compactMap { result -> String? in
+      guard result.contender.bits ?? 32 < 32, let file = result.contender.models.first,
+        let model = try? ModelDescription(path: file)
+      else { return nil }
+      let rows = model.layers.flatMap { layer in
+        layer.activations.filter { !$0.isFrame }.map { range in
+          "<tr><td>\(Self.escape(layer.layer.name))</td><td>\(range.slots.map(String.init).joined(separator: ", "))</td><td>\(range.bits)</td><td>\(String(format: "%.3f ... %.3f", range.lower, range.upper))</td></tr>"
+        }
+      }.joined()
+      return
+        "<details><summary>\(Self.escape(result.contender.name)): clipping ranges of activations</summary><div class=\"wide\"><table><tr><th>layer</th><th>frame slot</th><th>bits</th><th>range</th></tr>\(rows)</table></div></details>"
+    }.joined()
+  }
+
+  // MARK: - Style and behaviour
+
+  private static let style = """
+    :root{color-scheme:light dark;--text:#1b1b1b;--back:#fff;--line:#ccc}
+    @media(prefers-color-scheme:dark){:root{--text:#e8e8e8;--back:#16181c;--line:#444}}
+    *{box-sizing:border-box}
+    body{font:16px/1.45 system-ui,sans-serif;color:var(--text);background:var(--back);max-width:60rem;margin:0 auto;padding:1rem}
+    h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
+    .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+    th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+    th:first-child,td:first-child{text-align:left}
+    svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--text)}.grid{stroke:var(--line);stroke-width:.5}
+    .legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
+    .view{position:relative;overflow:hidden;border:1px solid var(--line);max-width:48rem}
+    .view img{display:block;width:100%;image-rendering:pixelated}.view .above{position:absolute;inset:0;clip-path:inset(0 50% 0 0)}
+    .pair input{width:100%;max-width:48rem}.choices label{margin-right:1rem}select{max-width:14rem}
+    .differences{display:flex;flex-wrap:wrap;gap:.5rem}.differences figure{margin:0;flex:1 1 14rem;max-width:24rem}.differences img{width:100%}
+    figcaption{font-size:.85rem}details{margin-top:1rem}
+    """
+
+  private static let script = """
+    for (const pair of document.querySelectorAll('.pair')) {
+      const [above, below] = [pair.querySelector('.above'), pair.querySelector('.below')];
+      const range = pair.querySelector('input[type=range]');
+      const show = () => {
+        above.src = pair.querySelector('.left').value;
+        below.src = pair.querySelector('.right').value;
+        above.style.clipPath = 'inset(0 ' + (100 - range.value) + '% 0 0)';
+      };
+      pair.addEventListener('input', show);
+      show();
+    }
+    """
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import Videnhance
+import VideoIO
+
+/// One way to make the frames that are compared.
+struct Contender: Sendable {
+  enum Source: Sendable {
+    /// Networks on the input.
+    case network([EnhancementStep])
+    /// A chain of FFmpeg's filters on the input.
+    case filter(String)
+    /// A finished file.
+    case file(String)
+  }
+
+  var name: String
+  /// Bits of its network; nil where there is none.
+  var bits: Int?
+  var source: Source
+  /// Files of its networks.
+  var models: [String] = []
+
+  /// Bytes of its models; nil without one.
+  var modelBytes: Int? {
+    models.isEmpty ? nil : models.reduce(0) { $0 + (FileIdentity(path: $1)?.size ?? 0) }
+  }
+
+  /// Gives the frames in their order, with their times in seconds from the first one's, until `body` says to stop.
+  func forEachFrame(of input: String, threads: Int, _ body: (VideoFrame, Double) throws -> Bool) async throws
+  {
+    switch source {
+    case .network(let steps):
+      var frames = EnhancedFrames(
+        of: input, steps: steps, options: EnhancementJob.Options(threads: threads)
+      ).makeAsyncIterator()
+      var start: Int64?
+      while let frame = try await frames.next() {
+        start = start ?? frame.presentationTimestamp
+        let time = Double(frame.presentationTimestamp - (start ?? 0)) * frames.timeBase.doubleValue
+        guard try body(frame, time) else { return }
+      }
+    case .filter(let description):
+      try Self.forEachFrame(ofFile: input, filter: description, threads: threads, body)
+    case .file(let path):
+      try Self.forEachFrame(ofFile: path, filter: nil, threads: threads, body)
+    }
+  }
+
+  static func forEachFrame(
+    ofFile path: String, filter description: String?, threads: Int,
+    _ body: (VideoFrame, Double) throws -> Bool
+  ) throws {
+    var frames = try FileFrames(path: path, filter: description, threads: threads)
+    while let (frame, time) = try frames.next() {
+      guard try body(frame, time) else { return }
+    }
+  }
+}
+
+/// The frames of a file one after another, through filters where wanted, with times in seconds from the first one's.
+struct FileFrames: ~Copyable {
+  private var reader: VideoReader
+  private var filter: FrameFilter?
+  private let description: String?
+  private let threads: Int
+  private var waiting: [VideoFrame] = []
+  private var isAtEnd = false
+  private var timeBase: Rational
+  private var start: Int64?
+
+  /// The file.
+  var info: MediaInfo { reader.info }
+
+  init(path: String, filter: String? = nil, threads: Int = 0) throws {
+    reader = try VideoReader(path: path, threads: threads)
+    timeBase = reader.info.timeBase
+    description = filter
+    self.threads = threads
+    self.filter = nil
+  }
+
+  mutating func next() throws -> (VideoFrame, Double)? {
+    while waiting.isEmpty, !isAtEnd {
+      guard let item = try reader.next() else {
+        isAtEnd = true
+        if let rest = try filter?.finish() { waiting = rest }
+        break
+      }
+      guard case .frame(let frame) = item else { continue }
+      guard let description else {
+        waiting = [frame]
+        break
+      }
+      if filter == nil {
+        let made = try FrameFilter(
+          description, like: frame, timeBase: reader.info.timeBase, frameRate: reader.info.averageFrameRate,
+          threads: threads)
+        timeBase = made.timeBase
+        filter = consume made
+      }
+      waiting = try filter?.push(frame) ?? []
+    }
+    guard !waiting.isEmpty else { return nil }
+    let frame = waiting.removeFirst()
+    start = start ?? frame.presentationTimestamp
+    return (frame, Double(frame.presentationTimestamp - (start ?? 0)) * timeBase.doubleValue)
+  }
+}
+
+/// FFmpeg's filters that are known by a single word, for each task.
+enum BaselineCatalog {
+  static func names(_ task: EnhancementTask) -> [String] {
+    switch task {
+    case .superResolution: ["bilinear", "bicubic", "lanczos", "spline"]
+    case .denoising: ["none", "hqdn3d", "nlmeans", "bm3d", "atadenoise"]
+    case .interpolation: ["minterpolate", "blend", "repeat"]
+    }
+  }
+
+  /// The filters that a word or a chain with options stands for; nil for an unknown word.
+  static func filter(
+    _ name: String, task: EnhancementTask, scale: Int, level: Float, rate: Rational
+  ) -> String? {
+    if name.contains("=") { return name }
+    guard names(task).contains(name) else { return nil }
+    let fps = "\(rate.numerator)/\(rate.denominator)"
+    switch name {
+    case "bilinear", "bicubic", "lanczos", "spline": return "scale=iw*\(scale):ih*\(scale):flags=\(name)"
+    case "none": return "null"
+    case "nlmeans": return "nlmeans=s=\(max(1, min(30, (level * 2 / 3).rounded()))):p=7:r=15"
+    case "bm3d": return "bm3d=sigma=\(level)"
+    case "minterpolate": return "minterpolate=fps=\(fps):mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
+    case "blend": return "minterpolate=fps=\(fps):mi_mode=blend"
+    case "repeat": return "fps=\(fps)"
+    default: return name
+    }
+  }
+}

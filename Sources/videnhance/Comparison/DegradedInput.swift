@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+import VideoIO
+
+/// Makes worse what a task is to make better, so that the original tells how well it does.
+enum DegradedInput {
+  /// Extents that `scale` can be taken out of twice, for chroma too; what is beyond is cut off, in the reference as well.
+  static func crop(scale: Int) -> String {
+    "crop=trunc(iw/\(2 * scale))*\(2 * scale):trunc(ih/\(2 * scale))*\(2 * scale):0:0"
+  }
+
+  /// Writes the input for a comparison, losslessly and without sound.
+  /// - Parameters:
+  ///   - level: of Gaussian noise, in 8-bit levels.
+  ///   - frames: of the original to take at most; nil for all.
+  /// - Returns: times of the frames of the result if it is those of the original that are left, in seconds.
+  static func write(
+    _ input: String, to output: String, task: EnhancementTask, scale: Int, level: Float, frames limit: Int?,
+    threads: Int
+  ) throws -> [Double] {
+    let filter: String? =
+      task == .superResolution ? crop(scale: scale) + ",scale=iw/\(scale):ih/\(scale):flags=bicubic" : nil
+    var frames = try FileFrames(path: input, filter: filter, threads: threads)
+    let info = frames.info
+    var writer: VideoWriter?
+    var random = SplitMix64(seed: 30)
+    var (count, times) = (0, [Double]())
+    while let (frame, time) = try frames.next() {
+      defer { count += 1 }
+      if let limit, count > limit { break }
+      if task == .interpolation, count % 2 == 1 { continue }
+      times.append(time)
+      let kept = task == .denoising ? try noisy(frame, level: level, using: &random) : frame
+      if writer == nil {
+        writer = try VideoWriter(
+          path: output, like: info, width: kept.width, height: kept.height, format: kept.format,
+          settings: EncoderSettings(codec: "ffv1", threads: threads))
+      }
+      let length = kept.duration * (task == .interpolation ? 2 : 1)
+      try writer?.write(kept.retimed(presentationTimestamp: kept.presentationTimestamp, duration: length))
+    }
+    guard let finished = writer.take() else { throw CompareError(detail: "no frames in \(input)") }
+    try finished.finish()
+    return task == .interpolation ? times : []
+  }
+
+  /// The frame with Gaussian noise on all planes.
+  private static func noisy(_ frame: VideoFrame, level: Float, using random: inout SplitMix64) throws
+    -> VideoFrame
+  {
+    let most = Float(frame.format.maximumValue)
+    let strength = level * Float(1 << (frame.format.bitDepth - 8))
+    var generator = random
+    defer { random = generator }
+    return try VideoFrame.make(
+      width: frame.width, height: frame.height, format: frame.format, like: frame,
+      presentationTimestamp: frame.presentationTimestamp, duration: frame.duration
+    ) { plane, bytes, bytesPerRow in
+      let (columns, rows) = (frame.planeWidth(plane), frame.planeHeight(plane))
+      frame.withPlane(plane) { source, sourceBytesPerRow in
+        for y in 0..<rows {
+          for x in 0..<columns {
+            func value(_ sample: Float) -> Float {
+              max(0, min(most, (sample + strength * generator.normal()).rounded()))
+            }
+            if frame.format.bytesPerSample == 1 {
+              bytes[y * bytesPerRow + x] = UInt8(value(Float(source[y * sourceBytesPerRow + x])))
+            } else {
+              let sample = source.loadUnaligned(
+                fromByteOffset: y * sourceBytesPerRow + 2 * x, as: UInt16.self)
+              bytes.storeBytes(
+                of: UInt16(value(Float(sample))), toByteOffset: y * bytesPerRow + 2 * x, as: UInt16.self)
+            }
+          }
+        }
+      }
+    }
+  }
+}
