@@ -12,8 +12,10 @@ struct OutputCheck {
   private static let leastRange = 24
   /// Levels by which the mean of a frame may move.
   private static let mostShift = 40.0
-  /// Samples looked at in each direction.
+  /// Places looked at in each direction.
   private static let gridSide = 64
+  /// Side of the blocks whose means are compared: noise, which a network is right to remove, hardly moves them.
+  private static let blockSide = 16
 
   /// Frames equal to the one before, at the places looked at, where the source's are not.
   private(set) var repeatedCount = 0
@@ -25,11 +27,16 @@ struct OutputCheck {
   }
 
   private struct Levels {
+    /// Single samples, to tell a frame from the one before.
     var samples: [UInt8] = []
-    var least = Int.max
-    var most = Int.min
-    var mean = 0.0
+    /// Means of blocks, in order of size.
+    var means: [Int] = []
+
+    /// All but the last fiftieth on either side.
+    var least: Int { means[means.count / 50] }
+    var most: Int { means[means.count - 1 - means.count / 50] }
     var range: Int { most - least }
+    var mean: Double { Double(means.reduce(0, +)) / Double(means.count) }
   }
 
   /// - Throws: `PipelineError.implausibleOutput`.
@@ -62,20 +69,31 @@ struct OutputCheck {
   ) -> Levels {
     SourcePlane<Sample>.with(frame, 0) { plane in
       var levels = Levels()
-      var sum = 0
       let (columns, rows) = (min(gridSide, width), min(gridSide, height))
+      let shift = frame.format.bitDepth - 8
       levels.samples.reserveCapacity(columns * rows)
+      levels.means.reserveCapacity(columns * rows)
+      let side = blockSide * scale
       for y in 0..<rows {
-        let row = plane.row(y * height / rows * scale)
+        let top = y * height / rows * scale
         for x in 0..<columns {
-          let level = Int(row[x * width / columns * scale]) >> (frame.format.bitDepth - 8)
-          levels.least = min(levels.least, level)
-          levels.most = max(levels.most, level)
-          sum += level
-          levels.samples.append(UInt8(clamping: level))
+          let left = x * width / columns * scale
+          levels.samples.append(UInt8(clamping: Int(plane.row(top)[left]) >> shift))
+          let bottom = min(top + side, plane.height)
+          let right = min(left + side, plane.width)
+          // Every fourth row and second column of a block tell enough.
+          var (sum, count) = (0, 0)
+          for row in stride(from: top, to: bottom, by: 4) {
+            let samples = plane.row(row)
+            for column in stride(from: left, to: right, by: 2) {
+              sum += Int(samples[column])
+              count += 1
+            }
+          }
+          levels.means.append((sum / max(count, 1)) >> shift)
         }
       }
-      levels.mean = Double(sum) / Double(columns * rows)
+      levels.means.sort()
       return levels
     }
   }

@@ -20,6 +20,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
         videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
         videnhance batch footage enhanced                 all videos below a folder
+        videnhance preview in.mp4 --task denoise          a few frames before and after, in seconds
+        videnhance compare in.mp4 --task sr --degrade --also bicubic
 
       Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
       See 'videnhance help enhance' for all options.
@@ -29,7 +31,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Enhance.self, Batch.self, Compare.self, Inspect.self, Doctor.self, Calibrate.self, Train.self,
+      Enhance.self, Batch.self, Preview.self, Compare.self, Inspect.self, Doctor.self, Calibrate.self,
+      Train.self,
       Distill.self,
       Bench.self,
     ],

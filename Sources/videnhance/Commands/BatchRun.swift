@@ -93,6 +93,7 @@ struct FolderRun: Sendable {
   private let options: EnhancementJob.Options
   private let jobs: Int
   private let skipsExisting, isQuiet, isVerbose: Bool
+  private let progress: ProgressStyle
   private let journal: Journal?
 
   /// Does all of it, and tells of it.
@@ -136,7 +137,8 @@ struct FolderRun: Sendable {
 
     let run = FolderRun(
       files: files, steps: network.steps, options: options, jobs: jobs, skipsExisting: folder.skipExisting,
-      isQuiet: work.quiet, isVerbose: work.verbose, journal: journal)
+      isQuiet: work.quiet || work.progress == .json, isVerbose: work.verbose, progress: work.progress,
+      journal: journal)
     if let shard, !work.quiet {
       let source = shard.source.map { " (by \($0))" } ?? ""
       Console.line("shard \(shard.index + 1)/\(shard.count)\(source): \(files.count) of \(total) files")
@@ -251,7 +253,9 @@ struct FolderRun: Sendable {
   private func enhance(_ file: File) async -> FileRecord? {
     let clock = ContinuousClock.now
     var record = FileRecord(input: file.input, output: file.output, status: .done, seconds: 0)
-    let line = isQuiet || jobs > 1 ? nil : ProgressLine()
+    // Bars of several files would overwrite each other; lines of JSON say which file they are about.
+    let isShown = progress == .json || !isQuiet && jobs == 1
+    let line = isShown ? ProgressLine(progress, input: file.input, output: file.output) : nil
     do {
       if let problem = file.problem { throw problem }
       if let reason = try reasonToSkip(file) {
@@ -265,6 +269,7 @@ struct FolderRun: Sendable {
         let summary = try await job.run { line?.update($0) }
         line?.clear()
         record.frames = summary.frames
+        line?.tellDone(summary)
         tell(file, summary, seconds: (ContinuousClock.now - clock).seconds)
       }
     } catch {
@@ -273,7 +278,9 @@ struct FolderRun: Sendable {
       if Task.isCancelled { return nil }
       record.status = .failed
       record.error = Self.text(error, of: file)
-      if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
+      if let line, line.isJSON {
+        line.tellFailed(Self.text(error, of: file))
+      } else if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
         Console.error(error)
       } else {
         Console.line("videnhance: \(Self.text(error, of: file))")

@@ -13,7 +13,7 @@ struct Enhance: AsyncParsableCommand {
 
       The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it.
       With --resume, what is finished is kept in <output>.segments: the same command continues after Ctrl-C, a kill or
-      a power loss, and the result is the same to the byte.
+      a power loss, and pictures, sound and times come out the same.
       A folder as input is gone through as by 'videnhance batch'.
       """)
 
@@ -62,18 +62,28 @@ struct Enhance: AsyncParsableCommand {
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
-    let line = work.quiet ? nil : ProgressLine()
+    let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
     let summary: EnhancementSummary
     do {
       summary = try await Interrupt.cancelling { try await job.run { line?.update($0) } }
     } catch {
       line?.clear()
-      guard error is CancellationError else { throw error }
+      guard error is CancellationError else {
+        if let line, line.isJSON {
+          line.tellFailed(Console.text(of: error))
+          throw ExitCode.failure
+        }
+        throw error
+      }
       Console.line("videnhance: \(output): interrupted, \(Self.remains(of: output))")
       throw ExitCode(130)
     }
     line?.clear()
-    report(summary, seconds: line?.elapsed)
+    if let line, line.isJSON {
+      line.tellDone(summary)
+    } else {
+      report(summary, seconds: line?.elapsed)
+    }
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
 

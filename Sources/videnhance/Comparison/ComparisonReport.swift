@@ -134,12 +134,12 @@ struct ComparisonReport {
         "<figure><img src=\"\(difference)\" alt=\"difference of \(Self.escape(result.contender.name))\"><figcaption>\(Self.escape(result.contender.name))</figcaption></figure>"
       )
     }
-    let options = layers.enumerated().map { index, layer in
-      "<option value=\"\(layer.1)\">\(Self.escape(layer.0))</option>"
-    }.joined()
+    // Pictures are in the page once: the right choice takes them from the left one.
     func choice(_ name: String, _ selected: String) -> String {
-      let list = options.replacingOccurrences(
-        of: ">\(Self.escape(selected))</option>", with: " selected>\(Self.escape(selected))</option>")
+      let list = layers.map { layer in
+        "<option" + (name == "left" ? " value=\"\(layer.1)\"" : "") + (layer.0 == selected ? " selected" : "")
+          + ">\(Self.escape(layer.0))</option>"
+      }.joined()
       return "<label>\(name) <select class=\"\(name)\">\(list)</select></label>"
     }
     let second = layers.count > 1 ? layers[1].0 : layers[0].0
@@ -258,8 +258,9 @@ struct ComparisonReport {
       const [above, below] = [pair.querySelector('.above'), pair.querySelector('.below')];
       const range = pair.querySelector('input[type=range]');
       const show = () => {
-        above.src = pair.querySelector('.left').value;
-        below.src = pair.querySelector('.right').value;
+        const left = pair.querySelector('.left'), right = pair.querySelector('.right');
+        above.src = left.value;
+        below.src = left.options[right.selectedIndex].value;
         above.style.clipPath = 'inset(0 ' + (100 - range.value) + '% 0 0)';
       };
       pair.addEventListener('input', show);

@@ -20,7 +20,13 @@ struct WorkOptions: ParsableArguments {
   @Flag(help: "Let windows reach across scene cuts.")
   var noSceneCut = false
 
-  @Flag(help: "Show no progress.")
+  @Option(
+    help:
+      "How progress is shown: bar, lines, json (docs/json-output.md) or none (default: a bar on a terminal, else lines)."
+  )
+  var progress = ProgressStyle.auto
+
+  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.")
   var quiet = false
 
   @Flag(help: "Tell more when done.")
@@ -30,6 +36,9 @@ struct WorkOptions: ParsableArguments {
     if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
     if let segmentFrames, !(1...1_000_000).contains(segmentFrames) {
       throw ValidationError("--segment-frames must be 1...1000000")
+    }
+    if quiet && progress != .auto && progress != .none {
+      throw ValidationError("--quiet and --progress contradict each other")
     }
     if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
   }

@@ -19,7 +19,12 @@ enum Console {
 
   /// Writes an error, and what can be done about it, as one line.
   static func error(_ error: any Error) {
-    line("videnhance: " + singleLine("\(error)" + (hint(for: error).map { " (hint: \($0))" } ?? "")))
+    line("videnhance: " + text(of: error))
+  }
+
+  /// An error, and what can be done about it, as one line.
+  static func text(of error: any Error) -> String {
+    singleLine("\(error)" + (hint(for: error).map { " (hint: \($0))" } ?? ""))
   }
 
   private static func hint(for error: any Error) -> String? {

@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
 import EnhancementPipeline
 import Foundation
 import Synchronization
 
-/// Shows how far a job has come: a bar that is drawn again on a terminal, a line every ten seconds elsewhere.
+/// `--progress`: how it is shown.
+enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
+  /// A bar on a terminal, lines elsewhere.
+  case auto
+  /// A line that is drawn again.
+  case bar
+  /// A line every ten seconds.
+  case lines
+  /// A JSON object a line, once a second (docs/json-output.md).
+  case json
+  /// Nothing.
+  case none
+}
+
+/// Shows how far a job has come, on standard error.
 final class ProgressLine: Sendable {
-  private let isTerminal: Bool
+  private let style: ProgressStyle
+  private let input, output: String
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
@@ -14,27 +30,48 @@ final class ProgressLine: Sendable {
     var isBarVisible = false
   }
 
-  init(isTerminal: Bool = Console.isTerminal) { self.isTerminal = isTerminal }
+  /// - Parameters:
+  ///   - input: the file, for JSON; likewise `output`.
+  ///   - isTerminal: whether standard error is one.
+  init(
+    _ style: ProgressStyle = .auto, input: String = "", output: String = "",
+    isTerminal: Bool = Console.isTerminal
+  ) {
+    self.style = style == .auto ? (isTerminal ? .bar : .lines) : style
+    (self.input, self.output) = (input, output)
+  }
 
   /// Seconds since the beginning.
   var elapsed: Double { (ContinuousClock.now - start).seconds }
 
+  /// The least time between two showings.
+  private var interval: Duration {
+    switch style {
+    case .bar: .milliseconds(100)
+    case .json: .seconds(1)
+    default: .seconds(10)
+    }
+  }
+
   /// Takes the latest progress, and shows it if it is time to.
   func update(_ progress: EnhancementProgress) {
+    if style == .none { return }
     let now = ContinuousClock.now
     let isDue = state.withLock { state in
-      let since = now - (state.lastShown ?? start)
-      guard isTerminal ? since >= .milliseconds(100) || state.lastShown == nil : since >= .seconds(10) else {
-        return false
-      }
+      let isFirst = state.lastShown == nil && style != .lines
+      guard isFirst || now - (state.lastShown ?? start) >= interval else { return false }
       state.lastShown = now
-      state.isBarVisible = isTerminal
+      state.isBarVisible = style == .bar
       return true
     }
     guard isDue else { return }
-    let text = Self.text(progress, elapsed: (now - start).seconds, hasBar: isTerminal)
+    let elapsed = (now - start).seconds
+    switch style {
+    case .json: emit(.init(progress, input: input, output: output, elapsed: elapsed))
     // Return, and erase to the end of the line.
-    if isTerminal { Console.write("\r\(text)\u{1b}[K") } else { Console.line(text) }
+    case .bar: Console.write("\r\(Self.text(progress, elapsed: elapsed, hasBar: true))\u{1b}[K")
+    default: Console.line(Self.text(progress, elapsed: elapsed, hasBar: false))
+    }
   }
 
   /// Takes the bar away.
@@ -44,6 +81,30 @@ final class ProgressLine: Sendable {
       return state.isBarVisible
     }
     if wasVisible { Console.write("\r\u{1b}[K") }
+  }
+
+  // MARK: - JSON
+
+  /// Whether events are told as JSON.
+  var isJSON: Bool { style == .json }
+
+  /// Tells of the end; nothing unless as JSON.
+  func tellDone(_ summary: EnhancementSummary) {
+    guard isJSON else { return }
+    emit(.init(done: summary, input: input, output: output, elapsed: elapsed))
+  }
+
+  /// Tells of a failure; nothing unless as JSON.
+  func tellFailed(_ error: String) {
+    guard isJSON else { return }
+    emit(.init(failed: error, input: input, output: output, elapsed: elapsed))
+  }
+
+  private func emit(_ event: ProgressEvent) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let line = try? encoder.encode(event) else { return }
+    Console.line(String(decoding: line, as: UTF8.self))
   }
 
   /// `[=====-----]  50 %, 120/240 frames, 24.0 fps, 0:05 left`.
@@ -71,6 +132,56 @@ final class ProgressLine: Sendable {
     return hours > 0
       ? String(format: "%d:%02d:%02d", hours, minutes, total % 60)
       : String(format: "%d:%02d", minutes, total % 60)
+  }
+}
+
+/// A line of `--progress json`.
+struct ProgressEvent: Encodable {
+  var event: String
+  var input, output: String
+  /// Since the beginning.
+  var seconds: Double
+  var frames: Int?
+  var estimatedFrames: Int?
+  /// 0...1.
+  var fraction: Double?
+  /// Seconds of the video.
+  var position, duration: Double?
+  var framesPerSecond: Double?
+  var secondsLeft: Double?
+  var resumedFrames, width, height: Int?
+  var warnings, leftOut: [String]?
+  var error: String?
+
+  private init(_ event: String, input: String, output: String, elapsed: Double) {
+    self.event = event
+    (self.input, self.output) = (input, output)
+    seconds = elapsed
+  }
+
+  init(_ progress: EnhancementProgress, input: String, output: String, elapsed: Double) {
+    self.init("progress", input: input, output: output, elapsed: elapsed)
+    frames = progress.frames
+    estimatedFrames = progress.estimatedFrames
+    fraction = progress.fraction
+    position = progress.position
+    duration = progress.duration
+    if elapsed > 0 { framesPerSecond = Double(progress.frames) / elapsed }
+    if let fraction = progress.fraction, fraction > 0 { secondsLeft = elapsed * (1 - fraction) / fraction }
+  }
+
+  init(done summary: EnhancementSummary, input: String, output: String, elapsed: Double) {
+    self.init("done", input: input, output: output, elapsed: elapsed)
+    frames = summary.frames
+    resumedFrames = summary.resumedFrames
+    (width, height) = (summary.width, summary.height)
+    (warnings, leftOut) = (summary.warnings, summary.leftOut)
+    if elapsed > 0 { framesPerSecond = Double(summary.frames - summary.resumedFrames) / elapsed }
+  }
+
+  init(failed error: String, input: String, output: String, elapsed: Double) {
+    self.init("failed", input: input, output: output, elapsed: elapsed)
+    self.error = error
   }
 }
 

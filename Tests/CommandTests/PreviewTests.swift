@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@testable import VidenhanceTool
+
+@Suite struct PreviewTests {
+  /// Flat but for a stretch of noise in the second third.
+  private static let clip =
+    "-f lavfi -i color=gray:size=64x48:rate=25:duration=3 -vf noise=alls=40:allf=t:enable='between(t,1.4,1.7)' -pix_fmt yuv420p -c:v libx264 -g 10 -preset ultrafast"
+
+  @Test func takesTheBusiestSpotOfEachStretch() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(Self.clip, "in.mp4")
+    let spots = try BusySpots.find(in: bench.path("in.mp4"), count: 3, threads: 1)
+    #expect(spots.count == 3)
+    #expect(spots[0] < 1 && (1.4...1.7).contains(spots[1]) && spots[2] > 2)
+  }
+
+  @Test(arguments: [["--task", "sr"], ["--task", "denoise", "--bits", "8"], ["--task", "interp,sr"]])
+  func writesPicturesBeforeAndAfter(options: [String]) throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(Self.clip, "in.mp4")
+    let run = try Program.Run(
+      ["preview", bench.path("in.mp4"), "--frames", "2", "--output", bench.path("look")] + options
+    ).finish()
+    #expect(run.code == 0 && run.errorLines.count == 2, "\(run.errors)")
+    let names = [
+      "01-after.png", "01-before.png", "01-crop.png", "02-after.png", "02-before.png", "02-crop.png",
+    ]
+    #expect(try FileManager.default.contentsOfDirectory(atPath: bench.path("look")).sorted() == names)
+    let scale = options.contains { $0.hasSuffix("sr") } ? 2 : 1
+    for name in ["look/01-before.png", "look/02-after.png"] {
+      #expect(try bench.entries(name, "width,height") == "width=\(64 * scale)\nheight=\(48 * scale)\n")
+    }
+    #expect(
+      try bench.entries("look/01-crop.png", "width,height")
+        == "width=\(128 * scale + 8)\nheight=\(48 * scale)\n")
+    // Nothing is overwritten unasked.
+    let again = try Program.run("preview", bench.path("in.mp4"), "--output", bench.path("look"))
+    #expect(again.code == 1 && again.errors.contains("exists (hint: "), "\(again.errors)")
+  }
+
+  @Test func refusals() throws {
+    let bench = try Workbench()
+    let none = try Program.run("preview", bench.path("none.mp4"))
+    #expect(none.code == 1 && none.errors.contains("none.mp4") && none.errorLines.count == 1)
+    #expect(bench.contents == [])
+    #expect(try Program.run("preview", "in.mp4", "--frames", "0").code == 64)
+  }
+}
+
+@Suite struct ProgressOptionTests {
+  private struct Event: Decodable {
+    var event, input, output: String
+    var seconds: Double
+    var frames, width: Int?
+    var fraction: Double?
+    var error: String?
+  }
+
+  private func events(_ outcome: Outcome) throws -> [Event] {
+    try outcome.errorLines.map { try JSONDecoder().decode(Event.self, from: Data($0.utf8)) }
+  }
+
+  @Test func jsonTellsOfTheWayAndTheEnd() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(), try bench.makeModel())
+    let arguments = ["--bits", "32", "--model-file", model, "--progress", "json"]
+    let events = try events(Program.Run([video, bench.path("out.mkv")] + arguments).finish())
+    #expect(events.first?.event == "progress" && events.last?.event == "done")
+    #expect(events.last?.frames == 10 && events.last?.width == 192)
+    #expect(events.allSatisfy { $0.input == video && $0.output == bench.path("out.mkv") })
+    #expect(events.dropLast().allSatisfy { (0...1).contains($0.fraction ?? -1) })
+    let failed = try Program.Run([bench.path("none.mkv"), bench.path("b.mkv")] + arguments).finish()
+    let told = try self.events(failed)
+    #expect(
+      failed.code == 1 && told.map(\.event) == ["failed"] && told[0].error?.contains("none.mkv") == true)
+    // A folder: of each file the end is told.
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    for name in ["a.mkv", "b.mkv"] {
+      try FileManager.default.copyItem(atPath: video, toPath: bench.path("in/" + name))
+    }
+    try Data([1, 2, 3]).write(to: URL(fileURLWithPath: bench.path("in/c.mkv")))
+    let batch = try Program.Run(["batch", bench.path("in"), bench.path("out"), "--jobs", "2"] + arguments)
+      .finish()
+    #expect(batch.code == 2)
+    let ends = try self.events(batch).filter { $0.event != "progress" }
+    #expect(ends.map(\.event).sorted() == ["done", "done", "failed"])
+  }
+
+  @Test func linesAndNone() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(), try bench.makeModel())
+    let arguments = [video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--overwrite"]
+    let bar = try Program.Run(arguments + ["--progress", "bar"]).finish()
+    #expect(bar.errors.contains("\r[") && bar.errors.contains("\u{1b}[K"))
+    let none = try Program.Run(arguments + ["--progress", "none"]).finish()
+    #expect(none.errorLines.count == 1 && none.errors.contains("10 frames"))
+    #expect(try Program.Run(arguments + ["--progress", "bar", "--quiet"]).finish().code == 64)
+    #expect(try Program.Run(arguments + ["--progress", "dots"]).finish().code == 64)
+  }
+}
