@@ -16,7 +16,7 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-.PHONY: help build demo test matrix fuzz faults soak check lint sanitize data install clean deps
+.PHONY: help build demo test matrix fuzz faults soak man check lint sanitize data install clean deps
 .DEFAULT_GOAL = help
 
 help:
@@ -27,7 +27,8 @@ help:
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer'
 	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
 	@echo 'make build     build $(PROGRAM)'
-	@echo 'make install   install program and models below PREFIX ($(PREFIX))'
+	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
+	@echo 'make man       write the manual into .build/manual'
 	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
 	@echo 'make check     lint, tests without a single warning, tests under AddressSanitizer'
 	@echo 'make clean     remove what was built'
@@ -82,9 +83,22 @@ sanitize: deps
 data: deps
 	Scripts/fetch-data.sh $(DATA)
 
-install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/videnhance
+# The manual of all commands, made by swift-argument-parser's tool.
+man: build
+	$(SWIFT) build -c release --product generate-manual $(SWIFT_BUILD_FLAGS)
+	mkdir -p .build/manual
+	.build/release/generate-manual $(PROGRAM) --multi-page --output-directory .build/manual
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+install: man
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/videnhance $(SHARE)/man/man1 $(SHARE)/zsh/site-functions \
+		$(SHARE)/bash-completion/completions $(SHARE)/fish/vendor_completions.d
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/videnhance
+	install -m 644 .build/manual/*.1 $(SHARE)/man/man1
+	$(PROGRAM) --generate-completion-script bash > $(SHARE)/bash-completion/completions/videnhance
+	$(PROGRAM) --generate-completion-script zsh > $(SHARE)/zsh/site-functions/_videnhance
+	$(PROGRAM) --generate-completion-script fish > $(SHARE)/fish/vendor_completions.d/videnhance.fish
 	$(if $(MODELS),install -m 644 $(MODELS) $(DESTDIR)$(PREFIX)/share/videnhance)
 
 clean:

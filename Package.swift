@@ -17,7 +17,8 @@ let package = Package(
     .library(name: "Videnhance", targets: ["Videnhance"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // MARK: - C
@@ -45,6 +46,10 @@ let package = Package(
       name: "Distillation", dependencies: ["EnhancementModel", "QuantCalibration", "Tensors", "Training"],
       swiftSettings: strict),
     .target(
+      name: "ModelExport",
+      dependencies: ["EnhancementModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["onnx.proto"], swiftSettings: strict),
+    .target(
       name: "Videnhance", dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO"],
       path: "Sources/VidenhanceLibrary", swiftSettings: strict),
     // MARK: - Tool
@@ -52,8 +57,9 @@ let package = Package(
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [
-        "Distillation", "EnhancementModel", "EnhancementPipeline", "QuantCalibration", "Tensors", "Training",
-        "VideoIO",
+        "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport", "QuantCalibration",
+        "Tensors",
+        "Training", "VideoIO",
         "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
@@ -72,6 +78,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "EnhancementModelTests", dependencies: ["EnhancementModel", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ModelExportTests", dependencies: ["ModelExport", "EnhancementModel", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),

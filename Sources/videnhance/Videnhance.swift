@@ -31,10 +31,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Enhance.self, Batch.self, Preview.self, Compare.self, Inspect.self, Doctor.self, Calibrate.self,
-      Train.self,
-      Distill.self,
-      Bench.self,
+      Enhance.self, Batch.self, Preview.self, Compare.self, Inspect.self, Doctor.self, Export.self,
+      Calibrate.self, Train.self, Distill.self, Bench.self,
     ],
     defaultSubcommand: Enhance.self)
 

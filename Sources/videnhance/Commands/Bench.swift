@@ -9,6 +9,7 @@ import Training
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure kernels and training on this machine.",
+    discussion: "Example: videnhance bench kernels --threads 2",
     subcommands: [BenchKernels.self, BenchTraining.self])
 }
 

@@ -10,7 +10,8 @@ import VideoIO
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what the program finds on this machine, and what is missing.",
-    discussion: "Exit code 1 if something is missing that is needed without any option.")
+    discussion:
+      "Example: videnhance doctor\n\nExit code 1 if something is missing that is needed without any option.")
 
   func run() throws {
     let diagnosis = Diagnosis.ofThisMachine()

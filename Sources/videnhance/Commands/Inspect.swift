@@ -19,12 +19,12 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
 
   func run() throws {
-    let description = try ModelDescription(path: try path())
+    let description = try ModelDescription(path: try Self.path(of: model))
     print(try json ? description.json() : description.text())
   }
 
   /// A file goes before a shipped model of the same name.
-  private func path() throws -> String {
+  static func path(of model: String) throws -> String {
     if FileManager.default.fileExists(atPath: model) { return model }
     let file = model.hasSuffix(".safetensors") ? model : model + ".safetensors"
     if !model.contains("/"), let path = ResourceFolder.path(of: file) { return path }

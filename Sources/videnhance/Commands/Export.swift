@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementModel
+import Foundation
+import ModelExport
+import Videnhance
+
+/// Writes a network for other runtimes.
+struct Export: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a network as an ONNX file for other runtimes.",
+    discussion: """
+      Examples:
+        videnhance export sr-x2-balanced-4bit -o sr.onnx
+        videnhance export mine.safetensors -o mine.onnx --overwrite
+
+      Full-precision networks become float convolutions, integer models QuantizeLinear and DequantizeLinear with their own
+      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/model-format.md tells what
+      goes in and what comes out.
+      """)
+
+  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
+    String
+  @Option(name: [.short, .long], help: "The file to write.") var output: String
+  @Flag(help: "Replace the output if it exists.") var overwrite = false
+
+  func run() throws {
+    if !overwrite, FileManager.default.fileExists(atPath: output) {
+      throw ExportError(detail: "output \(output) exists (hint: choose another name, or pass --overwrite)")
+    }
+    let path = try Inspect.path(of: model)
+    let bytes: Data
+    do {
+      let file = try Safetensors(path: path)
+      bytes =
+        try QuantizedModel.isQuantized(file)
+        ? ONNXExport.file(QuantizedModel(file: file)) : ONNXExport.file(NetworkWeights(file: file))
+    } catch {
+      if "\(error)".contains(path) { throw error }
+      throw ExportError(detail: "\(path): \(error)")
+    }
+    do {
+      // Written beside it and renamed: never half a file of this name.
+      try bytes.write(to: URL(fileURLWithPath: output), options: .atomic)
+    } catch {
+      throw ExportError(detail: "\(output) cannot be written: \(String(cString: strerror(errno)))")
+    }
+  }
+}
+
+/// Why a network is not written.
+struct ExportError: Error, CustomStringConvertible {
+  var detail: String
+  var description: String { "cannot export: \(detail)" }
+}
