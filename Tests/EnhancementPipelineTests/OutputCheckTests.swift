@@ -7,7 +7,7 @@ import Testing
 @Suite struct OutputCheckTests {
   /// A gray frame whose samples are `level(x, y)`.
   private static func frame(_ width: Int, _ height: Int, _ level: (Int, Int) -> Int) throws -> VideoFrame {
-    try VideoFrame.make(width: width, height: height, format: .gray) { _, bytes, bytesPerRow in
+    try VideoFrame.make(width: width, height: height, format: .gray8) { _, bytes, bytesPerRow in
       for y in 0..<height {
         for x in 0..<width { bytes[y * bytesPerRow + x] = UInt8(max(0, min(255, level(x, y)))) }
       }
