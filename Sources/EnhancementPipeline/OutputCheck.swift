@@ -81,11 +81,11 @@ struct OutputCheck {
           levels.samples.append(UInt8(clamping: Int(plane.row(top)[left]) >> shift))
           let bottom = min(top + side, plane.height)
           let right = min(left + side, plane.width)
-          // Every fourth row and second column of a block tell enough.
+          // As many samples of the output as of the source.
           var (sum, count) = (0, 0)
-          for row in stride(from: top, to: bottom, by: 4) {
+          for row in stride(from: top, to: bottom, by: scale) {
             let samples = plane.row(row)
-            for column in stride(from: left, to: right, by: 2) {
+            for column in stride(from: left, to: right, by: scale) {
               sum += Int(samples[column])
               count += 1
             }
