@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
-import Tensors
+public import Tensors
 public import Training
 
 /// Everything that defines a distillation. Written into the model's recipe.
@@ -164,20 +164,11 @@ public final class Distiller {
 
   /// Luma PSNR of the averaged student on the validation windows, in the exact arithmetic of the integer kernels.
   private func validate() throws -> ValidationResult {
-    let (height, width) = validation.gridExtents
-    let pass = try FakeQuantizedPass(
-      parameters, batch: 1, height: height, width: width, precision: settings.training.precision)
-    let model = model
-    try pass.setModel(model, plan: IntegerPlan(model))
-    return try validation.evaluate(lumaChannels: loss.lumaChannels) { frames in
-      let output = try pass.forward(frames: Self.codes(frames)).output
-      Self.scale(output, by: 1 / ResidualScale.unitsPerRange)
-      return output
-    }
+    try validation.evaluate(model, parameters: parameters, precision: settings.training.precision)
   }
 
   /// Inputs in units of codes: what `WindowPool.batch` gives, times 255, whole again.
-  private static func codes(_ frames: [FloatTensor]) -> [FloatTensor] {
+  static func codes(_ frames: [FloatTensor]) -> [FloatTensor] {
     frames.map { frame in
       let result = FloatTensor(like: frame)
       for i in 0..<frame.count { result.pointer[i] = roundToNearestEven(frame.pointer[i] * 255) }
@@ -185,7 +176,7 @@ public final class Distiller {
     }
   }
 
-  private static func scale(_ tensor: FloatTensor, by factor: Float) {
+  static func scale(_ tensor: FloatTensor, by factor: Float) {
     for i in 0..<tensor.count { tensor.pointer[i] *= factor }
   }
 
@@ -239,5 +230,29 @@ public final class Distiller {
       rate: stepRate)
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     return value
+  }
+}
+
+extension ValidationSet {
+  /// Luma PSNR of a quantized model, in the exact arithmetic of the integer kernels.
+  /// - Parameter weights: the full-precision network that it was made of.
+  public func evaluate(
+    _ model: QuantizedModel, weights: NetworkWeights, precision: FloatPrecision
+  ) throws -> ValidationResult {
+    try evaluate(model, parameters: QuantizedParameters(model, weights: weights), precision: precision)
+  }
+
+  func evaluate(
+    _ model: QuantizedModel, parameters: QuantizedParameters, precision: FloatPrecision
+  ) throws -> ValidationResult {
+    let (height, width) = gridExtents
+    let pass = try FakeQuantizedPass(parameters, batch: 1, height: height, width: width, precision: precision)
+    try pass.setModel(model, plan: IntegerPlan(model))
+    let scale = model.architecture.scale
+    return try evaluate(lumaChannels: 4 * scale * scale) { frames in
+      let output = try pass.forward(frames: Distiller.codes(frames)).output
+      Distiller.scale(output, by: 1 / ResidualScale.unitsPerRange)
+      return output
+    }
   }
 }

@@ -66,6 +66,19 @@ public struct ActivationHistogram: Sendable {
     self.zeros += zeros
   }
 
+  /// Adds what another histogram has counted, its values taken for the middles of its bins.
+  public mutating func add(_ other: ActivationHistogram) {
+    minimum = min(minimum, other.minimum)
+    maximum = max(maximum, other.maximum)
+    zeros += other.zeros
+    guard other.halfSpan > 0 else { return }
+    reserve(other.halfSpan)
+    let scale = Float(Self.binCount) / (2 * halfSpan)
+    for index in other.bins.indices where other.bins[index] > 0 {
+      bins[min(Self.binCount - 1, max(0, Int((other.centre(index) + halfSpan) * scale)))] += other.bins[index]
+    }
+  }
+
   private mutating func reserve(_ magnitude: Float) {
     guard magnitude > 0 else { return }
     if halfSpan == 0 {

@@ -67,17 +67,21 @@ public final class Calibrator {
   }
 
   /// The model at `bits` bits: edge layers at 8.
-  public func model(bits: Int, search: BacktrackingSearch = BacktrackingSearch(), note: String = "")
-    -> QuantizedModel
-  {
+  /// - Parameters:
+  ///   - method: how clipping ranges are chosen.
+  ///   - isPerFrame: whether each frame slot has a range of its own; else all slots share one.
+  public func model(
+    bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
+  ) -> QuantizedModel {
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       let width = graph.layers[layer].isEdge ? 8 : bits
+      let counts = isPerFrame ? histograms[index] : Self.shared(histograms[index])
       quantizers[index] = inputs.enumerated().map { slot, input in
         if case .frame = graph.operations[input] { return .frame }
-        return ActivationQuantizer(range: search(histograms[index][slot], bits: width).range, bits: width)
+        return ActivationQuantizer(range: method.search(counts[slot], bits: width).range, bits: width)
       }
       layerQuantizers[layer] = quantizers[index]
     }
@@ -92,18 +96,43 @@ public final class Calibrator {
     return QuantizedModel(
       architecture: network.architecture, bits: bits, layers: layers, quantizers: quantizers,
       streamStep: streamStep,
-      recipe: recipe(note: note))
+      recipe: recipe(method: method, isPerFrame: isPerFrame, note: note))
+  }
+
+  /// For each slot the values of all of them.
+  private static func shared(_ histograms: [ActivationHistogram]) -> [ActivationHistogram] {
+    guard var all = histograms.first, histograms.count > 1 else { return histograms }
+    for other in histograms.dropFirst() { all.add(other) }
+    return histograms.map { _ in all }
+  }
+
+  /// How the ranges of a model fit what was seen.
+  public func report(on model: QuantizedModel) -> CalibrationReport {
+    var entries: [CalibrationReport.Entry] = []
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(let layer, let inputs, _) = operation else { continue }
+      for (slot, input) in inputs.enumerated() {
+        if case .frame = graph.operations[input] { continue }
+        entries.append(
+          CalibrationReport.Entry(
+            layer: graph.layers[layer].name, slot: slot, quantizer: model.quantizers[index][slot],
+            histogram: histograms[index][slot]))
+      }
+    }
+    return CalibrationReport(entries: entries)
   }
 
   /// How the model came to be, as JSON.
-  private func recipe(note: String) -> String {
+  private func recipe(method: CalibrationMethod, isPerFrame: Bool, note: String) -> String {
     func quoted(_ text: String) -> String {
       (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
     }
     // A network's recipe may be any text.
     let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
     let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
-    return #"{"method":"bmfq","windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
+    let ranges = isPerFrame ? "" : #""perFrame":false,"#
+    return
+      #"{"method":"\#(method.rawValue)",\#(ranges)"windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
   }
 
   /// Weights times slot step / first slot's step: see `QuantizedLayer.steps`.

@@ -171,3 +171,82 @@ import Testing
     #expect(errors[2] < 0.35, "\(errors)")
   }
 }
+
+@Suite struct CalibrationChoiceTests {
+  private static func windows(_ architecture: Architecture) -> [[FloatTensor]] {
+    var random = SplitMix64(seed: 9)
+    return (0..<4).map { _ in
+      (0..<architecture.window).map { slot in
+        let tensor = FloatTensor(height: 12, width: 10, channels: architecture.channels(ofSlot: slot))
+        // Slots of different strength.
+        let bound = 0.1 + 0.4 * Float(slot)
+        for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-bound...bound) }
+        return tensor
+      }
+    }
+  }
+
+  private static func calibrator() throws -> Calibrator {
+    let weights = NetworkWeights.random(.small(), seed: 4)
+    let calibrator = Calibrator(weights, threads: 1)
+    for window in windows(weights.architecture) { try calibrator.observe(window) }
+    return calibrator
+  }
+
+  @Test(arguments: CalibrationMethod.allCases) func methodsAreRecordedAndDeterministic(
+    method: CalibrationMethod
+  ) throws {
+    let first = try Self.calibrator().model(bits: 4, method: method)
+    #expect(first == (try Self.calibrator().model(bits: 4, method: method)))
+    #expect(first.recipe.contains("\"method\":\"\(method.rawValue)\""))
+  }
+
+  @Test func methodsDifferAndBmfqIsTheUsualOne() throws {
+    let calibrator = try Self.calibrator()
+    #expect(calibrator.model(bits: 4) == calibrator.model(bits: 4, method: .bmfq))
+    #expect(calibrator.model(bits: 4, method: .minmax).quantizers != calibrator.model(bits: 4).quantizers)
+  }
+
+  @Test func sharedRangesAreEqualInAllSlots() throws {
+    let calibrator = try Self.calibrator()
+    let shared = calibrator.model(bits: 4, isPerFrame: false)
+    let own = calibrator.model(bits: 4)
+    let fusion = try #require(shared.quantizers.firstIndex { $0.count > 1 })
+    #expect(Set(shared.quantizers[fusion]).count == 1)
+    #expect(Set(own.quantizers[fusion]).count > 1)
+    #expect(shared.recipe.contains("\"perFrame\":false") && !own.recipe.contains("perFrame"))
+  }
+
+  @Test func reportTellsWhatIsClipped() throws {
+    let calibrator = try Self.calibrator()
+    let extremes = calibrator.report(on: calibrator.model(bits: 4, method: .minmax))
+    let best = calibrator.report(on: calibrator.model(bits: 4))
+    #expect(extremes.entries.count == best.entries.count && !best.entries.isEmpty)
+    for (a, b) in zip(extremes.entries, best.entries) {
+      #expect(a.clippedFraction < 1e-3, "\(a)")
+      // BMFQ looks for the least error, on a grid within the percentiles.
+      #expect(b.error <= a.error * 1.05, "\(b) \(a)")
+      #expect(b.bits == a.bits && b.deadLevels < 1 << b.bits)
+    }
+    #expect(best.entries.contains { $0.clippedFraction > 0 })
+    #expect(best.text.split(separator: "\n").count == best.entries.count + 1)
+    #expect(try best.json().contains("\"clippedFraction\""))
+  }
+
+  @Test func histogramsAddUp() {
+    var random = SplitMix64(seed: 2)
+    let (few, many) = (
+      (0..<500).map { _ in random.uniform(-1...1) }, (0..<900).map { _ in random.uniform(0...7) } + [0, 0]
+    )
+    var (a, b, both) = (ActivationHistogram(), ActivationHistogram(), ActivationHistogram())
+    few.withUnsafeBufferPointer { a.add($0, floor: -.infinity) }
+    many.withUnsafeBufferPointer { b.add($0, floor: -.infinity) }
+    (few + many).withUnsafeBufferPointer { both.add($0, floor: -.infinity) }
+    a.add(b)
+    #expect(a.count == both.count && a.zeros == both.zeros)
+    #expect(a.minimum == both.minimum && a.maximum == both.maximum)
+    for fraction in [0.1, 0.5, 0.9] {
+      #expect(abs(a.quantile(fraction) - both.quantile(fraction)) < 2 * a.binWidth)
+    }
+  }
+}

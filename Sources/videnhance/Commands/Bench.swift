@@ -6,11 +6,11 @@ public import Tensors
 import Training
 
 /// Measures this machine.
-struct Bench: ParsableCommand {
+struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure kernels and training on this machine.",
+    abstract: "Measure quality of networks, and kernels and training on this machine.",
     discussion: "Example: videnhance bench kernels --threads 2",
-    subcommands: [BenchKernels.self, BenchTraining.self])
+    subcommands: [BenchQuality.self, BenchCalibration.self, BenchKernels.self, BenchTraining.self])
 }
 
 /// Times the integer kernels.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-import QuantCalibration
+public import QuantCalibration
 import Tensors
 import Training
 import Videnhance
+import VideoIO
 
 /// Makes an integer model of a full-precision network.
 struct Calibrate: ParsableCommand {
@@ -19,9 +20,10 @@ struct Calibrate: ParsableCommand {
       Examples:
         videnhance calibrate my-footage/*.mp4 --task sr --bits 4 -o mine.safetensors
         videnhance in.mp4 out.mp4 --model-file mine.safetensors
+        videnhance calibrate my-footage --task denoise --method minmax --per-frame off --report ranges.json -o other.safetensors
       """)
 
-  @Argument(help: "Clips like those that will be enhanced.") var clips: [String] = []
+  @Argument(help: "Clips like those that will be enhanced, or folders of them.") var clips: [String] = []
   @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
   @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
@@ -30,6 +32,14 @@ struct Calibrate: ParsableCommand {
   @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
   var modelFile: String?
   @Option(name: .shortAndLong, help: "File to write.") var output: String
+  @Option(help: "How clipping ranges are chosen.") var method = CalibrationMethod.bmfq
+  @Option(help: "Whether each frame slot of the window has a range of its own: on or off.") var perFrame =
+    Switch.on
+  @Option(
+    help: ArgumentHelp(
+      "Write how each range fits: JSON if the name ends in .json, else a table; - is standard output.",
+      valueName: "file"))
+  var report: String?
   @Option(help: "Most windows to look at.") var windows: Int = 200
   @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
   @Flag(help: "Replace the output if it exists.") var overwrite = false
@@ -54,6 +64,7 @@ struct Calibrate: ParsableCommand {
     if let data {
       try observe(data, calibrator)
     } else {
+      let clips = try footage()
       for clip in clips {
         let share = max(1, windows / clips.count)
         let isInterpolation = network.architecture.task == .interpolation
@@ -66,9 +77,38 @@ struct Calibrate: ParsableCommand {
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }
     }
-    let model = calibrator.model(bits: bits)
+    let model = calibrator.model(bits: bits, method: method, isPerFrame: perFrame == .on)
     try model.file.write(path: output)
+    if let report { try write(calibrator.report(on: model), to: report) }
     Console.line("\(output): \(bits) bits from \(calibrator.windowCount) windows")
+  }
+
+  /// The clips, with those below folders, in order of their names.
+  private func footage() throws -> [String] {
+    var found: [String] = []
+    for path in clips {
+      guard FolderScan.isFolder(path) else {
+        found.append(path)
+        continue
+      }
+      let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+      let videos = names.sorted().map { path + "/" + $0 }.filter { file in
+        guard let reader = try? VideoReader(path: file, threads: 1) else { return false }
+        return !reader.info.isStillImage
+      }
+      if videos.isEmpty { throw ModelError.cannotOpen(path: path, reason: "there are no videos below it") }
+      found += videos
+    }
+    return found
+  }
+
+  private func write(_ report: CalibrationReport, to path: String) throws {
+    let text = path.hasSuffix(".json") ? try report.json() + "\n" : report.text
+    if path == "-" {
+      print(text, terminator: "")
+    } else {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
   }
 
   private func observe(_ data: String, _ calibrator: Calibrator) throws {
@@ -82,3 +122,10 @@ struct Calibrate: ParsableCommand {
     }
   }
 }
+
+/// `on` or `off`.
+enum Switch: String, CaseIterable, ExpressibleByArgument {
+  case on, off
+}
+
+extension CalibrationMethod: ExpressibleByArgument {}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import Foundation
+
+/// How the clipping ranges of a model fit the activations that were seen: an entry for each layer and frame slot.
+public struct CalibrationReport: Sendable, Encodable {
+  /// One activation.
+  public struct Entry: Sendable, Encodable {
+    /// The layer that reads it.
+    public var layer: String
+    /// The frame slot; 0 where a layer has one input.
+    public var slot: Int
+    /// Bits of a code.
+    public var bits: Int
+    /// The clipping range.
+    public var lower, upper: Float
+    /// Least and greatest value seen.
+    public var minimum, maximum: Float
+    /// Part of the values beyond the range, by more than half a step.
+    public var clippedFraction: Double
+    /// Mean squared error of quantizing this activation alone.
+    public var error: Float
+    /// The same against the mean square of the values, in dB.
+    public var signalToNoise: Double
+    /// Codes that no value has.
+    public var deadLevels: Int
+
+    init(layer: String, slot: Int, quantizer: ActivationQuantizer, histogram: ActivationHistogram) {
+      self.layer = layer
+      self.slot = slot
+      bits = quantizer.bits
+      lower = -Float(quantizer.zeroPoint) * quantizer.step
+      upper = Float(quantizer.levels - quantizer.zeroPoint) * quantizer.step
+      minimum = histogram.minimum
+      maximum = histogram.maximum
+      var used = [Bool](repeating: false, count: Int(quantizer.levels) + 1)
+      if histogram.zeros > 0 { used[Int(quantizer.zeroPoint)] = true }
+      var (clipped, squares, power) = (0.0, 0.0, 0.0)
+      for (value, weight) in histogram.occupied {
+        let code = max(
+          0, min(quantizer.levels, Int32((value / quantizer.step).rounded()) + quantizer.zeroPoint))
+        used[Int(code)] = true
+        let difference = Double(Float(code - quantizer.zeroPoint) * quantizer.step - value)
+        squares += Double(weight) * difference * difference
+        power += Double(weight) * Double(value) * Double(value)
+        if abs(difference) > Double(quantizer.step) / 2 * 1.001 { clipped += Double(weight) }
+      }
+      let count = Double(max(1, histogram.count))
+      clippedFraction = clipped / count
+      error = Float(squares / count)
+      signalToNoise = squares > 0 && power > 0 ? 10 * log10(power / squares) : 0
+      deadLevels = used.filter { !$0 }.count
+    }
+  }
+
+  /// In the order of the network.
+  public var entries: [Entry]
+
+  /// As JSON.
+  public func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+
+  /// As a table.
+  public var text: String {
+    func padded(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+    let header = "layer             slot bits      lower      upper  clipped     SNR dB  dead levels"
+    return
+      ([header]
+      + entries.map { entry in
+        entry.layer.padding(toLength: 16, withPad: " ", startingAt: 0) + padded("\(entry.slot)", 6)
+          + padded("\(entry.bits)", 5) + padded(String(format: "%.4f", entry.lower), 11)
+          + padded(String(format: "%.4f", entry.upper), 11)
+          + padded(String(format: "%.3f %%", entry.clippedFraction * 100), 9)
+          + padded(String(format: "%.1f", entry.signalToNoise), 11) + padded("\(entry.deadLevels)", 13)
+      }).joined(separator: "\n") + "\n"
+  }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import Videnhance
+import VideoIO
+
+/// Makes the tables of quality: clips made worse, brought back by networks and by FFmpeg's filters.
+struct BenchQuality: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "quality",
+    abstract: "Measure the shipped networks against FFmpeg's filters on clips: luma PSNR, as a table.",
+    discussion: """
+      Example: videnhance bench quality data-test/bikes.mp4 data-test/bigbuckbunny.mp4
+
+      Each clip is made at most 640 samples wide (bicubic), then made worse: halved, quartered, with Gaussian noise of 10 and 30
+      levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters
+      for noise the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
+      """)
+
+  @Argument(help: "Clips.") var clips: [String]
+  @Option(help: ArgumentHelp("Bits of the networks, separated by commas.", valueName: "list"))
+  var bits = BitsList(bits: [.float, .eight, .six, .four, .three, .two])
+  @Option(help: ArgumentHelp("Tables: of sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
+  var tables = "sr2,fast,sr4,denoise10,denoise30,interp"
+  @Option(help: "Frames of each clip; 0 is all.") var frames = 0
+  @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
+
+  func validate() throws {
+    if frames < 0 { throw ValidationError("--frames must be 0 or more") }
+    if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
+    for name in tables.split(separator: ",") where QualityTable(rawValue: String(name)) == nil {
+      throw ValidationError("--tables are \(QualityTable.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+  }
+
+  func run() async throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "videnhance-quality-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let clips = try clips.enumerated().map { index, path in
+      (
+        name: URL(fileURLWithPath: path).lastPathComponent,
+        path: try Self.prepare(path, to: folder.path + "/clip\(index).mkv", frames: frames)
+      )
+    }
+    for table in tables.split(separator: ",").compactMap({ QualityTable(rawValue: String($0)) }) {
+      try await Interrupt.cancelling { try await print(table, clips, folder: folder.path) }
+    }
+  }
+
+  /// The clip at most 640 wide, its first frames, without loss.
+  private static func prepare(_ path: String, to output: String, frames limit: Int) throws -> String {
+    var frames = try FileFrames(
+      path: path, filter: "scale=min(640\\,iw):-4:flags=bicubic,crop=trunc(iw/8)*8:trunc(ih/8)*8:0:0")
+    let info = frames.info
+    var writer: VideoWriter?
+    var count = 0
+    while let (frame, _) = try frames.next(), limit == 0 || count < limit {
+      if writer == nil {
+        writer = try VideoWriter(
+          path: output, like: info, width: frame.width, height: frame.height, format: frame.format,
+          settings: EncoderSettings(codec: "ffv1"))
+      }
+      try writer?.write(frame)
+      count += 1
+    }
+    guard let finished = writer.take() else { throw CompareError(detail: "no frames in \(path)") }
+    try finished.finish()
+    return output
+  }
+
+  private func print(_ table: QualityTable, _ clips: [(name: String, path: String)], folder: String)
+    async throws
+  {
+    let threadCount = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    var header: [String] = []
+    var rows: [String] = []
+    for clip in clips {
+      let input = folder + "/input.mkv"
+      defer { try? FileManager.default.removeItem(atPath: input) }
+      let given = try DegradedInput.write(
+        clip.path, to: input, task: table.task, scale: table.scale, level: table.level, frames: nil,
+        threads: threadCount)
+      var run = ComparisonRun(input: input, reference: clip.path, threads: threadCount, frameLimit: nil)
+      run.givenTimes = given
+      let info = try VideoReader(path: clip.path).info
+      let rate = info.averageFrameRate.isPositive ? info.averageFrameRate : Rational(25, 1)
+      var cells: [(name: String, value: String)] = []
+      for baseline in table.baselines(rate: rate) {
+        var best: (psnr: Double, filter: String)?
+        for filter in baseline.filters {
+          let result = try await run.measure(Contender(name: baseline.name, source: .filter(filter)))
+          if let psnr = result.psnr, psnr > best?.psnr ?? -1 { best = (psnr, filter) }
+        }
+        cells.append((baseline.name, best.map { String(format: "%.2f", $0.psnr) } ?? "-"))
+      }
+      for bits in bits.bits {
+        let choice = table.choice(bits)
+        let contender = Contender(
+          name: "\(bits.rawValue) bits", bits: bits.rawValue, source: .network([.network(choice)]))
+        let result = try await run.measure(contender)
+        cells.append((contender.name, ComparisonOutput.decibels(result.psnr)))
+      }
+      header = cells.map(\.name)
+      rows.append("| \(clip.name) | " + cells.map(\.value).joined(separator: " | ") + " |")
+    }
+    Swift.print("\(table.title)\n")
+    Swift.print("| clip | " + header.joined(separator: " | ") + " |")
+    Swift.print("|---" + String(repeating: "|---", count: header.count) + "|")
+    Swift.print(rows.joined(separator: "\n") + "\n")
+  }
+}
+
+/// One of the tables.
+private enum QualityTable: String, CaseIterable {
+  case sr2, fast, sr4, denoise10, denoise30, interp
+
+  var task: EnhancementTask {
+    switch self {
+    case .sr2, .fast, .sr4: .superResolution
+    case .denoise10, .denoise30: .denoising
+    case .interp: .interpolation
+    }
+  }
+
+  var scale: Int { self == .sr4 ? 4 : 2 }
+  var level: Float { self == .denoise10 ? 10 : 30 }
+
+  var title: String {
+    switch self {
+    case .sr2: "Super-resolution x2, balanced"
+    case .fast: "Super-resolution x2, fast"
+    case .sr4: "Super-resolution x4"
+    case .denoise10: "Denoising, Gaussian noise of 10 levels on all planes"
+    case .denoise30: "Denoising, Gaussian noise of 30 levels on all planes"
+    case .interp: "Interpolation, every second frame; only made frames are measured"
+    }
+  }
+
+  func choice(_ bits: NetworkBits) -> NetworkChoice {
+    NetworkChoice(
+      task, scale: task == .superResolution ? scale : nil, bits: bits, tier: self == .fast ? .fast : .balanced
+    )
+  }
+
+  /// FFmpeg's filters, each with the strengths that are tried.
+  func baselines(rate: Rational) -> [(name: String, filters: [String])] {
+    func known(_ name: String) -> (String, [String]) {
+      let filter = BaselineCatalog.filter(name, task: task, scale: scale, level: level, rate: rate)
+      return (name, filter.map { [$0] } ?? [])
+    }
+    switch task {
+    case .superResolution: return [known("bicubic"), known("lanczos")]
+    case .interpolation: return [known("repeat"), known("blend"), known("minterpolate")]
+    case .denoising:
+      let isWeak = level < 20
+      return [
+        ("noisy", ["null"]),
+        ("hqdn3d", (isWeak ? [4, 8, 12] : [8, 16, 32]).map { "hqdn3d=\($0)" }),
+        ("nlmeans", (isWeak ? [6, 10, 14] : [15, 20, 25]).map { "nlmeans=s=\($0):p=7:r=15" }),
+      ]
+    }
+  }
+}
