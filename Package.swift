@@ -70,7 +70,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "DistillationTests",
-      dependencies: ["Distillation", "EnhancementModel", "QuantCalibration", "Tensors", "Training"],
+      dependencies: [
+        "Distillation", "EnhancementModel", "QuantCalibration", "Tensors", "TestSupport", "Training",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "QuantCalibrationTests",

@@ -14,6 +14,10 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
   public var stepRate: Float = 1e-3
   /// Share of the ground truth in the loss; the rest is the teachers'.
   public var truthShare: Float = 0.5
+  /// Weight of the relative squared distance of the last streams, beside the loss of outputs; 0 does without.
+  public var featureWeight: Float = 0.05
+  /// Whether weights move, or clipping ranges and weights' steps alone.
+  public var movesWeights = true
   /// Part of the run over which the full-precision teacher's weight a(t) grows to 1 (PMQ-VE, eq. 6).
   public var teacherWarmUp: Double = 0.2
   /// Bits of the intermediate teachers, by which their models are named in the recipe.
@@ -29,8 +33,9 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
 /// Progressive multi-teacher distillation (PMTD, PMQ-VE section 3.3): a student of few bits learns from the full-precision
 /// network and from students of more bits, and from the ground truth.
 ///
-/// The loss is (L_INT + a(t) L_FP) / (1 + a(t)) over the teachers' outputs (eq. 4-6; without intermediate teachers L_FP
-/// alone), mixed with the loss against the truth. Each part is a Charbonnier loss, as in training.
+/// The loss is (L_INT + a(t) L_FP) / (1 + a(t)) over the teachers (eq. 4-6; without intermediate teachers L_FP alone), mixed
+/// with the loss against the truth. Outputs are compared by a Charbonnier loss, as in training, the streams that enter the
+/// last layer by their relative squared distance. A teacher sees each window of the pool once: its answer is kept.
 public final class Distiller {
   /// The run.
   public let settings: DistillationSettings
@@ -49,53 +54,50 @@ public final class Distiller {
 
   private struct Shard {
     let student: FakeQuantizedPass
-    let teacher: FloatExecutor
-    let intermediates: [FakeQuantizedPass]
+    let teachers: Teachers
   }
 
   /// Prepares a run, continuing from the checkpoint if there is one.
   /// - Parameter calibrated: the model that the student starts from.
-  /// - Parameter teacher: the full-precision network that it was made of.
+  /// - Parameter start: the real weights that it was made of; nil for the teacher's.
+  /// - Parameter teacher: the full-precision network.
   /// - Parameter intermediates: models of more bits that teach as well.
   public init(
-    settings: DistillationSettings, calibrated: QuantizedModel, teacher: NetworkWeights,
-    intermediates: [QuantizedModel], data: URL, checkpointPath: String, log: (String) -> Void
+    settings: DistillationSettings, calibrated: QuantizedModel, start: NetworkWeights? = nil,
+    teacher: NetworkWeights, intermediates: [QuantizedModel], data: URL, checkpointPath: String,
+    log: (String) -> Void
   ) throws {
     self.settings = settings
     self.checkpointPath = checkpointPath
     baseRecipe = calibrated.recipe
-    let parameters = QuantizedParameters(calibrated, weights: teacher)
+    let parameters = QuantizedParameters(calibrated, weights: start ?? teacher)
     self.parameters = parameters
     valueOptimizer = Self.optimizer(parameters.values)
     weightStepOptimizer = Self.optimizer(parameters.weightSteps)
     activationStepOptimizer = Self.optimizer(parameters.activationSteps)
     let training = settings.training
     let architecture = training.architecture
-    source = try BatchSource(settings: training, data: data, log: log)
     validation = try ValidationSet(folder: data, architecture: architecture)
     loss = CharbonnierLoss(architecture)
     setConvolutionThreads(1)
-    let (side, share) = (training.gridSide, training.batch / training.shards)
+    let side = training.gridSide
     let full = ParameterSet(teacher)
     teacherParameters = full
-    shards = try (0..<training.shards).map { _ in
-      let executor = try FloatExecutor(
-        graph: architecture.graph, batch: share, height: side, width: side, precision: training.precision,
-        training: false)
-      for (index, layer) in full.layers.enumerated() {
-        try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-      }
-      func pass(_ parameters: QuantizedParameters) throws -> FakeQuantizedPass {
-        try FakeQuantizedPass(
-          parameters, batch: share, height: side, width: side, precision: training.precision)
-      }
-      return Shard(
-        student: try pass(parameters), teacher: executor,
-        intermediates: try intermediates.map { model in
-          let fixed = try pass(QuantizedParameters(model, weights: teacher))
-          try fixed.setModel(model, plan: IntegerPlan(model))
-          return fixed
-        })
+    let shards = try (0..<training.shards).map { _ in
+      Shard(
+        student: try FakeQuantizedPass(
+          parameters, batch: training.batch / training.shards, height: side, width: side,
+          precision: training.precision),
+        teachers: try Teachers(
+          weights: full, network: teacher, intermediates: intermediates, side: side,
+          precision: training.precision, streamStep: settings.featureWeight > 0 ? calibrated.streamStep : nil)
+      )
+    }
+    self.shards = shards
+    teacherCount = 1 + intermediates.count
+    let isTaught = settings.truthShare < 1
+    source = try BatchSource(settings: training, data: data, log: log) { shard, window in
+      if isTaught { window.teachings = try shards[shard].teachers.teach(window) }
     }
     if let state = try DistillationCheckpoint.read(checkpointPath, settings: settings, sets: sets) {
       secondsBefore = state.seconds
@@ -108,6 +110,7 @@ public final class Distiller {
 
   /// Holds the teacher's weights, which executors may read in place.
   private let teacherParameters: ParameterSet
+  private let teacherCount: Int
 
   private static func optimizer(_ set: ParameterSet) -> AdamOptimizer {
     AdamOptimizer(like: set) {
@@ -127,12 +130,18 @@ public final class Distiller {
       recipe: #"{"method":"pmtd","settings":\#(text),"start":\#(baseRecipe),"steps":\#(step)}"#)
   }
 
+  /// The averaged real weights behind the student, for a student of fewer bits to start from.
+  public var realWeights: NetworkWeights {
+    valueOptimizer.average.network(settings.training.architecture, recipe: model.recipe)
+  }
+
   /// Distills until the run's minutes are over or `isCancelled`.
   public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let training = settings.training
     let loop = TrainingLoop(
-      minutes: training.minutes, secondsBefore: secondsBefore, operationsPerStep: training.operationsPerStep)
+      minutes: training.minutes, steps: training.steps, secondsBefore: secondsBefore,
+      operationsPerStep: training.operationsPerStep)
     let schedule = CosineSchedule(peak: training.learningRate)
     try loop.run(
       TrainingLoop.Actions(
@@ -184,42 +193,17 @@ public final class Distiller {
   private func advance(rate: Float, progress: Double) throws -> Float {
     let model = parameters.model()
     let plan = try IntegerPlan(model)
-    let a = Float(min(1, progress / max(1e-6, settings.teacherWarmUp)))
+    let weights = teacherWeights(progress: progress)
     let losses = try source.withBatch(step: step) { [self] index, windows -> Float in
-      let shard = shards[index]
-      try shard.student.setModel(model, plan: plan)
-      let (frames, truth) = WindowPool.batch(windows)
-      let codes = Self.codes(frames)
-      let (output, trace) = try shard.student.forward(frames: codes)
-      Self.scale(output, by: 1 / ResidualScale.unitsPerRange)
-      var targets = [(truth, settings.truthShare)]
-      let rest = 1 - settings.truthShare
-      if rest > 0 {
-        let full = try shard.teacher.run(frames: frames)
-        let count = Float(shard.intermediates.count)
-        targets.append((full, count == 0 ? rest : rest * a / (1 + a)))
-        for teacher in shard.intermediates {
-          let target = try teacher.forward(frames: codes).output
-          Self.scale(target, by: 1 / ResidualScale.unitsPerRange)
-          targets.append((target, rest / (1 + a) / count))
-        }
-      }
-      let gradient = FloatTensor(like: output)
-      gradient.fill(0)
-      var value: Float = 0
-      for (target, share) in targets where share > 0 {
-        let part = loss(output, target: target, share: share / Float(settings.training.shards))
-        accumulate(part.gradient, into: gradient)
-        value += part.loss
-      }
-      Self.scale(gradient, by: 1 / ResidualScale.unitsPerRange)
-      try shard.student.backward(trace, outputGradient: gradient)
-      return value
+      let student = shards[index].student
+      try student.setModel(model, plan: plan)
+      return try learn(student, from: windows, weights: weights)
     }
     let value = losses.reduce(0, +)
     let students = shards.map(\.student)
     let norm = valueOptimizer.update(
-      parameters.values, gradients: ParameterSet.sum(students.map(\.gradients)), rate: rate)
+      parameters.values, gradients: ParameterSet.sum(students.map(\.gradients)),
+      rate: settings.movesWeights ? rate : 0)
     // Steps follow the same schedule at their own height.
     let stepRate = rate * settings.stepRate / settings.training.learningRate
     weightStepOptimizer.update(
@@ -230,6 +214,57 @@ public final class Distiller {
       rate: stepRate)
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     return value
+  }
+
+  /// Each teacher's share of the loss: (L_INT + a L_FP) / (1 + a) of what the truth leaves.
+  private func teacherWeights(progress: Double) -> [Float] {
+    let rest = 1 - settings.truthShare
+    guard teacherCount > 1 else { return [rest] }
+    let a = Float(min(1, progress / max(1e-6, settings.teacherWarmUp)))
+    let each = rest / (1 + a) / Float(teacherCount - 1)
+    return [rest * a / (1 + a)] + Array(repeating: each, count: teacherCount - 1)
+  }
+
+  /// Forward and backward through a shard's student; returns the loss.
+  private func learn(
+    _ student: FakeQuantizedPass, from windows: [TrainingWindow], weights: [Float]
+  ) throws -> Float {
+    let (frames, truth) = WindowPool.batch(windows)
+    let (output, trace) = try student.forward(frames: Self.codes(frames))
+    Self.scale(output, by: 1 / ResidualScale.unitsPerRange)
+    let gradient = FloatTensor(like: output)
+    gradient.fill(0)
+    var value: Float = 0
+    let shards = Float(settings.training.shards)
+    func compare(with target: FloatTensor, share: Float) {
+      let part = loss(output, target: target, share: share / shards)
+      accumulate(part.gradient, into: gradient)
+      value += part.loss
+    }
+    if settings.truthShare > 0 { compare(with: truth, share: settings.truthShare) }
+    var streamGradient: FloatTensor?
+    for (place, share) in weights.enumerated() where share > 0 {
+      let target = FloatTensor(like: output)
+      Self.fill(target, windows.map { $0.teachings[place].output }, scale: 1 / ResidualScale.unitsPerRange)
+      compare(with: target, share: share)
+      guard settings.featureWeight > 0, let stream = trace.stream else { continue }
+      let total = streamGradient ?? FloatTensor(like: stream)
+      if streamGradient == nil { total.fill(0) }
+      value += StreamLoss(weight: settings.featureWeight)(
+        stream, teachings: windows.map { $0.teachings[place].stream }, share: share / shards, addTo: total)
+      streamGradient = total
+    }
+    Self.scale(gradient, by: 1 / ResidualScale.unitsPerRange)
+    try student.backward(trace, outputGradient: gradient, streamGradient: streamGradient)
+    return value
+  }
+
+  private static func fill(_ tensor: FloatTensor, _ parts: [[Int16]], scale: Float) {
+    var to = tensor.pointer
+    for part in parts {
+      for i in 0..<part.count { to[i] = Float(part[i]) * scale }
+      to += part.count
+    }
   }
 }
 

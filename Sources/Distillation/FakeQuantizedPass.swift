@@ -69,6 +69,8 @@ public final class FakeQuantizedPass {
     var operands: [ConvolutionOperand] = []
     /// By operation and input: values in units of the code before rounding and clipping.
     var unrounded: [[Int]: FloatTensor] = [:]
+    /// The stream that enters the last step, whole numbers; nil in networks without one.
+    public var stream: FloatTensor?
   }
 
   /// One forward pass.
@@ -93,68 +95,43 @@ public final class FakeQuantizedPass {
       trace.operands.append(operand)
       let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
       try convolutions[step.layer].forward(operand.raw, into: sums.pointer)
-      scale(sums, by: step.parameters.multiplier)
+      scale(sums, byChannel: step.parameters.multiplier)
       if step.keepsStream {
-        finishStream(sums, adding: step.addend.map { streams[$0]! })
+        makeStream(sums, adding: step.addend.map { streams[$0]! })
         if step.isOutput { output = sums } else { streams[step.value] = sums }
       }
       for use in step.outputs {
         let unrounded = FloatTensor(like: sums)
         let made = FloatTensor(like: sums)
-        quantize(sums, use, isStream: step.keepsStream, unrounded: unrounded, into: made)
+        fakeQuantize(
+          sums, multiplier: step.keepsStream ? use.multiplier : 1, range: range(use), unrounded: unrounded,
+          codes: made)
         codes[[use.operation, use.input]] = made
         trace.unrounded[[use.operation, use.input]] = unrounded
       }
     }
+    trace.stream = plan.steps.last.flatMap { streams[$0.inputs[0]] }
     return (output!, trace)
   }
 
-  /// Accumulators to units of the stream or of the codes, not rounded yet.
-  private func scale(_ sums: FloatTensor, by multiplier: [Float]) {
-    let channels = sums.channels
-    multiplier.withUnsafeBufferPointer { multiplier in
-      for pixel in 0..<sums.pixels {
-        let row = sums.pointer + pixel &* channels
-        for c in 0..<channels { row[c] = row[c] * multiplier[c] }
-      }
-    }
-  }
-
-  private func finishStream(_ values: FloatTensor, adding other: FloatTensor?) {
-    let p = values.pointer
-    if let other {
-      let q = other.pointer
-      for i in 0..<values.count { p[i] = max(-32768, min(32767, roundToNearestEven(p[i]) + q[i])) }
-    } else {
-      for i in 0..<values.count { p[i] = max(-32768, min(32767, roundToNearestEven(p[i]))) }
-    }
-  }
-
-  private func quantize(
-    _ values: FloatTensor, _ use: IntegerStep.Output, isStream: Bool, unrounded: FloatTensor,
-    into result: FloatTensor
-  ) {
-    let low = Float(-use.quantizer.zeroPoint)
-    let high = Float(use.quantizer.levels - use.quantizer.zeroPoint)
-    let multiplier = isStream ? use.multiplier : 1
-    let (from, x, u) = (values.pointer, unrounded.pointer, result.pointer)
-    for i in 0..<values.count {
-      let value = from[i] * multiplier
-      x[i] = value
-      u[i] = max(low, min(high, roundToNearestEven(value)))
-    }
+  /// Codes of a use without their zero point.
+  private func range(_ use: IntegerStep.Output) -> ClosedRange<Float> {
+    Float(-use.quantizer.zeroPoint)...Float(use.quantizer.levels - use.quantizer.zeroPoint)
   }
 
   // MARK: - Backward
 
-  /// Backward from the gradient by the output (in units of 1/64 of a level). Overwrites the three sets of gradients.
-  public func backward(_ trace: Trace, outputGradient: FloatTensor) throws {
+  /// Backward from the gradient by the output (in units of 1/64 of a level), and from that by the last step's stream if there
+  /// is one. Overwrites the three sets of gradients.
+  public func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
+  {
     guard let plan, let model else { preconditionFailure("setModel comes first") }
     for set in [gradients, weightStepGradients, activationStepGradients] {
       for layer in set.layers { layer.all.update(repeating: 0) }
     }
     var codeGradients: [[Int]: FloatTensor] = [:]
     var streamGradients: [Int: FloatTensor] = [:]
+    if let streamGradient, let last = plan.steps.last { streamGradients[last.inputs[0]] = streamGradient }
     for (index, step) in plan.steps.enumerated().reversed() {
       let gradient: FloatTensor
       if step.isOutput {
@@ -165,9 +142,9 @@ public final class FakeQuantizedPass {
       for use in step.outputs {
         guard let part = codeGradients.removeValue(forKey: [use.operation, use.input]) else { continue }
         let place = parameters.stepIndex[use.operation][use.input]
-        let total = passThrough(
-          part, unrounded: trace.unrounded[[use.operation, use.input]]!, use, isStream: step.keepsStream,
-          addTo: gradient)
+        let total = fakeQuantizeBackward(
+          part, unrounded: trace.unrounded[[use.operation, use.input]]!,
+          multiplier: step.keepsStream ? use.multiplier : 1, range: range(use), addTo: gradient)
         if let place { activationStepGradients.layers[0].all[place] += total }
       }
       if let addend = step.addend {
@@ -176,7 +153,7 @@ public final class FakeQuantizedPass {
         shared.pointer.update(from: gradient.pointer, count: gradient.count)
         streamGradients[addend] = streamGradients[addend].map { add($0, shared) } ?? shared
       }
-      scale(gradient, by: step.parameters.multiplier)
+      scale(gradient, byChannel: step.parameters.multiplier)
       let difference = gatherOperand([gradient], rectified: false, precision: precision)
       let target = scratch.layers[step.layer]
       try convolutions[step.layer].backwardWeights(
@@ -190,32 +167,6 @@ public final class FakeQuantizedPass {
     let result = FloatTensor(batch: batch, height: height, width: width, channels: channels)
     result.fill(0)
     return result
-  }
-
-  /// Adds the gradient by codes to that by the value they were made of, where the value was not clipped.
-  /// - Returns: the gradient by the logarithm of the codes' step: sum of g (u - x), x = 0 where clipped.
-  private func passThrough(
-    _ gradient: FloatTensor, unrounded: FloatTensor, _ use: IntegerStep.Output, isStream: Bool,
-    addTo target: FloatTensor
-  ) -> Float {
-    let low = Float(-use.quantizer.zeroPoint)
-    let high = Float(use.quantizer.levels - use.quantizer.zeroPoint)
-    let multiplier = isStream ? use.multiplier : 1
-    let (g, x, to) = (gradient.pointer, unrounded.pointer, target.pointer)
-    var total: Double = 0
-    let channels = gradient.channels
-    for pixel in 0..<gradient.pixels {
-      var sum: Float = 0
-      for i in pixel &* channels..<(pixel &+ 1) &* channels {
-        let u = max(low, min(high, roundToNearestEven(x[i])))
-        let isInside = x[i] >= low && x[i] <= high
-        let passed = isInside ? g[i] : 0
-        to[i] += passed * multiplier
-        sum += g[i] * u - passed * x[i]
-      }
-      total += Double(sum)
-    }
-    return Float(total)
   }
 
   /// From gradients by codes (in `scratch`) to those by real weights, biases and weight steps.

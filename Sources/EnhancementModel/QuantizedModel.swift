@@ -51,6 +51,27 @@ public struct QuantizedModel: Sendable, Equatable {
     self.recipe = recipe
   }
 
+  /// The real weights that its codes stand for.
+  public var realWeights: NetworkWeights {
+    let graph = architecture.graph
+    var weights: [[Float]] = []
+    for (index, (layer, quantized)) in zip(graph.layers, layers).enumerated() {
+      // Codes of a layer that fuses slots carry each slot's step over the first one's.
+      var ratios = [Float](repeating: 1, count: layer.slots)
+      for (operation, inputs) in zip(graph.operations, quantizers) where layer.slots > 1 {
+        if case .convolution(index, _, _) = operation { ratios = inputs.map { $0.step / inputs[0].step } }
+      }
+      let span = layer.inputChannels * 9
+      weights.append(
+        quantized.codes.indices.map { i in
+          Float(quantized.codes[i]) * quantized.steps[i / (layer.slots * span)]
+            / ratios[i / span % layer.slots]
+        })
+    }
+    return NetworkWeights(
+      architecture: architecture, weights: weights, biases: layers.map(\.biases), recipe: recipe)
+  }
+
   // MARK: - File
 
   static let bitsKey = "videnhance.bits"

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Plain loops over pointers: the optimiser vectorises them, and they are bound by memory.
+internal import CQuantKernels
+
+// Plain loops over pointers: the optimiser vectorises them. Those that take most of a training step are in C
+// (`VEElementwise.h`), for wider vectors.
 
 /// bfloat16 bit pattern nearest to `value`, ties to even. Infinities stay; a NaN may become an infinity.
 @inline(__always)
@@ -39,10 +42,11 @@ public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: F
     return .float(result)
   case .bfloat16:
     let result = BFloatTensor(count: first.pixels * total)
-    if rectified {
-      gather(inputs, total: total, into: result.pointer) { bfloat16Bits(max($0, 0)) }
-    } else {
-      gather(inputs, total: total, into: result.pointer) { bfloat16Bits($0) }
+    var offset = 0
+    for input in inputs {
+      ve_to_bfloat16(
+        input.pointer, input.pixels, input.channels, rectified ? 1 : 0, result.pointer + offset, total)
+      offset += input.channels
     }
     return .bfloat(result)
   }
@@ -128,4 +132,40 @@ public func accumulate(_ source: FloatTensor, into target: FloatTensor) {
   precondition(source.hasShape(of: target), "tensors to add differ in shape")
   let (x, y) = (source.pointer, target.pointer)
   for i in 0..<source.count { y[i] += x[i] }
+}
+
+// MARK: - Fake quantization
+
+/// `tensor[pixel][c] *= multiplier[c]`.
+public func scale(_ tensor: FloatTensor, byChannel multiplier: [Float]) {
+  precondition(multiplier.count == tensor.channels, "one multiplier a channel")
+  ve_scale_channels(tensor.pointer, tensor.pixels, tensor.channels, multiplier)
+}
+
+/// Values become those of the 16-bit stream: rounded (ties to even), `addend` added, clamped.
+public func makeStream(_ values: FloatTensor, adding addend: FloatTensor?) {
+  ve_fake_stream(values.pointer, values.count, addend.map { UnsafePointer($0.pointer) })
+}
+
+/// Codes of values without their zero point: `codes = clamp(round(values * multiplier), range)`; `unrounded` keeps the
+/// products for the backward pass.
+public func fakeQuantize(
+  _ values: FloatTensor, multiplier: Float, range: ClosedRange<Float>, unrounded: FloatTensor,
+  codes: FloatTensor
+) {
+  ve_fake_quantize(
+    values.pointer, values.count, multiplier, range.lowerBound, range.upperBound, unrounded.pointer,
+    codes.pointer)
+}
+
+/// Adds `gradient * multiplier` to `target` where the value was not clipped.
+/// - Returns: the gradient by the logarithm of the step: sum of gradient * (code - value), of gradient * code where clipped.
+public func fakeQuantizeBackward(
+  _ gradient: FloatTensor, unrounded: FloatTensor, multiplier: Float, range: ClosedRange<Float>,
+  addTo target: FloatTensor
+) -> Float {
+  Float(
+    ve_fake_quantize_backward(
+      gradient.pointer, unrounded.pointer, gradient.count, multiplier, range.lowerBound, range.upperBound,
+      target.pointer))
 }

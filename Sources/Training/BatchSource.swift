@@ -10,10 +10,16 @@ public final class BatchSource {
   private let settings: TrainingSettings
   private let maker: WindowMaker
   private let pool: WindowPool
+  private let complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)?
 
   /// Opens the training data.
-  public init(settings: TrainingSettings, data: URL, log: (String) -> Void) throws {
+  /// - Parameter complete: adds to a new window what else is wanted; called by one thread a shard.
+  public init(
+    settings: TrainingSettings, data: URL, log: (String) -> Void,
+    complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)? = nil
+  ) throws {
     self.settings = settings
+    self.complete = complete
     maker = try WindowMaker(
       folder: data, architecture: settings.architecture, size: settings.sourceSize,
       degradation: settings.degradation,
@@ -28,7 +34,7 @@ public final class BatchSource {
   {
     var random = SplitMix64(seed: settings.seed &* 0x9e37_79b9 &+ UInt64(step) &* 0x1000_0001)
     let fresh = pool.windows.count < settings.poolCapacity ? settings.batch : settings.freshPerStep
-    if pool.windows.isEmpty { pool.add(try makeWindows(4 * settings.batch, random: &random), using: &random) }
+    if pool.windows.isEmpty { try fill(&random) }
     let picked = (0..<settings.batch).map { _ in pool.windows[random.index(pool.windows.count)] }
     let seeds = (0..<fresh).map { _ in random.next() }
     let perShard = settings.batch / settings.shards
@@ -38,7 +44,7 @@ public final class BatchSource {
       var made: [TrainingWindow] = []
       for index in stride(from: shard, to: fresh, by: settings.shards) {
         var own = SplitMix64(seed: seeds[index])
-        made.append(try maker.make(using: &own))
+        made.append(try window(shard: shard, &own))
       }
       return (value, made)
     }
@@ -46,7 +52,26 @@ public final class BatchSource {
     return results.map(\.0)
   }
 
-  /// Windows outside the pool.
+  /// The pool's first windows.
+  private func fill(_ random: inout SplitMix64) throws {
+    let seeds = (0..<4 * settings.batch).map { _ in random.next() }
+    let parts = try parallel(settings.shards) { [self] shard in
+      setConvolutionThreads(1)
+      return try stride(from: shard, to: seeds.count, by: settings.shards).map {
+        var own = SplitMix64(seed: seeds[$0])
+        return try window(shard: shard, &own)
+      }
+    }
+    for part in parts { pool.add(part, using: &random) }
+  }
+
+  private func window(shard: Int, _ random: inout SplitMix64) throws -> TrainingWindow {
+    var window = try maker.make(using: &random)
+    try complete?(shard, &window)
+    return window
+  }
+
+  /// Windows outside the pool, as they are made.
   public func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
     let seeds = (0..<count).map { _ in random.next() }
     return try parallel(count) { [maker] index in

@@ -65,7 +65,8 @@ public final class Trainer {
   public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let loop = TrainingLoop(
-      minutes: settings.minutes, secondsBefore: secondsBefore, operationsPerStep: settings.operationsPerStep)
+      minutes: settings.minutes, steps: settings.steps, secondsBefore: secondsBefore,
+      operationsPerStep: settings.operationsPerStep)
     let schedule = CosineSchedule(peak: settings.learningRate)
     try loop.run(
       TrainingLoop.Actions(

@@ -23,6 +23,8 @@ public struct TrainingReport: Sendable {
 public struct TrainingLoop {
   /// Length of the whole run, resumed parts included.
   public var minutes: Double
+  /// Length in steps instead; nil counts minutes.
+  public var steps: Int?
   /// Seconds trained in earlier sessions.
   public var secondsBefore: Double
   /// Multiply-accumulates of a step.
@@ -35,8 +37,9 @@ public struct TrainingLoop {
   public var checkpointSeconds = 240.0
 
   /// A loop.
-  public init(minutes: Double, secondsBefore: Double, operationsPerStep: Double) {
+  public init(minutes: Double, steps: Int? = nil, secondsBefore: Double, operationsPerStep: Double) {
     self.minutes = minutes
+    self.steps = steps
     self.secondsBefore = secondsBefore
     self.operationsPerStep = operationsPerStep
   }
@@ -89,8 +92,11 @@ public struct TrainingLoop {
       (lastReport, stepsAtReport) = (Date(), actions.stepCount())
       if validates { lastValidation = Date() }
     }
-    while elapsed < minutes * 60 && !actions.isCancelled() {
-      let (value, stepRate) = try actions.advance(elapsed / (minutes * 60))
+    func progress() -> Double {
+      steps.map { Double(actions.stepCount()) / Double($0) } ?? elapsed / (minutes * 60)
+    }
+    while progress() < 1 && !actions.isCancelled() {
+      let (value, stepRate) = try actions.advance(progress())
       rate = stepRate
       mean = mean.map { 0.99 * $0 + 0.01 * Double(value) } ?? Double(value)
       let now = Date()

@@ -9,6 +9,8 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
   public var architecture: Architecture
   /// Length of the whole run, resumed parts included.
   public var minutes: Double
+  /// Length in steps instead, for runs to compare; nil counts minutes.
+  public var steps: Int?
   /// Highest learning rate.
   public var learningRate: Float = 1e-3
   /// Windows in a step.

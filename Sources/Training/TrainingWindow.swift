@@ -3,6 +3,20 @@ public import EnhancementModel
 public import Foundation
 public import Tensors
 
+/// What a teacher says about a window.
+public struct Teaching: Sendable {
+  /// Residuals like `TrainingWindow.target`.
+  public var output: [Int16]
+  /// The stream that enters the last layer, in units of the student's stream; empty where it is not asked for.
+  public var stream: [Int16]
+
+  /// As given.
+  public init(output: [Int16], stream: [Int16]) {
+    self.output = output
+    self.stream = stream
+  }
+}
+
 /// One training example on the grid: packed 8-bit frames of the window, and the residual that the network should give.
 public struct TrainingWindow: Sendable {
   /// Extents of the grid.
@@ -11,6 +25,8 @@ public struct TrainingWindow: Sendable {
   public var frames: [[UInt8]]
   /// `height * width * outputChannels` residuals in 1/64 of a level.
   public var target: [Int16]
+  /// What teachers say about it, for distillation: asked once, however often the window is drawn.
+  public var teachings: [Teaching] = []
 
   /// Packs low-resolution frames and the ground truth of the middle one.
   /// - Parameter noiseLevel: the level of noise that the network is told; nil for what the frames themselves tell.

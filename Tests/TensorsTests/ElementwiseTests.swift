@@ -132,4 +132,45 @@ func randomTensor(
     var copy = SplitMix64(seed: random.state)
     #expect(copy.next() == random.next() && copy.state == random.state)
   }
+
+  @Test(arguments: [1, 15, 16, 17, 1023, 1025, 3000]) func fakeQuantizationIsRoundingAndClamping(count: Int) {
+    var random = SplitMix64(seed: UInt64(count))
+    func tensor(_ range: ClosedRange<Float>) -> FloatTensor {
+      let tensor = FloatTensor(height: 1, width: count, channels: 1)
+      for i in 0..<count { tensor.pointer[i] = random.uniform(range) }
+      return tensor
+    }
+    let values = tensor(-90...90)
+    let (unrounded, codes) = (FloatTensor(like: values), FloatTensor(like: values))
+    fakeQuantize(values, multiplier: 0.25, range: -3...12, unrounded: unrounded, codes: codes)
+    let gradient = tensor(-1...1)
+    let target = tensor(-1...1)
+    let before = (0..<count).map { target.pointer[$0] }
+    let slope = fakeQuantizeBackward(
+      gradient, unrounded: unrounded, multiplier: 0.25, range: -3...12, addTo: target)
+    var expected = 0.0
+    for i in 0..<count {
+      let x = values.pointer[i] * 0.25
+      let code = max(-3, min(12, x.rounded(.toNearestOrEven)))
+      let g = gradient.pointer[i]
+      let isInside = x >= -3 && x <= 12
+      #expect(unrounded.pointer[i] == x && codes.pointer[i] == code)
+      #expect(target.pointer[i] == before[i] + (isInside ? g * 0.25 : 0))
+      expected += Double(g) * Double(isInside ? code - x : code)
+    }
+    #expect(abs(Double(slope) - expected) < 1e-3)
+  }
+
+  @Test func streamsAreRoundedAddedAndClamped() {
+    let values = FloatTensor(height: 1, width: 4, channels: 1)
+    let other = FloatTensor(like: values)
+    for (i, pair) in [(0.5, 3.0), (1.5, -4), (40000, -10), (-32760, -100)].enumerated() {
+      values.pointer[i] = Float(pair.0)
+      other.pointer[i] = Float(pair.1)
+    }
+    makeStream(values, adding: other)
+    #expect((0..<4).map { values.pointer[$0] } == [3, -2, 32767, -32768])
+    makeStream(values, adding: nil)
+    #expect((0..<4).map { values.pointer[$0] } == [3, -2, 32767, -32768])
+  }
 }

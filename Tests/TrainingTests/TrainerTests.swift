@@ -67,6 +67,14 @@ import Testing
     #expect(last.minutes >= 0.3 / 60)
   }
 
+  @Test func stepsEndARun() throws {
+    var loop = TrainingLoop(minutes: 0, steps: 12, secondsBefore: 5, operationsPerStep: 1)
+    loop.reportSeconds = 1000
+    let log = try run(loop)
+    #expect(log.progress == (7..<12).map { Double($0) / 12 })
+    #expect(log.saved.count == 1 && log.reports.last?.step == 12)
+  }
+
   @Test func cancellingSavesAndReports() throws {
     let log = try run(TrainingLoop(minutes: 60, secondsBefore: 5, operationsPerStep: 1), cancelsAfter: 3)
     #expect(log.progress.count == 3 && log.saved.count == 1 && log.reports.count == 1)
@@ -92,29 +100,9 @@ struct TinyData: SuiteTrait, TestScoping {
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
     let bench = try Workbench()
-    try Self.fill(bench)
+    try TrainingFolder.fill(bench)
     try await Self.$folder.withValue(bench.directory, operation: function)
     withExtendedLifetime(bench) {}
-  }
-
-  /// Two clips and two photographs to train on; one of each for validation.
-  private static func fill(_ bench: Workbench) throws {
-    for name in ["train", "val"] {
-      try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
-    }
-    let clip = "-frames:v 8 -pix_fmt yuv420p -c:v ffv1"
-    func source(_ size: String, _ scale: Double) -> String {
-      "-f lavfi -i mandelbrot=size=\(size):rate=10:maxiter=100:start_scale=\(scale)"
-    }
-    try bench.ffmpeg("-f lavfi -i testsrc2=size=160x128:rate=10 \(clip)", "train/a.mkv")
-    try bench.ffmpeg("\(source("192x128", 0.5)) \(clip)", "train/b.mkv")
-    try bench.ffmpeg("\(source("272x260", 0.1)) \(clip)", "val/c.mkv")
-    try bench.ffmpeg("\(source("480x420", 0.2)) -frames:v 1", "val/p.png")
-    try bench.ffmpeg("\(source("480x420", 0.3)) -frames:v 1", "train/q.png")
-    try bench.ffmpeg("\(source("420x440", 1.2)) -frames:v 1", "train/r.png")
-    let lines = ["train/a.mkv\ttrain", "train/b.mkv\ttrain", "val/c.mkv\tval"].map { "\($0)\t0\t-\t1\t0\t1" }
-    try lines.joined(separator: "\n").write(
-      toFile: bench.path("sections.tsv"), atomically: true, encoding: .utf8)
   }
 }
 

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "VEElementwise.h"
 #include "VEInterpolation.h"
 #include "VEMotion.h"
 

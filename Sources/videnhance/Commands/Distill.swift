@@ -26,14 +26,29 @@ struct Distill: ParsableCommand {
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
   @Option(help: "Folder of clips and photographs (make data).") var data: String
-  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
+  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double?
+  @Option(help: "Length of the run in steps instead of minutes.") var steps: Int?
   @Option(help: "The calibrated model to start from.") var calibrated: String
   @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
   var modelFile: String?
+  @Option(
+    help: ArgumentHelp(
+      "Weights to start from, if not the full-precision ones: real ones, or those of an integer model.",
+      valueName: "file"
+    ))
+  var start: String?
   @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] =
     []
   @Option(help: "File that keeps the state of the run.") var checkpoint: String
   @Option(name: .shortAndLong, help: "File for the averaged student.") var output: String
+  @Option(
+    help: ArgumentHelp(
+      "File for the student's real weights, to start one of fewer bits from.", valueName: "file"))
+  var realWeights: String?
+  @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0.05
+  @Option(help: "Whether weights move: on, or off for clipping ranges and weights' steps only.")
+  var moveWeights =
+    Switch.on
   @Option(help: "Highest learning rate of weights.") var learningRate: Float = 2e-4
   @Option(help: "Highest learning rate of steps' logarithms.") var stepRate: Float = 1e-3
   @Option(help: "Share of the ground truth in the loss.") var truthShare: Float = 0.5
@@ -42,15 +57,25 @@ struct Distill: ParsableCommand {
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
   func validate() throws {
-    if minutes <= 0 { throw ValidationError("--minutes must be positive") }
+    if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
+    if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
+    if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
+    if featureWeight < 0 { throw ValidationError("--feature-weight must be 0 or more") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
   }
 
   func run() throws {
     let teacher = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
-    let start = try QuantizedModel(path: calibrated)
-    guard start.architecture == teacher.architecture, start.bits == bits else {
+    let model = try QuantizedModel(path: calibrated)
+    let weights = try start.map { path in
+      let file = try Safetensors(path: path)
+      return QuantizedModel.isQuantized(file)
+        ? try QuantizedModel(file: file).realWeights : try NetworkWeights(file: file)
+    }
+    guard model.architecture == teacher.architecture, model.bits == bits,
+      weights.map({ $0.architecture == teacher.architecture }) ?? true
+    else {
       throw ModelError.badArchitecture(
         "\(calibrated) is not a \(bits)-bit model of the full-precision network")
     }
@@ -58,7 +83,8 @@ struct Distill: ParsableCommand {
     guard intermediates.allSatisfy({ $0.architecture == teacher.architecture }) else {
       throw ModelError.badArchitecture("a teacher is another network than the student")
     }
-    var training = TrainingSettings(architecture: teacher.architecture, minutes: minutes)
+    var training = TrainingSettings(architecture: teacher.architecture, minutes: minutes ?? 0)
+    training.steps = steps
     training.learningRate = learningRate
     training.batch = batch
     training.seed = seed
@@ -66,14 +92,18 @@ struct Distill: ParsableCommand {
     var settings = DistillationSettings(training: training, bits: bits)
     settings.stepRate = stepRate
     settings.truthShare = truthShare
+    settings.featureWeight = featureWeight
+    settings.movesWeights = moveWeights == .on
     settings.intermediateBits = intermediates.map(\.bits)
     let interrupt = Interrupt()
     let distiller = try Distiller(
-      settings: settings, calibrated: start, teacher: teacher, intermediates: intermediates,
+      settings: settings, calibrated: model, start: weights, teacher: teacher, intermediates: intermediates,
       data: URL(fileURLWithPath: data), checkpointPath: checkpoint, log: { Console.line($0) })
     try distiller.run(isCancelled: { interrupt.isSet }) { report in
       Console.line(Train.line(report))
-      if report.validation != nil { try distiller.model.file.write(path: output) }
+      guard report.validation != nil else { return }
+      try distiller.model.file.write(path: output)
+      if let realWeights { try distiller.realWeights.file.write(path: realWeights) }
     }
   }
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import Training
+
+/// The teachers of one shard: the full-precision network and models of more bits than the student has. They look at one
+/// window at a time, once; what they say is kept with the window. Each is named by its place: 0 is full precision.
+final class Teachers {
+  private let full: FloatExecutor
+  private let intermediates: [(pass: FakeQuantizedPass, streamStep: Float)]
+  /// Real value of one unit of the student's stream; nil where streams are not compared.
+  private let streamStep: Float?
+  private let lastOperation: Int
+
+  /// - Parameter weights: the full-precision network's; must stay alive, since executors may read them in place.
+  init(
+    weights: ParameterSet, network: NetworkWeights, intermediates models: [QuantizedModel], side: Int,
+    precision: FloatPrecision, streamStep: Float?
+  ) throws {
+    let graph = network.architecture.graph
+    self.streamStep = streamStep
+    lastOperation = graph.operations.count - 1
+    full = try FloatExecutor(
+      graph: graph, batch: 1, height: side, width: side, precision: precision, training: false)
+    for (index, layer) in weights.layers.enumerated() {
+      try full.setWeights(layer: index, layer.weights, bias: layer.biases)
+    }
+    intermediates = try models.map { model in
+      let pass = try FakeQuantizedPass(
+        QuantizedParameters(model, weights: network), batch: 1, height: side, width: side,
+        precision: precision)
+      try pass.setModel(model, plan: IntegerPlan(model))
+      return (pass, model.streamStep)
+    }
+  }
+
+  /// What all teachers say about a window.
+  func teach(_ window: TrainingWindow) throws -> [Teaching] {
+    let frames = WindowPool.batch([window]).frames
+    var stream: FloatTensor?
+    let output = try full.run(frames: frames) { [lastOperation] operation, inputs in
+      if operation == lastOperation { stream = inputs[0] }
+    }
+    var result = [
+      Teaching(
+        output: Self.integers(output, scale: ResidualScale.unitsPerRange),
+        stream: streamStep.map { Self.integers(stream, scale: 1 / $0) } ?? [])
+    ]
+    if intermediates.isEmpty { return result }
+    let codes = Distiller.codes(frames)
+    for (pass, step) in intermediates {
+      let (output, trace) = try pass.forward(frames: codes)
+      result.append(
+        Teaching(
+          output: Self.integers(output, scale: 1),
+          stream: streamStep.map { Self.integers(trace.stream, scale: step / $0) } ?? []))
+    }
+    return result
+  }
+
+  private static func integers(_ tensor: FloatTensor?, scale: Float) -> [Int16] {
+    guard let tensor else { return [] }
+    return (0..<tensor.count).map {
+      Int16(max(-32768, min(32767, roundToNearestEven(tensor.pointer[$0] * scale))))
+    }
+  }
+}
+
+/// The squared distance of the student's last stream from a teacher's, relative to the teacher's square (the feature term of
+/// PMQ-VE, eq. 4, made relative: absolute squares of features vanish beside the loss of outputs).
+struct StreamLoss {
+  /// Weight beside the loss of outputs.
+  var weight: Float
+
+  /// Mean over the windows of |student - teacher|^2 / |teacher|^2 times `share` and the weight; adds its gradient by the
+  /// student's stream to `gradient`.
+  func callAsFunction(
+    _ student: FloatTensor, teachings: [[Int16]], share: Float, addTo gradient: FloatTensor
+  ) -> Float {
+    let size = student.count / teachings.count
+    let factor = weight * share / Float(teachings.count)
+    var total: Float = 0
+    for (index, teacher) in teachings.enumerated() where teacher.count == size {
+      let own = student.pointer + index * size
+      let to = gradient.pointer + index * size
+      let (distance, square) = teacher.withUnsafeBufferPointer { teacher in
+        var (distance, square): (Float, Float) = (0, 0)
+        for i in 0..<size {
+          let wanted = Float(teacher[i])
+          distance += (own[i] - wanted) * (own[i] - wanted)
+          square += wanted * wanted
+        }
+        let scale = 2 * factor / max(square, 1)
+        for i in 0..<size { to[i] += scale * (own[i] - Float(teacher[i])) }
+        return (distance, max(square, 1))
+      }
+      total += factor * distance / square
+    }
+    return total
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import QuantCalibration
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Distillation
+@testable import Training
+
+@Suite struct DistillerTests {
+  private static let architecture = Architecture(
+    task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 16,
+    blocks: 1)
+
+  private static func tensor(_ values: [Float]) -> FloatTensor {
+    let tensor = FloatTensor(height: 1, width: values.count / 2, channels: 2)
+    for (i, value) in values.enumerated() { tensor.pointer[i] = value }
+    return tensor
+  }
+
+  @Test func gradientOfTheStreamLossIsItsSlope() {
+    let teachings: [[Int16]] = [[30, -20, 0, 7]]
+    let loss = StreamLoss(weight: 3)
+    func value(_ values: [Float]) -> Float {
+      loss(Self.tensor(values), teachings: teachings, share: 0.5, addTo: Self.tensor([0, 0, 0, 0]))
+    }
+    let at: [Float] = [28, -25, 4, 7]
+    let gradient = Self.tensor([1, 1, 1, 1])  // What is there stays.
+    let total = loss(Self.tensor(at), teachings: teachings, share: 0.5, addTo: gradient)
+    #expect(abs(total - 3 * 0.5 * 45 / 1349) < 1e-6)
+    for i in at.indices {
+      var (above, below) = (at, at)
+      above[i] += 0.5
+      below[i] -= 0.5
+      #expect(abs(gradient.pointer[i] - 1 - (value(above) - value(below))) < 1e-5)
+    }
+  }
+
+  private static func network(seed: UInt64) -> NetworkWeights {
+    let parameters = ParameterSet(graph: architecture.graph)
+    parameters.initialize(graph: architecture.graph, seed: seed)
+    return parameters.network(architecture, recipe: "test")
+  }
+
+  private static func calibrated(_ weights: NetworkWeights, _ window: TrainingWindow, bits: Int) throws
+    -> QuantizedModel
+  {
+    let calibrator = Calibrator(weights, threads: 1)
+    try calibrator.observe(WindowPool.batch([window]).frames)
+    return calibrator.model(bits: bits)
+  }
+
+  private static func maker(_ folder: URL) throws -> WindowMaker {
+    try WindowMaker(folder: folder, architecture: architecture, size: 64, log: { _ in })
+  }
+
+  @Test func realWeightsOfAModelMakeItAgain() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    var random = SplitMix64(seed: 4)
+    let window = try Self.maker(bench.directory).make(using: &random)
+    let model = try Self.calibrated(Self.network(seed: 3), window, bits: 4)
+    let again = QuantizedParameters(model, weights: model.realWeights).model()
+    #expect(again.layers.map(\.codes) == model.layers.map(\.codes))
+    #expect(again.layers.map(\.biases) == model.layers.map(\.biases))
+  }
+
+  @Test func teachersSayWhatTheirNetworksSay() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    var random = SplitMix64(seed: 5)
+    let window = try Self.maker(bench.directory).make(using: &random)
+    let weights = Self.network(seed: 6)
+    let eight = try Self.calibrated(weights, window, bits: 8)
+    let full = ParameterSet(weights)
+    let teachers = try Teachers(
+      weights: full, network: weights, intermediates: [eight], side: 16, precision: .float32,
+      streamStep: eight.streamStep)
+    let teachings = try teachers.teach(window)
+    try #require(teachings.count == 2)
+    let parameters = QuantizedParameters(eight, weights: weights)
+    let pass = try FakeQuantizedPass(parameters, batch: 1, height: 16, width: 16, precision: .float32)
+    try pass.setModel(eight, plan: IntegerPlan(eight))
+    let (output, trace) = try pass.forward(frames: Distiller.codes(WindowPool.batch([window]).frames))
+    #expect(teachings[1].output == (0..<output.count).map { Int16(output.pointer[$0]) })
+    let stream = try #require(trace.stream)
+    #expect(teachings[1].stream == (0..<stream.count).map { Int16(stream.pointer[$0]) })
+    // Eight bits are close to full precision, in the same units.
+    func distance(_ a: [Int16], _ b: [Int16]) -> Double {
+      let square = a.reduce(0.0) { $0 + Double($1) * Double($1) }
+      return zip(a, b).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) } / square
+    }
+    #expect(distance(teachings[0].stream, teachings[1].stream) < 0.01)
+    #expect(distance(teachings[0].output, teachings[1].output) < 0.05)
+    withExtendedLifetime(full) {}
+  }
+
+  private static func greatestMove(_ distiller: Distiller, from weights: NetworkWeights) -> Float {
+    zip(distiller.realWeights.weights, weights.weights).reduce(0) { most, pair in
+      zip(pair.0, pair.1).reduce(most) { max($0, abs($1.0 - $1.1)) }
+    }
+  }
+
+  /// A whole run on a tiny folder: it ends at its steps, goes on from its checkpoint, and what it leaves is a model.
+  @Test func runsAndGoesOn() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    var random = SplitMix64(seed: 7)
+    let window = try Self.maker(bench.directory).make(using: &random)
+    let weights = Self.network(seed: 8)
+    let eight = try Self.calibrated(weights, window, bits: 8)
+    let four = try Self.calibrated(weights, window, bits: 4)
+    func distiller(steps: Int, _ change: (inout DistillationSettings) -> Void = { _ in }) throws -> Distiller
+    {
+      var training = TrainingSettings(architecture: Self.architecture, minutes: 0)
+      training.steps = steps
+      training.cropSize = 64
+      training.batch = 4
+      training.poolCapacity = 24
+      training.precision = .float32
+      var settings = DistillationSettings(training: training, bits: 4)
+      change(&settings)
+      return try Distiller(
+        settings: settings, calibrated: four, teacher: weights, intermediates: [eight], data: bench.directory,
+        checkpointPath: bench.path("state"), log: { _ in })
+    }
+    var losses: [Double] = []
+    let first = try distiller(steps: 3)
+    try first.run(isCancelled: { false }) { losses.append($0.loss) }
+    #expect(first.step == 3 && losses.allSatisfy { $0.isFinite && $0 > 0 })
+    let second = try distiller(steps: 5)
+    #expect(second.step == 3)
+    try second.run(isCancelled: { false }) { _ in }
+    #expect(second.step == 5)
+    #expect(
+      try QuantizedModel(file: Safetensors(data: second.model.file.serialized(), path: "state")).bits == 4)
+    #expect(Self.greatestMove(second, from: weights) > 1e-5)
+
+    try FileManager.default.removeItem(atPath: bench.path("state"))
+    let bounds = try distiller(steps: 3) { $0.movesWeights = false }
+    try bounds.run(isCancelled: { false }) { _ in }
+    // Their average is rounded, no more.
+    #expect(Self.greatestMove(bounds, from: weights) < 1e-7)
+    let moved = zip(bounds.model.layers, four.layers).contains { $0.steps != $1.steps }
+    #expect(moved)
+  }
+}
