@@ -66,18 +66,47 @@ public final class Calibrator {
     return made
   }
 
-  /// The model at `bits` bits: edge layers at 8.
+  /// Bits of a model's operands.
+  public struct Widths: Sendable, Hashable {
+    /// Bits of weights in the body.
+    public var weights: Int
+    /// Bits of activations in the body.
+    public var activations: Int
+    /// Bits of both in single layers instead, by the layer's name.
+    public var layers: [String: Int] = [:]
+
+    /// The same bits for weights and activations.
+    public init(_ bits: Int) {
+      weights = bits
+      activations = bits
+    }
+
+    /// Bits of a layer's weights and activations; edge layers have 8.
+    public func of(_ layer: ConvolutionLayer) -> (weights: Int, activations: Int) {
+      if layer.isEdge { return (8, 8) }
+      return layers[layer.name].map { ($0, $0) } ?? (weights, activations)
+    }
+  }
+
+  /// The model at `bits` bits: edge layers at 8. See `model(widths:method:isPerFrame:note:)`.
+  public func model(
+    bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
+  ) -> QuantizedModel {
+    model(widths: Widths(bits), method: method, isPerFrame: isPerFrame, note: note)
+  }
+
+  /// The model with operands of the given widths.
   /// - Parameters:
   ///   - method: how clipping ranges are chosen.
   ///   - isPerFrame: whether each frame slot has a range of its own; else all slots share one.
   public func model(
-    bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
+    widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
-      let width = graph.layers[layer].isEdge ? 8 : bits
+      let width = widths.of(graph.layers[layer]).activations
       let counts = isPerFrame ? histograms[index] : Self.shared(histograms[index])
       quantizers[index] = inputs.enumerated().map { slot, input in
         if case .frame = graph.operations[input] { return .frame }
@@ -86,7 +115,7 @@ public final class Calibrator {
       layerQuantizers[layer] = quantizers[index]
     }
     let layers = graph.layers.enumerated().map { index, layer in
-      let width = layer.isEdge ? 8 : bits
+      let width = widths.of(layer).weights
       let folded = Self.folded(network.weights[index], layer: layer, slots: layerQuantizers[index] ?? [])
       let (codes, steps) = WeightQuantizer()(folded, channels: layer.outputChannels, bits: width)
       return QuantizedLayer(bits: width, codes: codes, steps: steps, biases: network.biases[index])
@@ -94,9 +123,9 @@ public final class Calibrator {
     // A fifth of headroom: clips that follow may be livelier than those seen.
     let streamStep = max(streamPeak, 1e-3) * 1.2 / 32767
     return QuantizedModel(
-      architecture: network.architecture, bits: bits, layers: layers, quantizers: quantizers,
+      architecture: network.architecture, bits: widths.weights, layers: layers, quantizers: quantizers,
       streamStep: streamStep,
-      recipe: recipe(method: method, isPerFrame: isPerFrame, note: note))
+      recipe: recipe(widths, method: method, isPerFrame: isPerFrame, note: note))
   }
 
   /// For each slot the values of all of them.
@@ -123,14 +152,19 @@ public final class Calibrator {
   }
 
   /// How the model came to be, as JSON.
-  private func recipe(method: CalibrationMethod, isPerFrame: Bool, note: String) -> String {
+  private func recipe(_ widths: Widths, method: CalibrationMethod, isPerFrame: Bool, note: String) -> String {
     func quoted(_ text: String) -> String {
       (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
     }
     // A network's recipe may be any text.
     let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
     let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
-    let ranges = isPerFrame ? "" : #""perFrame":false,"#
+    var ranges = isPerFrame ? "" : #""perFrame":false,"#
+    if widths.activations != widths.weights { ranges += #""activationBits":\#(widths.activations),"# }
+    if !widths.layers.isEmpty {
+      let pairs = widths.layers.sorted { $0.key < $1.key }.map { #""\#($0.key)":\#($0.value)"# }
+      ranges += #""layerBits":{\#(pairs.joined(separator: ","))},"#
+    }
     return
       #"{"method":"\#(method.rawValue)",\#(ranges)"windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
   }

@@ -49,7 +49,7 @@ struct BenchCalibration: ParsableCommand {
     var random = SplitMix64(seed: 20_252)
     for _ in 0..<windows { try calibrator.observe(WindowPool.batch([maker.make(using: &random)]).frames) }
     let validation = try ValidationSet(folder: folder, architecture: network.architecture, perClip: perClip)
-    let full = try fullPrecision(network, validation, threads: threads)
+    let full = try validation.gain(of: network, threads: threads)
     print(String(format: "%@: full precision %+.3f dB over the input\n", choice.shippedModel.family, full))
     print(
       "| method | "
@@ -67,24 +67,5 @@ struct BenchCalibration: ParsableCommand {
       }
       print("| \(method.rawValue) | " + cells.joined(separator: " | ") + " |")
     }
-  }
-
-  private func fullPrecision(
-    _ network: NetworkWeights, _ validation: ValidationSet, threads: Int
-  ) throws -> Double {
-    setConvolutionThreads(threads)
-    let executor = try validation.makeExecutor(graph: network.architecture.graph, precision: .float32)
-    for index in network.architecture.graph.layers.indices {
-      try network.weights[index].withUnsafeBufferPointer { weights in
-        try network.biases[index].withUnsafeBufferPointer { biases in
-          // The arrays live in `network`, unmoved, as long as the executor.
-          if let weights = weights.baseAddress, let biases = biases.baseAddress {
-            try executor.setWeights(layer: index, weights, bias: biases)
-          }
-        }
-      }
-    }
-    let scale = network.architecture.scale
-    return try validation.evaluate(lumaChannels: 4 * scale * scale) { try executor.run(frames: $0) }.meanGain
   }
 }

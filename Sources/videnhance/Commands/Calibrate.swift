@@ -40,6 +40,16 @@ struct Calibrate: ParsableCommand {
       "Write how each range fits: JSON if the name ends in .json, else a table; - is standard output.",
       valueName: "file"))
   var report: String?
+  @Option(
+    help: ArgumentHelp(
+      "Bits of activations, where they are not those of the weights: 6 with --bits 4 is finer at the speed of 4.",
+      valueName: "bits"))
+  var activationBits: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Give single layers more bits until the validation clips of --data lose at most this much.",
+      valueName: "dB"))
+  var maxLoss: Double?
   @Option(help: "Most windows to look at.") var windows: Int = 200
   @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
   @Flag(help: "Replace the output if it exists.") var overwrite = false
@@ -48,6 +58,12 @@ struct Calibrate: ParsableCommand {
     if clips.isEmpty == (data == nil) { throw ValidationError("name clips, or pass --data") }
     if !(2...8).contains(bits) || bits == 5 || bits == 7 {
       throw ValidationError("--bits must be 8, 6, 4, 3 or 2")
+    }
+    if let activationBits, ![8, 6, 4, 3, 2].contains(activationBits) || activationBits < bits {
+      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
+    }
+    if let maxLoss, !(maxLoss >= 0) || data == nil {
+      throw ValidationError("--max-loss must be 0 or more, and needs --data to measure losses on")
     }
     if windows < 1 { throw ValidationError("--windows must be positive") }
   }
@@ -77,10 +93,19 @@ struct Calibrate: ParsableCommand {
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }
     }
-    let model = calibrator.model(bits: bits, method: method, isPerFrame: perFrame == .on)
+    let model = try makeModel(calibrator, threads: threads)
     try model.file.write(path: output)
     if let report { try write(calibrator.report(on: model), to: report) }
     Console.line("\(output): \(bits) bits from \(calibrator.windowCount) windows")
+  }
+
+  private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
+    var widths = Calibrator.Widths(bits)
+    if let activationBits { widths.activations = activationBits }
+    let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
+    guard let maxLoss, let data else { return make(widths) }
+    return try BitChooser(calibrator.network, data: data, threads: threads).choose(
+      from: widths, most: maxLoss, makeModel: make)
   }
 
   /// The clips, with those below folders, in order of their names.
