@@ -6,9 +6,9 @@
 #   Scripts/distill-family.sh PROGRAM DATA WEIGHTS DIR [OPTIONS...]     e.g. OPTIONS: --task sr --scale 4
 #
 # WEIGHTS: the full-precision network. DIR gets <name of WEIGHTS>-<bits>bit.safetensors; what is there is kept, and a run that
-# was interrupted goes on from its checkpoint. STEPS="8=500 6=700 4=2000 3=2500 2=3000" says how long each one takes.
+# was interrupted goes on from its checkpoint. DISTILL="--clean-share 0.75" adds options to distill alone. STEPS="8=500 6=700 4=2000 3=2500 2=3000" says how long each one takes.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+[ $# -ge 4 ] || { sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 program=$1 data=$2 weights=$3 dir=$4
 shift 4
 name=$(basename "$weights" .safetensors)
@@ -23,7 +23,7 @@ for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
             "$program" calibrate --data "$data" --bits "$bits" --windows 100 --model-file "$start" -o "$calibrated" "$@"
         "$program" distill --data "$data" --bits "$bits" --steps "$steps" --model-file "$weights" --start "$start" \
             --calibrated "$calibrated" ${teachers:+--teachers "${teachers[@]}"} --checkpoint "$dir/$name-${bits}bit.checkpoint" \
-            --real-weights "$real" -o "$model.part" "$@"
+            --real-weights "$real" -o "$model.part" "$@" ${DISTILL:-}
         mv "$model.part" "$model"
     fi
     [ -s "$real" ] && start=$real

@@ -18,6 +18,8 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
   public var featureWeight: Float = 0.05
   /// Whether weights move, or clipping ranges and weights' steps alone.
   public var movesWeights = true
+  /// Whether the full-precision network teaches beside the intermediate ones.
+  public var usesFullPrecision = true
   /// Part of the run over which the full-precision teacher's weight a(t) grows to 1 (PMQ-VE, eq. 6).
   public var teacherWarmUp: Double = 0.2
   /// Bits of the intermediate teachers, by which their models are named in the recipe.
@@ -220,7 +222,8 @@ public final class Distiller {
   private func teacherWeights(progress: Double) -> [Float] {
     let rest = 1 - settings.truthShare
     guard teacherCount > 1 else { return [rest] }
-    let a = Float(min(1, progress / max(1e-6, settings.teacherWarmUp)))
+    let warmth = Float(min(1, progress / max(1e-6, settings.teacherWarmUp)))
+    let a = settings.usesFullPrecision ? warmth : 0
     let each = rest / (1 + a) / Float(teacherCount - 1)
     return [rest * a / (1 + a)] + Array(repeating: each, count: teacherCount - 1)
   }

@@ -39,6 +39,8 @@ struct Distill: ParsableCommand {
   var start: String?
   @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] =
     []
+  @Option(help: "Whether the full-precision network teaches beside --teachers: on or off.")
+  var fullPrecisionTeacher = Switch.on
   @Option(help: "File that keeps the state of the run.") var checkpoint: String
   @Option(name: .shortAndLong, help: "File for the averaged student.") var output: String
   @Option(
@@ -94,6 +96,7 @@ struct Distill: ParsableCommand {
     settings.truthShare = truthShare
     settings.featureWeight = featureWeight
     settings.movesWeights = moveWeights == .on
+    settings.usesFullPrecision = fullPrecisionTeacher == .on
     settings.intermediateBits = intermediates.map(\.bits)
     let interrupt = Interrupt()
     let distiller = try Distiller(
