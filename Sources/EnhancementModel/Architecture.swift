@@ -64,7 +64,7 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default denoising network, about 10 reference layers on the grid of its source.
   public static let balancedDenoising = Architecture(
-    task: .denoising, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
+    task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
 
   /// The default interpolation network, about 9 reference layers on the grid of its source.
   public static let balancedInterpolation = Architecture(

@@ -22,6 +22,8 @@ public struct CalibrationReport: Sendable, Encodable {
     public var error: Float
     /// The same against the mean square of the values, in dB.
     public var signalToNoise: Double
+    /// The same where all layers before are quantized, too; nil where that was not measured.
+    public var cumulativeSignalToNoise: Double?
     /// Codes that no value has.
     public var deadLevels: Int
 
@@ -68,7 +70,8 @@ public struct CalibrationReport: Sendable, Encodable {
     func padded(_ text: String, _ width: Int) -> String {
       String(repeating: " ", count: max(0, width - text.count)) + text
     }
-    let header = "layer             slot bits      lower      upper  clipped     SNR dB  dead levels"
+    let header =
+      "layer             slot bits      lower      upper  clipped     SNR dB  cumulative  dead levels"
     return
       ([header]
       + entries.map { entry in
@@ -76,7 +79,9 @@ public struct CalibrationReport: Sendable, Encodable {
           + padded("\(entry.bits)", 5) + padded(String(format: "%.4f", entry.lower), 11)
           + padded(String(format: "%.4f", entry.upper), 11)
           + padded(String(format: "%.3f %%", entry.clippedFraction * 100), 9)
-          + padded(String(format: "%.1f", entry.signalToNoise), 11) + padded("\(entry.deadLevels)", 13)
+          + padded(String(format: "%.1f", entry.signalToNoise), 11)
+          + padded(entry.cumulativeSignalToNoise.map { String(format: "%.1f", $0) } ?? "-", 12)
+          + padded("\(entry.deadLevels)", 13)
       }).joined(separator: "\n") + "\n"
   }
 }

@@ -136,16 +136,20 @@ public final class Calibrator {
   }
 
   /// How the ranges of a model fit what was seen.
-  public func report(on model: QuantizedModel) -> CalibrationReport {
+  /// - Parameter cumulative: power over that of the error with all layers before quantized, by operation and slot.
+  public func report(
+    on model: QuantizedModel, cumulative: (_ operation: Int, _ slot: Int) -> Double? = { _, _ in nil }
+  ) -> CalibrationReport {
     var entries: [CalibrationReport.Entry] = []
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       for (slot, input) in inputs.enumerated() {
         if case .frame = graph.operations[input] { continue }
-        entries.append(
-          CalibrationReport.Entry(
-            layer: graph.layers[layer].name, slot: slot, quantizer: model.quantizers[index][slot],
-            histogram: histograms[index][slot]))
+        var entry = CalibrationReport.Entry(
+          layer: graph.layers[layer].name, slot: slot, quantizer: model.quantizers[index][slot],
+          histogram: histograms[index][slot])
+        entry.cumulativeSignalToNoise = cumulative(index, slot).map { 10 * log10($0) }
+        entries.append(entry)
       }
     }
     return CalibrationReport(entries: entries)

@@ -97,6 +97,30 @@ import Testing
     withExtendedLifetime(full) {}
   }
 
+  @Test func errorsAddUpFromLayerToLayer() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    var random = SplitMix64(seed: 9)
+    let window = try Self.maker(bench.directory).make(using: &random)
+    let weights = Self.network(seed: 10)
+    let frames = WindowPool.batch([window]).frames
+    func ratios(bits: Int) throws -> [Double] {
+      let model = try Self.calibrated(weights, window, bits: bits)
+      let errors = try CumulativeErrors(model, network: weights, height: 16, width: 16)
+      try errors.observe(frames)
+      return Self.architecture.graph.operations.indices.compactMap {
+        errors.signalToNoise(operation: $0, slot: 0)
+      }
+    }
+    let (eight, three) = (try ratios(bits: 8), try ratios(bits: 3))
+    // Fusion, two layers of the body, tail; the encoders read frames.
+    #expect(eight.count == 4 && three.count == 4)
+    #expect(eight.allSatisfy { $0 > 100 }, "\(eight)")
+    // Fusion is at 8 bits in both; what follows is worse at 3.
+    #expect(abs(eight[0] / three[0] - 1) < 1e-6)
+    #expect(zip(eight, three).dropFirst().allSatisfy { $0 > 2 * $1 }, "\(eight) \(three)")
+  }
+
   private static func greatestMove(_ distiller: Distiller, from weights: NetworkWeights) -> Float {
     zip(distiller.realWeights.weights, weights.weights).reduce(0) { most, pair in
       zip(pair.0, pair.1).reduce(most) { max($0, abs($1.0 - $1.1)) }

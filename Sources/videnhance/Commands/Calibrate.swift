@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
+import Distillation
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
@@ -76,9 +77,15 @@ struct Calibrate: ParsableCommand {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let network = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     let calibrator = Calibrator(network, threads: threads)
+    // The report's cumulative errors are measured on the first windows, kept for that.
+    var kept: [[FloatTensor]] = []
+    func observe(_ frames: [FloatTensor]) throws {
+      try calibrator.observe(frames)
+      if report != nil && kept.count < 4 { kept.append(frames) }
+    }
     let packer = WindowPacker(network.architecture, threads: threads)
     if let data {
-      try observe(data, calibrator)
+      try forEachWindow(of: data, like: network.architecture, observe)
     } else {
       let clips = try footage()
       for clip in clips {
@@ -88,14 +95,17 @@ struct Calibrate: ParsableCommand {
           path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share)
         try source.forEach(threads: threads) { frames in
           // Every second frame is what will be made.
-          try calibrator.observe(packer.floatInputs(isInterpolation ? [frames[0], frames[2]] : frames))
+          try observe(packer.floatInputs(isInterpolation ? [frames[0], frames[2]] : frames))
         }
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }
     }
     let model = try makeModel(calibrator, threads: threads)
     try model.file.write(path: output)
-    if let report { try write(calibrator.report(on: model), to: report) }
+    if let report {
+      let errors = try Self.errors(of: model, network: network, on: kept)
+      try write(calibrator.report(on: model, cumulative: errors), to: report)
+    }
     Console.line("\(output): \(bits) bits from \(calibrator.windowCount) windows")
   }
 
@@ -136,15 +146,25 @@ struct Calibrate: ParsableCommand {
     }
   }
 
-  private func observe(_ data: String, _ calibrator: Calibrator) throws {
-    let settings = TrainingSettings(architecture: calibrator.network.architecture, minutes: 1)
+  private func forEachWindow(
+    of data: String, like architecture: Architecture, _ body: ([FloatTensor]) throws -> Void
+  ) throws {
+    let settings = TrainingSettings(architecture: architecture, minutes: 1)
     let maker = try WindowMaker(
-      folder: URL(fileURLWithPath: data), architecture: settings.architecture, size: settings.sourceSize,
+      folder: URL(fileURLWithPath: data), architecture: architecture, size: settings.sourceSize,
       log: { Console.line($0) })
     var random = SplitMix64(seed: 20_252)
-    for _ in 0..<windows {
-      try calibrator.observe(WindowPool.batch([maker.make(using: &random)]).frames)
-    }
+    for _ in 0..<windows { try body(WindowPool.batch([maker.make(using: &random)]).frames) }
+  }
+
+  /// Errors with all layers before quantized; windows of other sizes than the first are passed over.
+  private static func errors(
+    of model: QuantizedModel, network: NetworkWeights, on windows: [[FloatTensor]]
+  ) throws -> (Int, Int) -> Double? {
+    guard let first = windows.first?.first else { return { _, _ in nil } }
+    let errors = try CumulativeErrors(model, network: network, height: first.height, width: first.width)
+    for window in windows where window[0].hasShape(of: windows[0][0]) { try errors.observe(window) }
+    return { errors.signalToNoise(operation: $0, slot: $1) }
   }
 }
 
