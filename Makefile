@@ -16,7 +16,7 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-.PHONY: help build demo test matrix fuzz faults soak man check lint sanitize data install clean deps
+.PHONY: help build demo test test-arm bench matrix fuzz faults soak man check lint sanitize data install clean deps
 .DEFAULT_GOAL = help
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo 'make faults    kill it, starve it, fill its disk (docs/reliability.md)'
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer'
 	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
+	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/performance.md)'
+	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make man       write the manual into .build/manual'
@@ -46,6 +48,9 @@ demo: build
 test: deps
 	$(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test
 
+test-arm:
+	Scripts/test-arm.sh
+
 # The few of them that are marked as short are part of `make test`.
 matrix: deps
 	VIDENHANCE_MATRIX=full $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test --filter MatrixTests
@@ -64,6 +69,11 @@ fuzz: deps
 faults: deps
 	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
 		--filter 'ResumeTests|FaultTests|DeterminismTests'
+
+# `make bench BENCH_FLAGS='--docs docs --record'` renews docs/benchmark.md and the recorded ratios.
+BENCH_FLAGS ?=
+bench: build
+	Benchmarks/run.sh $(PROGRAM) $(DATA_TEST) .build-bench $(BENCH_FLAGS)
 
 soak: build
 	@Scripts/soak.sh $(PROGRAM)
@@ -102,4 +112,4 @@ install: man
 	$(if $(MODELS),install -m 644 $(MODELS) $(DESTDIR)$(PREFIX)/share/videnhance)
 
 clean:
-	rm -rf .build .build-test .build-check .build-sanitize samples/out
+	rm -rf .build .build-test .build-check .build-sanitize .build-bench samples/out

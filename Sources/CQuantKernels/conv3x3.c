@@ -97,6 +97,17 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   return true;
 }
 
+// What codes less 128 leave out of the sums; these wrap around on the way.
+static void add_share_of_shift(ve_conv3x3 *plan, const int8_t *weights) {
+  const ve_conv3x3_description *d = &plan->description;
+  const size_t taps = (size_t)d->slots * (size_t)d->channels_in * 9;
+  for (int32_t channel = 0; channel < d->channels_out; channel++) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < taps; i++) sum += weights[(size_t)channel * taps + i];
+    plan->bias[channel] = (int32_t)((uint32_t)plan->bias[channel] + 128u * (uint32_t)sum);
+  }
+}
+
 static void choose_accumulate(ve_conv3x3 *plan) {
   const ve_conv3x3_description *d = &plan->description;
   const ve_kernels *k = plan->kernels;
@@ -124,6 +135,7 @@ ve_conv3x3 *ve_conv3x3_create(
   if (description->algorithm != VE_CONV3X3_DIRECT)
     plan->winograd = ve_winograd_plan_create(plan, weights);
   if (plan->winograd) return plan;
+  if (kernels->signed_codes) add_share_of_shift(plan, weights);
   if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
     ve_conv3x3_destroy(plan);
     return NULL;

@@ -45,6 +45,16 @@ static bool detect(ve_isa isa) {
       return false;
   }
 }
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+static bool detect(ve_isa isa) {
+  const unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
+  return isa == VE_ISA_NEONDOT && (getauxval(AT_HWCAP) & dot_products);
+}
+#elif defined(__aarch64__) && defined(__APPLE__)
+// All of Apple's processors that run macOS have them.
+static bool detect(ve_isa isa) { return isa == VE_ISA_NEONDOT; }
 #else
 static bool detect(ve_isa isa) {
   (void)isa;
@@ -73,6 +83,7 @@ const char *ve_isa_name(ve_isa isa) {
     case VE_ISA_AVX2: return "avx2";
     case VE_ISA_AVXVNNI: return "avxvnni";
     case VE_ISA_AVX512VNNI: return "avx512vnni";
+    case VE_ISA_NEONDOT: return "neondot";
   }
   return "unknown";
 }
@@ -94,7 +105,31 @@ static const ve_kernels scalar_kernels = {
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
     .winograd = &ve_winograd_scalar,
+    .motion_search = ve_motion_search_scalar,
+    .motion_neighbour = ve_motion_neighbour_scalar,
+    .interp_search = ve_interp_search_scalar,
+    .interp_refine = ve_interp_refine_scalar,
+    .interp_warp = ve_interp_warp_scalar,
 };
+
+#if defined(__aarch64__)
+static const ve_kernels neondot_kernels = {
+    .lanes = 4,
+    .block_vectors = 4,
+    .signed_codes = true,
+    .accumulate = ve_accumulate_neondot,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_neondot,
+    .requantize = ve_requantize_neondot,
+    .winograd = &ve_winograd_neondot,
+    // In a form that the compiler makes NEON instructions of.
+    .motion_search = ve_motion_search_scalar,
+    .motion_neighbour = ve_motion_neighbour_scalar,
+    .interp_search = ve_interp_search_scalar,
+    .interp_refine = ve_interp_refine_scalar,
+    .interp_warp = ve_interp_warp_scalar,
+};
+#endif
 
 #if defined(__x86_64__)
 static const ve_kernels avx2_kernels = {
@@ -107,6 +142,11 @@ static const ve_kernels avx2_kernels = {
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
     .winograd = &ve_winograd_avx2,
+    .motion_search = ve_motion_search_avx2,
+    .motion_neighbour = ve_motion_neighbour_avx2,
+    .interp_search = ve_interp_search_avx2,
+    .interp_refine = ve_interp_refine_avx2,
+    .interp_warp = ve_interp_warp_avx2,
 };
 
 static const ve_kernels avxvnni_kernels = {
@@ -117,6 +157,11 @@ static const ve_kernels avxvnni_kernels = {
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
     .winograd = &ve_winograd_avxvnni,
+    .motion_search = ve_motion_search_avx2,
+    .motion_neighbour = ve_motion_neighbour_avx2,
+    .interp_search = ve_interp_search_avx2,
+    .interp_refine = ve_interp_refine_avx2,
+    .interp_warp = ve_interp_warp_avx2,
 };
 
 static const ve_kernels avx512vnni_kernels = {
@@ -127,6 +172,11 @@ static const ve_kernels avx512vnni_kernels = {
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
+    .motion_search = ve_motion_search_avx2,
+    .motion_neighbour = ve_motion_neighbour_avx2,
+    .interp_search = ve_interp_search_avx2,
+    .interp_refine = ve_interp_refine_avx2,
+    .interp_warp = ve_interp_warp_avx2,
 };
 #endif
 
@@ -137,8 +187,10 @@ const ve_kernels *ve_kernels_for(ve_isa isa) {
     case VE_ISA_AVX2: return &avx2_kernels;
     case VE_ISA_AVXVNNI: return &avxvnni_kernels;
     case VE_ISA_AVX512VNNI: return &avx512vnni_kernels;
-    case VE_ISA_SCALAR: break;
+    default: break;
   }
+#elif defined(__aarch64__)
+  if (isa == VE_ISA_NEONDOT) return &neondot_kernels;
 #endif
   return &scalar_kernels;
 }

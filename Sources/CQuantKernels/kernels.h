@@ -2,7 +2,7 @@
 // What the driver (conv3x3.c) and the kernels of each instruction set share.
 //
 // Names: ve_<job>_<instruction set>, in <job>.c for the scalar truth and
-// x86/<job>_<instruction set>.c for the rest. Each signature is declared once,
+// x86/ or arm/<job>_<instruction set>.c for the rest. Each signature is declared once,
 // below; ve_kernels_for() lists what belongs to which instruction set.
 #ifndef VE_KERNELS_H
 #define VE_KERNELS_H
@@ -73,7 +73,7 @@ typedef struct ve_epilogue_args {
   const int32_t *sums;
   int32_t sums_stride;  // int32_t a pixel
   int32_t pixels;
-  int32_t channels;  // multiple of 8
+  int32_t channels;  // multiple of 8 or, with fewer lanes, of those
   int32_t pixel_stride;  // values a pixel in streams and codes
   const float *multiplier;
   const int16_t *stream_in;
@@ -89,9 +89,49 @@ typedef void ve_epilogue_fn(const ve_epilogue_args *args);
 typedef void ve_requantize_fn(
     const int16_t *stream, size_t count, const ve_codes_output *output, uint8_t *codes);
 
+/// As ve_motion_search.
+typedef void ve_motion_search_fn(
+    const ve_motion_plane *reference, const ve_motion_plane *neighbour, const ve_motion_vector *prior,
+    int32_t prior_factor, ve_motion_vector *vectors);
+
+/// As the parameters of ve_motion_neighbour.
+typedef struct ve_neighbour_args {
+  const ve_motion_plane *reference, *neighbour;
+  const uint8_t *chroma[2];
+  const ve_motion_vector *vectors;
+  uint8_t *result;
+  ptrdiff_t pixel_stride, row_stride;
+  int32_t row_begin, row_end;
+} ve_neighbour_args;
+
+typedef void ve_motion_neighbour_fn(const ve_neighbour_args *args);
+
+/// As ve_interp_search.
+typedef int ve_interp_search_fn(
+    const ve_interp_plane *first, const ve_interp_plane *second, int32_t time, ve_interp_vector *vectors);
+
+/// As ve_interp_refine.
+typedef void ve_interp_refine_fn(
+    const ve_interp_plane *first, const ve_interp_plane *second, int32_t time, ve_interp_vector *vectors,
+    int32_t row_begin, int32_t row_end);
+
+/// As the parameters of ve_interp_warp; `columns` and `rows` of blocks.
+typedef struct ve_interp_warp_args {
+  const ve_interp_source *source;
+  int32_t columns, rows;
+  const ve_interp_vector *vectors;
+  int32_t time, is_second;
+  void *result;
+  ptrdiff_t result_stride;
+  int32_t row_begin, row_end;
+} ve_interp_warp_args;
+
+typedef void ve_interp_warp_fn(const ve_interp_warp_args *args);
+
 typedef struct ve_kernels {
   int32_t lanes;
   int32_t block_vectors;  // most vectors of a block
+  bool signed_codes;  // products are of signed bytes: codes and transformed inputs less 128
   ve_accumulate_fn *accumulate;  // any operands
   ve_weight_layout layout;
   ve_accumulate_fn *accumulate_narrow;  // when int16_steps suffice, or NULL
@@ -99,6 +139,11 @@ typedef struct ve_kernels {
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
+  ve_motion_search_fn *motion_search;
+  ve_motion_neighbour_fn *motion_neighbour;
+  ve_interp_search_fn *interp_search;
+  ve_interp_refine_fn *interp_refine;
+  ve_interp_warp_fn *interp_warp;
 } ve_kernels;
 
 const ve_kernels *ve_kernels_for(ve_isa isa);
@@ -106,12 +151,28 @@ const ve_kernels *ve_kernels_for(ve_isa isa);
 ve_accumulate_fn ve_accumulate_scalar;
 ve_epilogue_fn ve_epilogue_scalar;
 ve_requantize_fn ve_requantize_scalar;
+ve_motion_search_fn ve_motion_search_scalar;
+ve_motion_neighbour_fn ve_motion_neighbour_scalar;
+ve_interp_search_fn ve_interp_search_scalar;
+ve_interp_refine_fn ve_interp_refine_scalar;
+ve_interp_warp_fn ve_interp_warp_scalar;
+
+#if defined(__aarch64__)
+ve_accumulate_fn ve_accumulate_neondot;
+ve_epilogue_fn ve_epilogue_neondot;
+ve_requantize_fn ve_requantize_neondot;
+#endif
 
 #if defined(__x86_64__)
 ve_accumulate_fn ve_accumulate_avx2;
 ve_accumulate_fn ve_accumulate_narrow_avx2;
 ve_epilogue_fn ve_epilogue_avx2;
 ve_requantize_fn ve_requantize_avx2;
+ve_motion_search_fn ve_motion_search_avx2;
+ve_motion_neighbour_fn ve_motion_neighbour_avx2;
+ve_interp_search_fn ve_interp_search_avx2;
+ve_interp_refine_fn ve_interp_refine_avx2;
+ve_interp_warp_fn ve_interp_warp_avx2;
 
 ve_accumulate_fn ve_accumulate_avxvnni;
 

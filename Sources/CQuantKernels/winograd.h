@@ -148,6 +148,9 @@ typedef struct ve_winograd_kernels {
 } ve_winograd_kernels;
 
 extern const ve_winograd_kernels ve_winograd_scalar;
+#if defined(__aarch64__)
+extern const ve_winograd_kernels ve_winograd_neondot;
+#endif
 #if defined(__x86_64__)
 extern const ve_winograd_kernels ve_winograd_avx2;
 extern const ve_winograd_kernels ve_winograd_avxvnni;

@@ -88,12 +88,13 @@ static void pack_product(
   static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
   const ve_conv3x3_description *d = &plan->description;
   const int8_t *taps = slot_weights + i % d->channels_in * 9;
+  const int32_t shift = plan->kernels->signed_codes ? 128 : 0;
   for (int32_t r = 0; r < 4; r++) {
     const int32_t value = transformed(w->transform, taps, r, c, i / d->channels_in);
     const ptrdiff_t quad = half_of[r] * (w->depth / 4) + i / 4;
     to[(quad * 2 + place_of[r]) * width * 4 + i % 4] = (int8_t)value;
     offsets[r] +=
-        (uint32_t)(value * ve_winograd_offset(w->transform, d->activation_levels, r, c));
+        (uint32_t)(value * (ve_winograd_offset(w->transform, d->activation_levels, r, c) - shift));
   }
 }
 
@@ -163,7 +164,8 @@ static ve_winograd_plan *create(
   w->kernels = plan->kernels->winograd;
   w->int16_steps = int16_steps;
   // All of VE_F2X1's weights are one column; fewer lanes keep it in L1.
-  if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, 32 / plan->kernels->lanes);
+  const int32_t fewer = 32 / plan->kernels->lanes, most = plan->kernels->block_vectors;
+  if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, fewer < most ? fewer : most);
   w->depth = d->channels_in * w->traits->taps;
   if (transform == VE_F2X1) {
     // Taps are read from neighbouring tiles, which must therefore touch.

@@ -21,6 +21,10 @@ public final class IntegerNetwork: WindowNetwork {
   }
   /// See `WindowNetwork`.
   public var motion: FrameMotion? { packer.motion }
+  /// See `WindowNetwork`.
+  public var warped: [PlanarFrame] { packer.warped }
+  /// See `WindowNetwork`.
+  public var profile: WorkProfile?
 
   private let threads: Int
   private let kernels: [IntegerConvolution]
@@ -51,17 +55,21 @@ public final class IntegerNetwork: WindowNetwork {
 
   /// See `WindowNetwork`.
   public func residual(window: [PlanarFrame]) throws -> Residual {
-    packer.pack(
-      window,
-      into: buffers.frames.map {
-        WindowPacker.Destination(origin: $0.origin, pixelStride: $0.channels, rowStride: $0.rowStride)
-      })
+    profile.measure("motion, packing") {
+      packer.pack(
+        window,
+        into: buffers.frames.map {
+          WindowPacker.Destination(origin: $0.origin, pixelStride: $0.channels, rowStride: $0.rowStride)
+        })
+    }
     let first = buffers.frames[0]
     let channels = architecture.outputChannels
     let result = Residual(
       gridWidth: first.width, gridHeight: first.height,
       channels: IntegerConvolutionParameters.padded(channels))
-    for index in steps.indices { run(index, result: result) }
+    for index in steps.indices {
+      profile.measure("network: \(steps[index].name)") { run(index, result: result) }
+    }
     return result.channels == channels ? result : result.first(channels)
   }
 

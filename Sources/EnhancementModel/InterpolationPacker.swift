@@ -15,9 +15,11 @@ public final class InterpolationPacker {
   /// The motion of the last window.
   public private(set) var motion: FrameMotion?
 
+  /// Its frames warped to the instant; valid until the next window is packed.
+  public private(set) var warped: [PlanarFrame] = []
+
   private let threads: Int
   private var pyramids: [(frame: PlanarFrame, pyramid: MotionPyramid)] = []
-  private var warped: [PlanarFrame] = []
 
   /// A packer that uses `threads` threads.
   public init(threads: Int = 1) { self.threads = threads }
@@ -30,7 +32,8 @@ public final class InterpolationPacker {
       return known
         ?? (frame, MotionPyramid(luma: frame.luma, width: frame.width, height: frame.height))
     }
-    let motion = FrameMotion(from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant)
+    let motion = FrameMotion(
+      from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant, threads: threads)
     self.motion = motion
     let (width, height) = (window[0].width, window[0].height)
     if warped.first.map({ $0.width != width || $0.height != height }) ?? true {

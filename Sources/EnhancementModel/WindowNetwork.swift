@@ -47,6 +47,10 @@ public protocol WindowNetwork: AnyObject {
   var instant: Int { get set }
   /// The motion found in the last window, for networks for interpolation.
   var motion: FrameMotion? { get }
+  /// The frames of the last window warped to the instant, for networks for interpolation; valid until the next call.
+  var warped: [PlanarFrame] { get }
+  /// Where the time of its parts is added up; nil (the start) for nowhere.
+  var profile: WorkProfile? { get set }
 
   /// Residuals for the centre frame of `window`.
   /// - Parameter window: `architecture.window` frames in order of time, all of the size the network was made for.
@@ -68,6 +72,15 @@ extension WindowNetwork {
 
   /// None, for networks that have no use for it.
   public var motion: FrameMotion? { nil }
+
+  /// None, for networks that have no use for it.
+  public var warped: [PlanarFrame] { [] }
+
+  /// None, for networks whose parts are not told apart.
+  public var profile: WorkProfile? {
+    get { nil }
+    set {}
+  }
 }
 
 /// A network in floating point (`--bits 32`).
@@ -87,6 +100,10 @@ public final class FloatNetwork: WindowNetwork {
   }
   /// See `WindowNetwork`.
   public var motion: FrameMotion? { packer.motion }
+  /// See `WindowNetwork`.
+  public var warped: [PlanarFrame] { packer.warped }
+  /// See `WindowNetwork`.
+  public var profile: WorkProfile?
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor
@@ -119,9 +136,11 @@ public final class FloatNetwork: WindowNetwork {
   public func residual(window: [PlanarFrame]) throws -> Residual {
     // The thread count belongs to the calling thread, and tasks move between threads.
     setConvolutionThreads(threads)
-    let codes = packer.codes(window)
-    let output = try executor.run { slot in
-      WindowPacker.floats(codes[slot], architecture.channels(ofSlot: slot), like: window[0])
+    let codes = profile.measure("motion, packing") { packer.codes(window) }
+    let output = try profile.measure("network") {
+      try executor.run { slot in
+        WindowPacker.floats(codes[slot], architecture.channels(ofSlot: slot), like: window[0])
+      }
     }
     let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
     for i in 0..<output.count {

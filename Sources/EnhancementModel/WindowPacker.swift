@@ -22,6 +22,8 @@ public final class WindowPacker {
   }
   /// The motion that the last window for interpolation was packed with.
   public var motion: FrameMotion? { interpolation.motion }
+  /// The frames of that window warped to the instant; valid until the next one is packed.
+  public var warped: [PlanarFrame] { interpolation.warped }
 
   private let threads: Int
   private let interpolation: InterpolationPacker

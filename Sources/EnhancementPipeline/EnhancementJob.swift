@@ -57,6 +57,8 @@ public struct EnhancementJob: Sendable {
     public var stream: Int?
     /// What is made of interlaced frames; nil refuses them.
     public var deinterlacing: Deinterlacing?
+    /// Where the time of the stages' parts is added up; nil for nowhere.
+    public var profile: WorkProfile?
 
     /// Choices for `threads` threads; nil is for as many as there are cores.
     public init(threads: Int? = nil) {
@@ -193,7 +195,7 @@ public struct EnhancementJob: Sendable {
     let enhanced = FrameChannel.between(frames: Self.outputCapacity)
     let writing = WritingStage(
       path: output, settings: encoder, overwrites: options.overwrites, segments: segments,
-      progress: progress)
+      profile: options.profile, progress: progress)
     var summary = try await enhance(to: enhanced, skippedFrames: skipped) {
       try await writing.run(from: enhanced)
     }
@@ -218,10 +220,12 @@ public struct EnhancementJob: Sendable {
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,
-        stepCount: steps.count, census: census, makeNetwork: step.network)
+        stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network)
     }
     let enhancing = steps.enumerated().map { index, step in
-      EnhancingStage(threads: options.threads, rate: step.rate, step: index, skippedFrames: skipped[index])
+      EnhancingStage(
+        threads: options.threads, rate: step.rate, step: index, skippedFrames: skipped[index],
+        profile: options.profile)
     }
 
     var summary = EnhancementSummary()

@@ -18,19 +18,25 @@ public struct FrameBlender: Sendable {
   public init(threads: Int) { self.threads = threads }
 
   /// The frame at `motion`'s instant between two frames of one shape.
+  /// - Parameter warped: both frames as networks see them, warped by `motion`, where they are known: pictures of 8-bit
+  ///   4:2:0 and even extents are no different.
   /// - Parameter residual: what the network says; nil for nothing.
   /// - Throws: `VideoIOError.invalidPicture`.
   public func blend(
-    _ first: VideoFrame, _ second: VideoFrame, motion: FrameMotion, adding residual: Residual?,
-    presentationTimestamp: Int64, duration: Int64
+    _ first: VideoFrame, _ second: VideoFrame, motion: FrameMotion, warped: [PlanarFrame] = [],
+    adding residual: Residual?, presentationTimestamp: Int64, duration: Int64
   ) throws -> VideoFrame {
+    let isSeenWhole =
+      first.format.bitDepth == 8 && first.format.planeCount == 3 && first.format.log2ChromaWidth == 1
+      && first.format.log2ChromaHeight == 1
+    let known = warped.filter { isSeenWhole && $0.width == first.width && $0.height == first.height }
     var buffer = try FrameBuffer(width: first.width, height: first.height, format: first.format, like: first)
     for index in 0..<first.format.planeCount {
       let residual = residual.flatMap { ResidualPlane($0, plane: index, format: first.format, scale: 1) }
       buffer.withMutablePlane(index) { bytes, bytesPerRow in
         switch first.format.bytesPerSample {
-        case 1: fill(bytes, bytesPerRow, UInt8.self, first, second, index, motion, residual)
-        default: fill(bytes, bytesPerRow, UInt16.self, first, second, index, motion, residual)
+        case 1: fill(bytes, bytesPerRow, UInt8.self, first, second, index, motion, known, residual)
+        default: fill(bytes, bytesPerRow, UInt16.self, first, second, index, motion, known, residual)
         }
       }
     }
@@ -39,13 +45,16 @@ public struct FrameBlender: Sendable {
 
   private func fill<Sample: SampleInteger>(
     _ bytes: UnsafeMutableRawBufferPointer, _ bytesPerRow: Int, _: Sample.Type, _ first: VideoFrame,
-    _ second: VideoFrame, _ index: Int, _ motion: FrameMotion, _ residual: ResidualPlane?
+    _ second: VideoFrame, _ index: Int, _ motion: FrameMotion, _ warped: [PlanarFrame],
+    _ residual: ResidualPlane?
   ) {
     let format = first.format
     SourcePlane<Sample>.with(first, index) { a in
       SourcePlane<Sample>.with(second, index) { b in
         let plane = PlaneBlend(
-          sources: [a.warpSource(format, index), b.warpSource(format, index)], width: a.width,
+          sources: [a.warpSource(format, index), b.warpSource(format, index)],
+          warped: warped.map { UnsafeRawPointer(index == 0 ? $0.luma : $0.chroma[index - 1]) },
+          width: a.width,
           depth: format.bitDepth, motion: motion, residual: residual,
           target: bytes.baseAddress!.assumingMemoryBound(to: Sample.self),
           targetStride: bytesPerRow / MemoryLayout<Sample>.stride)
@@ -79,6 +88,8 @@ extension SourcePlane {
 private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
   // Unchecked: threads write rows of their own and read the sources only.
   let sources: [WarpSource]
+  /// The sources warped, without gaps between rows, where they are known.
+  let warped: [UnsafeRawPointer]
   let width, depth: Int
   let motion: FrameMotion
   let residual: ResidualPlane?
@@ -86,7 +97,11 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
   let targetStride: Int
 
   func fill(_ rows: Range<Int>) {
-    let length = max(residual?.width ?? 0, width)
+    if warped.count == 2 {
+      let planes = warped.map { $0.assumingMemoryBound(to: Sample.self) + rows.lowerBound * width }
+      blend(rows, planes[0], planes[1])
+      return
+    }
     let count = rows.count * width
     withUnsafeTemporaryAllocation(of: Sample.self, capacity: 2 * count) { warped in
       let (first, second) = (warped.baseAddress!, warped.baseAddress! + count)
@@ -96,22 +111,28 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
           sources[slot], isSecond: slot == 1, into: UnsafeMutableRawPointer(to - rows.lowerBound * width),
           stride: width, rows: rows)
       }
-      withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { added in
-        let added = added.baseAddress!
-        added.update(repeating: 0, count: length)
-        let (shift, most) = (Int32(depth - 8), Int32(truncatingIfNeeded: (1 << depth) - 1))
-        let instant = Int32(motion.instant)
-        for y in rows {
-          residual?.gather(y, into: added)
-          let at = (y - rows.lowerBound) * width
-          let to = target + y * targetStride
-          for x in 0..<width {
-            let base = InterpolationPacker.blend(
-              Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]),
-              instant: instant)
-            let value = (base &+ (Int32(added[x]) &<< shift) &+ 32) &>> 6
-            to[x] = Sample(truncatingIfNeeded: max(0, min(value, most)))
-          }
+      blend(rows, first, second)
+    }
+  }
+
+  /// Rows of the target from those of the warped sources.
+  private func blend(_ rows: Range<Int>, _ first: UnsafePointer<Sample>, _ second: UnsafePointer<Sample>) {
+    let length = max(residual?.width ?? 0, width)
+    withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { added in
+      let added = added.baseAddress!
+      added.update(repeating: 0, count: length)
+      let (shift, most) = (Int32(depth - 8), Int32(truncatingIfNeeded: (1 << depth) - 1))
+      let instant = Int32(motion.instant)
+      for y in rows {
+        residual?.gather(y, into: added)
+        let at = (y - rows.lowerBound) * width
+        let to = target + y * targetStride
+        for x in 0..<width {
+          let base = InterpolationPacker.blend(
+            Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]),
+            instant: instant)
+          let value = (base &+ (Int32(added[x]) &<< shift) &+ 32) &>> 6
+          to[x] = Sample(truncatingIfNeeded: max(0, min(value, most)))
         }
       }
     }

@@ -7,9 +7,11 @@ internal import VideoIO
 final class FrameInterpolator {
   private let network: any WindowNetwork
   private let blender: FrameBlender
+  private let profile: WorkProfile?
 
-  init(network: any WindowNetwork, threads: Int) {
+  init(network: any WindowNetwork, threads: Int, profile: WorkProfile?) {
     self.network = network
+    self.profile = profile
     blender = FrameBlender(threads: threads)
   }
 
@@ -29,10 +31,12 @@ final class FrameInterpolator {
     network.instant = instant.position
     let residual = try network.residual(window: [seen, seenNext])
     guard let motion = network.motion else { preconditionFailure("networks for interpolation find motion") }
-    return try blender.blend(
-      first, second, motion: motion, adding: residual,
-      presentationTimestamp: instant.presentationTimestamp, duration: instant.duration
-    ).withoutCaptions()
+    return try profile.measure("blend") {
+      try blender.blend(
+        first, second, motion: motion, warped: network.warped, adding: residual,
+        presentationTimestamp: instant.presentationTimestamp, duration: instant.duration
+      ).withoutCaptions()
+    }
   }
 }
 

@@ -29,14 +29,25 @@ struct OutputCheck {
   private struct Levels {
     /// Single samples, to tell a frame from the one before.
     var samples: [UInt8] = []
-    /// Means of blocks, in order of size.
-    var means: [Int] = []
+    /// How many blocks have each mean.
+    var blocks = [Int](repeating: 0, count: 256)
 
     /// All but the last fiftieth on either side.
-    var least: Int { means[means.count / 50] }
-    var most: Int { means[means.count - 1 - means.count / 50] }
+    var least: Int { mean(ofBlock: samples.count / 50) }
+    var most: Int { mean(ofBlock: samples.count - 1 - samples.count / 50) }
     var range: Int { most - least }
-    var mean: Double { Double(means.reduce(0, +)) / Double(means.count) }
+    var mean: Double {
+      Double(blocks.enumerated().reduce(0) { $0 + $1.offset * $1.element }) / Double(samples.count)
+    }
+
+    /// The mean of a block by its place in order of size.
+    private func mean(ofBlock place: Int) -> Int {
+      var seen = 0
+      return blocks.firstIndex {
+        seen += $0
+        return seen > place
+      } ?? 0
+    }
   }
 
   /// - Throws: `PipelineError.implausibleOutput`.
@@ -72,29 +83,42 @@ struct OutputCheck {
       let (columns, rows) = (min(gridSide, width), min(gridSide, height))
       let shift = frame.format.bitDepth - 8
       levels.samples.reserveCapacity(columns * rows)
-      levels.means.reserveCapacity(columns * rows)
       let side = blockSide * scale
-      for y in 0..<rows {
-        let top = y * height / rows * scale
-        for x in 0..<columns {
-          let left = x * width / columns * scale
-          levels.samples.append(UInt8(clamping: Int(plane.row(top)[left]) >> shift))
-          let bottom = min(top + side, plane.height)
-          let right = min(left + side, plane.width)
+      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: plane.width) { sums in
+        for y in 0..<rows {
+          let top = y * height / rows * scale
           // As many samples of the output as of the source.
-          var (sum, count) = (0, 0)
-          for row in stride(from: top, to: bottom, by: scale) {
-            let samples = plane.row(row)
-            for column in stride(from: left, to: right, by: scale) {
-              sum += Int(samples[column])
-              count += 1
+          let counted = addUp(plane, rows: top..<min(top + side, plane.height), by: scale, into: sums)
+          let first = plane.row(top)
+          for x in 0..<columns {
+            let left = x * width / columns * scale
+            levels.samples.append(UInt8(clamping: Int(first[left]) >> shift))
+            var (sum, count) = (0, 0)
+            for column in stride(from: left, to: min(left + side, plane.width), by: scale) {
+              sum &+= Int(truncatingIfNeeded: sums[column])
+              count &+= counted
             }
+            levels.blocks[min(255, (sum / max(count, 1)) >> shift)] += 1
           }
-          levels.means.append((sum / max(count, 1)) >> shift)
         }
       }
-      levels.means.sort()
       return levels
     }
+  }
+
+  /// Sums of every `step`th of some rows, column by column; returns how many rows that are.
+  private static func addUp<Sample: SampleInteger>(
+    _ plane: SourcePlane<Sample>, rows: Range<Int>, by step: Int,
+    into sums: UnsafeMutableBufferPointer<UInt32>
+  ) -> Int {
+    let sums = sums.baseAddress!
+    for x in 0..<plane.width { sums[x] = 0 }
+    var count = 0
+    for row in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+      let samples = plane.row(row)
+      for x in 0..<plane.width { sums[x] &+= UInt32(truncatingIfNeeded: samples[x]) }
+      count += 1
+    }
+    return count
   }
 }

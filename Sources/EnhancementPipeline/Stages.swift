@@ -39,7 +39,7 @@ struct ReadingStage: Sendable {
     let timeBase = reader.info.timeBase.doubleValue
     guard let mode = options.deinterlacing else {
       try await output.send(.opened(VideoShape(reader.info)))
-      while let item = try reader.next() {
+      while let item = try options.profile.measure("decode", { try reader.next() }) {
         switch item {
         case .frame(let frame):
           if frame.isInterlaced {
@@ -69,10 +69,11 @@ struct ReadingStage: Sendable {
       .opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
     for packet in waiting { try await output.send(.packet(packet)) }
     for frame in try deinterlacer.push(first) { try await output.send(.frame(StageFrame(frame))) }
-    while let item = try reader.next() {
+    while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
-        for made in try deinterlacer.push(frame) { try await output.send(.frame(StageFrame(made))) }
+        let made = try options.profile.measure("deinterlace") { try deinterlacer.push(frame) }
+        for made in made { try await output.send(.frame(StageFrame(made))) }
       case .packet(let packet): try await output.send(.packet(packet))
       }
     }
@@ -98,6 +99,7 @@ struct WindowStage: Sendable {
   let step: Int
   let stepCount: Int
   let census: FrameCensus
+  let profile: WorkProfile?
   let makeNetwork: NetworkFactory
 
   func run(from input: FrameChannel, to output: WindowChannel) async throws -> StageReport {
@@ -106,6 +108,7 @@ struct WindowStage: Sendable {
     }
     let handoff = NetworkHandoff(
       network: try makeNetwork((shape.width + 1) & ~1, (shape.height + 1) & ~1, threads))
+    handoff.network.profile = profile
     // Interpolation takes a frame and the one after it.
     let length = max(handoff.network.architecture.window, 1) | 1
     try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
@@ -118,9 +121,10 @@ struct WindowStage: Sendable {
       case .opened: preconditionFailure("a stage opens once")
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let frame):
-        for window in try splitter.push(PreparedFrame(frame, index: splitter.frameCount, census: census)) {
-          try await output.send(.frame(window))
+        let windows = try profile.measure("convert, scene cuts") {
+          try splitter.push(PreparedFrame(frame, index: splitter.frameCount, census: census))
         }
+        for window in windows { try await output.send(.frame(window)) }
       }
     }
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: shape.media.path) }
@@ -139,6 +143,7 @@ struct EnhancingStage: Sendable {
   let step: Int
   /// Outputs that an earlier run has finished with, and that are passed on without a picture.
   let skippedFrames: Int
+  let profile: WorkProfile?
 
   func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
     guard case .opened(let opening) = try await input.next() else {
@@ -157,7 +162,7 @@ struct EnhancingStage: Sendable {
     var shape = opening.shape
     var timeline = try InterpolationTimeline(
       rate: rate, timeBase: shape.timeBase, frameRate: shape.frameRate, path: shape.media.path)
-    let interpolator = FrameInterpolator(network: opening.handoff.network, threads: threads)
+    let interpolator = FrameInterpolator(network: opening.handoff.network, threads: threads, profile: profile)
     var check = OutputCheck(path: shape.media.path, scale: 1)
     var frameCount = 0
     var startsScene = false
@@ -196,7 +201,9 @@ struct EnhancingStage: Sendable {
                   origins: origins)))
           } else {
             let frame = try interpolator.frame(at: instant, from: source, to: following)
-            try check.check(frame, source: source.video, frame: frameCount)
+            try profile.measure("check") {
+              try check.check(frame, source: source.video, frame: frameCount)
+            }
             try await output.send(.frame(StageFrame(frame, startsScene: startsScene, origins: origins)))
           }
           startsScene = false
@@ -239,8 +246,8 @@ struct EnhancingStage: Sendable {
         }
         let residual = try network.residual(window: window.frames.map { try $0.planar })
         let source = try window.center.video
-        let frame = try enlarger.enlarge(source, adding: residual)
-        try check.check(frame, source: source, frame: frameCount)
+        let frame = try profile.measure("enlarge") { try enlarger.enlarge(source, adding: residual) }
+        try profile.measure("check") { try check.check(frame, source: source, frame: frameCount) }
         frameCount += 1
         try await output.send(.frame(StageFrame(frame, startsScene: window.startsScene, origins: origins)))
       }
@@ -256,6 +263,7 @@ struct WritingStage: Sendable {
   let settings: EncoderSettings
   let overwrites: Bool
   let segments: SegmentFolder?
+  let profile: WorkProfile?
   let progress: @Sendable (EnhancementProgress) -> Void
 
   func run(from input: FrameChannel) async throws -> StageReport {
@@ -274,7 +282,7 @@ struct WritingStage: Sendable {
       case .packet(let packet): try writer.write(packet)
       case .frame(let frame):
         if let video = frame.video {
-          try writer.write(video, origins: frame.origins)
+          try profile.measure("encode, write") { try writer.write(video, origins: frame.origins) }
         } else {
           try writer.skip(presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
           resumedFrames += 1
@@ -291,7 +299,9 @@ struct WritingStage: Sendable {
       frames: writer.frameCount, resumedFrames: resumedFrames, width: writer.width, height: writer.height,
       format: writer.format.name,
       encoder: writer.encoderName, warnings: writer.warnings, leftOut: writer.leftOut)
+    let start = ContinuousClock.now
     let dropped = try writer.finish()
+    profile?.add(ContinuousClock.now - start, to: "finish the file")
     var whole = summary
     whole.leftOut += dropped
     return .writing(whole)

@@ -21,21 +21,25 @@ public final class MotionPlane: @unchecked Sendable {
 /// Motion of every 8 x 8 block of one frame into another: whole-pixel vectors and remainders in sixteenths.
 public struct BlockMotion: Sendable {
   private let vectors: [ve_motion_vector]
+  private let instructionSet: InstructionSet
 
   /// Channels that `writeNeighbour` fills.
   public static let neighbourChannels = Int(VE_NEIGHBOUR_CHANNELS)
 
   /// Searches. `prior` is the motion into a nearer frame, tried multiplied by `priorFactor`.
   public init(
-    of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1
+    of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1,
+    instructionSet: InstructionSet = .best
   ) {
+    self.instructionSet = instructionSet
     let count = Int(ve_motion_blocks(reference.plane.width) * ve_motion_blocks(reference.plane.height))
     vectors = [ve_motion_vector](unsafeUninitializedCapacity: count) { buffer, initialized in
       var (a, b) = (reference.plane, neighbour.plane)
       if let prior {
-        ve_motion_search(&a, &b, prior.vectors, Int32(priorFactor), buffer.baseAddress)
+        ve_motion_search(
+          &a, &b, prior.vectors, Int32(priorFactor), buffer.baseAddress, instructionSet.handle)
       } else {
-        ve_motion_search(&a, &b, nil, 1, buffer.baseAddress)
+        ve_motion_search(&a, &b, nil, 1, buffer.baseAddress, instructionSet.handle)
       }
       initialized = count
     }
@@ -58,7 +62,7 @@ public struct BlockMotion: Sendable {
     planes.withUnsafeBufferPointer { planes in
       ve_motion_neighbour(
         &a, &b, planes.baseAddress, vectors, result, pixelStride, rowStride, Int32(rows.lowerBound),
-        Int32(rows.upperBound))
+        Int32(rows.upperBound), instructionSet.handle)
     }
   }
 }

@@ -64,22 +64,36 @@ public struct FrameMotion: Sendable {
   public let columns: Int
 
   private let vectors: [ve_interp_vector]
+  private let instructionSet: InstructionSet
 
-  /// Searches.
-  public init(from first: MotionPyramid, to second: MotionPyramid, instant: Int) {
+  /// Searches, on `threads` threads where that is possible.
+  public init(
+    from first: MotionPyramid, to second: MotionPyramid, instant: Int, threads: Int = 1,
+    instructionSet: InstructionSet = .best
+  ) {
     precondition((1..<Self.unit).contains(instant), "an instant lies between the frames")
     self.instant = instant
     width = Int(first.plane.width.0)
     height = Int(first.plane.height.0)
     columns = Int(ve_interp_blocks(Int32(width)))
-    let count = columns * Int(ve_interp_blocks(Int32(height)))
+    self.instructionSet = instructionSet
+    let (columns, rows) = (self.columns, Int(ve_interp_blocks(Int32(height))))
+    let count = columns * rows
     vectors = [ve_interp_vector](unsafeUninitializedCapacity: count) { buffer, initialized in
       var (a, b) = (first.plane, second.plane)
       // Without memory nothing moves: the frames are blended.
-      if ve_interp_search(&a, &b, Int32(instant), buffer.baseAddress) != 0 {
+      if ve_interp_search(&a, &b, Int32(instant), buffer.baseAddress, instructionSet.handle) != 0 {
         buffer.initialize(repeating: ve_interp_vector())
       }
       initialized = count
+      nonisolated(unsafe) let (shared, vectors) = ((a, b), buffer.baseAddress)  // Bands are disjoint.
+      Bands.run(rows: rows, threads: threads) { band, _ in
+        var (a, b) = shared
+        ve_interp_refine(
+          &a, &b, Int32(instant), vectors, Int32(band.lowerBound), Int32(band.upperBound),
+          instructionSet.handle)
+      }
+      ve_interp_disorder(vectors, Int32(columns), Int32(rows))
     }
   }
 
@@ -102,6 +116,6 @@ public struct FrameMotion: Sendable {
     var source = plane.source
     ve_interp_warp(
       &source, Int32(width), Int32(height), vectors, Int32(instant), isSecond ? 1 : 0, result, stride,
-      Int32(rows.lowerBound), Int32(rows.upperBound))
+      Int32(rows.lowerBound), Int32(rows.upperBound), instructionSet.handle)
   }
 }

@@ -12,6 +12,8 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   case avxvnni = 2
   /// 512-bit dot products.
   case avx512vnni = 3
+  /// 128-bit dot products of arm64.
+  case neondot = 4
 
   /// The fastest of this machine; the environment variable VIDENHANCE_ISA steps down.
   public static var best: InstructionSet {

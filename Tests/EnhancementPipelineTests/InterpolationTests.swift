@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -113,6 +114,31 @@ private final class BlendingNetwork: WindowNetwork {
     _ = try await bicubicJob(bench.path("half.mkv"), bench.path("whole.mkv"), window: 1).run()
     let (once, twice) = (try readFrames(bench.path("out.mkv")), try readFrames(bench.path("whole.mkv")))
     #expect(once.count == twice.count && zip(once, twice).allSatisfy { equal($0, $1) })
+  }
+
+  /// What the network's packer has warped already is taken over where it is no different.
+  @Test(arguments: [(98, 66), (99, 66)]) func warpedFramesAreTakenOver(_ width: Int, _ height: Int) throws {
+    let frames = try [0, 3].map { shift in
+      try VideoFrame.make(width: width, height: height, format: .yuv420p) { plane, bytes, bytesPerRow in
+        for i in 0..<bytes.count {
+          let (x, y) = (i % bytesPerRow + shift, i / bytesPerRow)
+          bytes[i] = UInt8(128 + 50 * sin(Double(x * (plane + 1)) * 0.2) * cos(Double(y) * 0.13))
+        }
+      }
+    }
+    let window = frames.map { PlanarFrame($0) }
+    let packer = WindowPacker(.balancedInterpolation)
+    packer.instant = 100
+    _ = packer.codes(window)
+    let motion = try #require(packer.motion)
+    let blender = FrameBlender(threads: 2)
+    func blend(_ warped: [PlanarFrame]) throws -> VideoFrame {
+      try blender.blend(
+        frames[0], frames[1], motion: motion, warped: warped, adding: nil, presentationTimestamp: 0,
+        duration: 1)
+    }
+    #expect(packer.warped.count == 2)
+    #expect(equal(try blend(packer.warped), try blend([])))
   }
 
   // MARK: - Timeline

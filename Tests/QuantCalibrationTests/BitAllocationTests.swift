@@ -57,18 +57,4 @@ import Testing
     #expect(choice.cost == BitAllocation.cost(Self.network.architecture, Calibrator.Widths(8)))
     #expect(BitAllocation.cost(Self.network.architecture, Calibrator.Widths(4)) < choice.cost)
   }
-
-  @Test func activationsMayHaveMoreBitsThanWeights() throws {
-    let calibrator = Calibrator(Self.network, threads: 1)
-    var widths = Calibrator.Widths(4)
-    widths.activations = 6
-    let model = calibrator.model(widths: widths)
-    let graph = model.architecture.graph
-    for (index, operation) in graph.operations.enumerated() {
-      guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
-      #expect(model.layers[layer].bits == 4 && model.quantizers[index].allSatisfy { $0.levels == 63 })
-    }
-    #expect(model.recipe.contains(#""activationBits":6"#))
-    #expect(try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "m")) == model)
-  }
 }

@@ -44,6 +44,31 @@ import Testing
     #expect(calibrator.windowCount == 3)
   }
 
+  /// 4-bit weights with finer activations run by the same transform, and come closer to the floats.
+  @Test func activationsMayBeFiner() throws {
+    let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 6)
+    let windows = windows(2, length: 3)
+    let calibrator = try calibrated(weights, windows)
+    var widths = Calibrator.Widths(4)
+    widths.activations = 6
+    let model = calibrator.model(widths: widths)
+    #expect(try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x")) == model)
+    let graph = weights.architecture.graph
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
+      #expect(model.layers[layer].bits == 4 && model.quantizers[index].allSatisfy { $0.bits == 6 })
+    }
+    let truth = try FloatNetwork(weights, width: 48, height: 32, threads: 1).residual(window: windows[0])
+    func error(_ model: QuantizedModel) throws -> Double {
+      let result = try IntegerNetwork(model, width: 48, height: 32, threads: 1).residual(window: windows[0])
+      return (0..<24 * 16 * truth.channels).reduce(0.0) { sum, i in
+        let difference = Double(result.values[i]) - Double(truth.values[i])
+        return sum + difference * difference
+      }
+    }
+    #expect(try error(model) < error(calibrator.model(bits: 4)))
+  }
+
   @Test func modelsAreWhatTheirFileMayHold() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 2, recipe: #"{"steps":3}"#)
     let calibrator = try calibrated(weights, windows(2, length: 3))

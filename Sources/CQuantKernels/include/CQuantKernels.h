@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "VEElementwise.h"
+#include "VEInstructionSet.h"
 #include "VEInterpolation.h"
 #include "VEMotion.h"
 
@@ -33,28 +34,6 @@ extern "C" {
 #define VE_MAX_SLOTS 16
 #define VE_MAX_CHANNELS 256
 #define VE_MAX_OUTPUTS 8
-
-// MARK: - Instruction sets
-
-/// Instruction sets, each containing the ones before it in speed, not always
-/// in instructions: a processor may have AVX512-VNNI without AVX-VNNI.
-typedef enum ve_isa {
-  VE_ISA_SCALAR = 0,
-  VE_ISA_AVX2 = 1,
-  VE_ISA_AVXVNNI = 2,
-  VE_ISA_AVX512VNNI = 3,
-} ve_isa;
-#define VE_ISA_COUNT 4
-
-/// True when processor and operating system can run this instruction set.
-bool ve_isa_supported(ve_isa isa);
-
-/// The fastest supported instruction set. The environment variable
-/// VIDENHANCE_ISA (scalar, avx2, avxvnni, avx512vnni) caps it.
-ve_isa ve_isa_best(void);
-
-/// The name VIDENHANCE_ISA uses, or "unknown".
-const char *ve_isa_name(ve_isa isa);
 
 // MARK: - Tensors
 

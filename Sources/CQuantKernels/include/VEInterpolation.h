@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "VEInstructionSet.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -43,10 +45,19 @@ ve_interp_plane ve_interp_plane_prepare(const uint8_t *luma, int32_t width, int3
 /// Blocks along an extent.
 static inline int32_t ve_interp_blocks(int32_t extent) { return (extent + VE_INTERP_BLOCK - 1) / VE_INTERP_BLOCK; }
 
-/// Vectors of every block at the instant `time` (1 ... VE_INTERP_ONE - 1), row by row.
+/// Finds the motion of every block at the instant `time` (1 ... VE_INTERP_ONE - 1), row by row, in whole pixels.
+/// - isa: a supported one; results are the same.
 /// - Returns: 0, or -1 without memory.
 int ve_interp_search(const ve_interp_plane *first, const ve_interp_plane *second, int32_t time,
-                     ve_interp_vector *vectors);
+                     ve_interp_vector *vectors, ve_isa isa);
+
+/// Makes those vectors exact to sixteenths and finds their errors, for rows row_begin ..< row_end of blocks. Bands of rows
+/// may be refined side by side.
+void ve_interp_refine(const ve_interp_plane *first, const ve_interp_plane *second, int32_t time,
+                      ve_interp_vector *vectors, int32_t row_begin, int32_t row_end, ve_isa isa);
+
+/// Fills in the disorder of refined vectors.
+void ve_interp_disorder(ve_interp_vector *vectors, int32_t columns, int32_t rows);
 
 /// A plane of 8-bit or wider samples to warp.
 typedef struct ve_interp_source {
@@ -64,7 +75,7 @@ typedef struct ve_interp_source {
 /// - result: like the source's samples, `result_stride` samples from row to row.
 void ve_interp_warp(const ve_interp_source *source, int32_t luma_width, int32_t luma_height,
                     const ve_interp_vector *vectors, int32_t time, int32_t is_second, void *result,
-                    ptrdiff_t result_stride, int32_t row_begin, int32_t row_end);
+                    ptrdiff_t result_stride, int32_t row_begin, int32_t row_end, ve_isa isa);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "VEInstructionSet.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -50,8 +52,9 @@ static inline int32_t ve_motion_blocks(int32_t extent) { return (extent + VE_MOT
 
 /// Motion of every block of `reference` into `neighbour` (equal sizes), row by row.
 /// - prior: vectors of another, nearer neighbour, tried multiplied by `prior_factor`; may be NULL.
+/// - isa: a supported one; results are the same.
 void ve_motion_search(const ve_motion_plane *reference, const ve_motion_plane *neighbour,
-                      const ve_motion_vector *prior, int32_t prior_factor, ve_motion_vector *vectors);
+                      const ve_motion_vector *prior, int32_t prior_factor, ve_motion_vector *vectors, ve_isa isa);
 
 /// Channels of a packed neighbour: 6 samples, 6 times each of rx, ry, rx ry, rx^2, ry^2 modulations, 2 of match quality.
 #define VE_NEIGHBOUR_CHANNELS 38
@@ -62,7 +65,8 @@ void ve_motion_search(const ve_motion_plane *reference, const ve_motion_plane *n
 /// - result: grid point (0, 0); strides in bytes; `pixel_stride` at least VE_NEIGHBOUR_CHANNELS.
 void ve_motion_neighbour(const ve_motion_plane *reference, const ve_motion_plane *neighbour,
                          const uint8_t *const chroma[2], const ve_motion_vector *vectors, uint8_t *result,
-                         ptrdiff_t pixel_stride, ptrdiff_t row_stride, int32_t row_begin, int32_t row_end);
+                         ptrdiff_t pixel_stride, ptrdiff_t row_stride, int32_t row_begin, int32_t row_end,
+                         ve_isa isa);
 
 #ifdef __cplusplus
 }

@@ -72,5 +72,6 @@ struct FolderOptions: ParsableArguments {
     if skipExisting && work.overwrite {
       throw ValidationError("--skip-existing and --overwrite contradict each other")
     }
+    if work.profile { throw ValidationError("--profile is for one video, not for a folder") }
   }
 }

@@ -10,7 +10,9 @@ struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure quality of networks, and kernels and training on this machine.",
     discussion: "Example: videnhance bench kernels --threads 2",
-    subcommands: [BenchQuality.self, BenchCalibration.self, BenchKernels.self, BenchTraining.self])
+    subcommands: [
+      BenchQuality.self, BenchCalibration.self, BenchKernels.self, BenchEngine.self, BenchTraining.self,
+    ])
 }
 
 /// Times the integer kernels.
@@ -23,7 +25,7 @@ struct BenchKernels: ParsableCommand {
 
   @Option(help: "Threads to work on.") var threads: Int = 1
   @Option(help: "Rounds.") var rounds: Int = 9
-  @Option(help: "Instruction set: scalar, avx2, avxvnni or avx512vnni (default: the best).") var isa:
+  @Option(help: "Instruction set: scalar, avx2, avxvnni, avx512vnni or neondot (default: the best).") var isa:
     InstructionSet?
 
   func validate() throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import EnhancementModel
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -27,7 +28,7 @@ struct Enhance: AsyncParsableCommand {
   @OptionGroup(title: "Folder options") var folder: FolderOptions
 
   func validate() throws {
-    try folder.validate(with: work)
+    if FolderScan.isFolder(input) { try folder.validate(with: work) }
     if (input == "-" || output == "-") && work.jobOptions.segments != nil {
       throw ValidationError("--resume and --segment-frames are for files, not for standard input or output")
     }
@@ -62,6 +63,7 @@ struct Enhance: AsyncParsableCommand {
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
+    let started = ContinuousClock.now
     let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
     let summary: EnhancementSummary
     do {
@@ -84,6 +86,7 @@ struct Enhance: AsyncParsableCommand {
     } else {
       report(summary, seconds: line?.elapsed)
     }
+    if let profile = options.profile { ProfileReport.print(profile, started: started) }
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import EnhancementModel
 import EnhancementPipeline
 
 /// How the work is done and told of.
@@ -32,6 +33,9 @@ struct WorkOptions: ParsableArguments {
   @Flag(help: "Tell more when done.")
   var verbose = false
 
+  @Flag(help: "Tell when done where the time went: seconds by part of the work.")
+  var profile = false
+
   func validate() throws {
     if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
     if let segmentFrames, !(1...1_000_000).contains(segmentFrames) {
@@ -48,6 +52,7 @@ struct WorkOptions: ParsableArguments {
     var options = EnhancementJob.Options(threads: threads)
     options.overwrites = overwrite
     options.findsSceneCuts = !noSceneCut
+    if profile { options.profile = WorkProfile() }
     if resume || segmentFrames != nil {
       options.segments = EnhancementJob.Segments(
         frames: segmentFrames, resumes: resume, version: VidenhanceCommand.configuration.version)

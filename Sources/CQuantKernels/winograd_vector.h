@@ -2,7 +2,7 @@
 // Winograd transforms for vectors of any width: nothing but additions and shifts, which the compiler's vector types express for all instruction
 // sets. Include once in a file, inside its target attribute, with
 //
-//   VE_VECTOR_BYTES   32 or 64
+//   VE_VECTOR_BYTES   16, 32 or 64
 //   VE_NAME(job)      the function's name
 #if !defined(VE_VECTOR_BYTES) || !defined(VE_NAME)
 #error "define VE_VECTOR_BYTES and VE_NAME first"
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "../winograd.h"
+#include "winograd.h"
 
 typedef uint8_t bytes __attribute__((vector_size(VE_VECTOR_BYTES)));
 typedef uint32_t words __attribute__((vector_size(VE_VECTOR_BYTES)));

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engines that are compared: each is made once and then run round after round, in turns with the others."""
+import os
+import subprocess
+import time
+
+import numpy
+
+
+class Onnxruntime:
+    def __init__(self, path, threads):
+        import onnxruntime
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        self.version = onnxruntime.__version__
+
+    def run(self, inputs):
+        return self.session.run(None, inputs)[0]
+
+
+class Openvino:
+    """`precision` is f32 or bf16 for what is not quantized; quantized models are integer where it can."""
+
+    def __init__(self, path, threads, precision="f32", shapes=None):
+        import openvino
+        core = openvino.Core()
+        model = core.read_model(path)
+        if shapes:
+            model.reshape(shapes)
+        self.model = core.compile_model(model, "CPU", {
+            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False})
+        self.request = self.model.create_infer_request()
+        self.version = openvino.__version__.split("-")[0]
+
+    def run(self, inputs):
+        self.request.infer(inputs, share_inputs=True)
+        return self.request.get_output_tensor(0).data
+
+
+class Ncnn:
+    def __init__(self, path, threads, quantized):
+        import ncnn
+        self.ncnn = ncnn
+        self.net = ncnn.Net()
+        self.net.opt.num_threads = threads
+        self.net.opt.use_int8_inference = quantized
+        # 32 bits mean 32 bits.
+        for name in ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage"):
+            setattr(self.net.opt, "use_" + name, False)
+        if self.net.load_param(path + ".param") or self.net.load_model(path + ".bin"):
+            raise RuntimeError(f"ncnn cannot load {path}")
+        self.version = ncnn.__version__
+
+    def run(self, inputs):
+        extractor = self.net.create_extractor()
+        extractor.input("data", self.ncnn.Mat(inputs["input"][0]))
+        code, output = extractor.extract("output")
+        if code:
+            raise RuntimeError("ncnn cannot run the stack")
+        return numpy.array(output)
+
+
+class Videnhance:
+    """Our program, told line by line what to run: it times itself."""
+
+    def __init__(self, program, clip=None):
+        command = [program, "bench", "engine"] + (["--clip", clip] if clip else [])
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"videnhance bench engine ended at '{line}'")
+        return answer.split()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def seconds_of(engine, inputs):
+    start = time.perf_counter()
+    engine.run(inputs)
+    return time.perf_counter() - start
+
+
+def machine():
+    """Facts that figures depend on."""
+    facts = {"cores": os.cpu_count()}
+    with open("/proc/cpuinfo") as file:
+        text = file.read()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "cpu family", "model") and key.strip() not in facts:
+            facts[key.strip()] = value.strip()
+        if key.strip() == "flags" and "extensions" not in facts:
+            flags = value.split()
+            facts["extensions"] = [f for f in ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8") if f in flags]
+    return facts

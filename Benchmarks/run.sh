@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Measures kernels, engines and whole runs, and checks the recorded ratios: `make bench`.
+#
+#   Benchmarks/run.sh PROGRAM TEST_CLIPS_FOLDER RESULTS_FOLDER [options of report.py ...]
+#
+# The other engines are installed into RESULTS_FOLDER/venv. Wants a machine that does nothing else for some ten minutes.
+set -euo pipefail
+
+program=$(realpath "$1") clips=$(realpath -m "$2")
+mkdir -p "$3"
+results=$(realpath "$3")
+shift 3
+here=$(dirname "$(realpath "$0")")
+
+"$here/../Scripts/fetch-test.sh" "$clips"
+if [ ! -x "$results/venv/bin/python" ] || ! "$results/venv/bin/python" -c 'import ncnn, numpy, onnx, onnxruntime, openvino' 2>/dev/null; then
+    echo "bench: installing onnxruntime, openvino and ncnn into $results/venv" >&2
+    python3 -m venv "$results/venv"
+    "$results/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+fi
+export PYTHONDONTWRITEBYTECODE=1
+
+rm -f "$results"/kernels-*.txt
+for isa in avx512vnni avxvnni avx2; do
+    for threads in 1 2; do
+        out="$results/kernels-$isa-$threads.txt"
+        # Machines that lack an instruction set say so and leave it out.
+        "$program" bench kernels --isa $isa --threads $threads >"$out" 2>/dev/null || rm -f "$out"
+    done
+done
+ffmpeg -v error -y -i "$clips/bigbuckbunny.mp4" -t 1 -vf scale=960:540:flags=bicubic -an -c:v libx264 -crf 12 "$results/540p.mp4"
+"$results/venv/bin/python" "$here/peers.py" "$program" "$results/540p.mp4" "$results/peers.json"
+"$results/venv/bin/python" "$here/end_to_end.py" "$program" "$clips" "$results/end_to_end.json"
+"$results/venv/bin/python" "$here/report.py" "$results" "$@"

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VE_INSTRUCTION_SET_H
+#define VE_INSTRUCTION_SET_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Instruction sets, each containing the ones before it in speed, not always
+/// in instructions: a processor may have AVX512-VNNI without AVX-VNNI.
+typedef enum ve_isa {
+  VE_ISA_SCALAR = 0,
+  VE_ISA_AVX2 = 1,
+  VE_ISA_AVXVNNI = 2,
+  VE_ISA_AVX512VNNI = 3,
+  VE_ISA_NEONDOT = 4,
+} ve_isa;
+#define VE_ISA_COUNT 5
+
+/// True when processor and operating system can run this instruction set.
+bool ve_isa_supported(ve_isa isa);
+
+/// The fastest supported instruction set. The environment variable
+/// VIDENHANCE_ISA (scalar, avx2, avxvnni, avx512vnni, neondot) caps it.
+ve_isa ve_isa_best(void);
+
+/// The name VIDENHANCE_ISA uses, or "unknown".
+const char *ve_isa_name(ve_isa isa);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

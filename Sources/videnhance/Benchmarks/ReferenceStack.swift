@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+
+/// The stack of convolutions that engines are compared on: 30 -> 64, eight times 64 -> 64, 64 -> 24, all 3x3 and rectified,
+/// on the 480 x 270 grid of a 540p frame; 42.25 billion multiply-accumulates.
+///
+/// As in the shipped networks the layers at both ends are of 8 bits, those between of `bits`. Weights are random: time does
+/// not depend on them.
+final class ReferenceStack {
+  /// Channels from layer to layer.
+  static let channels = [30] + Array(repeating: 64, count: 9) + [24]
+  static let (width, height) = (480, 270)
+  /// Multiply-accumulates.
+  static var operations: Double {
+    zip(channels, channels.dropFirst()).reduce(0) { $0 + Double($1.0 * $1.1 * 9 * width * height) }
+  }
+
+  private let runOnce: () throws -> Void
+
+  /// How its body is computed: an algorithm of the integer kernels, or oneDNN.
+  let algorithm: String
+
+  /// A stack ready to run on `threads` threads; 32 bits are floating point.
+  init(bits: Int, threads: Int, instructionSet: InstructionSet = .best) throws {
+    if bits == 32 {
+      runOnce = try Self.floats(threads: threads)
+      algorithm = "oneDNN \(oneDNNVersion)"
+    } else {
+      (runOnce, algorithm) = try Self.integers(bits: bits, threads: threads, instructionSet: instructionSet)
+    }
+  }
+
+  /// Runs it once; returns the seconds.
+  func seconds() throws -> Double {
+    let start = ContinuousClock.now
+    try runOnce()
+    let took = ContinuousClock.now - start
+    return Double(took.components.seconds) + Double(took.components.attoseconds) * 1e-18
+  }
+
+  private static func integers(
+    bits: Int, threads: Int, instructionSet: InstructionSet
+  ) throws -> (() -> Void, String) {
+    var random = SplitMix64(seed: 7)
+    let last = channels.count - 2
+    // Codes between the layers take turns in two tensors.
+    let first = CodeTensor(width: width, height: height, channels: 32, zeroPoint: 128)
+    let between = (0..<2).map { _ in CodeTensor(width: width, height: height, channels: 64, zeroPoint: 0) }
+    let result = StreamTensor(width: width, height: height, channels: channels[last + 1])
+    for y in 0..<height {
+      for i in 0..<width * 32 { first.origin[y * first.rowStride + i] = UInt8(random.index(256)) }
+    }
+    let layers = try (0...last).map { index in
+      let isEdge = index == 0 || index == last
+      let (weightBits, inputBits) = (isEdge ? 8 : bits, index == 0 || index == last ? 8 : bits)
+      let (inputs, outputs) = (index == 0 ? 32 : channels[index], channels[index + 1])
+      let (half, levels) = (1 << (weightBits - 1), (1 << inputBits) - 1)
+      let outputLevels = index >= last - 1 ? 255 : (1 << bits) - 1
+      // Sums vary by about this much; outputs are spread over their codes.
+      let spread = 0.33 * Float(half * levels) * Float(inputs * 9).squareRoot()
+      let parameters = IntegerConvolutionParameters(
+        slots: 1, inputChannels: inputs, outputChannels: outputs, activationLevels: Int32(levels),
+        weightBits: weightBits,
+        weights: (0..<outputs * inputs * 9).map { _ in Int8(random.index(2 * half) - half) },
+        bias: Array(repeating: 0, count: outputs),
+        multiplier: Array(repeating: Float(outputLevels) / spread, count: outputs))
+      guard let layer = IntegerConvolution(parameters, instructionSet: instructionSet) else {
+        throw ModelError.badArchitecture("the reference stack cannot run at \(bits) bits")
+      }
+      return (convolution: layer, levels: Int32(outputLevels))
+    }
+    let run = {
+      for (index, layer) in layers.enumerated() {
+        let input = index == 0 ? first : between[(index + 1) % 2]
+        let codes = CodeOutput(tensor: between[index % 2], multiplier: 1, zeroPoint: 0, levels: layer.levels)
+        layer.convolution.run(
+          [input], adding: nil, stream: index == last ? result.values : nil,
+          streamChannels: channels[last + 1],
+          codes: index == last ? [] : [codes], threads: threads)
+      }
+    }
+    return (run, layers[1].convolution.algorithmName)
+  }
+
+  private static func floats(threads: Int) throws -> () throws -> Void {
+    var random = SplitMix64(seed: 7)
+    var graph = NetworkGraph()
+    var value = graph.frame(slot: 0)
+    for (index, (inputs, outputs)) in zip(channels, channels.dropFirst()).enumerated() {
+      let layer = graph.layer(
+        ConvolutionLayer(name: "\(index)", inputChannels: inputs, outputChannels: outputs, isEdge: false))
+      value = graph.convolve(layer, [value], rectified: index > 0)
+    }
+    setConvolutionThreads(threads)
+    let executor = try FloatExecutor(
+      graph: graph, batch: 1, height: height, width: width, precision: .float32, training: false)
+    let weights = graph.layers.map { layer in
+      let tensor = FloatTensor(height: 1, width: layer.weightCount, channels: 1)
+      for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-0.06...0.06) }
+      return tensor
+    }
+    let bias = FloatTensor(height: 1, width: 256, channels: 1)
+    bias.fill(0)
+    for index in graph.layers.indices {
+      try executor.setWeights(layer: index, weights[index].pointer, bias: bias.pointer)
+    }
+    let input = FloatTensor(height: height, width: width, channels: channels[0])
+    for i in 0..<input.count { input.pointer[i] = random.uniform(-0.5...0.5) }
+    return {
+      setConvolutionThreads(threads)
+      try withExtendedLifetime((weights, bias)) { _ = try executor.run(frames: [input]) }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import CQuantKernels
+import Testing
+
+@Suite struct InterpolationKernelTests {
+  private struct Pyramid {
+    let width, height: Int
+    let memory: AlignedMemory
+    var plane: ve_interp_plane
+    var columns: Int { Int(ve_interp_blocks(Int32(width))) }
+    var rows: Int { Int(ve_interp_blocks(Int32(height))) }
+
+    init(_ luma: [UInt8], _ width: Int, _ height: Int) {
+      (self.width, self.height) = (width, height)
+      memory = AlignedMemory(bytes: ve_interp_plane_bytes(Int32(width), Int32(height)))
+      plane = ve_interp_plane_prepare(luma, Int32(width), Int32(height), memory.raw)
+    }
+  }
+
+  /// Searched, and refined in two bands.
+  private func motion(_ a: Pyramid, _ b: Pyramid, time: Int32, _ isa: ve_isa) -> [ve_interp_vector] {
+    var result = [ve_interp_vector](repeating: ve_interp_vector(), count: a.columns * a.rows)
+    var (first, second) = (a.plane, b.plane)
+    #expect(ve_interp_search(&first, &second, time, &result, isa) == 0)
+    ve_interp_refine(&first, &second, time, &result, Int32(a.rows / 2), Int32(a.rows), isa)
+    ve_interp_refine(&first, &second, time, &result, 0, Int32(a.rows / 2), isa)
+    ve_interp_disorder(&result, Int32(a.columns), Int32(a.rows))
+    return result
+  }
+
+  private static let sizes = [(2, 2), (8, 8), (10, 34), (66, 18), (130, 98), (24, 120)]
+
+  @Test(arguments: sizes) func everyInstructionSetFindsTheSame(_ width: Int, _ height: Int) {
+    for (first, second) in MotionPictures.pairs(width, height) {
+      let (a, b) = (Pyramid(first, width, height), Pyramid(second, width, height))
+      for time: Int32 in [128, 1, 200] {
+        let expected = MotionPictures.digest(motion(a, b, time: time, VE_ISA_SCALAR))
+        for isa in supportedIsas {
+          #expect(MotionPictures.digest(motion(a, b, time: time, isa)) == expected, "\(name(isa)) at \(time)")
+        }
+      }
+    }
+  }
+
+  /// Networks were trained with these vectors and warps: they may become faster, not other ones.
+  @Test func findsAndWarpsWhatItAlwaysDid() {
+    let (width, height) = (200, 120)
+    let first = MotionPictures.texture(width, height, moved: false)
+    let a = Pyramid(first, width, height)
+    let b = Pyramid(MotionPictures.texture(width, height, moved: true), width, height)
+    for isa in supportedIsas {
+      let vectors = motion(a, b, time: 90, isa)
+      #expect(MotionPictures.digest(vectors) == 0x1b89_deae_bb36_077d, "\(name(isa))")
+      let warped = warp(
+        first, Plane(width: width, height: height, log2X: 0, log2Y: 0, depth: 8), vectors, width, height,
+        time: 90,
+        isSecond: false, isa)
+      #expect(MotionPictures.digest(warped) == 0x4894_339a_98c9_4a34, "\(name(isa))")
+    }
+  }
+
+  private struct Plane {
+    let width, height, log2X, log2Y, depth: Int
+  }
+
+  private func warp<Sample: FixedWidthInteger>(
+    _ samples: [Sample], _ plane: Plane, _ vectors: [ve_interp_vector], _ width: Int, _ height: Int,
+    time: Int32,
+    isSecond: Bool, _ isa: ve_isa
+  ) -> [Sample] {
+    var result = [Sample](repeating: 9, count: samples.count)
+    samples.withUnsafeBytes { samples in
+      var source = ve_interp_source(
+        samples: samples.baseAddress, stride: plane.width, width: Int32(plane.width),
+        height: Int32(plane.height),
+        log2_x: Int32(plane.log2X), log2_y: Int32(plane.log2Y), depth: Int32(plane.depth),
+        is_wide: Sample.bitWidth == 16 ? 1 : 0)
+      // Bands that begin and end within cells.
+      for rows in [(0, plane.height / 3), (plane.height / 3, plane.height)] {
+        ve_interp_warp(
+          &source, Int32(width), Int32(height), vectors, time, isSecond ? 1 : 0, &result, plane.width,
+          Int32(rows.0), Int32(rows.1), isa)
+      }
+    }
+    return result
+  }
+
+  @Test(arguments: [8, 10, 15, 16]) func everyInstructionSetWarpsTheSame(depth: Int) {
+    for (width, height) in [(8, 8), (10, 34), (66, 18), (90, 50)] {
+      let count = Int(ve_interp_blocks(Int32(width)) * ve_interp_blocks(Int32(height)))
+      // Every fraction, far beyond the rim, and neighbours that agree.
+      let vectors = (0..<count).map { i in
+        ve_interp_vector(
+          x: Int16(i % 3 == 0 ? 0 : i * 37 % 401 - 200), y: Int16(i % 3 == 0 ? 0 : i * 53 % 301 - 150),
+          error: 0,
+          disorder: 0)
+      }
+      for (log2X, log2Y) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let plane = Plane(
+          width: (width + log2X) >> log2X, height: (height + log2Y) >> log2Y, log2X: log2X, log2Y: log2Y,
+          depth: depth)
+        let most = UInt16(truncatingIfNeeded: 1 << depth &- 1)
+        // Extremes overshoot most.
+        let samples = (0..<plane.width * plane.height).map { _ in
+          Bool.random() ? UInt16.random(in: 0...most) : most
+        }
+        for isSecond in [false, true] {
+          func warped(_ isa: ve_isa) -> [UInt16] {
+            depth == 8
+              ? warp(
+                samples.map { UInt8($0) }, plane, vectors, width, height, time: 77, isSecond: isSecond, isa
+              ).map { UInt16($0) }
+              : warp(samples, plane, vectors, width, height, time: 77, isSecond: isSecond, isa)
+          }
+          let expected = warped(VE_ISA_SCALAR)
+          #expect(expected.allSatisfy { $0 <= most })
+          for isa in supportedIsas { #expect(warped(isa) == expected, "\(name(isa)) \(log2X) \(log2Y)") }
+        }
+      }
+    }
+  }
+}
