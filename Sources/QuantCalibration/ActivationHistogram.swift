@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
 
 /// The distribution of an activation tensor's values in a fixed number of bins, gathered in one pass over any number of
 /// tensors: memory does not grow with the clips (raw tensors are never kept).
@@ -32,38 +33,96 @@ public struct ActivationHistogram: Sendable {
 
   /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies). A tensor with a NaN or a number beyond 1e30
   /// in it is left out: it would ask for endless doubling, and calibration of such a network is meaningless anyway.
-  public mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float) {
-    var low: Float = 0
-    var high: Float = 0
-    var isSane = true
-    for value in values {
-      let v = max(value, floor)
-      isSane = isSane && abs(v) < 1e30
-      low = min(low, v)
-      high = max(high, v)
-    }
-    guard isSane else { return }
-    minimum = min(minimum, low)
+  /// - Parameter threads: how many count side by side; the result does not depend on it.
+  /// - Returns: the greatest magnitude before the floor.
+  @discardableResult
+  public mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float, threads: Int = 1) -> Float {
+    let parts = Self.parts(values, threads)
+    let extremes = Self.concurrently(parts, Self.extremes)
+    let low = extremes.reduce(0) { min($0, $1.low) }
+    let high = extremes.reduce(0) { max($0, $1.high) }
+    let peak = max(high, -low)
+    guard extremes.allSatisfy(\.isSane), peak < 1e30 else { return peak }
+    minimum = min(minimum, max(low, min(floor, 0)))
     maximum = max(maximum, high)
-    reserve(max(high, -low))
+    reserve(max(high, -max(low, min(floor, 0))))
     guard halfSpan > 0 else {
       zeros += values.count
-      return
+      return peak
     }
-    let scale = Float(Self.binCount) / (2 * halfSpan)
-    let last = Self.binCount - 1
+    let halfSpan = halfSpan
+    for part in Self.concurrently(parts, { Self.counts($0, floor: floor, halfSpan: halfSpan) }) {
+      zeros += part.zeros
+      for index in bins.indices { bins[index] += Int(part.bins[index]) }
+    }
+    return peak
+  }
+
+  private static func parts(_ values: UnsafeBufferPointer<Float>, _ threads: Int) -> [UnsafeBufferPointer<
+    Float
+  >] {
+    // A few thousand values are counted before another thread has woken up.
+    let count = max(1, min(threads, values.count / 16_384))
+    return (0..<count).map {
+      UnsafeBufferPointer(rebasing: values[values.count * $0 / count..<values.count * ($0 + 1) / count])
+    }
+  }
+
+  private static func concurrently<R>(
+    _ parts: [UnsafeBufferPointer<Float>], _ body: (UnsafeBufferPointer<Float>) -> R
+  ) -> [R] {
+    if parts.count == 1 { return [body(parts[0])] }
+    var results = [R?](repeating: nil, count: parts.count)
+    results.withUnsafeMutableBufferPointer { results in
+      // Each iteration reads its own part and writes its own result.
+      nonisolated(unsafe) let (slots, work, parts) = (results, body, parts)
+      DispatchQueue.concurrentPerform(iterations: parts.count) { slots[$0] = work(parts[$0]) }
+    }
+    return results.compactMap { $0 }
+  }
+
+  /// Least and greatest value, zero among them, and whether all are numbers.
+  private static func extremes(_ values: UnsafeBufferPointer<Float>) -> (
+    low: Float, high: Float, isSane: Bool
+  ) {
+    var low = SIMD8<Float>(repeating: 0)
+    var high = low
+    var check = low
+    let whole = values.count / 8 * 8
+    for index in stride(from: 0, to: whole, by: 8) {
+      let v = UnsafeRawPointer(values.baseAddress! + index).loadUnaligned(as: SIMD8<Float>.self)
+      low.replace(with: v, where: v .< low)
+      high.replace(with: v, where: v .> high)
+      // Times zero: zero, or NaN for infinities and NaN.
+      check += v * 0
+    }
+    var (least, greatest, sum) = (low.min(), high.max(), check.sum())
+    for value in values[whole...] {
+      least = min(least, value)
+      greatest = max(greatest, value)
+      sum += value * 0
+    }
+    return (least, greatest, sum == 0)
+  }
+
+  private static func counts(
+    _ values: UnsafeBufferPointer<Float>, floor: Float, halfSpan: Float
+  ) -> (zeros: Int, bins: [UInt32]) {
+    let scale = Float(binCount) / (2 * halfSpan)
+    let last = Int32(binCount - 1)
     var zeros = 0
+    var bins = [UInt32](repeating: 0, count: binCount)
     bins.withUnsafeMutableBufferPointer { bins in
       for value in values {
         let v = max(value, floor)
         if v == 0 {
           zeros += 1
         } else {
-          bins[min(last, max(0, Int((v + halfSpan) * scale)))] += 1
+          bins[Int(min(last, max(0, Int32((v + halfSpan) * scale))))] &+= 1
         }
       }
     }
-    self.zeros += zeros
+    return (zeros, bins)
   }
 
   /// Adds what another histogram has counted, its values taken for the middles of its bins.

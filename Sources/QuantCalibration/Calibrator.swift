@@ -37,9 +37,10 @@ public final class Calibrator {
       guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
       for (slot, input) in inputs.enumerated() {
         let values = UnsafeBufferPointer(input.buffer)
-        histograms[operation][slot].add(values, floor: rectified ? 0 : -.infinity)
+        let peak = histograms[operation][slot].add(
+          values, floor: rectified ? 0 : -.infinity, threads: threads)
         // Values that enter a convolution are also what the 16-bit stream holds, before rectification.
-        if rectified { for value in values { streamPeak = max(streamPeak, abs(value)) } }
+        if rectified { streamPeak = max(streamPeak, peak) }
       }
     }
   }

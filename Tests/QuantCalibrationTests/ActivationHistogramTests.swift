@@ -65,6 +65,17 @@ import Testing
     #expect(spans[1] > spans[0] && spans[2] == spans[1] && spans[3] >= 4 * spans[2] && spans[4] >= 1000)
   }
 
+  @Test(arguments: [-Float.infinity, 0]) func threadsDoNotMatter(floor: Float) {
+    let values = normals(70_001, seed: 8) + [Float](repeating: 0, count: 33)
+    let alone = histogram([values], floor: floor)
+    var shared = ActivationHistogram()
+    let peak = values.withUnsafeBufferPointer { shared.add($0, floor: floor, threads: 3) }
+    #expect(peak == values.map(abs).max())
+    #expect(shared.bins == alone.bins && shared.zeros == alone.zeros)
+    #expect(shared.minimum == alone.minimum && shared.maximum == alone.maximum)
+    expectTrueCounts(shared, values.map { max($0, floor) })
+  }
+
   @Test func flooringRectifies() {
     let values = normals(4000, seed: 5)
     let rectified = histogram([values], floor: 0)
