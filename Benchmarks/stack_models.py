@@ -3,8 +3,6 @@
 import struct
 
 import numpy
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 CHANNELS = [30] + [64] * 9 + [24]
 WIDTH, HEIGHT = 480, 270
@@ -20,38 +18,42 @@ def weights():
     ]
 
 
-def _tensor(name, values):
-    return numpy_helper.from_array(numpy.asarray(values), name)
-
-
 def write_onnx(path, quantized):
     """Conv and Relu; `quantized` puts QuantizeLinear and DequantizeLinear around every convolution (QDQ, int8 weights with
     a scale for each output channel, uint8 activations)."""
+    # Here, since it counts as memory of whoever imports it.
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
     nodes, tensors = [], []
+
+    def tensor(name, values):
+        return numpy_helper.from_array(numpy.asarray(values), name)
+
     value = "input"
 
     def dequantized(name, zero):
         nodes.append(helper.make_node("QuantizeLinear", [name, name + ".s", name + ".z"], [name + ".q"]))
         nodes.append(helper.make_node("DequantizeLinear", [name + ".q", name + ".s", name + ".z"], [name + ".d"]))
         step = 1 / 255 if name == "input" else 6 / 255
-        tensors.extend([_tensor(name + ".s", numpy.float32(step)), _tensor(name + ".z", numpy.uint8(zero))])
+        tensors.extend([tensor(name + ".s", numpy.float32(step)), tensor(name + ".z", numpy.uint8(zero))])
         return name + ".d"
 
     for index, weight in enumerate(weights()):
         out = weight.shape[0]
-        tensors.append(_tensor(f"b{index}", numpy.zeros(out, numpy.float32)))
+        tensors.append(tensor(f"b{index}", numpy.zeros(out, numpy.float32)))
         operand = f"w{index}"
         if quantized:
             value = dequantized(value, 128 if index == 0 else 0)
             steps = numpy.abs(weight).max(axis=(1, 2, 3)) / 127
             codes = numpy.rint(weight / steps[:, None, None, None]).astype(numpy.int8)
             tensors.extend([
-                _tensor(f"w{index}.q", codes), _tensor(f"w{index}.s", steps.astype(numpy.float32)),
-                _tensor(f"w{index}.z", numpy.zeros(out, numpy.int8))])
+                tensor(f"w{index}.q", codes), tensor(f"w{index}.s", steps.astype(numpy.float32)),
+                tensor(f"w{index}.z", numpy.zeros(out, numpy.int8))])
             nodes.append(helper.make_node(
                 "DequantizeLinear", [f"w{index}.q", f"w{index}.s", f"w{index}.z"], [operand], axis=0))
         else:
-            tensors.append(_tensor(operand, weight))
+            tensors.append(tensor(operand, weight))
         last = index == len(CHANNELS) - 2
         name = "output" if last else f"c{index}"
         nodes.append(helper.make_node("Conv", [value, operand, f"b{index}"], [name], pads=[1] * 4))

@@ -61,40 +61,59 @@ public final class InterpolationPacker {
   /// Packs a window of two frames; destinations have room for `channels` codes a point.
   func pack(_ window: [PlanarFrame], into destinations: [WindowPacker.Destination]) {
     let warped = warp(window)
-    for slot in 0..<2 {
-      let to = destinations[slot]
-      warped[slot].pack(into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
-      window[slot].pack(
-        into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride, rowStride: to.rowStride
-      ) { $0 }
-      describe(slot, warped, to)
+    guard let motion else { return }
+    // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
+    let blocks = (0..<motion.columns * ((warped[0].height + 7) / 8)).map { index in
+      BlockCodes(
+        error: UInt8(128 + min(127, motion.error(index) / 4)),
+        disorder: UInt8(128 + min(127, motion.disorder(index) / 2)))
+    }
+    nonisolated(unsafe) let targets = destinations  // Bands write rows of their own.
+    let instant = instant
+    Bands.run(rows: window[0].gridHeight, multiple: 4, threads: threads) { rows, _ in
+      for slot in 0..<2 {
+        let to = targets[slot]
+        warped[slot].pack(
+          into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows
+        ) { $0 }
+        window[slot].pack(
+          into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride, rowStride: to.rowStride,
+          rows: rows
+        ) { $0 }
+        let share = slot == 0 ? FrameMotion.unit - instant : instant
+        Self.describe(
+          warped[slot], against: warped[1 - slot], share: UInt8(clamping: share), blocks, motion.columns, to,
+          rows: rows)
+      }
     }
   }
 
+  /// What a point is told of its block.
+  private struct BlockCodes {
+    let error, disorder: UInt8
+  }
+
   /// Channels 12 to 15.
-  private func describe(_ slot: Int, _ warped: [PlanarFrame], _ to: WindowPacker.Destination) {
-    guard let motion else { return }
-    let frame = warped[slot]
-    let (own, other) = (warped[slot].luma, warped[1 - slot].luma)
-    let share = slot == 0 ? FrameMotion.unit - instant : instant
-    let shareCode = UInt8(clamping: share)
-    // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
-    let blocks = (0..<motion.columns * ((frame.height + 7) / 8)).map { index in
-      (UInt8(128 + min(127, motion.error(index) / 4)), UInt8(128 + min(127, motion.disorder(index) / 2)))
-    }
-    for y in 0..<frame.gridHeight {
-      let row = 2 * y * frame.width
-      for x in 0..<frame.gridWidth {
-        let at = to.origin + (y &* to.rowStride &+ x &* to.pixelStride)
-        let i = row &+ 2 &* x
-        let j = i &+ frame.width
-        let mine = Int32(own[i]) &+ Int32(own[i &+ 1]) &+ Int32(own[j]) &+ Int32(own[j &+ 1])
-        let theirs = Int32(other[i]) &+ Int32(other[i &+ 1]) &+ Int32(other[j]) &+ Int32(other[j &+ 1])
-        let block = blocks[(y / 4) &* motion.columns &+ x / 4]
-        at[12] = block.0
-        at[13] = UInt8(truncatingIfNeeded: max(0, min(255, 128 &+ ((mine &- theirs &+ 2) >> 2))))
-        at[14] = shareCode
-        at[15] = block.1
+  private static func describe(
+    _ frame: PlanarFrame, against partner: PlanarFrame, share: UInt8, _ blocks: [BlockCodes], _ columns: Int,
+    _ to: WindowPacker.Destination, rows: Range<Int>
+  ) {
+    let (own, other) = (frame.luma, partner.luma)
+    blocks.withUnsafeBufferPointer { blocks in
+      for y in rows {
+        let row = 2 * y * frame.width
+        for x in 0..<frame.gridWidth {
+          let at = to.origin + (y &* to.rowStride &+ x &* to.pixelStride)
+          let i = row &+ 2 &* x
+          let j = i &+ frame.width
+          let mine = Int32(own[i]) &+ Int32(own[i &+ 1]) &+ Int32(own[j]) &+ Int32(own[j &+ 1])
+          let theirs = Int32(other[i]) &+ Int32(other[i &+ 1]) &+ Int32(other[j]) &+ Int32(other[j &+ 1])
+          let block = blocks[(y / 4) &* columns &+ x / 4]
+          at[12] = block.error
+          at[13] = UInt8(truncatingIfNeeded: max(0, min(255, 128 &+ ((mine &- theirs &+ 2) >> 2))))
+          at[14] = share
+          at[15] = block.disorder
+        }
       }
     }
   }

@@ -35,12 +35,13 @@ public final class PlanarFrame: @unchecked Sendable {
   /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
   /// - Parameter pixelStride: elements from one grid point to the next (at least 6; what lies between is untouched).
   /// - Parameter rowStride: elements from one grid row to the next.
+  /// - Parameter rows: grid rows to write; nil for all.
   @inlinable
   public func pack<Element>(
-    into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int,
+    into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int, rows: Range<Int>? = nil,
     _ convert: (UInt8) -> Element
   ) {
-    for row in 0..<gridHeight {
+    for row in rows ?? 0..<gridHeight {
       let above = luma + 2 * row * width
       let below = above + width
       let u = chroma[0] + row * gridWidth

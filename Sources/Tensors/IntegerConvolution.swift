@@ -149,7 +149,8 @@ public final class IntegerConvolution: @unchecked Sendable {
           width: Int32(width), height: Int32(height), inputs: tensors.baseAddress, stream_in: stream,
           stream_in_stride: streamStride, stream_out: result, stream_out_stride: streamStride,
           outputs: outputs.baseAddress, output_count: Int32(outputs.count))
-        nonisolated(unsafe) let (shared, plan) = (io, handle)  // Bands are disjoint, inputs and plan only read.
+        // Bands are disjoint, inputs and plan only read.
+        nonisolated(unsafe) let (shared, plan) = (io, handle)
         Bands.run(rows: height, multiple: 4, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
           var io = shared
           ve_conv3x3_run(plan, &io, Int32(rows.lowerBound), Int32(rows.upperBound), scratch)

@@ -51,11 +51,13 @@ struct KernelBenchmark {
 
   func run() -> Result {
     var contenders: [Contender] = []
-    for (bits, algorithm) in [
-      (8, ConvolutionAlgorithm.direct), (6, .direct), (6, .automatic), (4, .direct), (4, .automatic),
-      (3, .automatic), (2, .automatic),
+    for (weightBits, bits, algorithm) in [
+      (8, 8, ConvolutionAlgorithm.direct), (6, 6, .direct), (6, 6, .automatic), (4, 6, .automatic),
+      (4, 4, .direct), (4, 4, .automatic), (3, 3, .automatic), (2, 2, .automatic),
     ] {
-      if let contender = contender(bits: bits, algorithm: algorithm) { contenders.append(contender) }
+      if let contender = contender(weightBits: weightBits, bits: bits, algorithm: algorithm) {
+        contenders.append(contender)
+      }
     }
     var peaks: [Double] = []
     for _ in 0..<rounds {
@@ -72,16 +74,16 @@ struct KernelBenchmark {
     return Result(peak: median(peaks) * Double(threads), rows: rows)
   }
 
-  private func contender(bits: Int, algorithm: ConvolutionAlgorithm) -> Contender? {
+  private func contender(weightBits: Int, bits: Int, algorithm: ConvolutionAlgorithm) -> Contender? {
     var random = SplitMix64(seed: UInt64(bits))
     let levels = Int32(1 << bits) - 1
-    let half = 1 << (bits - 1)
+    let half = 1 << (weightBits - 1)
     let weights = (0..<64 * 64 * 9).map { _ in Int8(random.index(2 * half) - half) }
     let bias = (0..<64).map { _ in Int32(random.index(2000) - 1000) }
     // Outputs spread over all codes: sums of 576 products vary by about this much.
     let spread = Float(half) * Float(levels) * 0.33 * 24
     let parameters = IntegerConvolutionParameters(
-      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels, weightBits: bits,
+      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels, weightBits: weightBits,
       weights: weights,
       bias: bias, multiplier: Array(repeating: Float(levels) / spread, count: 64))
     guard
@@ -92,7 +94,8 @@ struct KernelBenchmark {
       for i in 0..<width * 64 { input.origin[y * input.rowStride + i] = UInt8(random.index(Int(levels) + 1)) }
     }
     return Contender(
-      name: "\(bits)-bit \(algorithm == .direct ? "direct" : "automatic")", bits: bits,
+      name: (weightBits == bits ? "\(bits)-bit" : "w\(weightBits)a\(bits)-bit")
+        + (algorithm == .direct ? " direct" : " automatic"), bits: bits,
       parameters: parameters,
       convolution: convolution, input: input,
       output: CodeTensor(width: width, height: height, channels: 64, zeroPoint: 0))
