@@ -39,6 +39,12 @@ struct MuxerPlan {
     return String(cString: encoder.pointee.name)
   }
 
+  /// What the user calls the output.
+  private static func path(ofURL url: String) -> String {
+    let name = url == fileURL("-") ? "-" : String(url.trimmingPrefix("file:"))
+    return name.hasSuffix(".part") ? String(name.dropLast(5)) : name
+  }
+
   /// Whether the output is a picture file, not a video.
   var isPicture: Bool { containerName == "image2" }
 
@@ -98,7 +104,8 @@ struct MuxerPlan {
     var accepted: Set<Int> = [videoIndex]
     if let reason = failure(of: accepted, video: video) {
       throw .containerRefusesVideo(
-        path: url, container: containerName, codec: codecName(video.pointee.codec_id), reason: reason)
+        path: Self.path(ofURL: url), container: containerName, codec: codecName(video.pointee.codec_id),
+        reason: reason)
     }
     for index in candidates.sorted() where index != videoIndex {
       if failure(of: accepted.union([index]), video: video) == nil {

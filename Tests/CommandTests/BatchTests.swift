@@ -85,6 +85,99 @@ import Testing
       ])
   }
 
+  /// Fifteen videos of all kinds, three broken ones, one of sound alone and one that is empty.
+  @Test func twentyMixedFiles() throws {
+    let bench = try Workbench()
+    for name in ["in", "in/trip", "in/trip/day 2"] {
+      try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
+    }
+    func picture(_ size: String) -> String { "-f lavfi -i testsrc2=size=\(size):rate=10:duration=0.3" }
+    let sound = "-f lavfi -i sine=duration=0.3"
+    let good = [
+      ("one.mkv", "\(picture("48x32")) \(sound) -c:v ffv1 -c:a flac"),
+      ("two.mp4", "\(picture("64x48")) \(sound) -c:v libx264 -c:a aac"),
+      ("odd.mkv", "\(picture("48x34")) -vf format=yuv444p,crop=47:33 -c:v ffv1"),
+      ("ten-bit.mkv", "\(picture("48x32")) -pix_fmt yuv420p10le -c:v ffv1"),
+      ("full-range.mov", "\(picture("48x32")) -pix_fmt yuvj420p -c:v mjpeg"),
+      ("trip/a.avi", "\(picture("48x32")) \(sound) -c:v mpeg4 -c:a mp2"),
+      ("trip/b.ts", "\(picture("48x32")) \(sound) -c:v mpeg2video -c:a mp2"),
+      ("trip/c.webm", "\(picture("48x32")) -c:v libvpx -deadline realtime"),
+      ("trip/d.ogv", "\(picture("48x32")) -c:v libtheora"),
+      ("trip/e.y4m", "\(picture("48x32")) -pix_fmt yuv420p"),
+      ("trip/f.nut", "\(picture("48x32")) -c:v ffv1"),
+      ("trip/day 2/g.mpg", "-f lavfi -i testsrc2=size=48x32:rate=25:duration=0.3 -c:v mpeg1video"),
+      ("trip/day 2/gray.mkv", "\(picture("48x32")) -pix_fmt gray -c:v ffv1"),
+      ("trip/day 2/no ending", "\(picture("48x32")) -c:v ffv1 -f matroska"),
+      ("trip/day 2/\u{e4}\u{1f3a5} 'q'.mp4", "\(picture("48x32")) -c:v libx264"),
+    ]
+    for (name, recipe) in good { try bench.ffmpeg(recipe, "in/" + name) }
+    func bytes(_ name: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: bench.path(name))) }
+    let whole = try bytes("in/two.mp4")
+    let bad: [(String, Data)] = [
+      ("cut off.mp4", whole.prefix(whole.count / 2)), ("trip/zeros.mkv", Data(repeating: 0, count: 5000)),
+      ("trip/day 2/text.avi", Data("this is no video\n".utf8)), ("empty.mov", Data()),
+    ]
+    for (name, data) in bad { try data.write(to: URL(fileURLWithPath: bench.path("in/" + name))) }
+    try bench.ffmpeg("\(sound) -c:a libmp3lame", "in/trip/song.mp3")
+
+    let outcome = try run(
+      bench,
+      ["batch", bench.path("in"), bench.path("out"), "--jobs", "2", "--journal", bench.path("j.jsonl")])
+    #expect(outcome.code == 2)
+    let made = try FileManager.default.subpathsOfDirectory(atPath: bench.path("out"))
+      .filter { !FileManager.default.fileExists(atPath: bench.path("out/\($0)/.")) }
+    #expect(made.count == 15, "\(made) \(outcome.errors)")
+    #expect(made.contains("trip/d.mkv") && made.contains("trip/c.webm"), "\(made)")
+    for name in made {
+      #expect(try bench.times("out/" + name).split(separator: "\n").count >= 3, "\(name)")
+    }
+    #expect(outcome.errors.contains("all             20"), "\(outcome.errors)")
+    #expect(outcome.errors.contains("done            15") && outcome.errors.contains("failed           5"))
+    for name in bad.map(\.0) + ["trip/song.mp3"] {
+      #expect(outcome.errors.contains("failed: " + bench.path("in/" + name)), "\(outcome.errors)")
+      // One line that names the file, when it happens.
+      let lines = outcome.errorLines.filter { $0.hasPrefix("videnhance: ") && $0.contains(name) }
+      #expect(lines.count == 1, "\(name): \(lines)")
+    }
+    let journal = try bytes("j.jsonl").split(separator: UInt8(ascii: "\n"))
+    #expect(journal.count == 20)
+  }
+
+  /// As in a job array: the environment tells the share, and together they have every file once.
+  @Test func arrayJobsTakeTheirShares() throws {
+    let bench = try Workbench()
+    let folder = try makeFolder(bench)
+    let slurm = (0..<2).map {
+      [
+        "SLURM_ARRAY_TASK_ID": "\(3 + $0 * 2)", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "3",
+        "SLURM_ARRAY_TASK_STEP": "2",
+      ]
+    }
+    let indexed = (0..<3).map { ["JOB_COMPLETION_INDEX": "\($0)", "JOB_COMPLETION_COUNT": "3"] }
+    let model = try bench.makeModel()
+    for (name, jobs) in [("slurm", slurm), ("indexed", indexed)] {
+      var files: [String] = []
+      for (index, environment) in jobs.enumerated() {
+        let out = bench.path("\(name)-\(index)")
+        let outcome = try Program.Run(
+          [folder, out, "--model-file", model, "--threads", "2"], environment: environment
+        ).finish()
+        #expect([0, 2].contains(outcome.code), "\(outcome.errors)")
+        #expect(outcome.errors.contains("shard \(index + 1)/\(jobs.count)"), "\(outcome.errors)")
+        files += tree(out)
+      }
+      #expect(
+        files.sorted() == [
+          "a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
+        ], "\(name)")
+    }
+    let unclear = try Program.Run(
+      [folder, bench.path("none")], environment: ["JOB_COMPLETION_INDEX": "0"]
+    ).finish()
+    #expect(unclear.code == 1 && unclear.errors.contains("JOB_COMPLETION_COUNT"), "\(unclear.errors)")
+    #expect(!bench.contents.contains("none"))
+  }
+
   @Test(arguments: [
     (["batch", "none", "out"], 1, "none"), (["batch", "in", "in"], 1, "is the input folder"),
     (["batch", "in", "out", "--shard", "3/2"], 64, "shard"),

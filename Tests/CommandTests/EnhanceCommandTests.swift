@@ -116,4 +116,20 @@ import Testing
     #expect(outcome.errors == "videnhance: \(bench.path("out.mkv")): interrupted, nothing is left of it\n")
     #expect(bench.contents == before)
   }
+
+  /// Where H.264 does not fit, the container's usual encoder takes its place, or the error says what to do.
+  @Test func containersGetAnEncoderThatTheyTake() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(), try bench.makeModel())
+    for (name, codec) in [("out.webm", "vp9"), ("out.mp4", "h264"), ("out.avi", "h264"), ("out.ts", "h264")] {
+      let run = try Program.run(video, bench.path(name), "--bits", "32", "--model-file", model)
+      #expect(run.code == 0, "\(run.errors)")
+      #expect(try bench.entries(name, "codec_name").hasPrefix("codec_name=\(codec)\n"))
+    }
+    let refused = try Program.run(video, bench.path("out.ogv"), "--bits", "32", "--model-file", model)
+    #expect(refused.code == 1 && refused.errorLines.count == 1, "\(refused.errors)")
+    #expect(
+      refused.errors.contains("file \(bench.path("out.ogv")) cannot hold h264 video"), "\(refused.errors)")
+    #expect(refused.errors.contains("(hint: choose another container, such as .mkv, or another encoder)"))
+  }
 }

@@ -25,7 +25,7 @@ enum BatchError: Error, Equatable, CustomStringConvertible {
     case .sameFolder(let path):
       "output folder \(path) is the input folder (hint: choose another one; it may lie within the input)"
     case .cannotWriteJournal(let path, let reason): "cannot write journal \(path): \(reason)"
-    case .unclearShare(let detail): "\(detail) (hint: pass --shard; 1/1 takes all files)"
+    case .unclearShare(let detail): "\(detail) (hint: set it, or pass --shard; 1/1 takes all files)"
     case .outputTaken(let path, let other):
       "output \(path) is also that of \(other) (hint: rename one, or put what tells them apart into --pattern)"
     case .outputIsInput(let path):
@@ -57,12 +57,19 @@ struct NamePattern: ExpressibleByArgument, Sendable, Equatable {
     text = argument
   }
 
+  /// Ogg holds Theora alone, which is made badly unless someone chooses its options.
+  private static let ogg: Set = ["ogv", "ogg", "ogm", "ogx"]
+
   /// Whether the bits must be known.
   var needsBits: Bool { text.contains("{bits}") }
 
   /// The name of the output for a file of this name.
-  /// - Parameter keepsEnding: whether the container is known without the ending.
-  func output(for file: String, task: String, bits: String, keepsEnding: Bool) -> String {
+  /// - Parameters:
+  ///   - keepsEnding: whether the container is known without the ending.
+  ///   - encoderIsGiven: whether the encoder is not left to the container.
+  func output(
+    for file: String, task: String, bits: String, keepsEnding: Bool, encoderIsGiven: Bool = false
+  ) -> String {
     let (name, ending) = Self.split(file)
     func filled(_ ending: String) -> String {
       // One pass, as names may hold braces themselves.
@@ -80,7 +87,11 @@ struct NamePattern: ExpressibleByArgument, Sendable, Equatable {
       }
       return result
     }
-    func isKnown(_ output: String) -> Bool { LibavBuild.holdsVideo(ending: Self.split(output).ending) }
+    func isKnown(_ output: String) -> Bool {
+      let ending = Self.split(output).ending
+      return LibavBuild.holdsVideo(ending: ending)
+        && (encoderIsGiven || !Self.ogg.contains(ending.lowercased()))
+    }
     let plain = filled(ending)
     if isKnown(plain) || keepsEnding && !ending.isEmpty { return plain }
     let fallback = text.contains("{ext}") ? filled("mkv") : plain

@@ -124,12 +124,9 @@ struct FolderRun: Sendable {
       (folder.pattern ?? .usual).output(
         for: path, task: network.task.tasks.map(\.rawValue).joined(separator: "+"),
         bits: bits.map(String.init) ?? "",
-        keepsEnding: encoder.container != nil)
+        keepsEnding: encoder.container != nil, encoderIsGiven: encoder.codec != nil)
     } settings: { path in
-      var settings = encoder.settings(output: path, threads: options.threads)
-      // In a folder of many kinds, each container gets an encoder that it takes.
-      if encoder.codec == nil, settings.codec == "libx264" { settings.codec = "auto" }
-      return settings
+      encoder.settings(output: path, threads: options.threads)
     }
     let total = files.count
     if let shard { files = files.filter { shard.holds($0.path) } }

@@ -4,7 +4,10 @@ import VideoIO
 
 /// How the output is encoded.
 struct EncoderOptions: ParsableArguments {
-  @Option(help: "FFmpeg's name of the encoder (default: libx264; none for .y4m, and for nut on -).")
+  @Option(
+    help:
+      "FFmpeg's name of the encoder (default: libx264, VP9 for .webm; none for .y4m, and for nut on -)."
+  )
   var codec: String?
 
   @Option(
@@ -34,7 +37,7 @@ struct EncoderOptions: ParsableArguments {
       container.map { $0 == Self.uncompressed } ?? output.lowercased().hasSuffix(".y4m")
     // NUT in a pipe is for a program that goes on working: it gets all that there is.
     let usual =
-      isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "libx264"
+      isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "auto"
     let pairs = encoderOption.map { ($0.name, $0.value) }
     return EncoderSettings(
       codec: codec ?? usual, crf: crf, preset: preset,
