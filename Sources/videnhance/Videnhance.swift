@@ -14,30 +14,36 @@ struct VidenhanceCommand: AsyncParsableCommand {
       """,
     discussion: """
       Examples:
-        videnhance in.mp4 out.mp4                         twice the width and height, 4-bit network
-        videnhance in.mkv out.mkv --bits 8 --crf 14       8-bit network, larger file
-        videnhance in.mp4 out.mkv --codec libx265 --preset slow --encoder-option x265-params=aq-mode=3
-        videnhance in.mp4 out.mp4 --bits 32 --model-file my.safetensors --threads 4
+        videnhance in.mp4 out.mp4                     twice the width and height
+        videnhance in.mkv out.mkv --bits 8 --crf 14   8-bit network, larger file
+        videnhance in.mp4 out.mkv --codec libx265 --preset slow
+        videnhance in.mp4 out.mp4 --task denoise,interp,sr
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
-        videnhance batch footage enhanced                 all videos below a folder
-        videnhance preview in.mp4 --task denoise          a few frames before and after, in seconds
+        videnhance batch footage enhanced             all videos below a folder
+        videnhance preview in.mp4 --task denoise      before and after, in seconds
         videnhance compare in.mp4 --task sr --degrade --also bicubic
 
-      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
+      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are. \
       See 'videnhance help enhance' for all options.
 
-      Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed,
+      Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed, \
       64 wrong usage, 70 stopped by an internal error or want of memory, 130 interrupted.
       """,
     version: "0.1.0",
-    subcommands: [
-      Enhance.self, Batch.self, Preview.self, Compare.self, Inspect.self, Doctor.self, Export.self,
-      Calibrate.self, Train.self, Distill.self, Bench.self,
+    groupedSubcommands: [
+      CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
+      CommandGroup(
+        name: "Network",
+        subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self]),
+      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
     ],
     defaultSubcommand: Enhance.self)
 
   static func main() async {
     Collapse.install()
+    #if canImport(Glibc)
+      ThreadShortage.watch()
+    #endif
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 
@@ -15,14 +16,16 @@ import Testing
     let bench = try Workbench()
     // No multiple of any tile; two scenes.
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=94x58:rate=25 -f lavfi -i mandelbrot=size=94x58:rate=25 -filter_complex "
-        + "[0]trim=end_frame=6,setsar=1,format=yuv420p[a];[1]trim=end_frame=6,setsar=1,format=yuv420p[b];"
+      "-f lavfi -i testsrc2=size=62x46:rate=25 -f lavfi -i mandelbrot=size=62x46:rate=25 -filter_complex "
+        + "[0]trim=end_frame=4,setsar=1,format=yuv420p[a];[1]trim=end_frame=4,setsar=1,format=yuv420p[b];"
         + "[a][b]concat=n=2,noise=alls=12:allf=t:all_seed=7 -c:v ffv1", "in.mkv")
-    var ways: [(name: String, more: [String], environment: [String: String])] = [1, 2, 3, 8].map {
-      ("\($0) threads", ["--threads", "\($0)"], [:])
-    }
-    for isa in ["scalar", "avx2", "avxvnni", "avx512vnni"] {
-      ways.append((isa, ["--threads", "2"], ["VIDENHANCE_ISA": isa]))
+    var ways: [(name: String, more: [String], environment: [String: String])] = []
+    // The best one first; those that the machine lacks would come to the next one below.
+    for isa in InstructionSet.allCases.reversed() where isa.isSupported {
+      for threads in [1, 2, 3, 8] {
+        ways.append(
+          ("\(isa.name), \(threads) threads", ["--threads", "\(threads)"], ["VIDENHANCE_ISA": isa.name]))
+      }
     }
     ways.append(("segments", ["--segment-frames", "5"], [:]))
     var first: String?
@@ -34,7 +37,7 @@ import Testing
       #expect(run.code == 0, "\(way.name): \(run.errors)")
       let frames = try runProgram(
         "ffmpeg", ["-v", "error", "-nostdin", "-i", bench.path("out.mkv"), "-f", "framemd5", "-"])
-      #expect(frames.split(separator: "\n").filter { !$0.hasPrefix("#") }.count >= 12, "\(way.name)")
+      #expect(frames.split(separator: "\n").filter { !$0.hasPrefix("#") }.count >= 8, "\(way.name)")
       if let first { #expect(frames == first, "\(way.name)") }
       first = first ?? frames
     }

@@ -85,14 +85,19 @@ enum Collapse {
   static func install() {
     signal(SIGXFSZ, SIG_IGN)
     UnfinishedOutputs.prepare()
+    // Libraries may end the process, too: oneDNN's OpenMP does so where it gets no thread.
+    atexit { UnfinishedOutputs.removeAll() }
     for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] {
       signal(number) { _ in
-        // Only what is allowed in the middle of anything.
-        let text: StaticString = "videnhance: stopped by an internal error, or as there is no memory left\n"
-        _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
-        UnfinishedOutputs.removeAll()
-        _exit(70)
+        Collapse.end("videnhance: stopped by an internal error, or as there is no memory left\n")
       }
     }
+  }
+
+  /// Ends the process with a line and code 70; does only what is allowed in the middle of anything.
+  static func end(_ text: StaticString) -> Never {
+    _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+    UnfinishedOutputs.removeAll()
+    _exit(70)
   }
 }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// The short form of `make soak`: half a minute of small film.
+@Suite struct SoakTests {
+  @Test func memoryAndDescriptorsStayAndSoundIsInPlace() throws {
+    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Scripts/soak.sh")
+    let run = try Program.Run(
+      [script.path, Program.url.path], program: "/bin/bash",
+      environment: ["MINUTES": "0.5", "SIZE": "64x48", "EVERY": "0.05"]
+    ).finish()
+    #expect(run.code == 0, "\(run.output) \(run.errors)")
+    #expect(run.output.contains("sound off by 0.000 ms") && !run.output.contains("grows"), "\(run.output)")
+    #expect(run.output.contains("0.5 minutes of film"))
+  }
+}
