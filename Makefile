@@ -16,7 +16,13 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-.PHONY: help build demo test test-arm bench matrix fuzz faults soak man check lint sanitize data install clean deps
+# Undefined behaviour is told of and ends the program; of C alone, as Swift traps by itself.
+SANITIZE_FLAGS = $(TEST_FLAGS) --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
+	--scratch-path .build-sanitize
+SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+
+.PHONY: help build demo test test-arm bench matrix fuzz faults soak man check lint sanitize leaks sample docs data install \
+	clean deps
 .DEFAULT_GOAL = help
 
 help:
@@ -24,15 +30,18 @@ help:
 	@echo 'make test      run all tests'
 	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/video-files.md)'
 	@echo 'make faults    kill it, starve it, fill its disk (docs/reliability.md)'
-	@echo 'make fuzz      feed it garbage, under AddressSanitizer'
+	@echo 'make fuzz      feed it garbage, under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
 	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/performance.md)'
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make man       write the manual into .build/manual'
+	@echo 'make docs      write the reference of the library (DocC) into .build/documentation'
 	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
-	@echo 'make check     lint, tests without a single warning, tests under AddressSanitizer'
+	@echo 'make leaks     look for leaks of C objects'
+	@echo 'make sample    build samples/FrameByFrame, a package that uses the library'
+	@echo 'make check     lint, tests without a single warning, tests under sanitizers, leaks, the sample'
 	@echo 'make clean     remove what was built'
 	@echo 'Programs and libraries that are missing are installed (Debian, as root); Swift is not.'
 
@@ -59,11 +68,10 @@ matrix: deps
 FUZZ_DIR ?= /tmp/videnhance-fuzz
 fuzz: deps
 	mkdir -p $(FUZZ_DIR)
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(SANITIZE_ENVIRONMENT) \
 		FUZZ_DIR=$(FUZZ_DIR) FUZZ_MODELS=$${FUZZ_MODELS:-100000} FUZZ_VIDEOS=$${FUZZ_VIDEOS:-3000} \
-		FUZZ_OPTIONS=$${FUZZ_OPTIONS:-100000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
-		$(SWIFT) test -c release --sanitize address $(TEST_FLAGS) --scratch-path .build-sanitize \
-		--filter FuzzTests
+		FUZZ_STREAMS=$${FUZZ_STREAMS:-3000} FUZZ_OPTIONS=$${FUZZ_OPTIONS:-100000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
+		$(SWIFT) test -c release $(SANITIZE_FLAGS) --filter FuzzTests
 
 # 30 kills in each of seven kinds of work, every number of descriptors, many limits of memory.
 faults: deps
@@ -80,15 +88,41 @@ soak: build
 
 check: lint
 	$(SWIFT) test -c release $(CHECK_FLAGS) --scratch-path .build-check
-	$(MAKE) --no-print-directory sanitize
+	$(MAKE) --no-print-directory sanitize leaks sample
 
 lint: deps
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests samples
 
 # Leaks are not looked for: Swift's runtime keeps what it needs until the end.
 sanitize: deps
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --sanitize address $(TEST_FLAGS) \
-		--scratch-path .build-sanitize
+	$(SANITIZE_ENVIRONMENT) $(SWIFT) test -c release $(SANITIZE_FLAGS)
+
+# Leaks of the C side: kernels, oneDNN, and what Swift holds of FFmpeg. What Swift's own libraries keep is not told.
+leaks: deps
+	$(SWIFT) build -c release --build-tests $(SANITIZE_FLAGS)
+	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=Tests/leaks.txt:print_suppressions=0 \
+		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|TensorsTests|VideoIOTests'
+
+# Another package that imports the library.
+sample: deps
+	$(SWIFT) build -c release --package-path samples/FrameByFrame --scratch-path .build-sample
+	ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 .build-sample/in.mp4
+	rm -f .build-sample/out.mp4
+	.build-sample/release/FrameByFrame .build-sample/in.mp4 .build-sample/out.mp4
+
+# The library's reference, to be opened through a web server.
+docs: build
+	rm -rf .build/symbols && mkdir -p .build/symbols
+	for module in Videnhance EnhancementPipeline EnhancementModel VideoIO; do \
+		swift symbolgraph-extract -module-name $$module -I .build/release/Modules -I Sources/CFFmpeg \
+			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
+			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
+			-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \
+			-output-dir .build/symbols || exit 1; \
+	done
+	docc convert Sources/VidenhanceLibrary/Videnhance.docc --additional-symbol-graph-dir .build/symbols \
+		--output-path .build/documentation --transform-for-static-hosting > .build/docc.log 2>&1 || { cat .build/docc.log; exit 1; }
+	@echo .build/documentation
 
 data: deps
 	Scripts/fetch-data.sh $(DATA)
@@ -112,4 +146,4 @@ install: man
 	$(if $(MODELS),install -m 644 $(MODELS) $(DESTDIR)$(PREFIX)/share/videnhance)
 
 clean:
-	rm -rf .build .build-test .build-check .build-sanitize .build-bench samples/out
+	rm -rf .build .build-test .build-check .build-sanitize .build-sample .build-bench samples/out

@@ -65,12 +65,7 @@ extension FuzzTests {
         record.keep(bytes)
         try Data(bytes).write(to: URL(fileURLWithPath: input))
         let output = bench.path("out.mkv")
-        let job = EnhancementJob(
-          input: input, output: output, encoder: EncoderSettings(codec: "ffv1"),
-          options: EnhancementJob.Options(threads: 2)
-        ) { width, height, threads in
-          try IntegerNetwork(model, width: width, height: height, threads: threads)
-        }
+        let job = Self.job(input, output, model)
         watchdog.restart("\(name), seed \(fuzzSeed), input \(index)")
         let start = ContinuousClock.now
         let outcome = await Self.outcome(of: job, limit: .seconds(60))
@@ -87,6 +82,51 @@ extension FuzzTests {
       watchdog.stop()
       let said = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
       print("\(count) videos: \(said); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
+      #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
+      // In the short form other suites share the process.
+      if count >= 1000 { #expect(peakMemory() < 2 << 30) }
+    }
+
+    private static func job(_ input: String, _ output: String, _ model: QuantizedModel) -> EnhancementJob {
+      EnhancementJob(
+        input: input, output: output, encoder: EncoderSettings(codec: "ffv1"),
+        options: EnhancementJob.Options(threads: 2)
+      ) { width, height, threads in
+        try IntegerNetwork(model, width: width, height: height, threads: threads)
+      }
+    }
+
+    /// What comes through a pipe, as on standard input: no way back, and no length.
+    @Test func damagedStreamsAreEnhancedOrRefused() async throws {
+      let bench = try Workbench()
+      let bases = try Self.bases(bench).filter { $0.name.hasSuffix("y4m") || $0.name.hasSuffix("nut") }
+      #expect(bases.count == 2)
+      var mutator = ByteMutator(seed: fuzzSeed &+ 100, donors: bases.map(\.bytes))
+      let record = FuzzRecord("stream")
+      let model = Self.model()
+      var outcomes: [String: Int] = [:]
+      let watchdog = Watchdog(seconds: 600)
+      for index in 0..<fuzzCount("FUZZ_STREAMS", short: 40) {
+        let (name, original) = bases[index % bases.count]
+        // A pipe holds 64 KiB until it is read.
+        let bytes = Array(mutator.mutate(original, headerLength: 128).prefix(60_000))
+        record.keep(bytes)
+        let pipe = Pipe()
+        try pipe.fileHandleForWriting.write(contentsOf: Data(bytes))
+        try pipe.fileHandleForWriting.close()
+        watchdog.restart("\(name) from a pipe, seed \(fuzzSeed), input \(index)")
+        let input = "/dev/fd/\(pipe.fileHandleForReading.fileDescriptor)"
+        let job = Self.job(input, bench.path("out.mkv"), model)
+        let outcome = await Self.outcome(of: job, limit: .seconds(60))
+        try pipe.fileHandleForReading.close()
+        outcomes[outcome, default: 0] += 1
+        let left = bench.contents.filter { $0.hasPrefix("out") }
+        #expect(left == (outcome == "enhanced" ? ["out.mkv"] : []), "\(name), input \(index): \(outcome)")
+        #expect(["enhanced", "refused"].contains(outcome), "\(name), input \(index): \(outcome)")
+        try? FileManager.default.removeItem(atPath: bench.path("out.mkv"))
+      }
+      watchdog.stop()
+      print("streams: \(outcomes), peak memory \(peakMemory() >> 20) MiB")
       #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
     }
 
