@@ -40,13 +40,15 @@ import Testing
     return words
   }
 
-  @Test func areUnderstood() throws {
-    let documents =
-      ["README.md", "CONTRIBUTING.md"]
-      + (try FileManager.default.contentsOfDirectory(atPath: Self.root.path + "/docs"))
+  private static func documents() throws -> [String] {
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md"]
+      + (try FileManager.default.contentsOfDirectory(atPath: root.path + "/docs"))
       .filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }
+  }
+
+  @Test func areUnderstood() throws {
     var count = 0
-    for document in documents {
+    for document in try Self.documents() {
       let text = try String(contentsOf: Self.root.appendingPathComponent(document), encoding: .utf8)
       for command in Self.commands(in: text) {
         guard let words = Self.words(command), !words.isEmpty else { continue }
@@ -65,6 +67,54 @@ import Testing
       }
     }
     #expect(count > 40, "\(count) commands")
+  }
+
+  /// Targets of make and scripts that documents name are there.
+  @Test func targetsAndScriptsAreThere() throws {
+    let makefile = try String(contentsOf: Self.root.appendingPathComponent("Makefile"), encoding: .utf8)
+    var count = 0
+    for document in try Self.documents() {
+      let text = try String(contentsOf: Self.root.appendingPathComponent(document), encoding: .utf8)
+      for match in text.matches(of: /(?:`|\n    )make ([a-z]+)/) {
+        #expect(makefile.contains("\n\(match.1):"), "\(document): make \(match.1)")
+        count += 1
+      }
+      for match in text.matches(of: #/(?:Scripts|Benchmarks|samples|Tests|Sources|docs)/[A-Za-z0-9/+_.-]*\w/#)
+      {
+        let isThere = FileManager.default.fileExists(atPath: Self.root.path + "/" + match.0)
+        // What the demo makes is not in the repository; `<...>` and `{...}` stand for names.
+        let isPattern = text[match.range.upperBound...].hasPrefix("/<") || match.0.hasPrefix("samples/out")
+        #expect(isThere || isPattern, "\(document): \(match.0)")
+        count += 1
+      }
+    }
+    #expect(count > 40, "\(count)")
+  }
+
+  /// Examples in the help are understood, too, and fit into 80 columns: they would be broken in the middle.
+  @Test func examplesOfTheHelpAreUnderstood() throws {
+    var count = 0
+    func visit(_ command: any ParsableCommand.Type) {
+      let lines = command.configuration.discussion.replacing(#/\\\n */#, with: " ")
+      for line in command.configuration.discussion.split(separator: "\n") where line.hasPrefix("  ") {
+        #expect(line.count <= 80, "\(line)")
+      }
+      for match in lines.matches(of: /(?:\n  |: |\| )(videnhance [^\n|]+)/) {
+        // What follows some spaces behind the words explains them.
+        let text = String(match.1).components(separatedBy: "   ")[0]
+        let words = text.split(separator: " ").dropFirst().map { $0.filter { $0 != "'" } }
+        do {
+          _ = try VidenhanceCommand.parseAsRoot(words)
+        } catch {
+          let isHelp = VidenhanceCommand.exitCode(for: error) == .success
+          #expect(isHelp, "\(text): \(VidenhanceCommand.message(for: error))")
+        }
+        count += 1
+      }
+      for inner in command.configuration.subcommands { visit(inner) }
+    }
+    visit(VidenhanceCommand.self)
+    #expect(count > 30, "\(count)")
   }
 
   @Test(arguments: ["bash", "zsh", "fish"]) func completionsCanBeMade(shell: String) throws {

@@ -7,16 +7,17 @@ struct Batch: AsyncParsableCommand {
     abstract: "Enhance all videos below a folder.",
     discussion: """
       Examples:
-        videnhance batch footage enhanced --jobs 2 --journal enhanced/journal.jsonl
+        videnhance batch footage enhanced --jobs 2 --journal journal.jsonl
         videnhance batch footage enhanced --task denoise --skip-existing
         videnhance batch footage enhanced --pattern '{name}-{task}-{bits}bit.mkv'
         videnhance batch footage enhanced --shard 2/8
 
-      Files are told by their content, and the tree of folders is kept. Hidden files, and files that are no media by their
+      Files are told by their content, and the tree of folders is kept. Hidden files, and files that are no media by their \
       names (.txt, .json, pictures and the like), are passed over. One that fails does not stop the others.
 
-      Without --shard, an array job of Slurm (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT) or an indexed job of Kubernetes
-      (JOB_COMPLETION_INDEX, JOB_COMPLETION_COUNT) takes its share; --shard 1/1 takes all.
+      Without --shard, an array job of Slurm (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT) or an indexed job of Kubernetes \
+      (JOB_COMPLETION_INDEX, and JOB_COMPLETION_COUNT, which its description must set) takes its share; --shard 1/1 takes \
+      all.
 
       Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
       """)

@@ -16,7 +16,7 @@ struct BenchCalibration: ParsableCommand {
     discussion: """
       Example: videnhance bench calibration --data data --task denoise --bits 4
 
-      All methods see the same windows of the training clips; the loss is the luma PSNR on the validation clips below that of
+      All methods see the same windows of the training clips; the loss is the luma PSNR on the validation clips below that of \
       the full-precision network. Ranges are for each frame slot or shared by all slots.
       """)
 

@@ -14,8 +14,8 @@ struct BenchQuality: AsyncParsableCommand {
     discussion: """
       Example: videnhance bench quality data-test/bikes.mp4 data-test/bigbuckbunny.mp4
 
-      Each clip is made at most 640 samples wide (bicubic), then made worse: halved, quartered, with Gaussian noise of 10 and 30
-      levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters
+      Each clip is made at most 640 samples wide (bicubic), then made worse: halved, quartered, with Gaussian noise of 10 and 30 \
+      levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters \
       for noise the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
       """)
 

@@ -15,13 +15,14 @@ struct Calibrate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an integer model of a network by looking at clips.",
     discussion: """
-      Clipping ranges are found for each frame slot of the window by BMFQ's pruned, backtracking search; weights get a step
+      Clipping ranges are found for each frame slot of the window by BMFQ's pruned, backtracking search; weights get a step \
       for each output channel.
 
       Examples:
-        videnhance calibrate my-footage/*.mp4 --task sr --bits 4 -o mine.safetensors
+        videnhance calibrate film/*.mp4 --task sr --bits 4 -o mine.safetensors
         videnhance in.mp4 out.mp4 --model-file mine.safetensors
-        videnhance calibrate my-footage --task denoise --method minmax --per-frame off --report ranges.json -o other.safetensors
+        videnhance calibrate film --task denoise --method minmax --per-frame off \\
+          --report ranges.json -o other.safetensors
       """)
 
   @Argument(help: "Clips like those that will be enhanced, or folders of them.") var clips: [String] = []

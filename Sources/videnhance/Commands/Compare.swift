@@ -16,13 +16,14 @@ struct Compare: AsyncParsableCommand {
       """,
     discussion: """
       Examples:
-        videnhance compare in.mp4 --task sr --degrade --bits 32,8,4 --also bicubic,lanczos
-        videnhance compare noisy.mkv --task denoise --reference clean.mkv --also hqdn3d,nlmeans=s=8 --report report
-        videnhance compare in.mp4 --task sr --bits 8,4          against the 32-bit network, without a truth
+        videnhance compare in.mp4 --task sr --degrade --bits 32,4 --also bicubic
+        videnhance compare noisy.mkv --task denoise --reference clean.mkv \\
+          --also hqdn3d,nlmeans=s=8 --report report
+        videnhance compare in.mp4 --task sr --bits 8,4
         videnhance compare a.mp4 b.mp4 --reference original.mkv --json
 
-      --degrade takes the input as the truth, and what is enhanced is made of it: sr halves it by bicubic, denoise adds
-      Gaussian noise, interp drops every second frame. Without --reference and --degrade, networks are compared with the
+      --degrade takes the input as the truth, and what is enhanced is made of it: sr halves it by bicubic, denoise adds \
+      Gaussian noise, interp drops every second frame. Without --reference and --degrade, networks are compared with the \
       32-bit one, and files with the first of them.
       """)
 

@@ -16,8 +16,9 @@ struct Distill: ParsableCommand {
       Weights, biases and all steps move; what training computes is what the integer kernels compute, to the bit.
 
       Example:
-        videnhance distill --task sr --bits 4 --data data --minutes 15 --calibrated sr-4.safetensors \\
-          --teachers sr-8.safetensors sr-6.safetensors --checkpoint sr-4.checkpoint -o sr-4-distilled.safetensors
+        videnhance distill --task sr --bits 4 --data data --minutes 15 \\
+          --calibrated sr-4.safetensors --teachers sr-8.safetensors \\
+          --checkpoint sr-4.checkpoint -o sr-4-distilled.safetensors
       Run again with the same checkpoint to continue.
       """)
 

@@ -12,9 +12,9 @@ struct Enhance: AsyncParsableCommand {
     discussion: """
       Example: videnhance in.mp4 out.mp4 --bits 8 --crf 14
 
-      The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it.
-      With --resume, what is finished is kept in <output>.segments: the same command continues after Ctrl-C, a kill or
-      a power loss, and pictures, sound and times come out the same.
+      The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it. \
+      With --resume, what is finished is kept in <output>.segments: the same command continues after Ctrl-C, a kill or \
+      a power loss, and pictures, sound and times come out the same. \
       A folder as input is gone through as by 'videnhance batch'.
       """)
 

@@ -14,8 +14,8 @@ struct Export: ParsableCommand {
         videnhance export sr-x2-balanced-4bit -o sr.onnx
         videnhance export mine.safetensors -o mine.onnx --overwrite
 
-      Full-precision networks become float convolutions, integer models QuantizeLinear and DequantizeLinear with their own
-      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/model-format.md tells what
+      Full-precision networks become float convolutions, integer models QuantizeLinear and DequantizeLinear with their own \
+      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/model-format.md tells what \
       goes in and what comes out.
       """)
 

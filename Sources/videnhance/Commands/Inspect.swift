@@ -115,7 +115,7 @@ struct ModelDescription {
       for input in inputs {
         let q = input.quantizer
         let activation = Layer.Activation(
-          slots: [input.slot], bits: q.bits, lower: -Float(q.zeroPoint) * q.step,
+          slots: [input.slot], bits: q.bits, lower: 0 - Float(q.zeroPoint) * q.step,
           upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame)
         let same = activations.firstIndex {
           ($0.bits, $0.lower, $0.upper, $0.isFrame)

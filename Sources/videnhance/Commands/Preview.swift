@@ -14,8 +14,8 @@ struct Preview: AsyncParsableCommand {
         videnhance preview in.mp4 --task sr --bits 4
         videnhance preview noisy.mkv --task denoise --frames 5 --output look
 
-      The clip is cut into as many stretches as frames are wanted; of a few places in each, the one with most texture and
-      motion is taken. For each there are NN-before.png and NN-after.png at the output's full size, before being the
+      The clip is cut into as many stretches as frames are wanted; of a few places in each, the one with most texture and \
+      motion is taken. For each there are NN-before.png and NN-after.png at the output's full size, before being the \
       bicubic enlargement, and NN-crop.png: the part that changed most, before on the left, after on the right.
       """)
 

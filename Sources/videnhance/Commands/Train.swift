@@ -10,7 +10,10 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a network from clips and photographs.",
     discussion: """
-      Example: videnhance train --task sr --data data --minutes 60 --checkpoint sr.checkpoint --output sr.safetensors
+      Example:
+        videnhance train --task sr --data data --minutes 60 \\
+          --checkpoint sr.checkpoint --output sr.safetensors
+
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 

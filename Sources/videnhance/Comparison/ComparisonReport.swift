@@ -56,7 +56,7 @@ struct ComparisonReport {
     """
   }
 
-  private static func escape(_ text: String) -> String {
+  static func escape(_ text: String) -> String {
     text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
       .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
   }
@@ -83,10 +83,10 @@ struct ComparisonReport {
     else { return "" }
     let margin = max((high - low) * 0.05, 1e-3)
     (low, high) = (low - margin, high + margin)
-    let (width, height, left) = (720.0, 220.0, 48.0)
+    let (width, height, left) = (720.0, 220.0, 64.0)
     func x(_ time: Double) -> Double { left + (time - first) / (last - first) * (width - left - 8) }
     func y(_ value: Double) -> Double { 8 + (high - value) / (high - low) * (height - 32) }
-    var svg = "<svg viewBox=\"0 0 720 220\" role=\"img\" aria-label=\"\(Self.escape(name)) by frame\">"
+    var svg = "<svg class=\"plot\" viewBox=\"0 0 720 220\" role=\"img\" aria-label=\"\(name) by frame\">"
     for step in 0...4 {
       let level = low + (high - low) * Double(step) / 4
       svg += String(
@@ -147,7 +147,7 @@ struct ComparisonReport {
       <h2>\(isWorst ? "Worst" : "Typical") frame of \(Self.escape(main.contender.name)), at \(String(format: "%.2f", time)) s</h2>
       <div class="pair">
       <div class="choices">\(choice("left", second)) \(choice("right", main.contender.name))</div>
-      <div class="view"><img class="below" alt="right picture"><img class="above" alt="left picture"></div>
+      <div class="view"><img class="below" alt="right picture"><img class="above" alt="left picture"><i></i></div>
       <input type="range" min="0" max="100" value="50" aria-label="how much of the left picture is shown">
       </div>
       <p>Differences from the reference, eight times as strong:</p>
@@ -215,24 +215,6 @@ struct ComparisonReport {
     "data:image/png;base64," + Data(png).base64EncodedString()
   }
 
-  // MARK: - Ranges
-
-  /// Clipping ranges of the quantized networks, by layer and slot.
-  private func rangeSection() -> String {
-    results.compactMap { result -> String? in
-      guard result.contender.bits ?? 32 < 32, let file = result.contender.models.first,
-        let model = try? ModelDescription(path: file)
-      else { return nil }
-      let rows = model.layers.flatMap { layer in
-        layer.activations.filter { !$0.isFrame }.map { range in
-          "<tr><td>\(Self.escape(layer.layer.name))</td><td>\(range.slots.map(String.init).joined(separator: ", "))</td><td>\(range.bits)</td><td>\(String(format: "%.3f ... %.3f", range.lower, range.upper))</td></tr>"
-        }
-      }.joined()
-      return
-        "<details><summary>\(Self.escape(result.contender.name)): clipping ranges of activations</summary><div class=\"wide\"><table><tr><th>layer</th><th>frame slot</th><th>bits</th><th>range</th></tr>\(rows)</table></div></details>"
-    }.joined()
-  }
-
   // MARK: - Style and behaviour
 
   private static let style = """
@@ -244,25 +226,40 @@ struct ComparisonReport {
     .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
     th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
     th:first-child,td:first-child{text-align:left}
-    svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--text)}.grid{stroke:var(--line);stroke-width:.5}
+    svg{width:100%;height:auto;overflow:visible}svg text{font-size:11px;fill:var(--text)}.grid{stroke:var(--line);stroke-width:.5}
     .legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
     .view{position:relative;overflow:hidden;border:1px solid var(--line);max-width:48rem}
     .view img{display:block;width:100%;image-rendering:pixelated}.view .above{position:absolute;inset:0;clip-path:inset(0 50% 0 0)}
+    .view{cursor:ew-resize;touch-action:pan-y;user-select:none}.view i{position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:#fff;box-shadow:0 0 2px #000}
     .pair input{width:100%;max-width:48rem}.choices label{margin-right:1rem}select{max-width:14rem}
-    .differences{display:flex;flex-wrap:wrap;gap:.5rem}.differences figure{margin:0;flex:1 1 14rem;max-width:24rem}.differences img{width:100%}
-    figcaption{font-size:.85rem}details{margin-top:1rem}
+    .differences{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr));gap:.5rem}.differences figure{margin:0}.differences img{width:100%}
+    figcaption{font-size:.85rem}details{margin-top:1rem}summary{cursor:pointer}
+    .range{width:14rem;height:.8rem}.range rect{fill:#0072b2}.range line{stroke:var(--text)}
+    @media(max-width:40rem){svg.plot text{font-size:18px}.range{width:6rem}th,td{padding:.25rem .4rem}}
     """
 
   private static let script = """
     for (const pair of document.querySelectorAll('.pair')) {
       const [above, below] = [pair.querySelector('.above'), pair.querySelector('.below')];
       const range = pair.querySelector('input[type=range]');
+      const view = pair.querySelector('.view'), border = view.querySelector('i');
       const show = () => {
         const left = pair.querySelector('.left'), right = pair.querySelector('.right');
         above.src = left.value;
         below.src = left.options[right.selectedIndex].value;
         above.style.clipPath = 'inset(0 ' + (100 - range.value) + '% 0 0)';
+        border.style.left = range.value + '%';
       };
+      // The picture itself can be drawn over, too.
+      const drag = event => {
+        if (!event.buttons) return;
+        const box = view.getBoundingClientRect();
+        range.value = 100 * (event.clientX - box.left) / box.width;
+        show();
+      };
+      view.addEventListener('pointerdown', drag);
+      view.addEventListener('pointermove', drag);
+      view.addEventListener('dragstart', event => event.preventDefault());
       pair.addEventListener('input', show);
       show();
     }
