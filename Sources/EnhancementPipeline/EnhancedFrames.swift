@@ -10,6 +10,7 @@ public import VideoIO
 /// Each iteration opens the file anew. Work goes on while the loop's body runs, by a few frames and no more; leaving
 /// the loop ends it. Times of the frames are in ticks of `EnhancedFrames.Iterator.timeBase`.
 public struct EnhancedFrames: AsyncSequence, Sendable {
+  /// A frame of the output.
   public typealias Element = VideoFrame
 
   private let input: String
@@ -27,6 +28,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
     self.options = options
   }
 
+  /// Opens the file with the first frame that is asked for.
   public func makeAsyncIterator() -> Iterator {
     Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
   }

@@ -5,8 +5,9 @@ import Dispatch
 public func parallel<R>(_ count: Int, _ body: (Int) throws -> R) throws -> [R] {
   var results: [Result<R, any Error>?] = Array(repeating: nil, count: count)
   results.withUnsafeMutableBufferPointer { buffer in
-    nonisolated(unsafe) let slots = buffer  // Each iteration writes its own slot.
-    nonisolated(unsafe) let work = body  // Iterations share nothing mutable: each has its own shard or generator.
+    // Each iteration writes its own slot, and has its own shard or generator: nothing mutable is shared.
+    nonisolated(unsafe) let slots = buffer
+    nonisolated(unsafe) let work = body
     DispatchQueue.concurrentPerform(iterations: count) { index in
       slots[index] = Result { try work(index) }
     }

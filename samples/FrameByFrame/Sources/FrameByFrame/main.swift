@@ -11,8 +11,14 @@ let job = EnhancementJob(input: input, output: output, steps: [.superResolution(
 let summary = try await job.run { progress in print("\(progress.frames) frames") }
 print("\(output): \(summary.frames) frames of \(summary.width)x\(summary.height)")
 
-// Frame by frame.
+// Frame by frame. Rows may be longer in memory than the frame is wide.
 for try await frame in EnhancedFrames(of: input, steps: [.superResolution()]) {
-  let sum = frame.withPlane(0) { luma, _ in luma.reduce(0) { $0 + Int($1) } }
-  print("\(frame.presentationTimestamp): \(frame.width)x\(frame.height), mean luma \(sum / (frame.width * frame.height))")
+  var sum = 0
+  frame.withPlane(0) { luma, bytesPerRow in
+    for y in 0..<frame.height {
+      for x in 0..<frame.width { sum += Int(luma[y * bytesPerRow + x]) }
+    }
+  }
+  let mean = sum / (frame.width * frame.height)
+  print("\(frame.presentationTimestamp): \(frame.width)x\(frame.height), mean luma \(mean)")
 }
