@@ -13,16 +13,17 @@
 
     /// Watches from now on, in a thread of its own that is begun while there is memory.
     static func watch() {
-      var attributes = pthread_attr_t()
-      pthread_attr_init(&attributes)
-      pthread_attr_setstacksize(&attributes, 256 << 10)
-      pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+      let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
+      defer { attributes.deallocate() }
+      pthread_attr_init(attributes)
+      pthread_attr_setstacksize(attributes, 256 << 10)
+      pthread_attr_setdetachstate(attributes, Int32(PTHREAD_CREATE_DETACHED))
       var thread = pthread_t()
       let body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { _ in
         ThreadShortage.wait()
       }
-      if pthread_create(&thread, &attributes, body, nil) != 0 { giveUp() }
-      pthread_attr_destroy(&attributes)
+      if pthread_create(&thread, attributes, body, nil) != 0 { giveUp() }
+      pthread_attr_destroy(attributes)
     }
 
     private static func wait() -> Never {
