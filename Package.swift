@@ -89,7 +89,7 @@ let package = Package(
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(
       name: "EnhancementPipelineTests",
-      dependencies: ["EnhancementPipeline", "EnhancementModel", "TestSupport", "VideoIO"],
+      dependencies: ["EnhancementPipeline", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",

@@ -35,7 +35,8 @@ public struct EnhancementStep: Sendable {
 /// frames after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
 ///
 ///     R + 2 source frames (R + 5 with deinterlacing) before they are prepared, being read or handed over
-///     T + W + 2 source frames with their 8-bit copies (windows share frames: each one queued adds one)
+///     T + W + 5 source frames with their 8-bit copies (windows share frames: each one queued adds one; four are
+///         looked ahead to for scene cuts)
 ///     O + 2 output frames
 ///
 /// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
@@ -100,9 +101,11 @@ public struct EnhancementJob: Sendable {
   static let outputCapacity = 2
 
   /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames:
-  /// those of the window worked on, one more for each window queued and for the one handed over, and the one
-  /// that is looked ahead to.
-  public static func preparedFrameLimit(window: Int) -> Int { window + windowCapacity + 2 }
+  /// those of the window worked on, one more for each window queued and for the one handed over, and those that are
+  /// looked ahead to.
+  public static func preparedFrameLimit(window: Int) -> Int {
+    window + windowCapacity + 1 + SceneCutDetector.lookAhead
+  }
 
   /// A job of one or more steps. Nothing is opened yet.
   public init(
@@ -169,6 +172,7 @@ public struct EnhancementJob: Sendable {
       "quality": text(encoder.crf, "usual"),
       "preset": text(encoder.preset, "usual"),
       "set of encoder options": list(encoder.options),
+      "layout": text(encoder.pixelFormat, "the source's"),
       "container": text(encoder.container, "by name") + " " + list(encoder.containerOptions),
     ]
     return try SegmentFolder(

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
 
-/// The luma of a frame, averaged down to at most 64 columns and rows, and how its levels are spread.
+/// The luma of a frame, averaged down to at most 64 columns and rows and blurred a little, so that moves by less than one
+/// of these samples make little difference.
 struct LumaThumbnail: Sendable {
   /// Extents.
   let width, height: Int
   /// Mean levels, row after row.
   let samples: [UInt8]
-  /// Share of the samples in each of 32 ranges of levels.
-  let histogram: [Float]
 
   private static let side = 64
-  private static let bins = 32
   /// Side of the blocks that are looked for in another frame, and how far.
   private static let blockSide = 8
   private static let reach = 4
@@ -22,12 +20,10 @@ struct LumaThumbnail: Sendable {
     let height = max(1, min(frame.height, frame.height * Self.side / longest))
     self.width = width
     self.height = height
-    samples = (0..<height).flatMap { y in
+    let means = (0..<height).flatMap { y in
       Self.row(frame, rows: y * frame.height / height..<(y + 1) * frame.height / height, columns: width)
     }
-    var counts = [Float](repeating: 0, count: Self.bins)
-    for sample in samples { counts[Int(sample) * Self.bins / 256] += 1 }
-    histogram = counts.map { $0 / Float(width * height) }
+    samples = Self.blurred(means, width: width, height: height)
   }
 
   /// Means of `columns` stretches of a band of rows.
@@ -49,9 +45,16 @@ struct LumaThumbnail: Sendable {
     }
   }
 
-  /// How differently the levels of two frames are spread: 0 for equally, 2 for nothing in common.
-  func histogramDifference(_ other: LumaThumbnail) -> Float {
-    zip(histogram, other.histogram).reduce(0) { $0 + abs($1.0 - $1.1) }
+  /// Each sample with its neighbours, by the weights 1 2 1 both ways; edges are repeated.
+  private static func blurred(_ samples: [UInt8], width: Int, height: Int) -> [UInt8] {
+    func row(_ y: Int, _ x: Int) -> Int {
+      let start = min(max(y, 0), height - 1) * width
+      return Int(samples[start + max(x - 1, 0)]) + 2 * Int(samples[start + x])
+        + Int(samples[start + min(x + 1, width - 1)])
+    }
+    return (0..<height).flatMap { y in
+      (0..<width).map { x in UInt8((row(y - 1, x) + 2 * row(y, x) + row(y + 1, x) + 8) >> 4) }
+    }
   }
 
   /// Mean absolute difference in levels to `other`, of the same size, of blocks that were moved to where they

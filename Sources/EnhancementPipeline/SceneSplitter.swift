@@ -20,8 +20,8 @@ struct SceneSplitter {
   private var windows: SlidingWindow<PreparedFrame>
   private var detector: SceneCutDetector?
   private let isTold: Bool
-  /// The frame that waits for the detector, which looks one frame ahead.
-  private var waiting: PreparedFrame?
+  /// The frames that wait for the detector, which looks ahead.
+  private var waiting: [PreparedFrame] = []
   /// Whether a scene begins with the frames that have not been the centre of a window yet.
   private var starts: [Bool] = []
 
@@ -35,23 +35,22 @@ struct SceneSplitter {
   mutating func push(_ frame: PreparedFrame) throws(PipelineError) -> [SceneWindow] {
     frameCount += 1
     guard detector != nil else { return place(frame, startsScene: isTold && frame.frame.startsScene) }
-    let startsScene = detector?.push(try frame.planar) ?? false
-    defer { waiting = frame }
-    return placeWaiting(frameCount - 2, startsScene: startsScene)
+    let startsScene = detector?.push(try frame.planar)
+    waiting.append(frame)
+    return startsScene.map { placeWaiting(startsScene: $0) } ?? []
   }
 
   /// Ends the stream; returns the windows that remain.
   mutating func finish() -> [SceneWindow] {
-    let startsScene = detector?.finish() ?? false
-    defer { waiting = nil }
-    return placeWaiting(frameCount - 1, startsScene: startsScene) + marked(windows.finish())
+    var result: [SceneWindow] = []
+    for startsScene in detector?.finish() ?? [] { result += placeWaiting(startsScene: startsScene) }
+    return result + marked(windows.finish())
   }
 
-  /// Moves the waiting frame, of the number given, into the windows.
-  private mutating func placeWaiting(_ number: Int, startsScene: Bool) -> [SceneWindow] {
-    guard let frame = waiting else { return [] }
-    if startsScene { cuts.append(number) }
-    return place(frame, startsScene: startsScene)
+  /// Moves the frame that has waited longest into the windows.
+  private mutating func placeWaiting(startsScene: Bool) -> [SceneWindow] {
+    if startsScene { cuts.append(frameCount - waiting.count) }
+    return place(waiting.removeFirst(), startsScene: startsScene)
   }
 
   private mutating func place(_ frame: PreparedFrame, startsScene: Bool) -> [SceneWindow] {

@@ -48,7 +48,7 @@ public enum CodecRoundTrip {
 
   /// Encoder and decoder, back to back.
   private struct Session: ~Copyable {
-    private let encoder: VideoEncoder
+    private var encoder: VideoEncoder
     private let decoder: VideoDecoder
     private let packet: PacketOwner
     private let codec: String

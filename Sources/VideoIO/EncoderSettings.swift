@@ -17,13 +17,16 @@ public struct EncoderSettings: Sendable, Hashable {
   public var containerOptions: [String: String]
   /// FFmpeg's name of the container, such as `yuv4mpegpipe`; nil takes it from the file's name.
   public var container: String?
+  /// FFmpeg's name of the layout to encode, such as `yuv420p`; nil keeps that of the frames. What is lost by it is a warning.
+  public var pixelFormat: String?
   /// Threads of the encoder; 0 lets it choose.
   public var threads: Int
 
   /// Settings; all have a default.
   public init(
     codec: String = "libx264", crf: Double? = nil, preset: String? = nil, options: [String: String] = [:],
-    containerOptions: [String: String] = [:], container: String? = nil, threads: Int = 0
+    containerOptions: [String: String] = [:], container: String? = nil, pixelFormat: String? = nil,
+    threads: Int = 0
   ) {
     self.codec = codec
     self.crf = crf
@@ -31,6 +34,7 @@ public struct EncoderSettings: Sendable, Hashable {
     self.options = options
     self.containerOptions = containerOptions
     self.container = container
+    self.pixelFormat = pixelFormat
     self.threads = threads
   }
 

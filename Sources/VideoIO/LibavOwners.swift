@@ -62,6 +62,8 @@ struct PacketOwner: ~Copyable {
 /// Owns an `AVCodecContext`, a decoder or an encoder.
 struct CodecContextOwner: ~Copyable {
   let raw: UnsafeMutablePointer<AVCodecContext>
+  /// Whether it was given a frame to encode.
+  var isUsed = false
 
   init(_ codec: UnsafePointer<AVCodec>) throws(VideoIOError) {
     guard let raw = avcodec_alloc_context3(codec) else { throw .outOfMemory }
@@ -69,8 +71,26 @@ struct CodecContextOwner: ~Copyable {
   }
 
   deinit {
+    if raw.pointee.codec_id == AV_CODEC_ID_AV1 { Self.endStream(raw, isUsed: isUsed) }
     var context: UnsafeMutablePointer<AVCodecContext>? = raw
     avcodec_free_context(&context)
+  }
+
+  /// SVT-AV1 (1.4 at least) complains when it is closed before the end of its stream, and waits for ever if it never
+  /// saw a frame: it gets one then, and the end, and nobody asks for the packets.
+  private static func endStream(_ context: UnsafeMutablePointer<AVCodecContext>, isUsed: Bool) {
+    guard avcodec_is_open(context) != 0, let codec = context.pointee.codec,
+      String(cString: codec.pointee.name) == "libsvtav1"
+    else { return }
+    if !isUsed, let frame = try? FrameOwner() {
+      frame.raw.pointee.width = context.pointee.width
+      frame.raw.pointee.height = context.pointee.height
+      frame.raw.pointee.format = context.pointee.pix_fmt.rawValue
+      frame.raw.pointee.pts = 0
+      guard av_frame_get_buffer(frame.raw, 0) >= 0 else { return }
+      _ = avcodec_send_frame(context, frame.raw)
+    }
+    _ = avcodec_send_frame(context, nil)
   }
 }
 

@@ -14,6 +14,8 @@ struct Muxer: ~Copyable {
     var nextTimestamp: Int64?
     /// Puts decoding times to packets that have none.
     var order: DecodingOrder
+    /// nil for other containers.
+    let matroska: MatroskaTimes?
     var isBroken = false
   }
 
@@ -28,7 +30,11 @@ struct Muxer: ~Copyable {
   /// The file's tags.
   private let tags: [MetadataEntry]
   private let containerName: String
+  private let streamTags: [Int: StreamTags]
   private var written: WrittenFile
+  /// The least time of presentation below zero, in microseconds.
+  private var lowestTime: Int64 = 0
+  private let movesChapters: Bool
 
   /// Streams that the container does not take, one line each.
   private(set) var leftOut: [String]
@@ -55,11 +61,15 @@ struct Muxer: ~Copyable {
       routes[stream.info.index] = Route(
         outputIndex: index, timeBase: Rational(output.pointee.time_base),
         name: "\(stream.info.kind.rawValue), \(stream.info.codecName)",
-        order: DecodingOrder(delay: Int(stream.parameters.raw.pointee.video_delay)))
+        order: DecodingOrder(delay: Int(stream.parameters.raw.pointee.video_delay)),
+        matroska: plan.isMatroska ? MatroskaTimes(output) : nil)
     }
     let packet = try PacketOwner()
     var written = WrittenFile()
+    var streamTags: [Int: StreamTags] = [:]
     for (sourceIndex, route) in routes {
+      streamTags[route.outputIndex] = StreamTags(
+        streamIndex: sourceIndex, entries: plan.expectedTags(of: sourceIndex))
       guard let parameters = context.raw.pointee.streams[route.outputIndex]?.pointee.codecpar else {
         throw .outOfMemory
       }
@@ -77,8 +87,13 @@ struct Muxer: ~Copyable {
     videoIndex = plan.videoIndex
     shift = plan.shift
     tags = plan.isPicture ? [] : plan.fileMetadata.filter { !plan.isToldElsewhere($0) }
+    self.streamTags = plan.isPicture ? [:] : streamTags
     containerName = plan.containerName
+    movesChapters = plan.writesChaptersLast
   }
+
+  /// Seconds per tick of the video's times in the container.
+  var videoTimeBase: Rational { routes[videoIndex]?.timeBase ?? microseconds }
 
   /// Writes a packet of the encoder. Its times are in `timeBase`.
   mutating func writeVideo(_ packet: borrowing PacketOwner, timeBase: Rational) throws(VideoIOError) {
@@ -120,13 +135,17 @@ struct Muxer: ~Copyable {
   /// - Returns: a line for each tag that is not in the file.
   consuming func finish() throws(VideoIOError) -> [String] {
     let path = file.path
+    if movesChapters { moveChapters() }
     do throws(LibavError) {
       try LibavLog.check { av_write_trailer(context.raw) }
       try context.close()
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    let lost = file.isStream ? [] : Self.lostTags(tags, path: file.writingPath, container: containerName)
+    let lost =
+      file.isStream
+      ? []
+      : lostTags(path: file.writingPath, container: containerName, file: tags, streams: streamTags)
     if !file.isStream, let fault = written.fault(path: file.writingPath, container: containerName) {
       throw .outputDamaged(path: path, detail: fault)
     }
@@ -134,20 +153,15 @@ struct Muxer: ~Copyable {
     return lost
   }
 
-  /// The tags that the finished file does not have: muxers drop in silence what they know no place for.
-  private static func lostTags(_ tags: [MetadataEntry], path: String, container: String) -> [String] {
-    guard !tags.isEmpty else { return [] }
-    var context: UnsafeMutablePointer<AVFormatContext>?
-    let (opened, _) = LibavLog.collecting { avformat_open_input(&context, fileURL(path), nil, nil) }
-    // What cannot be opened, such as pictures of several kinds, cannot be looked at either.
-    guard opened >= 0, let raw = context else { return [] }
-    defer { avformat_close_input(&context) }
-    let kept = Set(MetadataEntry.entries(of: raw.pointee.metadata).map { $0.key.lowercased() })
-    var lost: [String] = []
-    for tag in tags where !kept.contains(tag.key.lowercased()) && !lost.contains(tag.key) {
-      lost.append(tag.key)
+  /// Moves the chapters as FFmpeg's muxer of Matroska moves all streams when a time lies below zero, as that of the lead-in
+  /// of sound does.
+  private func moveChapters() {
+    for index in 0..<Int(context.raw.pointee.nb_chapters) {
+      guard let chapter = context.raw.pointee.chapters[index] else { continue }
+      let offset = microseconds.rescale(-lowestTime, to: Rational(chapter.pointee.time_base))
+      chapter.pointee.start = chapter.pointee.start.saturatingPlus(offset)
+      chapter.pointee.end = chapter.pointee.end.saturatingPlus(offset)
     }
-    return lost.map { "tag \($0) does not fit into \(container)" }
   }
 
   /// Brings times into the output's ticks and makes decoding times increase, as muxers demand.
@@ -171,6 +185,7 @@ struct Muxer: ~Copyable {
         raw.pointee.dts = route.nextTimestamp ?? 0
       }
     }
+    route.matroska?.correct(raw)
     if let last = route.lastTimestamp {
       let least = isStrict ? last.saturatingPlus(1) : last
       if raw.pointee.dts < least {
@@ -179,6 +194,9 @@ struct Muxer: ~Copyable {
       }
     }
     if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
+    if raw.pointee.pts < 0 {
+      lowestTime = min(lowestTime, route.timeBase.rescale(raw.pointee.pts, to: microseconds))
+    }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
     routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
   }

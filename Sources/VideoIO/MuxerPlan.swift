@@ -61,7 +61,7 @@ struct MuxerPlan {
       && source.trimStart == nil
   }
 
-  private var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
+  var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
   private var isQuickTime: Bool {
     ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName)
   }
@@ -196,7 +196,10 @@ struct MuxerPlan {
     defer { av_dict_free(&options) }
     let wanted = self.options(forPlayersOf: context)
     for (key, value) in wanted { av_dict_set(&options, key, value, 0) }
+    let chapterCount = context.raw.pointee.nb_chapters
+    if writesChaptersLast { context.raw.pointee.nb_chapters = 0 }
     let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, &options) }
+    context.raw.pointee.nb_chapters = chapterCount
     if let refused = MetadataEntry.entries(of: options).first {
       throw .encoderOption(
         encoder: containerName, option: refused.key, value: refused.value,
@@ -340,6 +343,20 @@ struct MuxerPlan {
     }
   }
 
+  /// Whether chapters are written at the end, when it is known by how much the muxer has moved all times.
+  var writesChaptersLast: Bool { isMatroska && !isPipe }
+
+  /// The tags of a stream that should be found in the output.
+  func expectedTags(of index: Int) -> [MetadataEntry] {
+    // Program streams and transport streams have a language, and no place for anything else.
+    guard isMatroska || isQuickTime else { return [] }
+    return source.streams[index].metadata.filter {
+      // QuickTime's name of a track, which FFmpeg 5 writes but does not read.
+      let isName = isQuickTime && $0.key.lowercased() == "title"
+      return !$0.describesOldEncoding && !$0.describesOldContainer && !isName
+    }
+  }
+
   /// Whether the container tells a tag of the file in another way.
   func isToldElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
 
@@ -369,15 +386,5 @@ struct MuxerPlan {
       "modification_date",
     ]
     return source.metadata.filter { !container.contains($0.key.lowercased()) }
-  }
-}
-
-extension MetadataEntry {
-  /// Whether the tag speaks of the old video's bytes: its encoder, bit rate or statistics.
-  fileprivate var describesOldEncoding: Bool {
-    let name = key.uppercased()
-    return ["ENCODER", "DURATION", "ENCODER_OPTIONS"].contains(name) || name.hasPrefix("_STATISTICS")
-      || ["BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"].contains { name == $0 || name.hasPrefix($0 + "-") }
-      || name.hasPrefix("DURATION-")
   }
 }

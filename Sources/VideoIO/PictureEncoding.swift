@@ -6,7 +6,7 @@ public enum PictureEncoding {
   /// A frame as a PNG file, in RGB.
   /// - Throws: `VideoIOError.cannotEncode`, or what the encoder's start throws.
   public static func png(_ frame: VideoFrame) throws(VideoIOError) -> [UInt8] {
-    let encoder = try VideoEncoder(
+    var encoder = try VideoEncoder(
       .init(
         settings: EncoderSettings(codec: "png", threads: 1), width: frame.width, height: frame.height,
         format: frame.format, color: frame.color.assumingDefaults(width: frame.width, height: frame.height),

@@ -15,7 +15,7 @@ internal import CFFmpeg
 public func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = true) throws(VideoIOError) {
   let file = try OutputFile(path: path, input: nil, overwrite: overwrite)
   let layout = frame.format.isGray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24
-  let encoder = try VideoEncoder(
+  var encoder = try VideoEncoder(
     .init(
       settings: EncoderSettings(codec: "png", threads: 1), width: frame.width, height: frame.height,
       format: frame.format, color: frame.color, timeBase: Rational(1, 25), frameRate: Rational(25, 1),

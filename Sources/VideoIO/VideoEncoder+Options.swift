@@ -29,9 +29,14 @@ extension VideoEncoder {
       // Their default is 200 kb/s whatever the size.
       context.pointee.flags |= AV_CODEC_FLAG_QSCALE
       context.pointee.global_quality = 2 * FF_QP2LAMBDA
+    } else if codec.pointee.id == AV_CODEC_ID_THEORA, options["b"] == nil, options["global_quality"] == nil {
+      // Here more is better, up to 10.
+      context.pointee.flags |= AV_CODEC_FLAG_QSCALE
+      context.pointee.global_quality = 9 * FF_QP2LAMBDA
     }
     if let preset = settings.preset ?? options["preset"] ?? EncoderSettings.defaultPreset(encoder: name) {
       options["preset"] = preset
+      try checkPreset(preset, name: name)
     }
     addParameters(of: request, name: name, to: &options)
     for (option, value) in options.sorted(by: { $0.key < $1.key }) {
@@ -43,6 +48,20 @@ extension VideoEncoder {
           encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
       }
     }
+  }
+
+  /// x264 tells of a wrong preset past FFmpeg's log.
+  private static func checkPreset(_ preset: String, name: String) throws(VideoIOError) {
+    let known = [
+      "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+      "placebo",
+    ]
+    guard name.hasPrefix("libx264"), !known.contains(preset),
+      Int(preset).map({ (0...9).contains($0) }) != true
+    else { return }
+    throw .encoderOption(
+      encoder: name, option: "preset", value: preset,
+      reason: LibavError(errno: EINVAL, log: ["its presets are \(known.joined(separator: ", "))"]))
   }
 
   /// Adds what x264 and x265 are told in strings of their own; what the user says there goes first.

@@ -32,10 +32,12 @@ struct VideoEncoder: ~Copyable {
   let context: UnsafeMutablePointer<AVCodecContext>
   /// FFmpeg's name of the encoder.
   let name: String
-  private let owner: CodecContextOwner
+  private var owner: CodecContextOwner
   /// To the encoder's layout where it takes none of ours, as with RGB encoders.
   private let converter: PictureConverter?
   private let clock: EncoderClock
+  /// What the layout that was asked for does to the frames, in words; nil if none was.
+  let layoutWarning: String?
 
   /// The unit in which frames must come and packets leave.
   var timeBase: Rational { Rational(context.pointee.time_base) }
@@ -87,10 +89,12 @@ struct VideoEncoder: ~Copyable {
     self.clock = clock
     self.owner = owner
     self.converter = converter
+    layoutWarning = layout.warning(for: request)
   }
 
   /// Gives a frame to the encoder at a time in its own ticks.
-  func send(_ frame: VideoFrame, at timestamp: Int64) throws(LibavError) {
+  mutating func send(_ frame: VideoFrame, at timestamp: Int64) throws(LibavError) {
+    owner.isUsed = true
     let picture = try picture(of: frame)
     let raw = picture.raw
     raw.pointee.format = context.pointee.pix_fmt.rawValue
@@ -138,94 +142,5 @@ struct VideoEncoder: ~Copyable {
       return codec
     }
     throw .unknownEncoder(name: name)
-  }
-}
-
-// MARK: - Layout
-
-/// Which of an encoder's layouts is used for ours.
-private struct EncoderLayout {
-  let code: Int32
-  let needsConversion: Bool
-  /// The colour in the encoder's layout, and in ours.
-  let color: ColorDescription
-  let sourceColor: ColorDescription
-
-  /// - Throws: `VideoIOError.encoderFormat` if depth or chroma would be lost.
-  init(
-    for request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>,
-    context: UnsafePointer<AVCodecContext>, name: String
-  ) throws(VideoIOError) {
-    let format = request.format
-    sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
-    if let code = request.layoutCode {
-      let color = Self.color(sourceColor, inLayout: code)
-      let changesRange =
-        color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
-      (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
-      return
-    }
-    if codec.pointee.id == AV_CODEC_ID_MJPEG || codec.pointee.id == AV_CODEC_ID_LJPEG {
-      // JPEG knows full range only.
-      var color = sourceColor
-      color.range = 2
-      code = PixelFormat.withFullRange(format.code) ?? format.code
-      (needsConversion, self.color) = (!request.color.isFullRange, color)
-      return
-    }
-    guard let list = cffmpeg_encoder_formats(context, codec) else {
-      (code, needsConversion, color) = (format.code, false, request.color)
-      return
-    }
-    var supported: [Int32] = []
-    var position = 0
-    while list[position] != AV_PIX_FMT_NONE, position < 1000 {
-      supported.append(list[position].rawValue)
-      position += 1
-    }
-    if supported.contains(format.code) {
-      (code, needsConversion, color) = (format.code, false, request.color)
-      return
-    }
-    if let full = PixelFormat.withFullRange(format.code), supported.contains(full) {
-      var color = request.color
-      color.range = 2
-      (code, needsConversion, self.color) = (full, !request.color.isFullRange, color)
-      return
-    }
-    var loss: Int32 = 0
-    let best = avcodec_find_best_pix_fmt_of_list(list, AVPixelFormat(format.code), 0, &loss)
-    let unbearable = FF_LOSS_RESOLUTION | FF_LOSS_DEPTH | FF_LOSS_CHROMA | FF_LOSS_COLORQUANT
-    guard best != AV_PIX_FMT_NONE, loss & unbearable == 0, sws_isSupportedOutput(best) > 0 else {
-      throw .encoderFormat(
-        encoder: name, format: format.name,
-        supported: supported.compactMap { code in
-          av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) }
-        })
-    }
-    let color = Self.color(sourceColor, inLayout: best.rawValue)
-    (code, needsConversion, self.color) = (best.rawValue, true, color)
-  }
-
-  /// What values mean after conversion to a layout: RGB and gray are of full range.
-  private static func color(_ color: ColorDescription, inLayout code: Int32) -> ColorDescription {
-    guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee else { return color }
-    var result = color
-    if descriptor.flags & UInt64(AV_PIX_FMT_FLAG_RGB) != 0 {
-      result.matrix = 0
-      result.range = 2
-    } else if descriptor.nb_components <= 2 {
-      result.range = 2
-    }
-    return result
-  }
-
-  /// From our layout to the encoder's; nil if they are the same.
-  func converter(for request: VideoEncoder.Request) throws(VideoIOError) -> PictureConverter? {
-    guard needsConversion else { return nil }
-    return try PictureConverter(
-      from: .init(
-        width: request.width, height: request.height, code: request.format.code, color: sourceColor),
-      to: .init(width: request.width, height: request.height, code: code, color: color))
   }
 }

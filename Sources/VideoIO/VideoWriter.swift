@@ -67,7 +67,8 @@ public struct VideoWriter: ~Copyable {
     let timeBase = timeBase ?? info.timeBase
     let plan = MuxerPlan(
       format: container, source: info.source, videoIndex: info.videoStreamIndex,
-      url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate, timeBase: timeBase,
+      url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate,
+      timeBase: timeBase,
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
     var settings = settings
     settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
@@ -128,7 +129,9 @@ public struct VideoWriter: ~Copyable {
   /// What was not quite right so far, one line each.
   public var warnings: [String] {
     (losesDolbyVision ? ["Dolby Vision metadata is left out"] : [])
-      + (repairCount > 0 ? ["\(repairCount) frames had a timestamp that does not increase"] : [])
+      + (encoder.layoutWarning.map { [$0] } ?? [])
+      + (repairCount > 0
+        ? ["\(repairCount) frames had a timestamp that does not increase by a tick of the output"] : [])
   }
 
   /// Encodes a frame; its timestamps are ticks of the time base given at opening.
@@ -175,12 +178,16 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
-  /// A frame's times, the first one made to increase.
+  /// A frame's times, the first one made to increase, in the ticks of the container, too.
   private mutating func place(_ timestamp: Int64, duration: Int64) -> FrameTime {
     var presentation = timestamp
-    if let last = lastTimestamp, presentation <= last {
-      repairCount += 1
-      presentation = last.saturatingPlus(1)
+    if let last = lastTimestamp {
+      let ticks = muxer.videoTimeBase
+      let lastTick = timeBase.rescale(last, to: ticks)
+      if presentation <= last || timeBase.rescale(presentation, to: ticks) <= lastTick {
+        repairCount += 1
+        presentation = max(last.saturatingPlus(1), ticks.rescale(lastTick.saturatingPlus(1), to: timeBase))
+      }
     }
     lastTimestamp = presentation
     return FrameTime(presentation: presentation, duration: duration)

@@ -37,7 +37,8 @@ import Testing
     let help = try Program.run("help", "enhance")
     #expect(help.code == 0 && help.errors == "")
     for option in [
-      "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--container",
+      "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--pix-fmt",
+      "--container",
       "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }

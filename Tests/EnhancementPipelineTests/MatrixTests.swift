@@ -62,8 +62,10 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
     return copy
   }
 
-  /// Meant to differ in these.
-  func differing(_ lines: String...) -> MatrixCase { with { $0.intended = lines } }
+  /// Meant to differ in these, too, for a reason that readers are told.
+  func differing(_ lines: String..., because _: String) -> MatrixCase {
+    with { $0.intended += lines }
+  }
 
   /// Also in `make test`.
   var short: MatrixCase { with { $0.isShort = true } }

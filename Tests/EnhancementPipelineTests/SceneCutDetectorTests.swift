@@ -8,8 +8,7 @@ import Testing
   /// Frames with which the detector says a scene begins.
   static func cuts(_ path: String) throws -> [Int] {
     var detector = SceneCutDetector()
-    let decisions =
-      try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + [detector.finish() ?? false]
+    let decisions = try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + detector.finish()
     return decisions.indices.filter { decisions[$0] }
   }
 
@@ -68,11 +67,25 @@ import Testing
 
   @Test(arguments: [(1, 1), (2, 2), (600, 2), (2, 600)]) func takesAnySize(width: Int, height: Int) {
     var detector = SceneCutDetector()
+    var decisions: [Bool] = []
     for level in [UInt8(0), 0, 0, 200, 200, 200] {
       let frame = PlanarFrame(width: (width + 1) / 2 * 2, height: (height + 1) / 2 * 2)
       frame.luma.update(repeating: level, count: frame.width * frame.height)
-      _ = detector.push(frame)
+      if let decision = detector.push(frame) { decisions.append(decision) }
     }
-    #expect(detector.finish() == false)
+    #expect(decisions + detector.finish() == [false, false, false, true, false, false])
+  }
+
+  /// Every frame is decided on, however few there are.
+  @Test(arguments: 0...7) func saysOneThingOfEachFrame(count: Int) {
+    var detector = SceneCutDetector()
+    var decisions: [Bool] = []
+    for _ in 0..<count {
+      let frame = PlanarFrame(width: 2, height: 2)
+      frame.luma.update(repeating: 9, count: 4)
+      if let decision = detector.push(frame) { decisions.append(decision) }
+    }
+    #expect(decisions.count == max(0, count - SceneCutDetector.lookAhead))
+    #expect(decisions + detector.finish() == [Bool](repeating: false, count: count))
   }
 }

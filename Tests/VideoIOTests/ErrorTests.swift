@@ -218,7 +218,22 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     (.init(options: ["colour": "red"]), "encoder libx264 refuses option colour=red"),
     (.init(options: ["refs": "many"]), "encoder libx264 refuses option refs=many"),
     (.init(options: ["x264-params": "nonsense=1"]), "encoder libx264 refuses option x264-params=nonsense=1"),
-    (.init(preset: "warp"), "libx264"),
+    (.init(preset: "warp"), "encoder libx264 refuses option preset=warp: "),
+    (.init(codec: "libx265", options: ["nonsense": "1"]), "encoder libx265 refuses option nonsense=1"),
+    (
+      .init(codec: "libx265", options: ["x265-params": "nonsense=1"]),
+      "encoder libx265 refuses option x265-params=nonsense=1"
+    ),
+    (.init(codec: "libsvtav1", options: ["nonsense": "1"]), "encoder libsvtav1 refuses option nonsense=1"),
+    (
+      .init(codec: "libvpx-vp9", options: ["cpu-used": "fast"]),
+      "encoder libvpx-vp9 refuses option cpu-used=fast"
+    ),
+    (
+      .init(codec: "prores_ks", options: ["profile": "best"]), "encoder prores_ks refuses option profile=best"
+    ),
+    (.init(pixelFormat: "yuv555"), "encoder libx264 does not take yuv555"),
+    (.init(pixelFormat: "yuv440p"), "encoder libx264 does not take yuv440p"),
     (.init(codec: "ffv1", crf: 3), "encoder ffv1 refuses option crf=3"),
     (.init(containerOptions: ["fasterstart": "1"]), "refuses option fasterstart=1"),
   ]
@@ -229,6 +244,22 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     let error = error(output: bench.path("out.mp4"), settings)
     #expect(error?.description.contains(text) == true, "\(String(describing: error))")
     #expect(bench.contents == ["in.mkv"])
+  }
+
+  /// SVT-AV1 would wait for ever when it is closed without a frame.
+  @Test(arguments: [
+    ("out.mp4", "nonsense=1", "encoder libsvtav1 refuses option svtav1-params=nonsense=1"),
+    ("out.mxf", "", "/out.mxf cannot hold av1 video"),
+  ])
+  func encoderThatNeverSawAFrame(output: String, parameters: String, text: String) throws {
+    let input = try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1", "large.mkv")
+    let error = #expect(throws: VideoIOError.self) {
+      try copy(
+        input, to: bench.path(output),
+        settings: .init(codec: "libsvtav1", options: parameters.isEmpty ? [:] : ["svtav1-params": parameters])
+      )
+    }
+    #expect(error?.description.contains(text) == true, "\(String(describing: error))")
   }
 
   @Test func formatThatTheEncoderDoesNotTake() throws {

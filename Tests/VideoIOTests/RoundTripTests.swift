@@ -112,6 +112,41 @@ private let sound = "-f lavfi -i sine=d=1"
   }
 }
 
+@Suite struct QualityTests {
+  /// Without a word on quality, what comes out can hardly be told from what went in: luma within 1.5 levels on average.
+  @Test(arguments: ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "libtheora"])
+  func usualQuality(codec: String) throws {
+    let bench = try Workbench()
+    let deep = codec == "prores_ks"
+    let input = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=192x128:r=25:d=0.4 -c:v ffv1 -pix_fmt \(deep ? "yuv422p10le" : "yuv420p")",
+      "in.mkv")
+    try copy(input, to: bench.path("out.mkv"), settings: EncoderSettings(codec: codec))
+    let (before, after) = (try readAll(input).frames, try readAll(bench.path("out.mkv")).frames)
+    #expect(before.count == 10 && after.count == 10)
+    let worst = zip(after, before).map { meanError($0, $1) }.max() ?? 999
+    #expect(worst < (codec == "ffv1" ? 1e-9 : 1.5), "\(codec): \(worst)")
+  }
+
+  /// The user may ask for a layout; what is lost by it is told.
+  @Test func layoutThatIsAskedFor() throws {
+    let bench = try Workbench()
+    let input = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "in.mkv")
+    for (layout, codec, lost) in [
+      ("yuv420p", "libx264", "; lost by it: depth, resolution of colour"), ("yuv444p16le", "ffv1", ""),
+      ("gray10le", "ffv1", "; lost by it: colour"),
+    ] {
+      let output = bench.path("\(layout).mkv")
+      let report = try copy(input, to: output, settings: .init(codec: codec, pixelFormat: layout))
+      #expect(
+        report.writeWarnings == ["frames of yuv422p10le are encoded as \(layout), as asked for\(lost)"])
+      #expect(
+        try bench.streamEntries("\(layout).mkv", stream: "v:0", "pix_fmt").contains("pix_fmt=\(layout)"))
+    }
+  }
+}
+
 /// Mean absolute difference of luma samples, in steps of 8 bits.
 func meanError(_ a: VideoFrame, _ b: VideoFrame) -> Double {
   guard a.width == b.width, a.height == b.height, a.format == b.format else { return 999 }

@@ -124,6 +124,17 @@ import VideoIO
       try bench.packetHashes(output, stream: "\(index)") == bench.packetHashes(input, stream: "\(original)"))
   }
 
+  /// ffprobe does not show it, so the bytes are looked at: a box of that name in the track's user data.
+  @Test func titlesBecomeNamesOfTracks() throws {
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -c:v libx264 -c:a aac -metadata:s:a:0 title=Speech",
+      "named.mkv")
+    let report = try copy(bench.path("named.mkv"), to: bench.path("named.mp4"), settings: EncoderSettings())
+    #expect(report.leftOut == [])
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: bench.path("named.mp4")))
+    #expect(bytes.range(of: Data("nameSpeech".utf8)) != nil)
+  }
+
   @Test func theBestVideoStreamIsTaken() throws {
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=25:d=1 -f lavfi -i testsrc=s=320x180:r=25:d=1 -map 0 -map 1 -c:v libx264"

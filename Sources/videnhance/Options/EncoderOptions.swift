@@ -21,6 +21,12 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Encode frames of this layout, such as yuv420p (default: the source's); what is lost by it is told.",
+      valueName: "name"))
+  var pixFmt: String?
+
+  @Option(
+    help: ArgumentHelp(
       "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
   var encoderOption: [EncoderOption] = []
 
@@ -41,7 +47,8 @@ struct EncoderOptions: ParsableArguments {
     let pairs = encoderOption.map { ($0.name, $0.value) }
     return EncoderSettings(
       codec: codec ?? usual, crf: crf, preset: preset,
-      options: Dictionary(pairs) { _, last in last }, container: container, threads: threads)
+      options: Dictionary(pairs) { _, last in last }, container: container, pixelFormat: pixFmt,
+      threads: threads)
   }
 
   /// FFmpeg's name of the y4m container, which takes frames as they are.

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+/// Which of an encoder's layouts is used for ours.
+struct EncoderLayout {
+  let code: Int32
+  let needsConversion: Bool
+  /// The colour in the encoder's layout, and in ours.
+  let color: ColorDescription
+  let sourceColor: ColorDescription
+
+  /// - Throws: `VideoIOError.encoderFormat` if depth or chroma would be lost.
+  init(
+    for request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>,
+    context: UnsafePointer<AVCodecContext>, name: String
+  ) throws(VideoIOError) {
+    let format = request.format
+    sourceColor = request.color.assumingDefaults(width: request.width, height: request.height)
+    var asked = request.layoutCode
+    if asked == nil { asked = try Self.wanted(request, codec: codec, context: context, name: name) }
+    if let code = asked {
+      let color = Self.color(sourceColor, inLayout: code)
+      let changesRange =
+        color.isFullRange != sourceColor.isFullRange && !(format.isGray && sourceColor.range == 0)
+      (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
+      return
+    }
+    if codec.pointee.id == AV_CODEC_ID_MJPEG || codec.pointee.id == AV_CODEC_ID_LJPEG {
+      // JPEG knows full range only.
+      var color = sourceColor
+      color.range = 2
+      code = PixelFormat.withFullRange(format.code) ?? format.code
+      (needsConversion, self.color) = (!request.color.isFullRange, color)
+      return
+    }
+    guard let list = cffmpeg_encoder_formats(context, codec) else {
+      (code, needsConversion, color) = (format.code, false, request.color)
+      return
+    }
+    let supported = Self.codes(list)
+    if supported.contains(format.code) {
+      (code, needsConversion, color) = (format.code, false, request.color)
+      return
+    }
+    if let full = PixelFormat.withFullRange(format.code), supported.contains(full) {
+      var color = request.color
+      color.range = 2
+      (code, needsConversion, self.color) = (full, !request.color.isFullRange, color)
+      return
+    }
+    var loss: Int32 = 0
+    let best = avcodec_find_best_pix_fmt_of_list(list, AVPixelFormat(format.code), 0, &loss)
+    let unbearable = FF_LOSS_RESOLUTION | FF_LOSS_DEPTH | FF_LOSS_CHROMA | FF_LOSS_COLORQUANT
+    guard best != AV_PIX_FMT_NONE, loss & unbearable == 0, sws_isSupportedOutput(best) > 0 else {
+      throw .encoderFormat(encoder: name, format: format.name, supported: supported.map(Self.name))
+    }
+    let color = Self.color(sourceColor, inLayout: best.rawValue)
+    (code, needsConversion, self.color) = (best.rawValue, true, color)
+  }
+
+  /// FFmpeg's list of layouts as an array.
+  private static func codes(_ list: UnsafePointer<AVPixelFormat>) -> [Int32] {
+    var codes: [Int32] = []
+    while list[codes.count] != AV_PIX_FMT_NONE, codes.count < 1000 {
+      codes.append(list[codes.count].rawValue)
+    }
+    return codes
+  }
+
+  private static func name(_ code: Int32) -> String {
+    av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
+  }
+
+  /// The layout that the user asks for by name; nil if none.
+  /// - Throws: `VideoIOError.encoderFormat` for one that the encoder or FFmpeg does not know.
+  private static func wanted(
+    _ request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>, context: UnsafePointer<AVCodecContext>,
+    name: String
+  ) throws(VideoIOError) -> Int32? {
+    guard let wanted = request.settings.pixelFormat else { return nil }
+    let supported = cffmpeg_encoder_formats(context, codec).map(codes)
+    let code = av_get_pix_fmt(wanted)
+    guard code != AV_PIX_FMT_NONE, supported?.contains(code.rawValue) != false,
+      sws_isSupportedOutput(code) > 0
+    else {
+      throw .encoderFormat(
+        encoder: name, format: wanted, supported: (supported ?? []).map(Self.name))
+    }
+    return code.rawValue
+  }
+
+  /// What is to be said of the layout that the user asked for.
+  func warning(for request: VideoEncoder.Request) -> String? {
+    guard request.settings.pixelFormat != nil, code != request.format.code else { return nil }
+    let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
+    let parts = [
+      (FF_LOSS_DEPTH, "depth"), (FF_LOSS_RESOLUTION, "resolution of colour"), (FF_LOSS_CHROMA, "colour"),
+    ].filter { loss & $0.0 != 0 }.map(\.1)
+    let lost = parts.isEmpty ? "" : "; lost by it: \(parts.joined(separator: ", "))"
+    return "frames of \(request.format.name) are encoded as \(Self.name(code)), as asked for\(lost)"
+  }
+
+  /// What values mean after conversion to a layout: RGB and gray are of full range, and so is what is named so.
+  private static func color(_ color: ColorDescription, inLayout code: Int32) -> ColorDescription {
+    guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee else { return color }
+    var result = color
+    if descriptor.flags & UInt64(AV_PIX_FMT_FLAG_RGB) != 0 {
+      result.matrix = 0
+      result.range = 2
+    } else if descriptor.nb_components <= 2 || name(code).hasPrefix("yuvj") {
+      result.range = 2
+    }
+    return result
+  }
+
+  /// From our layout to the encoder's; nil if they are the same.
+  func converter(for request: VideoEncoder.Request) throws(VideoIOError) -> PictureConverter? {
+    guard needsConversion else { return nil }
+    return try PictureConverter(
+      from: .init(
+        width: request.width, height: request.height, code: request.format.code, color: sourceColor),
+      to: .init(width: request.width, height: request.height, code: code, color: color))
+  }
+}
