@@ -145,7 +145,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("clip")
     parser.add_argument("results")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--memory-of")
     options = parser.parse_args()

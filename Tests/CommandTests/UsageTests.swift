@@ -38,7 +38,7 @@ import Testing
     #expect(help.code == 0 && help.errors == "")
     for option in [
       "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--container",
-      "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose",
+      "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 
