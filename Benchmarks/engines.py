@@ -13,6 +13,8 @@ class Onnxruntime:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
+        # Its threads would go on spinning while the next engine has its turn.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
         self.version = onnxruntime.__version__
 

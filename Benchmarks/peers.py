@@ -20,7 +20,9 @@ import engines
 import stack_models
 
 NETWORK = "sr-x2-balanced"
-OURS = [32, 8, 6, 4, 3, 2]
+# By name the bits between the ends of the stack, and at both ends.
+OURS = {f"videnhance {bits} bits": (bits, 8) for bits in (32, 8, 6, 4, 3, 2)}
+OURS.update({f"videnhance {bits} bits throughout": (bits, bits) for bits in (6, 4, 3, 2)})
 
 
 def stack_contenders(folder, threads):
@@ -58,12 +60,12 @@ def time_stack(program, folder, threads, rounds):
     }
     ours = engines.Videnhance(program)
     times = {name: [] for name in contenders}
-    times.update({f"videnhance {bits} bits": [] for bits in OURS})
+    times.update({name: [] for name in OURS})
     for _ in range(rounds):
         for name, engine in contenders.items():
             times[name].append(engines.seconds_of(engine, inputs) * 1e3)
-        for bits in OURS:
-            times[f"videnhance {bits} bits"].append(float(ours.ask(f"stack {bits} {threads}")[0]))
+        for name, (bits, edge) in OURS.items():
+            times[name].append(float(ours.ask(f"stack {bits} {threads} {edge}")[0]))
     ours.close()
     return {name: statistics.median(values) for name, values in times.items()}, distance
 
@@ -114,7 +116,7 @@ def memory_of(name, folder, program, clip):
     if name.startswith("videnhance"):
         ours = engines.Videnhance(program, clip)
         words = name.split()
-        ours.ask(f"stack {words[1]} 2" if words[2] == "bits" else f"network {words[1]} 2")
+        ours.ask("stack {} 2 {}".format(*OURS[name]) if name in OURS else f"network {words[1]} 2")
         result = int(ours.ask("memory")[0])
         ours.close()
         return result
@@ -145,7 +147,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("clip")
     parser.add_argument("results")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--memory-of")
     options = parser.parse_args()
@@ -163,7 +165,7 @@ def main():
             results["network"][str(threads)] = times
             results["network distance"] = distance
         names = ["onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino int8", "ncnn fp32", "ncnn int8"]
-        names += [f"videnhance {bits} bits" for bits in OURS]
+        names += list(OURS)
         names += [f"videnhance {NETWORK}{ending} network" for ending in ("", "-8bit", "-4bit")]
         for name in names:
             results["memory"][name] = memory_of(name, folder, options.program, options.clip)

@@ -31,6 +31,25 @@ import Testing
     #expect(run.errors == "" && run.output == "")
   }
 
+  @Test func profileTellsWhereTimeWent() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(), try bench.makeModel())
+    let run = try Program.run(
+      video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--profile")
+    #expect(run.code == 0)
+    // Seconds in all, milliseconds each time, and the part.
+    let parts = run.errorLines.filter { $0.contains(" ms each  ") }.map { $0.split(separator: "each  ")[1] }
+    #expect(
+      parts.sorted() == [
+        "check", "convert, scene cuts", "decode", "encode, write", "enlarge", "finish the file",
+        "motion, packing", "network",
+      ])
+    #expect(run.errorLines.last?.contains(" s in all, ") == true && run.errors.contains(" MB\n"))
+    // For one video only.
+    let folder = try Program.run("batch", bench.path(""), bench.path("out"), "--profile")
+    #expect(folder.code == 64 && folder.errors.contains("--profile is for one video, not for a folder"))
+  }
+
   @Test func verboseTellsSceneCuts() throws {
     let bench = try Workbench()
     try bench.ffmpeg(

@@ -39,7 +39,7 @@ import Testing
     for option in [
       "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--pix-fmt",
       "--container",
-      "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose",
+      "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 

@@ -90,8 +90,9 @@ import Testing
       let count = Int(ve_interp_blocks(Int32(width)) * ve_interp_blocks(Int32(height)))
       // Every fraction, far beyond the rim, and neighbours that agree.
       let vectors = (0..<count).map { (i: Int) -> ve_interp_vector in
-        let (x, y): (Int, Int) = i % 3 == 0 ? (0, 0) : (i * 37 % 401 - 200, i * 53 % 301 - 150)
-        return ve_interp_vector(x: Int16(x), y: Int16(y), error: 0, disorder: 0)
+        let isStill = i % 3 == 0
+        let (x, y) = (i * 37 % 401 - 200, i * 53 % 301 - 150)
+        return ve_interp_vector(x: isStill ? 0 : Int16(x), y: isStill ? 0 : Int16(y), error: 0, disorder: 0)
       }
       for (log2X, log2Y) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
         let plane = Plane(

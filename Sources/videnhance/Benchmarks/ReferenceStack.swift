@@ -6,8 +6,8 @@ import Tensors
 /// The stack of convolutions that engines are compared on: 30 -> 64, eight times 64 -> 64, 64 -> 24, all 3x3 and rectified,
 /// on the 480 x 270 grid of a 540p frame; 42.25 billion multiply-accumulates.
 ///
-/// As in the shipped networks the layers at both ends are of 8 bits, those between of `bits`. Weights are random: time does
-/// not depend on them.
+/// The layers at both ends are of `edgeBits`, 8 in the shipped networks, those between of `bits`. Weights are random: time
+/// does not depend on them.
 final class ReferenceStack {
   /// Channels from layer to layer.
   static let channels = [30] + Array(repeating: 64, count: 9) + [24]
@@ -23,12 +23,13 @@ final class ReferenceStack {
   let algorithm: String
 
   /// A stack ready to run on `threads` threads; 32 bits are floating point.
-  init(bits: Int, threads: Int, instructionSet: InstructionSet = .best) throws {
+  init(bits: Int, edgeBits: Int = 8, threads: Int, instructionSet: InstructionSet = .best) throws {
     if bits == 32 {
       runOnce = try Self.floats(threads: threads)
       algorithm = "oneDNN \(oneDNNVersion)"
     } else {
-      (runOnce, algorithm) = try Self.integers(bits: bits, threads: threads, instructionSet: instructionSet)
+      (runOnce, algorithm) = try Self.integers(
+        bits: bits, edgeBits: edgeBits, threads: threads, instructionSet: instructionSet)
     }
   }
 
@@ -41,28 +42,28 @@ final class ReferenceStack {
   }
 
   private static func integers(
-    bits: Int, threads: Int, instructionSet: InstructionSet
+    bits: Int, edgeBits: Int, threads: Int, instructionSet: InstructionSet
   ) throws -> (() -> Void, String) {
     var random = SplitMix64(seed: 7)
     let last = channels.count - 2
     // Codes between the layers take turns in two tensors.
-    let first = CodeTensor(width: width, height: height, channels: 32, zeroPoint: 128)
+    let first = CodeTensor(width: width, height: height, channels: 32, zeroPoint: Int32(1 << (edgeBits - 1)))
     let between = (0..<2).map { _ in CodeTensor(width: width, height: height, channels: 64, zeroPoint: 0) }
     let result = StreamTensor(width: width, height: height, channels: channels[last + 1])
     for y in 0..<height {
-      for i in 0..<width * 32 { first.origin[y * first.rowStride + i] = UInt8(random.index(256)) }
+      for i in 0..<width * 32 { first.origin[y * first.rowStride + i] = UInt8(random.index(1 << edgeBits)) }
     }
     let layers = try (0...last).map { index in
       let isEdge = index == 0 || index == last
-      let (weightBits, inputBits) = (isEdge ? 8 : bits, index == 0 || index == last ? 8 : bits)
+      let width = isEdge ? edgeBits : bits
       let (inputs, outputs) = (index == 0 ? 32 : channels[index], channels[index + 1])
-      let (half, levels) = (1 << (weightBits - 1), (1 << inputBits) - 1)
-      let outputLevels = index >= last - 1 ? 255 : (1 << bits) - 1
+      let (half, levels) = (1 << (width - 1), (1 << width) - 1)
+      let outputLevels = (1 << (index >= last - 1 ? edgeBits : bits)) - 1
       // Sums vary by about this much; outputs are spread over their codes.
       let spread = 0.33 * Float(half * levels) * Float(inputs * 9).squareRoot()
       let parameters = IntegerConvolutionParameters(
         slots: 1, inputChannels: inputs, outputChannels: outputs, activationLevels: Int32(levels),
-        weightBits: weightBits,
+        weightBits: width,
         weights: (0..<outputs * inputs * 9).map { _ in Int8(random.index(2 * half) - half) },
         bias: Array(repeating: 0, count: outputs),
         multiplier: Array(repeating: Float(outputLevels) / spread, count: outputs))

@@ -46,7 +46,7 @@ struct BenchKernels: ParsableCommand {
       let share =
         result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""
       print(
-        row.name.padding(toLength: 18, withPad: " ", startingAt: 0)
+        row.name.padding(toLength: 20, withPad: " ", startingAt: 0)
           + row.algorithm.padding(toLength: 14, withPad: " ", startingAt: 0)
           + String(format: "%7.2f ms %7.0f GMAC/s ", row.milliseconds, row.gigaOperations) + share
           + (row.isExact ? "  equal to scalar" : "  DIFFERS FROM SCALAR"))

@@ -13,7 +13,7 @@ struct BenchEngine: ParsableCommand {
     abstract:
       "Run networks by lines of standard input, for comparison with other runtimes (Benchmarks/peers.py).",
     discussion: """
-      stack BITS THREADS          runs the reference stack once, prints milliseconds
+      stack BITS THREADS [EDGE]   runs the reference stack once, its ends at 8 bits or EDGE, prints milliseconds
       network MODEL THREADS       runs a model on a window of the clip, prints milliseconds of network and of packing
       save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/model-format.md, ONNX)
       memory                      prints the largest memory of the process so far in MB
@@ -44,10 +44,13 @@ private struct EngineUnderTest {
 
   mutating func answer(_ words: [String]) throws -> String {
     switch (words[0], words.count) {
-    case ("stack", 3):
-      guard let bits = Int(words[1]), let threads = Int(words[2]), threads > 0 else { break }
-      let key = "\(bits) \(threads)"
-      let stack = try stacks[key] ?? ReferenceStack(bits: bits, threads: threads)
+    case ("stack", 3), ("stack", 4):
+      guard let bits = Int(words[1]), let threads = Int(words[2]),
+        let edge = Int(words.count > 3 ? words[3] : "8"),
+        threads > 0, (2...8).contains(bits) || bits == 32, (2...8).contains(edge)
+      else { break }
+      let key = "\(bits) \(threads) \(edge)"
+      let stack = try stacks[key] ?? ReferenceStack(bits: bits, edgeBits: edge, threads: threads)
       if stacks.updateValue(stack, forKey: key) == nil { _ = try stack.seconds() }
       return String(format: "%.3f %@", try stack.seconds() * 1e3, stack.algorithm)
     case ("network", 3):
