@@ -19,7 +19,7 @@ for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     bits=${pair%=*} steps=${pair#*=}
     model=$dir/$name-${bits}bit.safetensors real=$dir/$name-${bits}bit.real calibrated=$dir/$name-${bits}bit.calibrated
     # Many bits need a touch, few a new training.
-    case $bits in 8 | 6) rates="--learning-rate 5e-5 --step-rate 3e-4" ;; *) rates= ;; esac
+    case $bits in 8 | 6) rates="--learning-rate 5e-5 --step-rate 3e-4" ;; 4) rates= ;; *) rates="--learning-rate 4e-4" ;; esac
     if [ ! -s "$model" ]; then
         [ -s "$calibrated" ] ||
             "$program" calibrate --data "$data" --bits "$bits" --windows 100 --model-file "$start" -o "$calibrated" "$@"
