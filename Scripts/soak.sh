@@ -24,7 +24,8 @@ pid=$!
 : > "$folder/samples"
 while kill -0 $pid 2> /dev/null; do
   memory=$(awk '/^VmRSS/ { print $2 }' /proc/$pid/status 2> /dev/null || true)
-  descriptors=$(ls /proc/$pid/fd 2> /dev/null | wc -l)
+  # It may end in between: then there is nothing to count.
+  descriptors=$(ls /proc/$pid/fd 2> /dev/null | wc -l || true)
   [ -n "$memory" ] && echo "$memory $descriptors" >> "$folder/samples"
   sleep "${EVERY:-5}"
 done
