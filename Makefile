@@ -70,7 +70,7 @@ fuzz: deps
 	mkdir -p $(FUZZ_DIR)
 	$(SANITIZE_ENVIRONMENT) \
 		FUZZ_DIR=$(FUZZ_DIR) FUZZ_MODELS=$${FUZZ_MODELS:-100000} FUZZ_VIDEOS=$${FUZZ_VIDEOS:-3000} \
-		FUZZ_STREAMS=$${FUZZ_STREAMS:-3000} FUZZ_OPTIONS=$${FUZZ_OPTIONS:-100000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
+		FUZZ_STREAMS=$${FUZZ_STREAMS:-3000} FUZZ_OPTIONS=$${FUZZ_OPTIONS:-30000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
 		$(SWIFT) test -c release $(SANITIZE_FLAGS) --filter FuzzTests
 
 # 30 kills in each of seven kinds of work, every number of descriptors, many limits of memory.

@@ -68,7 +68,7 @@ extension FuzzTests {
       let all = Self.commands.reduce(0) { $0 + $1.options.count }
       print("command lines: \(refused) refused, parsed \(parsed), \(tried.count) of \(all) options")
       // Whatever the number of inputs, most options had their turn, and the long form tries them all.
-      #expect(refused > 0 && parsed.count > 5 && tried.count > (count < 50_000 ? all * 3 / 4 : all - 1))
+      #expect(refused > 0 && parsed.count > 5 && tried.count > (count < 20_000 ? all * 3 / 4 : all - 1))
     }
   }
 }
