@@ -9,9 +9,11 @@ public import EnhancementModel
 /// (the picture comes back) are none. For the look ahead, decisions come `lookAhead` frames late.
 public struct SceneCutDetector {
   /// Levels that must differ on average, whatever the neighbours do.
-  static let leastDifference: Float = 7
-  /// Times by which the difference must exceed those next to it, and that to frames behind a flash.
+  static let leastDifference: Float = 7.5
+  /// Times by which the difference must exceed those next to it.
   static let leastRatio: Float = 3
+  /// Times by which it must exceed that between the frame before it and each of those that follow.
+  static let leastRatioToReturn: Float = 2.5
   /// Differences before a frame that are looked at; not less than `lookAhead`, so that the end of a flash is seen as such.
   static let memory = 4
   /// Frames behind the one in question that are looked at: flashes of so many frames are told from cuts.
@@ -56,7 +58,7 @@ public struct SceneCutDetector {
     let isCut =
       step >= Self.leastDifference && step >= Self.leastRatio * around
       // The frame after the jump is first; what follows it counts.
-      && !thumbnails.dropFirst().contains { $0.difference(before) * Self.leastRatio <= step }
+      && !thumbnails.dropFirst().contains { $0.difference(before) * Self.leastRatioToReturn <= step }
     if isCut {
       history.removeAll()
     } else {
