@@ -6,7 +6,7 @@ enum MotionPictures {
   /// A texture of three sizes of blocks; when `moved`, its left half lies elsewhere and its right half has noise.
   static func texture(_ width: Int, _ height: Int, moved: Bool) -> [UInt8] {
     func hash(_ x: UInt32, _ y: UInt32) -> UInt32 {
-      ((x &* 73_856_093) ^ (y &* 19_349_663)) &* 2_654_435_761 >> 24
+      (((x &* 73_856_093) ^ (y &* 19_349_663)) &* 2_654_435_761) >> 24
     }
     return (0..<width * height).map { i in
       let isLeft = i % width < width / 2

@@ -103,8 +103,8 @@ import Testing
     for isa in supportedIsas {
       #expect(MotionPictures.digest(search(a, b, prior: nil, isa)) == MotionPictures.digest(expected))
     }
-    // The stripes have moved by half their period.
+    // The stripes have moved by half their period, or so and some periods.
     let middle = expected[3 * 8 + 4]
-    #expect(abs(Int(middle.dx)) == 4 && middle.dy == 0 && middle.error == 0)
+    #expect(abs(Int(middle.dx)) % 8 == 4 && middle.dy == 0 && middle.error == 0, "\(middle)")
   }
 }
