@@ -80,9 +80,14 @@ private final class SignalCount: Sendable {
 /// What a process does that cannot go on: by an error in the program, or as memory is exhausted, which Swift cannot
 /// catch.
 enum Collapse {
+  /// Whether a thread is ending the process: several may fall at once, and one line is enough.
+  private static let isEnding = Atomic(false)
+
   /// Makes it end with one line and code 70, and without an unfinished output. A broken disk limit becomes an error of
   /// the write that hits it.
   static func install() {
+    // Made here: nothing may be made in the middle of anything.
+    _ = isEnding.load(ordering: .relaxed)
     signal(SIGXFSZ, SIG_IGN)
     UnfinishedOutputs.prepare()
     // Libraries may end the process, too: oneDNN's OpenMP does so where it gets no thread.
@@ -96,6 +101,7 @@ enum Collapse {
 
   /// Ends the process with a line and code 70; does only what is allowed in the middle of anything.
   static func end(_ text: StaticString) -> Never {
+    if isEnding.exchange(true, ordering: .acquiringAndReleasing) { while true { pause() } }
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
     UnfinishedOutputs.removeAll()
     _exit(70)
