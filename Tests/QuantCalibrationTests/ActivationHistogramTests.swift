@@ -6,7 +6,7 @@ import Testing
 @Suite struct ActivationHistogramTests {
   private func histogram(_ parts: [[Float]], floor: Float = -.infinity) -> ActivationHistogram {
     var result = ActivationHistogram()
-    for part in parts { part.withUnsafeBufferPointer { result.add($0, floor: floor) } }
+    for part in parts { _ = part.withUnsafeBufferPointer { result.add($0, floor: floor) } }
     return result
   }
 
@@ -51,7 +51,7 @@ import Testing
     var seen: [Float] = []
     var spans: [Float] = []
     for part in parts {
-      part.withUnsafeBufferPointer { grown.add($0, floor: -.infinity) }
+      _ = part.withUnsafeBufferPointer { grown.add($0, floor: -.infinity) }
       seen += part
       spans.append(grown.halfSpan)
       expectTrueCounts(grown, seen)
@@ -129,7 +129,7 @@ import Testing
       for values in [[bad], [0.5, bad], [bad, 0.5], [0.5, bad, 0.25]] {
         for floor in [0, -Float.infinity] {
           let before = histogram.count
-          values.withUnsafeBufferPointer { histogram.add($0, floor: floor) }
+          _ = values.withUnsafeBufferPointer { histogram.add($0, floor: floor) }
           // What is negative is rectified to a zero like any other.
           if !(bad < 0 && floor == 0) { #expect(histogram.count == before) }
         }

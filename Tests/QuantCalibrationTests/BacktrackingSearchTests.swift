@@ -54,7 +54,7 @@ import Testing
 
   private func histogram(_ values: [Float]) -> ActivationHistogram {
     var result = ActivationHistogram()
-    values.withUnsafeBufferPointer { result.add($0, floor: -.infinity) }
+    _ = values.withUnsafeBufferPointer { result.add($0, floor: -.infinity) }
     return result
   }
 

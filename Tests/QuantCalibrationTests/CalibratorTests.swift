@@ -264,9 +264,9 @@ import Testing
       (0..<500).map { _ in random.uniform(-1...1) }, (0..<900).map { _ in random.uniform(0...7) } + [0, 0]
     )
     var (a, b, both) = (ActivationHistogram(), ActivationHistogram(), ActivationHistogram())
-    few.withUnsafeBufferPointer { a.add($0, floor: -.infinity) }
-    many.withUnsafeBufferPointer { b.add($0, floor: -.infinity) }
-    (few + many).withUnsafeBufferPointer { both.add($0, floor: -.infinity) }
+    _ = few.withUnsafeBufferPointer { a.add($0, floor: -.infinity) }
+    _ = many.withUnsafeBufferPointer { b.add($0, floor: -.infinity) }
+    _ = (few + many).withUnsafeBufferPointer { both.add($0, floor: -.infinity) }
     a.add(b)
     #expect(a.count == both.count && a.zeros == both.zeros)
     #expect(a.minimum == both.minimum && a.maximum == both.maximum)
