@@ -8,6 +8,8 @@ import VideoIO
 public struct Degradation: Sendable, Codable, Hashable {
   /// Part of the windows that are only shrunk.
   public var cleanShare: Float = 0.6
+  /// Part of denoising's windows that are shown out of focus, and half as many darker; nil (older recipes) is none.
+  public var varietyShare: Float?
 
   /// Defaults.
   public init() {}

@@ -18,6 +18,7 @@ public struct CharbonnierLoss: Sendable {
   public init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
     if architecture.task == .interpolation { epsilon = 0.04 }
+    if architecture.task == .denoising { epsilon = 0.02 }
   }
 
   /// A loss for outputs whose first `lumaChannels` channels are luma.

@@ -167,9 +167,10 @@ public final class WindowMaker: Sendable {
       : filmWindow(count: count, using: &random)
     let turned = Symmetry(using: &random).applied(to: truth)
     if architecture.task == .denoising {
-      let (noisy, level) = try degradation.noisy(turned, using: &random)
+      let scene = SceneVariety.varied(turned, share: degradation.varietyShare ?? 0, using: &random)
+      let (noisy, level) = try degradation.noisy(scene, using: &random)
       return TrainingWindow(
-        frames: noisy, truth: turned[count / 2], architecture: architecture, noiseLevel: level)
+        frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)

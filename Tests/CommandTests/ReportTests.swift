@@ -43,28 +43,32 @@ import Testing
     "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome",
   ].first { FileManager.default.isExecutableFile(atPath: $0) }
 
-  /// What the page is asked in the browser, and answers in its title.
+  /// What the page is asked in the browser, and answers in its title. Changes are made before the page is loaded and looked at when
+  /// it is: `load` waits for every picture, also those just chosen, so nothing depends on how fast the machine is.
   private static let probe = """
     <script>
-    addEventListener('load', () => {
+    const seen = [], below = document.querySelector('.below'), old = below.src;
+    addEventListener('DOMContentLoaded', () => {
       const range = document.querySelector('.pair input'), above = document.querySelector('.above');
-      const view = document.querySelector('.view'), seen = [above.style.clipPath];
+      const view = document.querySelector('.view');
+      seen.push(above.style.clipPath);
       range.value = 20; range.dispatchEvent(new Event('input', {bubbles: true}));
       seen.push(above.style.clipPath);
       const box = view.getBoundingClientRect();
       view.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + box.width * 0.7, buttons: 1}));
       seen.push(above.style.clipPath);
-      const right = document.querySelector('.right'), below = document.querySelector('.below');
-      const old = below.src;
+      const right = document.querySelector('.right');
       right.selectedIndex = 3; right.dispatchEvent(new Event('input', {bubbles: true}));
+    });
+    addEventListener('load', () => {
       const images = [...document.images];
-      Promise.all(images.map(image => image.decode())).then(() => document.title = JSON.stringify({
+      document.title = JSON.stringify({
         slider: seen, changes: below.src !== old, images: images.length,
         decoded: images.filter(x => x.complete && x.naturalWidth === 128).length, width: innerWidth,
         overflow: document.documentElement.scrollWidth - innerWidth,
         curves: [...document.querySelectorAll('polyline')].filter(x => x.getTotalLength() > 50).length,
         background: getComputedStyle(document.body).backgroundColor, text: getComputedStyle(document.body).color,
-      }));
+      });
     });
     </script></body>
     """
@@ -99,6 +103,7 @@ import Testing
     let start = try #require(run.output.range(of: "<title>"), "\(run.output.prefix(400)) \(run.errors)")
     let end = try #require(run.output.range(of: "</title>"))
     let json = run.output[start.upperBound..<end.lowerBound]
+    #expect(json.hasPrefix("{"), "the page did not answer: \(json) \(run.errors)")
     let answer = try JSONDecoder().decode(Answer.self, from: Data(json.utf8))
     #expect(answer.slider == ["inset(0px 50% 0px 0px)", "inset(0px 80% 0px 0px)", "inset(0px 30% 0px 0px)"])
     #expect(answer.changes && answer.images == 10 && answer.decoded == 10, "\(answer)")

@@ -57,6 +57,8 @@ struct Distill: ParsableCommand {
   @Option(help: "Share of the ground truth in the loss.") var truthShare: Float = 0.5
   @Option(help: "Windows in a step.") var batch: Int = 8
   @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.7
+  @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
+  var varietyShare: Float = 0.3
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
   func validate() throws {
@@ -92,6 +94,7 @@ struct Distill: ParsableCommand {
     training.batch = batch
     training.seed = seed
     training.degradation.cleanShare = cleanShare
+    if task == .denoising { training.degradation.varietyShare = varietyShare }
     var settings = DistillationSettings(training: training, bits: bits)
     settings.stepRate = stepRate
     settings.truthShare = truthShare

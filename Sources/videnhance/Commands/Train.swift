@@ -31,6 +31,8 @@ struct Train: ParsableCommand {
   @Option(help: "Highest learning rate.") var learningRate: Float = 1e-3
   @Option(help: "Windows in a step.") var batch: Int = 8
   @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.6
+  @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
+  var varietyShare: Float = 0.3
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
@@ -56,6 +58,7 @@ struct Train: ParsableCommand {
     settings.precision = precision
     settings.seed = seed
     settings.degradation.cleanShare = cleanShare
+    if task == .denoising { settings.degradation.varietyShare = varietyShare }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
     let interrupt = Interrupt()
