@@ -37,56 +37,6 @@ import Training
     return parameters.network(architecture, recipe: "test")
   }
 
-  struct Case: Sendable, CustomTestStringConvertible {
-    var bits: Int
-    var alignment: WindowAlignment
-    var window: Int
-    var testDescription: String { "\(bits) bits, window \(window), \(alignment)" }
-  }
-
-  static let cases = [8, 6, 4, 3, 2].flatMap { bits in
-    [
-      Case(bits: bits, alignment: .none, window: 1), Case(bits: bits, alignment: .none, window: 3),
-      Case(bits: bits, alignment: .block, window: 5),
-    ]
-  }
-
-  @Test(arguments: cases)
-  func equalsTheIntegerEngineToTheBit(_ c: Case) throws {
-    let architecture = Architecture(
-      task: .superResolution, scale: 2, window: c.window, alignment: c.alignment, encoderChannels: 16,
-      channels: 32, blocks: 2)
-    let weights = Self.network(architecture, seed: UInt64(c.bits * 10 + c.window))
-    var random = SplitMix64(seed: 99)
-    let (width, height) = (46, 38)
-    let window = (0..<c.window).map { _ in Self.frame(width: width, height: height, &random) }
-    let packer = WindowPacker(architecture)
-    let calibrator = Calibrator(weights, threads: 1)
-    try calibrator.observe(packer.floatInputs(window))
-    let model = calibrator.model(bits: c.bits)
-
-    let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
-    let expected = try integers.residual(window: window)
-    // oneDNN has bf16 for some processors only.
-    for precision in Set([FloatPrecision.float32, .fastest]) {
-      let parameters = QuantizedParameters(model, weights: weights)
-      let pass = try FakeQuantizedPass(
-        parameters, batch: 1, height: height / 2, width: width / 2, precision: precision)
-      try pass.setModel(model, plan: IntegerPlan(model))
-      let frames = packer.codes(window).enumerated().map { slot, codes in
-        let tensor = FloatTensor(
-          height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
-        for i in 0..<codes.count { tensor.pointer[i] = Float(Int(codes[i]) - 128) }
-        return tensor
-      }
-      let output = try pass.forward(frames: frames).output
-      var different = 0
-      for i in 0..<output.count where Int16(output.pointer[i]) != expected.values[i] { different += 1 }
-      #expect(different == 0, "\(different) of \(output.count) differ in \(precision.rawValue)")
-      #expect((0..<output.count).contains { expected.values[$0] != 0 })
-    }
-  }
-
   @Test func modelOfUnmovedParametersIsTheCalibratedOne() throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import QuantCalibration
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+@testable import Distillation
+
+/// The forward pass of training and the integer engine give the same integers: whole networks, all tasks, all bit widths.
+@Suite struct EngineEqualityTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var architecture: Architecture
+    var widths: Calibrator.Widths
+
+    var testDescription: String {
+      let a = architecture
+      let mixed = widths.layers.isEmpty ? "" : ", mixed"
+      return
+        "\(a.task.rawValue) x\(a.scale), window \(a.window), \(a.alignment), W\(widths.weights)A\(widths.activations)\(mixed)"
+    }
+  }
+
+  static let architectures = [
+    Architecture.small(window: 1, alignment: .none, encoderChannels: 16, channels: 32, blocks: 2),
+    .small(window: 3, alignment: .none, encoderChannels: 16, channels: 32, blocks: 2),
+    .small(window: 5, encoderChannels: 16, channels: 32, blocks: 2),
+    .small(window: 3, encoderChannels: 16, channels: 32, blocks: 2, scale: 4),
+    Architecture(
+      task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2),
+    Architecture(
+      task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 2),
+  ]
+
+  static let widths: [Calibrator.Widths] = {
+    var finerActivations = Calibrator.Widths(4)
+    finerActivations.activations = 6
+    var coarseWeights = Calibrator.Widths(2)
+    coarseWeights.activations = 3
+    var mixed = Calibrator.Widths(3)
+    mixed.layers = ["body.0.a": 8, "body.1.b": 6]
+    return [8, 6, 4, 3, 2].map(Calibrator.Widths.init) + [finerActivations, coarseWeights, mixed]
+  }()
+
+  static let cases = architectures.flatMap { architecture in
+    widths.map { Case(architecture: architecture, widths: $0) }
+  }
+
+  /// Frames of a window: noise with extremes, or something that moves.
+  private static func frames(_ architecture: Architecture, areRandom: Bool, seed: UInt64) -> [PlanarFrame] {
+    var random = SplitMix64(seed: seed)
+    return (0..<architecture.window).map { index in
+      areRandom
+        ? noiseFrame(width: 46, height: 38, &random)
+        : texturedFrame(
+          width: 46, height: 38, seed: seed, x: Double(index) * 1.3, y: Double(index) * -0.6)
+    }
+  }
+
+  /// Compares both on a window.
+  private static func compare(_ model: QuantizedModel, weights: NetworkWeights, frames: [PlanarFrame]) throws {
+    let architecture = model.architecture
+    let (width, height) = (frames[0].width, frames[0].height)
+    let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
+    let packer = WindowPacker(architecture)
+    integers.instant = 100
+    packer.instant = 100
+    let expected = try integers.residual(window: frames)
+    // oneDNN has bf16 for some processors only.
+    for precision in Set([FloatPrecision.float32, .fastest]) {
+      let pass = try FakeQuantizedPass(
+        QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
+        precision: precision)
+      try pass.setModel(model, plan: IntegerPlan(model))
+      let inputs = packer.codes(frames).enumerated().map { slot, codes in
+        let tensor = FloatTensor(
+          height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
+        for i in 0..<codes.count { tensor.pointer[i] = Float(Int(codes[i]) - 128) }
+        return tensor
+      }
+      let output = try pass.forward(frames: inputs).output
+      #expect(output.count == architecture.outputChannels * (width / 2) * (height / 2))
+      let different = (0..<output.count).filter { Int16(output.pointer[$0]) != expected.values[$0] }.count
+      #expect(different == 0, "\(different) of \(output.count) differ in \(precision.rawValue)")
+      #expect((0..<output.count).contains { expected.values[$0] != 0 }, "the network is silent")
+    }
+  }
+
+  @Test(arguments: cases, [true, false])
+  func trainingEqualsTheEngine(_ c: Case, areRandom: Bool) throws {
+    let parameters = ParameterSet(graph: c.architecture.graph)
+    parameters.initialize(graph: c.architecture.graph, seed: 7)
+    var random = SplitMix64(seed: 8)
+    // Loud enough that every layer matters and some values clip.
+    for layer in parameters.layers {
+      for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...4) }
+    }
+    let weights = parameters.network(c.architecture, recipe: "test")
+    let calibrator = Calibrator(weights, threads: 1)
+    try calibrator.observe(
+      WindowPacker(c.architecture).floatInputs(Self.frames(c.architecture, areRandom: areRandom, seed: 1)))
+    let model = calibrator.model(widths: c.widths)
+    try Self.compare(
+      model, weights: weights, frames: Self.frames(c.architecture, areRandom: areRandom, seed: 2))
+  }
+
+  /// The models as they are shipped.
+  @Test(
+    arguments: [
+      "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
+    ], [8, 6, 4, 3, 2])
+  func shippedModels(family: String, bits: Int) throws {
+    let resources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../Sources/EnhancementModel/Resources").standardized.path
+    let model = try QuantizedModel(path: "\(resources)/\(family)-\(bits)bit.safetensors")
+    let weights = try NetworkWeights(path: "\(resources)/\(family).safetensors")
+    for areRandom in [true, false] {
+      try Self.compare(
+        model, weights: weights, frames: Self.frames(model.architecture, areRandom: areRandom, seed: 3))
+    }
+  }
+}
