@@ -11,6 +11,7 @@ final class Teachers {
   /// Real value of one unit of the student's stream; nil where streams are not compared.
   private let streamStep: Float?
   private let lastOperation: Int
+  private let hasMask: Bool
 
   /// - Parameter weights: the full-precision network's; must stay alive, since executors may read them in place.
   init(
@@ -18,6 +19,7 @@ final class Teachers {
     precision: FloatPrecision, streamStep: Float?
   ) throws {
     let graph = network.architecture.graph
+    hasMask = network.architecture.isMasked
     self.streamStep = streamStep
     lastOperation = graph.operations.count - 1
     full = try FloatExecutor(
@@ -34,7 +36,8 @@ final class Teachers {
     }
   }
 
-  /// What all teachers say about a window.
+  /// What all teachers say about a window. With a mask it is the sum that counts, in which residual and mask may share the work
+  /// otherwise than the student does: the sum stands in place of the residual, and what the mask multiplies in its own.
   func teach(_ window: TrainingWindow) throws -> [Teaching] {
     let frames = WindowPool.batch([window]).frames
     var stream: FloatTensor?
@@ -43,7 +46,7 @@ final class Teachers {
     }
     var result = [
       Teaching(
-        output: Self.integers(output, scale: ResidualScale.unitsPerRange),
+        output: masked(Self.integers(output, scale: ResidualScale.unitsPerRange), window),
         stream: streamStep.map { Self.integers(stream, scale: 1 / $0) } ?? [])
     ]
     if intermediates.isEmpty { return result }
@@ -52,10 +55,23 @@ final class Teachers {
       let (output, trace) = try pass.forward(frames: codes)
       result.append(
         Teaching(
-          output: Self.integers(output, scale: 1),
+          output: masked(Self.integers(output, scale: 1), window),
           stream: streamStep.map { Self.integers(trace.stream, scale: step / $0) } ?? []))
     }
     return result
+  }
+
+  /// An output whose residual has taken up what its mask adds, with the window's differences for a mask.
+  private func masked(_ output: [Int16], _ window: TrainingWindow) -> [Int16] {
+    guard hasMask else { return output }
+    let count = Architecture.frameChannels
+    return output.indices.map { i in
+      if i % (2 * count) >= count { return window.target[i] }
+      return Int16(
+        BlendMask.added(
+          residual: Int32(output[i]), mask: Int32(output[i + count]),
+          difference: Int32(window.target[i + count]) / 64))
+    }
   }
 
   private static func integers(_ tensor: FloatTensor?, scale: Float) -> [Int16] {

@@ -36,6 +36,9 @@ public struct Architecture: Hashable, Codable, Sendable {
   public var channels: Int
   /// Residual blocks of two convolutions.
   public var blocks: Int
+  /// Whether a network for interpolation also says, for each sample, which of the two warped frames to trust: see
+  /// `BlendMask`. Nil, as in files from before it, is no.
+  public var hasMask: Bool?
 
   /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
   public static let frameChannels = 6
@@ -46,7 +49,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   public init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
-    blocks: Int
+    blocks: Int, hasMask: Bool? = nil
   ) {
     self.task = task
     self.scale = scale
@@ -55,6 +58,7 @@ public struct Architecture: Hashable, Codable, Sendable {
     self.encoderChannels = encoderChannels
     self.channels = channels
     self.blocks = blocks
+    self.hasMask = hasMask
   }
 
   /// The default super-resolution network, about 10 reference layers.
@@ -68,8 +72,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default interpolation network, about 9 reference layers on the grid of its source.
   public static let balancedInterpolation = Architecture(
-    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4
-  )
+    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4,
+    hasMask: true)
 
   /// The default network of a task.
   public static func balanced(_ task: EnhancementTask) -> Architecture {
@@ -95,8 +99,12 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// Whether the level of the noise is an input.
   public var takesNoiseLevel: Bool { task == .denoising }
 
-  /// Channels of the output on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
-  public var outputChannels: Int { 6 * scale * scale }
+  /// Channels of the residual on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
+  public var residualChannels: Int { Self.frameChannels * scale * scale }
+  /// Channels of the last layer: those of the residual, then as many of the mask where there is one.
+  public var outputChannels: Int { residualChannels * (isMasked ? 2 : 1) }
+  /// Whether there is a mask.
+  public var isMasked: Bool { hasMask ?? false }
   /// The first channels of the output, which are luma.
   public var lumaChannels: Int { 4 * scale * scale }
   /// Cost of a frame in reference layers (L64).
@@ -114,6 +122,7 @@ public struct Architecture: Hashable, Codable, Sendable {
     if task == .interpolation && (scale != 1 || alignment == .none) {
       throw .badArchitecture("interpolation keeps the size of frames and aligns them")
     }
+    if isMasked && task != .interpolation { throw .badArchitecture("only interpolation has a mask") }
     if task == .denoising && window > 1 && alignment == .none {
       throw .badArchitecture("denoising aligns its neighbours")
     }

@@ -70,6 +70,9 @@ public final class IntegerNetwork: WindowNetwork {
     for index in steps.indices {
       profile.measure("network: \(steps[index].name)") { run(index, result: result) }
     }
+    if architecture.isMasked {
+      return profile.measure("mask") { BlendMask.apply(result, warped: packer.warped, threads: threads) }
+    }
     return result.channels == channels ? result : result.first(channels)
   }
 

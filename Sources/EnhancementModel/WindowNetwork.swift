@@ -147,6 +147,6 @@ public final class FloatNetwork: WindowNetwork {
       let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)
       result.values[i] = Int16(max(-32768, min(32767, units)))
     }
-    return result
+    return architecture.isMasked ? BlendMask.apply(result, warped: packer.warped, threads: threads) : result
   }
 }

@@ -11,12 +11,15 @@ public struct CharbonnierLoss: Sendable {
   public var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
   public var lumaChannels: Int
+  /// Whether the second half of the channels is a mask in outputs, and what it multiplies in targets (`BlendMask`).
+  public var hasMask = false
 
   /// The loss that networks of an architecture are trained with. Interpolation fails in few places and by much: its errors
   /// count squared up to some levels. By absolute errors the many places that are right outvote those, and the network
   /// learns to be silent (docs/training-log.md).
   public init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
+    hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
   }
@@ -31,19 +34,25 @@ public struct CharbonnierLoss: Sendable {
   ) -> (loss: Float, gradient: FloatTensor) {
     precondition(output.hasShape(of: target), "output and target differ in shape")
     let gradient = FloatTensor(like: output)
-    let channels = output.channels
+    let channels = hasMask ? output.channels / 2 : output.channels
     let lumaShare = share / Float(output.pixels * lumaChannels)
     let chromaShare = share * chromaWeight / Float(max(1, output.pixels * (channels - lumaChannels)))
     var total: Double = 0
     for pixel in 0..<output.pixels {
-      let at = pixel * channels
+      let at = pixel * output.channels
       var luma: Float = 0
       var chroma: Float = 0
       for c in 0..<channels {
-        let difference = output.pointer[at + c] - target.pointer[at + c]
+        var difference = output.pointer[at + c] - target.pointer[at + c]
+        var moved: Float = 0
+        if hasMask {
+          moved = target.pointer[at + channels + c] * BlendMask.floatFactor
+          difference += output.pointer[at + channels + c] * moved
+        }
         let length = (difference * difference + epsilon * epsilon).squareRoot()
         let isLuma = c < lumaChannels
         gradient.pointer[at + c] = difference / length * (isLuma ? lumaShare : chromaShare)
+        if hasMask { gradient.pointer[at + channels + c] = gradient.pointer[at + c] * moved }
         if isLuma { luma += length } else { chroma += length }
       }
       total += Double(luma * lumaShare + chroma * chromaShare)

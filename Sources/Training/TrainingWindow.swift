@@ -23,7 +23,8 @@ public struct TrainingWindow: Sendable {
   public var height, width: Int
   /// For each slot `height * width * channels` codes.
   public var frames: [[UInt8]]
-  /// `height * width * outputChannels` residuals in 1/64 of a level.
+  /// `height * width * outputChannels` values in 1/64 of a level: residuals, and where the network has a mask, the second warped
+  /// frame minus the first in the mask's channels.
   public var target: [Int16]
   /// What teachers say about it, for distillation: asked once, however often the window is drawn.
   public var teachings: [Teaching] = []
@@ -70,10 +71,14 @@ public struct TrainingWindow: Sendable {
       truth.pack(into: $0.baseAddress!, pixelStride: size, rowStride: size * wholeWidth) { $0 }
     }
     wanted = inner(wanted, size)
-    target = wanted.indices.map { index in
-      let at = index / size * channels + index % size
-      let base = InterpolationPacker.blend(Int(slots[0][at]), Int(slots[1][at]), instant: instant)
-      return Int16(clamping: Int(wanted[index]) * 64 - base)
+    let parts = architecture.outputChannels / size
+    target = (0..<wanted.count / size * parts * size).map { index in
+      let (point, channel) = (index / (parts * size), index % (parts * size))
+      let at = point * channels + channel % size
+      let (a, b) = (Int(slots[0][at]), Int(slots[1][at]))
+      if channel >= size { return Int16((b - a) * 64) }
+      let base = InterpolationPacker.blend(a, b, instant: instant)
+      return Int16(clamping: Int(wanted[point * size + channel]) * 64 - base)
     }
   }
 

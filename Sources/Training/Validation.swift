@@ -16,9 +16,11 @@ public struct ValidationResult: Sendable {
 /// Fixed windows from the VAL part of a data folder: only shrunk (or made noisy), so that runs compare.
 public final class ValidationSet {
   private let groups: [(name: String, windows: [TrainingWindow])]
+  private let hasMask: Bool
 
   /// Cuts `perClip` windows out of every validation clip, and of the validation photographs with synthetic motion.
   public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
+    hasMask = architecture.isMasked
     var groups: [(String, [TrainingWindow])] = []
     var random = SplitMix64(seed: 2026)
     let isInterpolation = architecture.task == .interpolation
@@ -95,7 +97,12 @@ public final class ValidationSet {
             let i = pixel * output.channels + c
             // A twelfth of a squared level is what rounding to whole levels will add.
             let wanted = target.pointer[i] * 255
-            let error = wanted - output.pointer[i] * 255
+            var given = output.pointer[i] * 255
+            if hasMask {
+              let mask = i + output.channels / 2
+              given += output.pointer[mask] * target.pointer[mask] * (BlendMask.floatFactor * 255)
+            }
+            let error = wanted - given
             ours += Double(error * error) + 1.0 / 12
             theirs += Double(wanted * wanted) + 1.0 / 12
             samples += 1

@@ -15,13 +15,16 @@ struct WarmStart {
     for (index, layer) in layers.enumerated() {
       guard let old = from[layer.name] else { continue }
       let oldLayer = source.architecture.graph.layers[old]
-      guard oldLayer.inputChannels == layer.inputChannels, oldLayer.outputChannels == layer.outputChannels,
+      // A mask is new beside an old network's residual.
+      let getsMask = layer.name == "tail" && architecture.isMasked && !source.architecture.isMasked
+      let outputs = layer.outputChannels / (getsMask ? 2 : 1)
+      guard oldLayer.inputChannels == layer.inputChannels, oldLayer.outputChannels == outputs,
         oldLayer.slots <= layer.slots
       else { continue }
       let numbers = parameters.layers[index]
       let taps = ConvolutionLayer.kernel * ConvolutionLayer.kernel
       let first = (layer.slots - oldLayer.slots) / 2
-      for output in 0..<layer.outputChannels {
+      for output in 0..<outputs {
         for slot in 0..<layer.slots {
           let to = (output * layer.slots + slot) * layer.inputChannels * taps
           let isOld = slot >= first && slot < first + oldLayer.slots

@@ -55,7 +55,7 @@ import Testing
   @Test func interpolationTakesTwoFramesAlike() {
     let network = Architecture.balancedInterpolation
     #expect(
-      network.window == 2 && network.outputChannels == 6
+      network.window == 2 && network.outputChannels == 12
         && (0..<2).map(network.channels(ofSlot:)) == [16, 16])
     #expect(network.graph.layers.prefix(3).map(\.name) == ["encoder", "fusion", "body.0.a"])
     #expect(throws: Never.self) { try network.validate() }

@@ -178,4 +178,39 @@ private func randomTensor(
     print("training pass of 4 windows: \(seconds * 1e3) ms, \(operations) GMAC/s on one thread")
     #expect(seconds < 100)
   }
+
+  /// With a mask, by finite differences, and by what the sum of both is.
+  @Test func lossThroughTheMask() {
+    var random = SplitMix64(seed: 12)
+    var loss = CharbonnierLoss(
+      Architecture(
+        task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 8, channels: 16,
+        blocks: 1, hasMask: true))
+    loss.epsilon = 0.04
+    let output = randomTensor(batch: 1, height: 3, width: 4, channels: 12, &random)
+    let target = randomTensor(batch: 1, height: 3, width: 4, channels: 12, &random)
+    let (value, gradient) = loss(output, target: target, share: 1)
+    for i in 0..<output.count {
+      let old = output.pointer[i]
+      output.pointer[i] = old + 1e-2
+      let above = loss(output, target: target, share: 1).loss
+      output.pointer[i] = old - 1e-2
+      let below = loss(output, target: target, share: 1).loss
+      output.pointer[i] = old
+      let slope = (above - below) / 2e-2
+      #expect(abs(slope - gradient.pointer[i]) < 2e-4 + 0.05 * abs(slope), "\(i)")
+    }
+    // The same sums as residuals of a network without a mask.
+    let (sums, wanted) = (
+      FloatTensor(height: 3, width: 4, channels: 6), FloatTensor(height: 3, width: 4, channels: 6)
+    )
+    for i in 0..<sums.count {
+      let at = i / 6 * 12 + i % 6
+      sums.pointer[i] = output.pointer[at] + output.pointer[at + 6] * target.pointer[at + 6] * 255 / 256
+      wanted.pointer[i] = target.pointer[at]
+    }
+    var plain = CharbonnierLoss(lumaChannels: 4)
+    plain.epsilon = loss.epsilon
+    #expect(abs(plain(sums, target: wanted, share: 1).loss - value) < 1e-5)
+  }
 }

@@ -164,7 +164,7 @@ struct ModelDescription {
       "file          \(path)", "size          \(size) bytes",
       "task          \(a.task.rawValue)" + (a.scale > 1 ? " x\(a.scale)" : ""),
       "architecture  window of \(a.window) frames, alignment \(a.alignment.rawValue), "
-        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(parameters) parameters",
+        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(a.isMasked ? "mask, " : "")\(parameters) parameters",
       "cost          \(a.graph.operationsPerPoint) MAC per grid point, \(String(format: "%.2f", a.cost)) L64, "
         + "\(String(format: "%.0f", operationsPerPixel)) MAC per source pixel",
       "bits          "

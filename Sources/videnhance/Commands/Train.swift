@@ -21,13 +21,16 @@ struct Train: ParsableCommand {
     .superResolution
   @Option(help: "Enlargement of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).") var data: String
-  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double
+  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double?
+  @Option(help: "Length of the run in steps instead of minutes.") var steps: Int?
   @Option(help: "File that keeps the state of the run.") var checkpoint: String
   @Option(help: "File for the averaged weights, written with every checkpoint report.") var output: String?
   @Option(help: "Weights to start from.") var start: String?
   @Option(help: "Frames in a window (odd).") var window: Int?
   @Option(help: "Residual blocks.") var blocks: Int?
   @Option(help: "Channels of the residual stream.") var channels: Int?
+  @Option(help: "Whether interpolation learns which of the two frames to trust: on or off.") var mask:
+    Switch = .on
   @Option(help: "Highest learning rate.") var learningRate: Float = 1e-3
   @Option(help: "Windows in a step.") var batch: Int = 8
   @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.6
@@ -37,7 +40,9 @@ struct Train: ParsableCommand {
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
   func validate() throws {
-    if minutes <= 0 { throw ValidationError("--minutes must be positive") }
+    if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
+    if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
+    if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     do { try architecture.validate() } catch { throw ValidationError(error.description) }
   }
@@ -48,11 +53,13 @@ struct Train: ParsableCommand {
     if let window { result.window = window }
     if let blocks { result.blocks = blocks }
     if let channels { result.channels = channels }
+    if mask == .off { result.hasMask = nil }
     return result
   }
 
   func run() throws {
-    var settings = TrainingSettings(architecture: architecture, minutes: minutes)
+    var settings = TrainingSettings(architecture: architecture, minutes: minutes ?? 0)
+    settings.steps = steps
     settings.learningRate = learningRate
     settings.batch = batch
     settings.precision = precision
