@@ -72,8 +72,8 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// The default interpolation network, about 9 reference layers on the grid of its source.
   public static let balancedInterpolation = Architecture(
-    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64, blocks: 4,
-    hasMask: true)
+    task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64,
+    blocks: 4, hasMask: true)
 
   /// The default network of a task.
   public static func balanced(_ task: EnhancementTask) -> Architecture {

@@ -8,14 +8,17 @@ public struct ClipWindows: Sendable {
   public let path: String
   /// Frames in a window.
   public let length: Int
+  /// What windows have beyond the ends of a scene.
+  public let edge: WindowEdge
   /// Most windows taken.
   public let limit: Int
 
   /// Windows of `length` frames, at most `limit`.
-  public init(path: String, length: Int, limit: Int) {
+  public init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
     self.path = path
     self.length = length
     self.limit = limit
+    self.edge = edge
   }
 
   /// Calls `body` with each window in turn. Windows do not reach across scene cuts.
@@ -26,7 +29,7 @@ public struct ClipWindows: Sendable {
     var reader = try VideoReader(path: path, threads: threads)
     // Without a known length every window counts until there are enough.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))
-    var splitter = SceneSplitter(length: length, cuts: length > 1 ? .detected : .ignored)
+    var splitter = SceneSplitter(length: length, cuts: length > 1 ? .detected : .ignored, edge: edge)
     let census = FrameCensus()
     var (seen, taken) = (0, 0)
     func offer(_ windows: [SceneWindow]) throws {

@@ -25,8 +25,8 @@ struct SceneSplitter {
   /// Whether a scene begins with the frames that have not been the centre of a window yet.
   private var starts: [Bool] = []
 
-  init(length: Int, cuts: Cuts) {
-    windows = SlidingWindow(length: length)
+  init(length: Int, cuts: Cuts, edge: WindowEdge) {
+    windows = SlidingWindow(length: length, edge: edge)
     detector = cuts == .detected ? SceneCutDetector() : nil
     isTold = cuts == .told
   }

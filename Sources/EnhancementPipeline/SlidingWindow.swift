@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// What stands in a window where it would reach beyond the first or last frame of its scene.
+public enum WindowEdge: Sendable {
+  /// The nearest frame of the scene.
+  case repeated
+  /// The frame as far on the other side of the centre, or the farthest one of a scene shorter than that. The centre itself,
+  /// repeated, would bring its own noise again, which a network takes for what is there (docs/networks.md).
+  case opposite
+}
+
 /// Makes a window of `length` frames around each frame of a stream.
 ///
-/// Where a window would reach beyond the first or last frame of its scene, the nearest frame of the scene is
-/// repeated. Windows share frames; at most `length` frames are held.
+/// Windows share frames; at most `length` frames are held.
 public struct SlidingWindow<Frame> {
   /// The frames around one frame, in order of time.
   public struct Window {
@@ -16,15 +24,17 @@ public struct SlidingWindow<Frame> {
   /// Frames in a window, odd.
   public let length: Int
 
+  private let edge: WindowEdge
   private var radius: Int { length / 2 }
   /// The last frames of the scene; the one that is next to be a centre is among them.
   private var held: [Frame] = []
   private var centerIndex = 0
 
   /// - Parameter length: frames in a window, odd.
-  public init(length: Int) {
+  public init(length: Int, edge: WindowEdge = .opposite) {
     precondition(length > 0 && length % 2 == 1, "a window has an odd number of frames")
     self.length = length
+    self.edge = edge
   }
 
   /// Takes the next frame; returns the windows that are complete with it, in order.
@@ -46,9 +56,22 @@ public struct SlidingWindow<Frame> {
     return windows
   }
 
+  /// Where the frame is that stands `offset` frames after the centre.
+  private func place(offset: Int) -> Int {
+    if edge == .repeated { return min(max(centerIndex + offset, 0), held.count - 1) }
+    var offset = offset
+    while offset != 0 {
+      for place in [centerIndex + offset, centerIndex - offset] where held.indices.contains(place) {
+        return place
+      }
+      offset -= offset.signum()
+    }
+    return centerIndex
+  }
+
   /// The window of the next centre.
   private mutating func makeWindow() -> Window {
-    let frames = (centerIndex - radius...centerIndex + radius).map { held[min(max($0, 0), held.count - 1)] }
+    let frames = (-radius...radius).map { held[place(offset: $0)] }
     centerIndex += 1
     let surplus = max(centerIndex - radius, 0)
     held.removeFirst(surplus)

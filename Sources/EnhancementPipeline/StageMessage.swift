@@ -88,7 +88,10 @@ struct SceneWindow: Sendable {
   var center: PreparedFrame { frames[frames.count / 2] }
 
   /// Whence an output of this window comes, for `StageFrame.origins`.
-  func origins(step: Int) -> [Int] { step == 0 ? [] : frames[0].frame.origins + [frames[0].index] }
+  func origins(step: Int) -> [Int] {
+    guard step > 0, let first = frames.min(by: { $0.index < $1.index }) else { return [] }
+    return first.frame.origins + [first.index]
+  }
 }
 
 /// Counts the prepared frames that are alive, to hold the pipeline to its memory bound.

@@ -115,7 +115,9 @@ struct WindowStage: Sendable {
     // Scenes are found once, in the source; what lies between steps only takes over where they begin.
     let cuts: SceneSplitter.Cuts =
       !findsSceneCuts ? .ignored : step > 0 ? .told : length > 1 || stepCount > 1 ? .detected : .ignored
-    var splitter = SceneSplitter(length: length, cuts: cuts)
+    // Interpolation knows the end of a scene by its last frame being repeated.
+    let isInterpolating = handoff.network.architecture.task == .interpolation
+    var splitter = SceneSplitter(length: length, cuts: cuts, edge: isInterpolating ? .repeated : .opposite)
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("a stage opens once")

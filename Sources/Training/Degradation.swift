@@ -58,6 +58,22 @@ public struct Degradation: Sendable, Codable, Hashable {
     return (frames, isTold && !isCamera ? level : nil)
   }
 
+  /// Part of denoising's windows in which frames are repeated.
+  static let repeatedShare: Float = 0.12
+
+  /// A window in which some frames are shown again with their noise, as sources of repeated frames and short scenes have them: a
+  /// network that has never seen it takes the centre's own noise, seen again, for what is there.
+  static func repeating(_ window: [PlanarFrame], using random: inout SplitMix64) -> [PlanarFrame] {
+    let middle = window.count / 2
+    let share = random.uniform(0.2...1)
+    var result = window
+    for distance in 1...max(1, middle) where middle > 0 {
+      if random.chance(share) { result[middle - distance] = result[middle - distance + 1] }
+      if random.chance(share) { result[middle + distance] = result[middle + distance - 1] }
+    }
+    return result
+  }
+
   /// The frames as they are, or, beyond the clean share, as a codec leaves them.
   func compressed(_ window: [PlanarFrame], using random: inout SplitMix64) throws -> [PlanarFrame] {
     random.chance(cleanShare) ? window : try Self.recompress(window, using: &random)

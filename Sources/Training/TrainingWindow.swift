@@ -173,7 +173,10 @@ public final class WindowMaker: Sendable {
     let turned = Symmetry(using: &random).applied(to: truth)
     if architecture.task == .denoising {
       let scene = SceneVariety.varied(turned, share: degradation.varietyShare ?? 0, using: &random)
-      let (noisy, level) = try degradation.noisy(scene, using: &random)
+      var (noisy, level) = try degradation.noisy(scene, using: &random)
+      if degradation.varietyShare != nil, random.chance(Degradation.repeatedShare) {
+        noisy = Degradation.repeating(noisy, using: &random)
+      }
       return TrainingWindow(
         frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }

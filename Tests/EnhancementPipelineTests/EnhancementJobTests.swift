@@ -96,9 +96,9 @@ import VideoIO
       ) { width, height, _ in RecordingNetwork(width: width, height: height, window: 3, log: log) }
       let summary = try await job.run()
       #expect(summary.sceneCuts == (findsSceneCuts ? [6] : []))
-      let expected = findsSceneCuts ? [[4, 5, 5], [6, 6, 7]] : [[4, 5, 6], [5, 6, 7]]
+      let expected = findsSceneCuts ? [[4, 5, 4], [7, 6, 7]] : [[4, 5, 6], [5, 6, 7]]
       #expect(Array(log.windows[5...6]) == expected)
-      #expect(log.windows.count == 12 && log.windows[0] == [0, 0, 1] && log.windows[11] == [10, 11, 11])
+      #expect(log.windows.count == 12 && log.windows[0] == [1, 0, 1] && log.windows[11] == [10, 11, 10])
     }
   }
 

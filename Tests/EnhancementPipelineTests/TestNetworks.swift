@@ -53,12 +53,11 @@ final class RecordingNetwork: WindowNetwork {
   }
 
   func residual(window: [PlanarFrame]) -> Residual {
-    log.append(
-      window.map { frame in
-        if let number = seen.firstIndex(where: { $0 === frame }) { return number }
-        seen.append(frame)
-        return seen.count - 1
-      })
+    // Centres come in order of time; at the start of a scene, what stands before one comes after it.
+    for frame in [window[window.count / 2]] + window where !seen.contains(where: { $0 === frame }) {
+      seen.append(frame)
+    }
+    log.append(window.compactMap { frame in seen.firstIndex { $0 === frame } })
     return base.residual(window: window)
   }
 }

@@ -138,4 +138,90 @@ import Testing
     // The truth is left alone.
     for (a, b) in zip(window, originals) { #expect(samples(a) == samples(b)) }
   }
+
+  // MARK: - Scenes for denoising
+
+  @Test func noVarietyIsTheWindowItself() {
+    let window = (0..<3).map { texturedFrame(width: 32, height: 32, seed: 1, x: Double($0)) }
+    var random = SplitMix64(seed: 1)
+    for _ in 0..<20 {
+      let same = SceneVariety.varied(window, share: 0, using: &random)
+      #expect(zip(window, same).allSatisfy { $0 === $1 })
+    }
+  }
+
+  @Test func defocusKeepsTheMeanAndFlattens() {
+    let frame = texturedFrame(width: 64, height: 48, seed: 3)
+    let before = copy(frame)
+    SceneVariety.defocus(frame, radius: 4, ramp: nil)
+    func statistics(_ frame: PlanarFrame) -> (mean: Double, variance: Double) {
+      let luma = samples(frame).prefix(64 * 48).map(Double.init)
+      let mean = luma.reduce(0, +) / Double(luma.count)
+      return (mean, luma.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(luma.count))
+    }
+    let (old, new) = (statistics(before), statistics(frame))
+    // Repeated edges weigh more.
+    #expect(abs(old.mean - new.mean) < 3, "\(old) \(new)")
+    #expect(new.variance < old.variance / 2, "\(old) \(new)")
+    let flat = PlanarFrame(width: 32, height: 32)
+    flat.luma.update(repeating: 77, count: 1536)
+    SceneVariety.defocus(flat, radius: 8, ramp: nil)
+    #expect(samples(flat).allSatisfy { $0 == 77 })
+  }
+
+  @Test func focusIsLostBeyondALine() {
+    var random = SplitMix64(seed: 5)
+    var ramp = SceneVariety.FocusRamp(using: &random)
+    (ramp.x, ramp.y, ramp.offset) = (6, 0, 0)
+    let frame = texturedFrame(width: 64, height: 32, seed: 4)
+    let before = copy(frame)
+    SceneVariety.defocus(frame, radius: 3, ramp: ramp)
+    for y in 0..<32 {
+      for x in 0..<20 { #expect(frame.luma[y * 64 + x] == before.luma[y * 64 + x]) }
+    }
+    #expect((0..<32).contains { frame.luma[$0 * 64 + 60] != before.luma[$0 * 64 + 60] })
+  }
+
+  @Test func darkeningGoesTowardsBlack() {
+    let frame = texturedFrame(width: 16, height: 16, seed: 4)
+    let before = copy(frame)
+    SceneVariety.darken(frame, gain: 0.5)
+    for i in 0..<384 {
+      let base = i < 256 ? 16.0 : 128
+      #expect(abs(Double(frame.luma[i]) - (base + (Double(before.luma[i]) - base) / 2)) <= 1)
+    }
+  }
+
+  @Test func repeatedFramesReplaceNeighboursOnly() {
+    let window = (0..<7).map { texturedFrame(width: 16, height: 16, seed: UInt64($0)) }
+    var random = SplitMix64(seed: 2)
+    var repeats = 0
+    for _ in 0..<50 {
+      let result = Degradation.repeating(window, using: &random)
+      #expect(result.count == 7 && result[3] === window[3])
+      for distance in 1...3 {
+        for (slot, inner) in [(3 - distance, 4 - distance), (3 + distance, 2 + distance)] {
+          #expect(result[slot] === window[slot] || result[slot] === result[inner])
+          if result[slot] === result[inner] { repeats += 1 }
+        }
+      }
+    }
+    #expect(repeats > 50 && repeats < 300)
+    let single = [window[0]]
+    #expect(Degradation.repeating(single, using: &random)[0] === single[0])
+  }
+
+  @Test func varietyIsSeeded() {
+    let window = (0..<3).map { texturedFrame(width: 48, height: 32, seed: 1, x: Double($0)) }
+    var changed = 0
+    for seed in 0..<24 {
+      var (a, b) = (SplitMix64(seed: UInt64(seed)), SplitMix64(seed: UInt64(seed)))
+      let one = SceneVariety.varied(window, share: 0.5, using: &a)
+      for (x, y) in zip(one, SceneVariety.varied(window, share: 0.5, using: &b)) {
+        #expect(samples(x) == samples(y))
+      }
+      if samples(one[0]) != samples(window[0]) { changed += 1 }
+    }
+    #expect((8...22).contains(changed), "\(changed) of 24")
+  }
 }

@@ -93,7 +93,8 @@ struct Calibrate: ParsableCommand {
         let share = max(1, windows / clips.count)
         let isInterpolation = network.architecture.task == .interpolation
         let source = ClipWindows(
-          path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share)
+          path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share,
+          edge: isInterpolation ? .repeated : .opposite)
         try source.forEach(threads: threads) { frames in
           // Every second frame is what will be made.
           try observe(packer.floatInputs(isInterpolation ? [frames[0], frames[2]] : frames))
