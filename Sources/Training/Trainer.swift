@@ -20,6 +20,8 @@ public final class Trainer {
   private let validation: ValidationSet
   private let loss: CharbonnierLoss
   private var secondsBefore = 0.0
+  /// How the weights were made that this run started from, as JSON.
+  private let startRecipe: String
 
   /// Prepares a run, continuing from the checkpoint if there is one, else from `start`, else from random weights.
   public init(
@@ -28,6 +30,9 @@ public final class Trainer {
   ) throws {
     self.settings = settings
     self.checkpointPath = checkpointPath
+    let recipe = start?.recipe ?? ""
+    let isJSON = (try? JSONSerialization.jsonObject(with: Data(recipe.utf8))) != nil
+    startRecipe = isJSON ? recipe : "null"
     let architecture = settings.architecture
     let graph = architecture.graph
     self.graph = graph
@@ -58,7 +63,9 @@ public final class Trainer {
   public var network: NetworkWeights {
     optimizer.average.network(
       settings.architecture,
-      recipe: #"{"settings":\#(settings.recipe),"steps":\#(optimizer.step),"tool":"videnhance train"}"#)
+      recipe:
+        #"{"settings":\#(settings.recipe),"start":\#(startRecipe),"steps":\#(optimizer.step),"tool":"videnhance train"}"#
+    )
   }
 
   /// Trains until the run's minutes are over or `isCancelled`.

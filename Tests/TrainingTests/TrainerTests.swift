@@ -165,8 +165,9 @@ extension Trait where Self == TinyData {
     let windows = try BatchSource(settings: settings, data: data, log: { _ in }).makeWindows(
       16, random: &random)
     // A loud start has much to unlearn; the usual quiet one begins near bicubic, which takes long to beat.
-    let start = NetworkWeights.random(settings.architecture, seed: 1)
+    let start = NetworkWeights.random(settings.architecture, seed: 1, recipe: #"{"made":"by chance"}"#)
     let first = try trainer(settings, start: start)
+    #expect(first.network.recipe.contains(#""start":{"made":"by chance"}"#))
     #expect(first.step == 0 && first.network.weights == start.weights)
     let before = try loss(first.network, windows)
     let report = try run(first, until: 40)
@@ -185,7 +186,7 @@ extension Trait where Self == TinyData {
     _ = try run(second, until: 43)
     #expect(second.step == 43)
     #expect(second.network.weights != first.network.weights)
-    #expect(second.network.recipe.contains(#""steps":43"#))
+    #expect(second.network.recipe.contains(#""start":null,"steps":43"#))
 
     // The file is this network's.
     var other = settings
