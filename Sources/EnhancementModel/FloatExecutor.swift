@@ -70,8 +70,11 @@ public final class FloatExecutor {
   }
 
   /// One forward pass whose inputs are made when they are needed, one slot at a time.
-  public func run(frame: (_ slot: Int) -> FloatTensor) throws(ConvolutionError) -> FloatTensor {
-    try forward(frame: frame, keepsOperands: false, observe: nil).output
+  /// - Parameter observe: sees every convolution's inputs before rectification, with the operation's index.
+  public func run(
+    observe: ((Int, [FloatTensor]) -> Void)? = nil, frame: (_ slot: Int) -> FloatTensor
+  ) throws(ConvolutionError) -> FloatTensor {
+    try forward(frame: frame, keepsOperands: false, observe: observe).output
   }
 
   /// One forward pass that keeps its operands.

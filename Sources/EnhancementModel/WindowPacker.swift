@@ -180,8 +180,8 @@ public final class WindowPacker {
     return codes.indices.map { Self.floats(codes[$0], architecture.channels(ofSlot: $0), like: window[0]) }
   }
 
-  /// Codes of one slot as a float tensor.
-  static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
+  /// Codes of one slot as a float tensor, (code - 128) / 255.
+  public static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
     let tensor = FloatTensor(height: frame.gridHeight, width: frame.gridWidth, channels: channels)
     codes.withUnsafeBufferPointer { codes in
       for i in 0..<codes.count { tensor.pointer[i] = PlanarFrame.centred(codes[i]) }

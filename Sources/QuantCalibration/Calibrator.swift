@@ -31,9 +31,23 @@ public final class Calibrator {
 
   /// Runs the network on a window (aligned, one tensor a slot, (code - 128) / 255) and counts every activation.
   public func observe(_ frames: [FloatTensor]) throws {
-    let executor = try executor(like: frames[0])
+    let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
+    try observe(executor) { frames[$0] }
+  }
+
+  /// Runs the network on a window and counts every activation; its slots become tensors one after another, which saves the
+  /// memory of all but one.
+  public func observe(_ window: [PlanarFrame], packer: WindowPacker) throws {
+    let codes = packer.codes(window)
+    let executor = try executor(batch: 1, height: window[0].gridHeight, width: window[0].gridWidth)
+    try observe(executor) { slot in
+      WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: window[0])
+    }
+  }
+
+  private func observe(_ executor: FloatExecutor, frame: (Int) -> FloatTensor) throws {
     windowCount += 1
-    _ = try executor.run(frames: frames) { [self] operation, inputs in
+    let count = { [self] (operation: Int, inputs: [FloatTensor]) in
       guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
       for (slot, input) in inputs.enumerated() {
         let values = UnsafeBufferPointer(input.buffer)
@@ -43,18 +57,16 @@ public final class Calibrator {
         if rectified { streamPeak = max(streamPeak, peak) }
       }
     }
+    _ = try executor.run(observe: count, frame: frame)
   }
 
-  private func executor(like frame: FloatTensor) throws -> FloatExecutor {
+  private func executor(batch: Int, height: Int, width: Int) throws -> FloatExecutor {
     setConvolutionThreads(threads)
-    if let executor, executor.height == frame.height, executor.width == frame.width,
-      executor.batch == frame.batch
-    {
+    if let executor, executor.height == height, executor.width == width, executor.batch == batch {
       return executor
     }
     let made = try FloatExecutor(
-      graph: graph, batch: frame.batch, height: frame.height, width: frame.width, precision: .float32,
-      training: false)
+      graph: graph, batch: batch, height: height, width: width, precision: .float32, training: false)
     for index in graph.layers.indices {
       try network.weights[index].withUnsafeBufferPointer { weights in
         try network.biases[index].withUnsafeBufferPointer { biases in

@@ -24,11 +24,21 @@ import Testing
   ) throws -> Calibrator {
     let calibrator = Calibrator(weights, threads: threads)
     let packer = WindowPacker(weights.architecture)
-    for window in windows { try calibrator.observe(packer.floatInputs(window)) }
+    for window in windows { try calibrator.observe(window, packer: packer) }
     return calibrator
   }
 
   // MARK: - Models
+
+  @Test func tensorsAndFramesCountTheSame() throws {
+    let weights = NetworkWeights.random(.small(window: 5), seed: 1)
+    let windows = windows(2, length: 5)
+    let calibrator = Calibrator(weights, threads: 1)
+    let packer = WindowPacker(weights.architecture)
+    for window in windows { try calibrator.observe(packer.floatInputs(window)) }
+    let other = try calibrated(weights, windows)
+    #expect(calibrator.model(bits: 4).file.serialized() == other.model(bits: 4).file.serialized())
+  }
 
   @Test(arguments: [8, 4, 2]) func equalWindowsGiveEqualBytes(_ bits: Int) throws {
     let weights = NetworkWeights.random(.small(window: 5), seed: 1, recipe: #"{"steps":3}"#)
