@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Foundation
+// `stdout` is a variable to Swift.
+@preconcurrency import Foundation
 
 /// The program.
 @main
@@ -41,6 +42,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
 
   static func main() async {
     Collapse.install()
+    // Into a file or a pipe, too, whoever reads along wants every line when it is printed.
+    setvbuf(stdout, nil, _IOLBF, 0)
     #if canImport(Glibc)
       ThreadShortage.watch()
     #endif
