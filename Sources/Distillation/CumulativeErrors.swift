@@ -9,20 +9,16 @@ public final class CumulativeErrors {
   private let model: QuantizedModel
   private let full: FloatExecutor
   private let pass: FakeQuantizedPass
-  private let weights: ParameterSet
   private var sums: [[Int]: (error: Double, power: Double)] = [:]
 
   /// Prepares for windows of one size.
   /// - Parameter network: the full-precision network that the model was made of.
   public init(_ model: QuantizedModel, network: NetworkWeights, height: Int, width: Int) throws {
     self.model = model
-    weights = ParameterSet(network)
     let graph = network.architecture.graph
     full = try FloatExecutor(
       graph: graph, batch: 1, height: height, width: width, precision: .float32, training: false)
-    for (index, layer) in weights.layers.enumerated() {
-      try full.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try full.setWeights(ParameterSet(network))
     pass = try FakeQuantizedPass(
       QuantizedParameters(model, weights: network), batch: 1, height: height, width: width,
       precision: .float32)

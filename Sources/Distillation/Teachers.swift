@@ -13,7 +13,7 @@ final class Teachers {
   private let lastOperation: Int
   private let hasMask: Bool
 
-  /// - Parameter weights: the full-precision network's; must stay alive, since executors may read them in place.
+  /// - Parameter weights: the full-precision network's, which executors may read in place.
   init(
     weights: ParameterSet, network: NetworkWeights, intermediates models: [QuantizedModel], side: Int,
     precision: FloatPrecision, streamStep: Float?
@@ -24,9 +24,7 @@ final class Teachers {
     lastOperation = graph.operations.count - 1
     full = try FloatExecutor(
       graph: graph, batch: 1, height: side, width: side, precision: precision, training: false)
-    for (index, layer) in weights.layers.enumerated() {
-      try full.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try full.setWeights(weights)
     intermediates = try models.map { model in
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: network), batch: 1, height: side, width: side,

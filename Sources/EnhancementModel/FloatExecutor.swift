@@ -15,6 +15,8 @@ public final class FloatExecutor {
   public let convolutions: [FloatConvolution]
 
   private let lastUse: [Int]
+  /// What the memory of each layer's weights lives with.
+  private var owners: [AnyObject?]
 
   /// What a forward pass leaves for the backward pass: the operand of each convolution operation.
   public struct Trace {
@@ -34,6 +36,7 @@ public final class FloatExecutor {
     self.height = height
     self.width = width
     self.precision = precision
+    owners = graph.layers.map { _ in nil }
     convolutions = try graph.layers.map { layer in
       try FloatConvolution(
         batch: batch, height: height, width: width, inputChannels: layer.totalInputChannels,
@@ -53,9 +56,11 @@ public final class FloatExecutor {
   }
 
   /// Hands weights and biases of layer `index` over; the memory must stay as it is while passes run.
+  /// - Parameter owner: what the memory lives with, kept alive from now on; nil where the caller sees to it.
   public func setWeights(
-    layer index: Int, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>
+    layer index: Int, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, owner: AnyObject? = nil
   ) throws(ConvolutionError) {
+    owners[index] = owner
     try convolutions[index].setWeights(weights, bias: bias)
   }
 

@@ -24,9 +24,7 @@ public final class GradientPass {
 
   /// Takes over the current parameters.
   public func setParameters(_ parameters: ParameterSet) throws {
-    for (index, layer) in parameters.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try executor.setWeights(parameters)
   }
 
   /// Backward from the gradient of the output. Fills `gradients`.

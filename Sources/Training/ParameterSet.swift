@@ -108,3 +108,12 @@ public struct ParameterSet: Sendable {
     layers.reduce(0) { sum, layer in sum + layer.all.reduce(0) { $0 + $1 * $1 } }
   }
 }
+
+extension FloatExecutor {
+  /// Hands the weights and biases of every layer over; the executor keeps the set's memory alive.
+  public func setWeights(_ parameters: ParameterSet) throws(ConvolutionError) {
+    for (index, layer) in parameters.layers.enumerated() {
+      try setWeights(layer: index, layer.weights, bias: layer.biases, owner: layer)
+    }
+  }
+}

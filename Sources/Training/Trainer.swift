@@ -89,9 +89,7 @@ public final class Trainer {
 
   private func validate() throws -> ValidationResult {
     let executor = try validation.makeExecutor(graph: graph, precision: settings.precision)
-    for (index, layer) in optimizer.average.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try executor.setWeights(optimizer.average)
     return try validation.evaluate(lumaChannels: loss.lumaChannels) { try executor.run(frames: $0) }
   }
 

@@ -81,9 +81,7 @@ import Training
     let executor = try FloatExecutor(
       graph: architecture.graph, batch: 1, height: 16, width: 16, precision: .float32, training: false)
     let full = ParameterSet(weights)
-    for (index, layer) in full.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try executor.setWeights(full)
     let target = try executor.run(frames: inputs)
     // Half of what the network says: a goal that is far enough away to be seen to come nearer.
     for i in 0..<target.count { target.pointer[i] *= 0.5 }

@@ -134,9 +134,7 @@ import Testing
       graph: architecture.graph, batch: 1, height: frames[0].height, width: frames[0].width,
       precision: .float32,
       training: false)
-    for (index, layer) in parameters.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try executor.setWeights(parameters)
     return Array(try executor.run(frames: frames).buffer)
   }
 

@@ -152,9 +152,7 @@ extension Trait where Self == TinyData {
       width: windows[0].width,
       precision: .float32, training: false)
     let parameters = ParameterSet(network)
-    for (index, layer) in parameters.layers.enumerated() {
-      try executor.setWeights(layer: index, layer.weights, bias: layer.biases)
-    }
+    try executor.setWeights(parameters)
     let output = try executor.run(frames: frames)
     return CharbonnierLoss(lumaChannels: network.architecture.lumaChannels)(output, target: target, share: 1)
       .loss

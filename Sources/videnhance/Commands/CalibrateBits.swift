@@ -58,16 +58,7 @@ extension ValidationSet {
   func gain(of network: NetworkWeights, threads: Int) throws -> Double {
     setConvolutionThreads(threads)
     let executor = try makeExecutor(graph: network.architecture.graph, precision: .float32)
-    for index in network.architecture.graph.layers.indices {
-      try network.weights[index].withUnsafeBufferPointer { weights in
-        try network.biases[index].withUnsafeBufferPointer { biases in
-          // The arrays live in `network`, unmoved, as long as the executor.
-          if let weights = weights.baseAddress, let biases = biases.baseAddress {
-            try executor.setWeights(layer: index, weights, bias: biases)
-          }
-        }
-      }
-    }
+    try executor.setWeights(ParameterSet(network))
     return try evaluate(lumaChannels: network.architecture.lumaChannels) { try executor.run(frames: $0) }
       .meanGain
   }
