@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-import Tensors
+public import Tensors
 
 /// One layer's numbers of some kind (values, gradients, moments): weights OIHW and biases in fixed memory.
 public final class LayerNumbers: @unchecked Sendable {
