@@ -162,32 +162,50 @@ size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan) {
   return plan->winograd ? ve_winograd_plan_scratch_bytes(plan->winograd, plan->description.slots) : 0;
 }
 
-void ve_conv3x3_epilogue(
-    const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels, int32_t step, const int32_t *sums) {
+void ve_conv3x3_epilogue_args(
+    ve_epilogue_args *args, const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block,
+    int32_t x, int32_t y, int32_t pixels, int32_t step, const int32_t *sums) {
   const ptrdiff_t offset =
       (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
   // Field by field: kernels read this at once, field by field, which the
   // processor can forward from these stores but not from wider ones.
-  ve_epilogue_args args;
-  args.sums = sums;
-  args.sums_stride = block->vectors * plan->kernels->lanes;
-  args.pixels = pixels;
-  args.channels = block->channels;
-  args.pixel_stride = plan->description.channels_out * step;
-  args.multiplier = plan->multiplier + block->first_channel;
-  args.stream_in = NULL;
-  args.stream_out = NULL;
-  args.output_count = io->output_count;
-  args.outputs = io->outputs;
+  args->sums = sums;
+  args->sums_stride = block->vectors * plan->kernels->lanes;
+  args->pixels = pixels;
+  args->channels = block->channels;
+  args->pixel_stride = plan->description.channels_out * step;
+  args->multiplier = plan->multiplier + block->first_channel;
+  args->stream_in = NULL;
+  args->stream_out = NULL;
+  args->output_count = io->output_count;
+  args->outputs = io->outputs;
   if (io->stream_in)
-    args.stream_in =
+    args->stream_in =
         (const int16_t *)((const char *)io->stream_in + y * io->stream_in_stride) + offset;
   if (io->stream_out)
-    args.stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
+    args->stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
   VE_NO_UNROLL for (int32_t i = 0; i < io->output_count; i++)
-    args.codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
-  plan->kernels->epilogue(&args);
+    args->codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("prfchw")))
+#endif
+static void fetch_lines(const void *from, ptrdiff_t bytes, const bool to_write) {
+  for (ptrdiff_t i = 0; i < bytes; i += VE_ALIGNMENT) {
+    if (to_write)
+      __builtin_prefetch((const char *)from + i, 1);
+    else
+      __builtin_prefetch((const char *)from + i, 0, 2);
+  }
+}
+
+// Sums are all arithmetic: what the epilogue reads and writes can come in behind them.
+static void fetch_for_epilogue(const ve_epilogue_args *args) {
+  const ptrdiff_t values = (ptrdiff_t)args->pixels * args->pixel_stride;
+  if (args->stream_in) fetch_lines(args->stream_in, 2 * values, false);
+  if (args->stream_out && args->stream_out != args->stream_in) fetch_lines(args->stream_out, 2 * values, true);
+  if (args->output_count > 0) fetch_lines(args->codes[0], values, true);
 }
 
 void ve_conv3x3_run(
@@ -222,8 +240,11 @@ void ve_conv3x3_run(
             rows[slot * 3 + ky] = io->inputs[slot].data + (y + ky - 1) * io->inputs[slot].row_stride +
                                   (ptrdiff_t)(x - 1) * d->channels_in;
         args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
+        ve_epilogue_args epilogue;
+        ve_conv3x3_epilogue_args(&epilogue, plan, io, block, x, y, args.pixels, 1, sums);
+        fetch_for_epilogue(&epilogue);
         plan->accumulate(&args);
-        ve_conv3x3_epilogue(plan, io, block, x, y, args.pixels, 1, sums);
+        plan->kernels->epilogue(&epilogue);
       }
     }
 }

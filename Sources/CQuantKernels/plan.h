@@ -28,11 +28,11 @@ struct ve_conv3x3 {
   ve_winograd_plan *winograd;
 };
 
-/// Streams and codes of `pixels` pixels of one block, `step` apart, from
-/// (x, y) on.
-void ve_conv3x3_epilogue(
-    const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block, int32_t x, int32_t y,
-    int32_t pixels, int32_t step, const int32_t *sums);
+/// Of the epilogue for `pixels` pixels of one block, `step` apart, from (x, y)
+/// on; `sums` may be NULL where kernels have them in registers.
+void ve_conv3x3_epilogue_args(
+    ve_epilogue_args *args, const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block,
+    int32_t x, int32_t y, int32_t pixels, int32_t step, const int32_t *sums);
 
 /// Divides the output channels into blocks of at most `most_vectors`.
 void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors);

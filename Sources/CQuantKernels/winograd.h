@@ -102,6 +102,15 @@ enum {
   VE_RUN_TILES = 24,
 };
 
+/// Memory that a later call will read or write, to be fetched meanwhile: `step` bytes a tile.
+typedef struct ve_winograd_fetch {
+  const void *from;
+  ptrdiff_t step;
+} ve_winograd_fetch;
+
+/// Rows of codes and of a stream.
+enum { VE_FETCHES = 4 };
+
 /// One column of products and the transform down the columns:
 /// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Where there are two rows of
 /// anything, VE_ROW lies between them, and tiles are vectors * lanes apart.
@@ -117,9 +126,7 @@ typedef struct ve_winograd_products_args {
   const int8_t *u;
   /// Of a later call, to be fetched meanwhile: a line a quad.
   const int8_t *next_u;
-  /// Likewise, so many bytes a tile.
-  const uint8_t *next_input;
-  ptrdiff_t next_input_step;
+  ve_winograd_fetch reads[VE_FETCHES], writes[VE_FETCHES];
 
   const int32_t *before;  // NULL: zero
   ve_winograd_step step;
@@ -132,6 +139,9 @@ typedef struct ve_winograd_products_args {
   ptrdiff_t constants_row;
   uint32_t factor;
   int32_t *sums;  // VE_STEP_MIDDLE_2X4: two, the second after the first's rows
+  /// [output][row] of what would be done with those sums. Kernels that fuse it do it,
+  /// to as many of the tiles as it says, and leave `sums` alone.
+  const ve_epilogue_args *epilogue;
 } ve_winograd_products_args;
 
 enum { VE_ROW = VE_RUN_TILES * VE_BLOCK_LANES };
@@ -145,6 +155,7 @@ typedef struct ve_winograd_kernels {
   ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];
   ve_winograd_products_fn *products;
   bool products_in_int16;  // needs int16_steps >= 1
+  bool fuses_epilogue;
 } ve_winograd_kernels;
 
 extern const ve_winograd_kernels ve_winograd_scalar;

@@ -24,6 +24,8 @@ typedef struct run {
   const ve_conv3x3 *plan;
   const ve_conv3x3_io *io;
   int32_t x, y, rows, tiles;
+  int32_t next_x, next_y;  // of the run that follows; none when next_y is row_end or more
+  int32_t row_end;
   uint8_t *v;
   int32_t *areas;
   int32_t *sums;
@@ -55,35 +57,47 @@ static void transform_inputs(const run *run) {
   }
 }
 
-// Products are all arithmetic: the next run's codes can come in behind them.
-// Two of its four rows the row of tiles above has left in cache; of the others
-// each column of products fetches a part.
-static void fetch_ahead(
-    const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part, int32_t parts) {
+// The part of a row of the run that follows.
+static ve_winograd_fetch part_of_row(
+    const run *run, const void *data, ptrdiff_t row_stride, int32_t y, int32_t pixel_bytes, int32_t part) {
   const ve_winograd_plan *w = run->plan->winograd;
-  const int32_t channels = run->plan->description.channels_in;
-  const int32_t pixels = VE_RUN_TILES * w->traits->outputs;
-  const int32_t first = run->x + pixels;
-  const int32_t row = run->y + 1 + (parts > 1 ? part & 1 : 0);
-  args->next_input_step = 0;
-  if (first + pixels > run->io->width || row > run->io->height) return;
-  const ve_codes_input *input = &run->io->inputs[slot];
-  const int32_t shares = parts > 1 ? parts / 2 : 1;
-  const int32_t share = pixels / shares;
-  args->next_input = input->data + row * input->row_stride +
-                     (ptrdiff_t)(first + part / 2 * share) * channels;
-  args->next_input_step = (ptrdiff_t)share * channels / VE_RUN_TILES;
+  if (!data || run->next_y >= run->row_end || y > run->io->height) return (ve_winograd_fetch){NULL, 0};
+  const ptrdiff_t bytes = (ptrdiff_t)VE_RUN_TILES * w->traits->outputs * pixel_bytes;
+  const int32_t parts = run->plan->block_count * w->traits->columns;
+  const char *row = (const char *)data + y * row_stride + (ptrdiff_t)run->next_x * pixel_bytes;
+  return (ve_winograd_fetch){row + bytes * part / parts, bytes / parts / VE_RUN_TILES};
 }
 
-// The epilogue for pixel `output` of each tile.
-static void finish(
-    const run *run, const ve_block *block, int32_t output, const int32_t *sums) {
+// Products are all arithmetic: what the next run reads and writes can come in behind them, a part with each column of each
+// block. Two of its four rows of codes the row of tiles above has left in cache.
+static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part) {
+  const ve_conv3x3_io *io = run->io;
+  const ve_conv3x3_description *d = &run->plan->description;
+  const ve_codes_input *input = &io->inputs[slot];
+  // The rest once.
+  const void *stream_in = slot == 0 ? io->stream_in : NULL;
+  const void *stream_out = slot == 0 && io->stream_out != io->stream_in ? io->stream_out : NULL;
+  const ve_codes_output *output = slot == 0 && io->output_count > 0 ? &io->outputs[0] : &(ve_codes_output){0};
+  for (int32_t i = 0; i < 2; i++) {
+    const int32_t y = run->next_y + i;
+    args->reads[i] = part_of_row(run, input->data, input->row_stride, y + 1, d->channels_in, part);
+    args->reads[2 + i] = part_of_row(run, stream_in, io->stream_in_stride, y, 2 * d->channels_out, part);
+    args->writes[i] = part_of_row(run, stream_out, io->stream_out_stride, y, 2 * d->channels_out, part);
+    args->writes[2 + i] = part_of_row(run, output->data, output->row_stride, y, d->channels_out, part);
+  }
+}
+
+// The epilogue for pixel `output` of each tile, by rows; of pixels and rows that do not exist there are none.
+static void prepare_epilogue(
+    const run *run, const ve_block *block, int32_t output, const int32_t *sums,
+    ve_epilogue_args epilogue[2]) {
   const int32_t step = run->plan->winograd->traits->outputs;
   const int32_t x = run->x + output;
-  const int32_t exist = (run->io->width - x + step - 1) / step;
-  for (int32_t row = 0; row < run->rows && exist > 0; row++)
-    ve_conv3x3_epilogue(
-        run->plan, run->io, block, x, run->y + row, exist < run->tiles ? exist : run->tiles, step,
+  int32_t exist = (run->io->width - x + step - 1) / step;
+  exist = exist < run->tiles ? exist : run->tiles;
+  for (int32_t row = 0; row < 2; row++)
+    ve_conv3x3_epilogue_args(
+        &epilogue[row], run->plan, run->io, block, x, run->y + row, row < run->rows ? exist : 0, step,
         sums + row * VE_ROW);
 }
 
@@ -112,7 +126,8 @@ static const column_step column_steps[VE_TRANSFORM_COUNT][6] = {
                  {VE_STEP_FINISH, .before = B, .output = 3, .factor = 4 * VE_THIRD}},
 };
 
-static void compute_block(const run *run, const ve_block *block) {
+static void compute_block(const run *run, int32_t number) {
+  const ve_block *block = &run->plan->blocks[number];
   const ve_winograd_plan *w = run->plan->winograd;
   const int32_t slots = run->plan->description.slots;
   const ptrdiff_t u_slot = block->vectors * run->plan->kernels->lanes * w->depth * 4;
@@ -131,11 +146,18 @@ static void compute_block(const run *run, const ve_block *block) {
       .constants_row = w->constants_row,
       .sums = run->sums,
   };
+  ve_epilogue_args epilogue[2][2];
+  args.epilogue = epilogue[0];
   for (int32_t i = 0; i < w->traits->columns; i++) {
     const column_step *column = &column_steps[w->transform][i];
     args.before = column->before < 0 ? NULL : run->areas + column->before * AREA;
     args.constants = column->constants ? w->constants + block->first_channel : NULL;
     args.factor = column->factor;
+    const int32_t finished = column->step == VE_STEP_FINISH       ? 1
+                             : column->step == VE_STEP_MIDDLE_2X4 ? 2
+                                                                  : 0;
+    for (int32_t output = 0; output < finished; output++)
+      prepare_epilogue(run, block, column->output + output, run->sums + output * AREA, epilogue[output]);
     for (int32_t slot = 0; slot < slots; slot++) {
       const bool last = slot == slots - 1;
       args.v = run->v + slot * w->v_slot + ve_winograd_column_order[w->transform][i] * 4 * w->v_row;
@@ -144,14 +166,12 @@ static void compute_block(const run *run, const ve_block *block) {
       args.next_u = last && i == w->traits->columns - 1 ? u : args.u + u_slot;
       args.step = last ? column->step : VE_STEP_KEEP;
       args.to = last ? run->areas + column->to * AREA : partial;
-      fetch_ahead(run, &args, slot, i, w->traits->columns);
+      fetch_ahead(run, &args, slot, number * w->traits->columns + i);
       w->kernels->products(&args);
       args.before = partial;
     }
-    if (column->step == VE_STEP_FINISH || column->step == VE_STEP_MIDDLE_2X4)
-      finish(run, block, column->output, run->sums);
-    if (column->step == VE_STEP_MIDDLE_2X4)
-      finish(run, block, column->output + 1, run->sums + AREA);
+    for (int32_t output = 0; output < finished && !w->kernels->fuses_epilogue; output++)
+      for (int32_t row = 0; row < 2; row++) run->plan->kernels->epilogue(&epilogue[output][row]);
   }
 }
 
@@ -160,7 +180,7 @@ void ve_winograd_plan_run(
     void *scratch) {
   const ve_winograd_plan *w = plan->winograd;
   const int32_t outputs = w->traits->outputs;
-  run run = {.plan = plan, .io = io, .v = (uint8_t *)ve_rounded_up((size_t)scratch)};
+  run run = {.plan = plan, .io = io, .row_end = row_end, .v = (uint8_t *)ve_rounded_up((size_t)scratch)};
   run.areas = (int32_t *)(run.v + v_bytes(w, plan->description.slots));
   run.sums = run.areas + AREAS * AREA;
   for (run.y = row_begin; run.y < row_end; run.y += 2)
@@ -168,7 +188,10 @@ void ve_winograd_plan_run(
       const int32_t all = (io->width - run.x + outputs - 1) / outputs;
       run.tiles = all < VE_RUN_TILES ? all : VE_RUN_TILES;
       run.rows = row_end - run.y < 2 ? 1 : 2;
+      const bool is_last = run.x + VE_RUN_TILES * outputs >= io->width;
+      run.next_x = is_last ? 0 : run.x + VE_RUN_TILES * outputs;
+      run.next_y = is_last ? run.y + 2 : run.y;
       transform_inputs(&run);
-      for (int32_t b = 0; b < plan->block_count; b++) compute_block(&run, &plan->blocks[b]);
+      for (int32_t b = 0; b < plan->block_count; b++) compute_block(&run, b);
     }
 }

@@ -4,6 +4,8 @@
 //
 //   VE_VECTOR_BYTES   16, 32 or 64
 //   VE_NAME(job)      the function's name
+//
+// and, where the epilogue is fused, VE_FUSES_EPILOGUE, with writer and write_pixel() of that instruction set.
 #if !defined(VE_VECTOR_BYTES) || !defined(VE_NAME)
 #error "define VE_VECTOR_BYTES and VE_NAME first"
 #endif
@@ -132,85 +134,127 @@ void VE_NAME(input_2x4)(const ve_winograd_input_args *shared_args) {
 
 // MARK: - Products
 
-// The part of next_input that falls to `tiles` tiles.
-VE_INLINE void fetch_input(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
-  const uint8_t *from = args->next_input + tile * args->next_input_step;
-  for (ptrdiff_t i = 0; i < tiles * args->next_input_step; i += 64)
-    __builtin_prefetch(from + i, 0, 2);
+// The part of what is to be fetched that falls to `tiles` tiles. Lines that are to be written are fetched, too: stores to
+// lines that are not in cache would hold up those after them.
+VE_INLINE void fetch(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
+  VE_UNROLL for (int f = 0; f < VE_FETCHES; f++) {
+    const ve_winograd_fetch read = args->reads[f], write = args->writes[f];
+    VE_NO_UNROLL for (ptrdiff_t i = 0; i < tiles * read.step; i += 64)
+      __builtin_prefetch((const char *)read.from + tile * read.step + i, 0, 2);
+    VE_NO_UNROLL for (ptrdiff_t i = 0; i < tiles * write.step; i += 64)
+      __builtin_prefetch((const char *)write.from + tile * write.step + i, 1);
+  }
 }
 
 // MARK: - Steps
 
-// What `step` does with one vector of both rows; see winograd.c. The step is a
-// constant where this is inlined.
+// What the last steps hand their sums to.
+typedef struct finisher {
+#if defined(VE_FUSES_EPILOGUE)
+  writer writers[2][2];  // [output][row]
+  bool codes_only;
+#else
+  int32_t *sums;
+#endif
+} finisher;
+
+// Sums of `vectors` vectors of one pixel, from vector `first` of the block on.
+VE_INLINE void finish_pixel(
+    const ve_winograd_products_args *args, const finisher *finisher, const int output,
+    const int row, int32_t tile, int32_t first, const words *sums, const int vectors,
+    const bool codes_only) {
+#if defined(VE_FUSES_EPILOGUE)
+  (void)args, (void)first;
+  const writer *writer = &finisher->writers[output][row];
+  if (tile < writer->pixels) write_pixel(writer, tile, (const __m512i *)sums, vectors, codes_only);
+#else
+  (void)codes_only;
+  int32_t *to = finisher->sums + (2 * output + row) * VE_ROW +
+                ((ptrdiff_t)tile * args->vectors + first) * WORDS;
+  VE_UNROLL for (int j = 0; j < vectors; j++) store_words(to + j * WORDS, sums[j]);
+#endif
+}
+
+// What `step` does with one vector of a row; see winograd.c. The step is a constant where this
+// is inlined. Sums of outputs that are finished by it go into `finished`.
 VE_INLINE void apply_step(
     const ve_winograd_products_args *args, const ve_winograd_step step, ptrdiff_t at,
-    int32_t lane, words m0, words m1) {
-  const words m[2] = {m0, m1};
+    const int32_t *constants, words m, words finished[2]) {
   const ptrdiff_t output = 2 * args->constants_row;
-  VE_UNROLL for (int row = 0; row < 2; row++, at += VE_ROW) {
-    words q = args->before ? m[row] + load_words(args->before + at) : m[row];
-    const int32_t *constants =
-        args->constants ? args->constants + row * args->constants_row + lane : NULL;
-    switch (step) {
-      case VE_STEP_KEEP: store_words(args->to + at, q); break;
-      case VE_STEP_BUTTERFLY_2X2: {
-        const words q1 = load_words(args->a + at);
-        store_words(args->a + at, q1 + q + load_words(constants));
-        store_words(args->b + at, q1 - q + load_words(constants + output));
-        break;
-      }
-      case VE_STEP_BUTTERFLY_2X4: {
-        const words q1 = load_words(args->a + at);
-        store_words(args->a + at, q1 + q);
-        store_words(args->b + at, q1 - q);
-        break;
-      }
-      case VE_STEP_MIDDLE_2X4: {
-        const words t = load_words(args->a + at), u = load_words(args->b + at);
-        const words c = load_words(args->c + at) + q, d = load_words(args->c + at) - q;
-        const words middle0 = d - (u << 1) + load_words(constants + output);
-        const words middle1 = c - t + load_words(constants + 2 * output);
-        store_words(args->a + at, c - (t << 2) + load_words(constants));
-        store_words(args->sums + at, middle0 * (2 * VE_THIRD));
-        store_words(args->sums + 2 * VE_ROW + at, middle1 * (4 * VE_THIRD));
-        store_words(args->b + at, (d << 1) - u + load_words(constants + 3 * output));
-        break;
-      }
-      case VE_STEP_FINISH:
-        if (args->constants) q += load_words(constants);
-        store_words(args->sums + at, args->factor == 1 ? q : q * args->factor);
-        break;
+  words q = args->before ? m + load_words(args->before + at) : m;
+  switch (step) {
+    case VE_STEP_KEEP: store_words(args->to + at, q); break;
+    case VE_STEP_BUTTERFLY_2X2: {
+      const words q1 = load_words(args->a + at);
+      store_words(args->a + at, q1 + q + load_words(constants));
+      store_words(args->b + at, q1 - q + load_words(constants + output));
+      break;
     }
+    case VE_STEP_BUTTERFLY_2X4: {
+      const words q1 = load_words(args->a + at);
+      store_words(args->a + at, q1 + q);
+      store_words(args->b + at, q1 - q);
+      break;
+    }
+    case VE_STEP_MIDDLE_2X4: {
+      const words t = load_words(args->a + at), u = load_words(args->b + at);
+      const words c = load_words(args->c + at) + q, d = load_words(args->c + at) - q;
+      store_words(args->a + at, c - (t << 2) + load_words(constants));
+      store_words(args->b + at, (d << 1) - u + load_words(constants + 3 * output));
+      finished[0] = (d - (u << 1) + load_words(constants + output)) * (2 * VE_THIRD);
+      finished[1] = (c - t + load_words(constants + 2 * output)) * (4 * VE_THIRD);
+      break;
+    }
+    case VE_STEP_FINISH:
+      if (args->constants) q += load_words(constants);
+      finished[0] = args->factor == 1 ? q : q * args->factor;
+      break;
   }
 }
 
 // The same for a register tile of `tiles` x `vectors` pairs of sums, from
 // vector `first` of the block on.
 VE_INLINE void apply_constant_step(
-    const ve_winograd_products_args *args, const ve_winograd_step step, int32_t tile,
-    int32_t first, const words *m0, const words *m1, const int tiles, const int vectors) {
+    const ve_winograd_products_args *args, const finisher *finisher, const ve_winograd_step step,
+    int32_t tile, int32_t first, const words *m0, const words *m1, const int tiles,
+    const int vectors, const bool codes_only) {
   VE_UNROLL for (int i = 0; i < tiles; i++)
-    VE_UNROLL for (int j = 0; j < vectors; j++) {
-      const int32_t lane = (first + j) * WORDS;
-      const ptrdiff_t at = (ptrdiff_t)(tile + i) * args->vectors * WORDS + lane;
-      apply_step(args, step, at, lane, m0[i * vectors + j], m1[i * vectors + j]);
+    VE_UNROLL for (int row = 0; row < 2; row++) {
+      words finished[2][4];
+      VE_UNROLL for (int j = 0; j < vectors; j++) {
+        const int32_t lane = (first + j) * WORDS;
+        const ptrdiff_t at = row * VE_ROW + (ptrdiff_t)(tile + i) * args->vectors * WORDS + lane;
+        const int32_t *constants =
+            args->constants ? args->constants + row * args->constants_row + lane : NULL;
+        words results[2];
+        apply_step(
+            args, step, at, constants, row == 0 ? m0[i * vectors + j] : m1[i * vectors + j], results);
+        finished[0][j] = results[0], finished[1][j] = results[1];
+      }
+      const int count = step == VE_STEP_FINISH ? 1 : step == VE_STEP_MIDDLE_2X4 ? 2 : 0;
+      VE_UNROLL for (int output = 0; output < count; output++)
+        finish_pixel(
+            args, finisher, output, row, tile + i, first, finished[output], vectors, codes_only);
     }
 }
 
 VE_INLINE void apply_steps(
-    const ve_winograd_products_args *args, int32_t tile, int32_t first, const words *m0,
-    const words *m1, const int tiles, const int vectors) {
-#define VE_CASE(step)                                                           \
-  case step:                                                                    \
-    apply_constant_step(args, step, tile, first, m0, m1, tiles, vectors);       \
-    break
+    const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, int32_t first,
+    const words *m0, const words *m1, const int tiles, const int vectors) {
+#define VE_APPLY(step, codes_only) \
+  apply_constant_step(args, finisher, step, tile, first, m0, m1, tiles, vectors, codes_only)
+#if defined(VE_FUSES_EPILOGUE)
+#define VE_APPLY_LAST(step) finisher->codes_only ? VE_APPLY(step, true) : VE_APPLY(step, false)
+#else
+#define VE_APPLY_LAST(step) VE_APPLY(step, false)
+#endif
   switch (args->step) {
-    VE_CASE(VE_STEP_KEEP);
-    VE_CASE(VE_STEP_BUTTERFLY_2X2);
-    VE_CASE(VE_STEP_BUTTERFLY_2X4);
-    VE_CASE(VE_STEP_MIDDLE_2X4);
-    VE_CASE(VE_STEP_FINISH);
+    case VE_STEP_KEEP: VE_APPLY(VE_STEP_KEEP, false); break;
+    case VE_STEP_BUTTERFLY_2X2: VE_APPLY(VE_STEP_BUTTERFLY_2X2, false); break;
+    case VE_STEP_BUTTERFLY_2X4: VE_APPLY(VE_STEP_BUTTERFLY_2X4, false); break;
+    case VE_STEP_MIDDLE_2X4: VE_APPLY_LAST(VE_STEP_MIDDLE_2X4); break;
+    case VE_STEP_FINISH: VE_APPLY_LAST(VE_STEP_FINISH); break;
   }
-#undef VE_CASE
+#undef VE_APPLY_LAST
+#undef VE_APPLY
 }

@@ -151,7 +151,7 @@ public final class IntegerConvolution: @unchecked Sendable {
           outputs: outputs.baseAddress, output_count: Int32(outputs.count))
         // Bands are disjoint, inputs and plan only read.
         nonisolated(unsafe) let (shared, plan) = (io, handle)
-        Bands.run(rows: height, multiple: 4, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
+        Bands.run(rows: height, multiple: 2, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
           var io = shared
           ve_conv3x3_run(plan, &io, Int32(rows.lowerBound), Int32(rows.upperBound), scratch)
         }
@@ -162,20 +162,22 @@ public final class IntegerConvolution: @unchecked Sendable {
 
 /// Splits rows into bands that run side by side.
 public enum Bands {
-  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long.
+  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long, and all of
+  /// nearly one length.
   /// - Parameter scratchBytes: scratch memory that each call gets (64-byte aligned).
   public static func run(
     rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
     _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
   ) {
-    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long.
-    let wanted = threads == 1 ? 1 : threads * 4
-    let length = max(multiple, (rows + wanted - 1) / wanted + multiple - 1) / multiple * multiple
-    let count = (rows + length - 1) / length
+    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long; of one length,
+    // give or take a piece, so that none is waited for at the end.
+    let pieces = (rows + multiple - 1) / multiple
+    let count = min(pieces, threads == 1 ? 1 : threads * 4)
     @Sendable func band(_ index: Int) {
       let scratch =
         scratchBytes == 0 ? nil : AlignedPool.shared.take(bytes: scratchBytes)
-      body(index * length..<min(rows, (index + 1) * length), scratch)
+      let (begin, end) = (index * pieces / count * multiple, (index + 1) * pieces / count * multiple)
+      body(begin..<min(rows, end), scratch)
       if let scratch { AlignedPool.shared.give(scratch, bytes: scratchBytes) }
     }
     if threads == 1 {

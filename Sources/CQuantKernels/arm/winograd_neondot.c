@@ -54,7 +54,9 @@ VE_INLINE void add_row(int32x4_t *sums, const uint8_t *v, ptrdiff_t v_tile, cons
 
 // `tiles` x `vectors` = 12 pairs of sums, as in winograd_avx512vnni.c. One row after the other: a row's inputs and sums
 // fit the registers, both rows' do not.
-VE_INLINE void group(const ve_winograd_products_args *args, int32_t tile, const int tiles, const int vectors) {
+VE_INLINE void group(
+    const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, const int tiles,
+    const int vectors) {
   const uint8_t *v = args->v + tile * args->v_tile;
   const ptrdiff_t row = 16 * vectors, quad = 2 * row, half = args->quads * quad;
   int32x4_t a[12], b[12];
@@ -70,24 +72,25 @@ VE_INLINE void group(const ve_winograd_products_args *args, int32_t tile, const 
   add_row(b, v + 3 * args->v_row, args->v_tile, args->u + half + row, quad, args->quads, tiles, vectors);
   words m0[12], m1[12];
   VE_UNROLL for (int i = 0; i < 12; i++) m0[i] = (words)a[i], m1[i] = (words)b[i];
-  apply_steps(args, tile, 0, m0, m1, tiles, vectors);
+  apply_steps(args, finisher, tile, 0, m0, m1, tiles, vectors);
 }
 
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
-  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
+  const finisher finisher = {.sums = copy.sums};
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch(args, tile, 3);
   switch (args->vectors) {
     case 1:
-      for (int32_t tile = 0; tile < args->tiles; tile += 12) group(args, tile, 12, 1);
+      for (int32_t tile = 0; tile < args->tiles; tile += 12) group(args, &finisher, tile, 12, 1);
       break;
     case 2:
-      for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, tile, 6, 2);
+      for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, &finisher, tile, 6, 2);
       break;
     case 3:
-      for (int32_t tile = 0; tile < args->tiles; tile += 4) group(args, tile, 4, 3);
+      for (int32_t tile = 0; tile < args->tiles; tile += 4) group(args, &finisher, tile, 4, 3);
       break;
     default:
-      for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, 3, 4);
+      for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, &finisher, tile, 3, 4);
       break;
   }
 }

@@ -7,7 +7,7 @@
 
 #include "../winograd.h"
 
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,prfchw"))), apply_to = function)
 
 #define VE_VECTOR_BYTES 32
 #define VE_NAME(job) ve_winograd_##job##_avx2
@@ -48,8 +48,8 @@ VE_INLINE void row_products(
 }
 
 VE_INLINE void group(
-    const ve_winograd_products_args *args, int32_t tile, int32_t first, const int tiles,
-    const int vectors) {
+    const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, int32_t first,
+    const int tiles, const int vectors) {
   const ptrdiff_t width = args->vectors, stride = 64 * width;
   const uint8_t *v = args->v + tile * args->v_tile;
   const int8_t *u = args->u + 32 * first, *u2 = u + args->quads * stride;
@@ -63,18 +63,19 @@ VE_INLINE void group(
     m0[i] = (words)m[0][i] + (words)m[1][i] + (words)m[2][i];
     m1[i] = (words)m[1][i] - (words)m[2][i] + (words)m[3][i];
   }
-  apply_steps(args, tile, first, m0, m1, tiles, vectors);
+  apply_steps(args, finisher, tile, first, m0, m1, tiles, vectors);
 }
 
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
-  // All of next_input with the first vectors.
-  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
+  const finisher finisher = {.sums = copy.sums};
+  // All fetches with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
-    for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);
+    for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, &finisher, tile, first, 3, 2);
   if (first < args->vectors)
-    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, tile, first, 6, 1);
+    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, &finisher, tile, first, 6, 1);
 }
 
 #pragma clang attribute pop

@@ -7,8 +7,11 @@
 #include "../winograd.h"
 
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,prfchw"))), apply_to = function)
 
+#include "epilogue_avx512.h"
+
+#define VE_FUSES_EPILOGUE
 #define VE_VECTOR_BYTES 64
 #define VE_NAME(job) ve_winograd_##job##_avx512vnni
 static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
@@ -37,13 +40,14 @@ VE_INLINE void add_products(
 // their sum and difference are then where rows 0 and 3 are added, so that the
 // transform down the columns costs no trip to memory.
 VE_INLINE void group(
-    const ve_winograd_products_args *args, int32_t tile, const int tiles, const int vectors) {
+    const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, const int tiles,
+    const int vectors) {
   const uint8_t *v = args->v + tile * args->v_tile;
   const int8_t *u = args->u;
   const ptrdiff_t run = 4 * (ptrdiff_t)args->quads;
   // A call for a whole run of tiles fetches all of next_u.
   const int8_t *next_u = args->next_u + 32 * run * (tile / tiles);
-  fetch_input(args, tile, tiles);
+  fetch(args, tile, tiles);
 
   __m512i a[12], b[12];
   VE_UNROLL for (int i = 0; i < 12; i++) a[i] = b[i] = _mm512_setzero_si512();
@@ -64,24 +68,26 @@ VE_INLINE void group(
   }
   words m0[12], m1[12];
   VE_UNROLL for (int i = 0; i < 12; i++) m0[i] = (words)a[i], m1[i] = (words)b[i];
-  apply_steps(args, tile, 0, m0, m1, tiles, vectors);
+  apply_steps(args, finisher, tile, 0, m0, m1, tiles, vectors);
+}
+
+VE_INLINE void groups(const ve_winograd_products_args *args, const int tiles, const int vectors) {
+  finisher finisher;
+  const int outputs = args->step == VE_STEP_FINISH ? 1 : args->step == VE_STEP_MIDDLE_2X4 ? 2 : 0;
+  for (int i = 0; i < 2 * outputs; i++)
+    make_writer(&finisher.writers[i / 2][i % 2], &args->epilogue[i], vectors);
+  finisher.codes_only = outputs > 0 && finisher.writers[0][0].codes_only;
+  for (int32_t tile = 0; tile < args->tiles; tile += tiles)
+    group(args, &finisher, tile, tiles, vectors);
 }
 
 static void products(const ve_winograd_products_args *shared_args) {
-  const ve_winograd_products_args copy = *shared_args, *args = &copy;
-  switch (args->vectors) {
-    case 1:
-      for (int32_t tile = 0; tile < args->tiles; tile += 12) group(args, tile, 12, 1);
-      break;
-    case 2:
-      for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, tile, 6, 2);
-      break;
-    case 3:
-      for (int32_t tile = 0; tile < args->tiles; tile += 4) group(args, tile, 4, 3);
-      break;
-    default:
-      for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, 3, 4);
-      break;
+  const ve_winograd_products_args args = *shared_args;
+  switch (args.vectors) {
+    case 1: groups(&args, 12, 1); break;
+    case 2: groups(&args, 6, 2); break;
+    case 3: groups(&args, 4, 3); break;
+    default: groups(&args, 3, 4); break;
   }
 }
 
@@ -90,5 +96,6 @@ static void products(const ve_winograd_products_args *shared_args) {
 const ve_winograd_kernels ve_winograd_avx512vnni = {
     .input = {VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4)},
     .products = products,
+    .fuses_epilogue = true,
 };
 #endif

@@ -6,7 +6,7 @@
 
 #include "../winograd.h"
 
-#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni,prfchw"))), apply_to = function)
 
 #define VE_VECTOR_BYTES 32
 #define VE_NAME(job) ve_winograd_##job##_avxvnni
@@ -36,8 +36,8 @@ VE_INLINE void add_products(
 // As in winograd_avx512vnni.c, for 6 pairs of sums at a time. `width` is the
 // block's vectors, of which `vectors` from `first` on are computed.
 VE_INLINE void group(
-    const ve_winograd_products_args *args, int32_t tile, int32_t first, const int tiles,
-    const int vectors) {
+    const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, int32_t first,
+    const int tiles, const int vectors) {
   const ptrdiff_t width = args->vectors;
   const uint8_t *v = args->v + tile * args->v_tile;
   const int8_t *u = args->u + 32 * first;
@@ -59,18 +59,19 @@ VE_INLINE void group(
   }
   words m0[6], m1[6];
   VE_UNROLL for (int i = 0; i < 6; i++) m0[i] = (words)a[i], m1[i] = (words)b[i];
-  apply_steps(args, tile, first, m0, m1, tiles, vectors);
+  apply_steps(args, finisher, tile, first, m0, m1, tiles, vectors);
 }
 
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
-  // All of next_input with the first vectors.
-  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch_input(args, tile, 3);
+  const finisher finisher = {.sums = copy.sums};
+  // All fetches with the first vectors.
+  for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)
-    for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, tile, first, 3, 2);
+    for (int32_t tile = 0; tile < args->tiles; tile += 3) group(args, &finisher, tile, first, 3, 2);
   if (first < args->vectors)
-    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, tile, first, 6, 1);
+    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, &finisher, tile, first, 6, 1);
 }
 
 #pragma clang attribute pop
