@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole runs, file to file, H.264 at CRF 16 and preset veryfast included: our program and FFmpeg's own filters in turns.
 
-Usage: end_to_end.py PROGRAM TEST_CLIPS_FOLDER RESULTS.json [--rounds 3] [--seconds 4]
+Usage: end_to_end.py PROGRAM TEST_CLIPS_FOLDER RESULTS.json [--rounds 3] [--jobs NAME]
 """
 import argparse
 import json
@@ -14,6 +14,13 @@ import time
 
 X264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16"]
 MINTERPOLATE = "minterpolate=fps=50:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
+# What is cut: the test clip, its size then, and seconds.
+CLIPS = {
+    "540p.mp4": ("bigbuckbunny.mp4", "960:540", 5),
+    "540p-short.mp4": ("bigbuckbunny.mp4", "960:540", 2),
+    "bunny-half.mp4": ("bigbuckbunny.mp4", "640:360", 4),
+    "bikes.mp4": ("bikes.mp4", "640:272", 4),
+}
 # Name of the job: the clip it works on, and who does it how.
 JOBS = {
     "super-resolution x2, 540p to 1080p": ("540p.mp4", {
@@ -22,7 +29,7 @@ JOBS = {
         "ffmpeg scale=bicubic": "scale=1920:1080:flags=bicubic",
         "ffmpeg scale=lanczos": "scale=1920:1080:flags=lanczos",
     }),
-    "denoising, 540p": ("540p.mp4", {
+    "denoising, 540p": ("540p-short.mp4", {
         "videnhance balanced, 4 bits": ["--task", "denoise", "--noise", "10", "--bits", "4"],
         "ffmpeg hqdn3d": "hqdn3d",
         "ffmpeg nlmeans": "nlmeans",
@@ -64,15 +71,12 @@ def command_of(program, work, clip, output):
     return ["ffmpeg", "-v", "error", "-y", "-i", clip, "-map", "0", "-vf", work] + X264 + ["-c:a", "copy", output]
 
 
-def make_clips(source, folder, seconds):
-    def cut(clip, name, scale):
+def make_clips(source, folder):
+    for name, (clip, size, seconds) in CLIPS.items():
         subprocess.run(
             ["ffmpeg", "-v", "error", "-y", "-i", os.path.join(source, clip), "-t", str(seconds), "-vf",
-             f"scale={scale}:flags=bicubic", "-c:v", "libx264", "-preset", "fast", "-crf", "12", "-c:a", "copy",
+             f"scale={size}:flags=bicubic", "-c:v", "libx264", "-preset", "fast", "-crf", "12", "-c:a", "copy",
              os.path.join(folder, name)], check=True)
-    cut("bigbuckbunny.mp4", "540p.mp4", "960:540")
-    cut("bigbuckbunny.mp4", "bunny-half.mp4", "640:360")
-    cut("bikes.mp4", "bikes.mp4", "640:272")
 
 
 def main():
@@ -81,12 +85,11 @@ def main():
     parser.add_argument("clips")
     parser.add_argument("results")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--jobs", help="only jobs whose names begin so")
     options = parser.parse_args()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
-        make_clips(options.clips, folder, options.seconds)
+        make_clips(options.clips, folder)
         for job, (clip, works) in JOBS.items():
             if options.jobs and not job.startswith(options.jobs):
                 continue

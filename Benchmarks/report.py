@@ -19,8 +19,13 @@ GOALS = {
     "stack: 4 bits to openvino int8": 1.7, "stack: 4 bits to the best FP32 engine": 4, "stack: 3 bits to our 4 bits": 1.1,
     "stack: 2 bits to our 4 bits": 1.1, "stack: 6 bits to openvino int8": 1.25, "stack: 8 bits to openvino int8": 1,
     "stack: 4 bits to our FP32": 5, "network: 4 bits to our FP32": 5, "stack: memory": 3.125,
-    "kernel: 4 bits to the peak": 1.45, "kernel: 4 bits to our 8 bits": 1.8, "interpolation": 1,
+    "kernel: 4 bits to the peak": 1.45, "kernel: 4 bits to our 8 bits": 1.8, "interpolation": 1, "sr x2 speed": 1,
+    "sr x2 memory": 1,
 }
+# Of super-resolution x2, 540p to 1080p, on two cores: least frames a second and most memory in MB.
+SR_JOB = "super-resolution x2, 540p to 1080p"
+SR_RATES = {"fast": 24, "balanced": 12}
+SR_MEMORY = 250
 
 
 def load(folder, name):
@@ -81,6 +86,12 @@ def ratios_of(kernels, peers, runs):
         for name, row in rows.items():
             if name.startswith("videnhance") and "minterpolate" in " ".join(rows):
                 ratios[f"{job}: to minterpolate"] = rows["ffmpeg minterpolate"]["seconds"] / row["seconds"]
+    for model, rate in SR_RATES.items():
+        row = runs[SR_JOB][f"videnhance {model}, 4 bits"]
+        ratios[f"sr x2 speed: frames a second of {model} to {rate}"] = row["frames"] / row["seconds"] / rate
+        ratios[f"sr x2 memory: {SR_MEMORY} MB to the peak of {model}"] = SR_MEMORY / row["memory"]
+        ratios[f"sr x2 beside FFmpeg's bicubic: {model}"] = (
+            runs[SR_JOB]["ffmpeg scale=bicubic"]["seconds"] / row["seconds"])
     return {name: round(value, 3) for name, value in ratios.items()}
 
 

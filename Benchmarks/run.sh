@@ -21,6 +21,9 @@ if [ ! -x "$results/venv/bin/python" ] || ! "$results/venv/bin/python" -c 'impor
 fi
 export PYTHONDONTWRITEBYTECODE=1
 
+tell() { echo "bench: $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)" >&2; }
+
+tell 'kernels'
 rm -f "$results"/kernels-*.txt
 for isa in avx512vnni avxvnni avx2; do
     for threads in 1 2; do
@@ -29,7 +32,10 @@ for isa in avx512vnni avxvnni avx2; do
         "$program" bench kernels --isa $isa --threads $threads >"$out" 2>/dev/null || rm -f "$out"
     done
 done
+tell 'the reference stack and a network in other engines'
 ffmpeg -v error -y -i "$clips/bigbuckbunny.mp4" -t 1 -vf scale=960:540:flags=bicubic -an -c:v libx264 -crf 12 "$results/540p.mp4"
 "$results/venv/bin/python" "$here/peers.py" "$program" "$results/540p.mp4" "$results/peers.json"
+tell 'whole runs'
 "$results/venv/bin/python" "$here/end_to_end.py" "$program" "$clips" "$results/end_to_end.json"
+tell 'all measured'
 "$results/venv/bin/python" "$here/report.py" "$results" "$@"

@@ -204,7 +204,8 @@ static void fetch_lines(const void *from, ptrdiff_t bytes, const bool to_write) 
 static void fetch_for_epilogue(const ve_epilogue_args *args) {
   const ptrdiff_t values = (ptrdiff_t)args->pixels * args->pixel_stride;
   if (args->stream_in) fetch_lines(args->stream_in, 2 * values, false);
-  if (args->stream_out && args->stream_out != args->stream_in) fetch_lines(args->stream_out, 2 * values, true);
+  if (args->stream_out && args->stream_out != args->stream_in)
+    fetch_lines(args->stream_out, 2 * values, true);
   if (args->output_count > 0) fetch_lines(args->codes[0], values, true);
 }
 

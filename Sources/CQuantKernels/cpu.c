@@ -88,11 +88,18 @@ const char *ve_isa_name(ve_isa isa) {
   return "unknown";
 }
 
+static atomic_int limit = VE_ISA_COUNT;  // none
+
+void ve_isa_limit(ve_isa isa) { atomic_store_explicit(&limit, (int)isa, memory_order_relaxed); }
+
 ve_isa ve_isa_best(void) {
-  int best = VE_ISA_COUNT - 1;
-  const char *cap = getenv("VIDENHANCE_ISA");
-  for (int isa = 0; cap && isa < VE_ISA_COUNT; isa++)
-    if (strcmp(cap, ve_isa_name((ve_isa)isa)) == 0) best = isa;
+  int best = atomic_load_explicit(&limit, memory_order_relaxed);
+  if (best >= VE_ISA_COUNT) {
+    best = VE_ISA_COUNT - 1;
+    const char *cap = getenv("VIDENHANCE_ISA");
+    for (int isa = 0; cap && isa < VE_ISA_COUNT; isa++)
+      if (strcmp(cap, ve_isa_name((ve_isa)isa)) == 0) best = isa;
+  }
   while (!ve_isa_supported((ve_isa)best)) best--;
   return (ve_isa)best;
 }

@@ -68,8 +68,8 @@ static ve_winograd_fetch part_of_row(
   return (ve_winograd_fetch){row + bytes * part / parts, bytes / parts / VE_RUN_TILES};
 }
 
-// Products are all arithmetic: what the next run reads and writes can come in behind them, a part with each column of each
-// block. Two of its four rows of codes the row of tiles above has left in cache.
+// Products are all arithmetic: what the next run reads and writes can come in behind them, a part with each
+// column of each block. Two of its four rows of codes the row of tiles above has left in cache.
 static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part) {
   const ve_conv3x3_io *io = run->io;
   const ve_conv3x3_description *d = &run->plan->description;

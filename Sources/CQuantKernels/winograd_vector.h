@@ -65,33 +65,54 @@ void VE_NAME(input_2x1)(const ve_winograd_input_args *shared_args) {
   }
 }
 
-// Row r of F(2x2) for one vector of channels. Neighbouring tiles share two
-// columns, which stay in registers, with and without the offset.
-VE_INLINE void row_2x2(const ve_winograd_input_args *args, const int r, int32_t channel) {
+// F(2, 3) down a column of pixels.
+VE_INLINE void down_column(const ve_winograd_input_args *args, ptrdiff_t at, bytes e[4]) {
+  const bytes d0 = load_bytes(args->rows[0] + at), d1 = load_bytes(args->rows[1] + at);
+  const bytes d2 = load_bytes(args->rows[2] + at), d3 = load_bytes(args->rows[3] + at);
+  e[0] = d0 - d2;
+  e[1] = d1 + d2;
+  e[2] = d2 - d1;
+  e[3] = d1 - d3;
+}
+
+// Tiles of F(2x2) for one vector of channels. Neighbours share two columns, which stay in registers: e0, with
+// the offset, and e1. Pixels past the last one repeat it in tiles that are `clamped`.
+VE_INLINE void tiles_2x2(
+    const ve_winograd_input_args *args, int32_t channel, int32_t begin, int32_t end, bytes e0[4],
+    bytes e1[4], const bool clamped) {
   const bytes offset = splat(2 * args->levels);
-  const ptrdiff_t column = 4 * args->v_row;
-  uint8_t *v = args->v + r * args->v_row + channel;
-  bytes e0_offset = down(args, r, pixel_offset(args, 0) + channel) + offset;
-  bytes e1 = down(args, r, pixel_offset(args, 1) + channel);
-  bytes e1_offset = e1 + offset;
-  for (int32_t tile = 0; tile < args->tiles; tile++, v += args->v_tile) {
-    const bytes e2 = down(args, r, pixel_offset(args, 2 * tile + 2) + channel);
-    const bytes e3 = down(args, r, pixel_offset(args, 2 * tile + 3) + channel);
-    const bytes e2_offset = e2 + offset;
-    store_bytes(v, e0_offset - e2);
-    store_bytes(v + column, r == 1 ? e1 + e2 : e1 + e2_offset);
-    store_bytes(v + 2 * column, e2_offset - e1);
-    store_bytes(v + 3 * column, e1_offset - e3);
-    e0_offset = e2_offset;
-    e1 = e3;
-    e1_offset = e3 + offset;
+  const ptrdiff_t row = args->v_row, column = 4 * row, step = args->channels;
+  uint8_t *v = args->v + begin * args->v_tile + channel;
+  for (int32_t tile = begin; tile < end; tile++, v += args->v_tile) {
+    const int32_t pixel = 2 * tile + 2;
+    const ptrdiff_t at = clamped ? pixel_offset(args, pixel) : pixel * step;
+    bytes e2[4], e3[4];
+    down_column(args, at + channel, e2);
+    down_column(args, (clamped ? pixel_offset(args, pixel + 1) : at + step) + channel, e3);
+    VE_UNROLL for (int r = 0; r < 4; r++) {
+      const bytes e2_offset = e2[r] + offset;
+      store_bytes(v + r * row, e0[r] - e2[r]);
+      store_bytes(v + r * row + column, e1[r] + (r == 1 ? e2[r] : e2_offset));
+      store_bytes(v + r * row + 2 * column, e2_offset - e1[r]);
+      store_bytes(v + r * row + 3 * column, e1[r] + offset - e3[r]);
+      e0[r] = e2_offset;
+      e1[r] = e3[r];
+    }
   }
 }
 
 void VE_NAME(input_2x2)(const ve_winograd_input_args *shared_args) {
   const ve_winograd_input_args copy = *shared_args, *args = &copy;
-  for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES)
-    VE_UNROLL for (int r = 0; r < 4; r++) row_2x2(args, r, channel);
+  const int32_t inside = (args->last_pixel - 1) / 2;
+  const int32_t end = inside < args->tiles ? inside : args->tiles;
+  for (int32_t channel = 0; channel < args->channels; channel += VE_VECTOR_BYTES) {
+    bytes e0[4], e1[4];
+    down_column(args, channel, e0);
+    down_column(args, pixel_offset(args, 1) + channel, e1);
+    VE_UNROLL for (int r = 0; r < 4; r++) e0[r] += splat(2 * args->levels);
+    tiles_2x2(args, channel, 0, end, e0, e1, false);
+    tiles_2x2(args, channel, end, args->tiles, e0, e1, true);
+  }
 }
 
 VE_INLINE bytes times4(bytes value) {
@@ -134,8 +155,8 @@ void VE_NAME(input_2x4)(const ve_winograd_input_args *shared_args) {
 
 // MARK: - Products
 
-// The part of what is to be fetched that falls to `tiles` tiles. Lines that are to be written are fetched, too: stores to
-// lines that are not in cache would hold up those after them.
+// The part of what is to be fetched that falls to `tiles` tiles. Lines that are to be written are fetched,
+// too: stores to lines that are not in cache would hold up those after them.
 VE_INLINE void fetch(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
   VE_UNROLL for (int f = 0; f < VE_FETCHES; f++) {
     const ve_winograd_fetch read = args->reads[f], write = args->writes[f];

@@ -15,12 +15,16 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   /// 128-bit dot products of arm64.
   case neondot = 4
 
-  /// The fastest of this machine; the environment variable VIDENHANCE_ISA steps down.
+  /// The fastest of this machine; `limit(to:)` and else the environment variable VIDENHANCE_ISA step down.
   public static var best: InstructionSet {
     InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar
   }
   /// Whether this machine has it.
   public var isSupported: Bool { ve_isa_supported(handle) }
+  /// Those that this machine has.
+  public static var supported: [InstructionSet] { allCases.filter(\.isSupported) }
+  /// Lets networks that are made from now on use `set` at best, in the whole process.
+  public static func limit(to set: InstructionSet) { ve_isa_limit(set.handle) }
   /// Its name in VIDENHANCE_ISA.
   public var name: String { String(cString: ve_isa_name(handle)) }
 

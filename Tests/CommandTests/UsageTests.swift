@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Tensors
 import TestSupport
 import Testing
 
@@ -14,7 +15,7 @@ import Testing
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "0"],
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "50", "--factor", "2"],
     ["in.mkv", "out.mkv", "--task", "interp,sr", "--model-file", "m"], ["in.mkv", "out.mkv", "--wings"],
-    ["in.mkv", "out.mkv", "--quiet", "--verbose"],
+    ["in.mkv", "out.mkv", "--quiet", "--verbose"], ["in.mkv", "out.mkv", "--isa", "sse9"],
   ])
   func wrongUsageIsCode64(arguments: [String]) throws {
     let run = try Program.Run(arguments).finish()
@@ -28,6 +29,16 @@ import Testing
     #expect(["2", "3", "4", "6", "8", "32"].allSatisfy { run.errors.contains("- \($0)\n") })
   }
 
+  @Test func instructionSetsThatAreMissingAreToldTheOthers() throws {
+    let known = InstructionSet.supported.map(\.name)
+    let unknown = try Program.run("in.mkv", "out.mkv", "--isa", "sse9")
+    #expect(unknown.code == 64 && known.allSatisfy { unknown.errors.contains("'\($0)'") })
+    let absent = try #require(InstructionSet.allCases.first { !$0.isSupported })
+    let run = try Program.run("in.mkv", "out.mkv", "--isa", absent.name)
+    #expect(run.code == 64 && run.errors.hasPrefix("Error: --isa \(absent.name): this machine has "))
+    #expect(run.errors.contains(known.joined(separator: ", ")))
+  }
+
   @Test func helpNamesEveryOption() throws {
     let general = try Program.run("--help")
     #expect(general.code == 0)
@@ -39,7 +50,7 @@ import Testing
     for option in [
       "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--pix-fmt",
       "--container",
-      "--threads", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
+      "--threads", "--isa", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 

@@ -24,6 +24,15 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
     #expect(!ve_isa_supported(ve_isa(rawValue: 99)))
   }
 
+  /// Every limit gives the best set that is not above it. Other tests name their sets, and are not touched.
+  @Test func limitStepsDown() {
+    defer { ve_isa_limit(ve_isa(rawValue: UInt32(VE_ISA_COUNT))) }
+    for limit in 0..<UInt32(VE_ISA_COUNT) {
+      ve_isa_limit(ve_isa(rawValue: limit))
+      #expect(ve_isa_best() == supportedIsas.last { $0.rawValue <= limit })
+    }
+  }
+
   @Test func peaksAreMeasured() {
     if supportedIsas.contains(VE_ISA_AVXVNNI) || supportedIsas.contains(VE_ISA_AVX512VNNI) {
       let dot = ve_peak_vpdpbusd(0.02)

@@ -22,9 +22,14 @@ typedef enum ve_isa {
 /// True when processor and operating system can run this instruction set.
 bool ve_isa_supported(ve_isa isa);
 
-/// The fastest supported instruction set. The environment variable
-/// VIDENHANCE_ISA (scalar, avx2, avxvnni, avx512vnni, neondot) caps it.
+/// The fastest supported instruction set that is not above the limit: what
+/// ve_isa_limit() has set, else the environment variable VIDENHANCE_ISA
+/// (scalar, avx2, avxvnni, avx512vnni, neondot).
 ve_isa ve_isa_best(void);
+
+/// Sets the limit for the whole process; before kernels are made, as those that
+/// exist stay what they are.
+void ve_isa_limit(ve_isa isa);
 
 /// The name VIDENHANCE_ISA uses, or "unknown".
 const char *ve_isa_name(ve_isa isa);

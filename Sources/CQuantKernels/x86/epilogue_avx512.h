@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums in registers to the streams and codes of a pixel: included where sums are made and where they are read, inside
-// the target attribute.
+// From sums in registers to the streams and codes of a pixel: included where sums are made and where they are
+// read, inside the target attribute.
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -123,8 +123,8 @@ VE_INLINE void store_stream(
 
 // MARK: - Pixels
 
-// ve_epilogue_args read once: a store of bytes may change anything in memory but local variables, and would have them
-// read again for every pixel.
+// ve_epilogue_args read once: a store of bytes may change anything in memory but local variables, and would
+// have them read again for every pixel.
 typedef struct writer {
   bool codes_only;  // one output and no stream
   int32_t pixels, channels, output_count;

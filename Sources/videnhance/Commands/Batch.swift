@@ -34,6 +34,7 @@ struct Batch: AsyncParsableCommand {
   func validate() throws { try folder.validate(with: work) }
 
   func run() async throws {
+    work.limitInstructionSet()
     try await FolderRun.run(
       from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
+import ArgumentParser
 import EnhancementModel
 import Foundation
-public import Tensors
+import Tensors
 import Training
 
 /// Measures this machine.
@@ -25,16 +25,15 @@ struct BenchKernels: ParsableCommand {
 
   @Option(help: "Threads to work on.") var threads: Int = 1
   @Option(help: "Rounds.") var rounds: Int = 9
-  @Option(help: "Instruction set: scalar, avx2, avxvnni, avx512vnni or neondot (default: the best).") var isa:
-    InstructionSet?
+  @Option(help: "Instruction set (default: the best).") var isa: InstructionSet?
 
   func validate() throws {
     if threads < 1 || rounds < 1 { throw ValidationError("--threads and --rounds must be positive") }
-    if let isa, !isa.isSupported { throw ValidationError("this machine has no \(isa.name)") }
+    try isa?.validate()
   }
 
   func run() throws {
-    let names = InstructionSet.allCases.filter(\.isSupported).map(\.name)
+    let names = InstructionSet.supported.map(\.name)
     var benchmark = KernelBenchmark()
     benchmark.threads = threads
     benchmark.rounds = rounds
@@ -77,13 +76,5 @@ struct BenchTraining: ParsableCommand {
       String(
         format: "videnhance, oneDNN %@, %@, %d shards: %.1f ms a step, %.0f GMAC/s", oneDNNVersion,
         precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9))
-  }
-}
-
-extension InstructionSet: ExpressibleByArgument {
-  /// By the name that VIDENHANCE_ISA takes.
-  public init?(argument: String) {
-    guard let match = Self.allCases.first(where: { $0.name == argument }) else { return nil }
-    self = match
   }
 }

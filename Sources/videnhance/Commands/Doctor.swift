@@ -56,7 +56,7 @@ struct Diagnosis {
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let brand = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)).flatMap(Self.brand)
     findings.append(("processor", "\(brand ?? "unknown"), \(cores) core\(cores == 1 ? "" : "s")"))
-    let sets = InstructionSet.allCases.filter(\.isSupported).map(\.name).joined(separator: ", ")
+    let sets = InstructionSet.supported.map(\.name).joined(separator: ", ")
     let asked =
       ProcessInfo.processInfo.environment["VIDENHANCE_ISA"].map { ", VIDENHANCE_ISA is \($0)" } ?? ""
     let slow = InstructionSet.best == .scalar ? "; correct, but slow" : ""

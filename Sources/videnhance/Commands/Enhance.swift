@@ -48,6 +48,7 @@ struct Enhance: AsyncParsableCommand {
   }
 
   func run() async throws {
+    work.limitInstructionSet()
     if FolderScan.isFolder(input) {
       try await FolderRun.run(
         from: input, to: output, folder: folder, source: source, network: network, encoder: encoder,

@@ -2,11 +2,18 @@
 import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
+import Tensors
 
 /// How the work is done and told of.
 struct WorkOptions: ParsableArguments {
   @Option(help: "Threads to work on (default: one for each core).")
   var threads: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instruction set to use at most; results are the same (default: the best, or what VIDENHANCE_ISA says).",
+      valueName: "set"))
+  var isa: InstructionSet?
 
   @Flag(help: "Replace the output if it exists.")
   var overwrite = false
@@ -38,6 +45,7 @@ struct WorkOptions: ParsableArguments {
 
   func validate() throws {
     if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
+    try isa?.validate()
     if let segmentFrames, !(1...1_000_000).contains(segmentFrames) {
       throw ValidationError("--segment-frames must be 1...1000000")
     }
@@ -45,6 +53,11 @@ struct WorkOptions: ParsableArguments {
       throw ValidationError("--quiet and --progress contradict each other")
     }
     if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
+  }
+
+  /// Steps down to the instruction set that was asked for.
+  func limitInstructionSet() {
+    if let isa { InstructionSet.limit(to: isa) }
   }
 
   /// The choices as the pipeline takes them.
