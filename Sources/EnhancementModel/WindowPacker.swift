@@ -64,42 +64,66 @@ public final class WindowPacker {
   /// Packs a window of `architecture.window` frames of one size; one destination a slot, each with room for
   /// `architecture.channels(ofSlot:)` codes a point.
   public func pack(_ window: [PlanarFrame], into destinations: [Destination]) {
-    if architecture.task == .interpolation { return interpolation.pack(window, into: destinations) }
+    rows(of: window)(0..<window[0].gridHeight, destinations)
+  }
+
+  /// Finds the motion of a window; returns what packs rows of its grid (from a multiple of 4 on) into destinations.
+  func rows(of window: [PlanarFrame]) -> (Range<Int>, [Destination]) -> Void {
+    if architecture.task == .interpolation { return interpolation.rows(of: window) }
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
     let reference = isAligned || architecture.takesNoiseLevel ? prepare(window) : []
-    if architecture.takesNoiseLevel {
-      // The median of the window: one frame may be misjudged, and its neighbours tell it.
-      let level = noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]
-      fillNoise(NoiseLevel.code(level), destinations[middle], like: window[middle])
-    }
-    for (slot, to) in destinations.enumerated() where slot == middle || !isAligned {
-      window[slot].pack(into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride) { $0 }
-    }
-    guard isAligned else { return }
-    // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
-    nonisolated(unsafe) let targets = destinations  // Sides write different slots.
-    let sides: @Sendable (Int) -> Void = { [gridHeight = window[0].gridHeight] side in
-      var prior: BlockMotion?
-      for distance in 1...middle {
-        let slot = side == 0 ? middle - distance : middle + distance
-        let motion = BlockMotion(
-          of: reference[middle].search, in: reference[slot].search, prior: prior, priorFactor: distance)
-        motion.writeNeighbour(
-          reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
-          into: targets[slot].origin, pixelStride: targets[slot].pixelStride,
-          rowStride: targets[slot].rowStride,
-          rows: 0..<gridHeight)
-        if distance == 1 { prior = motion }
+    // The median of the window: one frame may be misjudged, and its neighbours tell it.
+    let level: Float? =
+      architecture.takesNoiseLevel ? noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle] : nil
+    let motions = isAligned ? motions(reference) : []
+    return { [threads] rows, destinations in
+      nonisolated(unsafe) let targets = destinations  // Bands write rows of their own.
+      Bands.run(rows: rows.count, multiple: 4, threads: threads) { band, _ in
+        let part = rows.lowerBound + band.lowerBound..<rows.lowerBound + band.upperBound
+        if let level { Self.fillNoise(NoiseLevel.code(level), targets[middle], like: window[middle], part) }
+        for (slot, to) in targets.enumerated() {
+          guard isAligned && slot != middle else {
+            window[slot].pack(
+              into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: part
+            ) { $0 }
+            continue
+          }
+          motions[slot]!.writeNeighbour(
+            reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
+            into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: part)
+        }
       }
-    }
-    Bands.run(rows: 2, threads: threads) { rows, _ in
-      for side in rows { sides(side) }
     }
   }
 
-  private func fillNoise(_ code: UInt8, _ to: Destination, like frame: PlanarFrame) {
-    for y in 0..<frame.gridHeight {
+  /// The motion into each neighbour, by slot.
+  private func motions(_ planes: [PreparedPlanes]) -> [BlockMotion?] {
+    let middle = planes.count / 2
+    var result = [BlockMotion?](repeating: nil, count: planes.count)
+    result.withUnsafeMutableBufferPointer { found in
+      nonisolated(unsafe) let found = found  // Sides write different slots.
+      // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
+      Bands.run(rows: 2, threads: threads) { sides, _ in
+        for side in sides {
+          var prior: BlockMotion?
+          for distance in 1...middle {
+            let slot = side == 0 ? middle - distance : middle + distance
+            let motion = BlockMotion(
+              of: planes[middle].search, in: planes[slot].search, prior: prior, priorFactor: distance)
+            found[slot] = motion
+            if distance == 1 { prior = motion }
+          }
+        }
+      }
+    }
+    return result
+  }
+
+  private static func fillNoise(
+    _ code: UInt8, _ to: Destination, like frame: PlanarFrame, _ rows: Range<Int>
+  ) {
+    for y in rows {
       for x in 0..<frame.gridWidth {
         to.origin[y &* to.rowStride &+ x &* to.pixelStride &+ Architecture.frameChannels] = code
       }

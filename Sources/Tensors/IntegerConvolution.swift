@@ -44,8 +44,10 @@ public enum ConvolutionAlgorithm: UInt32, Sendable {
 /// Where an integer convolution writes codes: code = clamp(rne(value * multiplier) + zeroPoint, 0, levels), the value being
 /// the stream's, or without a stream the accumulator's (then the multiplier is not used).
 public struct CodeOutput {
-  /// Destination.
-  public var tensor: CodeTensor
+  /// Pixel (0, 0) of the destination, and bytes from row to row.
+  public var data: UnsafeMutablePointer<UInt8>
+  /// See `data`.
+  public var rowStride: Int
   /// Stream units to codes.
   public var multiplier: Float
   /// Code of real zero.
@@ -53,12 +55,36 @@ public struct CodeOutput {
   /// Greatest code.
   public var levels: Int32
 
-  /// An output.
+  /// An output to `tensor`, which must outlive it.
   public init(tensor: CodeTensor, multiplier: Float, zeroPoint: Int32, levels: Int32) {
-    self.tensor = tensor
+    self.init(
+      data: tensor.origin, rowStride: tensor.rowStride, multiplier: multiplier, zeroPoint: zeroPoint,
+      levels: levels)
+  }
+
+  /// An output to memory.
+  public init(
+    data: UnsafeMutablePointer<UInt8>, rowStride: Int, multiplier: Float, zeroPoint: Int32, levels: Int32
+  ) {
+    self.data = data
+    self.rowStride = rowStride
     self.multiplier = multiplier
     self.zeroPoint = zeroPoint
     self.levels = levels
+  }
+}
+
+/// Rows of codes that an integer convolution reads, with those above and below and a border of one pixel on both sides.
+public struct CodeRows {
+  /// Pixel 0 of the first row computed.
+  public var origin: UnsafePointer<UInt8>
+  /// Bytes from row to row.
+  public var rowStride: Int
+
+  /// Rows.
+  public init(origin: UnsafePointer<UInt8>, rowStride: Int) {
+    self.origin = origin
+    self.rowStride = rowStride
   }
 }
 
@@ -138,14 +164,26 @@ public final class IntegerConvolution: @unchecked Sendable {
     _ inputs: [CodeTensor], adding stream: UnsafePointer<Int16>?, stream result: UnsafeMutablePointer<Int16>?,
     streamChannels: Int, codes: [CodeOutput], threads: Int
   ) {
+    withExtendedLifetime(inputs) {
+      run(
+        inputs.map { CodeRows(origin: $0.origin, rowStride: $0.rowStride) }, width: inputs[0].width,
+        rows: inputs[0].height, adding: stream, stream: result, streamChannels: streamChannels, codes: codes,
+        threads: threads)
+    }
+  }
+
+  /// Computes `rows` rows of `width` pixels; everything points at the first of them.
+  public func run(
+    _ inputs: [CodeRows], width: Int, rows height: Int, adding stream: UnsafePointer<Int16>?,
+    stream result: UnsafeMutablePointer<Int16>?, streamChannels: Int, codes: [CodeOutput], threads: Int
+  ) {
     precondition(inputs.count == slots, "one tensor a slot")
     let tensors = inputs.map { ve_codes_input(data: $0.origin, row_stride: $0.rowStride) }
     let outputs = codes.map {
       ve_codes_output(
-        data: $0.tensor.origin, row_stride: $0.tensor.rowStride, multiplier: $0.multiplier,
+        data: $0.data, row_stride: $0.rowStride, multiplier: $0.multiplier,
         zero_point: $0.zeroPoint, levels: $0.levels)
     }
-    let (width, height) = (inputs[0].width, inputs[0].height)
     let streamStride = width * streamChannels * 2
     tensors.withUnsafeBufferPointer { tensors in
       outputs.withUnsafeBufferPointer { outputs in

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CQuantKernels
+
+/// Which rows of which tensors a `LineExecutor` keeps. Planned without regard to the height of pictures.
+struct LinePlan {
+  /// Which buffers a step uses.
+  struct Use {
+    var inputs: [Int] = []
+    var codes: [Int] = []
+    var streamIn: Int?
+    var streamOut: Int?
+  }
+
+  /// Rows by which each step is behind the sources.
+  private(set) var lags: [Int] = []
+  private(set) var uses: [Use] = []
+  /// Buffers of codes, those of the sources first.
+  private(set) var codes: [LineBuffer.Shape]
+  private(set) var streams: [LineBuffer.Shape] = []
+  let sourceCount: Int
+
+  init(_ steps: [LineStep], sources: [LineExecutor.Source], width: Int, chunk: Int) {
+    sourceCount = sources.count
+    codes = sources.map { .codes(width: width, channels: $0.channels, zeroPoint: $0.zeroPoint, maker: 0) }
+    for (index, step) in steps.enumerated() {
+      var use = Use()
+      use.inputs = step.inputs.map { input in
+        switch input {
+        case .source(let source): source
+        case .codes(let maker, let output): uses[maker].codes[output]
+        }
+      }
+      use.streamIn = step.addend.flatMap { uses[$0].streamOut }
+      // A convolution reads one row below its own; what is added must be there.
+      let lag = max(use.inputs.map { codes[$0].maker }.max()! + 1, step.addend.map { lags[$0] } ?? 0)
+      lags.append(lag)
+      for input in use.inputs { codes[input].lastReader = max(codes[input].lastReader, lag) }
+      if let stream = use.streamIn { streams[stream].lastReader = max(streams[stream].lastReader, lag) }
+      for format in step.codes {
+        codes.append(.codes(width: width, channels: step.channels, zeroPoint: format.zeroPoint, maker: lag))
+        use.codes.append(codes.count - 1)
+      }
+      if step.keepsStream && !step.isOutput {
+        // The last reader may write over what it has read, if the others are ahead of it.
+        let others = steps.indices.filter { $0 != index && steps[$0].addend == step.addend }
+        if let stream = use.streamIn, others.allSatisfy({ $0 < index && lags[$0] <= lag }) {
+          use.streamOut = stream
+        } else {
+          streams.append(.stream(width: width, channels: step.channels, maker: lag))
+          use.streamOut = streams.count - 1
+        }
+      }
+      uses.append(use)
+    }
+    for index in codes.indices { codes[index].rows = chunk + codes[index].span + 2 }
+    for index in streams.indices { streams[index].rows = chunk + streams[index].span }
+  }
+}
+
+/// Consecutive rows of a tensor, of codes with a border of one pixel.
+struct LineBuffer {
+  struct Shape {
+    /// From row to row, and from the start of a row to its first pixel.
+    let rowBytes, borderBytes: Int
+    /// What the border holds; nil for streams, which have none.
+    let zeroPoint: UInt8?
+    /// Bytes of a pixel.
+    let pixelBytes: Int
+    /// Lags of the step that writes and of the last one that reads.
+    let maker: Int
+    var lastReader: Int
+    /// Rows that there is room for.
+    var rows = 0
+
+    /// Rows between writing and reading.
+    var span: Int { lastReader - maker }
+    /// All of them, with what kernels may read behind the last one, in whole cache lines.
+    var bytes: Int { (rows * rowBytes + (zeroPoint == nil ? 0 : Int(VE_SLACK_BYTES)) + 63) / 64 * 64 }
+
+    static func codes(width: Int, channels: Int, zeroPoint: Int32, maker: Int) -> Shape {
+      precondition(
+        channels % 4 == 0 && (0...255).contains(zeroPoint), "channels come in fours, codes are 8-bit")
+      return Shape(
+        rowBytes: (width + 2) * channels, borderBytes: channels, zeroPoint: UInt8(zeroPoint),
+        pixelBytes: channels, maker: maker, lastReader: maker)
+    }
+
+    static func stream(width: Int, channels: Int, maker: Int) -> Shape {
+      Shape(
+        rowBytes: width * channels * 2, borderBytes: 0, zeroPoint: nil, pixelBytes: 2 * channels,
+        maker: maker,
+        lastReader: maker)
+    }
+  }
+
+  let shape: Shape
+  private let memory: UnsafeMutableRawPointer
+  /// The row that lies first.
+  private var first = 0
+
+  init(_ shape: Shape, memory: UnsafeMutableRawPointer) {
+    self.shape = shape
+    self.memory = memory
+    memory.initializeMemory(as: UInt8.self, repeating: shape.zeroPoint ?? 0, count: shape.bytes)
+  }
+
+  /// Pixel 0 of a row.
+  func row(_ y: Int) -> UnsafeMutableRawPointer { memory + (y - first) * shape.rowBytes + shape.borderBytes }
+
+  var target: LineExecutor.Target {
+    LineExecutor.Target(
+      origin: row(0).assumingMemoryBound(to: UInt8.self), pixelStride: shape.pixelBytes,
+      rowStride: shape.rowBytes)
+  }
+
+  /// Starts a picture, of codes with the border above it.
+  mutating func begin() {
+    first = shape.zeroPoint == nil ? 0 : -1
+    close(row: first)
+  }
+
+  /// Makes a row one of the border.
+  func close(row y: Int) {
+    guard let zeroPoint = shape.zeroPoint else { return }
+    (row(y) - shape.borderBytes).initializeMemory(as: UInt8.self, repeating: zeroPoint, count: shape.rowBytes)
+  }
+
+  /// Lets rows above `y` go, and moves the others up.
+  mutating func keep(from y: Int) {
+    let gone = min(y - first, shape.rows)
+    if gone <= 0 { return }
+    memory.copyMemory(from: memory + gone * shape.rowBytes, byteCount: (shape.rows - gone) * shape.rowBytes)
+    first += gone
+  }
+}
