@@ -6,6 +6,9 @@
 #define CFFMPEG_H
 
 #include <errno.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -245,6 +248,17 @@ static inline int cffmpeg_stream_set_side_data(
 
 static inline int cffmpeg_input_has_timestamp_jumps(const AVFormatContext *context) {
   return (context->iformat->flags & AVFMT_TS_DISCONT) != 0;
+}
+
+// MARK: Memory
+
+// The C library's, whose macros and functions for this Swift does not import.
+static inline void cffmpeg_return_large_blocks(int bytes) {
+#ifdef M_MMAP_THRESHOLD
+  mallopt(M_MMAP_THRESHOLD, bytes);
+#else
+  (void)bytes;
+#endif
 }
 
 #endif

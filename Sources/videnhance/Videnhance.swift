@@ -2,6 +2,7 @@
 import ArgumentParser
 // `stdout` is a variable to Swift.
 @preconcurrency import Foundation
+import VideoIO
 
 /// The program.
 @main
@@ -47,6 +48,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
     #if canImport(Glibc)
       ThreadShortage.watch()
     #endif
+    LargeBlocks.returnWhenFreed()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
