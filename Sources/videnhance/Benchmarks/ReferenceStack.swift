@@ -46,9 +46,7 @@ final class ReferenceStack {
   ) throws -> (() -> Void, String) {
     var random = SplitMix64(seed: 7)
     let last = channels.count - 2
-    // Codes between the layers take turns in two tensors.
     let first = CodeTensor(width: width, height: height, channels: 32, zeroPoint: Int32(1 << (edgeBits - 1)))
-    let between = (0..<2).map { _ in CodeTensor(width: width, height: height, channels: 64, zeroPoint: 0) }
     let result = StreamTensor(width: width, height: height, channels: channels[last + 1])
     for y in 0..<height {
       for i in 0..<width * 32 { first.origin[y * first.rowStride + i] = UInt8(random.index(1 << edgeBits)) }
@@ -72,14 +70,20 @@ final class ReferenceStack {
       }
       return (convolution: layer, levels: Int32(outputLevels))
     }
+    let executor = LineExecutor(
+      layers.enumerated().map { index, layer in
+        LineStep(
+          layer.convolution, inputs: [index == 0 ? .source(0) : .codes(step: index - 1, output: 0)],
+          channels: channels[index + 1], keepsStream: index == last, isOutput: index == last,
+          codes: index == last ? [] : [.init(zeroPoint: 0, levels: layer.levels, multiplier: 1)])
+      }, sources: [.init(channels: 32, zeroPoint: Int32(first.zeroPoint))], width: width, height: height,
+      threads: threads)
     let run = {
-      for (index, layer) in layers.enumerated() {
-        let input = index == 0 ? first : between[(index + 1) % 2]
-        let codes = CodeOutput(tensor: between[index % 2], multiplier: 1, zeroPoint: 0, levels: layer.levels)
-        layer.convolution.run(
-          [input], adding: nil, stream: index == last ? result.values : nil,
-          streamChannels: channels[last + 1],
-          codes: index == last ? [] : [codes], threads: threads)
+      executor.run(into: result.values) { rows, targets in
+        for y in rows {
+          let to = targets[0].origin + y * targets[0].rowStride
+          to.update(from: first.origin + y * first.rowStride, count: width * 32)
+        }
       }
     }
     return (run, layers[1].convolution.algorithmName)
