@@ -108,6 +108,37 @@ import Testing
     #expect(ran >= 4 && ran == 4 * InstructionSet.allCases.count { $0.isSupported })
   }
 
+  /// Lines are kept, not planes: however few rows are made at a time, whatever the height is to them.
+  @Test(arguments: [(4, 62), (8, 64), (32, 70), (12, 130), (64, 18)])
+  func rowsMadeAtATimeDoNotMatter(_ rows: Int, _ height: Int) throws {
+    for architecture in [
+      .small(window: 3, encoderChannels: 16, channels: 32, blocks: 3), Self.denoising, Self.interpolation,
+    ] as [Architecture] {
+      let item = Case(architecture: architecture, bits: 4, zeroPoints: true, width: 18, height: height)
+      let model = QuantizedModel.random(architecture, bits: 4, zeroPoints: true, seed: UInt64(rows + height))
+      let window = frames(item, count: architecture.window, seed: 5)
+      let expected = QuantizedOracle(model, frameWidth: item.width, frameHeight: height).residual(
+        WindowPacker(architecture).codes(window))
+      for threads in [1, 3] {
+        let network = try IntegerNetwork(
+          model, width: item.width, height: height, threads: threads, rowsAtOnce: rows)
+        for turn in 1...2 {
+          #expect(
+            values(try network.residual(window: window)) == expected, "\(threads) threads, turn \(turn)")
+        }
+      }
+    }
+  }
+
+  @Test func memoryDoesNotGrowWithHeight() throws {
+    let model = QuantizedModel.random(.small(window: 3, blocks: 2), bits: 4, zeroPoints: false, seed: 1)
+    func bytes(_ width: Int, _ height: Int) throws -> Int {
+      try IntegerNetwork(model, width: width, height: height, threads: 2).tensorBytes
+    }
+    #expect(try bytes(64, 100) == bytes(64, 4000))
+    #expect(try bytes(128, 100) > bytes(64, 100))
+  }
+
   @Test(arguments: [(8, "direct"), (6, nil), (4, "winograd"), (3, "winograd"), (2, "winograd")])
   func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ fixed: String?) throws {
     // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
