@@ -16,8 +16,9 @@ MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-# Undefined behaviour is told of and ends the program; of C alone, as Swift traps by itself.
-SANITIZE_FLAGS = $(TEST_FLAGS) --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
+# Undefined behaviour is told of and ends the program; of C alone, as Swift traps by itself. Memory of tensors is not kept for
+# the next ones, or its use after the end would not be seen.
+SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
 	--scratch-path .build-sanitize
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
@@ -70,7 +71,8 @@ fuzz: deps
 	mkdir -p $(FUZZ_DIR)
 	$(SANITIZE_ENVIRONMENT) \
 		FUZZ_DIR=$(FUZZ_DIR) FUZZ_MODELS=$${FUZZ_MODELS:-100000} FUZZ_VIDEOS=$${FUZZ_VIDEOS:-3000} \
-		FUZZ_STREAMS=$${FUZZ_STREAMS:-3000} FUZZ_OPTIONS=$${FUZZ_OPTIONS:-30000} FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} \
+		FUZZ_STREAMS=$${FUZZ_STREAMS:-3000} FUZZ_OPTIONS=$${FUZZ_OPTIONS:-30000} \
+		FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} FUZZ_SEGMENTS=$${FUZZ_SEGMENTS:-20000} \
 		$(SWIFT) test -c release $(SANITIZE_FLAGS) --filter FuzzTests
 
 # 30 kills in each of seven kinds of work, every number of descriptors, many limits of memory.

@@ -20,7 +20,7 @@ for name in libcurl4 libncurses6 libsqlite3-0 libxml2 libc6-dev; do library "$na
 program g++ g++
 # What the scripts and tests call.
 library ca-certificates
-for name in ffmpeg git make pkg-config python3 unzip; do program "$name" "$name"; done
+for name in ffmpeg git make pkg-config python3 strace unzip; do program "$name" "$name"; done
 # pip may belong to the python3 found first in PATH instead of Debian's.
 package python3-pip && [ "$(command -v python3)" = /usr/bin/python3 ] ||
     python3 -c 'import pip' 2>/dev/null || missing+=(python3-pip)

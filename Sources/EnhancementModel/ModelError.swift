@@ -12,6 +12,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case missingTensor(name: String)
   /// No weights are shipped for what was asked.
   case notShipped(name: String)
+  /// A float network's sums left the range of numbers: infinities or NaN came out.
+  case notFinite
 
   /// One lower-case line.
   public var description: String {
@@ -21,6 +23,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
     case .missingTensor(let name): "model lacks tensor \(name), or it has another shape or bad numbers"
     case .notShipped(let name): "no weights are shipped for \(name); pass a file with --model-file"
+    case .notFinite: "the network's numbers overflow (infinite or NaN): its weights are no good"
     }
   }
 }

@@ -145,6 +145,8 @@ public final class FloatNetwork: WindowNetwork {
     let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
     for i in 0..<output.count {
       let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)
+      // Clamping would make white spots of it.
+      guard units.isFinite else { throw ModelError.notFinite }
       result.values[i] = Int16(max(-32768, min(32767, units)))
     }
     return architecture.isMasked ? BlendMask.apply(result, warped: packer.warped, threads: threads) : result

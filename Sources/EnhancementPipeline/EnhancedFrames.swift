@@ -49,7 +49,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
       while let message = try await run.next() {
         switch message {
         case .opened(let shape): self.shape = shape
-        case .packet: continue
+        case .packet, .ended: continue
         case .frame(let frame):
           // Without segments all frames are made.
           if let video = frame.video { return video }

@@ -51,6 +51,4 @@ public struct EnhancementSummary: Sendable {
   public var sceneCuts: [Int] = []
   /// Source frames, with their 8-bit copies, that were alive at once at most.
   public var peakFrames = 0
-  /// Frames that came out of the last step.
-  var madeFrames = 0
 }

@@ -14,8 +14,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case timesTooLarge
   /// A frame is needed that an earlier run was said to have finished with.
   case missingFrame(Int)
-  /// Another number of frames was written than came out of the last step.
-  case framesLost(path: String, written: Int, made: Int)
+  /// A stage took another number of frames than the one before it gave.
+  case framesLost(path: String, taken: Int, given: Int)
   /// Pictures to be compared are of different extents.
   case extentsDiffer(found: String, expected: String)
   /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
@@ -32,7 +32,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .timesTooLarge:
       "the timestamps of the source are too large or too far apart to place frames between them"
     case .missingFrame(let index): "frame \(index) is needed again, against what the unfinished work says"
-    case .framesLost(let path, let written, let made): "\(written) of \(made) frames were written to \(path)"
+    case .framesLost(let path, let taken, let given): "\(taken) of \(given) frames of \(path) came through"
     case .extentsDiffer(let found, let expected):
       "pictures of \(found) cannot be compared with those of \(expected)"
     case .timeBaseTooFine(let path, let timeBase):
@@ -48,8 +48,14 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .missingFrame: "delete the folder of its segments"
-    case .noFrames, .badResidual, .framesLost, .timesTooLarge, .extentsDiffer: nil
+    case .framesLost: "this is a fault of the program, not of the video: please report it"
+    case .noFrames, .badResidual, .timesTooLarge, .extentsDiffer: nil
     }
+  }
+
+  /// Compares the frames that a stage took with those that the one before gave.
+  static func expect(_ taken: Int, of given: Int, path: String) throws(PipelineError) {
+    if taken != given { throw .framesLost(path: path, taken: taken, given: given) }
   }
 
   private static func text(_ seconds: Double) -> String {

@@ -3,12 +3,14 @@ internal import EnhancementModel
 internal import Synchronization
 internal import VideoIO
 
-/// What the stages tell each other. The first message is `opened`; packets of other streams travel among the
-/// frames, or the muxer would wait for one while the queue of the other is full.
+/// What the stages tell each other. The first message is `opened`, the last one `ended`; packets of other streams travel
+/// among the frames, or the muxer would wait for one while the queue of the other is full.
 enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case opened(Opening)
   case frame(Frame)
   case packet(EncodedPacket)
+  /// How many frames there were: who takes them has counted, too.
+  case ended(frames: Int)
 }
 
 /// A frame on its way from one step to the next.
@@ -167,13 +169,22 @@ typealias FrameChannel = StageChannel<VideoShape, StageFrame>
 typealias WindowChannel = StageChannel<WindowOpening, SceneWindow>
 
 extension BoundedChannel {
+  /// Tells how many frames there were, and that nothing follows.
+  func end<Opening, Frame>(frames: Int) async throws where Element == StageMessage<Opening, Frame> {
+    try await send(.ended(frames: frames))
+    finish()
+  }
+
   /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being
   /// made.
   static func between<Opening, Frame>(frames: Int) -> BoundedChannel
   where Element == StageMessage<Opening, Frame> {
     let packetsPerFrame = 16
     return BoundedChannel(capacity: (frames + 1) * packetsPerFrame - 1) { message in
-      if case .packet = message { 1 } else { packetsPerFrame }
+      switch message {
+      case .packet, .ended: 1
+      case .opened, .frame: packetsPerFrame
+      }
     }
   }
 }

@@ -6,16 +6,14 @@ internal import VideoIO
 enum StageReport: Sendable {
   case reading(warnings: [String])
   case windows(sceneCuts: [Int]?)
-  case enhancing(frames: Int, repeated: Int)
+  case enhancing(repeated: Int)
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
     switch self {
     case .reading(let warnings): summary.warnings = warnings + summary.warnings
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
-    case .enhancing(let frames, let repeated):
-      summary.madeFrames = frames
-      summary.repeatedFrames += repeated
+    case .enhancing(let repeated): summary.repeatedFrames += repeated
     case .writing(let written):
       summary.frames = written.frames
       summary.resumedFrames = written.resumedFrames
@@ -38,6 +36,7 @@ struct ReadingStage: Sendable {
     var reader = try VideoReader(path: path, threads: options.threads, options: readerOptions)
     let timeBase = reader.info.timeBase.doubleValue
     guard let mode = options.deinterlacing else {
+      var frameCount = 0
       try await output.send(.opened(VideoShape(reader.info)))
       while let item = try options.profile.measure("decode", { try reader.next() }) {
         switch item {
@@ -47,10 +46,11 @@ struct ReadingStage: Sendable {
               path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
           }
           try await output.send(.frame(StageFrame(frame)))
+          frameCount += 1
         case .packet(let packet): try await output.send(.packet(packet))
         }
       }
-      output.finish()
+      try await output.end(frames: frameCount)
       return .reading(warnings: reader.warnings)
     }
     // The first frame tells how to begin; packets before it wait.
@@ -68,17 +68,21 @@ struct ReadingStage: Sendable {
     try await output.send(
       .opened(VideoShape(reader.info).deinterlaced(mode, timeBase: deinterlacer.timeBase)))
     for packet in waiting { try await output.send(.packet(packet)) }
-    for frame in try deinterlacer.push(first) { try await output.send(.frame(StageFrame(frame))) }
+    var frameCount = 0
+    func send(_ frames: [VideoFrame]) async throws {
+      for frame in frames { try await output.send(.frame(StageFrame(frame))) }
+      frameCount += frames.count
+    }
+    try await send(deinterlacer.push(first))
     while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
-        let made = try options.profile.measure("deinterlace") { try deinterlacer.push(frame) }
-        for made in made { try await output.send(.frame(StageFrame(made))) }
+        try await send(options.profile.measure("deinterlace") { try deinterlacer.push(frame) })
       case .packet(let packet): try await output.send(.packet(packet))
       }
     }
-    for frame in try deinterlacer.finish() { try await output.send(.frame(StageFrame(frame))) }
-    output.finish()
+    try await send(deinterlacer.finish())
+    try await output.end(frames: frameCount)
     return .reading(warnings: reader.warnings)
   }
 
@@ -127,11 +131,14 @@ struct WindowStage: Sendable {
           try splitter.push(PreparedFrame(frame, index: splitter.frameCount, census: census))
         }
         for window in windows { try await output.send(.frame(window)) }
+      case .ended(let given):
+        try PipelineError.expect(splitter.frameCount, of: given, path: shape.media.path)
       }
     }
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: shape.media.path) }
     for window in splitter.finish() { try await output.send(.frame(window)) }
-    output.finish()
+    // A window for each frame.
+    try await output.end(frames: splitter.frameCount)
     return .windows(sceneCuts: step == 0 ? splitter.cuts : nil)
   }
 }
@@ -166,7 +173,7 @@ struct EnhancingStage: Sendable {
       rate: rate, timeBase: shape.timeBase, frameRate: shape.frameRate, path: shape.media.path)
     let interpolator = FrameInterpolator(network: opening.handoff.network, threads: threads, profile: profile)
     var check = OutputCheck(path: shape.media.path, scale: 1)
-    var frameCount = 0
+    var (frameCount, windowCount) = (0, 0)
     var startsScene = false
     var first: Int64?
     var waiting: [EncodedPacket] = []
@@ -175,7 +182,10 @@ struct EnhancingStage: Sendable {
       case .opened: preconditionFailure("windows open once")
       case .packet(let packet):
         if first == nil { waiting.append(packet) } else { try await output.send(.packet(packet)) }
+      case .ended(let given):
+        try PipelineError.expect(windowCount, of: given, path: shape.media.path)
       case .frame(let window):
+        windowCount += 1
         let (source, following) = (window.center, window.frames[window.frames.count / 2 + 1])
         let isLast = following === source
         let distance = following.frame.presentationTimestamp.subtractingReportingOverflow(
@@ -195,12 +205,10 @@ struct EnhancingStage: Sendable {
         let origins = window.origins(step: step)
         for instant in instants {
           if frameCount < skippedFrames {
-            try await output.send(
-              .frame(
-                StageFrame(
-                  skipped: instant.presentationTimestamp, duration: instant.duration,
-                  startsScene: startsScene,
-                  origins: origins)))
+            let skipped = StageFrame(
+              skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
+              origins: origins)
+            try await output.send(.frame(skipped))
           } else {
             let frame = try interpolator.frame(at: instant, from: source, to: following)
             try profile.measure("check") {
@@ -213,8 +221,8 @@ struct EnhancingStage: Sendable {
         }
       }
     }
-    output.finish()
-    return .enhancing(frames: frameCount, repeated: 0)
+    try await output.end(frames: frameCount)
+    return .enhancing(repeated: 0)
   }
 
   private func enhance(
@@ -233,6 +241,8 @@ struct EnhancingStage: Sendable {
       switch message {
       case .opened: preconditionFailure("windows open once")
       case .packet(let packet): try await output.send(.packet(packet))
+      case .ended(let given):
+        try PipelineError.expect(frameCount, of: given, path: shape.media.path)
       case .frame(let window):
         let origins = window.origins(step: step)
         let center = window.center.frame
@@ -254,8 +264,8 @@ struct EnhancingStage: Sendable {
         try await output.send(.frame(StageFrame(frame, startsScene: window.startsScene, origins: origins)))
       }
     }
-    output.finish()
-    return .enhancing(frames: frameCount, repeated: check.repeatedCount)
+    try await output.end(frames: frameCount)
+    return .enhancing(repeated: check.repeatedCount)
   }
 }
 
@@ -282,6 +292,8 @@ struct WritingStage: Sendable {
       switch message {
       case .opened: preconditionFailure("the output opens once")
       case .packet(let packet): try writer.write(packet)
+      // Before the file gets its name.
+      case .ended(let given): try PipelineError.expect(writer.frameCount, of: given, path: media.path)
       case .frame(let frame):
         if let video = frame.video {
           try profile.measure("encode, write") { try writer.write(video, origins: frame.origins) }

@@ -11,8 +11,21 @@ struct DiskFile: ~Copyable {
 
   init(reading path: String) throws(LibavError) { self = try Self.open(path, O_RDONLY) }
 
-  /// Makes the file, or empties it.
-  init(writing path: String) throws(LibavError) { self = try Self.open(path, O_WRONLY | O_CREAT | O_TRUNC) }
+  /// Opens a file of our own: no link, and nothing that waits or never ends, which others may have put in its place.
+  init(readingOwn path: String) throws(LibavError) {
+    self = try Self.openFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  }
+
+  /// Makes a file of our own anew. Whatever had the name loses it; what it led to stays as it is.
+  init(creating path: String) throws(LibavError) {
+    unlink(path)
+    self = try Self.open(path, O_WRONLY | O_CREAT | O_EXCL)
+  }
+
+  /// Opens a file that is there to be locked, or makes it.
+  init(lockable path: String) throws(LibavError) {
+    self = try Self.openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
+  }
 
   private init(adopting descriptor: Int32) { self.descriptor = descriptor }
 
@@ -24,6 +37,13 @@ struct DiskFile: ~Copyable {
       if descriptor >= 0 { return DiskFile(adopting: descriptor) }
       if errno != EINTR { throw LibavError(errno: errno) }
     }
+  }
+
+  /// Opens a file, and nothing else that has a name.
+  private static func openFile(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
+    let file = try open(path, flags)
+    guard try file.status().st_mode & S_IFMT == S_IFREG else { throw .invalidData }
+    return file
   }
 
   private static func call(_ path: String, _ flags: Int32) -> Int32 {
@@ -99,6 +119,8 @@ struct DiskFile: ~Copyable {
 
   /// Waits until what a folder holds under its names is on the disk.
   static func synchronizeFolder(_ path: String) throws(LibavError) {
+    // A folder that may be written to but not read cannot be waited for; that is no reason to fail.
+    if access(path, R_OK) != 0, errno == EACCES { return }
     try DiskFile(reading: path).synchronize()
   }
 
@@ -106,7 +128,7 @@ struct DiskFile: ~Copyable {
   static func replace(_ path: String, folder: String, with bytes: [UInt8]) throws(LibavError) {
     let temporary = path + ".new"
     do throws(LibavError) {
-      let file = try DiskFile(writing: temporary)
+      let file = try DiskFile(creating: temporary)
       try file.write(bytes)
       try file.synchronize()
       guard rename(temporary, path) == 0 else { throw LibavError(errno: errno) }

@@ -24,9 +24,11 @@ struct OutputFile: ~Copyable {
     try Self.validate(path: path, input: input, overwrite: overwrite)
     let isStream = Self.isStream(path)
     let target = isStream ? path : Self.resolvingLink(path)
+    let writing = isStream ? path : target + ".part"
+    if !isStream { try Self.clearLink(writing, path: path) }
     self.path = path
     targetPath = target
-    writingPath = isStream ? path : target + ".part"
+    writingPath = writing
     isOverwriting = overwrite
     self.isStream = isStream
     isCommitted = isStream
@@ -81,6 +83,16 @@ struct OutputFile: ~Copyable {
     }
   }
 
+  /// Takes the name from a link or a pipe that lies where the unfinished file will be, so that nothing is written through
+  /// it.
+  private static func clearLink(_ writing: String, path: String) throws(VideoIOError) {
+    var found = stat()
+    guard lstat(writing, &found) == 0 else { return }
+    let kind = found.st_mode & S_IFMT
+    if kind == S_IFREG || kind == S_IFDIR || unlink(writing) == 0 { return }
+    throw .cannotCreate(path: path, reason: .init(errno: errno))
+  }
+
   /// Whether the path is standard output, a pipe or a device: written to as it is.
   static func isStream(_ path: String) -> Bool {
     if path == "-" { return true }
@@ -93,7 +105,8 @@ struct OutputFile: ~Copyable {
     return stat(path, &result) == 0 ? result : nil
   }
 
-  private static func directory(of path: String) -> String {
+  /// The folder of a path, as a path.
+  static func directory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }

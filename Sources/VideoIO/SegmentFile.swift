@@ -34,7 +34,7 @@ struct SegmentRecorder: ~Copyable {
     let digest = try Digest()
     do throws(LibavError) {
       return SegmentRecorder(
-        path: path, file: try DiskFile(writing: path), digest: digest, extradata: extradata)
+        path: path, file: try DiskFile(creating: path), digest: digest, extradata: extradata)
     } catch {
       throw .cannotCreate(path: path, reason: error)
     }
@@ -129,7 +129,7 @@ struct SegmentReplay: ~Copyable {
 
   static func open(_ path: String, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
     do throws(LibavError) {
-      let file = try DiskFile(reading: path)
+      let file = try DiskFile(readingOwn: path)
       var left = Int(try file.status().st_size)
       let head = try file.read(12)
       guard head.count == 12, Array(head[..<8]) == segmentMagic else { throw LibavError.invalidData }

@@ -48,6 +48,13 @@ public struct SegmentFolder: Sendable {
     let path = Self.path(output: output)
     let isNew = mkdir(path, 0o777) == 0
     if !isNew, errno != EEXIST { throw .cannotCreate(path: path, reason: LibavError(errno: errno)) }
+    // Hours of work lie in it: its own name must be on the disk, too.
+    do throws(LibavError) {
+      if isNew { try DiskFile.synchronizeFolder(OutputFile.directory(of: path)) }
+    } catch {
+      rmdir(path)
+      throw .cannotCreate(path: path, reason: error)
+    }
     let lock = try FolderLock.take(folder: path)
     let found = try Self.readManifest(folder: path)
     if found != nil, !resumes { throw .segmentsExist(path: path) }
@@ -71,7 +78,7 @@ public struct SegmentFolder: Sendable {
   private static func readManifest(folder: String) throws(VideoIOError) -> SegmentManifest? {
     let bytes: [UInt8]
     do throws(LibavError) {
-      let file = try DiskFile(reading: folder + "/manifest.json")
+      let file = try DiskFile(readingOwn: folder + "/manifest.json")
       let size = try file.status().st_size
       guard size <= 1 << 30 else { throw LibavError(errno: EFBIG) }
       bytes = try file.read(Int(size))
@@ -96,7 +103,7 @@ public struct SegmentFolder: Sendable {
   }
 
   private static func isWhole(_ path: String, _ segment: SegmentManifest.Segment) -> Bool {
-    guard let file = try? DiskFile(reading: path), let digest = try? Digest(),
+    guard let file = try? DiskFile(readingOwn: path), let digest = try? Digest(),
       let status = try? file.status(), Int(status.st_size) == segment.bytes
     else { return false }
     while let bytes = try? file.read(1 << 20) {
@@ -175,7 +182,7 @@ private final class FolderLock: Sendable {
   static func take(folder: String) throws(VideoIOError) -> FolderLock {
     let path = folder + "/" + name
     do throws(LibavError) {
-      let file = try DiskFile(writing: path)
+      let file = try DiskFile(lockable: path)
       if file.lock() { return FolderLock(file) }
     } catch {
       throw .cannotCreate(path: path, reason: error)

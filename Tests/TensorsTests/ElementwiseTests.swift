@@ -91,7 +91,9 @@ func randomTensor(
     let a = randomTensor(height: 5, width: 7, channels: 3, &random)
     let b = randomTensor(height: 5, width: 7, channels: 3, &random)
     let wanted = zip(a.buffer, b.buffer).map { $0 + $1 }
-    #expect(Array(add(a, b).buffer) == wanted)
+    // A tensor's memory lives no longer than the tensor.
+    let sum = add(a, b)
+    withExtendedLifetime(sum) { #expect(Array(sum.buffer) == wanted) }
     accumulate(a, into: b)
     #expect(Array(b.buffer) == wanted)
     #expect(a.count == 105 && a.pixels == 35 && a.hasShape(of: b))

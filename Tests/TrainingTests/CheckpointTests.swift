@@ -135,7 +135,8 @@ import Testing
       precision: .float32,
       training: false)
     try executor.setWeights(parameters)
-    return Array(try executor.run(frames: frames).buffer)
+    let result = try executor.run(frames: frames)
+    return withExtendedLifetime(result) { Array(result.buffer) }
   }
 
   @Test(arguments: WindowAlignment.allCases)

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@testable import VideoIO
+
+extension FuzzTests {
+  /// A finished segment whose bytes, and their hash in the manifest, someone has changed.
+  @Suite struct SegmentFuzzTests {
+    private static let timeBase = Rational(1, 1000)
+
+    /// A segment of twelve frames with packets of all kinds: without times, with side data, of no bytes.
+    private static func base(_ path: String) throws -> [UInt8] {
+      var random = SplitMix64(seed: 5)
+      func noise(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(random.index(256)) } }
+      var recorder = try SegmentRecorder.open(path: path, extradata: noise(40))
+      for frame in 0..<12 {
+        try recorder.add(FrameTime(presentation: Int64(frame * 40), duration: 40))
+        for number in 0..<(frame % 3) {
+          let encoded = EncodedPacket(
+            streamIndex: 0, presentation: Int64(frame * 40),
+            decoding: number == 0 ? .min : Int64(frame * 40 - 80),
+            duration: 40, timeBase: timeBase, bytes: noise(number * 300), flags: 1,
+            sideData: (0..<number).map { .init(type: UInt32($0), bytes: noise(16)) })
+          let packet = try PacketOwner()
+          try encoded.store(in: packet.raw)
+          try recorder.add(packet.raw, timeBase: timeBase)
+        }
+      }
+      _ = try recorder.finish(origins: [])
+      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    }
+
+    /// Plays a segment as the writer does; the number of frames.
+    private static func play(_ path: String) throws -> Int {
+      var segment = try SegmentReplay.open(path, timeBase: timeBase)
+      var frames = 0
+      while try segment.nextFrame() != nil {
+        frames += 1
+        while let kept = try segment.nextPacket(streamIndex: 0) {
+          let packet = try PacketOwner()
+          try kept.store(in: packet.raw)
+        }
+      }
+      return frames
+    }
+
+    @Test func spoiledSegmentsArePlayedOrRefused() throws {
+      let bench = try Workbench()
+      let path = bench.path("0.segment")
+      let base = try Self.base(path)
+      #expect(try Self.play(path) == 12)
+      var mutator = ByteMutator(seed: fuzzSeed, donors: [base])
+      let record = FuzzRecord("segment")
+      var (played, refused) = (0, 0)
+      let count = fuzzCount("FUZZ_SEGMENTS", short: 1_000)
+      for index in 0..<count {
+        let bytes = mutator.mutate(base, headerLength: 80)
+        record.keep(bytes)
+        try? FileManager.default.removeItem(atPath: path)
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        do {
+          // No more frames than there is room for.
+          #expect(try Self.play(path) * 17 <= bytes.count, "input \(index)")
+          played += 1
+        } catch let error as VideoIOError {
+          guard case .segmentsDamaged = error else {
+            Issue.record("input \(index): \(error)")
+            continue
+          }
+          refused += 1
+        }
+      }
+      print("\(count) segments: \(refused) refused, \(played) played, peak memory \(peakMemory() >> 20) MiB")
+      #expect(played > 0 && refused > count / 10 && played + refused == count)
+    }
+  }
+}
