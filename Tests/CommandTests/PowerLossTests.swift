@@ -3,16 +3,16 @@ import Foundation
 import TestSupport
 import Testing
 
+private let watchedCalls =
+  "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,rmdir"
+
+/// Whether system calls can be watched here.
+private let canWatch =
+  (try? runProgram("strace", ["-f", "-y", "-e", "trace=\(watchedCalls)", "true"])) != nil
+
 /// What the disk is told, and in which order: a name is only given to bytes that are on the disk already, and nothing is
 /// removed before what replaces it is. Then the power may go at any instant.
 @Suite struct PowerLossTests {
-  private static let calls =
-    "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,rmdir"
-
-  /// Whether system calls can be watched here.
-  private static let canWatch =
-    (try? runProgram("strace", ["-f", "-y", "-e", "trace=\(calls)", "true"])) != nil
-
   /// One call that went well: its name, and the path that it is about; for renaming, both.
   private struct Call {
     let name: String
@@ -58,7 +58,7 @@ import Testing
     let log = bench.path("calls.txt")
     let output = bench.path("out.mkv")
     let run = try Program.Run(
-      ["strace", "-f", "-y", "-s", "300", "-e", "trace=\(Self.calls)", "-o", log, Program.url.path]
+      ["strace", "-f", "-y", "-s", "300", "-e", "trace=\(watchedCalls)", "-o", log, Program.url.path]
         + [bench.path("in.mkv"), output, "--bits", "32", "--model-file", try bench.makeModel()]
         + ["--codec", "ffv1", "--quiet", "--resume", "--segment-frames", "5"], program: "/usr/bin/env"
     ).finish()
