@@ -103,6 +103,18 @@ private func randomTensor(
     }
   }
 
+  /// The loss's slope along one output, by finite differences.
+  private func slope(
+    of loss: CharbonnierLoss, at index: Int, of output: FloatTensor, target: FloatTensor, share: Float
+  ) -> Float {
+    let value = output.pointer[index]
+    defer { output.pointer[index] = value }
+    output.pointer[index] = value + 1e-2
+    let above = loss(output, target: target, share: share).loss
+    output.pointer[index] = value - 1e-2
+    return (above - loss(output, target: target, share: share).loss) / 2e-2
+  }
+
   @Test func lossGradientAgreesWithFiniteDifferences() {
     var random = SplitMix64(seed: 5)
     let output = randomTensor(batch: 1, height: 3, width: 2, channels: 24, &random)
@@ -111,14 +123,8 @@ private func randomTensor(
     loss.epsilon = 0.1
     let gradient = loss(output, target: target, share: 0.5).gradient
     for i in stride(from: 0, to: output.count, by: 7) {
-      let value = output.pointer[i]
-      output.pointer[i] = value + 1e-2
-      let above = loss(output, target: target, share: 0.5).loss
-      output.pointer[i] = value - 1e-2
-      let below = loss(output, target: target, share: 0.5).loss
-      output.pointer[i] = value
-      #expect(
-        abs((above - below) / 2e-2 - gradient.pointer[i]) < 2e-3 * max(0.1, abs(gradient.pointer[i])) + 1e-5)
+      let slope = slope(of: loss, at: i, of: output, target: target, share: 0.5)
+      #expect(abs(slope - gradient.pointer[i]) < 2e-3 * max(0.1, abs(gradient.pointer[i])) + 1e-5)
     }
   }
 
@@ -191,13 +197,7 @@ private func randomTensor(
     let target = randomTensor(batch: 1, height: 3, width: 4, channels: 12, &random)
     let (value, gradient) = loss(output, target: target, share: 1)
     for i in 0..<output.count {
-      let old = output.pointer[i]
-      output.pointer[i] = old + 1e-2
-      let above = loss(output, target: target, share: 1).loss
-      output.pointer[i] = old - 1e-2
-      let below = loss(output, target: target, share: 1).loss
-      output.pointer[i] = old
-      let slope = (above - below) / 2e-2
+      let slope = slope(of: loss, at: i, of: output, target: target, share: 1)
       #expect(abs(slope - gradient.pointer[i]) < 2e-4 + 0.05 * abs(slope), "\(i)")
     }
     // The same sums as residuals of a network without a mask.
