@@ -6,7 +6,6 @@ import Training
 /// How far the activations of a whole integer network have drifted from those of the full-precision one when they reach each
 /// layer: the errors of all quantizers before it together, where a calibration report tells those of its own alone.
 public final class CumulativeErrors {
-  private let model: QuantizedModel
   private let full: FloatExecutor
   private let pass: FakeQuantizedPass
   private var sums: [[Int]: (error: Double, power: Double)] = [:]
@@ -14,7 +13,6 @@ public final class CumulativeErrors {
   /// Prepares for windows of one size.
   /// - Parameter network: the full-precision network that the model was made of.
   public init(_ model: QuantizedModel, network: NetworkWeights, height: Int, width: Int) throws {
-    self.model = model
     let graph = network.architecture.graph
     full = try FloatExecutor(
       graph: graph, batch: 1, height: height, width: width, precision: .float32, training: false)
@@ -22,17 +20,18 @@ public final class CumulativeErrors {
     pass = try FakeQuantizedPass(
       QuantizedParameters(model, weights: network), batch: 1, height: height, width: width,
       precision: .float32)
-    try pass.setModel(model, plan: IntegerPlan(model))
+    pass.setModel(model)
   }
 
   /// Runs both networks on a window (one tensor a slot, (code - 128) / 255).
   public func observe(_ frames: [FloatTensor]) throws {
     let trace = try pass.forward(frames: Distiller.codes(frames)).trace
+    let quantizers = pass.modelInUse!.quantizers
     _ = try full.run(frames: frames) { [self] operation, inputs in
       guard case .convolution(_, _, let rectified) = full.graph.operations[operation] else { return }
       for (slot, input) in inputs.enumerated() {
         guard let unrounded = trace.unrounded[[operation, slot]] else { continue }
-        add(input, unrounded, model.quantizers[operation][slot], rectified: rectified, at: [operation, slot])
+        add(input, unrounded, quantizers[operation][slot], rectified: rectified, at: [operation, slot])
       }
     }
   }

@@ -98,7 +98,9 @@ public final class Distiller {
     self.shards = shards
     teacherCount = 1 + intermediates.count
     let isTaught = settings.truthShare < 1
-    source = try BatchSource(settings: training, data: data, log: log) { shard, window in
+    source = try BatchSource(
+      settings: training, data: data, log: log, kind: { calibrated.noiseBand(of: $0.noiseCode) }
+    ) { shard, window in
       if isTaught { window.teachings = try shards[shard].teachers.teach(window) }
     }
     if let state = try DistillationCheckpoint.read(checkpointPath, settings: settings, sets: sets) {
@@ -194,11 +196,10 @@ public final class Distiller {
   /// One step.
   private func advance(rate: Float, progress: Double) throws -> Float {
     let model = parameters.model()
-    let plan = try IntegerPlan(model)
     let weights = teacherWeights(progress: progress)
     let losses = try source.withBatch(step: step) { [self] index, windows -> Float in
       let student = shards[index].student
-      try student.setModel(model, plan: plan)
+      student.setModel(model)
       return try learn(student, from: windows, weights: weights)
     }
     let value = losses.reduce(0, +)
@@ -285,7 +286,7 @@ extension ValidationSet {
   ) throws -> ValidationResult {
     let (height, width) = gridExtents
     let pass = try FakeQuantizedPass(parameters, batch: 1, height: height, width: width, precision: precision)
-    try pass.setModel(model, plan: IntegerPlan(model))
+    pass.setModel(model)
     let scale = model.architecture.scale
     return try evaluate(lumaChannels: 4 * scale * scale) { frames in
       let output = try pass.forward(frames: Distiller.codes(frames)).output

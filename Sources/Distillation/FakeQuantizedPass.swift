@@ -24,8 +24,9 @@ public final class FakeQuantizedPass {
   private let convolutions: [FloatConvolution]
   private let codes: ParameterSet
   private let scratch: ParameterSet
-  private var plan: IntegerPlan?
-  private var model: QuantizedModel?
+  private var whole: QuantizedModel?
+  /// The model with the ranges of the band of noise that the last windows were of, and its plan.
+  private var current: (band: Int, model: QuantizedModel, plan: IntegerPlan)?
 
   /// Prepares a shard of `batch` windows on a `height` x `width` grid.
   public init(
@@ -49,10 +50,21 @@ public final class FakeQuantizedPass {
     }
   }
 
-  /// Takes over an integer model: codes as the weights of the convolutions, and its plan.
-  public func setModel(_ model: QuantizedModel, plan: IntegerPlan) throws {
-    self.model = model
-    self.plan = plan
+  /// Takes over an integer model.
+  public func setModel(_ model: QuantizedModel) {
+    whole = model
+    current = nil
+  }
+
+  /// The model with the ranges that the last windows were computed with.
+  public var modelInUse: QuantizedModel? { current?.model }
+
+  /// The model with the ranges of a band of noise: its plan, and its codes as the weights of the convolutions.
+  private func inBand(_ band: Int) throws -> (band: Int, model: QuantizedModel, plan: IntegerPlan) {
+    guard let whole else { preconditionFailure("setModel comes first") }
+    if let current, current.band == band { return current }
+    let model = whole.inNoiseBand(band)
+    let plan = try IntegerPlan(model)
     for (index, layer) in model.layers.enumerated() {
       let target = codes.layers[index]
       for i in 0..<target.weightCount { target.weights[i] = Float(layer.codes[i]) }
@@ -61,6 +73,16 @@ public final class FakeQuantizedPass {
       }
       try convolutions[index].setWeights(target.weights, bias: target.biases)
     }
+    current = (band, model, plan)
+    return (band, model, plan)
+  }
+
+  /// `NoiseLevel.code` of windows (codes - 128 as floats); nil for networks that are not told. The windows of a batch must be
+  /// of one band: its ranges hold for all of them.
+  private func noiseCode(_ frames: [FloatTensor]) -> UInt8? {
+    let architecture = parameters.base.architecture
+    guard architecture.takesNoiseLevel else { return nil }
+    return UInt8(frames[architecture.window / 2].pointer[Architecture.frameChannels] + 128)
   }
 
   /// What a forward pass leaves for the backward pass.
@@ -77,7 +99,7 @@ public final class FakeQuantizedPass {
   /// - Parameter frames: by slot, codes - 128 as floats.
   /// - Returns: residuals in 1/64 of a level, whole numbers, as the integer executor gives.
   public func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
-    guard let plan else { preconditionFailure("setModel comes first") }
+    let plan = try inBand(whole?.noiseBand(of: noiseCode(frames)) ?? 0).plan
     var trace = Trace()
     var slots: [Int: FloatTensor] = [:]
     for (index, operation) in graph.operations.enumerated() {
@@ -125,7 +147,7 @@ public final class FakeQuantizedPass {
   /// is one. Overwrites the three sets of gradients.
   public func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
   {
-    guard let plan, let model else { preconditionFailure("setModel comes first") }
+    guard let (band, model, plan) = current else { preconditionFailure("forward comes first") }
     for set in [gradients, weightStepGradients, activationStepGradients] {
       for layer in set.layers { layer.all.update(repeating: 0) }
     }
@@ -146,6 +168,9 @@ public final class FakeQuantizedPass {
           part, unrounded: trace.unrounded[[use.operation, use.input]]!,
           multiplier: step.keepsStream ? use.multiplier : 1, range: range(use), addTo: gradient)
         if let place { activationStepGradients.layers[0].all[place] += total }
+        if let place = parameters.factorIndex(band: band, operation: use.operation) {
+          activationStepGradients.layers[0].all[place] += total
+        }
       }
       if let addend = step.addend {
         // The older term receives the same gradient: handed on, since this step only reads it from here on.

@@ -13,12 +13,14 @@ public final class QuantizedParameters {
   public let values: ParameterSet
   /// By layer: logarithms of the weights' steps.
   public let weightSteps: ParameterSet
-  /// One entry: logarithms of the activations' steps, in the order of `stepIndex`.
+  /// One entry: logarithms of the activations' steps, in the order of `stepIndex`, then those of the factors of each band of
+  /// noise, by band and operation.
   public let activationSteps: ParameterSet
   /// Place of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
   public let stepIndex: [[Int?]]
 
   private let graph: NetworkGraph
+  private let stepCount: Int
 
   /// Starts from a calibrated model and the full-precision weights that it was made of.
   public init(_ base: QuantizedModel, weights: NetworkWeights) {
@@ -45,8 +47,15 @@ public final class QuantizedParameters {
         })
     }
     stepIndex = index
+    stepCount = steps.count
+    for factors in base.noiseBands?.factors ?? [] { steps += factors.map { log($0) } }
     activationSteps = ParameterSet(layers: [LayerNumbers(weightCount: steps.count, biasCount: 0)])
     for (i, step) in steps.enumerated() { activationSteps.layers[0].all[i] = step }
+  }
+
+  /// Place in `activationSteps` of the factor of an operation in a band of noise; nil without bands.
+  public func factorIndex(band: Int, operation: Int) -> Int? {
+    base.noiseBands == nil ? nil : stepCount + band * graph.operations.count + operation
   }
 
   /// The integer model that these numbers make. `averages` reads other sets of the same shapes instead (the optimisers'
@@ -63,6 +72,12 @@ public final class QuantizedParameters {
     for (operation, places) in stepIndex.enumerated() {
       for (slot, place) in places.enumerated() {
         if let place { model.quantizers[operation][slot].step = exp(activations[place]) }
+      }
+    }
+    for band in (base.noiseBands?.factors ?? []).indices {
+      for operation in graph.operations.indices {
+        model.noiseBands!.factors[band][operation] = exp(
+          activations[factorIndex(band: band, operation: operation)!])
       }
     }
     for (index, layer) in graph.layers.enumerated() {

@@ -29,7 +29,7 @@ final class Teachers {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: network), batch: 1, height: side, width: side,
         precision: precision)
-      try pass.setModel(model, plan: IntegerPlan(model))
+      pass.setModel(model)
       return (pass, model.streamStep)
     }
   }

@@ -28,10 +28,15 @@ public final class IntegerNetwork: WindowNetwork {
   /// See `WindowNetwork`.
   public var profile: WorkProfile?
 
+  private let model: QuantizedModel
   private let threads: Int
   private let width, height: Int
   private let executor: LineExecutor
   private let packer: WindowPacker
+  private let kernel: (IntegerStep) throws -> IntegerConvolution
+  /// Steps by band of noise, made when they are first wanted: weights are the same in all, ranges are not.
+  private var linesOfBand: [Int: [LineStep]] = [:]
+  private var band = 0
 
   /// Packs weights and plans memory for frames of `width` x `height` (even).
   /// - Parameter rowsAtOnce: of the grid, for tests; nil for the usual number.
@@ -42,17 +47,20 @@ public final class IntegerNetwork: WindowNetwork {
     instructionSet: InstructionSet = .best, rowsAtOnce: Int? = nil
   ) throws {
     architecture = model.architecture
+    self.model = model
     self.threads = threads
     packer = WindowPacker(model.architecture, threads: threads)
-    let plan = try IntegerPlan(model)
-    steps = plan.steps
-    let lines = try Self.lines(plan) { step in
+    kernel = { step in
       guard
         let kernel = IntegerConvolution(
           step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
       else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
       return kernel
     }
+    let plan = try IntegerPlan(model.inNoiseBand(0))
+    steps = plan.steps
+    let lines = try Self.lines(plan, kernel)
+    linesOfBand[0] = lines
     let architecture = architecture
     self.width = width / 2
     self.height = height / 2
@@ -68,6 +76,7 @@ public final class IntegerNetwork: WindowNetwork {
   /// See `WindowNetwork`.
   public func residual(window: [PlanarFrame]) throws -> Residual {
     let pack = profile.measure("motion, packing") { packer.rows(of: window) }
+    try takeRanges(of: model.noiseBand(of: packer.noiseCode))
     let channels = architecture.outputChannels
     let result = Residual(
       gridWidth: width, gridHeight: height, channels: IntegerConvolutionParameters.padded(channels))
@@ -88,6 +97,16 @@ public final class IntegerNetwork: WindowNetwork {
       return profile.measure("mask") { BlendMask.apply(result, warped: packer.warped, threads: threads) }
     }
     return result.channels == channels ? result : result.first(channels)
+  }
+
+  /// Goes on with the clipping ranges of a band of noise.
+  private func takeRanges(of wanted: Int) throws {
+    if wanted == band { return }
+    let lines =
+      try linesOfBand[wanted] ?? Self.lines(IntegerPlan(model.inNoiseBand(wanted)), kernel)
+    linesOfBand[wanted] = lines
+    executor.steps = lines
+    band = wanted
   }
 
   /// The plan's steps with their kernels.

@@ -10,6 +10,9 @@ public enum NoiseLevel {
     UInt8(128 + (max(0, min(most, level)) * 2).rounded())
   }
 
+  /// The level that a code stands for.
+  public static func level(ofCode code: UInt8) -> Float { min(most, Float(Int(code) - 128) / 2) }
+
   /// Estimates the level from the luma of `frame`.
   ///
   /// The second difference in both directions, which smooth pictures do not have, is averaged over blocks of 8 x 8 pixels

@@ -33,6 +33,8 @@ public struct QuantizedModel: Sendable, Equatable {
   /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames have
   /// `ActivationQuantizer.frame`; where inputs are rectified, a zero point of 0 is what rectifies them.
   public var quantizers: [[ActivationQuantizer]]
+  /// How the steps of `quantizers` change with the level of the noise, for networks that take it; nil is not at all.
+  public var noiseBands: NoiseBands?
   /// Real value of one unit of the 16-bit residual stream.
   public var streamStep: Float
   /// How it was made.
@@ -41,12 +43,13 @@ public struct QuantizedModel: Sendable, Equatable {
   /// A model.
   public init(
     architecture: Architecture, bits: Int, layers: [QuantizedLayer], quantizers: [[ActivationQuantizer]],
-    streamStep: Float, recipe: String
+    noiseBands: NoiseBands? = nil, streamStep: Float, recipe: String
   ) {
     self.architecture = architecture
     self.bits = bits
     self.layers = layers
     self.quantizers = quantizers
+    self.noiseBands = noiseBands
     self.streamStep = streamStep
     self.recipe = recipe
   }
@@ -123,6 +126,8 @@ public struct QuantizedModel: Sendable, Equatable {
         })
       next += count
     }
+    noiseBands =
+      architecture.takesNoiseLevel ? try NoiseBands(file: file, operations: graph.operations.count) : nil
     streamStep = try Self.positive(file, "stream.step", count: 1)[0]
     // A frame's codes are its samples, whatever a file says.
     for (index, operation) in graph.operations.enumerated() {
@@ -159,6 +164,7 @@ public struct QuantizedModel: Sendable, Equatable {
     file.set("quantizers.steps", shape: [all.count], floats: all.map(\.step))
     file.set("quantizers.zeroPoints", shape: [all.count], integers: all.map(\.zeroPoint))
     file.set("quantizers.levels", shape: [all.count], integers: all.map(\.levels))
+    noiseBands?.write(to: &file)
     file.set("stream.step", shape: [1], floats: [streamStep])
     return file
   }

@@ -15,6 +15,9 @@ public final class WindowPacker {
   /// Level of the noise in 8-bit levels, for networks that take it; nil lets each window tell its own.
   public var noiseLevel: Float?
 
+  /// `NoiseLevel.code` of the level that networks were told of the last window; nil for networks that are not.
+  public private(set) var noiseCode: UInt8?
+
   /// The instant between the two frames of windows for interpolation, of `FrameMotion.unit`.
   public var instant: Int {
     get { interpolation.instant }
@@ -74,14 +77,16 @@ public final class WindowPacker {
     let isAligned = architecture.alignment == .block && window.count > 1
     let reference = isAligned || architecture.takesNoiseLevel ? prepare(window) : []
     // The median of the window: one frame may be misjudged, and its neighbours tell it.
-    let level: Float? =
-      architecture.takesNoiseLevel ? noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle] : nil
+    let noise =
+      architecture.takesNoiseLevel
+      ? NoiseLevel.code(noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
+    noiseCode = noise
     let motions = isAligned ? motions(reference) : []
     return { [threads] rows, destinations in
       nonisolated(unsafe) let targets = destinations  // Bands write rows of their own.
       Bands.run(rows: rows.count, multiple: 4, threads: threads) { band, _ in
         let part = rows.lowerBound + band.lowerBound..<rows.lowerBound + band.upperBound
-        if let level { Self.fillNoise(NoiseLevel.code(level), targets[middle], like: window[middle], part) }
+        if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], part) }
         for (slot, to) in targets.enumerated() {
           guard isAligned && slot != middle else {
             window[slot].pack(

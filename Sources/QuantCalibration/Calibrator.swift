@@ -9,7 +9,18 @@ public final class Calibrator {
   /// The network.
   public let network: NetworkWeights
   /// By operation and input.
-  public private(set) var histograms: [[ActivationHistogram]]
+  public var histograms: [[ActivationHistogram]] {
+    var all = bandHistograms[0]
+    for (operation, band) in bandHistograms.dropFirst().flatMap({ $0.enumerated() }) {
+      for (slot, counts) in band.enumerated() { all[operation][slot].add(counts) }
+    }
+    return all
+  }
+  /// By band of noise, operation and input; one band where the network is not told the level.
+  private var bandHistograms: [[[ActivationHistogram]]]
+  private var bandCounts: [Int]
+  /// By operation and input.
+  private var means: [[ChannelMeans]]
   /// Windows seen.
   public private(set) var windowCount = 0
 
@@ -23,16 +34,24 @@ public final class Calibrator {
     self.network = network
     self.threads = threads
     graph = network.architecture.graph
-    histograms = graph.operations.map { operation in
+    let empty = graph.operations.map { operation -> [ActivationHistogram] in
       guard case .convolution(_, let inputs, _) = operation else { return [] }
       return inputs.map { _ in ActivationHistogram() }
     }
+    let count = network.architecture.takesNoiseLevel ? NoiseBands.standardBounds.count : 1
+    bandHistograms = Array(repeating: empty, count: count)
+    bandCounts = Array(repeating: 0, count: count)
+    means = empty.map { $0.map { _ in ChannelMeans() } }
   }
 
   /// Runs the network on a window (aligned, one tensor a slot, (code - 128) / 255) and counts every activation.
   public func observe(_ frames: [FloatTensor]) throws {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
-    try observe(executor) { frames[$0] }
+    // Its plane is the last of the centre frame's.
+    let code =
+      network.architecture.takesNoiseLevel
+      ? UInt8(frames[frames.count / 2].pointer[Architecture.frameChannels] * 255 + 128.5) : nil
+    try observe(executor, noiseCode: code) { frames[$0] }
   }
 
   /// Runs the network on a window and counts every activation; its slots become tensors one after another, which saves the
@@ -40,19 +59,22 @@ public final class Calibrator {
   public func observe(_ window: [PlanarFrame], packer: WindowPacker) throws {
     let codes = packer.codes(window)
     let executor = try executor(batch: 1, height: window[0].gridHeight, width: window[0].gridWidth)
-    try observe(executor) { slot in
+    try observe(executor, noiseCode: packer.noiseCode) { slot in
       WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: window[0])
     }
   }
 
-  private func observe(_ executor: FloatExecutor, frame: (Int) -> FloatTensor) throws {
+  private func observe(_ executor: FloatExecutor, noiseCode: UInt8?, frame: (Int) -> FloatTensor) throws {
     windowCount += 1
+    let band = noiseCode.map { NoiseBands.index(of: $0, in: NoiseBands.standardBounds) } ?? 0
+    bandCounts[band] += 1
     let count = { [self] (operation: Int, inputs: [FloatTensor]) in
       guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
       for (slot, input) in inputs.enumerated() {
         let values = UnsafeBufferPointer(input.buffer)
-        let peak = histograms[operation][slot].add(
+        let peak = bandHistograms[band][operation][slot].add(
           values, floor: rectified ? 0 : -.infinity, threads: threads)
+        means[operation][slot].add(input, rectified: rectified)
         // Values that enter a convolution are also what the 16-bit stream holds, before rectification.
         if rectified { streamPeak = max(streamPeak, peak) }
       }
@@ -116,6 +138,7 @@ public final class Calibrator {
   public func model(
     widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
+    let histograms = histograms
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
@@ -128,19 +151,66 @@ public final class Calibrator {
       }
       layerQuantizers[layer] = quantizers[index]
     }
+    let bands = noiseBands(quantizers, widths: widths, method: method)
     let layers = graph.layers.enumerated().map { index, layer in
       let width = widths.of(layer).weights
-      let folded = Self.folded(network.weights[index], layer: layer, slots: layerQuantizers[index] ?? [])
+      let slots = layerQuantizers[index] ?? []
+      let folded = Self.folded(network.weights[index], layer: layer, slots: slots)
       let (codes, steps) = WeightQuantizer()(folded, channels: layer.outputChannels, bits: width)
-      return QuantizedLayer(bits: width, codes: codes, steps: steps, biases: network.biases[index])
+      var quantized = QuantizedLayer(bits: width, codes: codes, steps: steps, biases: network.biases[index])
+      let ratios = slots.map { $0.step / slots[0].step }
+      quantized.correctBiases(
+        real: folded, layer: layer, means: means(ofLayer: index), slotRatios: layer.slots > 1 ? ratios : [1])
+      return quantized
     }
     // A fifth of headroom: clips that follow may be livelier than those seen.
     let streamStep = max(streamPeak, 1e-3) * 1.2 / 32767
     return QuantizedModel(
       architecture: network.architecture, bits: widths.weights, layers: layers, quantizers: quantizers,
-      streamStep: streamStep,
+      noiseBands: bands, streamStep: streamStep,
       recipe: recipe(widths, method: method, isPerFrame: isPerFrame, note: note))
   }
+
+  /// Means of a layer's inputs by slot, over all operations that use it.
+  private func means(ofLayer layer: Int) -> [ChannelMeans] {
+    var result = (0..<graph.layers[layer].slots).map { _ in ChannelMeans() }
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(layer, _, _) = operation else { continue }
+      for (slot, part) in means[index].enumerated() { result[slot].add(part) }
+    }
+    return result
+  }
+
+  /// How much finer or coarser the ranges of each band are than those of all windows; nil where the level is not told.
+  private func noiseBands(
+    _ quantizers: [[ActivationQuantizer]], widths: Widths, method: CalibrationMethod
+  ) -> NoiseBands? {
+    if bandHistograms.count == 1 { return nil }
+    let found = bandHistograms.indices.map { band -> [Float]? in
+      // A few windows are no sample of a band.
+      if bandCounts[band] < Self.leastWindowsOfBand { return nil }
+      return graph.operations.enumerated().map { index, operation in
+        guard case .convolution(let layer, let inputs, _) = operation else { return 1 }
+        let width = widths.of(graph.layers[layer]).activations
+        // One factor for all slots, whose ratios are in the weights: the mean of what each would have.
+        let logarithms = inputs.indices.map { slot -> Float in
+          if case .frame = graph.operations[inputs[slot]] { return 0 }
+          let range = method.search(bandHistograms[band][index][slot], bits: width).range
+          return log(ActivationQuantizer(range: range, bits: width).step / quantizers[index][slot].step)
+        }
+        return exp(logarithms.reduce(0, +) / Float(logarithms.count))
+      }
+    }
+    let known = found.indices.filter { found[$0] != nil }
+    let neutral = graph.operations.map { _ in Float(1) }
+    // A band without windows takes the ranges of the nearest one that has some, the louder of two.
+    let factors = found.indices.map { band in
+      known.min { (abs($0 - band), -$0) < (abs($1 - band), -$1) }.flatMap { found[$0] } ?? neutral
+    }
+    return NoiseBands(bounds: NoiseBands.standardBounds, factors: factors)
+  }
+
+  private static let leastWindowsOfBand = 4
 
   /// For each slot the values of all of them.
   private static func shared(_ histograms: [ActivationHistogram]) -> [ActivationHistogram] {
@@ -154,6 +224,7 @@ public final class Calibrator {
   public func report(
     on model: QuantizedModel, cumulative: (_ operation: Int, _ slot: Int) -> Double? = { _, _ in nil }
   ) -> CalibrationReport {
+    let histograms = histograms
     var entries: [CalibrationReport.Entry] = []
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }

@@ -79,7 +79,8 @@ public final class LineExecutor {
   /// Rows that a step makes at a time.
   public let chunk: Int
 
-  private let steps: [LineStep]
+  /// What is run. Others of the same shapes may take their place between pictures.
+  public var steps: [LineStep]
   private let width, height, threads: Int
   private let plan: LinePlan
   private let arena: UnsafeMutableRawPointer

@@ -10,15 +10,18 @@ public final class BatchSource {
   private let settings: TrainingSettings
   private let maker: WindowMaker
   private let pool: WindowPool
+  private let kind: (TrainingWindow) -> Int
   private let complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)?
 
   /// Opens the training data.
+  /// - Parameter kind: windows that a shard gets together are of one kind; nil for no matter which.
   /// - Parameter complete: adds to a new window what else is wanted; called by one thread a shard.
   public init(
-    settings: TrainingSettings, data: URL, log: (String) -> Void,
+    settings: TrainingSettings, data: URL, log: (String) -> Void, kind: ((TrainingWindow) -> Int)? = nil,
     complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)? = nil
   ) throws {
     self.settings = settings
+    self.kind = kind ?? { _ in 0 }
     self.complete = complete
     maker = try WindowMaker(
       folder: data, architecture: settings.architecture, size: settings.sourceSize,
@@ -35,12 +38,12 @@ public final class BatchSource {
     var random = SplitMix64(seed: settings.seed &* 0x9e37_79b9 &+ UInt64(step) &* 0x1000_0001)
     let fresh = pool.windows.count < settings.poolCapacity ? settings.batch : settings.freshPerStep
     if pool.windows.isEmpty { try fill(&random) }
-    let picked = (0..<settings.batch).map { _ in pool.windows[random.index(pool.windows.count)] }
-    let seeds = (0..<fresh).map { _ in random.next() }
     let perShard = settings.batch / settings.shards
+    let picked = (0..<settings.shards).map { _ in pick(perShard, &random) }
+    let seeds = (0..<fresh).map { _ in random.next() }
     let results = try parallel(settings.shards) { [self] shard -> (R, [TrainingWindow]) in
       setConvolutionThreads(1)
-      let value = try body(shard, Array(picked[shard * perShard..<(shard + 1) * perShard]))
+      let value = try body(shard, picked[shard])
       var made: [TrainingWindow] = []
       for index in stride(from: shard, to: fresh, by: settings.shards) {
         var own = SplitMix64(seed: seeds[index])
@@ -50,6 +53,20 @@ public final class BatchSource {
     }
     for (_, made) in results { pool.add(made, using: &random) }
     return results.map(\.0)
+  }
+
+  /// Windows of one kind, kinds as often as they are in the pool.
+  private func pick(_ count: Int, _ random: inout SplitMix64) -> [TrainingWindow] {
+    let windows = pool.windows
+    let first = windows[random.index(windows.count)]
+    let wanted = kind(first)
+    return [first]
+      + (1..<count).map { _ in
+        while true {
+          let other = random.index(windows.count)
+          if kind(windows[other]) == wanted { return windows[other] }
+        }
+      }
   }
 
   /// The pool's first windows.

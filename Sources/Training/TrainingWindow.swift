@@ -29,6 +29,13 @@ public struct TrainingWindow: Sendable {
   /// What teachers say about it, for distillation: asked once, however often the window is drawn.
   public var teachings: [Teaching] = []
 
+  /// `NoiseLevel.code` of the level that the network is told; nil for networks that are not.
+  public var noiseCode: UInt8? {
+    let middle = frames[frames.count / 2]
+    let channels = Architecture.frameChannels + 1
+    return frames.count % 2 == 1 && middle.count == height * width * channels ? middle[channels - 1] : nil
+  }
+
   /// Packs low-resolution frames and the ground truth of the middle one.
   /// - Parameter noiseLevel: the level of noise that the network is told; nil for what the frames themselves tell.
   public init(

@@ -82,7 +82,7 @@ import Testing
     try #require(teachings.count == 2)
     let parameters = QuantizedParameters(eight, weights: weights)
     let pass = try FakeQuantizedPass(parameters, batch: 1, height: 16, width: 16, precision: .float32)
-    try pass.setModel(eight, plan: IntegerPlan(eight))
+    pass.setModel(eight)
     let (output, trace) = try pass.forward(frames: Distiller.codes(WindowPool.batch([window]).frames))
     #expect(teachings[1].output == (0..<output.count).map { Int16(output.pointer[$0]) })
     let stream = try #require(trace.stream)
@@ -118,7 +118,7 @@ import Testing
     #expect(eight.allSatisfy { $0 > 100 }, "\(eight)")
     // Fusion is at 8 bits in both; what follows is worse at 3.
     #expect(abs(eight[0] / three[0] - 1) < 1e-6)
-    #expect(zip(eight, three).dropFirst().allSatisfy { $0 > 2 * $1 }, "\(eight) \(three)")
+    #expect(zip(eight, three).dropFirst().allSatisfy { $0 > 1.5 * $1 }, "\(eight) \(three)")
   }
 
   private static func greatestMove(_ distiller: Distiller, from weights: NetworkWeights) -> Float {

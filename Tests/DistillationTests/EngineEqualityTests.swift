@@ -64,21 +64,24 @@ import Training
   }
 
   /// Compares both on a window.
-  private static func compare(_ model: QuantizedModel, weights: NetworkWeights, frames: [PlanarFrame]) throws
-  {
+  private static func compare(
+    _ model: QuantizedModel, weights: NetworkWeights, frames: [PlanarFrame], noiseLevel: Float? = nil
+  ) throws {
     let architecture = model.architecture
     let (width, height) = (frames[0].width, frames[0].height)
     let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
     let packer = WindowPacker(architecture)
     integers.instant = 100
     packer.instant = 100
+    integers.noiseLevel = noiseLevel
+    packer.noiseLevel = noiseLevel
     let expected = try integers.residual(window: frames)
     // oneDNN has bf16 for some processors only.
     for precision in Set([FloatPrecision.float32, .fastest]) {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
         precision: precision)
-      try pass.setModel(model, plan: IntegerPlan(model))
+      pass.setModel(model)
       let inputs = packer.codes(frames).enumerated().map { slot, codes in
         let tensor = FloatTensor(
           height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
@@ -134,6 +137,27 @@ import Training
     let model = calibrator.model(widths: c.widths)
     try Self.compare(
       model, weights: weights, frames: Self.frames(c.architecture, areRandom: areRandom, seed: 2))
+  }
+
+  /// Clipping ranges that differ by the level of the noise.
+  @Test(arguments: [8, 4, 2]) func rangesOfEveryBandOfNoise(bits: Int) throws {
+    let architecture = Self.architectures[4]
+    let weights = NetworkWeights.random(architecture, seed: 9)
+    let calibrator = Calibrator(weights, threads: 1)
+    let frames = Self.frames(architecture, areRandom: false, seed: 1)
+    try calibrator.observe(WindowPacker(architecture).floatInputs(frames))
+    var model = calibrator.model(bits: bits)
+    var random = SplitMix64(seed: 10)
+    let bounds = NoiseBands.standardBounds
+    model.noiseBands = NoiseBands(
+      bounds: bounds,
+      factors: bounds.map { _ in architecture.graph.operations.map { _ in random.uniform(0.5...2) } })
+    var results: Set<[UInt32]> = []
+    for level: Float in [0, 9, 16, 30, 60] {
+      try Self.compare(model, weights: weights, frames: frames, noiseLevel: level)
+      results.insert(model.atNoiseLevel(level).quantizers.joined().map(\.step.bitPattern))
+    }
+    #expect(results.count == bounds.count)
   }
 
   /// The models as they are shipped.

@@ -103,7 +103,7 @@ import Training
     var losses: [Float] = []
     for _ in 0..<200 {
       let current = parameters.model()
-      try pass.setModel(current, plan: IntegerPlan(current))
+      pass.setModel(current)
       let (output, trace) = try pass.forward(frames: codes)
       for i in 0..<output.count { output.pointer[i] /= ResidualScale.unitsPerRange }
       let (value, gradient) = loss(output, target: target, share: 1)

@@ -155,6 +155,26 @@ import Testing
     #expect(steps["body.0.b"]??.hasPrefix(algorithm) == true, "\(steps)")
   }
 
+  /// Bands of noise come and go with the windows; what was before leaves no trace.
+  @Test(arguments: [8, 4, 2]) func rangesFollowTheNoise(_ bits: Int) throws {
+    let model = QuantizedModel.randomDenoiser(bits: bits, seed: 21)
+    var random = SplitMix64(seed: 22)
+    let window = (0..<3).map { _ in noiseFrame(width: 48, height: 40, &random) }
+    let network = try IntegerNetwork(model, width: 48, height: 40, threads: 2)
+    var seen: Set<[Int16]> = []
+    for level: Float in [30, 3, 8, 50, 15, 30, 3] {
+      network.noiseLevel = level
+      let own = try IntegerNetwork(model.atNoiseLevel(level), width: 48, height: 40, threads: 1)
+      own.noiseLevel = level
+      let (result, expected) = (try network.residual(window: window), try own.residual(window: window))
+      let count = result.gridWidth * result.gridHeight * result.channels
+      let values = Array(UnsafeBufferPointer(start: result.values, count: count))
+      #expect(values == Array(UnsafeBufferPointer(start: expected.values, count: count)))
+      seen.insert(values)
+    }
+    #expect(seen.count == 5)
+  }
+
   @Test func sumsAreFusedAndNothingIsComputedTwice() throws {
     let model = QuantizedModel.random(.small(window: 3, blocks: 2), bits: 4, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 8, height: 8, threads: 1)

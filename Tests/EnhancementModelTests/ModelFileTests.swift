@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
 import Foundation
 import Tensors
 import TestSupport
 import Testing
+
+@testable import EnhancementModel
 
 @Suite struct ModelFileTests {
   private static let architectureKey = "videnhance.architecture"
@@ -37,6 +38,33 @@ import Testing
     #expect(QuantizedModel.isQuantized(model.file))
     let body = try #require(model.architecture.graph.layers.first { $0.name == "body.0.a" })
     #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
+  }
+
+  @Test func bandsOfNoiseComeBackToTheBit() throws {
+    let model = QuantizedModel.randomDenoiser(bits: 4, seed: 3)
+    let read = try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x"))
+    #expect(read == model && read.noiseBands == model.noiseBands)
+    // For other tasks there is no level to go by.
+    var other = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
+    model.noiseBands?.write(to: &other)
+    #expect(try QuantizedModel(file: other).noiseBands == nil)
+  }
+
+  @Test func bandsOfNoiseAreChecked() {
+    let good = QuantizedModel.randomDenoiser(bits: 4, seed: 3).file
+    func refused(_ change: (inout Safetensors) -> Void) {
+      var file = good
+      change(&file)
+      #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+    }
+    refused { $0.tensors["noise.factors"] = nil }
+    refused { $0.poison("noise.factors", at: 3, Float(0)) }
+    refused { $0.poison("noise.factors", at: 3, Float.nan) }
+    refused { $0.poison("noise.bounds", at: 1, Int32(256)) }
+    refused { $0.poison("noise.bounds", at: 1, Int32(-1)) }
+    refused { $0.poison("noise.bounds", at: 1, Int32(130)) }
+    refused { $0.set("noise.bounds", shape: [0], integers: []) }
+    refused { $0.set("noise.bounds", shape: [40], integers: (0..<40).map { Int32($0) }) }
   }
 
   @Test func kindsAreNotConfused() throws {

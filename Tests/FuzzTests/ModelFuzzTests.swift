@@ -14,6 +14,7 @@ extension FuzzTests {
       for bits in [2, 3, 4, 6, 8] {
         files.append(QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: UInt64(bits)).file)
       }
+      files.append(QuantizedModel.randomDenoiser(bits: 4, seed: 9).file)
       return files.map { [UInt8]($0.serialized()) }
     }
 

@@ -79,6 +79,66 @@ import Testing
     #expect(try error(model) < error(calibrator.model(bits: 4)))
   }
 
+  /// The louder the noise, the wider the ranges; a band that was not seen takes its neighbour's.
+  @Test func rangesFollowTheNoise() throws {
+    let architecture = Architecture(
+      task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
+    let weights = NetworkWeights.random(architecture, seed: 8)
+    let calibrator = Calibrator(weights, threads: 1)
+    let packer = WindowPacker(architecture)
+    var random = SplitMix64(seed: 5)
+    for window in windows(4, length: 3) {
+      for level: Float in [3, 28] {
+        packer.noiseLevel = level
+        let noisy = window.map { frame -> PlanarFrame in
+          let result = PlanarFrame(width: 48, height: 32)
+          for i in 0..<48 * 32 * 3 / 2 {
+            result.luma[i] = UInt8(max(0, min(255, Float(frame.luma[i]) + level * random.normal())))
+          }
+          return result
+        }
+        try calibrator.observe(noisy, packer: packer)
+      }
+    }
+    let model = calibrator.model(bits: 4)
+    let bands = try #require(model.noiseBands)
+    #expect(bands.bounds == NoiseBands.standardBounds && bands.factors.count == 5)
+    #expect(bands.factors[1] == bands.factors[0] && bands.factors[4] == bands.factors[3])
+    #expect(bands.factors[2] == bands.factors[3], "of two as near, the louder")
+    for (index, operation) in architecture.graph.operations.enumerated() {
+      let (calm, loud) = (bands.factors[0][index], bands.factors[3][index])
+      if case .convolution(_, _, true) = operation {
+        #expect(calm < loud, "operation \(index)")
+      } else {
+        #expect(calm == 1 && loud == 1)
+      }
+    }
+    #expect(model.atNoiseLevel(3).noiseBands == nil)
+    #expect(model.atNoiseLevel(3).layers == model.atNoiseLevel(40).layers)
+  }
+
+  /// Coarse weights shift the mean of what a layer says; biases take the shift back.
+  @Test func biasesMakeUpForRoundedWeights() throws {
+    let weights = NetworkWeights.random(.small(window: 3, blocks: 1), seed: 12)
+    let windows = windows(3, length: 3)
+    let model = try calibrated(weights, windows).model(bits: 2)
+    var plain = model
+    for index in plain.layers.indices { plain.layers[index].biases = weights.biases[index] }
+    func shift(_ model: QuantizedModel) throws -> Double {
+      let integers = try IntegerNetwork(model, width: 48, height: 32, threads: 1)
+      let floats = try FloatNetwork(weights, width: 48, height: 32, threads: 1)
+      var (sums, count) = ([Double](repeating: 0, count: 24), 0.0)
+      for window in windows {
+        let (a, b) = (try integers.residual(window: window), try floats.residual(window: window))
+        for i in 0..<24 * 16 * 24 { sums[i % 24] += Double(a.values[i]) - Double(b.values[i]) }
+        count += 24 * 16
+      }
+      return sums.reduce(0) { $0 + abs($1 / count) }
+    }
+    let (corrected, uncorrected) = (try shift(model), try shift(plain))
+    #expect(corrected < 0.7 * uncorrected, "\(corrected) after, \(uncorrected) before")
+  }
+
   @Test func modelsAreWhatTheirFileMayHold() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 2, recipe: #"{"steps":3}"#)
     let calibrator = try calibrated(weights, windows(2, length: 3))

@@ -79,3 +79,18 @@ extension QuantizedModel {
       streamStep: activationDeviation * 5 / 32767, recipe: "random \(seed)")
   }
 }
+
+extension QuantizedModel {
+  /// A random model for denoising, with other ranges in every band of noise.
+  public static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
+    let architecture = Architecture(
+      task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
+    var model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: seed)
+    var random = SplitMix64(seed: seed)
+    let bounds = NoiseBands.standardBounds
+    model.noiseBands = NoiseBands(
+      bounds: bounds,
+      factors: bounds.map { _ in architecture.graph.operations.map { _ in random.uniform(0.4...2.5) } })
+    return model
+  }
+}

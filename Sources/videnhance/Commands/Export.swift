@@ -22,7 +22,16 @@ struct Export: ParsableCommand {
   @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
     String
   @Option(name: [.short, .long], help: "The file to write.") var output: String
+  @Option(
+    help: ArgumentHelp(
+      "The level of noise whose clipping ranges are written, for integer models that have some for each.",
+      valueName: "level"))
+  var noise: Float = 25
   @Flag(help: "Replace the output if it exists.") var overwrite = false
+
+  func validate() throws {
+    if !(0...NoiseLevel.most).contains(noise) { throw ValidationError("--noise must be 0 to 63") }
+  }
 
   func run() throws {
     if !overwrite, FileManager.default.fileExists(atPath: output) {
@@ -34,7 +43,8 @@ struct Export: ParsableCommand {
       let file = try Safetensors(path: path)
       bytes =
         try QuantizedModel.isQuantized(file)
-        ? ONNXExport.file(QuantizedModel(file: file)) : ONNXExport.file(NetworkWeights(file: file))
+        ? ONNXExport.file(QuantizedModel(file: file).atNoiseLevel(noise))
+        : ONNXExport.file(NetworkWeights(file: file))
     } catch {
       if "\(error)".contains(path) { throw error }
       throw ExportError(detail: "\(path): \(error)")

@@ -54,6 +54,8 @@ struct ModelDescription {
       var lower, upper: Float
       /// Whether the input is the frame itself.
       var isFrame: Bool
+      /// What both bounds are multiplied by in each band of noise; empty where they hold for all.
+      var noiseFactors: [Float] = []
     }
 
     var layer: ConvolutionLayer
@@ -69,6 +71,8 @@ struct ModelDescription {
   let bits: Int
   let recipe: String
   let layers: [Layer]
+  /// The highest level of noise of each band that has ranges of its own.
+  let noiseLevels: [Float]
 
   /// Reads a file.
   /// - Throws: one line that names the file.
@@ -81,9 +85,11 @@ struct ModelDescription {
         let model = try QuantizedModel(file: file)
         (architecture, bits, recipe) = (model.architecture, model.bits, model.recipe)
         layers = Self.layers(of: model)
+        noiseLevels = (model.noiseBands?.bounds ?? []).map(NoiseLevel.level(ofCode:))
       } else {
         let model = try NetworkWeights(file: file)
         (architecture, bits, recipe) = (model.architecture, NetworkBits.float.rawValue, model.recipe)
+        noiseLevels = []
         layers = zip(model.architecture.graph.layers, model.weights).map { layer, weights in
           Layer(
             layer: layer, bits: 32, smallestWeight: weights.min() ?? 0, greatestWeight: weights.max() ?? 0)
@@ -101,8 +107,10 @@ struct ModelDescription {
     return graph.layers.indices.map { index in
       // An encoder runs once for each slot, a fusion once with an input for each.
       var inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)] = []
-      for (operation, quantizers) in zip(graph.operations, model.quantizers) {
+      var factors: [Float] = []
+      for (place, (operation, quantizers)) in zip(graph.operations, model.quantizers).enumerated() {
         guard case .convolution(index, let values, _) = operation else { continue }
+        factors = (model.noiseBands?.factors ?? []).map { $0[place] }
         for (slot, (value, quantizer)) in zip(values, quantizers).enumerated() {
           if case .frame(let frame) = graph.operations[value] {
             inputs.append((frame, quantizer, true))
@@ -116,7 +124,8 @@ struct ModelDescription {
         let q = input.quantizer
         let activation = Layer.Activation(
           slots: [input.slot], bits: q.bits, lower: 0 - Float(q.zeroPoint) * q.step,
-          upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame)
+          upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame,
+          noiseFactors: input.isFrame ? [] : factors)
         let same = activations.firstIndex {
           ($0.bits, $0.lower, $0.upper, $0.isFrame)
             == (activation.bits, activation.lower, activation.upper, activation.isFrame)
@@ -169,8 +178,12 @@ struct ModelDescription {
         + "\(String(format: "%.0f", operationsPerPixel)) MAC per source pixel",
       "bits          "
         + (bits == 32 ? "32 (floating point)" : "\(bits) in the body, \(edges) in the layers at both ends"),
-      "",
     ]
+    if !noiseLevels.isEmpty {
+      let levels = noiseLevels.map { String(format: "%g", Double($0)) }.joined(separator: ", ")
+      lines.append("noise         ranges for levels up to \(levels): those below times the factors of each")
+    }
+    lines.append("")
     lines += table()
     lines +=
       ["", "recipe"]
@@ -197,6 +210,10 @@ struct ModelDescription {
         let text =
           "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.bits) bits"
           + (activation.isFrame ? ", the frame itself" : "")
+          + (activation.noiseFactors.isEmpty
+            ? ""
+            : " x "
+              + activation.noiseFactors.map { String(format: "%.2f", Double($0)) }.joined(separator: " "))
         rows.append((index == 0 ? row : ["", "", "", ""]) + [text])
       }
     }
@@ -237,7 +254,7 @@ struct ModelDescription {
     func number(_ value: Float) -> Double { Double("\(value)") ?? 0 }
     let a = architecture
     let table: [String: Any] = [
-      "path": path, "bytes": size, "bits": bits,
+      "path": path, "bytes": size, "bits": bits, "noiseLevels": noiseLevels.map(number),
       "architecture": [
         "task": a.task.rawValue, "scale": a.scale, "window": a.window, "alignment": a.alignment.rawValue,
         "encoderChannels": a.encoderChannels, "channels": a.channels, "blocks": a.blocks,
@@ -256,6 +273,7 @@ struct ModelDescription {
               [
                 "slot": slot, "bits": activation.bits, "lower": number(activation.lower),
                 "upper": number(activation.upper), "isFrame": activation.isFrame,
+                "noiseFactors": activation.noiseFactors.map(number),
               ]
             }
           }.sorted { ($0["slot"] as? Int ?? 0) < ($1["slot"] as? Int ?? 0) },
