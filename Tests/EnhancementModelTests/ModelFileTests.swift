@@ -74,6 +74,24 @@ import Testing
     #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: model) }
   }
 
+  @Test func activationsBecomeFiner() {
+    let model = QuantizedModel.random(.small(), bits: 2, zeroPoints: false, seed: 5)
+    var finer = model
+    finer.refineActivations(bits: 3)
+    #expect(finer.layers == model.layers)
+    let graph = model.architecture.graph
+    for (index, operation) in graph.operations.enumerated() {
+      guard case .convolution(let layer, _, _) = operation else { continue }
+      for (old, new) in zip(model.quantizers[index], finer.quantizers[index]) {
+        if graph.layers[layer].isEdge {
+          #expect(old == new)
+        } else {
+          #expect(new.bits == 3 && abs(new.step * 7 / (old.step * 3) - 1) < 1e-6, "ranges stay")
+        }
+      }
+    }
+  }
+
   // MARK: - Hostile files
 
   private static let badArchitectures: [String] = [

@@ -48,6 +48,11 @@ struct Distill: ParsableCommand {
     help: ArgumentHelp(
       "File for the student's real weights, to start one of fewer bits from.", valueName: "file"))
   var realWeights: String?
+  @Option(
+    help: ArgumentHelp(
+      "Bits of activations, if those of --calibrated are to become finer: 6 with --bits 4, 3 with --bits 2.",
+      valueName: "bits"))
+  var activationBits: Int?
   @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0.05
   @Option(help: "Whether weights move: on, or off for clipping ranges and weights' steps only.")
   var moveWeights =
@@ -65,6 +70,9 @@ struct Distill: ParsableCommand {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
     if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
     if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
+    if let activationBits, ![8, 6, 4, 3, 2].contains(activationBits) || activationBits < bits {
+      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
+    }
     if featureWeight < 0 { throw ValidationError("--feature-weight must be 0 or more") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
@@ -72,7 +80,8 @@ struct Distill: ParsableCommand {
 
   func run() throws {
     let teacher = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
-    let model = try QuantizedModel(path: calibrated)
+    var model = try QuantizedModel(path: calibrated)
+    if let activationBits { model.refineActivations(bits: activationBits) }
     let weights = try start.map { path in
       let file = try Safetensors(path: path)
       return QuantizedModel.isQuantized(file)
@@ -96,6 +105,7 @@ struct Distill: ParsableCommand {
     training.degradation.cleanShare = cleanShare
     if task == .denoising { training.degradation.varietyShare = varietyShare }
     var settings = DistillationSettings(training: training, bits: bits)
+    settings.activationBits = activationBits
     settings.stepRate = stepRate
     settings.truthShare = truthShare
     settings.featureWeight = featureWeight
