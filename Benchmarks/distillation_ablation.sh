@@ -36,9 +36,9 @@ run() {
 
 echo "| variant | $(echo $seeds | sed 's/\([0-9]*\) */seed \1 | /g')mean |"
 echo "|---$(for _ in $seeds; do printf '|---'; done)|---|"
-run pmtd --teachers $teachers
-run full-precision-only
-run intermediates-only --teachers $teachers --full-precision-teacher off
-run without-features --teachers $teachers --feature-weight 0
+run pmtd --teachers $teachers --feature-weight 0.05
+run full-precision-only --feature-weight 0.05
+run intermediates-only --teachers $teachers --full-precision-teacher off --feature-weight 0.05
+run without-features --teachers $teachers
 run truth-only --truth-share 1
-run ranges-only --teachers $teachers --move-weights off
+run ranges-only --teachers $teachers --move-weights off --feature-weight 0.05

@@ -16,8 +16,9 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
   public var stepRate: Float = 1e-3
   /// Share of the ground truth in the loss; the rest is the teachers'.
   public var truthShare: Float = 0.5
-  /// Weight of the relative squared distance of the last streams, beside the loss of outputs; 0 does without.
-  public var featureWeight: Float = 0.05
+  /// Weight of the relative squared distance of the last streams, beside the loss of outputs; 0, which gives better students
+  /// (docs/quantization.md), does without.
+  public var featureWeight: Float = 0
   /// Whether weights move, or clipping ranges and weights' steps alone.
   public var movesWeights = true
   /// Whether the full-precision network teaches beside the intermediate ones.

@@ -53,7 +53,7 @@ struct Distill: ParsableCommand {
       "Bits of activations, if those of --calibrated are to become finer: 6 with --bits 4, 3 with --bits 2.",
       valueName: "bits"))
   var activationBits: Int?
-  @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0.05
+  @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0
   @Option(help: "Whether weights move: on, or off for clipping ranges and weights' steps only.")
   var moveWeights =
     Switch.on
