@@ -16,7 +16,7 @@ public struct ClippingSearchResult: Sendable, Hashable {
 ///
 /// What the paper leaves open is decided thus: a grid of 33 x 33 points spans the box; the walk is depth-first from the
 /// percentile estimate with an explicit stack, four neighbours a point; a point is pruned when its error exceeds the best by
-/// more than `tolerance` (relative). At 6 bits and above the box opens to the extremes, where the best bounds often lie.
+/// more than `tolerance` (relative). At 4 bits and above the box opens to the extremes, where the best bounds often lie.
 public struct BacktrackingSearch: Sendable {
   /// Steps of the grid along each bound.
   public var gridSteps = 32
@@ -28,7 +28,7 @@ public struct BacktrackingSearch: Sendable {
 
   /// The range of least squared error for `bits`-bit codes of the values in `histogram`.
   public func callAsFunction(_ histogram: ActivationHistogram, bits: Int) -> ClippingSearchResult {
-    let isWide = bits >= 6
+    let isWide = bits >= 4
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
     let high = (histogram.quantile(0.9), histogram.quantile(isWide ? 1 : 0.999))
     let values = histogram.occupied
