@@ -181,11 +181,12 @@ void ve_conv3x3_epilogue_args(
   args->outputs = io->outputs;
   if (io->stream_in)
     args->stream_in =
-        (const int16_t *)((const char *)io->stream_in + y * io->stream_in_stride) + offset;
+        (const int16_t *)((const char *)io->stream_in + ve_row(y, io->stream_in_stride, io->stream_in_wrap)) + offset;
   if (io->stream_out)
-    args->stream_out = (int16_t *)((char *)io->stream_out + y * io->stream_out_stride) + offset;
+    args->stream_out =
+        (int16_t *)((char *)io->stream_out + ve_row(y, io->stream_out_stride, io->stream_out_wrap)) + offset;
   VE_NO_UNROLL for (int32_t i = 0; i < io->output_count; i++)
-    args->codes[i] = io->outputs[i].data + y * io->outputs[i].row_stride + offset;
+    args->codes[i] = io->outputs[i].data + ve_row(y, io->outputs[i].row_stride, io->outputs[i].wrap) + offset;
 }
 
 #if defined(__x86_64__)
@@ -238,7 +239,8 @@ void ve_conv3x3_run(
       for (int32_t x = 0; x < io->width; x += VE_STRIP) {
         for (int32_t slot = 0; slot < d->slots; slot++)
           for (int32_t ky = 0; ky < 3; ky++)
-            rows[slot * 3 + ky] = io->inputs[slot].data + (y + ky - 1) * io->inputs[slot].row_stride +
+            rows[slot * 3 + ky] = io->inputs[slot].data +
+                                  ve_row(y + ky - 1, io->inputs[slot].row_stride, io->inputs[slot].wrap) +
                                   (ptrdiff_t)(x - 1) * d->channels_in;
         args.pixels = io->width - x < VE_STRIP ? io->width - x : VE_STRIP;
         ve_epilogue_args epilogue;

@@ -17,6 +17,11 @@
 #define VE_UNROLL _Pragma("clang loop unroll(full)")
 #define VE_NO_UNROLL _Pragma("clang loop unroll(disable)")
 
+/// From row 0 to row `y` in bytes.
+VE_INLINE ptrdiff_t ve_row(int32_t y, ptrdiff_t stride, ve_wrap wrap) {
+  return y * stride - (y >= wrap.row ? wrap.bytes : 0);
+}
+
 enum {
   /// Pixels of a row computed between two calls of the epilogue: a multiple of
   /// every register tile's width, small enough for the sums to stay in L1.

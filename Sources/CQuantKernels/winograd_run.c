@@ -50,7 +50,7 @@ static void transform_inputs(const run *run) {
       // not exist.
       const int32_t y = run->y - 1 + i < run->io->height ? run->y - 1 + i : run->io->height;
       args.rows[i] =
-          input->data + y * input->row_stride + (ptrdiff_t)(run->x - 1) * d->channels_in;
+          input->data + ve_row(y, input->row_stride, input->wrap) + (ptrdiff_t)(run->x - 1) * d->channels_in;
     }
     args.v = run->v + slot * w->v_slot;
     w->kernels->input[w->transform](&args);
@@ -59,12 +59,13 @@ static void transform_inputs(const run *run) {
 
 // The part of a row of the run that follows.
 static ve_winograd_fetch part_of_row(
-    const run *run, const void *data, ptrdiff_t row_stride, int32_t y, int32_t pixel_bytes, int32_t part) {
+    const run *run, const void *data, ptrdiff_t row_stride, ve_wrap wrap, int32_t y, int32_t pixel_bytes,
+    int32_t part) {
   const ve_winograd_plan *w = run->plan->winograd;
   if (!data || run->next_y >= run->row_end || y > run->io->height) return (ve_winograd_fetch){NULL, 0};
   const ptrdiff_t bytes = (ptrdiff_t)VE_RUN_TILES * w->traits->outputs * pixel_bytes;
   const int32_t parts = run->plan->block_count * w->traits->columns;
-  const char *row = (const char *)data + y * row_stride + (ptrdiff_t)run->next_x * pixel_bytes;
+  const char *row = (const char *)data + ve_row(y, row_stride, wrap) + (ptrdiff_t)run->next_x * pixel_bytes;
   return (ve_winograd_fetch){row + bytes * part / parts, bytes / parts / VE_RUN_TILES};
 }
 
@@ -80,10 +81,13 @@ static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t
   const ve_codes_output *output = slot == 0 && io->output_count > 0 ? &io->outputs[0] : &(ve_codes_output){0};
   for (int32_t i = 0; i < 2; i++) {
     const int32_t y = run->next_y + i;
-    args->reads[i] = part_of_row(run, input->data, input->row_stride, y + 1, d->channels_in, part);
-    args->reads[2 + i] = part_of_row(run, stream_in, io->stream_in_stride, y, 2 * d->channels_out, part);
-    args->writes[i] = part_of_row(run, stream_out, io->stream_out_stride, y, 2 * d->channels_out, part);
-    args->writes[2 + i] = part_of_row(run, output->data, output->row_stride, y, d->channels_out, part);
+    const int32_t in = d->channels_in, out = d->channels_out;
+    args->reads[i] = part_of_row(run, input->data, input->row_stride, input->wrap, y + 1, in, part);
+    args->reads[2 + i] =
+        part_of_row(run, stream_in, io->stream_in_stride, io->stream_in_wrap, y, 2 * out, part);
+    args->writes[i] =
+        part_of_row(run, stream_out, io->stream_out_stride, io->stream_out_wrap, y, 2 * out, part);
+    args->writes[2 + i] = part_of_row(run, output->data, output->row_stride, output->wrap, y, out, part);
   }
 }
 

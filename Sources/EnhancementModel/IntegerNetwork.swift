@@ -75,24 +75,10 @@ public final class IntegerNetwork: WindowNetwork {
 
   /// See `WindowNetwork`.
   public func residual(window: [PlanarFrame]) throws -> Residual {
-    let pack = profile.measure("motion, packing") { packer.rows(of: window) }
-    try takeRanges(of: model.noiseBand(of: packer.noiseCode))
     let channels = architecture.outputChannels
     let result = Residual(
       gridWidth: width, gridHeight: height, channels: IntegerConvolutionParameters.padded(channels))
-    executor.run(
-      into: result.values,
-      measure: { step, work in profile.measure("network: \(steps[step].name)", work) },
-      fill: { rows, targets in
-        profile.measure("motion, packing") {
-          pack(
-            rows,
-            targets.map {
-              WindowPacker.Destination(
-                origin: $0.origin, pixelStride: $0.pixelStride, rowStride: $0.rowStride)
-            })
-        }
-      })
+    try run(window, into: .whole(result.values))
     if architecture.isMasked {
       return profile.measure("mask") { BlendMask.apply(result, warped: packer.warped, threads: threads) }
     }
@@ -107,6 +93,38 @@ public final class IntegerNetwork: WindowNetwork {
     linesOfBand[wanted] = lines
     executor.steps = lines
     band = wanted
+  }
+
+  /// See `WindowNetwork`. Rows are taken as they are made: no residuals of a whole frame are ever held.
+  public func residual(window: [PlanarFrame], take: (ResidualRows) -> Void) throws {
+    // What the mask needs is made for whole frames.
+    if architecture.isMasked { return take(try residual(window: window).rows) }
+    let channels = architecture.outputChannels
+    try withoutActuallyEscaping(take) { [width, height] take in
+      try run(
+        window,
+        into: .rows { rows, values in
+          take(
+            ResidualRows(
+              rows: rows, gridWidth: width, gridHeight: height, channels: channels,
+              stride: IntegerConvolutionParameters.padded(channels), values: values))
+        })
+    }
+  }
+
+  private func run(_ window: [PlanarFrame], into result: LineExecutor.Result) throws {
+    let pack = profile.measure("motion, packing") { packer.rows(of: window) }
+    try takeRanges(of: model.noiseBand(of: packer.noiseCode))
+    guard let profile else { return executor.run(into: result, fill: pack) }
+    executor.run(
+      into: result,
+      timing: { [steps] part, duration in
+        switch part {
+        case .filling: profile.add(duration, to: "motion, packing")
+        case .step(let step): profile.add(duration, to: "network: \(steps[step].name)")
+        case .taking: if case .rows = result { profile.add(duration, to: "enlarge") }
+        }
+      }, fill: pack)
   }
 
   /// The plan's steps with their kernels.

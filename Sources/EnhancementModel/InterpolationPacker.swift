@@ -60,7 +60,7 @@ public final class InterpolationPacker {
 
   /// Warps a window of two frames; returns what packs rows of its grid into destinations, which have room for `channels`
   /// codes a point.
-  func rows(of window: [PlanarFrame]) -> (Range<Int>, [WindowPacker.Destination]) -> Void {
+  func rows(of window: [PlanarFrame]) -> (Range<Int>, UnsafeBufferPointer<WindowPacker.Destination>) -> Void {
     let warped = warp(window)
     guard let motion else { return { _, _ in } }
     // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
@@ -69,25 +69,20 @@ public final class InterpolationPacker {
         error: UInt8(128 + min(127, motion.error(index) / 4)),
         disorder: UInt8(128 + min(127, motion.disorder(index) / 2)))
     }
-    return { [instant, threads] rows, destinations in
-      nonisolated(unsafe) let targets = destinations  // Bands write rows of their own.
-      Bands.run(rows: rows.count, multiple: 4, threads: threads) { band, _ in
-        let part = rows.lowerBound + band.lowerBound..<rows.lowerBound + band.upperBound
-        for slot in 0..<2 {
-          let to = targets[slot]
-          warped[slot].pack(
-            into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: part
-          ) { $0 }
-          window[slot].pack(
-            into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride,
-            rowStride: to.rowStride, rows: part
-          ) { $0 }
-          let share = slot == 0 ? FrameMotion.unit - instant : instant
-          Self.describe(
-            warped[slot], against: warped[1 - slot], share: UInt8(clamping: share), blocks, motion.columns,
-            to,
-            rows: part)
-        }
+    return { [instant] rows, targets in
+      for slot in 0..<2 {
+        let to = targets[slot]
+        warped[slot].pack(
+          into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows
+        ) { $0 }
+        window[slot].pack(
+          into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride,
+          rowStride: to.rowStride, rows: rows
+        ) { $0 }
+        let share = slot == 0 ? FrameMotion.unit - instant : instant
+        Self.describe(
+          warped[slot], against: warped[1 - slot], share: UInt8(clamping: share), blocks, motion.columns, to,
+          rows: rows)
       }
     }
   }

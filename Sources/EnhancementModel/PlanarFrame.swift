@@ -9,7 +9,7 @@ public final class PlanarFrame: @unchecked Sendable {
   public let width, height: Int
   /// Luma, row after row without gaps.
   public let luma: UnsafeMutablePointer<UInt8>
-  /// U and V planes, half the extents.
+  /// U and V planes, half the extents; they follow luma, one after the other, in one piece of memory.
   public let chroma: [UnsafeMutablePointer<UInt8>]
 
   private let storage: FloatTensor

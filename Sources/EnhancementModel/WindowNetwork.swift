@@ -32,6 +32,43 @@ public final class Residual: @unchecked Sendable {
   }
 }
 
+/// Some rows of a residual, where they were made.
+public struct ResidualRows: @unchecked Sendable {
+  // Unchecked: only read.
+
+  /// Which rows of the grid.
+  public let rows: Range<Int>
+  /// Extents of the whole grid, and channels of each point.
+  public let gridWidth, gridHeight, channels: Int
+  /// Values from one point to the next; `gridWidth` points are a row.
+  public let stride: Int
+  /// The values of the first of the rows.
+  public let values: UnsafePointer<Int16>
+
+  /// Rows.
+  public init(
+    rows: Range<Int>, gridWidth: Int, gridHeight: Int, channels: Int, stride: Int,
+    values: UnsafePointer<Int16>
+  ) {
+    self.rows = rows
+    self.gridWidth = gridWidth
+    self.gridHeight = gridHeight
+    self.channels = channels
+    self.stride = stride
+    self.values = values
+  }
+}
+
+extension Residual {
+  /// All rows, valid as long as this is.
+  public var rows: ResidualRows {
+    ResidualRows(
+      rows: 0..<gridHeight, gridWidth: gridWidth, gridHeight: gridHeight, channels: channels,
+      stride: channels,
+      values: UnsafePointer(values))
+  }
+}
+
 /// A network ready to run on windows of frames of one size, in whatever arithmetic.
 ///
 /// Not thread-safe: one call at a time. It may keep what it computed for a frame while the same object is in the windows
@@ -55,9 +92,20 @@ public protocol WindowNetwork: AnyObject {
   /// Residuals for the centre frame of `window`.
   /// - Parameter window: `architecture.window` frames in order of time, all of the size the network was made for.
   func residual(window: [PlanarFrame]) throws -> Residual
+
+  /// The same a few rows at a time, where that saves memory.
+  /// - Parameter take: uses rows at once; called by any thread, by several at a time, with disjoint rows.
+  func residual(window: [PlanarFrame], take: (ResidualRows) -> Void) throws
 }
 
 extension WindowNetwork {
+  /// All rows at once, for networks that make them so.
+  public func residual(window: [PlanarFrame], take: (ResidualRows) -> Void) throws {
+    let whole = try residual(window: window)
+    profile.measure("enlarge") { take(whole.rows) }
+    withExtendedLifetime(whole) {}
+  }
+
   /// Nothing, for networks that have no use for it.
   public var noiseLevel: Float? {
     get { nil }

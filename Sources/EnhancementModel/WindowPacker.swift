@@ -50,28 +50,21 @@ public final class WindowPacker {
   }
 
   /// Where the codes of a slot go.
-  public struct Destination {
-    /// Grid point (0, 0).
-    public var origin: UnsafeMutablePointer<UInt8>
-    /// Bytes from point to point and from row to row.
-    public var pixelStride, rowStride: Int
-
-    /// A destination.
-    public init(origin: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int) {
-      self.origin = origin
-      self.pixelStride = pixelStride
-      self.rowStride = rowStride
-    }
-  }
+  public typealias Destination = LineExecutor.Target
 
   /// Packs a window of `architecture.window` frames of one size; one destination a slot, each with room for
   /// `architecture.channels(ofSlot:)` codes a point.
   public func pack(_ window: [PlanarFrame], into destinations: [Destination]) {
-    rows(of: window)(0..<window[0].gridHeight, destinations)
+    let pack = rows(of: window)
+    destinations.withUnsafeBufferPointer { destinations in
+      nonisolated(unsafe) let (pack, targets) = (pack, destinations)  // Bands write rows of their own.
+      Bands.run(rows: window[0].gridHeight, multiple: 4, threads: threads) { rows, _ in pack(rows, targets) }
+    }
   }
 
-  /// Finds the motion of a window; returns what packs rows of its grid (from a multiple of 4 on) into destinations.
-  func rows(of window: [PlanarFrame]) -> (Range<Int>, [Destination]) -> Void {
+  /// Finds the motion of a window; returns what packs rows of its grid (from a multiple of 4 on) into destinations, on any
+  /// number of threads at once.
+  func rows(of window: [PlanarFrame]) -> (Range<Int>, UnsafeBufferPointer<Destination>) -> Void {
     if architecture.task == .interpolation { return interpolation.rows(of: window) }
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
@@ -82,22 +75,18 @@ public final class WindowPacker {
       ? NoiseLevel.code(noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
     noiseCode = noise
     let motions = isAligned ? motions(reference) : []
-    return { [threads] rows, destinations in
-      nonisolated(unsafe) let targets = destinations  // Bands write rows of their own.
-      Bands.run(rows: rows.count, multiple: 4, threads: threads) { band, _ in
-        let part = rows.lowerBound + band.lowerBound..<rows.lowerBound + band.upperBound
-        if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], part) }
-        for (slot, to) in targets.enumerated() {
-          guard isAligned && slot != middle else {
-            window[slot].pack(
-              into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: part
-            ) { $0 }
-            continue
-          }
-          motions[slot]!.writeNeighbour(
-            reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
-            into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: part)
+    return { rows, targets in
+      if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], rows) }
+      for (slot, to) in targets.enumerated() {
+        guard isAligned && slot != middle else {
+          window[slot].pack(
+            into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows
+          ) { $0 }
+          continue
         }
+        motions[slot]!.writeNeighbour(
+          reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
+          into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows)
       }
     }
   }
@@ -136,11 +125,12 @@ public final class WindowPacker {
   }
 
   private func prepare(_ window: [PlanarFrame]) -> [PreparedPlanes] {
-    let old = prepared
-    prepared = [:]
+    // What has left the window goes first: what enters takes its memory.
+    let keys = Set(window.map(ObjectIdentifier.init))
+    prepared = prepared.filter { keys.contains($0.key) }
     return window.map { frame in
       let key = ObjectIdentifier(frame)
-      let entry = prepared[key] ?? old[key] ?? planes(of: frame)
+      let entry = prepared[key] ?? planes(of: frame)
       prepared[key] = entry
       return entry
     }

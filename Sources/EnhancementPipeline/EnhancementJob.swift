@@ -31,19 +31,19 @@ public struct EnhancementStep: Sendable {
 ///
 ///     reader --> (windows --> enhance) --> writer
 ///
-/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 2
-/// frames after the reader, W = 2 windows and O = 2 enhanced frames (and fewer than 48 packets each), at most
+/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 1
+/// frame after the reader, W = 1 window and O = 1 enhanced frame (and fewer than 32 packets each), at most
 ///
 ///     R + 2 source frames (R + 5 with deinterlacing) before they are prepared, being read or handed over
-///     T + W + 5 source frames with their 8-bit copies (windows share frames: each one queued adds one; four are
-///         looked ahead to for scene cuts)
+///     T + W + 5 source frames with their 8-bit copies, or the copies alone where nothing is lost in them (windows share
+///         frames: each one queued adds one; four are looked ahead to for scene cuts)
 ///     O + 2 output frames
 ///
 /// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
 public struct EnhancementJob: Sendable {
   /// What else can be chosen.
   public struct Options: Sendable {
-    /// Threads of decoder, network and encoder each.
+    /// Threads of the network; a quarter as many decode. The encoder's are its own choice.
     public var threads: Int
     /// Whether an existing output is replaced.
     public var overwrites = false
@@ -96,9 +96,9 @@ public struct EnhancementJob: Sendable {
   /// What is done.
   public let steps: [EnhancementStep]
 
-  static let readCapacity = 2
-  static let windowCapacity = 2
-  static let outputCapacity = 2
+  static let readCapacity = 1
+  static let windowCapacity = 1
+  static let outputCapacity = 1
 
   /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames:
   /// those of the window worked on, one more for each window queued and for the one handed over, and those that are

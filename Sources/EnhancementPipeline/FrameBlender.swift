@@ -31,8 +31,11 @@ public struct FrameBlender: Sendable {
       && first.format.log2ChromaHeight == 1
     let known = warped.filter { isSeenWhole && $0.width == first.width && $0.height == first.height }
     var buffer = try FrameBuffer(width: first.width, height: first.height, format: first.format, like: first)
+    defer { withExtendedLifetime(residual) {} }
     for index in 0..<first.format.planeCount {
-      let residual = residual.flatMap { ResidualPlane($0, plane: index, format: first.format, scale: 1) }
+      let residual = residual.flatMap {
+        ResidualPlane($0.rows, plane: index, format: first.format, scale: 1)
+      }
       buffer.withMutablePlane(index) { bytes, bytesPerRow in
         switch first.format.bytesPerSample {
         case 1: fill(bytes, bytesPerRow, UInt8.self, first, second, index, motion, known, residual)

@@ -52,11 +52,19 @@ final class PreparedFrame: Sendable {
   private let picture: PlanarFrame?
   private let census: FrameCensus
 
-  init(_ frame: StageFrame, index: Int, census: FrameCensus) {
-    self.frame = frame
+  /// Takes a frame.
+  /// - Parameter keepsMemory: whether the frame must stay as it came, as those do that go on to the encoder.
+  init(_ frame: StageFrame, index: Int, census: FrameCensus, keepsMemory: Bool = true) throws(VideoIOError) {
+    let picture = frame.video.map { PlanarFrame($0) }
+    if let video = frame.video, let picture, !keepsMemory, picture.holdsAll(of: video) {
+      let rest = try video.sharing(picture)
+      self.frame = StageFrame(rest, startsScene: frame.startsScene, origins: frame.origins)
+    } else {
+      self.frame = frame
+    }
     self.index = index
     self.census = census
-    picture = frame.video.map { PlanarFrame($0) }
+    self.picture = picture
     census.add(1)
   }
 
@@ -78,6 +86,25 @@ final class PreparedFrame: Sendable {
       guard let picture else { throw .missingFrame(index) }
       return picture
     }
+  }
+}
+
+extension PlanarFrame {
+  /// Whether a frame has no more samples than its 8-bit copy, and the same.
+  fileprivate func holdsAll(of frame: VideoFrame) -> Bool {
+    let format = frame.format
+    return format.bitDepth == 8 && format.planeCount == 3 && format.log2ChromaWidth == 1
+      && format.log2ChromaHeight == 1 && frame.width == width && frame.height == height
+  }
+}
+
+extension VideoFrame {
+  /// The same with the samples of its copy.
+  fileprivate func sharing(_ copy: PlanarFrame) throws(VideoIOError) -> VideoFrame {
+    let luma = copy.width * copy.height
+    return try sharing(
+      UnsafeMutableRawBufferPointer(start: copy.luma, count: luma + luma / 2),
+      planes: [(0, copy.width), (luma, copy.gridWidth), (luma + luma / 4, copy.gridWidth)], of: copy)
   }
 }
 

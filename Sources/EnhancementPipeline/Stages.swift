@@ -33,7 +33,8 @@ struct ReadingStage: Sendable {
   let options: EnhancementJob.Options
 
   func run(to output: FrameChannel) async throws -> StageReport {
-    var reader = try VideoReader(path: path, threads: options.threads, options: readerOptions)
+    // Networks take many times longer for a frame than decoders do; a thread of these holds two frames more.
+    var reader = try VideoReader(path: path, threads: max(1, options.threads / 4), options: readerOptions)
     let timeBase = reader.info.timeBase.doubleValue
     guard let mode = options.deinterlacing else {
       var frameCount = 0
@@ -128,7 +129,9 @@ struct WindowStage: Sendable {
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let frame):
         let windows = try profile.measure("convert, scene cuts") {
-          try splitter.push(PreparedFrame(frame, index: splitter.frameCount, census: census))
+          try splitter.push(
+            PreparedFrame(
+              frame, index: splitter.frameCount, census: census, keepsMemory: isInterpolating))
         }
         for window in windows { try await output.send(.frame(window)) }
       case .ended(let given):
@@ -256,9 +259,9 @@ struct EnhancingStage: Sendable {
                 origins: origins)))
           continue
         }
-        let residual = try network.residual(window: window.frames.map { try $0.planar })
+        let pictures = try window.frames.map { try $0.planar }
         let source = try window.center.video
-        let frame = try profile.measure("enlarge") { try enlarger.enlarge(source, adding: residual) }
+        let frame = try enlarger.enlarge(source) { try network.residual(window: pictures, take: $0) }
         try profile.measure("check") { try check.check(frame, source: source, frame: frameCount) }
         frameCount += 1
         try await output.send(.frame(StageFrame(frame, startsScene: window.startsScene, origins: origins)))

@@ -74,20 +74,6 @@ public struct CodeOutput {
   }
 }
 
-/// Rows of codes that an integer convolution reads, with those above and below and a border of one pixel on both sides.
-public struct CodeRows {
-  /// Pixel 0 of the first row computed.
-  public var origin: UnsafePointer<UInt8>
-  /// Bytes from row to row.
-  public var rowStride: Int
-
-  /// Rows.
-  public init(origin: UnsafePointer<UInt8>, rowStride: Int) {
-    self.origin = origin
-    self.rowStride = rowStride
-  }
-}
-
 /// Numbers of an integer convolution.
 public struct IntegerConvolutionParameters {
   /// Tensors summed, channels of each (a multiple of 4), channels out (a multiple of 8).
@@ -126,7 +112,8 @@ public final class IntegerConvolution: @unchecked Sendable {
   // Unchecked: the plan behind `handle` is immutable.
 
   private let handle: OpaquePointer
-  private let scratchBytes: Int
+  /// Scratch memory of one thread.
+  let scratchBytes: Int
   private let slots: Int
 
   /// Packs the weights.
@@ -164,24 +151,12 @@ public final class IntegerConvolution: @unchecked Sendable {
     _ inputs: [CodeTensor], adding stream: UnsafePointer<Int16>?, stream result: UnsafeMutablePointer<Int16>?,
     streamChannels: Int, codes: [CodeOutput], threads: Int
   ) {
-    withExtendedLifetime(inputs) {
-      run(
-        inputs.map { CodeRows(origin: $0.origin, rowStride: $0.rowStride) }, width: inputs[0].width,
-        rows: inputs[0].height, adding: stream, stream: result, streamChannels: streamChannels, codes: codes,
-        threads: threads)
-    }
-  }
-
-  /// Computes `rows` rows of `width` pixels; everything points at the first of them.
-  public func run(
-    _ inputs: [CodeRows], width: Int, rows height: Int, adding stream: UnsafePointer<Int16>?,
-    stream result: UnsafeMutablePointer<Int16>?, streamChannels: Int, codes: [CodeOutput], threads: Int
-  ) {
     precondition(inputs.count == slots, "one tensor a slot")
-    let tensors = inputs.map { ve_codes_input(data: $0.origin, row_stride: $0.rowStride) }
+    let (width, height) = (inputs[0].width, inputs[0].height)
+    let tensors = inputs.map { ve_codes_input(data: $0.origin, row_stride: $0.rowStride, wrap: ve_wrap()) }
     let outputs = codes.map {
       ve_codes_output(
-        data: $0.data, row_stride: $0.rowStride, multiplier: $0.multiplier,
+        data: $0.data, row_stride: $0.rowStride, wrap: ve_wrap(), multiplier: $0.multiplier,
         zero_point: $0.zeroPoint, levels: $0.levels)
     }
     let streamStride = width * streamChannels * 2
@@ -189,8 +164,9 @@ public final class IntegerConvolution: @unchecked Sendable {
       outputs.withUnsafeBufferPointer { outputs in
         let io = ve_conv3x3_io(
           width: Int32(width), height: Int32(height), inputs: tensors.baseAddress, stream_in: stream,
-          stream_in_stride: streamStride, stream_out: result, stream_out_stride: streamStride,
-          outputs: outputs.baseAddress, output_count: Int32(outputs.count))
+          stream_in_stride: streamStride, stream_in_wrap: ve_wrap(), stream_out: result,
+          stream_out_stride: streamStride, stream_out_wrap: ve_wrap(), outputs: outputs.baseAddress,
+          output_count: Int32(outputs.count))
         // Bands are disjoint, inputs and plan only read.
         nonisolated(unsafe) let (shared, plan) = (io, handle)
         Bands.run(rows: height, multiple: 2, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
@@ -199,6 +175,12 @@ public final class IntegerConvolution: @unchecked Sendable {
         }
       }
     }
+    withExtendedLifetime(inputs) {}
+  }
+
+  /// Computes all rows of `io` on the calling thread.
+  func run(_ io: inout ve_conv3x3_io, _ scratch: UnsafeMutableRawPointer) {
+    ve_conv3x3_run(handle, &io, 0, io.height, scratch)
   }
 }
 

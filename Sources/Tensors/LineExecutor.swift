@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CQuantKernels
+internal import Foundation
+internal import Synchronization
 
 /// A convolution of a `LineExecutor`, with what is fused into its end.
 public struct LineStep {
@@ -58,7 +61,8 @@ public struct LineStep {
 
 /// Runs integer convolutions from line to line: a step follows the one it reads by one row, and of each tensor only the rows
 /// between its maker and its last reader are kept. Memory is one block, made once; it grows with the width of pictures and
-/// not with their height. Rows of a step are divided among threads; results do not depend on that, nor on `chunk`.
+/// not with their height. Threads take bands of rows from one list (`LineSchedule`) and wait for what a band reads, not for each
+/// other; results do not depend on that, nor on `chunk`.
 ///
 /// Not thread-safe: one call at a time.
 public final class LineExecutor {
@@ -76,31 +80,33 @@ public final class LineExecutor {
 
   /// Bytes of all rows that are kept.
   public let bytes: Int
-  /// Rows that a step makes at a time.
+  /// Rows that a step makes before the next one's turn.
   public let chunk: Int
 
   /// What is run. Others of the same shapes may take their place between pictures.
   public var steps: [LineStep]
-  private let width, height, threads: Int
+  private let width, height: Int
   private let plan: LinePlan
+  private let schedule: LineSchedule
   private let arena: UnsafeMutableRawPointer
-  private var codes: [LineBuffer]
-  private var streams: [LineBuffer]
+  private let codes, streams: [LineBuffer]
+  private let workers: [LineWorker]
+  private let progress: LineProgress
 
   /// Plans the memory for pictures of `width` x `height`.
   /// - Parameter chunk: nil for the usual number, a multiple of 4 for tests.
   public init(
     _ steps: [LineStep], sources: [Source], width: Int, height: Int, threads: Int, chunk: Int? = nil
   ) {
-    // Less would leave threads without a band of four rows, more would leave the cache.
-    let rows = chunk ?? max(32, threads * 8)
+    // Two bands a thread: while one thread ends a step, the others find the next one's first rows ready.
+    let rows = chunk ?? max(8, (2 * threads * LineSchedule.bandHeight + 3) / 4 * 4)
     self.chunk = rows
     self.steps = steps
     self.width = width
     self.height = height
-    self.threads = threads
     let plan = LinePlan(steps, sources: sources, width: width, chunk: rows)
     self.plan = plan
+    schedule = LineSchedule(plan, height: height, chunk: rows)
     let buffers = plan.codes + plan.streams
     bytes = buffers.reduce(0) { $0 + $1.bytes }
     let arena = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 64), alignment: 64)
@@ -112,6 +118,12 @@ public final class LineExecutor {
     }
     codes = Array(placed[..<plan.codes.count])
     streams = Array(placed[plan.codes.count...])
+    let scratch = steps.map(\.kernel.scratchBytes).max() ?? 0
+    let result = steps.map { $0.isOutput ? width * $0.channels * LineSchedule.bandHeight : 0 }.max() ?? 0
+    workers = (0..<max(1, threads)).map { _ in
+      LineWorker(scratchBytes: scratch, resultValues: result, sources: sources.count, steps: steps.count)
+    }
+    progress = LineProgress(workers: workers.count)
   }
 
   deinit { arena.deallocate() }
@@ -124,68 +136,131 @@ public final class LineExecutor {
     public let origin: UnsafeMutablePointer<UInt8>
     /// Bytes from point to point and from row to row.
     public let pixelStride, rowStride: Int
+
+    /// A target.
+    public init(origin: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int) {
+      self.origin = origin
+      self.pixelStride = pixelStride
+      self.rowStride = rowStride
+    }
+  }
+
+  /// Where the values of the step that is the output go, `width * channels` a row.
+  public enum Result {
+    /// Into memory for all rows.
+    case whole(UnsafeMutablePointer<Int16>)
+    /// A few rows at a time to who uses them at once; called by any thread, with disjoint rows.
+    case rows((_ rows: Range<Int>, _ values: UnsafePointer<Int16>) -> Void)
+  }
+
+  /// What time is spent on.
+  public enum Part: Hashable {
+    /// Filling sources, a step, or what takes rows of the result.
+    case filling
+    case step(Int)
+    case taking
   }
 
   /// Computes one picture.
-  /// - Parameter result: `height * width * channels` values of the step that is the output.
-  /// - Parameter measure: called with the number of each step around its work.
-  /// - Parameter fill: writes rows of all sources, top to bottom.
+  /// - Parameter timing: told at the end how long each part took, divided by the number of threads; nil measures nothing.
+  /// - Parameter fill: writes a few rows of all sources (from a multiple of 4 on); called by any thread, with disjoint rows.
   public func run(
-    into result: UnsafeMutablePointer<Int16>, measure: (_ step: Int, _ work: () -> Void) -> Void = { $1() },
-    fill: (_ rows: Range<Int>, _ targets: [Target]) -> Void
+    into result: Result, timing: ((Part, Duration) -> Void)? = nil,
+    fill: (_ rows: Range<Int>, _ targets: UnsafeBufferPointer<Target>) -> Void
   ) {
-    for index in codes.indices { codes[index].begin() }
-    for index in streams.indices { streams[index].begin() }
-    let last = plan.lags.max() ?? 0
-    for time in 0..<(height + last + chunk - 1) / chunk {
-      if time > 0 {
-        for index in codes.indices {
-          codes[index].keep(from: time * chunk - codes[index].shape.lastReader - 1)
-        }
-        for index in streams.indices {
-          streams[index].keep(from: time * chunk - streams[index].shape.lastReader)
-        }
+    progress.begin()
+    for worker in workers { worker.begin(isMeasuring: timing != nil) }
+    if workers.count == 1 {
+      work(0, result, fill)
+    } else {
+      withoutActuallyEscaping(fill) { fill in
+        // Bands are disjoint, and each waits for what it reads.
+        nonisolated(unsafe) let (shared, result, fill) = (self, result, fill)
+        DispatchQueue.concurrentPerform(iterations: workers.count) { shared.work($0, result, fill) }
       }
-      let filled = rows(at: time, lag: 0)
-      if !filled.isEmpty {
-        fill(filled, codes[..<plan.sourceCount].map(\.target))
-        if filled.upperBound == height {
-          for index in 0..<plan.sourceCount { codes[index].close(row: height) }
-        }
-      }
-      for index in steps.indices {
-        let rows = rows(at: time, lag: plan.lags[index])
-        if rows.isEmpty { continue }
-        measure(index) { run(index, rows, result) }
-      }
+    }
+    guard let timing else { return }
+    for index in 0..<steps.count + 2 {
+      let part: Part = index == 0 ? .filling : index <= steps.count ? .step(index - 1) : .taking
+      timing(part, workers.reduce(Duration.zero) { $0 + $1.spent[index] } / workers.count)
     }
   }
 
-  private func rows(at time: Int, lag: Int) -> Range<Int> {
-    let first = max(0, min(height, time * chunk - lag))
-    return first..<max(first, min(height, (time + 1) * chunk - lag))
+  /// What one thread does: takes bands until there are none.
+  private func work(
+    _ number: Int, _ result: Result, _ fill: (Range<Int>, UnsafeBufferPointer<Target>) -> Void
+  ) {
+    let worker = workers[number]
+    progress.enter(number)
+    while true {
+      let index = progress.take(number)
+      if index >= schedule.bands.count { break }
+      let band = schedule.bands[index]
+      progress.wait(number, until: band.after)
+      if band.step < 0 {
+        worker.measure(0) { self.fill(band.rows, worker, fill) }
+      } else {
+        worker.measure(band.step + 1) { run(band, worker, result) }
+        if case .rows(let taker) = result, steps[band.step].isOutput {
+          worker.measure(steps.count + 1) { taker(band.rows, worker.result) }
+        }
+      }
+    }
+    progress.leave(number)
   }
 
-  private func run(_ index: Int, _ rows: Range<Int>, _ result: UnsafeMutablePointer<Int16>) {
-    let (step, use) = (steps[index], plan.uses[index])
-    let first = rows.lowerBound
-    func stream(_ buffer: Int) -> UnsafeMutablePointer<Int16> {
-      streams[buffer].row(first).assumingMemoryBound(to: Int16.self)
+  private func fill(
+    _ rows: Range<Int>, _ worker: LineWorker, _ fill: (Range<Int>, UnsafeBufferPointer<Target>) -> Void
+  ) {
+    for index in 0..<plan.sourceCount {
+      if rows.lowerBound == 0 { codes[index].makeBorder(row: -1) }
+      worker.targets[index] = codes[index].target(rows)
     }
-    let outputs = zip(step.codes, use.codes).map { format, buffer in
-      CodeOutput(
-        data: codes[buffer].row(first).assumingMemoryBound(to: UInt8.self),
-        rowStride: codes[buffer].shape.rowBytes,
-        multiplier: format.multiplier, zeroPoint: format.zeroPoint, levels: format.levels)
+    fill(rows, UnsafeBufferPointer(start: worker.targets, count: plan.sourceCount))
+    if rows.upperBound == height {
+      for index in 0..<plan.sourceCount { codes[index].makeBorder(row: height) }
     }
-    step.kernel.run(
-      use.inputs.map {
-        CodeRows(
-          origin: UnsafePointer(codes[$0].row(first).assumingMemoryBound(to: UInt8.self)),
-          rowStride: codes[$0].shape.rowBytes)
-      }, width: width, rows: rows.count, adding: use.streamIn.map { UnsafePointer(stream($0)) },
-      stream: step.isOutput ? result + first * width * step.channels : use.streamOut.map { stream($0) },
-      streamChannels: step.channels, codes: outputs, threads: threads)
-    if rows.upperBound == height { for buffer in use.codes { codes[buffer].close(row: height) } }
+  }
+
+  private func run(_ band: LineSchedule.Band, _ worker: LineWorker, _ result: Result) {
+    let (step, use, rows) = (steps[band.step], plan.uses[band.step], band.rows)
+    var io = ve_conv3x3_io()
+    io.width = Int32(width)
+    io.height = Int32(rows.count)
+    for (slot, buffer) in use.inputs.enumerated() {
+      let (place, wrap) = codes[buffer].rows(from: rows.lowerBound)
+      worker.inputs[slot] = ve_codes_input(
+        data: UnsafePointer(place.assumingMemoryBound(to: UInt8.self)),
+        row_stride: codes[buffer].shape.rowBytes,
+        wrap: wrap)
+    }
+    for (index, buffer) in use.codes.enumerated() {
+      if rows.lowerBound == 0 { codes[buffer].makeBorder(row: -1) }
+      let (place, wrap) = codes[buffer].rows(from: rows.lowerBound)
+      let format = step.codes[index]
+      worker.outputs[index] = ve_codes_output(
+        data: place.assumingMemoryBound(to: UInt8.self), row_stride: codes[buffer].shape.rowBytes, wrap: wrap,
+        multiplier: format.multiplier, zero_point: format.zeroPoint, levels: format.levels)
+    }
+    (io.inputs, io.outputs) = (UnsafePointer(worker.inputs), UnsafePointer(worker.outputs))
+    io.output_count = Int32(use.codes.count)
+    let streamStride = width * step.channels * 2
+    if let buffer = use.streamIn {
+      let (place, wrap) = streams[buffer].rows(from: rows.lowerBound)
+      io.stream_in = UnsafePointer(place.assumingMemoryBound(to: Int16.self))
+      (io.stream_in_stride, io.stream_in_wrap) = (streamStride, wrap)
+    }
+    io.stream_out_stride = streamStride
+    if step.isOutput {
+      switch result {
+      case .whole(let values): io.stream_out = values + rows.lowerBound * width * step.channels
+      case .rows: io.stream_out = worker.result
+      }
+    } else if let buffer = use.streamOut {
+      let (place, wrap) = streams[buffer].rows(from: rows.lowerBound)
+      (io.stream_out, io.stream_out_wrap) = (place.assumingMemoryBound(to: Int16.self), wrap)
+    }
+    step.kernel.run(&io, worker.scratch)
+    if rows.upperBound == height { for buffer in use.codes { codes[buffer].makeBorder(row: height) } }
   }
 }

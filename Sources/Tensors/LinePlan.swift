@@ -8,6 +8,8 @@ struct LinePlan {
     var inputs: [Int] = []
     var codes: [Int] = []
     var streamIn: Int?
+    /// The step that made what is added.
+    var addend: Int?
     var streamOut: Int?
   }
 
@@ -31,6 +33,7 @@ struct LinePlan {
         }
       }
       use.streamIn = step.addend.flatMap { uses[$0].streamOut }
+      use.addend = step.addend
       // A convolution reads one row below its own; what is added must be there.
       let lag = max(use.inputs.map { codes[$0].maker }.max()! + 1, step.addend.map { lags[$0] } ?? 0)
       lags.append(lag)
@@ -52,12 +55,16 @@ struct LinePlan {
       }
       uses.append(use)
     }
-    for index in codes.indices { codes[index].rows = chunk + codes[index].span + 2 }
+    // Whole fours, so that the rows of a band of the sources lie together.
+    for index in codes.indices { codes[index].rows = (chunk + codes[index].span + 2 + 3) / 4 * 4 }
     for index in streams.indices { streams[index].rows = chunk + streams[index].span }
   }
+
+  /// The step that makes codes, -1 for sources.
+  func codeMaker(of buffer: Int) -> Int { uses.firstIndex { $0.codes.contains(buffer) } ?? -1 }
 }
 
-/// Consecutive rows of a tensor, of codes with a border of one pixel.
+/// Rows of a tensor, of codes with a border of one pixel, in a ring: a row takes the place of one that nobody reads any more.
 struct LineBuffer {
   struct Shape {
     /// From row to row, and from the start of a row to its first pixel.
@@ -95,8 +102,6 @@ struct LineBuffer {
 
   let shape: Shape
   private let memory: UnsafeMutableRawPointer
-  /// The row that lies first.
-  private var first = 0
 
   init(_ shape: Shape, memory: UnsafeMutableRawPointer) {
     self.shape = shape
@@ -104,32 +109,30 @@ struct LineBuffer {
     memory.initializeMemory(as: UInt8.self, repeating: shape.zeroPoint ?? 0, count: shape.bytes)
   }
 
-  /// Pixel 0 of a row.
-  func row(_ y: Int) -> UnsafeMutableRawPointer { memory + (y - first) * shape.rowBytes + shape.borderBytes }
+  /// Place in the ring of row `y`, -1 or more.
+  private func place(_ y: Int) -> Int { (y + shape.rows) % shape.rows }
 
-  var target: LineExecutor.Target {
-    LineExecutor.Target(
-      origin: row(0).assumingMemoryBound(to: UInt8.self), pixelStride: shape.pixelBytes,
-      rowStride: shape.rowBytes)
+  /// Pixel 0 of row `y`, and where rows behind it wrap around, counted from there; of the row above, too, the place is right.
+  func rows(from y: Int) -> (UnsafeMutableRawPointer, ve_wrap) {
+    let above = place(y - 1)
+    return (
+      memory + (above + 1) * shape.rowBytes + shape.borderBytes,
+      ve_wrap(row: Int32(shape.rows - above - 1), bytes: shape.rows * shape.rowBytes)
+    )
   }
 
-  /// Starts a picture, of codes with the border above it.
-  mutating func begin() {
-    first = shape.zeroPoint == nil ? 0 : -1
-    close(row: first)
+  /// Where rows of a source go, which do not wrap around among themselves.
+  func target(_ rows: Range<Int>) -> LineExecutor.Target {
+    let first = memory + place(rows.lowerBound) * shape.rowBytes + shape.borderBytes
+    return LineExecutor.Target(
+      origin: (first - rows.lowerBound * shape.rowBytes).assumingMemoryBound(to: UInt8.self),
+      pixelStride: shape.pixelBytes, rowStride: shape.rowBytes)
   }
 
   /// Makes a row one of the border.
-  func close(row y: Int) {
+  func makeBorder(row y: Int) {
     guard let zeroPoint = shape.zeroPoint else { return }
-    (row(y) - shape.borderBytes).initializeMemory(as: UInt8.self, repeating: zeroPoint, count: shape.rowBytes)
-  }
-
-  /// Lets rows above `y` go, and moves the others up.
-  mutating func keep(from y: Int) {
-    let gone = min(y - first, shape.rows)
-    if gone <= 0 { return }
-    memory.copyMemory(from: memory + gone * shape.rowBytes, byteCount: (shape.rows - gone) * shape.rowBytes)
-    first += gone
+    (memory + place(y) * shape.rowBytes).initializeMemory(
+      as: UInt8.self, repeating: zeroPoint, count: shape.rowBytes)
   }
 }

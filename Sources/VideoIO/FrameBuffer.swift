@@ -42,6 +42,13 @@ public struct FrameBuffer: ~Copyable {
     return try body(plane.bytes, plane.bytesPerRow)
   }
 
+  /// Calls `body` with the bytes and the distance of rows in bytes of all planes, as `withMutablePlane` does with one.
+  public mutating func withMutablePlanes<R, E: Error>(
+    _ body: ([(bytes: UnsafeMutableRawBufferPointer, bytesPerRow: Int)]) throws(E) -> R
+  ) throws(E) -> R {
+    try body((0..<format.planeCount).map { plane(of: owner.raw, $0, format) })
+  }
+
   /// Sets what the sample values mean.
   public mutating func setColor(_ color: ColorDescription) {
     color.store(in: owner.raw)

@@ -67,6 +67,48 @@ public final class VideoFrame: @unchecked Sendable {
     return VideoFrame(adopting: copy, format: format)
   }
 
+  /// The same picture and properties with equal samples that lie elsewhere, of 8 bits in three planes: the decoder can have
+  /// this frame's memory back.
+  /// - Parameters:
+  ///   - memory: all planes.
+  ///   - planes: where each begins in it, and the distance of its rows in bytes.
+  ///   - owner: what keeps the memory alive and unchanged; held as long as the frame is.
+  /// - Throws: `VideoIOError.outOfMemory`.
+  public func sharing(
+    _ memory: UnsafeMutableRawBufferPointer, planes: [(offset: Int, bytesPerRow: Int)],
+    of owner: any AnyObject & Sendable
+  ) throws(VideoIOError) -> VideoFrame {
+    precondition(
+      planes.count == 3 && format.planeCount == 3 && format.bytesPerSample == 1, "three planes of bytes")
+    for (index, plane) in planes.enumerated() {
+      let bytes = plane.bytesPerRow * (planeHeight(index) - 1) + planeWidth(index)
+      precondition(plane.offset >= 0 && plane.offset + bytes <= memory.count, "planes lie in the memory")
+    }
+    let copy = try FrameOwner()
+    let to = copy.raw
+    to.pointee.width = raw.pointee.width
+    to.pointee.height = raw.pointee.height
+    to.pointee.format = raw.pointee.format
+    try copyProperties(from: raw, to: to)
+    let base = memory.baseAddress!.assumingMemoryBound(to: UInt8.self)
+    let held = Unmanaged.passRetained(owner as AnyObject)
+    let release: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?) -> Void = {
+      owner, _ in
+      Unmanaged<AnyObject>.fromOpaque(owner!).release()
+    }
+    guard
+      let buffer = av_buffer_create(base, memory.count, release, held.toOpaque(), AV_BUFFER_FLAG_READONLY)
+    else {
+      held.release()
+      throw .outOfMemory
+    }
+    to.pointee.buf.0 = buffer
+    (to.pointee.data.0, to.pointee.linesize.0) = (base + planes[0].offset, Int32(planes[0].bytesPerRow))
+    (to.pointee.data.1, to.pointee.linesize.1) = (base + planes[1].offset, Int32(planes[1].bytesPerRow))
+    (to.pointee.data.2, to.pointee.linesize.2) = (base + planes[2].offset, Int32(planes[2].bytesPerRow))
+    return VideoFrame(adopting: copy, format: format)
+  }
+
   /// A frame of libav that shares the planes.
   func reference() throws(VideoIOError) -> FrameOwner {
     let copy = try FrameOwner()

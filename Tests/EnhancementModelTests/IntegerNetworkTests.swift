@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -119,15 +120,31 @@ import Testing
       let window = frames(item, count: architecture.window, seed: 5)
       let expected = QuantizedOracle(model, frameWidth: item.width, frameHeight: height).residual(
         WindowPacker(architecture).codes(window))
-      for threads in [1, 3] {
+      for threads in [1, 2, 5] {
         let network = try IntegerNetwork(
           model, width: item.width, height: height, threads: threads, rowsAtOnce: rows)
         for turn in 1...2 {
           #expect(
             values(try network.residual(window: window)) == expected, "\(threads) threads, turn \(turn)")
+          #expect(
+            try taken(network, window) == expected, "\(threads) threads, turn \(turn), rows as they are made")
         }
       }
     }
+  }
+
+  /// Residuals that were taken a few rows at a time, put together.
+  private func taken(_ network: IntegerNetwork, _ window: [PlanarFrame]) throws -> [Int16] {
+    let lock = NSLock()
+    nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Under `lock`.
+    try network.residual(window: window) { rows in
+      let points = rows.rows.count * rows.gridWidth
+      let values = (0..<points).flatMap { point in
+        (0..<rows.channels).map { rows.values[point * rows.stride + $0] }
+      }
+      lock.withLock { parts.append((rows.rows.lowerBound, values)) }
+    }
+    return parts.sorted { $0.first < $1.first }.flatMap(\.values)
   }
 
   @Test func memoryDoesNotGrowWithHeight() throws {

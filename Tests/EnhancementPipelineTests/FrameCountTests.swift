@@ -57,7 +57,7 @@ import VideoIO
     try await windows.send(.opened(WindowOpening(shape: shape, handoff: NetworkHandoff(network: network))))
     let census = FrameCensus()
     for (index, frame) in try readFrames(bench.path("in.mkv")).enumerated() {
-      let prepared = PreparedFrame(StageFrame(frame), index: index, census: census)
+      let prepared = try PreparedFrame(StageFrame(frame), index: index, census: census)
       try await windows.send(.frame(SceneWindow(frames: [prepared], startsScene: index == 0)))
     }
     try await windows.end(frames: told)

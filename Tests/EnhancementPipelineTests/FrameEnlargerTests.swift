@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dispatch
 import EnhancementModel
 import EnhancementPipeline
 import Testing
@@ -42,6 +43,46 @@ import VideoIO
     for threads in [2, 3, 16] {
       let many = try FrameEnlarger(scale: 2, threads: threads).enlarge(source, adding: residual)
       for plane in 0..<3 { #expect(samples(one, plane) == samples(many, plane)) }
+    }
+  }
+
+  /// Rows may come in any order, from several threads, and lie with gaps between their points.
+  @Test(arguments: formats) func takesRowsAsTheyAreMade(format name: String) throws {
+    let format = try #require(PixelFormat(name: name))
+    var random = SystemRandomNumberGenerator()
+    for (width, height) in Self.sizes {
+      let source = try Self.frame(
+        width: width, height: height, format: format, fill: .anything, using: &random)
+      for scale in [1, 2, 4] {
+        let residual = Self.residual(
+          width: width, height: height, scale: scale, fill: .anything, using: &random)
+        let enlarger = FrameEnlarger(scale: scale, threads: 1)
+        let whole = try enlarger.enlarge(source, adding: residual)
+        let (points, stride) = (residual.gridWidth * residual.gridHeight, residual.channels + 2)
+        nonisolated(unsafe) let wide = UnsafeMutablePointer<Int16>.allocate(capacity: points * stride)
+        defer { wide.deallocate() }
+        for point in 0..<points {
+          for c in 0..<residual.channels {
+            wide[point * stride + c] = residual.values[point * residual.channels + c]
+          }
+        }
+        let (columns, rows, channels) = (residual.gridWidth, residual.gridHeight, residual.channels)
+        let result = try enlarger.enlarge(source) { take in
+          withoutActuallyEscaping(take) { take in
+            nonisolated(unsafe) let take = take
+            DispatchQueue.concurrentPerform(iterations: (rows + 2) / 3) { band in
+              let part = 3 * band..<min(3 * band + 3, rows)
+              take(
+                ResidualRows(
+                  rows: part, gridWidth: columns, gridHeight: rows, channels: channels, stride: stride,
+                  values: wide + part.lowerBound * columns * stride))
+            }
+          }
+        }
+        for plane in 0..<format.planeCount {
+          #expect(samples(result, plane) == samples(whole, plane), "\(name) \(width)x\(height), x\(scale)")
+        }
+      }
     }
   }
 

@@ -163,12 +163,12 @@ struct Problem {
     }
 
     let codesInputs = inputBuffers.map {
-      ve_codes_input(data: $0.baseAddress! + inputOrigin, row_stride: inputStride)
+      ve_codes_input(data: $0.baseAddress! + inputOrigin, row_stride: inputStride, wrap: ve_wrap())
     }
     let codesOutputs = zip(codeBuffers, outputFormats).map {
       ve_codes_output(
-        data: $0.baseAddress! + codesOrigin, row_stride: codesStride, multiplier: $1.multiplier,
-        zero_point: $1.zeroPoint, levels: $1.levels)
+        data: $0.baseAddress! + codesOrigin, row_stride: codesStride, wrap: ve_wrap(),
+        multiplier: $1.multiplier, zero_point: $1.zeroPoint, levels: $1.levels)
     }
     codesInputs.withUnsafeBufferPointer { inputs in
       codesOutputs.withUnsafeBufferPointer { outputs in

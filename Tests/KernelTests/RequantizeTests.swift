@@ -20,7 +20,7 @@ import Testing
         var codes = [UInt8](repeating: 0, count: values.count)
         codes.withUnsafeMutableBufferPointer { buffer in
           var output = ve_codes_output(
-            data: buffer.baseAddress, row_stride: buffer.count, multiplier: multiplier,
+            data: buffer.baseAddress, row_stride: buffer.count, wrap: ve_wrap(), multiplier: multiplier,
             zero_point: zeroPoint, levels: levels)
           ve_requantize(values, 0, Int32(width), Int32(channels), &output, 1, 0, 1, isa)
         }
@@ -40,9 +40,11 @@ import Testing
         second.withUnsafeMutableBufferPointer { second in
           let outputs = [
             ve_codes_output(
-              data: first.baseAddress, row_stride: stride, multiplier: 1, zero_point: 0, levels: 255),
+              data: first.baseAddress, row_stride: stride, wrap: ve_wrap(), multiplier: 1, zero_point: 0,
+              levels: 255),
             ve_codes_output(
-              data: second.baseAddress, row_stride: stride, multiplier: 1, zero_point: 1, levels: 7),
+              data: second.baseAddress, row_stride: stride, wrap: ve_wrap(), multiplier: 1, zero_point: 1,
+              levels: 7),
           ]
           ve_requantize(
             stream, width * channels * 2, Int32(width), Int32(channels), outputs, 2, 1, 3, isa)

@@ -44,6 +44,62 @@ func makeFrame(
     }
   }
 
+  /// Memory that tells when it goes.
+  private final class Samples: Sendable {
+    nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer  // Written before it is shared.
+    private let gone: @Sendable () -> Void
+
+    init(_ bytes: [UInt8], gone: @escaping @Sendable () -> Void) {
+      memory = .allocate(byteCount: bytes.count, alignment: 1)
+      memory.copyBytes(from: bytes)
+      self.gone = gone
+    }
+
+    deinit {
+      memory.deallocate()
+      gone()
+    }
+  }
+
+  @Test func samplesMayLieElsewhere() throws {
+    let color = ColorDescription(matrix: 1, primaries: 1, transfer: 1, range: 2, chromaLocation: 1)
+    let lock = NSLock()
+    nonisolated(unsafe) var isGone = false  // Under `lock`.
+    var shared: VideoFrame?
+    do {
+      let frame = try makeFrame(34, 22, .yuv420p, number: 4, color: color)
+      let bytes = samples(frame)
+      let copy = Samples(bytes) { lock.withLock { isGone = true } }
+      shared = try frame.sharing(copy.memory, planes: [(0, 34), (748, 17), (935, 17)], of: copy)
+      #expect(samples(shared!) == bytes)
+      shared!.withPlane(0) { plane, bytesPerRow in
+        #expect(plane.baseAddress == UnsafeRawPointer(copy.memory.baseAddress!) && bytesPerRow == 34)
+      }
+    }
+    let frame = try #require(shared)
+    #expect(frame.color == color && frame.presentationTimestamp == 31 && frame.duration == 7)
+    var again: VideoFrame? = try frame.retimed(presentationTimestamp: 1, duration: 2)
+    shared = nil
+    withExtendedLifetime(frame) {}
+    #expect(lock.withLock { !isGone }, "a frame holds its memory")
+    #expect(again.map(samples)?.count == 34 * 22 * 3 / 2)
+    again = nil
+  }
+
+  @Test func memoryGoesWithItsLastFrame() throws {
+    let lock = NSLock()
+    nonisolated(unsafe) var isGone = false  // Under `lock`.
+    func make() throws -> VideoFrame {
+      let frame = try makeFrame(16, 8, .yuv420p)
+      let copy = Samples(samples(frame)) { lock.withLock { isGone = true } }
+      return try frame.sharing(copy.memory, planes: [(0, 16), (128, 8), (160, 8)], of: copy)
+    }
+    var frame: VideoFrame? = try make()
+    #expect(frame != nil && lock.withLock { !isGone })
+    frame = nil
+    #expect(lock.withLock { isGone })
+  }
+
   @Test func impossibleSizesAreErrors() {
     for (width, height) in [(0, 1), (1, 0), (-1, 5), (1 << 20, 1 << 20), (.max, .max)] {
       #expect(throws: VideoIOError.invalidPicture(width: width, height: height, format: "yuv420p")) {

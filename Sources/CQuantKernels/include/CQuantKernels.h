@@ -37,9 +37,17 @@ extern "C" {
 
 // MARK: - Tensors
 
+/// Where rows go on when their memory is a ring: from row `row` on they lie `bytes` before their place by the stride.
+/// All zeros where rows are not.
+typedef struct ve_wrap {
+  int32_t row;
+  ptrdiff_t bytes;
+} ve_wrap;
+
 typedef struct ve_codes_input {
   const uint8_t *data;
   ptrdiff_t row_stride;
+  ve_wrap wrap;
 } ve_codes_input;
 
 /// One tensor of codes to write. From a value v it stores
@@ -49,6 +57,7 @@ typedef struct ve_codes_input {
 typedef struct ve_codes_output {
   uint8_t *data;
   ptrdiff_t row_stride;
+  ve_wrap wrap;
   float multiplier;
   int32_t zero_point;
   int32_t levels;
@@ -91,9 +100,11 @@ typedef struct ve_conv3x3_io {
   /// Added to the result when not NULL: channels_out values a pixel, no border.
   const int16_t *stream_in;
   ptrdiff_t stream_in_stride;
+  ve_wrap stream_in_wrap;
   /// Receives the sum when not NULL; may be stream_in.
   int16_t *stream_out;
   ptrdiff_t stream_out_stride;
+  ve_wrap stream_out_wrap;
   /// Up to VE_MAX_OUTPUTS, all made from the same sum.
   const ve_codes_output *outputs;
   int32_t output_count;
@@ -122,7 +133,7 @@ const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan);
 /// Scratch memory that one concurrent call of ve_conv3x3_run needs; may be 0.
 size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan);
 
-/// Computes rows row_begin ..< row_end of all outputs.
+/// Computes rows row_begin ..< row_end of all outputs. Of the others there need be only those of the inputs above and below.
 ///
 ///   acc = bias[oc] + sum over slots, taps, channels of w * q   (exact, int32)
 ///   s = clamp(float(acc) * multiplier[oc], -2^23, 2^23 - 1);  v = rne(s)
@@ -144,6 +155,7 @@ void ve_conv3x3_run(
 /// Rows row_begin ..< row_end of codes from a stream of 16-bit values
 /// (`channels` a pixel, a multiple of 8, no border), for up to VE_MAX_OUTPUTS
 /// tensors. `stream` is the first pixel of row 0.
+/// `stream` and outputs are no rings.
 void ve_requantize(
     const int16_t *stream, ptrdiff_t stream_stride, int32_t width, int32_t channels,
     const ve_codes_output *outputs, int32_t output_count, int32_t row_begin, int32_t row_end,

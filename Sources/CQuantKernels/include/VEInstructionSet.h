@@ -34,6 +34,15 @@ void ve_isa_limit(ve_isa isa);
 /// The name VIDENHANCE_ISA uses, or "unknown".
 const char *ve_isa_name(ve_isa isa);
 
+/// Tells the processor that a loop waits for another thread.
+static inline void ve_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -79,7 +79,7 @@ final class ReferenceStack {
       }, sources: [.init(channels: 32, zeroPoint: Int32(first.zeroPoint))], width: width, height: height,
       threads: threads)
     let run = {
-      executor.run(into: result.values) { rows, targets in
+      executor.run(into: .whole(result.values)) { rows, targets in
         for y in rows {
           let to = targets[0].origin + y * targets[0].rowStride
           to.update(from: first.origin + y * first.rowStride, count: width * 32)
