@@ -119,7 +119,7 @@ public final class LineExecutor {
     codes = Array(placed[..<plan.codes.count])
     streams = Array(placed[plan.codes.count...])
     let scratch = steps.map(\.kernel.scratchBytes).max() ?? 0
-    let result = steps.map { $0.isOutput ? width * $0.channels * LineSchedule.bandHeight : 0 }.max() ?? 0
+    let result = steps.map { $0.isOutput ? width * $0.channels * LineSchedule.edgeBandHeight : 0 }.max() ?? 0
     workers = (0..<max(1, threads)).map { _ in
       LineWorker(scratchBytes: scratch, resultValues: result, sources: sources.count, steps: steps.count)
     }

@@ -11,6 +11,8 @@ struct LinePlan {
     /// The step that made what is added.
     var addend: Int?
     var streamOut: Int?
+    /// Whether what it makes leaves.
+    var isOutput = false
   }
 
   /// Rows by which each step is behind the sources.
@@ -34,6 +36,7 @@ struct LinePlan {
       }
       use.streamIn = step.addend.flatMap { uses[$0].streamOut }
       use.addend = step.addend
+      use.isOutput = step.isOutput
       // A convolution reads one row below its own; what is added must be there.
       let lag = max(use.inputs.map { codes[$0].maker }.max()! + 1, step.addend.map { lags[$0] } ?? 0)
       lags.append(lag)

@@ -16,8 +16,9 @@ struct LineSchedule {
 
   /// Rows of a band at most: what Winograd makes at a time.
   static let bandHeight = 2
-  /// The same of sources: the blocks of 8 x 8 samples that motion is searched for are of four rows of the grid.
-  static let sourceBandHeight = 4
+  /// The same where pictures enter and leave: the blocks of 8 x 8 samples that motion is searched for are of four rows of the
+  /// grid, and who enlarges a frame reads rows above and below his own.
+  static let edgeBandHeight = 4
 
   private(set) var bands: [Band] = []
   /// By step, the sources first: the last row of each of its bands, and the band's place.
@@ -34,7 +35,8 @@ struct LineSchedule {
         let lag = step < 0 ? 0 : plan.lags[step]
         let first = max(0, min(height, turn * chunk - lag))
         let end = max(first, min(height, (turn + 1) * chunk - lag))
-        let bandHeight = step < 0 ? Self.sourceBandHeight : Self.bandHeight
+        let isEdge = step < 0 || plan.uses[step].isOutput
+        let bandHeight = isEdge ? Self.edgeBandHeight : Self.bandHeight
         for row in stride(from: first, to: end, by: bandHeight) {
           append(step, row..<min(end, row + bandHeight), plan)
         }

@@ -130,6 +130,7 @@ import Testing
             ? addends[random.index(addends.count)] : nil,
           keepsStream: random.index(3) > 0, codes: codes))
     }
+    steps[steps.count - 1].isOutput = true
     return (steps, (0..<sources).map { _ in LineExecutor.Source(channels: 8, zeroPoint: 0) })
   }
 
