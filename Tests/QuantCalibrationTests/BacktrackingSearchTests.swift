@@ -72,7 +72,7 @@ import Testing
 
   /// Error at a point of the search's grid, on the histogram as the search sees it.
   private func gridError(_ histogram: ActivationHistogram, bits: Int, _ i: Int, _ j: Int) -> Float? {
-    let isWide = bits >= 6
+    let isWide = bits >= 4
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
     let high = (histogram.quantile(0.9), histogram.quantile(isWide ? 1 : 0.999))
     let lower = low.0 + (low.1 - low.0) * Float(i) / 32
