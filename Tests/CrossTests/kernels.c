@@ -67,7 +67,7 @@ static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name
     tensors[s] = memory(bytes + VE_SLACK_BYTES);
     for (size_t i = 0; i < bytes; i++)
       tensors[s][i] = (uint8_t)(p->fill == RANDOM ? random_below(levels + 1) : levels);
-    inputs[s] = (ve_codes_input){tensors[s] + row + p->channels_in, row};
+    inputs[s] = (ve_codes_input){.data = tensors[s] + row + p->channels_in, .row_stride = row};
   }
   r.code_bytes = (size_t)((p->width + 2) * (p->height + 2) * p->channels_out);
   r.stream_bytes = (size_t)(p->width * p->height * p->channels_out) * 2;
@@ -76,7 +76,12 @@ static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name
   for (size_t i = 0; i < r.stream_bytes / 2; i++) r.stream[i] = (int16_t)(random_below(65536) - 32768);
   const ptrdiff_t code_row = (p->width + 2) * p->channels_out;
   const ve_codes_output output = {
-      r.codes + code_row + p->channels_out, code_row, p->has_stream ? 0.01f : 1, 3, levels < 4 ? 3 : levels};
+      .data = r.codes + code_row + p->channels_out,
+      .row_stride = code_row,
+      .multiplier = p->has_stream ? 0.01f : 1,
+      .zero_point = 3,
+      .levels = levels < 4 ? 3 : levels,
+  };
   const ve_conv3x3_io io = {
       .width = p->width, .height = p->height, .inputs = inputs,
       .stream_in = p->has_stream ? r.stream : NULL, .stream_in_stride = p->width * p->channels_out * 2,
@@ -140,7 +145,8 @@ static void compare_requantization(ve_isa isa) {
   static const float multipliers[] = {1, 0.5f, 0.0037f, -0.01f, 1e6f};
   for (int i = 0; i < count; i++) stream[i] = (int16_t)i;
   for (size_t m = 0; m < sizeof multipliers / sizeof *multipliers; m++) {
-    ve_codes_output output = {expected, count, multipliers[m], 5, 31};
+    ve_codes_output output = {
+        .data = expected, .row_stride = count, .multiplier = multipliers[m], .zero_point = 5, .levels = 31};
     ve_requantize(stream, 0, count / 8, 8, &output, 1, 0, 1, VE_ISA_SCALAR);
     output.data = found;
     ve_requantize(stream, 0, count / 8, 8, &output, 1, 0, 1, isa);
