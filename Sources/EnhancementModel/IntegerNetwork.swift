@@ -98,7 +98,11 @@ public final class IntegerNetwork: WindowNetwork {
   /// See `WindowNetwork`. Rows are taken as they are made: no residuals of a whole frame are ever held.
   public func residual(window: [PlanarFrame], take: (ResidualRows) -> Void) throws {
     // What the mask needs is made for whole frames.
-    if architecture.isMasked { return take(try residual(window: window).rows) }
+    if architecture.isMasked {
+      let whole = try residual(window: window)
+      take(whole.rows)
+      return withExtendedLifetime(whole) {}
+    }
     let channels = architecture.outputChannels
     try withoutActuallyEscaping(take) { [width, height] take in
       try run(

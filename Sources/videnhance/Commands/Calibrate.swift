@@ -61,13 +61,19 @@ struct Calibrate: ParsableCommand {
     if !(2...8).contains(bits) || bits == 5 || bits == 7 {
       throw ValidationError("--bits must be 8, 6, 4, 3 or 2")
     }
-    if let activationBits, ![8, 6, 4, 3, 2].contains(activationBits) || activationBits < bits {
-      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
-    }
+    try Calibrate.check(activationBits: activationBits, weightBits: bits)
     if let maxLoss, !(maxLoss >= 0) || data == nil {
       throw ValidationError("--max-loss must be 0 or more, and needs --data to measure losses on")
     }
     if windows < 1 { throw ValidationError("--windows must be positive") }
+  }
+
+  /// Activations may be finer than weights, and not coarser.
+  static func check(activationBits: Int?, weightBits: Int) throws {
+    guard let activationBits else { return }
+    guard [8, 6, 4, 3, 2].contains(activationBits), activationBits >= weightBits else {
+      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
+    }
   }
 
   func run() throws {

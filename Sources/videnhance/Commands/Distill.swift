@@ -70,9 +70,7 @@ struct Distill: ParsableCommand {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
     if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
     if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
-    if let activationBits, ![8, 6, 4, 3, 2].contains(activationBits) || activationBits < bits {
-      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
-    }
+    try Calibrate.check(activationBits: activationBits, weightBits: bits)
     if featureWeight < 0 { throw ValidationError("--feature-weight must be 0 or more") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
