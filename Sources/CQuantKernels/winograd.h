@@ -53,8 +53,9 @@ VE_INLINE int32_t ve_winograd_offset(
     // Sums are not negative; differences reach -levels.
     case VE_F2X1: return r == 1 ? 0 : levels;
     case VE_F2X2: return r == 1 && c == 1 ? 0 : 2 * levels;
-    // The most negative of all, at (1, 1), serves everywhere.
-    case VE_F2X4: return 16 * levels;
+    // Down to -16 levels and up to 4 at (1, 1), 10 either way elsewhere: 20 levels apart in both, so that one more
+    // addition leaves room for a third more levels.
+    case VE_F2X4: return r == 1 && c == 1 ? 16 * levels : 10 * levels;
   }
   return 0;
 }

@@ -11,8 +11,8 @@ enum { VECTOR_BYTES = 64 };
 static const ve_transform_traits traits[VE_TRANSFORM_COUNT] = {
     [VE_F2X1] = {"winograd-2x1", 1, 3, 1, 3, 2, 127},
     [VE_F2X2] = {"winograd-2x2", 4, 4, 2, 1, 4, 63},
-    // 26 times the levels is the largest transformed input with its offset.
-    [VE_F2X4] = {"winograd-2x4", 6, 6, 4, 1, 16, 9},
+    // 20 times the levels is the largest transformed input with its offset.
+    [VE_F2X4] = {"winograd-2x4", 6, 6, 4, 1, 16, 12},
 };
 
 const ve_transform_traits *ve_transform_traits_of(ve_transform transform) {
@@ -57,7 +57,7 @@ static int32_t most_transformed(
 
 /// The largest transformed input with its offset.
 static int32_t most_input(ve_transform transform, int32_t levels) {
-  return transform == VE_F2X1 ? 2 * levels : transform == VE_F2X2 ? 4 * levels : 26 * levels;
+  return transform == VE_F2X1 ? 2 * levels : transform == VE_F2X2 ? 4 * levels : 20 * levels;
 }
 
 // The epilogue multiplies a sum that is `scale` times too large by a

@@ -123,7 +123,7 @@ VE_INLINE bytes times4(bytes value) {
 // Row r of F(2x4) likewise. Each output has one term that nothing is
 // multiplied with; the offset goes in there.
 VE_INLINE void row_2x4(const ve_winograd_input_args *args, const int r, int32_t channel) {
-  const bytes offset = splat(16 * args->levels);
+  const bytes offset = splat(10 * args->levels), more = splat(r == 1 ? 6 * args->levels : 0);
   const ptrdiff_t column = 4 * args->v_row;
   uint8_t *v = args->v + r * args->v_row + channel;
   bytes d0 = down(args, r, pixel_offset(args, 0) + channel);
@@ -137,7 +137,7 @@ VE_INLINE void row_2x4(const ve_winograd_input_args *args, const int r, int32_t 
     const bytes even = d4_offset - d2;
     const bytes odd = (d3 - d1) + (d3 - d1);
     store_bytes(v, times4(d0 - d2) + even);
-    store_bytes(v + column, d3 + d4_offset - times4(d1 + d2));
+    store_bytes(v + column, d3 + d4_offset + more - times4(d1 + d2));
     store_bytes(v + 2 * column, times4(d1 - d2) + d4_offset - d3);
     store_bytes(v + 3 * column, even + odd);
     store_bytes(v + 4 * column, even - odd);

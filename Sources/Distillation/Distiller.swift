@@ -10,8 +10,8 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
   public var training: TrainingSettings
   /// Bits of the student.
   public var bits: Int
-  /// Bits of the body's activations where they are finer than those of the model that the run started from; nil is as they were.
-  public var activationBits: Int?
+  /// Codes of the body's activations where they are more than those of the model that the run started from; nil is as they were.
+  public var activationCodes: Int?
   /// Learning rate of the logarithms of all steps.
   public var stepRate: Float = 1e-3
   /// Share of the ground truth in the loss; the rest is the teachers'.

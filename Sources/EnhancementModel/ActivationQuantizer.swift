@@ -13,8 +13,8 @@ public struct ClippingRange: Hashable, Codable, Sendable {
 
   /// The range moved so that real zero has a code of its own: zero padding must be exact in integers, which the paper's
   /// quantizer does not need. Zero is taken into the range first.
-  public func snapped(bits: Int) -> ClippingRange {
-    let quantizer = ActivationQuantizer(range: self, bits: bits)
+  public func snapped(levels: Int32) -> ClippingRange {
+    let quantizer = ActivationQuantizer(range: self, levels: levels)
     return ClippingRange(
       lower: Float(-quantizer.zeroPoint) * quantizer.step,
       upper: Float(quantizer.levels - quantizer.zeroPoint) * quantizer.step)
@@ -28,7 +28,7 @@ public struct ActivationQuantizer: Hashable, Codable, Sendable {
   public var step: Float
   /// Code of real zero, in 0...levels.
   public var zeroPoint: Int32
-  /// Greatest code, 2^bits - 1.
+  /// Greatest code: 2^bits - 1, or less where a kernel has room for some more codes but not for twice as many.
   public var levels: Int32
 
   /// A quantizer as given.
@@ -38,11 +38,11 @@ public struct ActivationQuantizer: Hashable, Codable, Sendable {
     self.levels = levels
   }
 
-  /// The quantizer of a range at `bits` bits.
+  /// The quantizer of a range with codes of 0...levels.
   ///
   /// Postconditions: real zero has a code; the step is positive.
-  public init(range: ClippingRange, bits: Int) {
-    levels = Int32(1 << bits) - 1
+  public init(range: ClippingRange, levels: Int32) {
+    self.levels = levels
     let lower = min(0, range.lower)
     let upper = max(0, range.upper)
     step = max((upper - lower) / Float(levels), 1e-12)

@@ -75,14 +75,13 @@ public struct QuantizedModel: Sendable, Equatable {
       architecture: architecture, weights: weights, biases: layers.map(\.biases), recipe: recipe)
   }
 
-  /// Gives the activations of the body more bits: ranges stay, codes become finer.
-  public mutating func refineActivations(bits: Int) {
+  /// Gives the activations of the body codes of 0...levels where they have fewer: ranges stay, steps become finer.
+  public mutating func refineActivations(levels: Int32) {
     let graph = architecture.graph
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
-      for slot in quantizers[index].indices where quantizers[index][slot].bits < bits {
+      for slot in quantizers[index].indices where quantizers[index][slot].levels < levels {
         let old = quantizers[index][slot]
-        let levels = Int32(1 << bits) - 1
         let ratio = Float(levels) / Float(old.levels)
         quantizers[index][slot] = ActivationQuantizer(
           step: old.step / ratio, zeroPoint: Int32((Float(old.zeroPoint) * ratio).rounded()), levels: levels)

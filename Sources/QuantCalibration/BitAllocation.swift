@@ -45,13 +45,13 @@ public struct BitAllocation {
   /// Bits that integer kernels know, in rising order.
   static let ladder = [2, 3, 4, 6, 8]
 
-  /// Multiplications of a layer's kernel at some bits against direct convolution: 1 at 8 bits, F(2, 3) at 6, F(2x2, 3x3) at 4,
-  /// F(2x4, 3x3) at 3 and 2.
-  static func multiplications(bits: Int) -> Double {
-    switch bits {
-    case ...3: 1 / 3
-    case 4: 1 / 2.25
-    case ...6: 1 / 1.5
+  /// Multiplications of a layer's kernel against direct convolution, for bits of weights and the greatest code of activations:
+  /// F(2x4, 3x3) where it is exact, else F(2x2, 3x3), else F(2, 3).
+  static func multiplications(weights: Int, levels: Int32) -> Double {
+    switch (weights, levels) {
+    case (...3, ...12): 1 / 3
+    case (...4, ...63): 1 / 2.25
+    case (...6, ...127): 1 / 1.5
     default: 1
     }
   }
@@ -63,7 +63,7 @@ public struct BitAllocation {
       let layer = architecture.graph.layers[index]
       let width = widths.of(layer)
       let work = Double(layer.operationsPerPoint) / Double(Architecture.referenceLayerCost)
-      return sum + work * multiplications(bits: max(width.weights, width.activations))
+      return sum + work * multiplications(weights: width.weights, levels: width.levels)
     }
   }
 
@@ -72,7 +72,7 @@ public struct BitAllocation {
     let architecture = start.model.architecture
     return try architecture.graph.layers.filter { !$0.isEdge }.compactMap { layer in
       let now = start.widths.of(layer)
-      guard let bits = Self.ladder.first(where: { $0 > max(now.weights, now.activations) }) else {
+      guard let bits = Self.ladder.first(where: { $0 > now.weights }) else {
         return nil
       }
       var widths = start.widths

@@ -16,41 +16,41 @@ public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
   /// The paper's pruned, backtracking search (`BacktrackingSearch`).
   case bmfq
 
-  /// The range for `bits`-bit codes of the values in `histogram`.
-  public func search(_ histogram: ActivationHistogram, bits: Int) -> ClippingSearchResult {
+  /// The range for codes of 0...levels of the values in `histogram`.
+  public func search(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
     let (low, high) = (histogram.minimum, histogram.maximum)
     switch self {
-    case .bmfq: return BacktrackingSearch()(histogram, bits: bits)
-    case .minmax: return best(of: [(low, high)], histogram, bits: bits)
+    case .bmfq: return BacktrackingSearch()(histogram, levels: levels)
+    case .minmax: return best(of: [(low, high)], histogram, levels: levels)
     case .percentile:
-      return best(of: [(histogram.quantile(0.001), histogram.quantile(0.999))], histogram, bits: bits)
+      return best(of: [(histogram.quantile(0.001), histogram.quantile(0.999))], histogram, levels: levels)
     case .dobi:
       let step = (high - low) / 200
       return best(
-        of: (0..<100).map { (low + Float($0) * step, high - Float($0) * step) }, histogram, bits: bits)
+        of: (0..<100).map { (low + Float($0) * step, high - Float($0) * step) }, histogram, levels: levels)
     case .dobiOneSided:
       let step = (high - low) / 100
-      return best(of: (0..<100).map { (low, high - Float($0) * step) }, histogram, bits: bits)
+      return best(of: (0..<100).map { (low, high - Float($0) * step) }, histogram, levels: levels)
     case .mse:
       // One bound after the other: the error of a bound hardly depends on where the other one lies.
       let uppers = (1...100).map { (low, high * Float($0) / 100) }
-      let upper = best(of: uppers, histogram, bits: bits).range.upper
+      let upper = best(of: uppers, histogram, levels: levels).range.upper
       let lowers = (0...100).map { (low * Float($0) / 100, upper) }
-      var result = best(of: lowers, histogram, bits: bits)
+      var result = best(of: lowers, histogram, levels: levels)
       result.visits += uppers.count
       return result
     }
   }
 
   private func best(
-    of candidates: [(Float, Float)], _ histogram: ActivationHistogram, bits: Int
+    of candidates: [(Float, Float)], _ histogram: ActivationHistogram, levels: Int32
   ) -> ClippingSearchResult {
     let values = histogram.occupied
     let total = Float(max(1, histogram.count))
     var result: ClippingSearchResult?
     for (lower, upper) in candidates where upper > lower || result == nil {
-      let range = ClippingRange(lower: lower, upper: max(upper, lower + 1e-6)).snapped(bits: bits)
-      let error = BacktrackingSearch.error(of: range, bits: bits, values: values) / total
+      let range = ClippingRange(lower: lower, upper: max(upper, lower + 1e-6)).snapped(levels: levels)
+      let error = BacktrackingSearch.error(of: range, levels: levels, values: values) / total
       if result.map({ error < $0.error }) ?? true {
         result = ClippingSearchResult(range: range, error: error, visits: candidates.count)
       }

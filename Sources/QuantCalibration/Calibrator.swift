@@ -105,22 +105,23 @@ public final class Calibrator {
   public struct Widths: Sendable, Hashable {
     /// Bits of weights in the body.
     public var weights: Int
-    /// Bits of activations in the body. 4-bit weights stay exact in two-dimensional Winograd with up to 6: finer
-    /// activations at the same speed.
-    public var activations: Int
-    /// Bits of both in single layers instead, by the layer's name.
+    /// How many values activations in the body may take, 2^weights unless set. Winograd stays exact with up to 64 beside 4-bit
+    /// weights and up to 13 beside those of 3 and 2 bits: finer activations at the same speed.
+    public var activationCodes: Int
+    /// Bits of weights and, where that is more than `activationCodes`, of activations in single layers, by the layer's name.
     public var layers: [String: Int] = [:]
 
     /// The same bits for weights and activations.
     public init(_ bits: Int) {
       weights = bits
-      activations = bits
+      activationCodes = 1 << bits
     }
 
-    /// Bits of a layer's weights and activations; edge layers have 8.
-    public func of(_ layer: ConvolutionLayer) -> (weights: Int, activations: Int) {
-      if layer.isEdge { return (8, 8) }
-      return layers[layer.name].map { ($0, $0) } ?? (weights, activations)
+    /// Bits of a layer's weights and the greatest code of its activations; edge layers have 8 bits.
+    public func of(_ layer: ConvolutionLayer) -> (weights: Int, levels: Int32) {
+      if layer.isEdge { return (8, 255) }
+      let bits = layers[layer.name]
+      return (bits ?? weights, Int32(max(bits.map { 1 << $0 } ?? 0, activationCodes)) - 1)
     }
   }
 
@@ -143,11 +144,12 @@ public final class Calibrator {
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
-      let width = widths.of(graph.layers[layer]).activations
+      let levels = widths.of(graph.layers[layer]).levels
       let counts = isPerFrame ? histograms[index] : Self.shared(histograms[index])
       quantizers[index] = inputs.enumerated().map { slot, input in
         if case .frame = graph.operations[input] { return .frame }
-        return ActivationQuantizer(range: method.search(counts[slot], bits: width).range, bits: width)
+        return ActivationQuantizer(
+          range: method.search(counts[slot], levels: levels).range, levels: levels)
       }
       layerQuantizers[layer] = quantizers[index]
     }
@@ -191,12 +193,12 @@ public final class Calibrator {
       if bandCounts[band] < Self.leastWindowsOfBand { return nil }
       return graph.operations.enumerated().map { index, operation in
         guard case .convolution(let layer, let inputs, _) = operation else { return 1 }
-        let width = widths.of(graph.layers[layer]).activations
+        let levels = widths.of(graph.layers[layer]).levels
         // One factor for all slots, whose ratios are in the weights: the mean of what each would have.
         let logarithms = inputs.indices.map { slot -> Float in
           if case .frame = graph.operations[inputs[slot]] { return 0 }
-          let range = method.search(bandHistograms[band][index][slot], bits: width).range
-          return log(ActivationQuantizer(range: range, bits: width).step / quantizers[index][slot].step)
+          let range = method.search(bandHistograms[band][index][slot], levels: levels).range
+          return log(ActivationQuantizer(range: range, levels: levels).step / quantizers[index][slot].step)
         }
         return exp(logarithms.reduce(0, +) / Float(logarithms.count))
       }
@@ -249,7 +251,9 @@ public final class Calibrator {
     let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
     let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
     var ranges = isPerFrame ? "" : #""perFrame":false,"#
-    if widths.activations != widths.weights { ranges += #""activationBits":\#(widths.activations),"# }
+    if widths.activationCodes != 1 << widths.weights {
+      ranges += #""activationCodes":\#(widths.activationCodes),"#
+    }
     if !widths.layers.isEmpty {
       let pairs = widths.layers.sorted { $0.key < $1.key }.map { #""\#($0.key)":\#($0.value)"# }
       ranges += #""layerBits":{\#(pairs.joined(separator: ","))},"#

@@ -26,9 +26,9 @@ public struct BacktrackingSearch: Sendable {
   /// Defaults.
   public init() {}
 
-  /// The range of least squared error for `bits`-bit codes of the values in `histogram`.
-  public func callAsFunction(_ histogram: ActivationHistogram, bits: Int) -> ClippingSearchResult {
-    let isWide = bits >= 4
+  /// The range of least squared error for codes of 0...levels of the values in `histogram`.
+  public func callAsFunction(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
+    let isWide = levels >= 15
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
     let high = (histogram.quantile(0.9), histogram.quantile(isWide ? 1 : 0.999))
     let values = histogram.occupied
@@ -50,8 +50,8 @@ public struct BacktrackingSearch: Sendable {
       visited[i * side + j] = true
       guard upper(j) > lower(i) else { continue }
       visits += 1
-      let range = ClippingRange(lower: lower(i), upper: upper(j)).snapped(bits: bits)
-      let error = Self.error(of: range, bits: bits, values: values) / total
+      let range = ClippingRange(lower: lower(i), upper: upper(j)).snapped(levels: levels)
+      let error = Self.error(of: range, levels: levels, values: values) / total
       if let best, error > best.error * (1 + tolerance) { continue }
       if best.map({ error < $0.error }) ?? true {
         best = ClippingSearchResult(range: range, error: error, visits: visits)
@@ -64,8 +64,8 @@ public struct BacktrackingSearch: Sendable {
   }
 
   /// Sum of squared errors of quantizing `values` (weights by count) with a snapped range.
-  static func error(of range: ClippingRange, bits: Int, values: [(value: Float, weight: Float)]) -> Float {
-    let quantizer = ActivationQuantizer(range: range, bits: bits)
+  static func error(of range: ClippingRange, levels: Int32, values: [(value: Float, weight: Float)]) -> Float {
+    let quantizer = ActivationQuantizer(range: range, levels: levels)
     var sum: Float = 0
     for (value, weight) in values {
       let code = max(

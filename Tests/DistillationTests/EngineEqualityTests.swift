@@ -19,7 +19,7 @@ import Training
       let a = architecture
       let mixed = widths.layers.isEmpty ? "" : ", mixed"
       return
-        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), W\(widths.weights)A\(widths.activations)\(mixed)"
+        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights, \(widths.activationCodes) codes\(mixed)"
     }
   }
 
@@ -40,12 +40,16 @@ import Training
 
   static let widths: [Calibrator.Widths] = {
     var finerActivations = Calibrator.Widths(4)
-    finerActivations.activations = 6
+    finerActivations.activationCodes = 64
     var coarseWeights = Calibrator.Widths(2)
-    coarseWeights.activations = 3
+    coarseWeights.activationCodes = 13
+    var thirteenCodes = Calibrator.Widths(3)
+    thirteenCodes.activationCodes = 13
     var mixed = Calibrator.Widths(3)
     mixed.layers = ["body.0.a": 8, "body.1.b": 6]
-    return [8, 6, 4, 3, 2].map(Calibrator.Widths.init) + [finerActivations, coarseWeights, mixed]
+    return [8, 6, 4, 3, 2].map(Calibrator.Widths.init) + [
+      finerActivations, coarseWeights, thirteenCodes, mixed,
+    ]
   }()
 
   static let cases = architectures.flatMap { architecture in

@@ -77,7 +77,7 @@ import Testing
   @Test func activationsBecomeFiner() {
     let model = QuantizedModel.random(.small(), bits: 2, zeroPoints: false, seed: 5)
     var finer = model
-    finer.refineActivations(bits: 3)
+    finer.refineActivations(levels: 12)
     #expect(finer.layers == model.layers)
     let graph = model.architecture.graph
     for (index, operation) in graph.operations.enumerated() {
@@ -86,7 +86,7 @@ import Testing
         if graph.layers[layer].isEdge {
           #expect(old == new)
         } else {
-          #expect(new.bits == 3 && abs(new.step * 7 / (old.step * 3) - 1) < 1e-6, "ranges stay")
+          #expect(new.levels == 12 && abs(new.step * 12 / (old.step * 3) - 1) < 1e-6, "ranges stay")
         }
       }
     }

@@ -60,7 +60,7 @@ import Testing
 
   /// Mean squared error of codes of the values themselves.
   private func trueError(_ values: [Float], _ range: ClippingRange, bits: Int) -> Double {
-    let quantizer = ActivationQuantizer(range: range, bits: bits)
+    let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << bits) - 1)
     let (step, zero) = (Double(quantizer.step), Double(quantizer.zeroPoint))
     let sum = values.reduce(0.0) { sum, value in
       let code = max(0, min(Double(quantizer.levels), (Double(value) / step).rounded() + zero))
@@ -78,14 +78,14 @@ import Testing
     let lower = low.0 + (low.1 - low.0) * Float(i) / 32
     let upper = high.0 + (high.1 - high.0) * Float(j) / 32
     guard upper > lower else { return nil }
-    let range = ClippingRange(lower: lower, upper: upper).snapped(bits: bits)
-    return BacktrackingSearch.error(of: range, bits: bits, values: histogram.occupied)
+    let range = ClippingRange(lower: lower, upper: upper).snapped(levels: Int32(1 << bits) - 1)
+    return BacktrackingSearch.error(of: range, levels: Int32(1 << bits) - 1, values: histogram.occupied)
       / Float(histogram.count)
   }
 
   @Test(arguments: cases) func isAsGoodAsTryingTheWholeGrid(_ item: Case) throws {
     let histogram = histogram(item.distribution.values(20_000))
-    let found = BacktrackingSearch()(histogram, bits: item.bits)
+    let found = BacktrackingSearch()(histogram, levels: Int32(1 << item.bits) - 1)
     var best = Float.infinity
     for i in 0...32 {
       for j in 0...32 { best = min(best, gridError(histogram, bits: item.bits, i, j) ?? .infinity) }
@@ -103,8 +103,8 @@ import Testing
 
   @Test(arguments: cases) func rangesHoldZeroExactly(_ item: Case) {
     let values = item.distribution.values(20_000)
-    let range = BacktrackingSearch()(histogram(values), bits: item.bits).range
-    let quantizer = ActivationQuantizer(range: range, bits: item.bits)
+    let range = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1).range
+    let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << item.bits) - 1)
     #expect(range.lower <= 0 && range.upper >= 0 && range.upper > range.lower)
     #expect(
       abs(range.lower + Float(quantizer.zeroPoint) * quantizer.step) <= 1e-5 * (range.upper - range.lower))
@@ -114,7 +114,7 @@ import Testing
   /// What the histogram says of errors holds for the values.
   @Test(arguments: cases) func errorsAreTrue(_ item: Case) {
     let values = item.distribution.values(20_000)
-    let found = BacktrackingSearch()(histogram(values), bits: item.bits)
+    let found = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1)
     let exact = trueError(values, found.range, bits: item.bits)
     #expect(
       Double(found.error) < 1.1 * exact && Double(found.error) > 0.9 * exact,
@@ -126,23 +126,23 @@ import Testing
   ) {
     let values = d.values(20_000)
     let histogram = histogram(values)
-    let minMax = ClippingRange(lower: values.min()!, upper: values.max()!).snapped(bits: 4)
-    let found = BacktrackingSearch()(histogram, bits: 4)
+    let minMax = ClippingRange(lower: values.min()!, upper: values.max()!).snapped(levels: 15)
+    let found = BacktrackingSearch()(histogram, levels: 15)
     #expect(trueError(values, found.range, bits: 4) < 0.75 * trueError(values, minMax, bits: 4))
   }
 
   /// At 8 bits clipping buys little: the search must not lose to the extremes.
   @Test(arguments: Distribution.allCases) func wideCodesKeepTheExtremes(_ d: Distribution) {
     let values = d.values(20_000)
-    let minMax = ClippingRange(lower: min(0, values.min()!), upper: values.max()!).snapped(bits: 8)
-    let found = BacktrackingSearch()(histogram(values), bits: 8)
+    let minMax = ClippingRange(lower: min(0, values.min()!), upper: values.max()!).snapped(levels: 255)
+    let found = BacktrackingSearch()(histogram(values), levels: 255)
     #expect(trueError(values, found.range, bits: 8) <= 1.05 * trueError(values, minMax, bits: 8))
   }
 
-  @Test func moreBitsLeaveLessError() {
+  @Test func moreCodesLeaveLessError() {
     for distribution in Distribution.allCases {
       let histogram = histogram(distribution.values(20_000))
-      let errors = [2, 3, 4, 6, 8].map { BacktrackingSearch()(histogram, bits: $0).error }
+      let errors = [3, 7, 12, 15, 63, 255].map { BacktrackingSearch()(histogram, levels: $0).error }
       #expect(zip(errors, errors.dropFirst()).allSatisfy { $0 > $1 }, "\(distribution): \(errors)")
     }
   }
@@ -150,9 +150,9 @@ import Testing
   @Test func degenerateHistogramsHaveARange() {
     for values in [[], [0, 0], [3], [-3], [5, 5, 5], [-2, -2, 1e-20]] as [[Float]] {
       for bits in [2, 4, 8] {
-        let range = BacktrackingSearch()(histogram(values), bits: bits).range
+        let range = BacktrackingSearch()(histogram(values), levels: Int32(1 << bits) - 1).range
         #expect(range.lower.isFinite && range.upper.isFinite && range.lower <= 0 && range.upper >= 0)
-        let quantizer = ActivationQuantizer(range: range, bits: bits)
+        let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << bits) - 1)
         #expect(quantizer.step > 0)
         for value in values where abs(value) > 1 {
           #expect(trueError([value], range, bits: bits) <= Double(quantizer.step * quantizer.step) * 0.26)

@@ -60,7 +60,7 @@ import Testing
     let windows = windows(2, length: 3)
     let calibrator = try calibrated(weights, windows)
     var widths = Calibrator.Widths(4)
-    widths.activations = 6
+    widths.activationCodes = 64
     let model = calibrator.model(widths: widths)
     #expect(try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x")) == model)
     let graph = weights.architecture.graph

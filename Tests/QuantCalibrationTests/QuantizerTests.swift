@@ -21,8 +21,8 @@ import Testing
       let a = random.normal() * 3
       let b = random.normal() * 3
       let range = ClippingRange(lower: min(a, b), upper: max(a, b))
-      let quantizer = ActivationQuantizer(range: range, bits: bits)
-      let snapped = range.snapped(bits: bits)
+      let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << bits) - 1)
+      let snapped = range.snapped(levels: Int32(1 << bits) - 1)
       #expect(quantizer.levels == (1 << Int32(bits)) - 1 && quantizer.bits == bits)
       #expect((0...quantizer.levels).contains(quantizer.zeroPoint))
       // Zero has a code, exactly.
@@ -44,18 +44,18 @@ import Testing
   }
 
   @Test func sidedRangesUseAllCodes() {
-    let positive = ActivationQuantizer(range: .init(lower: 0.5, upper: 3), bits: 4)
+    let positive = ActivationQuantizer(range: .init(lower: 0.5, upper: 3), levels: 15)
     #expect(positive.zeroPoint == 0 && abs(positive.step - 0.2) < 1e-6)
-    let negative = ActivationQuantizer(range: .init(lower: -3, upper: -1), bits: 4)
+    let negative = ActivationQuantizer(range: .init(lower: -3, upper: -1), levels: 15)
     #expect(negative.zeroPoint == 15 && abs(negative.step - 0.2) < 1e-6)
-    let symmetric = ActivationQuantizer(range: .init(lower: -1, upper: 1), bits: 8)
+    let symmetric = ActivationQuantizer(range: .init(lower: -1, upper: 1), levels: 255)
     #expect((127...128).contains(symmetric.zeroPoint))
   }
 
   @Test func emptyRangesHaveAStep() {
     for range in [ClippingRange(lower: 0, upper: 0), .init(lower: 0x1p-133, upper: 0x1p-133)] {
       for bits in 2...8 {
-        let quantizer = ActivationQuantizer(range: range, bits: bits)
+        let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << bits) - 1)
         #expect(quantizer.step > 0 && quantizer.zeroPoint == 0)
       }
     }

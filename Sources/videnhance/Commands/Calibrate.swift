@@ -44,9 +44,9 @@ struct Calibrate: ParsableCommand {
   var report: String?
   @Option(
     help: ArgumentHelp(
-      "Bits of activations, where they are not those of the weights: 6 with --bits 4 is finer at the speed of 4.",
-      valueName: "bits"))
-  var activationBits: Int?
+      "How many values activations may take, if not 2^bits: 64 with --bits 4, 13 with 3 or 2 are finer at the same speed.",
+      valueName: "codes"))
+  var activationCodes: Int?
   @Option(
     help: ArgumentHelp(
       "Give single layers more bits until the validation clips of --data lose at most this much.",
@@ -61,7 +61,7 @@ struct Calibrate: ParsableCommand {
     if !(2...8).contains(bits) || bits == 5 || bits == 7 {
       throw ValidationError("--bits must be 8, 6, 4, 3 or 2")
     }
-    try Calibrate.check(activationBits: activationBits, weightBits: bits)
+    try Calibrate.check(activationCodes: activationCodes, weightBits: bits)
     if let maxLoss, !(maxLoss >= 0) || data == nil {
       throw ValidationError("--max-loss must be 0 or more, and needs --data to measure losses on")
     }
@@ -69,10 +69,10 @@ struct Calibrate: ParsableCommand {
   }
 
   /// Activations may be finer than weights, and not coarser.
-  static func check(activationBits: Int?, weightBits: Int) throws {
-    guard let activationBits else { return }
-    guard [8, 6, 4, 3, 2].contains(activationBits), activationBits >= weightBits else {
-      throw ValidationError("--activation-bits must be 8, 6, 4, 3 or 2, and not below --bits")
+  static func check(activationCodes: Int?, weightBits: Int) throws {
+    guard let activationCodes, (2...8).contains(weightBits) else { return }
+    guard (1 << weightBits...256).contains(activationCodes) else {
+      throw ValidationError("--activation-codes must be \(1 << weightBits) to 256 with --bits \(weightBits)")
     }
   }
 
@@ -121,7 +121,7 @@ struct Calibrate: ParsableCommand {
 
   private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
     var widths = Calibrator.Widths(bits)
-    if let activationBits { widths.activations = activationBits }
+    if let activationCodes { widths.activationCodes = activationCodes }
     let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
     guard let maxLoss, let data else { return make(widths) }
     return try BitChooser(calibrator.network, data: data, threads: threads).choose(

@@ -50,9 +50,9 @@ struct Distill: ParsableCommand {
   var realWeights: String?
   @Option(
     help: ArgumentHelp(
-      "Bits of activations, if those of --calibrated are to become finer: 6 with --bits 4, 3 with --bits 2.",
-      valueName: "bits"))
-  var activationBits: Int?
+      "How many values activations may take, if more than in --calibrated: 64 with --bits 4, 13 with 3 or 2.",
+      valueName: "codes"))
+  var activationCodes: Int?
   @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0
   @Option(help: "Whether weights move: on, or off for clipping ranges and weights' steps only.")
   var moveWeights =
@@ -70,7 +70,7 @@ struct Distill: ParsableCommand {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
     if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
     if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
-    try Calibrate.check(activationBits: activationBits, weightBits: bits)
+    try Calibrate.check(activationCodes: activationCodes, weightBits: bits)
     if featureWeight < 0 { throw ValidationError("--feature-weight must be 0 or more") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
@@ -79,7 +79,7 @@ struct Distill: ParsableCommand {
   func run() throws {
     let teacher = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     var model = try QuantizedModel(path: calibrated)
-    if let activationBits { model.refineActivations(bits: activationBits) }
+    if let activationCodes { model.refineActivations(levels: Int32(activationCodes) - 1) }
     let weights = try start.map { path in
       let file = try Safetensors(path: path)
       return QuantizedModel.isQuantized(file)
@@ -103,7 +103,7 @@ struct Distill: ParsableCommand {
     training.degradation.cleanShare = cleanShare
     if task == .denoising { training.degradation.varietyShare = varietyShare }
     var settings = DistillationSettings(training: training, bits: bits)
-    settings.activationBits = activationBits
+    settings.activationCodes = activationCodes
     settings.stepRate = stepRate
     settings.truthShare = truthShare
     settings.featureWeight = featureWeight
