@@ -10,8 +10,8 @@ public struct CalibrationReport: Sendable, Encodable {
     public var layer: String
     /// The frame slot; 0 where a layer has one input.
     public var slot: Int
-    /// Bits of a code.
-    public var bits: Int
+    /// Bits of a code, and how many codes there are: 2^bits, or fewer.
+    public var bits, codes: Int
     /// The clipping range.
     public var lower, upper: Float
     /// Least and greatest value seen.
@@ -31,6 +31,7 @@ public struct CalibrationReport: Sendable, Encodable {
       self.layer = layer
       self.slot = slot
       bits = quantizer.bits
+      codes = Int(quantizer.levels) + 1
       lower = -Float(quantizer.zeroPoint) * quantizer.step
       upper = Float(quantizer.levels - quantizer.zeroPoint) * quantizer.step
       minimum = histogram.minimum
@@ -71,12 +72,12 @@ public struct CalibrationReport: Sendable, Encodable {
       String(repeating: " ", count: max(0, width - text.count)) + text
     }
     let header =
-      "layer             slot bits      lower      upper  clipped     SNR dB  cumulative  dead levels"
+      "layer             slot codes     lower      upper  clipped     SNR dB  cumulative  dead levels"
     return
       ([header]
       + entries.map { entry in
         entry.layer.padding(toLength: 16, withPad: " ", startingAt: 0) + padded("\(entry.slot)", 6)
-          + padded("\(entry.bits)", 5) + padded(String(format: "%.4f", entry.lower), 11)
+          + padded("\(entry.codes)", 6) + padded(String(format: "%.4f", entry.lower), 10)
           + padded(String(format: "%.4f", entry.upper), 11)
           + padded(String(format: "%.3f %%", entry.clippedFraction * 100), 9)
           + padded(String(format: "%.1f", entry.signalToNoise), 11)

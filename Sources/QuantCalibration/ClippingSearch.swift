@@ -64,7 +64,8 @@ public struct BacktrackingSearch: Sendable {
   }
 
   /// Sum of squared errors of quantizing `values` (weights by count) with a snapped range.
-  static func error(of range: ClippingRange, levels: Int32, values: [(value: Float, weight: Float)]) -> Float {
+  static func error(of range: ClippingRange, levels: Int32, values: [(value: Float, weight: Float)]) -> Float
+  {
     let quantizer = ActivationQuantizer(range: range, levels: levels)
     var sum: Float = 0
     for (value, weight) in values {

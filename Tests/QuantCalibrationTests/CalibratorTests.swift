@@ -321,7 +321,7 @@ import Testing
       #expect(a.clippedFraction < 1e-3, "\(a)")
       // BMFQ looks for the least error, on a grid within the percentiles.
       #expect(b.error <= a.error * 1.05, "\(b) \(a)")
-      #expect(b.bits == a.bits && b.deadLevels < 1 << b.bits)
+      #expect(b.bits == a.bits && b.codes == a.codes && b.deadLevels < b.codes)
     }
     #expect(best.entries.contains { $0.clippedFraction > 0 })
     #expect(best.text.split(separator: "\n").count == best.entries.count + 1)

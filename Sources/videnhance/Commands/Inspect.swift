@@ -50,12 +50,14 @@ struct ModelDescription {
     struct Activation: Equatable {
       /// Slots of the window that have it; 0 alone where a layer has one input.
       var slots: [Int]
-      var bits: Int
+      var bits, codes: Int
       var lower, upper: Float
       /// Whether the input is the frame itself.
       var isFrame: Bool
       /// What both bounds are multiplied by in each band of noise; empty where they hold for all.
       var noiseFactors: [Float] = []
+      /// Bits, or the number of codes where it is not a power of two.
+      var width: String { codes == 1 << bits ? "\(bits) bits" : "\(codes) codes" }
     }
 
     var layer: ConvolutionLayer
@@ -123,12 +125,12 @@ struct ModelDescription {
       for input in inputs {
         let q = input.quantizer
         let activation = Layer.Activation(
-          slots: [input.slot], bits: q.bits, lower: 0 - Float(q.zeroPoint) * q.step,
+          slots: [input.slot], bits: q.bits, codes: Int(q.levels) + 1, lower: 0 - Float(q.zeroPoint) * q.step,
           upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame,
           noiseFactors: input.isFrame ? [] : factors)
         let same = activations.firstIndex {
-          ($0.bits, $0.lower, $0.upper, $0.isFrame)
-            == (activation.bits, activation.lower, activation.upper, activation.isFrame)
+          ($0.codes, $0.lower, $0.upper, $0.isFrame)
+            == (activation.codes, activation.lower, activation.upper, activation.isFrame)
         }
         if let same { activations[same].slots.append(input.slot) } else { activations.append(activation) }
       }
@@ -208,7 +210,7 @@ struct ModelDescription {
           ? ""
           : "slot\(activation.slots.count > 1 ? "s" : "") \(activation.slots.map(String.init).joined(separator: ", ")): "
         let text =
-          "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.bits) bits"
+          "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.width)"
           + (activation.isFrame ? ", the frame itself" : "")
           + (activation.noiseFactors.isEmpty
             ? ""
@@ -271,8 +273,9 @@ struct ModelDescription {
           "activations": layer.activations.flatMap { activation in
             activation.slots.map { slot -> [String: Any] in
               [
-                "slot": slot, "bits": activation.bits, "lower": number(activation.lower),
-                "upper": number(activation.upper), "isFrame": activation.isFrame,
+                "slot": slot, "bits": activation.bits, "codes": activation.codes,
+                "lower": number(activation.lower), "upper": number(activation.upper),
+                "isFrame": activation.isFrame,
                 "noiseFactors": activation.noiseFactors.map(number),
               ]
             }
