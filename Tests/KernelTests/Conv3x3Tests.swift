@@ -2,8 +2,10 @@
 import CQuantKernels
 import Testing
 
-/// (activation levels, weight levels) of the bit widths in use, W4A6 included.
-let operandLevels = [(255, 127), (63, 31), (63, 7), (15, 7), (7, 3), (3, 1)]
+/// (activation levels, weight levels) of the bit widths in use, those with more codes of activations included.
+let operandLevels = [
+  (255, 127), (63, 31), (127, 31), (63, 7), (15, 7), (7, 3), (12, 3), (3, 1), (12, 1),
+]
 
 /// Every supported instruction set against scalar, whole buffers, guards
 /// included. Slack differs between the two, since it must not matter.
