@@ -202,7 +202,7 @@ public final class FakeQuantizedPass {
     let from = scratch.layers[step.layer]
     let to = gradients.layers[step.layer]
     let real = parameters.values.layers[step.layer]
-    let top = Float(1 << (quantized.bits - 1)) - 1
+    let limits = quantized.grid.limits(bits: quantized.bits)
     let span = layer.inputChannels * 9
     let inputStep = model.quantizers[step.operation][0].step
     for output in 0..<layer.outputChannels {
@@ -212,7 +212,7 @@ public final class FakeQuantizedPass {
         let at = (output * layer.slots + slot) * span
         for i in at..<at + span {
           let x = real.weights[i] * factor
-          let passed = x >= -top - 1 && x <= top ? from.weights[i] : 0
+          let passed = x >= limits.lowerBound && x <= limits.upperBound ? from.weights[i] : 0
           to.weights[i] += passed * factor
           stepGradient += from.weights[i] * Float(quantized.codes[i]) - passed * x
         }

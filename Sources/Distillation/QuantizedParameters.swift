@@ -84,7 +84,8 @@ public final class QuantizedParameters {
       let ratios = slotRatios(model, layer: index)
       let numbers = values.layers[index]
       let steps = weightSteps.layers[index].all.map { exp($0) }
-      let top = Float(1 << (base.layers[index].bits - 1)) - 1
+      let grid = base.layers[index].grid
+      let greatest = Float(grid.greatest(bits: base.layers[index].bits))
       let span = layer.inputChannels * 9
       var codes = [Int8](repeating: 0, count: numbers.weightCount)
       codes.withUnsafeMutableBufferPointer { codes in
@@ -93,7 +94,7 @@ public final class QuantizedParameters {
             let factor = ratios[slot] / steps[output]
             let at = (output * layer.slots + slot) * span
             for i in at..<at + span {
-              codes[i] = Int8(max(-top - 1, min(top, roundToNearestEven(numbers.weights[i] * factor))))
+              codes[i] = Int8(grid.nearest(numbers.weights[i] * factor, greatest: greatest))
             }
           }
         }
@@ -114,12 +115,4 @@ public final class QuantizedParameters {
     }
     return Array(repeating: 1, count: slots)
   }
-}
-
-/// Rounds to the nearest whole number, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 leaves
-/// no room for a fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
-@inline(__always)
-public func roundToNearestEven(_ value: Float) -> Float {
-  let limited = max(-0x1p22, min(0x1p22, value))
-  return (limited + 0x1.8p23) - 0x1.8p23
 }

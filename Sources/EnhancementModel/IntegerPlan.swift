@@ -129,7 +129,8 @@ public struct IntegerPlan {
     }
     let parameters = IntegerConvolutionParameters(
       slots: layer.slots, inputChannels: padded, outputChannels: layer.outputChannels,
-      activationLevels: inputs.map(\.levels).max()!, weightBits: quantized.bits, weights: weights, bias: bias,
+      activationLevels: inputs.map(\.levels).max()!,
+      weightLevels: Int32(quantized.grid.greatest(bits: quantized.bits)), weights: weights, bias: bias,
       multiplier: multiplier)
     return (parameters, centredBias)
   }

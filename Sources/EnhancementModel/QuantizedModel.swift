@@ -5,7 +5,9 @@ import Foundation
 public struct QuantizedLayer: Sendable, Equatable {
   /// Bits of a weight.
   public var bits: Int
-  /// OIHW codes in -(2^(bits-1)) ... 2^(bits-1) - 1.
+  /// Which whole numbers the codes may be.
+  public var grid: WeightGrid
+  /// OIHW codes.
   public var codes: [Int8]
   /// Real value of one code, by output channel; for a layer that fuses slots, of weights multiplied by
   /// slot step / first slot's step, so that every slot's range enters one integer sum exactly.
@@ -14,8 +16,9 @@ public struct QuantizedLayer: Sendable, Equatable {
   public var biases: [Float]
 
   /// A layer.
-  public init(bits: Int, codes: [Int8], steps: [Float], biases: [Float]) {
+  public init(bits: Int, grid: WeightGrid = .midTread, codes: [Int8], steps: [Float], biases: [Float]) {
     self.bits = bits
+    self.grid = grid
     self.codes = codes
     self.steps = steps
     self.biases = biases
@@ -113,11 +116,13 @@ public struct QuantizedModel: Sendable, Equatable {
       let widths = try file.integers(layer.name + ".bits", count: 1)
       guard (2...8).contains(widths[0]) else { throw .missingTensor(name: layer.name + ".bits") }
       let width = Int(widths[0])
+      let grid = try Self.grid(file, layer.name + ".grid", bits: width)
       let packed = try file.bytes(
         layer.name + ".codes", type: .uint8, count: BitPacking.byteCount(layer.weightCount, bits: width))
       layers.append(
         QuantizedLayer(
-          bits: width, codes: BitPacking.unpack([UInt8](packed), count: layer.weightCount, bits: width),
+          bits: width, grid: grid,
+          codes: grid.unpacked([UInt8](packed), count: layer.weightCount, bits: width),
           steps: try Self.positive(file, layer.name + ".steps", count: layer.outputChannels),
           biases: try file.finiteFloats(layer.name + ".bias", count: layer.outputChannels)))
     }
@@ -153,6 +158,13 @@ public struct QuantizedModel: Sendable, Equatable {
     }
   }
 
+  /// Mid-tread where nothing is said.
+  private static func grid(_ file: Safetensors, _ name: String, bits: Int) throws(ModelError) -> WeightGrid {
+    guard file.tensors[name] != nil else { return .midTread }
+    guard try file.integers(name, count: 1) == [1], bits < 8 else { throw .missingTensor(name: name) }
+    return .midRise
+  }
+
   private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float]
   {
     let values = try file.finiteFloats(name, count: count)
@@ -168,8 +180,9 @@ public struct QuantizedModel: Sendable, Equatable {
       Self.bitsKey: String(bits),
     ]
     for (layer, quantized) in zip(architecture.graph.layers, layers) {
-      let packed = BitPacking.pack(quantized.codes, bits: quantized.bits)
+      let packed = quantized.grid.packed(quantized.codes, bits: quantized.bits)
       file.set(layer.name + ".bits", shape: [1], integers: [Int32(quantized.bits)])
+      if quantized.grid == .midRise { file.set(layer.name + ".grid", shape: [1], integers: [1]) }
       file.set(layer.name + ".codes", shape: [packed.count], type: .uint8, bytes: packed)
       file.set(layer.name + ".steps", shape: [quantized.steps.count], floats: quantized.steps)
       file.set(layer.name + ".bias", shape: [quantized.biases.count], floats: quantized.biases)

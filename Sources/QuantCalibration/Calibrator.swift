@@ -108,6 +108,8 @@ public final class Calibrator {
     /// How many values activations in the body may take, 2^weights unless set. Winograd stays exact with up to 64 beside 4-bit
     /// weights and up to 13 beside those of 3 and 2 bits: finer activations at the same speed.
     public var activationCodes: Int
+    /// Which whole numbers weights in the body may be, but for those of single layers with bits of their own.
+    public var grid = WeightGrid.midTread
     /// Bits of weights and, where that is more than `activationCodes`, of activations in single layers, by the layer's name.
     public var layers: [String: Int] = [:]
 
@@ -117,11 +119,14 @@ public final class Calibrator {
       activationCodes = 1 << bits
     }
 
-    /// Bits of a layer's weights and the greatest code of its activations; edge layers have 8 bits.
-    public func of(_ layer: ConvolutionLayer) -> (weights: Int, levels: Int32) {
-      if layer.isEdge { return (8, 255) }
+    /// Bits and grid of a layer's weights and the greatest code of its activations; edge layers have 8 bits.
+    public func of(_ layer: ConvolutionLayer) -> (weights: Int, grid: WeightGrid, levels: Int32) {
+      if layer.isEdge { return (8, .midTread, 255) }
       let bits = layers[layer.name]
-      return (bits ?? weights, Int32(max(bits.map { 1 << $0 } ?? 0, activationCodes)) - 1)
+      return (
+        bits ?? weights, bits == nil ? grid : .midTread,
+        Int32(max(bits.map { 1 << $0 } ?? 0, activationCodes)) - 1
+      )
     }
   }
 
@@ -155,11 +160,13 @@ public final class Calibrator {
     }
     let bands = noiseBands(quantizers, widths: widths, method: method)
     let layers = graph.layers.enumerated().map { index, layer in
-      let width = widths.of(layer).weights
+      let width = widths.of(layer)
       let slots = layerQuantizers[index] ?? []
       let folded = Self.folded(network.weights[index], layer: layer, slots: slots)
-      let (codes, steps) = WeightQuantizer()(folded, channels: layer.outputChannels, bits: width)
-      var quantized = QuantizedLayer(bits: width, codes: codes, steps: steps, biases: network.biases[index])
+      let (codes, steps) = WeightQuantizer()(
+        folded, channels: layer.outputChannels, bits: width.weights, grid: width.grid)
+      var quantized = QuantizedLayer(
+        bits: width.weights, grid: width.grid, codes: codes, steps: steps, biases: network.biases[index])
       let ratios = slots.map { $0.step / slots[0].step }
       quantized.correctBiases(
         real: folded, layer: layer, means: means(ofLayer: index), slotRatios: layer.slots > 1 ? ratios : [1])
@@ -254,6 +261,7 @@ public final class Calibrator {
     if widths.activationCodes != 1 << widths.weights {
       ranges += #""activationCodes":\#(widths.activationCodes),"#
     }
+    if widths.grid != .midTread { ranges += #""weightGrid":"\#(widths.grid.rawValue)","# }
     if !widths.layers.isEmpty {
       let pairs = widths.layers.sorted { $0.key < $1.key }.map { #""\#($0.key)":\#($0.value)"# }
       ranges += #""layerBits":{\#(pairs.joined(separator: ","))},"#

@@ -87,23 +87,31 @@ public struct WeightQuantizer: Sendable {
   /// Defaults.
   public init() {}
 
-  /// Codes in -(2^(bits-1)) ... 2^(bits-1) - 1 and the steps by output channel.
+  /// Codes of `grid` and the steps by output channel.
   /// - Parameter weights: OIHW, `channels` output channels.
-  public func callAsFunction(_ weights: [Float], channels: Int, bits: Int) -> (codes: [Int8], steps: [Float])
-  {
+  public func callAsFunction(
+    _ weights: [Float], channels: Int, bits: Int, grid: WeightGrid = .midTread
+  ) -> (codes: [Int8], steps: [Float]) {
     let count = weights.count / channels
-    let top = Float(1 << (bits - 1)) - 1
+    let greatest = Float(grid.greatest(bits: bits))
     var codes = [Int8](repeating: 0, count: weights.count)
     var steps = [Float](repeating: 1, count: channels)
     for channel in 0..<channels {
       let slice = weights[channel * count..<(channel + 1) * count]
       let largest = slice.reduce(Float(0)) { max($0, abs($1)) }
-      guard largest > 0 else { continue }
+      guard largest > 0 else {
+        // A grid without a zero comes as near to it as makes no difference.
+        if grid == .midRise {
+          steps[channel] = 1e-9
+          for index in slice.indices { codes[index] = 1 }
+        }
+        continue
+      }
       var best = Float.infinity
       for candidate in 0..<candidates {
-        let step = largest * (0.3 + 0.7 * Float(candidate) / Float(candidates - 1)) / top
+        let step = largest * (0.3 + 0.7 * Float(candidate) / Float(candidates - 1)) / greatest
         let error = slice.reduce(Float(0)) { sum, weight in
-          let difference = max(-top - 1, min(top, (weight / step).rounded(.toNearestOrEven))) * step - weight
+          let difference = grid.nearest(weight / step, greatest: greatest) * step - weight
           return sum + difference * difference
         }
         if error < best {
@@ -112,8 +120,7 @@ public struct WeightQuantizer: Sendable {
         }
       }
       for index in slice.indices {
-        codes[index] = Int8(
-          max(-top - 1, min(top, (weights[index] / steps[channel]).rounded(.toNearestOrEven))))
+        codes[index] = Int8(grid.nearest(weights[index] / steps[channel], greatest: greatest))
       }
     }
     return (codes, steps)

@@ -78,10 +78,10 @@ public struct CodeOutput {
 public struct IntegerConvolutionParameters {
   /// Tensors summed, channels of each (a multiple of 4), channels out (a multiple of 8).
   public var slots, inputChannels, outputChannels: Int
-  /// Greatest activation code over all slots, and bits of the weights.
+  /// Greatest activation code over all slots.
   public var activationLevels: Int32
-  /// See `activationLevels`.
-  public var weightBits: Int
+  /// Greatest weight, 1 to 127; the least is at most one further from zero.
+  public var weightLevels: Int32
   /// `[output][slot][input][3][3]`.
   public var weights: [Int8]
   /// Added to the accumulators; zero points folded in.
@@ -91,7 +91,7 @@ public struct IntegerConvolutionParameters {
 
   /// All of them.
   public init(
-    slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightBits: Int,
+    slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightLevels: Int32,
     weights: [Int8],
     bias: [Int32], multiplier: [Float]
   ) {
@@ -99,7 +99,7 @@ public struct IntegerConvolutionParameters {
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
     self.activationLevels = activationLevels
-    self.weightBits = weightBits
+    self.weightLevels = weightLevels
     self.weights = weights
     self.bias = bias
     self.multiplier = multiplier
@@ -128,7 +128,7 @@ public final class IntegerConvolution: @unchecked Sendable {
         && p.multiplier.count == p.outputChannels, "parameters' counts disagree")
     var description = ve_conv3x3_description(
       slots: Int32(p.slots), channels_in: Int32(p.inputChannels), channels_out: Int32(p.outputChannels),
-      activation_levels: p.activationLevels, weight_levels: Int32(1 << (p.weightBits - 1)) - 1,
+      activation_levels: p.activationLevels, weight_levels: p.weightLevels,
       algorithm: ve_conv3x3_algorithm(rawValue: algorithm.rawValue))
     guard let handle = ve_conv3x3_create(&description, p.weights, p.bias, p.multiplier, instructionSet.handle)
     else {

@@ -18,8 +18,9 @@ import Training
     var testDescription: String {
       let a = architecture
       let mixed = widths.layers.isEmpty ? "" : ", mixed"
+      let grid = widths.grid == .midTread ? "" : " of mid-rise"
       return
-        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights, \(widths.activationCodes) codes\(mixed)"
+        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
     }
   }
 
@@ -45,10 +46,12 @@ import Training
     coarseWeights.activationCodes = 13
     var thirteenCodes = Calibrator.Widths(3)
     thirteenCodes.activationCodes = 13
+    var midRise = coarseWeights
+    midRise.grid = .midRise
     var mixed = Calibrator.Widths(3)
     mixed.layers = ["body.0.a": 8, "body.1.b": 6]
     return [8, 6, 4, 3, 2].map(Calibrator.Widths.init) + [
-      finerActivations, coarseWeights, thirteenCodes, mixed,
+      finerActivations, coarseWeights, thirteenCodes, midRise, mixed,
     ]
   }()
 

@@ -40,6 +40,24 @@ import Testing
     #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
   }
 
+  @Test(arguments: 2...6)
+  func gridsComeBackToTheBit(_ bits: Int) throws {
+    let model = QuantizedModel.random(.small(), bits: bits, grid: .midRise, zeroPoints: true, seed: 4)
+    var file = model.file
+    #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
+    #expect(model.layers.contains { $0.grid == .midRise && $0.codes.contains(Int8(1 << bits - 1)) })
+    // As large as without it.
+    let other = QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: 4).file
+    #expect(file.tensors["body.0.a.codes"]?.bytes.count == other.tensors["body.0.a.codes"]?.bytes.count)
+    for bad: [Int32] in [[0], [2], [1, 1], []] {
+      file.set("body.0.a.grid", shape: [bad.count], integers: bad)
+      #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+    }
+    file.set("body.0.a.grid", shape: [1], integers: [1])
+    file.set("tail.grid", shape: [1], integers: [1])
+    #expect(throws: ModelError.missingTensor(name: "tail.grid")) { try QuantizedModel(file: file) }
+  }
+
   @Test func bandsOfNoiseComeBackToTheBit() throws {
     let model = QuantizedModel.randomDenoiser(bits: 4, seed: 3)
     let read = try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x"))

@@ -50,6 +50,18 @@ import Testing
     #expect(found.allSatisfy { $0.cost == 0 })
   }
 
+  /// As many codes as a kernel is exact for cost nothing; one more leads to the next kernel.
+  @Test(arguments: [(2, 13), (3, 13), (4, 64), (6, 128)])
+  func codesCostWhatTheirKernelDoes(bits: Int, codes: Int) {
+    func cost(_ codes: Int) -> Double {
+      var widths = Calibrator.Widths(bits)
+      widths.activationCodes = codes
+      return BitAllocation.cost(Self.network.architecture, widths)
+    }
+    #expect(cost(codes) == BitAllocation.cost(Self.network.architecture, Calibrator.Widths(bits)))
+    #expect(cost(codes + 1) > cost(codes))
+  }
+
   @Test func whatCannotBeReachedEndsAtEightBits() throws {
     let allocation = Self.allocation(["body.0.a": [5, 4, 3, 2, 1], "body.0.b": [5, 4, 3, 2, 1]])
     let choice = try allocation.raised(from: Calibrator.Widths(4), most: 0) { _, _ in }

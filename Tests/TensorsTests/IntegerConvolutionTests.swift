@@ -83,7 +83,7 @@ import Testing
   ) -> IntegerConvolutionParameters {
     IntegerConvolutionParameters(
       slots: slots, inputChannels: inputs, outputChannels: outputs, activationLevels: levels,
-      weightBits: bits,
+      weightLevels: Int32(1 << (bits - 1)) - 1,
       weights: Array(repeating: weight, count: outputs * slots * inputs * 9),
       bias: Array(repeating: bias, count: outputs), multiplier: Array(repeating: 1, count: outputs))
   }

@@ -136,7 +136,7 @@ import Testing
 
   private static var parameters: IntegerConvolutionParameters {
     IntegerConvolutionParameters(
-      slots: 1, inputChannels: 8, outputChannels: 8, activationLevels: 15, weightBits: 4,
+      slots: 1, inputChannels: 8, outputChannels: 8, activationLevels: 15, weightLevels: 7,
       weights: Array(repeating: 1, count: 8 * 8 * 9), bias: Array(repeating: 0, count: 8),
       multiplier: Array(repeating: 1, count: 8))
   }

@@ -38,9 +38,9 @@ private let activationDeviation: Float = 0.5
 extension QuantizedModel {
   /// A random model whose codes spread over their whole range, at every stage of the network.
   /// - Parameter zeroPoints: whether quantizers get zero points other than 0.
-  public static func random(_ architecture: Architecture, bits: Int, zeroPoints: Bool, seed: UInt64)
-    -> QuantizedModel
-  {
+  public static func random(
+    _ architecture: Architecture, bits: Int, grid: WeightGrid = .midTread, zeroPoints: Bool, seed: UInt64
+  ) -> QuantizedModel {
     var random = SplitMix64(seed: seed)
     let graph = architecture.graph
     var quantizers: [[ActivationQuantizer]] = []
@@ -62,12 +62,14 @@ extension QuantizedModel {
     let layers = graph.layers.map { layer -> QuantizedLayer in
       let width = layer.isEdge ? 8 : bits
       let half = 1 << (width - 1)
+      let grid = layer.isEdge ? .midTread : grid
       let fanIn = Float(layer.totalInputChannels * 9)
       return QuantizedLayer(
         // The lowest code has no counterpart: few of it, or sums of few bits would all be negative.
-        bits: width,
+        bits: width, grid: grid,
         codes: (0..<layer.weightCount).map { _ in
-          Int8(random.chance(0.02) ? -half : random.index(2 * half - 1) - half + 1)
+          if grid == .midRise { return Int8(2 * (random.index(2 * half) - half) + 1) }
+          return Int8(random.chance(0.02) ? -half : random.index(2 * half - 1) - half + 1)
         },
         steps: (0..<layer.outputChannels).map { _ in
           2 / fanIn.squareRoot() / Float(half) * random.uniform(0.5...1.5)

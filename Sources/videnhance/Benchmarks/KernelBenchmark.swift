@@ -83,7 +83,8 @@ struct KernelBenchmark {
     // Outputs spread over all codes: sums of 576 products vary by about this much.
     let spread = Float(half) * Float(levels) * 0.33 * 24
     let parameters = IntegerConvolutionParameters(
-      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels, weightBits: weightBits,
+      slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels,
+      weightLevels: Int32(half) - 1,
       weights: weights,
       bias: bias, multiplier: Array(repeating: Float(levels) / spread, count: 64))
     guard

@@ -61,7 +61,7 @@ final class ReferenceStack {
       let spread = 0.33 * Float(half * levels) * Float(inputs * 9).squareRoot()
       let parameters = IntegerConvolutionParameters(
         slots: 1, inputChannels: inputs, outputChannels: outputs, activationLevels: Int32(levels),
-        weightBits: width,
+        weightLevels: Int32(1 << (width - 1)) - 1,
         weights: (0..<outputs * inputs * 9).map { _ in Int8(random.index(2 * half) - half) },
         bias: Array(repeating: 0, count: outputs),
         multiplier: Array(repeating: Float(outputLevels) / spread, count: outputs))

@@ -48,6 +48,11 @@ struct Calibrate: ParsableCommand {
       valueName: "codes"))
   var activationCodes: Int?
   @Option(
+    help:
+      "What weights may be: mid-tread (zero and its neighbours) or mid-rise (odd numbers, no zero; up to 6 bits)."
+  )
+  var weightGrid = WeightGrid.midTread
+  @Option(
     help: ArgumentHelp(
       "Give single layers more bits until the validation clips of --data lose at most this much.",
       valueName: "dB"))
@@ -64,6 +69,9 @@ struct Calibrate: ParsableCommand {
     try Calibrate.check(activationCodes: activationCodes, weightBits: bits)
     if let maxLoss, !(maxLoss >= 0) || data == nil {
       throw ValidationError("--max-loss must be 0 or more, and needs --data to measure losses on")
+    }
+    if weightGrid == .midRise && bits > 6 {
+      throw ValidationError("--weight-grid mid-rise is for 6 bits and fewer")
     }
     if windows < 1 { throw ValidationError("--windows must be positive") }
   }
@@ -122,6 +130,7 @@ struct Calibrate: ParsableCommand {
   private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
     var widths = Calibrator.Widths(bits)
     if let activationCodes { widths.activationCodes = activationCodes }
+    widths.grid = weightGrid
     let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
     guard let maxLoss, let data else { return make(widths) }
     return try BitChooser(calibrator.network, data: data, threads: threads).choose(
@@ -184,3 +193,4 @@ enum Switch: String, CaseIterable, ExpressibleByArgument {
 }
 
 extension CalibrationMethod: ExpressibleByArgument {}
+extension WeightGrid: ExpressibleByArgument {}

@@ -59,7 +59,8 @@ struct Distill: ParsableCommand {
     Switch.on
   @Option(help: "Highest learning rate of weights.") var learningRate: Float = 2e-4
   @Option(help: "Highest learning rate of steps' logarithms.") var stepRate: Float = 1e-3
-  @Option(help: "Share of the ground truth in the loss.") var truthShare: Float = 0.5
+  @Option(help: "Share of the ground truth in the loss, beside the teachers' (default: 0.5, for interp 0).")
+  var truthShare: Float?
   @Option(help: "Windows in a step.") var batch: Int = 8
   @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.7
   @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
@@ -73,7 +74,7 @@ struct Distill: ParsableCommand {
     try Calibrate.check(activationCodes: activationCodes, weightBits: bits)
     if featureWeight < 0 { throw ValidationError("--feature-weight must be 0 or more") }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
-    if !(0...1).contains(truthShare) { throw ValidationError("--truth-share must be 0 to 1") }
+    if !(0...1).contains(truthShare ?? 0) { throw ValidationError("--truth-share must be 0 to 1") }
   }
 
   func run() throws {
@@ -100,12 +101,16 @@ struct Distill: ParsableCommand {
     training.learningRate = learningRate
     training.batch = batch
     training.seed = seed
+    // Three teachers and the making cost a new window as much as three steps with it.
+    training.freshPerStep = 1
     training.degradation.cleanShare = cleanShare
     if task == .denoising { training.degradation.varietyShare = varietyShare }
     var settings = DistillationSettings(training: training, bits: bits)
     settings.activationCodes = activationCodes
     settings.stepRate = stepRate
-    settings.truthShare = truthShare
+    // Most of how a frame in between differs from what is made of its neighbours nobody can know: gradients of it are noise
+    // in which few bits get lost (docs/quantization.md).
+    settings.truthShare = truthShare ?? (task == .interpolation ? 0 : 0.5)
     settings.featureWeight = featureWeight
     settings.movesWeights = moveWeights == .on
     settings.usesFullPrecision = fullPrecisionTeacher == .on

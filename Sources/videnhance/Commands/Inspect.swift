@@ -62,6 +62,7 @@ struct ModelDescription {
 
     var layer: ConvolutionLayer
     var bits: Int
+    var grid = WeightGrid.midTread
     var smallestWeight, greatestWeight: Float
     var activations: [Activation] = []
   }
@@ -137,8 +138,8 @@ struct ModelDescription {
       let (layer, codes) = (graph.layers[index], model.layers[index])
       let range = weightRange(layer, codes, slotSteps: layer.slots > 1 ? inputs.map(\.quantizer.step) : [])
       return Layer(
-        layer: layer, bits: codes.bits, smallestWeight: range.lowerBound, greatestWeight: range.upperBound,
-        activations: activations)
+        layer: layer, bits: codes.bits, grid: codes.grid, smallestWeight: range.lowerBound,
+        greatestWeight: range.upperBound, activations: activations)
     }
   }
 
@@ -200,7 +201,8 @@ struct ModelDescription {
       let l = layer.layer
       let channels = (l.slots > 1 ? "\(l.slots) x " : "") + "\(l.inputChannels) -> \(l.outputChannels)"
       let row = [
-        l.name, channels, "\(layer.bits)", Self.range(layer.smallestWeight, layer.greatestWeight),
+        l.name, channels, layer.grid == .midRise ? "\(layer.bits), mid-rise" : "\(layer.bits)",
+        Self.range(layer.smallestWeight, layer.greatestWeight),
       ]
       if layer.activations.isEmpty { rows.append(row) }
       for (index, activation) in layer.activations.enumerated() {
@@ -269,6 +271,7 @@ struct ModelDescription {
         [
           "name": layer.layer.name, "slots": layer.layer.slots, "inputChannels": layer.layer.inputChannels,
           "outputChannels": layer.layer.outputChannels, "bits": layer.bits,
+          "grid": layer.bits == 32 ? NSNull() : layer.grid.rawValue,
           "weights": ["lower": number(layer.smallestWeight), "upper": number(layer.greatestWeight)],
           "activations": layer.activations.flatMap { activation in
             activation.slots.map { slot -> [String: Any] in
