@@ -18,8 +18,6 @@ start=$weights teachers=()
 for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     bits=${pair%=*} steps=${pair#*=}
     model=$dir/$name-${bits}bit.safetensors real=$dir/$name-${bits}bit.real calibrated=$dir/$name-${bits}bit.calibrated
-    # As many codes of activations as the kernel that the weights' bits lead to is exact for.
-    case $bits in 6) codes=128 ;; 4) codes=64 ;; 3 | 2) codes=13 ;; *) codes=256 ;; esac
     # Two bits have no value to spare for zero.
     case $bits in 2) grid=mid-rise ;; *) grid=mid-tread ;; esac
     # Many bits need a touch, few a new training.
@@ -27,7 +25,7 @@ for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     if [ ! -s "$model" ]; then
         [ -s "$calibrated" ] ||
             "$program" calibrate --data "$data" --bits "$bits" --windows 100 --model-file "$start" -o "$calibrated" \
-                --activation-codes $codes --weight-grid $grid "$@"
+                --weight-grid $grid "$@"
         "$program" distill --data "$data" --bits "$bits" --steps "$steps" --model-file "$weights" --start "$start" \
             --calibrated "$calibrated" ${teachers:+--teachers "${teachers[@]}"} --checkpoint "$dir/$name-${bits}bit.checkpoint" \
             --real-weights "$real" -o "$model.part" $rates "$@" ${DISTILL:-}

@@ -105,13 +105,23 @@ public final class Calibrator {
   public struct Widths: Sendable, Hashable {
     /// Bits of weights in the body.
     public var weights: Int
-    /// How many values activations in the body may take, 2^weights unless set. Winograd stays exact with up to 64 beside 4-bit
-    /// weights and up to 13 beside those of 3 and 2 bits: finer activations at the same speed.
+    /// How many values activations in the body may take, 2^weights unless set; see `mostCodes`.
     public var activationCodes: Int
     /// Which whole numbers weights in the body may be, but for those of single layers with bits of their own.
     public var grid = WeightGrid.midTread
     /// Bits of weights and, where that is more than `activationCodes`, of activations in single layers, by the layer's name.
     public var layers: [String: Int] = [:]
+
+    /// The most values of activations for which the fastest kernel of these weights' bits is exact: F(2x4, 3x3) for 2 and 3
+    /// bits, F(2x2, 3x3) for 4, F(2, 3) for 6.
+    public static func mostCodes(weightBits: Int) -> Int {
+      switch weightBits {
+      case ...3: 13
+      case 4: 64
+      case ...6: 128
+      default: 256
+      }
+    }
 
     /// The same bits for weights and activations.
     public init(_ bits: Int) {

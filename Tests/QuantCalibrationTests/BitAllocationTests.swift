@@ -58,6 +58,7 @@ import Testing
       widths.activationCodes = codes
       return BitAllocation.cost(Self.network.architecture, widths)
     }
+    #expect(codes == Calibrator.Widths.mostCodes(weightBits: bits))
     #expect(cost(codes) == BitAllocation.cost(Self.network.architecture, Calibrator.Widths(bits)))
     #expect(cost(codes + 1) > cost(codes))
   }

@@ -30,7 +30,7 @@ struct Calibrate: ParsableCommand {
   @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
-  @Option(help: "Bits of weights and activations: 8, 6, 4, 3 or 2.") var bits: Int = 4
+  @Option(help: "Bits of weights: 8, 6, 4, 3 or 2.") var bits: Int = 4
   @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
   var modelFile: String?
   @Option(name: .shortAndLong, help: "File to write.") var output: String
@@ -44,7 +44,7 @@ struct Calibrate: ParsableCommand {
   var report: String?
   @Option(
     help: ArgumentHelp(
-      "How many values activations may take, if not 2^bits: 64 with --bits 4, 13 with 3 or 2 are finer at the same speed.",
+      "How many values activations may take (default: as many as cost no time; 256, 128, 64 and 13 with 8, 6, 4 and 3 or 2 bits).",
       valueName: "codes"))
   var activationCodes: Int?
   @Option(
@@ -129,7 +129,7 @@ struct Calibrate: ParsableCommand {
 
   private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
     var widths = Calibrator.Widths(bits)
-    if let activationCodes { widths.activationCodes = activationCodes }
+    widths.activationCodes = activationCodes ?? Calibrator.Widths.mostCodes(weightBits: bits)
     widths.grid = weightGrid
     let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
     guard let maxLoss, let data else { return make(widths) }
