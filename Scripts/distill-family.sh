@@ -18,14 +18,14 @@ start=$weights teachers=()
 for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     bits=${pair%=*} steps=${pair#*=}
     model=$dir/$name-${bits}bit.safetensors real=$dir/$name-${bits}bit.real calibrated=$dir/$name-${bits}bit.calibrated
-    # Two bits have no value to spare for zero.
-    case $bits in 2) grid=mid-rise ;; *) grid=mid-tread ;; esac
+    # Two bits are better spread out once trained, if not before.
+    case $bits in 2) grid="--weight-grid spread" ;; *) grid= ;; esac
     # Many bits need a touch, few a new training.
     case $bits in 8 | 6) rates="--learning-rate 5e-5 --step-rate 3e-4" ;; 4) rates= ;; *) rates="--learning-rate 4e-4" ;; esac
     if [ ! -s "$model" ]; then
         [ -s "$calibrated" ] ||
             "$program" calibrate --data "$data" --bits "$bits" --windows 100 --model-file "$start" -o "$calibrated" \
-                --weight-grid $grid "$@"
+                $grid "$@"
         "$program" distill --data "$data" --bits "$bits" --steps "$steps" --model-file "$weights" --start "$start" \
             --calibrated "$calibrated" ${teachers:+--teachers "${teachers[@]}"} --checkpoint "$dir/$name-${bits}bit.checkpoint" \
             --real-weights "$real" -o "$model.part" $rates "$@" ${DISTILL:-}

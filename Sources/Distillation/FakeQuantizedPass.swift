@@ -202,7 +202,7 @@ public final class FakeQuantizedPass {
     let from = scratch.layers[step.layer]
     let to = gradients.layers[step.layer]
     let real = parameters.values.layers[step.layer]
-    let limits = quantized.grid.limits(bits: quantized.bits)
+    let limits = WeightRounding(quantized.grid, bits: quantized.bits).limits
     let span = layer.inputChannels * 9
     let inputStep = model.quantizers[step.operation][0].step
     for output in 0..<layer.outputChannels {

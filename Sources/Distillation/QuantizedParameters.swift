@@ -84,8 +84,7 @@ public final class QuantizedParameters {
       let ratios = slotRatios(model, layer: index)
       let numbers = values.layers[index]
       let steps = weightSteps.layers[index].all.map { exp($0) }
-      let grid = base.layers[index].grid
-      let greatest = Float(grid.greatest(bits: base.layers[index].bits))
+      let rounded = WeightRounding(base.layers[index].grid, bits: base.layers[index].bits)
       let span = layer.inputChannels * 9
       var codes = [Int8](repeating: 0, count: numbers.weightCount)
       codes.withUnsafeMutableBufferPointer { codes in
@@ -94,7 +93,7 @@ public final class QuantizedParameters {
             let factor = ratios[slot] / steps[output]
             let at = (output * layer.slots + slot) * span
             for i in at..<at + span {
-              codes[i] = Int8(grid.nearest(numbers.weights[i] * factor, greatest: greatest))
+              codes[i] = Int8(rounded(numbers.weights[i] * factor))
             }
           }
         }

@@ -161,8 +161,11 @@ public struct QuantizedModel: Sendable, Equatable {
   /// Mid-tread where nothing is said.
   private static func grid(_ file: Safetensors, _ name: String, bits: Int) throws(ModelError) -> WeightGrid {
     guard file.tensors[name] != nil else { return .midTread }
-    guard try file.integers(name, count: 1) == [1], bits < 8 else { throw .missingTensor(name: name) }
-    return .midRise
+    let place = Int(try file.integers(name, count: 1)[0])
+    guard place > 0, place < WeightGrid.allCases.count, WeightGrid.allCases[place].bits.contains(bits) else {
+      throw .missingTensor(name: name)
+    }
+    return WeightGrid.allCases[place]
   }
 
   private static func positive(_ file: Safetensors, _ name: String, count: Int) throws(ModelError) -> [Float]
@@ -182,7 +185,9 @@ public struct QuantizedModel: Sendable, Equatable {
     for (layer, quantized) in zip(architecture.graph.layers, layers) {
       let packed = quantized.grid.packed(quantized.codes, bits: quantized.bits)
       file.set(layer.name + ".bits", shape: [1], integers: [Int32(quantized.bits)])
-      if quantized.grid == .midRise { file.set(layer.name + ".grid", shape: [1], integers: [1]) }
+      if let place = WeightGrid.allCases.firstIndex(of: quantized.grid), place > 0 {
+        file.set(layer.name + ".grid", shape: [1], integers: [Int32(place)])
+      }
       file.set(layer.name + ".codes", shape: [packed.count], type: .uint8, bytes: packed)
       file.set(layer.name + ".steps", shape: [quantized.steps.count], floats: quantized.steps)
       file.set(layer.name + ".bias", shape: [quantized.biases.count], floats: quantized.biases)

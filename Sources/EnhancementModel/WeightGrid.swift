@@ -7,35 +7,81 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   /// The odd numbers from -(2^bits - 1) to 2^bits - 1: as many on either side, and no zero. Of four values that weights of 2
   /// bits can have none lies far from where weights are.
   case midRise = "mid-rise"
+  /// Not uniform: close to each other where most weights are, and few far out. For 3 and 2 bits, as far out as F(2x4, 3x3)
+  /// stays exact for any weights (21 x 6 = 126 fits a signed byte).
+  case spread
 
-  /// The greatest one; fits a signed byte for all bits of mid-tread, and up to 7 of mid-rise.
-  public func greatest(bits: Int) -> Int { self == .midTread ? 1 << (bits - 1) - 1 : 1 << bits - 1 }
-
-  /// The one nearest to `value`.
-  /// - Parameter greatest: `greatest(bits:)`, which loops need not compute again.
-  @inline(__always)
-  public func nearest(_ value: Float, greatest: Float) -> Float {
+  /// Bits that there is such a grid for.
+  public var bits: ClosedRange<Int> {
     switch self {
-    case .midTread: max(-greatest - 1, min(greatest, roundToNearestEven(value)))
-    case .midRise: max(-greatest, min(greatest, 2 * roundToNearestEven((value - 1) / 2) + 1))
+    case .midTread: 2...8
+    case .midRise: 2...6
+    case .spread: 2...3
     }
   }
 
-  /// Values beyond are clipped: no gradient passes.
-  public func limits(bits: Int) -> ClosedRange<Float> {
-    let greatest = Float(greatest(bits: bits))
-    return self == .midTread ? -greatest - 1...greatest : -greatest...greatest
+  /// All of them, in rising order.
+  public func values(bits: Int) -> [Int8] {
+    let half = 1 << (bits - 1)
+    switch self {
+    case .midTread: return (-half..<half).map { Int8($0) }
+    case .midRise: return (-half..<half).map { Int8(2 * $0 + 1) }
+    case .spread: return bits == 2 ? [-4, -1, 1, 4] : [-6, -4, -2, -1, 0, 1, 2, 4]
+    }
   }
 
-  /// As signed numbers of `bits` bits without gaps, which is how files hold them.
+  /// The greatest magnitude that a kernel must be ready for, but for one more below zero.
+  public func greatest(bits: Int) -> Int {
+    let values = values(bits: bits)
+    return max(Int(values.last!), -Int(values[0]) - 1)
+  }
+
+  /// As signed numbers of `bits` bits without gaps, which is how files hold them: the place among `values`, less half.
   func packed(_ codes: [Int8], bits: Int) -> [UInt8] {
-    BitPacking.pack(self == .midTread ? codes : codes.map { ($0 - 1) / 2 }, bits: bits)
+    if self == .midTread { return BitPacking.pack(codes, bits: bits) }
+    let values = values(bits: bits)
+    let half = values.count / 2
+    return BitPacking.pack(codes.map { Int8(values.firstIndex(of: $0)! - half) }, bits: bits)
   }
 
   /// The opposite of `packed`.
   func unpacked(_ bytes: [UInt8], count: Int, bits: Int) -> [Int8] {
-    let codes = BitPacking.unpack(bytes, count: count, bits: bits)
-    return self == .midTread ? codes : codes.map { 2 * $0 + 1 }
+    let places = BitPacking.unpack(bytes, count: count, bits: bits)
+    if self == .midTread { return places }
+    let values = values(bits: bits)
+    return places.map { values[Int($0) + values.count / 2] }
+  }
+}
+
+/// Rounds to the values of a grid.
+public struct WeightRounding: Sendable {
+  /// Values beyond are clipped: no gradient passes.
+  public let limits: ClosedRange<Float>
+  /// Uniform grids: distance of values, and what lies between them and its multiples.
+  private let spacing, offset: Float
+  /// Others: the values, and the middle between each and the next.
+  private let values, middles: [Float]
+
+  /// Rounding to a grid of `bits` bits.
+  public init(_ grid: WeightGrid, bits: Int) {
+    let all = grid.values(bits: bits).map(Float.init)
+    limits = all[0]...all.last!
+    spacing = grid == .midRise ? 2 : 1
+    offset = grid == .midRise ? 1 : 0
+    values = grid == .spread ? all : []
+    middles = zip(values, values.dropFirst()).map { ($0 + $1) / 2 }
+  }
+
+  /// The value nearest to `value`.
+  @inline(__always)
+  public func callAsFunction(_ value: Float) -> Float {
+    if values.isEmpty {
+      let rounded = spacing * roundToNearestEven((value - offset) / spacing) + offset
+      return max(limits.lowerBound, min(limits.upperBound, rounded))
+    }
+    var place = 0
+    for middle in middles { place += value > middle ? 1 : 0 }
+    return values[place]
   }
 }
 

@@ -93,7 +93,8 @@ public struct WeightQuantizer: Sendable {
     _ weights: [Float], channels: Int, bits: Int, grid: WeightGrid = .midTread
   ) -> (codes: [Int8], steps: [Float]) {
     let count = weights.count / channels
-    let greatest = Float(grid.greatest(bits: bits))
+    let rounded = WeightRounding(grid, bits: bits)
+    let greatest = rounded.limits.upperBound
     var codes = [Int8](repeating: 0, count: weights.count)
     var steps = [Float](repeating: 1, count: channels)
     for channel in 0..<channels {
@@ -101,7 +102,7 @@ public struct WeightQuantizer: Sendable {
       let largest = slice.reduce(Float(0)) { max($0, abs($1)) }
       guard largest > 0 else {
         // A grid without a zero comes as near to it as makes no difference.
-        if grid == .midRise {
+        if !grid.values(bits: bits).contains(0) {
           steps[channel] = 1e-9
           for index in slice.indices { codes[index] = 1 }
         }
@@ -111,7 +112,7 @@ public struct WeightQuantizer: Sendable {
       for candidate in 0..<candidates {
         let step = largest * (0.3 + 0.7 * Float(candidate) / Float(candidates - 1)) / greatest
         let error = slice.reduce(Float(0)) { sum, weight in
-          let difference = grid.nearest(weight / step, greatest: greatest) * step - weight
+          let difference = rounded(weight / step) * step - weight
           return sum + difference * difference
         }
         if error < best {
@@ -120,7 +121,7 @@ public struct WeightQuantizer: Sendable {
         }
       }
       for index in slice.indices {
-        codes[index] = Int8(grid.nearest(weights[index] / steps[channel], greatest: greatest))
+        codes[index] = Int8(rounded(weights[index] / steps[channel]))
       }
     }
     return (codes, steps)

@@ -18,7 +18,7 @@ import Training
     var testDescription: String {
       let a = architecture
       let mixed = widths.layers.isEmpty ? "" : ", mixed"
-      let grid = widths.grid == .midTread ? "" : " of mid-rise"
+      let grid = widths.grid == .midTread ? "" : ", \(widths.grid.rawValue)"
       return
         "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
     }
@@ -46,12 +46,14 @@ import Training
     coarseWeights.activationCodes = 13
     var thirteenCodes = Calibrator.Widths(3)
     thirteenCodes.activationCodes = 13
+    var spread = thirteenCodes
+    spread.grid = .spread
     var midRise = coarseWeights
     midRise.grid = .midRise
     var mixed = Calibrator.Widths(3)
     mixed.layers = ["body.0.a": 8, "body.1.b": 6]
     return [8, 6, 4, 3, 2].map(Calibrator.Widths.init) + [
-      finerActivations, coarseWeights, thirteenCodes, midRise, mixed,
+      finerActivations, coarseWeights, thirteenCodes, midRise, spread, mixed,
     ]
   }()
 

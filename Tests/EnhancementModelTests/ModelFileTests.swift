@@ -40,21 +40,26 @@ import Testing
     #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
   }
 
-  @Test(arguments: 2...6)
-  func gridsComeBackToTheBit(_ bits: Int) throws {
-    let model = QuantizedModel.random(.small(), bits: bits, grid: .midRise, zeroPoints: true, seed: 4)
-    var file = model.file
-    #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
-    #expect(model.layers.contains { $0.grid == .midRise && $0.codes.contains(Int8(1 << bits - 1)) })
-    // As large as without it.
-    let other = QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: 4).file
-    #expect(file.tensors["body.0.a.codes"]?.bytes.count == other.tensors["body.0.a.codes"]?.bytes.count)
-    for bad: [Int32] in [[0], [2], [1, 1], []] {
-      file.set("body.0.a.grid", shape: [bad.count], integers: bad)
-      #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+  @Test(arguments: WeightGrid.allCases)
+  func gridsComeBackToTheBit(_ grid: WeightGrid) throws {
+    for bits in grid.bits {
+      let model = QuantizedModel.random(.small(), bits: bits, grid: grid, zeroPoints: true, seed: 4)
+      var file = model.file
+      #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
+      let body = try #require(zip(model.architecture.graph.layers, model.layers).first { !$0.0.isEdge }).1
+      #expect(body.grid == grid && Set(body.codes) == Set(grid.values(bits: bits)), "all of its values")
+      #expect(file.tensors["body.0.a.codes"]?.bytes.count == (body.codes.count * bits + 7) / 8)
+      for bad: [Int32] in [[0], [-1], [3], [1, 1], []] {
+        file.set("body.0.a.grid", shape: [bad.count], integers: bad)
+        #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
+      }
     }
-    file.set("body.0.a.grid", shape: [1], integers: [1])
-    file.set("tail.grid", shape: [1], integers: [1])
+  }
+
+  /// There is none of eight bits but mid-tread.
+  @Test(arguments: [1, 2] as [Int32]) func gridsFitTheirBits(_ grid: Int32) throws {
+    var file = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 4).file
+    file.set("tail.grid", shape: [1], integers: [grid])
     #expect(throws: ModelError.missingTensor(name: "tail.grid")) { try QuantizedModel(file: file) }
   }
 

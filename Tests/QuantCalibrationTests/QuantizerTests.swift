@@ -122,28 +122,27 @@ import Testing
     #expect(error(wanted.map { Float($0) * 0.25 }, codes, steps[0]) < 1e-9)
   }
 
-  /// Odd numbers, each the nearest one, by a step of less error than if they were scaled by the largest weight.
-  @Test(arguments: 2...6) func midRiseIsOdd(_ bits: Int) {
+  static let grids = WeightGrid.allCases.flatMap { grid in grid.bits.map { (grid, $0) } }
+
+  /// Every weight becomes the value nearest to it, by a step of less error than if the largest were scaled to the last one.
+  @Test(arguments: grids) func codesAreTheNearestOfTheGrid(_ grid: WeightGrid, _ bits: Int) {
     var random = SplitMix64(seed: UInt64(bits))
     let weights = (0..<90).map { _ in random.normal() }
-    let (codes, steps) = WeightQuantizer()(weights, channels: 1, bits: bits, grid: .midRise)
-    let greatest = (1 << bits) - 1
-    let grid = stride(from: -greatest, through: greatest, by: 2).map { Float($0) * steps[0] }
+    let values = grid.values(bits: bits)
+    func nearest(_ weight: Float, _ step: Float) -> Int8 {
+      values.min { abs(Float($0) * step - weight) < abs(Float($1) * step - weight) }!
+    }
+    #expect(values.count == 1 << bits && values == values.sorted())
+    let (codes, steps) = WeightQuantizer()(weights, channels: 1, bits: bits, grid: grid)
     for (weight, code) in zip(weights, codes) {
-      #expect(abs(code % 2) == 1 && abs(Int(code)) <= greatest)
-      #expect(abs(Float(code) * steps[0] - weight) <= grid.map { abs($0 - weight) }.min()! + 1e-6)
+      let distance = abs(Float(nearest(weight, steps[0])) * steps[0] - weight)
+      #expect(values.contains(code) && abs(Float(code) * steps[0] - weight) <= distance + 1e-6)
     }
-    let step = weights.map(abs).max()! / Float(greatest)
-    let scaled = weights.map { weight in
-      Int8(
-        stride(from: -greatest, through: greatest, by: 2).min { a, b in
-          abs(Float(a) * step - weight) < abs(Float(b) * step - weight)
-        }!)
-    }
-    #expect(error(weights, codes, steps[0]) <= error(weights, scaled, step) * 1.000001)
-    let empty = WeightQuantizer()([0, 0, 0, 0], channels: 1, bits: bits, grid: .midRise)
+    let step = weights.map(abs).max()! / Float(values.last!)
     #expect(
-      zip(empty.codes, empty.codes).allSatisfy { abs(Float($0.0) * empty.steps[0]) < 1e-6 && $0.1 % 2 != 0 })
+      error(weights, codes, steps[0]) <= error(weights, weights.map { nearest($0, step) }, step) * 1.000001)
+    let empty = WeightQuantizer()([0, 0, 0, 0], channels: 1, bits: bits, grid: grid)
+    #expect(empty.codes.allSatisfy { values.contains($0) && abs(Float($0) * empty.steps[0]) < 1e-6 })
   }
 
   @Test func anEmptyChannelHasAStep() {

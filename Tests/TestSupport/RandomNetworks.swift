@@ -68,7 +68,7 @@ extension QuantizedModel {
         // The lowest code has no counterpart: few of it, or sums of few bits would all be negative.
         bits: width, grid: grid,
         codes: (0..<layer.weightCount).map { _ in
-          if grid == .midRise { return Int8(2 * (random.index(2 * half) - half) + 1) }
+          if grid != .midTread { return grid.values(bits: width).randomElement(using: &random)! }
           return Int8(random.chance(0.02) ? -half : random.index(2 * half - 1) - half + 1)
         },
         steps: (0..<layer.outputChannels).map { _ in

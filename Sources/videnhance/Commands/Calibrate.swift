@@ -48,10 +48,11 @@ struct Calibrate: ParsableCommand {
       valueName: "codes"))
   var activationCodes: Int?
   @Option(
-    help:
-      "What weights may be: mid-tread (zero and its neighbours) or mid-rise (odd numbers, no zero; up to 6 bits)."
-  )
-  var weightGrid = WeightGrid.midTread
+    help: """
+      Which numbers weights may be: mid-tread (all about zero), mid-rise (odd ones, up to 6 bits) or spread (dense near zero \
+      only, 3 and 2 bits; default for 3, for 2 it pays after distill).
+      """)
+  var weightGrid: WeightGrid?
   @Option(
     help: ArgumentHelp(
       "Give single layers more bits until the validation clips of --data lose at most this much.",
@@ -70,8 +71,8 @@ struct Calibrate: ParsableCommand {
     if let maxLoss, !(maxLoss >= 0) || data == nil {
       throw ValidationError("--max-loss must be 0 or more, and needs --data to measure losses on")
     }
-    if weightGrid == .midRise && bits > 6 {
-      throw ValidationError("--weight-grid mid-rise is for 6 bits and fewer")
+    if let weightGrid, !weightGrid.bits.contains(bits) {
+      throw ValidationError("--weight-grid \(weightGrid.rawValue) is not for \(bits) bits")
     }
     if windows < 1 { throw ValidationError("--windows must be positive") }
   }
@@ -130,7 +131,7 @@ struct Calibrate: ParsableCommand {
   private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
     var widths = Calibrator.Widths(bits)
     widths.activationCodes = activationCodes ?? Calibrator.Widths.mostCodes(weightBits: bits)
-    widths.grid = weightGrid
+    widths.grid = weightGrid ?? (bits == 3 ? .spread : .midTread)
     let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
     guard let maxLoss, let data else { return make(widths) }
     return try BitChooser(calibrator.network, data: data, threads: threads).choose(

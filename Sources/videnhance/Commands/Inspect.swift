@@ -201,7 +201,7 @@ struct ModelDescription {
       let l = layer.layer
       let channels = (l.slots > 1 ? "\(l.slots) x " : "") + "\(l.inputChannels) -> \(l.outputChannels)"
       let row = [
-        l.name, channels, layer.grid == .midRise ? "\(layer.bits), mid-rise" : "\(layer.bits)",
+        l.name, channels, layer.grid == .midTread ? "\(layer.bits)" : "\(layer.bits), \(layer.grid.rawValue)",
         Self.range(layer.smallestWeight, layer.greatestWeight),
       ]
       if layer.activations.isEmpty { rows.append(row) }
