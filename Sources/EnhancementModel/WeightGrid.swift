@@ -7,8 +7,9 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   /// The odd numbers from -(2^bits - 1) to 2^bits - 1: as many on either side, and no zero. Of four values that weights of 2
   /// bits can have none lies far from where weights are.
   case midRise = "mid-rise"
-  /// Not uniform: close to each other where most weights are, and few far out. For 3 and 2 bits, as far out as F(2x4, 3x3)
-  /// stays exact for any weights (21 x 6 = 126 fits a signed byte).
+  /// Not uniform: close to each other where most weights are, and few far out, as far as Winograd stays exact for any weights:
+  /// transformed ones of F(2x4, 3x3) for 3 and 2 bits are up to 21 x 6 = 126, those of F(2x2, 3x3) for 4 bits 9 x 14 = 126.
+  /// Of all such sets that of least squared error over the shipped networks' weights (docs/quantization.md).
   case spread
 
   /// Bits that there is such a grid for.
@@ -16,7 +17,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
     switch self {
     case .midTread: 2...8
     case .midRise: 2...6
-    case .spread: 2...3
+    case .spread: 2...4
     }
   }
 
@@ -26,7 +27,12 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
     switch self {
     case .midTread: return (-half..<half).map { Int8($0) }
     case .midRise: return (-half..<half).map { Int8(2 * $0 + 1) }
-    case .spread: return bits == 2 ? [-4, -1, 1, 4] : [-6, -4, -2, -1, 0, 1, 2, 4]
+    case .spread:
+      switch bits {
+      case 2: return [-4, -1, 1, 4]
+      case 3: return [-6, -4, -2, -1, 0, 1, 2, 4]
+      default: return [-14, -10, -7, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 9, 14]
+      }
     }
   }
 

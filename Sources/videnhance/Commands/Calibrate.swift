@@ -50,7 +50,7 @@ struct Calibrate: ParsableCommand {
   @Option(
     help: """
       Which numbers weights may be: mid-tread (all about zero), mid-rise (odd ones, up to 6 bits) or spread (dense near zero \
-      only, 3 and 2 bits; default for 3, for 2 it pays after distill).
+      only, up to 4 bits; default for 4 and 3, for 2 it pays after distill).
       """)
   var weightGrid: WeightGrid?
   @Option(
@@ -131,7 +131,7 @@ struct Calibrate: ParsableCommand {
   private func makeModel(_ calibrator: Calibrator, threads: Int) throws -> QuantizedModel {
     var widths = Calibrator.Widths(bits)
     widths.activationCodes = activationCodes ?? Calibrator.Widths.mostCodes(weightBits: bits)
-    widths.grid = weightGrid ?? (bits == 3 ? .spread : .midTread)
+    widths.grid = weightGrid ?? (bits == 4 || bits == 3 ? .spread : .midTread)
     let make = { calibrator.model(widths: $0, method: method, isPerFrame: perFrame == .on) }
     guard let maxLoss, let data else { return make(widths) }
     return try BitChooser(calibrator.network, data: data, threads: threads).choose(
