@@ -24,6 +24,8 @@ struct BenchQuality: AsyncParsableCommand {
   var bits = BitsList(bits: [.float, .eight, .six, .four, .three, .two])
   @Option(help: ArgumentHelp("Tables: of sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
   var tables = "sr2,fast,sr4,denoise10,denoise30,interp"
+  @Option(help: "Whether FFmpeg's filters are measured, too: on or off; bm3d takes longest of all.")
+  var filters = Switch.on
   @Option(help: "Frames of each clip; 0 is all.") var frames = 0
   @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
 
@@ -89,7 +91,7 @@ struct BenchQuality: AsyncParsableCommand {
       let info = try VideoReader(path: clip.path).info
       let rate = info.averageFrameRate.isPositive ? info.averageFrameRate : Rational(25, 1)
       var cells: [(name: String, value: String)] = []
-      for baseline in table.baselines(rate: rate) {
+      for baseline in filters == .on ? table.baselines(rate: rate) : [] {
         var best: (psnr: Double, filter: String)?
         for filter in baseline.filters {
           let result = try await run.measure(Contender(name: baseline.name, source: .filter(filter)))
