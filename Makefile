@@ -39,7 +39,7 @@ help:
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make man       write the manual into .build/manual'
 	@echo 'make docs      write the reference of the library (DocC) into .build/documentation'
-	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
+	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA)), make degraded clips of it (8 GB)'
 	@echo 'make leaks     look for leaks of C objects'
 	@echo 'make sample    build samples/FrameByFrame, a package that uses the library'
 	@echo 'make check     lint, tests without a single warning, tests under sanitizers, leaks, the sample'
@@ -126,8 +126,9 @@ docs: build
 		--output-path .build/documentation --transform-for-static-hosting > .build/docc.log 2>&1 || { cat .build/docc.log; exit 1; }
 	@echo .build/documentation
 
-data: deps
+data: build
 	Scripts/fetch-data.sh $(DATA)
+	$(PROGRAM) degrade --data $(DATA) --scale 1 --scale 2 --scale 4
 
 # The manual of all commands, made by swift-argument-parser's tool.
 man: build

@@ -22,6 +22,8 @@ public struct CharbonnierLoss: Sendable {
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
+    // What compression has taken away can only be guessed: the mean of the guesses, not their median.
+    if architecture.takesQuantizers { epsilon = 0.01 }
   }
 
   /// A loss for outputs whose first `lumaChannels` channels are luma.
