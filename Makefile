@@ -29,11 +29,11 @@ SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 U
 help:
 	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
 	@echo 'make test      run all tests'
-	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/video-files.md)'
-	@echo 'make faults    kill it, starve it, fill its disk (docs/reliability.md)'
+	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/reference/video-files.md)'
+	@echo 'make faults    kill it, starve it, fill its disk (docs/reference/reliability.md)'
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
-	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/performance.md)'
+	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/lab/performance.md)'
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
@@ -80,7 +80,7 @@ faults: deps
 	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
 		--filter 'ResumeTests|FaultTests|DeterminismTests'
 
-# `make bench BENCH_FLAGS='--docs docs --record'` renews docs/benchmark.md and the recorded ratios.
+# `make bench BENCH_FLAGS='--docs docs/lab --record'` renews docs/lab/benchmark.md and the recorded ratios.
 BENCH_FLAGS ?=
 bench: build
 	Benchmarks/run.sh $(PROGRAM) $(DATA_TEST) .build-bench $(BENCH_FLAGS)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a table and a plot of what was measured, and checks the ratios recorded in Benchmarks/ratios.json.
 
-Usage: report.py RESULTS_FOLDER [--docs docs] [--record]
+Usage: report.py RESULTS_FOLDER [--docs docs/lab] [--record]
 --record writes the ratios of this run into ratios.json instead of checking them. A ratio may fall short of the recorded one
 by the slack that is recorded with it (machines differ and are shared); what falls further ends with exit code 1.
 """
