@@ -114,7 +114,7 @@ def markdown(kernels, peers, runs, ratios):
     facts = peers["machine"]
     text = (f"Measured on {facts.get('model name', '?')} (family {facts.get('cpu family')}, model {facts.get('model')}), "
             f"{facts['cores']} cores, {', '.join(facts['extensions'])};\n"
-            f"medians of {peers['rounds']} rounds in turns.\n\n")
+            f"medians of {peers['rounds']} interleaved rounds.\n\n")
     text += "## One 64 -> 64 layer, GMAC/s (direct-equivalent)\n\n"
     rows = []
     for name, kernel in kernels.items():
