@@ -75,6 +75,7 @@ public final class WindowPacker {
       ? NoiseLevel.code(noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
     noiseCode = noise
     let motions = isAligned ? motions(reference) : []
+    let quantizerChannel = architecture.takesQuantizers ? (0..<window.count).map { architecture.channels(ofSlot: $0) - 1 } : []
     return { rows, targets in
       if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], rows) }
       for (slot, to) in targets.enumerated() {
@@ -87,6 +88,12 @@ public final class WindowPacker {
         motions[slot]!.writeNeighbour(
           reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
           into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows)
+      }
+      for (slot, channel) in quantizerChannel.enumerated() {
+        QuantizerMap.write(
+          window[slot].quantizers, gridWidth: window[slot].gridWidth, rows: rows,
+          into: targets[slot].origin + channel, pixelStride: targets[slot].pixelStride,
+          rowStride: targets[slot].rowStride)
       }
     }
   }
