@@ -4,7 +4,7 @@
 
 Usage: report.py RESULTS_FOLDER [--docs docs/lab] [--record]
 --record writes the ratios of this run into ratios.json instead of checking them. A ratio may fall short of the recorded one
-by the slack that is recorded with it (machines differ and are shared); what falls further ends with exit code 1.
+by the slack recorded with it (machines differ and are shared); if one falls further, the exit code is 1.
 """
 import argparse
 import json
@@ -14,7 +14,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FP32_PEERS = ("onnxruntime fp32", "openvino fp32", "ncnn fp32")
-# What was set out for: the beginning of a ratio's name, and its least value.
+# Goals: the beginning of a ratio's name, and its minimum.
 GOALS = {
     "stack: 4 bits to openvino int8": 1.7, "stack: 4 bits to the best FP32 engine": 4, "stack: 3 bits to our 4 bits": 1.1,
     "stack: 2 bits to our 4 bits": 1.1, "stack: 6 bits to openvino int8": 1.25, "stack: 8 bits to openvino int8": 1,
