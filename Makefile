@@ -29,7 +29,7 @@ SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 U
 help:
 	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
 	@echo 'make test      run all tests'
-	@echo 'make matrix    enhance 106 generated sources and compare by ffprobe (docs/reference/video-files.md)'
+	@echo 'make matrix    enhance over 100 generated sources, compare by ffprobe (docs/reference/video-files.md)'
 	@echo 'make faults    kill it, starve it, fill its disk (docs/reference/reliability.md)'
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make soak      an hour of film; watch memory, descriptors and sound (MINUTES=60)'
