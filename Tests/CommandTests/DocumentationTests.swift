@@ -120,6 +120,32 @@ import Testing
     #expect(count > 60, "\(count) tests")
   }
 
+  /// Types between backquotes, such as `EnhancementJob` or `Architecture.graph`, are declared somewhere.
+  @Test func namedTypesExist() throws {
+    let package = try Self.text("Package.swift")
+    var known: Set<String> = []
+    for path in try Self.files(below: "Sources") + Self.files(below: "Tests") where path.hasSuffix(".swift") {
+      let code = try Self.text(path)
+      for keyword in ["struct ", "class ", "enum ", "protocol ", "actor ", "typealias "] {
+        for rest in code.components(separatedBy: keyword).dropFirst() {
+          known.insert(String(rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" }))
+        }
+      }
+    }
+    var count = 0
+    for document in try Self.documents() {
+      let page = try Self.text(document)
+      // Two humps at least, or it is a word; what has an ending such as ".h" is a file.
+      for match in page.matches(of: #/`([A-Z]+[a-z]+[A-Z][A-Za-z]*)(?:\.[A-Za-z]{2,})?`/#)
+      where !match.0.hasSuffix(".swift`") {
+        let name = String(match.1)
+        #expect(known.contains(name) || package.contains("\"\(name)\""), "\(document): \(match.0)")
+        count += 1
+      }
+    }
+    #expect(count > 60, "\(count) types")
+  }
+
   /// The table of docs/ARCHITECTURE.md is that of Package.swift.
   @Test func architectureListsTheTargets() throws {
     var declared: [String: String] = [:]
