@@ -135,7 +135,7 @@ import Testing
     var count = 0
     for document in try Self.documents() {
       let page = try Self.text(document)
-      // Two humps at least, or it is a word; what has an ending such as ".h" is a file.
+      // At least two capitals, or it may be a plain word; names that end in ".swift" are files.
       for match in page.matches(of: #/`([A-Z]+[a-z]+[A-Z][A-Za-z]*)(?:\.[A-Za-z]{2,})?`/#)
       where !match.0.hasSuffix(".swift`") {
         let name = String(match.1)
