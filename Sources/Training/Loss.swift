@@ -16,7 +16,7 @@ public struct CharbonnierLoss: Sendable {
 
   /// The loss that networks of an architecture are trained with. Interpolation fails in few places and by much: its errors
   /// count squared up to some levels. By absolute errors the many places that are right outvote those, and the network
-  /// learns to be silent (docs/training-log.md).
+  /// learns to be silent (docs/lab/training-log.md).
   public init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
     hasMask = architecture.isMasked
