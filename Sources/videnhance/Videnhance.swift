@@ -31,13 +31,13 @@ struct VidenhanceCommand: AsyncParsableCommand {
       Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed, \
       64 wrong usage, 70 stopped by an internal error or want of memory, 130 interrupted.
       """,
-    version: "0.1.0",
+    version: Version.current,
     groupedSubcommands: [
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
       CommandGroup(
         name: "Network",
         subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self]),
-      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
+      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, Version.self]),
     ],
     defaultSubcommand: Enhance.self)
 
@@ -50,6 +50,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
     #endif
     LargeBlocks.returnWhenFreed()
     do {
+      try UsageHint.check(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
