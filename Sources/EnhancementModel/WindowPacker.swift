@@ -63,6 +63,8 @@ public final class WindowPacker {
       architecture.takesNoiseLevel
       ? NoiseLevel.code(conditions.noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
     let motions = isAligned ? motions(reference) : []
+    let quantizerChannels =
+      architecture.takesQuantizers ? window.indices.map { architecture.channels(ofSlot: $0) - 1 } : []
     return PreparedWindow(
       frames: window, architecture: architecture, threads: threads, noiseCode: noise, alignment: nil
     ) { rows, targets in
@@ -77,6 +79,12 @@ public final class WindowPacker {
         motions[slot]!.writeNeighbour(
           reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
           into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows)
+      }
+      for (slot, channel) in quantizerChannels.enumerated() {
+        QuantizerMap.write(
+          window[slot].quantizers, gridWidth: window[slot].gridWidth, rows: rows,
+          into: targets[slot].origin + channel, pixelStride: targets[slot].pixelStride,
+          rowStride: targets[slot].rowStride)
       }
     }
   }

@@ -38,7 +38,7 @@ public final class Calibrator {
       guard case .convolution(_, let inputs, _) = operation else { return [] }
       return inputs.map { _ in ActivationHistogram() }
     }
-    let count = network.architecture.takesNoiseLevel ? NoiseBands.standardBounds.count : 1
+    let count = network.architecture.hasNoiseBands ? NoiseBands.standardBounds.count : 1
     bandHistograms = Array(repeating: empty, count: count)
     bandCounts = Array(repeating: 0, count: count)
     means = empty.map { $0.map { _ in ChannelMeans() } }
@@ -49,7 +49,7 @@ public final class Calibrator {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
     // Its plane is the last of the centre frame's.
     let code =
-      network.architecture.takesNoiseLevel
+      network.architecture.hasNoiseBands
       ? UInt8(frames[frames.count / 2].pointer[Architecture.frameChannels] * 255 + 128.5) : nil
     try observe(executor, noiseCode: code) { frames[$0] }
   }

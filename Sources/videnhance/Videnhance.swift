@@ -36,7 +36,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
       CommandGroup(
         name: "Network",
-        subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self]),
+        subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self]),
       CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
     ],
     defaultSubcommand: Enhance.self)

@@ -63,7 +63,7 @@ struct EnhancingStage: Sendable {
     case .interpolation:
       return try InterpolatedFrameMaker(
         network, of: opening.shape, rate: rate, conditions: conditions, threads: threads, profile: profile)
-    case .superResolution, .denoising:
+    case .superResolution, .restoration, .denoising:
       return EnlargedFrameMaker(
         network, of: opening.shape, conditions: conditions, threads: threads, profile: profile)
     }

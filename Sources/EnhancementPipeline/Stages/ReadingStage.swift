@@ -33,6 +33,7 @@ struct ReadingStage: Sendable {
     result.start = options.start
     result.length = options.length
     result.stream = options.stream
+    result.exportsQuantizers = true
     return result
   }
 }

@@ -51,7 +51,8 @@ struct FrameSource: ~Copyable {
     let source = try SourceFile(demuxer)
     let video = source.streams[videoIndex]
     let decoder = try VideoDecoder(
-      parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path)
+      parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path,
+      exportsQuantizers: options.exportsQuantizers)
     let packet = try PacketOwner()
     intake = FrameIntake(
       path: path, timeBase: video.timeBase,

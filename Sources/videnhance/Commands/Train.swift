@@ -36,6 +36,11 @@ struct Train: ParsableCommand {
   @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.6
   @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
   var varietyShare: Float = 0.3
+  @Option(
+    help: "Whether the network takes the source's noise and quantizers and learns from degraded clips: on or off.")
+  var conditioned: Switch?
+  @Option(help: "Part of the windows in which a conditioned network is told the quantizers.")
+  var toldShare: Float = 0.65
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
@@ -54,6 +59,7 @@ struct Train: ParsableCommand {
     if let blocks { result.blocks = blocks }
     if let channels { result.channels = channels }
     if mask == .off { result.hasMask = nil }
+    if let conditioned { result.isConditioned = conditioned == .on ? true : nil }
     return result
   }
 
@@ -66,6 +72,7 @@ struct Train: ParsableCommand {
     settings.seed = seed
     settings.degradation.cleanShare = cleanShare
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
+    if settings.architecture.takesQuantizers { settings.degradation.toldShare = toldShare }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
     let interrupt = Interrupt()
@@ -90,6 +97,7 @@ struct Train: ParsableCommand {
         text += String(format: ", %@ %.2f (%+.2f)", clip.name, clip.psnr, clip.psnr - clip.bicubic)
       }
       text += String(format: ", mean gain over the input %+.3f dB", validation.meanGain)
+      if let gain = validation.degradedGain { text += String(format: ", degraded %+.3f dB", gain) }
     }
     return text
   }
