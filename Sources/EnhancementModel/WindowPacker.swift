@@ -5,7 +5,7 @@ public import Tensors
 ///
 /// The centre frame is packed as it is. With `WindowAlignment.block`, a neighbour's blocks are moved by whole-pixel vectors,
 /// and the remainder of the motion reaches the network as modulated copies of the samples: without the sub-pixel phase,
-/// further frames tell a network little (docs/networks.md). The trainer and all executors use this one definition.
+/// further frames tell a network little (docs/lab/networks.md). The trainer and all executors use this one definition.
 ///
 /// Not thread-safe. Prepared planes are kept while their frames are in the windows that follow.
 public final class WindowPacker {

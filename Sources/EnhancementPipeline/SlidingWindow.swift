@@ -5,7 +5,7 @@ public enum WindowEdge: Sendable {
   /// The nearest frame of the scene.
   case repeated
   /// The frame as far on the other side of the centre, or the farthest one of a scene shorter than that. The centre itself,
-  /// repeated, would bring its own noise again, which a network takes for what is there (docs/networks.md).
+  /// repeated, would bring its own noise again, which a network takes for what is there (docs/lab/networks.md).
   case opposite
 }
 

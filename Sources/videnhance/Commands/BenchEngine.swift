@@ -15,7 +15,7 @@ struct BenchEngine: ParsableCommand {
     discussion: """
       stack BITS THREADS [EDGE]   runs the reference stack once, its ends at 8 bits or EDGE, prints milliseconds
       network MODEL THREADS       runs a model on a window of the clip, prints milliseconds of network and of packing
-      save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/model-format.md, ONNX)
+      save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/reference/model-format.md, ONNX)
       memory                      prints the largest memory of the process so far in MB
 
       Everything is made when it is first named, run once unmeasured, and kept. One line is printed for each line read.
