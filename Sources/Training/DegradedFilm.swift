@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 public import Foundation
+import Kernels
 import Tensors
 
 /// A clip as footage has it, made from some frames of a film.
@@ -84,7 +85,8 @@ final class DegradedFilm: Sendable {
     parts: [(frames: Range<Int>, kind: String?, chain: DegradationChain)], log: (String) -> Void
   ) throws {
     let (frames, description) = try files(film, folder: folder, factor: factor, pass: pass)
-    if let text = try? Data(contentsOf: description), let old = try? JSONDecoder().decode(Index.self, from: text),
+    if let text = try? Data(contentsOf: description),
+      let old = try? JSONDecoder().decode(Index.self, from: text),
       old.version == version
     {
       return
@@ -99,7 +101,7 @@ final class DegradedFilm: Sendable {
     var offset = 0
     let atOnce = 8
     for begin in stride(from: 0, to: parts.count, by: atOnce) {
-      let made = try parallel(min(atOnce, parts.count - begin)) { index -> Data in
+      let made = try Parallel.map(min(atOnce, parts.count - begin)) { index -> Data in
         let (range, _, chain) = parts[begin + index]
         let truth = range.map { frame in
           film.crop(frame, x: 0, y: 0, width: width * factor, height: height * factor)
@@ -203,21 +205,26 @@ public enum DegradedClips {
       if section.isTraining {
         for pass in 0..<passes { try train(film, folder: folder, factor: factor, pass: pass, log: log) }
       } else {
-        try validate(film, length: validationLength, clips: validationClips, folder: folder, factor: factor, log)
+        try validate(
+          film, length: validationLength, clips: validationClips, folder: folder, factor: factor, log)
       }
     }
     if let film = try photographFilm(folder: folder, isTraining: true) {
       for pass in 0..<passes { try train(film, folder: folder, factor: factor, pass: pass, log: log) }
     }
     if let film = try photographFilm(folder: folder, isTraining: false) {
-      try validate(film, length: photographLength, clips: film.count / photographLength, folder: folder, factor: factor, log)
+      try validate(
+        film, length: photographLength, clips: film.count / photographLength, folder: folder, factor: factor,
+        log)
     }
   }
 
   private static func train(
     _ film: Film, folder: URL, factor: Int, pass: Int, log: (String) -> Void
   ) throws {
-    let seed = film.name.utf8.reduce(UInt64(pass + 1) &* 1_000_003 &+ UInt64(factor)) { $0 &* 31 &+ UInt64($1) }
+    let seed = film.name.utf8.reduce(UInt64(pass + 1) &* 1_000_003 &+ UInt64(factor)) {
+      $0 &* 31 &+ UInt64($1)
+    }
     var random = SplitMix64(seed: seed)
     var parts: [(Range<Int>, String?, DegradationChain)] = []
     var first = 0

@@ -2,7 +2,7 @@
 public import ArgumentParser
 public import EnhancementModel
 import Foundation
-public import Tensors
+internal import Tensors
 import Training
 
 /// Trains a network from clips and photographs.
@@ -37,7 +37,9 @@ struct Train: ParsableCommand {
   @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
   var varietyShare: Float = 0.3
   @Option(
-    help: "Whether the network takes the source's noise and quantizers and learns from degraded clips: on or off.")
+    help:
+      "Whether the network takes the source's noise and quantizers and learns from degraded clips: on or off."
+  )
   var conditioned: Switch?
   @Option(help: "Part of the windows in which a conditioned network is told the quantizers.")
   var toldShare: Float = 0.65
