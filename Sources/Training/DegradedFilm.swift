@@ -171,8 +171,12 @@ public enum DegradedClips {
 
   /// Photographs in synthetic motion, as a film of short clips.
   static func photographFilm(folder: URL, isTraining: Bool) throws -> Film? {
-    let (clips, length, side) = isTraining ? (360, 24, 288) : (4, 24, 288)
     let use = isTraining ? "train" : "val"
+    let photographs = MediaFolder(folder.appendingPathComponent(use)).photographs.count
+    guard photographs > 0 else { return nil }
+    // A dozen of each, but no more of a few than they have to show.
+    let clips = !isTraining ? 4 : photographs < 10 ? 2 * photographs : 360
+    let (length, side) = (photographLength, 288)
     var pictures: [PlanarFrame]?
     let lock = NSLock()
     return try Film(
