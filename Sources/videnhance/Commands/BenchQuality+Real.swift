@@ -26,7 +26,8 @@ struct RealFootageOptions: ParsableArguments {
       valueName: "program"))
   var vmafFFmpeg: String?
   @Option(
-    help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file")) var json: String?
+    help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file")) var json:
+    String?
 
   /// The peers; nil without a Python.
   func makePeers(threads: Int) throws -> VideoPeers? {
@@ -38,7 +39,8 @@ struct RealFootageOptions: ParsableArguments {
 
   /// Makes and prints tables.
   func run(
-    _ tables: [RealTable], clips paths: [String], frames: Int, bits: [NetworkBits], filters: Switch, threads: Int,
+    _ tables: [RealTable], clips paths: [String], frames: Int, bits: [NetworkBits], filters: Switch,
+    threads: Int,
     folder: String
   ) async throws {
     let peers = try makePeers(threads: threads)

@@ -26,10 +26,12 @@ struct BenchQuality: AsyncParsableCommand {
   @Argument(help: "Clips.") var clips: [String]
   @Option(
     help: ArgumentHelp(
-      "Bits of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).", valueName: "list"))
+      "Bits of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).",
+      valueName: "list"))
   var bits: BitsList?
   @Option(
-    help: ArgumentHelp("Tables: of real, restore, sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
+    help: ArgumentHelp(
+      "Tables: of real, restore, sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
   var tables = "sr2,fast,sr4,denoise10,denoise30,interp"
   @Option(help: "Whether FFmpeg's filters are measured, too: on or off; bm3d takes longest of all.")
   var filters = Switch.on
@@ -101,7 +103,8 @@ struct BenchQuality: AsyncParsableCommand {
     _ table: QualityTable, _ clips: [(name: String, path: String)], peers: VideoPeers?, folder: String
   ) async throws {
     // Super-resolution has its peers in the tables of real footage.
-    let names = table.task == .superResolution ? [] : try await peers?.names(of: table.task, folder: folder) ?? []
+    let names =
+      table.task == .superResolution ? [] : try await peers?.names(of: table.task, folder: folder) ?? []
     var header: [String] = []
     var rows: [String] = []
     for clip in clips {
@@ -149,7 +152,8 @@ struct BenchQuality: AsyncParsableCommand {
     _ name: String, _ table: QualityTable, _ run: ComparisonRun, peers: VideoPeers?, folder: String
   ) async throws -> String {
     do {
-      let made = try await peers?.run(name, on: run.input, isSpoiled: true, level: table.level, folder: folder)
+      let made = try await peers?.run(
+        name, on: run.input, isSpoiled: true, level: table.level, folder: folder)
       guard let made else { return "-" }
       let result = try await run.measure(Contender(name: name, source: .file(made.path)))
       return ComparisonOutput.decibels(result.psnr)

@@ -30,7 +30,8 @@ enum OtherProgram {
     process.standardInput = FileHandle.nullDevice
     for path in [output, errors] { FileManager.default.createFile(atPath: path, contents: nil) }
     defer { for path in [output, errors] { try? FileManager.default.removeItem(atPath: path) } }
-    guard let out = FileHandle(forWritingAtPath: output), let err = FileHandle(forWritingAtPath: errors) else {
+    guard let out = FileHandle(forWritingAtPath: output), let err = FileHandle(forWritingAtPath: errors)
+    else {
       throw OtherProgramError(program: program, detail: "cannot write into \(folder)")
     }
     defer {

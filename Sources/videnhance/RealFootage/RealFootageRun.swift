@@ -23,7 +23,8 @@ struct RealFootageRun {
   private var failed: Set<String> = []
 
   init(
-    clips: [RealClip], bits: [NetworkBits], threads: Int, sweepsFilters: Bool, peers: VideoPeers?, vmaf: VMAF?,
+    clips: [RealClip], bits: [NetworkBits], threads: Int, sweepsFilters: Bool, peers: VideoPeers?,
+    vmaf: VMAF?,
     folder: String, known: RealRowFile
   ) {
     self.clips = clips
@@ -41,7 +42,8 @@ struct RealFootageRun {
   mutating func measure(_ table: RealTable, show: (String) -> Void) async throws -> [RealRow] {
     let networks = table.networks(bits).filter { network in
       if network.choice.shippedModel.path != nil { return true }
-      show("\(network.choice.shippedModel.name) is not shipped: left out of the tables of \(table.rawValue)\n")
+      show(
+        "\(network.choice.shippedModel.name) is not shipped: left out of the tables of \(table.rawValue)\n")
       return false
     }
     var rows: [RealRow] = []
@@ -52,7 +54,8 @@ struct RealFootageRun {
         try kind.chain.write(clip.frames, factor: table.factor, like: clip.info, to: input)
         let decoded = try RealClip.frames(of: input, threads: threads)
         guard decoded.count == clip.frames.count else {
-          throw CompareError(detail: "\(clip.name), \(kind.name): \(decoded.count) frames are left of \(clip.frames.count)")
+          throw CompareError(
+            detail: "\(clip.name), \(kind.name): \(decoded.count) frames are left of \(clip.frames.count)")
         }
         let work = Work(
           table: table, clip: clip, kind: kind.name, input: input,
@@ -142,7 +145,8 @@ struct RealFootageRun {
     var rows: [RealRow] = []
     guard let peers else {
       // Without a Python, those that were measured before.
-      for old in known.rows where old.role == .peer && old.isSameWork(as: work.row(old.contender, .peer, "")) {
+      for old in known.rows where old.role == .peer && old.isSameWork(as: work.row(old.contender, .peer, ""))
+      {
         rows.append(old)
       }
       return rows
@@ -158,7 +162,8 @@ struct RealFootageRun {
             row.settings = made.settings
             try run.judge(try RealClip.frames(of: made.path, threads: run.threads), work, into: &row)
             row.cpuSecondsPerFrame = made.secondsPerFrame
-            row.vmafNEG = try await run.vmaf?.score(of: made.path, reference: work.clip.path, folder: run.folder)
+            row.vmafNEG = try await run.vmaf?.score(
+              of: made.path, reference: work.clip.path, folder: run.folder)
             return row
           })
       } catch let error as OtherProgramError {
@@ -171,7 +176,8 @@ struct RealFootageRun {
 
   // MARK: - Figures
 
-  private func run(_ contender: Contender, _ work: Work, into row: inout RealRow, judging: Bool) async throws {
+  private func run(_ contender: Contender, _ work: Work, into row: inout RealRow, judging: Bool) async throws
+  {
     var frames: [VideoFrame] = []
     let start = ProcessorTime.seconds
     try await contender.forEachFrame(of: work.input, threads: threads) { frame, _ in
@@ -191,7 +197,8 @@ struct RealFootageRun {
   private func judge(_ frames: [VideoFrame], _ work: Work, into row: inout RealRow) throws {
     guard frames.count == work.clip.frames.count else {
       throw CompareError(
-        detail: "\(row.contender) made \(frames.count) frames of \(work.clip.frames.count) of \(work.clip.name)")
+        detail:
+          "\(row.contender) made \(frames.count) frames of \(work.clip.frames.count) of \(work.clip.name)")
     }
     var meter = QualityMeter()
     for (frame, truth) in zip(frames, work.clip.frames) { try meter.measure(frame, reference: truth) }

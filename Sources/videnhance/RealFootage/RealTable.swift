@@ -36,7 +36,9 @@ enum RealTable: String, CaseIterable, Sendable {
       "hqdn3d=1.5", "hqdn3d=3", "uspp=3:4", "uspp=3:8", "nlmeans=s=1.5:p=5:r=9", "nlmeans=s=3:p=5:r=9",
     ]
     guard self == .real else {
-      return cleaning + ["hqdn3d=6", "uspp=3:12", "uspp=3:18", "nlmeans=s=5:p=5:r=9", "deblock=filter=strong"]
+      return cleaning + [
+        "hqdn3d=6", "uspp=3:12", "uspp=3:18", "nlmeans=s=5:p=5:r=9", "deblock=filter=strong",
+      ]
     }
     return (["null"] + cleaning).flatMap { filter in
       ["", ",unsharp=5:5:0.4:5:5:0", ",unsharp=5:5:0.8:5:5:0"].map { sharpening in
@@ -87,7 +89,9 @@ enum RealTable: String, CaseIterable, Sendable {
     let lines = names.map { name -> String in
       let cells = kinds.map { kind -> String in
         let pairs = rows.filter { $0.contender == name && $0.kind == kind }.compactMap { row in
-          rows.first { $0.contender == ground.name && $0.kind == kind && $0.clip == row.clip }.map { (row, $0) }
+          rows.first { $0.contender == ground.name && $0.kind == kind && $0.clip == row.clip }.map {
+            (row, $0)
+          }
         }
         guard Set(pairs.map(\.0.clip)) == clips else { return "-" }
         let psnr = Self.mean(pairs.map { Self.difference($0.psnr, $1.psnr) })

@@ -52,7 +52,9 @@ struct VMAF: Sendable {
       "[0:v]\(order)[made];[1:v]\(order)[truth];[made][truth]libvmaf=model=version=vmaf_v0.6.1neg:n_threads=1"
       + ":log_fmt=json:log_path=vmaf.json"
     // The log's name stands within a filter's options: without its folder nothing in it needs to be escaped.
-    let arguments = ["-v", "error", "-nostdin", "-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-"]
+    let arguments = [
+      "-v", "error", "-nostdin", "-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-",
+    ]
     _ = try await OtherProgram.run(program, arguments, folder: folder)
     guard let data = FileManager.default.contents(atPath: log),
       let score = try? JSONDecoder().decode(Log.self, from: data).pooled_metrics.vmaf.mean

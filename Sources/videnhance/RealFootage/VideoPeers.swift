@@ -28,7 +28,8 @@ struct VideoPeers: Sendable {
       }
     }
     guard let found else {
-      throw CompareError(detail: "\(name), which runs the peers, is not found (hint: run this in the source folder)")
+      throw CompareError(
+        detail: "\(name), which runs the peers, is not found (hint: run this in the source folder)")
     }
     script = found
     self.python = OtherProgram.path(of: python)
@@ -74,7 +75,9 @@ struct VideoPeers: Sendable {
   ///   - level: of noise in 8-bit levels, for denoising.
   ///   - folder: where the result, `peer.mkv`, is left.
   /// - Throws: `OtherProgramError`.
-  func run(_ name: String, on input: String, isSpoiled: Bool, level: Float, folder: String) async throws -> Made {
+  func run(_ name: String, on input: String, isSpoiled: Bool, level: Float, folder: String) async throws
+    -> Made
+  {
     let output = folder + "/peer.mkv"
     var arguments = [script, "run", name, input, output, "--threads", "\(threads)", "--level", "\(level)"]
     if isSpoiled { arguments.append("--spoiled") }
