@@ -56,11 +56,12 @@ public final class Calibrator {
 
   /// Runs the network on a window and counts every activation; its slots become tensors one after another, which saves the
   /// memory of all but one.
-  public func observe(_ window: [PlanarFrame], packer: WindowPacker) throws {
-    let codes = packer.codes(window)
-    let executor = try executor(batch: 1, height: window[0].gridHeight, width: window[0].gridWidth)
-    try observe(executor, noiseCode: packer.noiseCode) { slot in
-      WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: window[0])
+  public func observe(_ window: PreparedWindow) throws {
+    let codes = window.codes()
+    let frame = window.frames[0]
+    let executor = try executor(batch: 1, height: frame.gridHeight, width: frame.gridWidth)
+    try observe(executor, noiseCode: window.noiseCode) { slot in
+      WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: frame)
     }
   }
 

@@ -29,7 +29,7 @@ public struct TrainingWindow: Sendable {
   /// What teachers say about it, for distillation: asked once, however often the window is drawn.
   public var teachings: [Teaching] = []
 
-  /// `NoiseLevel.code` of the level that the network is told; nil for networks that are not.
+  /// `NoiseLevel.code` of the level that the network gets; nil for networks without that input.
   public var noiseCode: UInt8? {
     let middle = frames[frames.count / 2]
     let channels = Architecture.frameChannels + 1
@@ -37,16 +37,15 @@ public struct TrainingWindow: Sendable {
   }
 
   /// Packs low-resolution frames and the ground truth of the middle one.
-  /// - Parameter noiseLevel: the level of noise that the network is told; nil for what the frames themselves tell.
+  /// - Parameter noiseLevel: the level of noise that is an input of the network; nil estimates it from the frames.
   public init(
     frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
   ) {
     let centre = low[low.count / 2]
     height = centre.gridHeight
     width = centre.gridWidth
-    let packer = WindowPacker(architecture)
-    packer.noiseLevel = noiseLevel
-    frames = packer.codes(low)
+    let conditions = WindowConditions(noiseLevel: noiseLevel)
+    frames = WindowPacker(architecture).prepare(low, given: conditions).codes()
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
@@ -56,8 +55,6 @@ public struct TrainingWindow: Sendable {
     first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,
     margin: Int = 0
   ) {
-    let packer = WindowPacker(architecture)
-    packer.instant = instant
     let inset = margin / 2
     let (wholeWidth, channels) = (first.gridWidth, InterpolationPacker.channels)
     height = first.gridHeight - 2 * inset
@@ -70,7 +67,8 @@ public struct TrainingWindow: Sendable {
         return whole[begin..<begin + columns * channels]
       }
     }
-    let slots = packer.codes([first, second]).map { inner($0, channels) }
+    let packed = WindowPacker(architecture).prepare([first, second], at: instant).codes()
+    let slots = packed.map { inner($0, channels) }
     frames = slots
     let size = Architecture.frameChannels
     var wanted = [UInt8](repeating: 0, count: wholeWidth * truth.gridHeight * size)

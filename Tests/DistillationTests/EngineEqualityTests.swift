@@ -79,19 +79,16 @@ import Training
     let architecture = model.architecture
     let (width, height) = (frames[0].width, frames[0].height)
     let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
-    let packer = WindowPacker(architecture)
-    integers.instant = 100
-    packer.instant = 100
-    integers.noiseLevel = noiseLevel
-    packer.noiseLevel = noiseLevel
-    let expected = try integers.residual(window: frames)
+    let conditions = WindowConditions(noiseLevel: noiseLevel)
+    let window = WindowPacker(architecture).prepare(frames, at: 100, given: conditions)
+    let expected = try integers.predict(frames, at: 100, given: conditions, profile: nil).residual
     // oneDNN has bf16 for some processors only.
     for precision in Set([FloatPrecision.float32, .fastest]) {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
         precision: precision)
       pass.setModel(model)
-      let inputs = packer.codes(frames).enumerated().map { slot, codes in
+      let inputs = window.codes().enumerated().map { slot, codes in
         let tensor = FloatTensor(
           height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
         for i in 0..<codes.count { tensor.pointer[i] = Float(Int(codes[i]) - 128) }
@@ -99,7 +96,7 @@ import Training
       }
       let output = try pass.forward(frames: inputs).output
       #expect(output.count == architecture.outputChannels * (width / 2) * (height / 2))
-      let said = residuals(output, architecture: architecture, packer: packer)
+      let said = residuals(output, architecture: architecture, alignment: window.alignment)
       let different = said.indices.filter { said[$0] != expected.values[$0] }.count
       #expect(different == 0, "\(different) of \(said.count) differ in \(precision.rawValue)")
       #expect(said.contains { $0 != 0 }, "the network is silent")
@@ -108,12 +105,12 @@ import Training
 
   /// What the last layer's values add to the frame that is corrected: themselves, or through the mask.
   private static func residuals(
-    _ output: FloatTensor, architecture: Architecture, packer: WindowPacker
+    _ output: FloatTensor, architecture: Architecture, alignment: FrameAlignment?
   ) -> [Int16] {
     let values = (0..<output.count).map { Int32(output.pointer[$0]) }
-    guard architecture.isMasked else { return values.map { Int16($0) } }
+    guard architecture.isMasked, let alignment else { return values.map { Int16($0) } }
     let count = Architecture.frameChannels
-    let planes = packer.warped.map { frame in
+    let planes = alignment.warped.map { frame in
       var packed = [Int32](repeating: 0, count: frame.gridWidth * frame.gridHeight * count)
       packed.withUnsafeMutableBufferPointer {
         frame.pack(into: $0.baseAddress!, pixelStride: count, rowStride: count * frame.gridWidth) {

@@ -112,9 +112,9 @@ struct Calibrate: ParsableCommand {
           edge: isInterpolation ? .repeated : .opposite)
         try source.forEach(threads: threads) { frames in
           // Every second frame is what will be made.
-          let window = isInterpolation ? [frames[0], frames[2]] : frames
-          if report != nil && kept.count < 4 { kept.append(packer.floatInputs(window)) }
-          try calibrator.observe(window, packer: packer)
+          let window = packer.prepare(isInterpolation ? [frames[0], frames[2]] : frames)
+          if report != nil && kept.count < 4 { kept.append(window.floats()) }
+          try calibrator.observe(window)
         }
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }

@@ -109,7 +109,7 @@ struct Distill: ParsableCommand {
     settings.activationCodes = activationCodes
     settings.stepRate = stepRate
     // Most of how a frame in between differs from what is made of its neighbours nobody can know: gradients of it are noise
-    // in which few bits get lost (docs/quantization.md).
+    // in which few bits get lost (docs/lab/quantization.md).
     settings.truthShare = truthShare ?? (task == .interpolation ? 0 : 0.5)
     settings.featureWeight = featureWeight
     settings.movesWeights = moveWeights == .on

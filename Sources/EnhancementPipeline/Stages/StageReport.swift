@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a stage found out, for the summary.
+enum StageReport: Sendable {
+  case reading(warnings: [String])
+  case windows(sceneCuts: [Int]?)
+  case enhancing(repeated: Int)
+  case writing(EnhancementSummary)
+
+  func add(to summary: inout EnhancementSummary) {
+    switch self {
+    case .reading(let warnings): summary.warnings = warnings + summary.warnings
+    case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
+    case .enhancing(let repeated): summary.repeatedFrames += repeated
+    case .writing(let written):
+      summary.frames = written.frames
+      summary.resumedFrames = written.resumedFrames
+      summary.width = written.width
+      summary.height = written.height
+      summary.format = written.format
+      summary.encoder = written.encoder
+      summary.leftOut = written.leftOut
+      summary.warnings += written.warnings
+    }
+  }
+}
