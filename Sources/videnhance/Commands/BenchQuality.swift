@@ -18,7 +18,7 @@ struct BenchQuality: AsyncParsableCommand {
       levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters \
       for noise the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
 
-      The tables real and restore spoil the clips as footage is, by real encoders (docs/real-footage.md), and measure SSIM, \
+      The tables real and restore spoil the clips as footage is, by real encoders (docs/lab/real-footage.md), and measure SSIM, \
       flicker, VMAF NEG and processor time as well: 40 frames at 4 bits unless told otherwise.
         videnhance bench quality data-test/bikes.mp4 --tables real,restore --peers .build-bench/peers/bin/python
       """)
