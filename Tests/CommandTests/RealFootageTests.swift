@@ -24,6 +24,11 @@ import Testing
 
     """
 
+  private func writePeers(_ bench: Workbench) throws {
+    try Data(Self.peers.utf8).write(to: URL(fileURLWithPath: bench.path("python")))
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bench.path("python"))
+  }
+
   private func rows(_ bench: Workbench, _ name: String) throws -> [RealRow] {
     try JSONDecoder().decode([RealRow].self, from: Data(contentsOf: URL(fileURLWithPath: bench.path(name))))
   }
@@ -39,8 +44,7 @@ import Testing
   @Test func tablesOfAMadeClip() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "a.mkv")
-    try Data(Self.peers.utf8).write(to: URL(fileURLWithPath: bench.path("python")))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bench.path("python"))
+    try writePeers(bench)
     let first = try run(
       bench, "--tables", "real,restore", "--json", bench.path("rows.json"), "--peers", bench.path("python"),
       "--peer-results", bench.path("known.json"))
@@ -116,11 +120,16 @@ import Testing
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "a.mkv")
     try Data("{}".utf8).write(to: URL(fileURLWithPath: bench.path("rows.json")))
+    try writePeers(bench)
     for (arguments, code, words) in [
       (["--tables", "unreal"], 64, "--tables are real, restore, sr2"),
       (["--tables", "real", "--vmaf-ffmpeg", "/bin/true"], 1, "lacks the filter libvmaf"),
       (["--tables", "real", "--peer-results", bench.path("rows.json")], 1, "rows.json holds no rows"),
       (["--tables", "real", "--peers", bench.path("none")], 1, "none: cannot be started"),
+      (
+        ["--tables", "real", "--peers", bench.path("python"), "--peer-names", "magic"], 1,
+        "magic is no peer for sr (hint: one of double, broken)"
+      ),
     ] as [([String], Int32, String)] {
       let run = try Program.Run(
         ["bench", "quality", bench.path("a.mkv")] + arguments, directory: bench.directory
@@ -128,6 +137,6 @@ import Testing
       .finish()
       #expect(run.code == code && run.errors.contains(words) && run.output == "", "\(run.errors)")
     }
-    #expect(bench.contents == ["a.mkv", "rows.json"])
+    #expect(bench.contents == ["a.mkv", "python", "rows.json"])
   }
 }

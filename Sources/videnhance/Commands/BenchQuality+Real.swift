@@ -44,6 +44,7 @@ struct RealFootageOptions: ParsableArguments {
     folder: String
   ) async throws {
     let peers = try makePeers(threads: threads)
+    if tables.contains(.real) { try await peers?.check(for: .superResolution, folder: folder) }
     let known = try RealRowFile(path: peerResults)
     let vmaf = try await VMAF.find(named: vmafFFmpeg, peers: peers, folder: folder)
     if vmaf == nil { Console.warning("no ffmpeg with libvmaf is found: no VMAF NEG (hint: --vmaf-ffmpeg)") }

@@ -57,9 +57,22 @@ struct VideoPeers: Sendable {
   /// - Throws: `OtherProgramError`.
   func names(of task: EnhancementTask, folder: String) async throws -> [String] {
     guard task != .restoration else { return [] }
-    let known = try await OtherProgram.run(python, [script, "list", task.rawValue], folder: folder)
+    return try await known(for: task, folder: folder).filter { names?.contains($0) ?? true }
+  }
+
+  private func known(for task: EnhancementTask, folder: String) async throws -> [String] {
+    try await OtherProgram.run(python, [script, "list", task.rawValue], folder: folder)
       .split(separator: "\n").map(String.init)
-    return known.filter { names?.contains($0) ?? true }
+  }
+
+  /// Asks the Python, so that what is named wrongly is not found after minutes of work.
+  /// - Throws: `OtherProgramError` if it cannot be asked, `CompareError` for a name that is not for `task`.
+  func check(for task: EnhancementTask, folder: String) async throws {
+    let known = try await known(for: task, folder: folder)
+    if let other = names?.first(where: { !known.contains($0) }) {
+      throw CompareError(
+        detail: "\(other) is no peer for \(task.rawValue) (hint: one of \(known.joined(separator: ", ")))")
+    }
   }
 
   /// The ffmpeg of imageio-ffmpeg.
