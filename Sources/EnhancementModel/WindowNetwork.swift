@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+import Tensors
 
 /// What a network says about a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
 /// grid. Channels: (2 scale)² luma phases row by row, then scale² phases of U, then of V.

@@ -252,6 +252,10 @@ public struct EnhancementJob: Sendable {
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak
+    if summary.substitutedFrames > 0 {
+      summary.warnings.append(
+        "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest")
+    }
     if summary.repeatedFrames > 0 {
       summary.warnings.append(
         "\(summary.repeatedFrames) frames repeat the one before where the source's do not")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-public import Tensors
+import Tensors
 public import VideoIO
 
 /// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus

@@ -108,7 +108,8 @@ extension DegradationChain {
     let draw = random.uniform()
     let level = deviation.lowerBound + (deviation.upperBound - deviation.lowerBound) * draw * draw
     return .grain(
-      deviation: level, chroma: random.uniform(0.3...1), size: random.chance(0.5) ? 0 : random.uniform(0.4...1))
+      deviation: level, chroma: random.uniform(0.3...1),
+      size: random.chance(0.5) ? 0 : random.uniform(0.4...1))
   }
 
   /// Fewer samples and back again: enlarged by somebody before.

@@ -84,7 +84,8 @@ final class DegradedFilm: Sendable {
     parts: [(frames: Range<Int>, kind: String?, chain: DegradationChain)], log: (String) -> Void
   ) throws {
     let (frames, description) = try files(film, folder: folder, factor: factor, pass: pass)
-    if let text = try? Data(contentsOf: description), let old = try? JSONDecoder().decode(Index.self, from: text),
+    if let text = try? Data(contentsOf: description),
+      let old = try? JSONDecoder().decode(Index.self, from: text),
       old.version == version
     {
       return
@@ -169,8 +170,12 @@ public enum DegradedClips {
 
   /// Photographs in synthetic motion, as a film of short clips.
   static func photographFilm(folder: URL, isTraining: Bool) throws -> Film? {
-    let (clips, length, side) = isTraining ? (360, 24, 288) : (4, 24, 288)
     let use = isTraining ? "train" : "val"
+    let photographs = MediaFolder(folder.appendingPathComponent(use)).photographs.count
+    guard photographs > 0 else { return nil }
+    // A dozen of each, but no more of a few than they have to show.
+    let clips = !isTraining ? 4 : photographs < 10 ? 2 * photographs : 360
+    let (length, side) = (photographLength, 288)
     var pictures: [PlanarFrame]?
     let lock = NSLock()
     return try Film(
@@ -203,21 +208,26 @@ public enum DegradedClips {
       if section.isTraining {
         for pass in 0..<passes { try train(film, folder: folder, factor: factor, pass: pass, log: log) }
       } else {
-        try validate(film, length: validationLength, clips: validationClips, folder: folder, factor: factor, log)
+        try validate(
+          film, length: validationLength, clips: validationClips, folder: folder, factor: factor, log)
       }
     }
     if let film = try photographFilm(folder: folder, isTraining: true) {
       for pass in 0..<passes { try train(film, folder: folder, factor: factor, pass: pass, log: log) }
     }
     if let film = try photographFilm(folder: folder, isTraining: false) {
-      try validate(film, length: photographLength, clips: film.count / photographLength, folder: folder, factor: factor, log)
+      try validate(
+        film, length: photographLength, clips: film.count / photographLength, folder: folder, factor: factor,
+        log)
     }
   }
 
   private static func train(
     _ film: Film, folder: URL, factor: Int, pass: Int, log: (String) -> Void
   ) throws {
-    let seed = film.name.utf8.reduce(UInt64(pass + 1) &* 1_000_003 &+ UInt64(factor)) { $0 &* 31 &+ UInt64($1) }
+    let seed = film.name.utf8.reduce(UInt64(pass + 1) &* 1_000_003 &+ UInt64(factor)) {
+      $0 &* 31 &+ UInt64($1)
+    }
     var random = SplitMix64(seed: seed)
     var parts: [(Range<Int>, String?, DegradationChain)] = []
     var first = 0

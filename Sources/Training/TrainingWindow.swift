@@ -216,7 +216,9 @@ public final class WindowMaker: Sendable {
         frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }
     if architecture.takesQuantizers {
-      let low = try architecture.scale == 1 ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
+      let low =
+        try architecture.scale == 1
+        ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
       // Fine quantizers are what good sources have.
       if random.chance(degradation.toldShare ?? 0) {
         let value = UInt8(random.index(30))

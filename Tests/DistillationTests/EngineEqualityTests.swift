@@ -30,6 +30,12 @@ import Training
     .small(window: 5, encoderChannels: 16, channels: 32, blocks: 2),
     .small(window: 3, encoderChannels: 16, channels: 32, blocks: 2, scale: 4),
     Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 2, isConditioned: true),
+    Architecture(
+      task: .restoration, scale: 1, window: 3, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2,
+      isConditioned: true),
+    Architecture(
       task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2),
     Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 16, channels: 32,
@@ -65,10 +71,15 @@ import Training
   private static func frames(_ architecture: Architecture, areRandom: Bool, seed: UInt64) -> [PlanarFrame] {
     var random = SplitMix64(seed: seed)
     return (0..<architecture.window).map { index in
-      areRandom
+      let frame =
+        areRandom
         ? noiseFrame(width: 46, height: 38, &random)
         : texturedFrame(
           width: 46, height: 38, seed: seed, x: Double(index) * 1.3, y: Double(index) * -0.6)
+      if index % 2 == 1 {
+        frame.quantizers = QuantizerMap(columns: 3, rows: 3, values: (0..<9).map { UInt8(14 * $0 + index) })
+      }
+      return frame
     }
   }
 
@@ -169,7 +180,7 @@ import Training
   /// The models as they are shipped.
   @Test(
     arguments: [
-      "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
+      "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
     ], [8, 6, 4, 3, 2])
   func shippedModels(family: String, bits: Int) throws {
     let resources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

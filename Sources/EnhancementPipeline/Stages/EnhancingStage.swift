@@ -15,6 +15,9 @@ struct EnhancingStage: Sendable {
   let skippedFrames: Int
   let profile: WorkProfile?
 
+  /// Frames in a row that may come out wrong where there is a substitute: more are a damaged model.
+  private static let mostWrongInRow = 24
+
   func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
     guard case .opened(let opening) = try await input.next() else {
       preconditionFailure("windows open first")
@@ -25,6 +28,7 @@ struct EnhancingStage: Sendable {
     var (windowCount, frameCount) = (0, 0)
     // A window may give no frame; the scene that begins with it then begins with a later one's.
     var startsScene = false
+    var (wrongInRow, substituted) = (0, 0)
     try await output.send(.opened(maker.shape))
     while let message = try await input.next() {
       switch message {
@@ -40,9 +44,19 @@ struct EnhancingStage: Sendable {
             skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
             origins: origins)
           if frameCount >= skippedFrames {
-            let frame = try maker.frame(at: instant, of: window)
-            try profile.measure("check") {
-              try check.check(frame, source: window.center.video, frame: frameCount)
+            var frame = try maker.frame(at: instant, of: window)
+            do {
+              try profile.measure("check") {
+                try check.check(frame, sources: maker.sources(of: window), frame: frameCount)
+              }
+              wrongInRow = 0
+            } catch {
+              guard wrongInRow < Self.mostWrongInRow,
+                let substitute = try maker.substitute(at: instant, of: window)
+              else { throw error }
+              frame = substitute
+              wrongInRow += 1
+              substituted += 1
             }
             made = StageFrame(frame, startsScene: startsScene, origins: origins)
           }
@@ -53,7 +67,8 @@ struct EnhancingStage: Sendable {
       }
     }
     try await output.end(frames: frameCount)
-    return .enhancing(repeated: maker.repeatsFrames ? 0 : check.repeatedCount)
+    return .enhancing(
+      repeated: maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
   }
 
   /// Whatever the network's task asks for.
@@ -63,7 +78,7 @@ struct EnhancingStage: Sendable {
     case .interpolation:
       return try InterpolatedFrameMaker(
         network, of: opening.shape, rate: rate, conditions: conditions, threads: threads, profile: profile)
-    case .superResolution, .denoising:
+    case .superResolution, .restoration, .denoising:
       return EnlargedFrameMaker(
         network, of: opening.shape, conditions: conditions, threads: threads, profile: profile)
     }

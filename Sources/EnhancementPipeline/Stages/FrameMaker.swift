@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
 internal import Foundation
+internal import Tensors
 internal import VideoIO
 
 /// A frame to be made.
@@ -22,6 +23,15 @@ protocol FrameMaker {
   mutating func instants(of window: SceneWindow) throws -> [FrameInstant]
   /// Makes one of them.
   func frame(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame
+  /// The source frames that a made one is compared with.
+  func sources(of window: SceneWindow) throws -> [VideoFrame]
+  /// What is shown instead of a frame that came out wrong; nil where there is nothing, and the work ends.
+  func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame?
+}
+
+extension FrameMaker {
+  func sources(of window: SceneWindow) throws -> [VideoFrame] { [try window.center.video] }
+  func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame? { nil }
 }
 
 /// A frame for each window: its centre, enlarged or of the same size, corrected by the network.
@@ -99,6 +109,17 @@ struct InterpolatedFrameMaker: FrameMaker {
     let isLast = following === source
     let length = isLast || distance.overflow ? source.frame.duration : distance.partialValue
     return try timeline.instants(from: source.frame.presentationTimestamp, length: max(1, length))
+  }
+
+  func sources(of window: SceneWindow) throws -> [VideoFrame] {
+    [try window.frames[0].video, try window.frames[1].video]
+  }
+
+  /// The nearer of the two frames around it.
+  func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame? {
+    let nearer = window.frames[instant.position * 2 < FrameMotion.unit ? 0 : 1]
+    return try nearer.video.withoutCaptions().retimed(
+      presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
   }
 
   func frame(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame {

@@ -4,14 +4,16 @@
 enum StageReport: Sendable {
   case reading(warnings: [String])
   case windows(sceneCuts: [Int]?)
-  case enhancing(repeated: Int)
+  case enhancing(repeated: Int, substituted: Int)
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
     switch self {
     case .reading(let warnings): summary.warnings = warnings + summary.warnings
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
-    case .enhancing(let repeated): summary.repeatedFrames += repeated
+    case .enhancing(let repeated, let substituted):
+      summary.repeatedFrames += repeated
+      summary.substitutedFrames += substituted
     case .writing(let written):
       summary.frames = written.frames
       summary.resumedFrames = written.resumedFrames

@@ -70,7 +70,8 @@ public enum CodecRoundTrip {
       guard let parameters, avcodec_parameters_from_context(parameters, encoder.context) >= 0 else {
         throw .outOfMemory
       }
-      let decoder = try VideoDecoder(parameters: parameters, timeBase: timeBase, threads: 1, path: codec,
+      let decoder = try VideoDecoder(
+        parameters: parameters, timeBase: timeBase, threads: 1, path: codec,
         exportsQuantizers: true)
       let packet = try PacketOwner()
       self.decoder = decoder

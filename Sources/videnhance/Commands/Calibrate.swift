@@ -172,7 +172,7 @@ struct Calibrate: ParsableCommand {
     let settings = TrainingSettings(architecture: architecture, minutes: 1)
     let maker = try WindowMaker(
       folder: URL(fileURLWithPath: data), architecture: architecture, size: settings.sourceSize,
-      log: { Console.line($0) })
+      degradation: settings.degradation, log: { Console.line($0) })
     var random = SplitMix64(seed: 20_252)
     for _ in 0..<windows { try body(WindowPool.batch([maker.make(using: &random)]).frames) }
   }

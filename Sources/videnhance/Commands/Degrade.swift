@@ -20,7 +20,9 @@ struct Degrade: ParsableCommand {
   @Option(help: "How often each film is degraded.") var passes: Int = 1
 
   func validate() throws {
-    if scale.contains(where: { ![1, 2, 4].contains($0) }) { throw ValidationError("--scale must be 1, 2 or 4") }
+    if scale.contains(where: { ![1, 2, 4].contains($0) }) {
+      throw ValidationError("--scale must be 1, 2 or 4")
+    }
     if passes < 1 { throw ValidationError("--passes must be positive") }
   }
 
