@@ -56,6 +56,9 @@ public struct EnhancementJob: Sendable {
     public var start, length: Duration?
     /// The video stream to work on, by its index in the file; nil for the best one.
     public var stream: Int?
+    /// Whether playlists are followed whatever they are called, and whether Dolby Vision is taken without a base layer
+    /// (`VideoReader.Options`).
+    public var allowsPlaylists = false, ignoresDolbyVision = false
     /// What is made of interlaced frames; nil refuses them.
     public var deinterlacing: Deinterlacing?
     /// Where the time of the stages' parts is added up; nil for nowhere.
@@ -177,7 +180,7 @@ public struct EnhancementJob: Sendable {
     ]
     return try SegmentFolder(
       output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
-      resumes: segments.resumes)
+      input: input, resumes: segments.resumes)
   }
 
   /// For each step, how many of its outputs are not needed any more.

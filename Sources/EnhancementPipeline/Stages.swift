@@ -4,14 +4,16 @@ internal import VideoIO
 
 /// What a stage has to say when it is done.
 enum StageReport: Sendable {
-  case reading(warnings: [String])
+  case reading(warnings: [String], leftOut: [String])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int)
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
     switch self {
-    case .reading(let warnings): summary.warnings = warnings + summary.warnings
+    case .reading(let warnings, let leftOut):
+      summary.warnings = warnings + summary.warnings
+      summary.leftOut = leftOut + summary.leftOut
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
     case .enhancing(let repeated): summary.repeatedFrames += repeated
     case .writing(let written):
@@ -21,7 +23,7 @@ enum StageReport: Sendable {
       summary.height = written.height
       summary.format = written.format
       summary.encoder = written.encoder
-      summary.leftOut = written.leftOut
+      summary.leftOut += written.leftOut
       summary.warnings += written.warnings
     }
   }
@@ -31,6 +33,9 @@ enum StageReport: Sendable {
 struct ReadingStage: Sendable {
   let path: String
   let options: EnhancementJob.Options
+
+  /// Frames from which on a file that cannot be worked on any further is ended there, and not refused.
+  private static let framesWorthKeeping = 250
 
   func run(to output: FrameChannel) async throws -> StageReport {
     // Networks take many times longer for a frame than decoders do; a thread of these holds two frames more.
@@ -43,8 +48,14 @@ struct ReadingStage: Sendable {
         switch item {
         case .frame(let frame):
           if frame.isInterlaced {
-            throw PipelineError.interlaced(
+            let error = PipelineError.interlaced(
               path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
+            // After long work, what is done is kept.
+            guard frameCount >= Self.framesWorthKeeping else { throw error }
+            try await output.end(frames: frameCount)
+            return .reading(
+              warnings: reader.warnings,
+              leftOut: reader.leftOut + ["what follows, as \(error); --deinterlace takes all of it"])
           }
           try await output.send(.frame(StageFrame(frame)))
           frameCount += 1
@@ -52,7 +63,7 @@ struct ReadingStage: Sendable {
         }
       }
       try await output.end(frames: frameCount)
-      return .reading(warnings: reader.warnings)
+      return .reading(warnings: reader.warnings, leftOut: reader.leftOut)
     }
     // The first frame tells how to begin; packets before it wait.
     var waiting: [EncodedPacket] = []
@@ -84,7 +95,7 @@ struct ReadingStage: Sendable {
     }
     try await send(deinterlacer.finish())
     try await output.end(frames: frameCount)
-    return .reading(warnings: reader.warnings)
+    return .reading(warnings: reader.warnings, leftOut: reader.leftOut)
   }
 
   private var readerOptions: VideoReader.Options {
@@ -92,6 +103,10 @@ struct ReadingStage: Sendable {
     result.start = options.start
     result.length = options.length
     result.stream = options.stream
+    result.allowsPlaylists = options.allowsPlaylists
+    result.ignoresDolbyVision = options.ignoresDolbyVision
+    // What can be saved of a file is saved; that it is not all is said at the end.
+    result.toleratesEarlyEnd = true
     return result
   }
 }

@@ -18,16 +18,25 @@ struct Demuxer: ~Copyable {
   /// Opens the file and looks into its streams.
   ///
   /// The corresponding C functions are `avformat_open_input` and `avformat_find_stream_info`.
-  init(path: String) throws(VideoIOError) {
+  /// - Parameter allowsPlaylists: whether a playlist is followed that the file's name does not promise.
+  /// - Throws: `VideoIOError.cannotOpen`; `isPlaylist`, `badPlaylist`.
+  init(path: String, allowsPlaylists: Bool = false) throws(VideoIOError) {
+    let followsPlaylists = try Self.checkPlaylist(path, isAllowed: allowsPlaylists)
     var context: UnsafeMutablePointer<AVFormatContext>?
-    // Names with a colon would be taken for protocols, names with % or * for picture sequences.
-    let url = path == "-" ? "pipe:0" : "file:" + path
+    let (url, protocols) = InputFormats.address(path)
     var options: OpaquePointer?
+    // Names with % or * would be taken for picture sequences.
     av_dict_set(&options, "pattern_type", "none", 0)
-    let (opened, openLog) = LibavLog.collecting { avformat_open_input(&context, url, nil, &options) }
+    av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
+    av_dict_set(&options, "protocol_whitelist", protocols, 0)
+    let (opened, openLog) = LibavLog.collecting {
+      avformat_open_input(&context, FileName.cString(url), nil, &options)
+    }
     av_dict_free(&options)
     guard opened >= 0, let raw = context else {
-      throw .cannotOpen(path: path, reason: LibavError(code: opened, log: openLog))
+      let isForeign = openLog.contains { $0.contains("whitelist") }
+      let reason = isForeign ? .invalidData : LibavError(code: opened, log: openLog)
+      throw .cannotOpen(path: path, reason: reason)
     }
     let (found, findLog) = LibavLog.collecting { avformat_find_stream_info(raw, nil) }
     guard found >= 0 else {
@@ -36,6 +45,14 @@ struct Demuxer: ~Copyable {
     }
     self.path = path
     self.context = raw
+  }
+
+  /// Whether the file is a playlist that may be followed.
+  private static func checkPlaylist(_ path: String, isAllowed: Bool) throws(VideoIOError) -> Bool {
+    guard Playlist.isOne(path) else { return false }
+    guard isAllowed || Playlist.isNamed(path) else { throw .isPlaylist(path: path) }
+    try Playlist.check(path)
+    return true
   }
 
   deinit {

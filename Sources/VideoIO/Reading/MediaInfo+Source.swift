@@ -112,6 +112,17 @@ extension SourceStream {
   }
 }
 
+extension SourceStream {
+  /// Whether the picture is of a kind of Dolby Vision that players without it show in wrong colours.
+  var needsDolbyVision: Bool {
+    // Version (2 bytes), profile, level, three flags, kind of compatibility.
+    guard let record = sideData.first(where: { $0.type == AV_PKT_DATA_DOVI_CONF.rawValue })?.bytes,
+      record.count >= 8
+    else { return false }
+    return record[2] == 5 || record[2] >= 8 && record[7] == 0
+  }
+}
+
 extension EncodedPacket.SideData {
   /// Degrees counterclockwise, if this is a display matrix that rotates.
   ///
