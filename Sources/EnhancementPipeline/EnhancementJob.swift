@@ -223,7 +223,7 @@ public struct EnhancementJob: Sendable {
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
-    let reader = ReadingStage(path: input, options: options)
+    let reader = ReadingStage(path: input, options: options, rescues: last != nil)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,

@@ -33,6 +33,8 @@ enum StageReport: Sendable {
 struct ReadingStage: Sendable {
   let path: String
   let options: EnhancementJob.Options
+  /// Whether what can be saved of a file is saved, and `leftOut` says that it is not all; if not, that is an error.
+  let rescues: Bool
 
   /// Frames from which on a file that cannot be worked on any further is ended there, and not refused.
   private static let framesWorthKeeping = 250
@@ -51,7 +53,7 @@ struct ReadingStage: Sendable {
             let error = PipelineError.interlaced(
               path: path, seconds: Double(frame.presentationTimestamp - reader.info.startTime) * timeBase)
             // After long work, what is done is kept.
-            guard frameCount >= Self.framesWorthKeeping else { throw error }
+            guard rescues, frameCount >= Self.framesWorthKeeping else { throw error }
             try await output.end(frames: frameCount)
             return .reading(
               warnings: reader.warnings,
@@ -105,8 +107,7 @@ struct ReadingStage: Sendable {
     result.stream = options.stream
     result.allowsPlaylists = options.allowsPlaylists
     result.ignoresDolbyVision = options.ignoresDolbyVision
-    // What can be saved of a file is saved; that it is not all is said at the end.
-    result.toleratesEarlyEnd = true
+    result.toleratesEarlyEnd = rescues
     return result
   }
 }

@@ -105,12 +105,17 @@ package struct ClockRepair: Sendable {
       stream.offset = offset
       return .offset(accept(packet, time, &stream))
     }
+    // A gap of this stream alone: the others have got there step by step.
+    if moved > expected, let front, moved <= front.saturatingPlus(Self.ahead) {
+      return .offset(accept(packet, time, &stream))
+    }
     guard let following else { return .needs(own: .max, packets: Self.reach) }
     if isOutlier(packet, moved, expected, stream.offset, following) {
       outlierCount += 1
       return .offset(replace(time, by: expected, packet, &stream))
     }
-    if moved > expected, staysAhead(moved) { return .offset(accept(packet, time, &stream)) }
+    // A gap of all streams, where clocks do not jump ahead.
+    if moved > expected, !closesGaps { return .offset(accept(packet, time, &stream)) }
     jumpCount += 1
     stream.offset = offset(ofJump: packet, time, expected, following)
     return .offset(accept(packet, time, &stream))
@@ -181,14 +186,20 @@ package struct ClockRepair: Sendable {
     return !Self.isAbsurd(moved) && jump <= ahead && jump >= -Self.back - packet.reordering
   }
 
-  /// The offset of a stretch of the file that another stream has found before, if the packet goes on there.
+  /// The offset of a later stretch of the file that another stream has found before, if the packet goes on there rather than
+  /// behind a gap in the stretch where it was.
   private func offsetOfOthers(_ packet: Packet, _ time: Int64, _ expected: Int64, _ own: Int64) -> Int64? {
     guard let front, !Self.isAbsurd(time) else { return nil }
-    return offsets.last { offset in
+    let first = offsets.lastIndex(of: own).map { $0 + 1 } ?? offsets.count - 1
+    let candidates = [own] + offsets[first...]
+    let possible = candidates.filter { offset in
       let moved = time.saturatingPlus(offset)
-      return offset != own && moved >= expected.saturatingMinus(Self.back + packet.reordering)
+      return moved >= expected.saturatingMinus(Self.back + packet.reordering)
         && moved <= front.saturatingPlus(Self.ahead)
     }
+    func distance(_ offset: Int64) -> UInt64 { time.saturatingPlus(offset).saturatingMinus(front).magnitude }
+    let best = possible.min { distance($0) < distance($1) }
+    return best == own ? nil : best
   }
 
   /// Whether a time fits nowhere: those behind it go on as if it was not there.
@@ -207,13 +218,6 @@ package struct ClockRepair: Sendable {
       next.time.map { fits($0.saturatingPlus(offset), expected, next, packetsLater: Self.mostOutliers) }
         ?? false
     }
-  }
-
-  /// Whether a stream that leaps ahead does so as there is nothing between, and not as its clock jumps.
-  private func staysAhead(_ moved: Int64) -> Bool {
-    // The others have got there step by step.
-    if let front, moved <= front.saturatingPlus(Self.ahead) { return true }
-    return !closesGaps
   }
 
   /// What to add from a jump on: the same for all streams that jump, so that sound stays with the picture, and so much that no
