@@ -81,7 +81,7 @@ public final class FakeQuantizedPass {
   /// of one band: its ranges hold for all of them.
   private func noiseCode(_ frames: [FloatTensor]) -> UInt8? {
     let architecture = parameters.base.architecture
-    guard architecture.takesNoiseLevel else { return nil }
+    guard architecture.hasNoiseBands else { return nil }
     return UInt8(frames[architecture.window / 2].pointer[Architecture.frameChannels] + 128)
   }
 

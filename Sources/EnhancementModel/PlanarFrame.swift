@@ -12,6 +12,9 @@ public final class PlanarFrame: @unchecked Sendable {
   /// U and V planes, half the extents; they follow luma, one after the other, in one piece of memory.
   public let chroma: [UnsafeMutablePointer<UInt8>]
 
+  /// How coarsely the frame was quantized by the codec it was decoded from; nil where that is not known.
+  public var quantizers: QuantizerMap?
+
   private let storage: FloatTensor
 
   /// An uninitialised picture.

@@ -13,13 +13,18 @@ public struct EnhancementStep: Sendable {
   public var network: NetworkFactory
   /// How many frames it makes if its network interpolates.
   public var rate: InterpolationRate
-  /// What tells its network from others, such as a hash: unfinished work is continued with the same one only.
+  /// What is known about the source beside its frames.
+  public var conditions: WindowConditions
+  /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
   public var identity: String
 
   /// A step.
-  public init(rate: InterpolationRate = .factor(2), identity: String = "", network: @escaping NetworkFactory)
-  {
+  public init(
+    rate: InterpolationRate = .factor(2), conditions: WindowConditions = WindowConditions(),
+    identity: String = "", network: @escaping NetworkFactory
+  ) {
     self.rate = rate
+    self.conditions = conditions
     self.identity = identity
     self.network = network
   }
@@ -231,8 +236,8 @@ public struct EnhancementJob: Sendable {
     }
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
-        threads: options.threads, rate: step.rate, step: index, skippedFrames: skipped[index],
-        profile: options.profile)
+        threads: options.threads, rate: step.rate, conditions: step.conditions, step: index,
+        skippedFrames: skipped[index], profile: options.profile)
     }
 
     var summary = EnhancementSummary()
@@ -250,6 +255,10 @@ public struct EnhancementJob: Sendable {
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak
+    if summary.substitutedFrames > 0 {
+      summary.warnings.append(
+        "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest")
+    }
     if summary.repeatedFrames > 0 {
       summary.warnings.append(
         "\(summary.repeatedFrames) frames repeat the one before where the source's do not")

@@ -38,7 +38,9 @@ struct VidenhanceCommand: AsyncParsableCommand {
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
       CommandGroup(
         name: "Network",
-        subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Stamp.self]),
+        subcommands: [
+          Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self, Stamp.self,
+        ]),
       CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
     ],
     defaultSubcommand: Enhance.self)

@@ -67,7 +67,7 @@ extension FuzzTests {
         for i in 0..<(16 * 16 * 3 / 2) { frame.luma[i] = UInt8(random.index(256)) }
         return frame
       }
-      _ = try network.residual(window: frames)
+      _ = try network.predict(frames)
       return true
     }
   }

@@ -57,7 +57,8 @@ struct FrameSource: ~Copyable {
     let video = source.streams[videoIndex]
     if video.needsDolbyVision, !options.ignoresDolbyVision { throw .needsDolbyVision(path: path) }
     let decoder = try VideoDecoder(
-      parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path)
+      parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path,
+      exportsQuantizers: options.exportsQuantizers)
     let packet = try PacketOwner()
     intake = FrameIntake(
       path: path, timeBase: video.timeBase,

@@ -26,6 +26,9 @@ public struct VideoReader: ~Copyable {
     /// The video stream to decode, by its index in the file; nil for the best one. Other video streams are copied.
     public var stream: Int?
 
+    /// Whether frames carry the quantizers that their blocks were coded with: see `VideoFrame.quantizers`.
+    public var exportsQuantizers = false
+
     /// Strict, the whole file.
     public init() {}
   }

@@ -163,6 +163,7 @@ private enum QualityTable: String, CaseIterable {
     switch task {
     case .superResolution: return [known("bicubic"), known("lanczos")]
     case .interpolation: return [known("repeat"), known("blend"), known("minterpolate")]
+    case .restoration: return [("decoded", ["null"])]
     case .denoising:
       let isWeak = level < 20
       return [

@@ -17,7 +17,7 @@ struct Inspect: ParsableCommand {
 
   @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
     String
-  @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
+  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
 
   func run() throws {
     let description = try ModelDescription(path: try Self.path(of: model))

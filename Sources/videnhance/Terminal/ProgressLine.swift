@@ -13,7 +13,7 @@ enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
   case bar
   /// A line every ten seconds.
   case lines
-  /// A JSON object a line, once a second (docs/json-output.md).
+  /// A JSON object a line, once a second (docs/reference/json-output.md).
   case json
   /// Nothing.
   case none

@@ -113,10 +113,10 @@ struct SceneWindow: Sendable {
   let frames: [PreparedFrame]
   /// Whether a scene begins with the frame in the middle.
   let startsScene: Bool
-  /// The frame in the middle.
-  var center: PreparedFrame { frames[frames.count / 2] }
+  /// The frame in the middle; the first of two.
+  var center: PreparedFrame { frames[(frames.count - 1) / 2] }
 
-  /// Whence an output of this window comes, for `StageFrame.origins`.
+  /// The first inputs of all steps that went into an output of this window, for `StageFrame.origins`.
   func origins(step: Int) -> [Int] {
     guard step > 0, let first = frames.min(by: { $0.index < $1.index }) else { return [] }
     return first.frame.origins + [first.index]
@@ -164,12 +164,18 @@ struct VideoShape: Sendable {
     startTime = media.startTime
   }
 
-  /// The video when its frames have been deinterlaced, in ticks of `timeBase`.
-  func deinterlaced(_ mode: Deinterlacing, timeBase: Rational) -> VideoShape {
-    guard mode == .fields else { return self }
+  /// The video with a frame for each field, which takes ticks of half the length. Where 32 bits do not hold those, the
+  /// deinterlacer refuses the first frame.
+  var withFieldsAsFrames: VideoShape {
     var result = self
-    result.timeBase = timeBase
-    result.startTime = startTime * 2
+    if timeBase.numerator % 2 == 0 {
+      result.timeBase = Rational(timeBase.numerator / 2, timeBase.denominator)
+    } else {
+      let (denominator, overflow) = timeBase.denominator.multipliedReportingOverflow(by: 2)
+      if !overflow { result.timeBase = Rational(timeBase.numerator, denominator) }
+    }
+    let (start, startOverflow) = startTime.multipliedReportingOverflow(by: 2)
+    if !startOverflow { result.startTime = start }
     // A rate whose double does not fit is unknown.
     let (doubled, overflow) = frameRate.numerator.multipliedReportingOverflow(by: 2)
     result.frameRate = overflow ? Rational(0, 1) : Rational(doubled, frameRate.denominator)
