@@ -147,7 +147,10 @@ struct OutputFile: ~Copyable {
   ///   the unfinished file's name.
   consuming func commit(isReplaced: Bool = false) throws(VideoIOError) {
     if isCommitted { return }
-    if !isReplaced, FilePlace(path: writingPath) != place { throw .outputInUse(path: path) }
+    guard let found = FilePlace(path: writingPath) else {
+      throw .cannotWrite(path: path, reason: LibavError(errno: ENOENT))
+    }
+    if !isReplaced, found != place { throw .outputInUse(path: path) }
     if !isOverwriting, Self.status(targetPath) != nil { throw .outputExists(path: path) }
     let (from, to) = (FileName.cString(writingPath), FileName.cString(targetPath))
     // A name must not come back after a power loss without what it stands for.
