@@ -10,7 +10,8 @@ import Testing
     [bench.path(input), bench.path(output), "--bits", "32", "--model-file", try bench.makeModel(), "--quiet"]
   }
 
-  private func run(_ bench: Workbench, _ input: String, _ output: String, _ more: String...) throws -> Outcome {
+  private func run(_ bench: Workbench, _ input: String, _ output: String, _ more: String...) throws -> Outcome
+  {
     try Program.Run(try arguments(bench, input, output) + more).finish()
   }
 
@@ -54,7 +55,9 @@ import Testing
     let input = bench.path("films")
     try FileManager.default.createDirectory(atPath: input, withIntermediateDirectories: true)
     for index in 0..<3 { _ = try bench.makeVideo("films/\(index).mkv", seconds: 2) }
-    let words = ["batch", input, bench.path("out"), "--bits", "32", "--model-file", try bench.makeModel(), "--quiet"]
+    let words = [
+      "batch", input, bench.path("out"), "--bits", "32", "--model-file", try bench.makeModel(), "--quiet",
+    ]
     let runs = try (0..<2).map { _ in try Program.Run(words) }
     for run in runs { _ = run.finish() }
     for index in 0..<3 { #expect(try frames(bench, "out/\(index).mkv") == 50) }
@@ -92,7 +95,8 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: video)
     let done = try run(bench, "in.mkv", "out.mkv", "--segment-frames", "5")
     #expect(done.code == 0, "\(done.errors)")
-    let mode = try FileManager.default.attributesOfItem(atPath: bench.path("out.mkv"))[.posixPermissions] as? Int
+    let mode =
+      try FileManager.default.attributesOfItem(atPath: bench.path("out.mkv"))[.posixPermissions] as? Int
     #expect(mode == 0o600)
   }
 
@@ -103,7 +107,8 @@ import Testing
     let video = try bench.makeVideo("films/a.mkv")
     let before = try Data(contentsOf: URL(fileURLWithPath: video))
     let run = try Program.run(
-      "batch", input, bench.path("out"), "--bits", "32", "--model-file", try bench.makeModel(), "--journal", video)
+      "batch", input, bench.path("out"), "--bits", "32", "--model-file", try bench.makeModel(), "--journal",
+      video)
     #expect(run.code == 1 && run.errors.contains("cannot write journal"), "\(run.errors)")
     #expect(try Data(contentsOf: URL(fileURLWithPath: video)) == before)
   }
@@ -124,7 +129,9 @@ import Testing
   }
 
   /// Messages that nobody can read are no reason to stop.
-  @Test(arguments: ["2>/dev/full", "2>&-", "2>&1 >/dev/null | true"]) func messagesGoNowhere(redirection: String) throws {
+  @Test(arguments: ["2>/dev/full", "2>&-", "2>&1 >/dev/null | true"]) func messagesGoNowhere(
+    redirection: String
+  ) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let words = try arguments(bench, "in.mkv", "out.mkv").dropLast() + ["--progress", "lines", "--verbose"]
@@ -146,7 +153,8 @@ import Testing
     for index in 0..<2 { _ = try bench.makeVideo("films/\(index).mkv") }
     let done = try Program.Run(
       [
-        "-c", "\"$0\" \"$@\" 2>/dev/full", Program.url.path, "batch", input, bench.path("out"), "--bits", "32",
+        "-c", "\"$0\" \"$@\" 2>/dev/full", Program.url.path, "batch", input, bench.path("out"), "--bits",
+        "32",
         "--model-file", try bench.makeModel(),
       ], program: "/bin/sh"
     ).finish()
@@ -155,7 +163,9 @@ import Testing
   }
 
   /// Reading or writing that blocks does not keep a run from ending.
-  @Test(arguments: ["sleep 60 | \"$0\" - out.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv"])
+  @Test(arguments: [
+    "sleep 60 | \"$0\" - out.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
+  ])
   func blockedFilesEndOnTheFirstSignal(command: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
@@ -165,7 +175,10 @@ import Testing
     let clock = ContinuousClock.now
     // The signal goes to the program alone, by its name in a folder of its own.
     let run = try Program.Run(
-      ["-c", "\(command) --bits 32 --model-file \"$1\" --quiet & p=$!; sleep 2; kill -TERM $p; wait $p", Program.url.path, model],
+      [
+        "-c", "\(command) --bits 32 --model-file \"$1\" --quiet & p=$!; sleep 2; kill -TERM $p; wait $p",
+        Program.url.path, model,
+      ],
       program: "/bin/sh", directory: bench.directory
     ).finish()
     #expect(run.code == 130, "\(run.errors)")
@@ -183,7 +196,8 @@ import Testing
     bytes[bytes.count / 2] ^= 4
     try bytes.write(to: URL(fileURLWithPath: bench.path("flipped.safetensors")))
     let run = try Program.run(
-      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path("flipped.safetensors"))
+      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file",
+      bench.path("flipped.safetensors"))
     #expect(run.code == 1 && run.errors.contains("checksum"), "\(run.errors)")
   }
 
@@ -193,7 +207,8 @@ import Testing
     try runProgram("mkfifo", [bench.path("pipe")])
     let run = try Program.Run(
       [
-        "-s", "KILL", "60", Program.url.path, bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file",
+        "-s", "KILL", "60", Program.url.path, bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32",
+        "--model-file",
         bench.path("pipe"),
       ], program: "/usr/bin/timeout"
     ).finish()

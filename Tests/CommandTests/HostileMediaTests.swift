@@ -8,7 +8,8 @@ import Testing
   private func run(_ bench: Workbench, _ input: String, _ more: String...) throws -> Outcome {
     try Program.Run(
       [
-        "-s", "KILL", "60", Program.url.path, bench.path(input), bench.path("out.mkv"), "--bits", "32", "--model-file",
+        "-s", "KILL", "60", Program.url.path, bench.path(input), bench.path("out.mkv"), "--bits", "32",
+        "--model-file",
         try bench.makeModel(), "--quiet",
       ] + more, program: "/usr/bin/timeout"
     ).finish()
@@ -30,7 +31,9 @@ import Testing
     try write(bench, "film.mp4", text)
     let refused = try run(bench, "film.mp4")
     #expect(refused.code == 1 && refused.errorLines.count == 1, "\(refused.errors)")
-    #expect(refused.errors.contains("is a playlist") && refused.errors.contains("--allow-playlists"), "\(refused.errors)")
+    #expect(
+      refused.errors.contains("is a playlist") && refused.errors.contains("--allow-playlists"),
+      "\(refused.errors)")
   }
 
   @Test func playlistsThatAreAskedForAreFollowed() throws {
@@ -53,11 +56,17 @@ import Testing
     (head + "#EXTINF:1,\n../a.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
     (head + "#EXTINF:1,\nfile:///a.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
     (head + "#EXTINF:1,\nhttp://localhost/a.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
-    (head + "#EXT-X-KEY:METHOD=AES-128,URI=\"/dev/zero\"\n#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
+    (
+      head + "#EXT-X-KEY:METHOD=AES-128,URI=\"/dev/zero\"\n#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n",
+      "outside its folder"
+    ),
     (head + "#EXTINF:1,\na.ts\n", "it has no end"),
     (head + "#EXTINF:1,\nfilm.m3u8\n#EXT-X-ENDLIST\n", "is a playlist, too"),
     ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfilm.m3u8\n", "too deep"),
-    (head + String(repeating: "#EXTINF:1,\na.ts\n", count: 20_000) + "#EXT-X-ENDLIST\n", "more than 10000 files"),
+    (
+      head + String(repeating: "#EXTINF:1,\na.ts\n", count: 20_000) + "#EXT-X-ENDLIST\n",
+      "more than 10000 files"
+    ),
   ])
   func playlistsThatLeadElsewhere(text: String, words: String) throws {
     let bench = try Workbench()
@@ -85,7 +94,8 @@ import Testing
   @Test func longListsAreRefused() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v mpeg2video", "a.ts")
-    try write(bench, "film.ffconcat", "ffconcat version 1.0\n" + String(repeating: "file a.ts\n", count: 200_000))
+    try write(
+      bench, "film.ffconcat", "ffconcat version 1.0\n" + String(repeating: "file a.ts\n", count: 200_000))
     let refused = try run(bench, "film.ffconcat")
     #expect(refused.code == 1 && refused.errors.contains("10000"), "\(refused.errors)")
   }
@@ -103,12 +113,15 @@ import Testing
     _ = try bench.makeVideo("in/z.mkv")
     let run = try Program.Run(
       [
-        "-s", "KILL", "100", Program.url.path, "batch", bench.path("in"), bench.path("out"), "--bits", "32", "--model-file",
+        "-s", "KILL", "100", Program.url.path, "batch", bench.path("in"), bench.path("out"), "--bits", "32",
+        "--model-file",
         try bench.makeModel(),
       ], program: "/usr/bin/timeout"
     ).finish()
     #expect(run.code == 2, "\(run.errors)")
-    #expect(run.errors.contains("skipped           4") || run.errors.contains("not a video by name or content"), "\(run.errors)")
+    #expect(
+      run.errors.contains("skipped           4") || run.errors.contains("not a video by name or content"),
+      "\(run.errors)")
     #expect(run.errors.contains("failed: \(bench.path("in/a.mp4"))"), "\(run.errors)")
     #expect(!run.errors.contains("failed: \(bench.path("in/noise"))"), "\(run.errors)")
     #expect(try bench.times("out/z.mkv").split(separator: "\n").count == 10)
@@ -119,7 +132,10 @@ import Testing
     let name = "a\u{1b}[2J\u{9b}31m\nvidenhance: done\u{202e}.mkv"
     let missing = try run(bench, name)
     #expect(missing.code == 1 && missing.errorLines.count == 1, "\(missing.errors)")
-    #expect(!missing.errors.unicodeScalars.contains { $0.value < 32 && $0 != "\n" || $0 == "\u{9b}" || $0 == "\u{202e}" })
+    #expect(
+      !missing.errors.unicodeScalars.contains {
+        $0.value < 32 && $0 != "\n" || $0 == "\u{9b}" || $0 == "\u{202e}"
+      })
     #expect(missing.errors.contains("a\\x1b[2J\\x9b31m"), "\(missing.errors)")
   }
 
@@ -131,7 +147,8 @@ import Testing
     try (bytes + Data(header.utf8)).write(to: URL(fileURLWithPath: bench.path("m.safetensors")))
     _ = try bench.makeVideo()
     let refused = try Program.run(
-      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path("m.safetensors"))
+      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", bench.path("m.safetensors")
+    )
     #expect(refused.code == 1 && refused.errors.contains("its header is larger"), "\(refused.errors)")
   }
 

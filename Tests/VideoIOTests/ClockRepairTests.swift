@@ -20,7 +20,8 @@ import VideoIO
   private static let (video, audio, text) = (0, 1, 2)
 
   private func repair(_ samples: [Sample], closesGaps: Bool, announcedEnd: Int64? = nil) -> Repaired {
-    var clock = ClockRepair(leading: [Self.video, Self.audio], closesGaps: closesGaps, announcedEnd: announcedEnd)
+    var clock = ClockRepair(
+      leading: [Self.video, Self.audio], closesGaps: closesGaps, announcedEnd: announcedEnd)
     var result = Repaired()
     for (index, sample) in samples.enumerated() {
       var answer = clock.answer(for: sample.packet)
@@ -91,7 +92,9 @@ import VideoIO
 
   /// Also where sound stops, too, in containers whose clock does not jump; in others it is closed for both alike.
   @Test func aGapOfAllStreams() {
-    let samples = recording(from: 0, length: 60_000_000, clock: 0).filter { !(5_000_000..<35_000_000).contains($0.truth) }
+    let samples = recording(from: 0, length: 60_000_000, clock: 0).filter {
+      !(5_000_000..<35_000_000).contains($0.truth)
+    }
     #expect(repair(samples, closesGaps: false).moved == samples.map { $0.packet.time })
     let closed = repair(samples, closesGaps: true)
     #expect(closed.warning == "the clock of the file jumps; 1 jumps were closed")
@@ -101,7 +104,8 @@ import VideoIO
 
   @Test func clocksThatStartAgainAreJoined() {
     let samples =
-      recording(from: 0, length: 2_000_000, clock: 0) + recording(from: 2_000_000, length: 2_000_000, clock: 0)
+      recording(from: 0, length: 2_000_000, clock: 0)
+      + recording(from: 2_000_000, length: 2_000_000, clock: 0)
       + recording(from: 4_000_000, length: 2_000_000, clock: 0)
     for closesGaps in [true, false] {
       let result = repair(samples, closesGaps: closesGaps)
@@ -196,7 +200,9 @@ import VideoIO
         for _ in 0..<Int.random(in: 0...3, using: &random) {
           let index = Int.random(in: 40..<(part.count - 40), using: &random)
           let error = Int64.random(in: 20_000_000...9_000_000_000, using: &random)
-          part[index].packet.time = part[index].packet.time.map { $0 + (Bool.random(using: &random) ? error : -error) }
+          part[index].packet.time = part[index].packet.time.map {
+            $0 + (Bool.random(using: &random) ? error : -error)
+          }
           faults += 1
         }
       }

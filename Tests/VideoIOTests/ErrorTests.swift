@@ -77,7 +77,9 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
       options.toleratesEarlyEnd = true
       let all = try readAll(bench.path("cut.\(ending)"), options: options)
       #expect(all.frames.count > 5 && all.frames.count < 100)
-      #expect(all.leftOut.count == 1 && all.leftOut[0].hasPrefix("what is missing in the source: "), "\(all.leftOut)")
+      #expect(
+        all.leftOut.count == 1 && all.leftOut[0].hasPrefix("what is missing in the source: "),
+        "\(all.leftOut)")
     }
   }
 
@@ -283,7 +285,8 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
       "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -vf format=yuv420p,crop=63:47:exact=1 -c:v ffv1", "odd.mkv")
     let report = try copy(bench.path("odd.mkv"), to: bench.path("out.mp4"), settings: .init())
     #expect(report.writeWarnings.count == 1)
-    #expect(report.writeWarnings.first?.hasPrefix("the last column and row of 63x47 is left out: libx264") == true)
+    #expect(
+      report.writeWarnings.first?.hasPrefix("the last column and row of 63x47 is left out: libx264") == true)
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "width,height") == "width=62\nheight=46\n")
     #expect(try bench.times("out.mp4").count == 5)
     #expect(bench.contents == ["in.mkv", "odd.mkv", "out.mp4"])

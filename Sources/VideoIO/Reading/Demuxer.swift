@@ -5,6 +5,8 @@ internal import CFFmpeg
 struct Demuxer: ~Copyable {
   let path: String
   let context: UnsafeMutablePointer<AVFormatContext>
+  /// Whether it is numbered pictures.
+  let isSequence: Bool
 
   /// What reading a packet came to.
   enum Outcome {
@@ -25,12 +27,16 @@ struct Demuxer: ~Copyable {
     var context: UnsafeMutablePointer<AVFormatContext>?
     let (url, protocols) = InputFormats.address(path)
     var options: OpaquePointer?
-    // Names with % or * would be taken for picture sequences.
-    av_dict_set(&options, "pattern_type", "none", 0)
+    // Names with % or * would be taken for picture sequences where they are none.
+    let isSequence = InputFormats.isSequence(path)
+    av_dict_set(&options, "pattern_type", isSequence ? "sequence" : "none", 0)
+    // Pictures may be numbered from anywhere.
+    if isSequence { av_dict_set(&options, "start_number_range", "1000000", 0) }
+    let format = isSequence ? av_find_input_format("image2") : nil
     av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
     av_dict_set(&options, "protocol_whitelist", protocols, 0)
     let (opened, openLog) = LibavLog.collecting {
-      avformat_open_input(&context, FileName.cString(url), nil, &options)
+      avformat_open_input(&context, FileName.cString(url), format, &options)
     }
     av_dict_free(&options)
     guard opened >= 0, let raw = context else {
@@ -45,6 +51,7 @@ struct Demuxer: ~Copyable {
     }
     self.path = path
     self.context = raw
+    self.isSequence = isSequence
   }
 
   /// Whether the file is a playlist that may be followed.
@@ -115,7 +122,7 @@ struct Demuxer: ~Copyable {
   /// Whether the container is a picture file.
   var isStillImage: Bool {
     guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
-    return name.hasSuffix("_pipe") || name == "image2"
+    return name.hasSuffix("_pipe") || name == "image2" && !isSequence
   }
 
   /// Checks the index of a stream to work on.

@@ -42,6 +42,13 @@ enum InputFormats {
   /// Whether an input is an address that the user gave, and no file.
   static func isURL(_ path: String) -> Bool { path.hasPrefix("http://") || path.hasPrefix("https://") }
 
+  /// Whether a path stands for numbered pictures, as `frames/%05d.png` does if no file is called so.
+  static func isSequence(_ path: String) -> Bool {
+    guard !isURL(path), FilePlace(path: path) == nil else { return false }
+    let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+    return name.contains(/%(0[0-9]+)?d/)
+  }
+
   /// FFmpeg's address of an input, and what it and whatever it names may be fetched by.
   static func address(_ path: String) -> (url: String, protocols: String) {
     if path == "-" { return ("pipe:0", "pipe") }

@@ -39,7 +39,7 @@ extension MediaInfo {
       announcedDuration = Double(ticks) * video.timeBase.doubleValue
     }
     duration = window.map { $0.length(ofWhole: announcedDuration, source: source) } ?? announcedDuration
-    let still = containerName.hasSuffix("_pipe") || containerName == "image2"
+    let still = demuxer.isStillImage
     isStillImage = still
     let announced = stream?.nb_frames ?? 0
     if still {

@@ -49,13 +49,12 @@ struct SourceCensus: Sendable {
     | AV_DISPOSITION_DUB
 
   /// Side data of streams that say something about how to show them. Others are of the old bytes (sizes of buffers, encryption,
-  /// statistics) or are carried by the packets.
+  /// statistics), or stand in the packets or tags, too, as the kind of sound service and the replay gain do.
   private static let sideData: [(type: AVPacketSideDataType, name: String)] = [
     (AV_PKT_DATA_DISPLAYMATRIX, "rotation"), (AV_PKT_DATA_SPHERICAL, "360-degree data"),
     (AV_PKT_DATA_STEREO3D, "stereoscopic arrangement"),
     (AV_PKT_DATA_MASTERING_DISPLAY_METADATA, "HDR mastering display"),
     (AV_PKT_DATA_CONTENT_LIGHT_LEVEL, "HDR light level"), (AV_PKT_DATA_ICC_PROFILE, "ICC profile"),
-    (AV_PKT_DATA_AUDIO_SERVICE_TYPE, "kind of sound service"), (AV_PKT_DATA_REPLAYGAIN, "replay gain"),
   ]
 
   /// The same of frames. Motion vectors, quantizers, film grain that is in the picture already, and what the old encoder says of
