@@ -6,7 +6,7 @@
 # Usage: Scripts/dist.sh VERSION BUILD OUT
 set -euo pipefail
 cd "$(dirname "$0")/.."
-version=$1 build=$2 out=$3
+version=$1 build=$(realpath "$2") out=$3
 stage=$build/stage/usr
 program=$stage/bin/videnhance
 architecture=$(dpkg --print-architecture)
@@ -37,6 +37,8 @@ patchelf --remove-rpath "$root/usr/bin/videnhance"
 mv "$root/usr/share/zsh/site-functions/_videnhance" "$root/usr/share/zsh/vendor-completions"
 rmdir "$root/usr/share/zsh/site-functions"
 gzip -9n "$root"/usr/share/man/man1/*.1
+# Completions are read by the shell, not run.
+sed -i '1{/^#!/d}' "$root/usr/share/bash-completion/completions/videnhance"
 install -m 644 Packaging/copyright "$root/usr/share/doc/videnhance/copyright"
 install -m 644 Packaging/lintian-overrides "$root/usr/share/lintian/overrides/videnhance"
 gzip -9nc CHANGELOG.md > "$root/usr/share/doc/videnhance/changelog.gz"
@@ -51,7 +53,7 @@ END
 # dpkg-shlibdeps reads a source package.
 mkdir -p "$build/source/debian"
 printf 'Source: videnhance\n\nPackage: videnhance\nArchitecture: any\n' > "$build/source/debian/control"
-depends=$(cd "$build/source" && dpkg-shlibdeps -O "$OLDPWD/$root/usr/bin/videnhance")
+depends=$(cd "$build/source" && dpkg-shlibdeps -O "$root/usr/bin/videnhance")
 depends=${depends#shlibs:Depends=}
 for name in libavcodec libavfilter libavformat libdnnl; do
     [[ $depends == *$name* ]] || fail "no dependency on $name in: $depends"
@@ -82,7 +84,7 @@ dpkg-deb --root-owner-group -Zxz --build "$root" "$package" > /dev/null
 # Any folder
 name=videnhance-$version-linux-$(uname -m)
 root=$build/tarball/$name
-rm -rf "$build/tarball"
+rm -rf "$build/tarball" "$build/bundled"
 mkdir -p "$root"
 cp -a "$stage/." "$root"
 notices=$root/share/doc/videnhance
@@ -92,20 +94,22 @@ install -m 644 Packaging/tarball.txt "$root/README"
 # RPATH, not RUNPATH: it holds for what the libraries load, too, and goes before LD_LIBRARY_PATH.
 patchelf --force-rpath --set-rpath "\$ORIGIN/../lib/videnhance" "$root/bin/videnhance"
 
-# The Debian package of an installed file. Packages may name it by the folder that /lib was before it became a link.
-owner() {
-    { dpkg-query -S "$1" || dpkg-query -S "/usr$1" || dpkg-query -S "${1#/usr}"; } 2>/dev/null | sed 's/: .*//;q'
-}
-ldd "$program" | awk '$2 == "=>" { print $3 }' | sort -u > "$build/libraries"
-while read -r library; do
-    file=$(readlink -f "$library")
-    of=$(owner "$file")
+# What dpkg knows of a library may be in /lib or in /usr/lib, since the one became a link to the other.
+ldd "$program" | awk '$2 == "=>" { print $3 }' | sort -u | while read -r library; do
+    echo "$library $(readlink -f "$library")"
+done > "$build/libraries"
+awk '{ print $2; print substr($2, 5) }' "$build/libraries" | xargs dpkg-query -S 2> /dev/null > "$build/owners" || true
+while read -r library file; do
+    of=$(awk -F': ' -v file="$file" '$2 == file || "/usr" $2 == file { print $1; exit }' "$build/owners")
     [ -n "$of" ] || fail "$file is of no Debian package, so its licence and source are unknown"
     [ "${of%%:*}" != libc6 ] || continue
     cp "$file" "$root/lib/videnhance/${library##*/}"
     cp "/usr/share/doc/${of%%:*}/copyright" "$notices/libraries/${of%%:*}"
-    dpkg-query -W -f '${Package} ${Version}, source ${source:Package} ${source:Version}\n' "$of"
-done < "$build/libraries" | sort -u > "$notices/libraries/SOURCES"
+    echo "$of" >> "$build/bundled"
+done < "$build/libraries"
+sort -u "$build/bundled" |
+    xargs dpkg-query -W -f '${Package} ${Version}, source ${source:Package} ${source:Version}\n' \
+        > "$notices/libraries/SOURCES"
 chmod 644 "$root"/lib/videnhance/* "$notices"/libraries/*
 archive=$out/$name.tar.gz
 tar --create --directory "$build/tarball" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 \

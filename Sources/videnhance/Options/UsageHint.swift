@@ -52,7 +52,7 @@ enum UsageHint {
   }
 
   private static func hint(command word: String, rest: [String]) -> String? {
-    guard word.count > 2, word.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "-") }), word.first != "-",
+    guard word.count > 1, word.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "-") }), word.first != "-",
       !commands.contains(word), !FileManager.default.fileExists(atPath: word)
     else { return nil }
     let command = commandSynonyms[word.lowercased()] ?? nearest(to: word, among: commands)
