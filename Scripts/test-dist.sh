@@ -88,12 +88,15 @@ try() {
     [ "$streams" = h264,320,240,50 ] || fail "$kind: the output is $streams"
     ffprobe -v error -select_streams a -show_entries stream=codec_name -of csv=p=0 \
         "$root/home/user/$kind-sr.mp4" | grep -q aac || fail "$kind: the sound is missing"
-    # The header of the stream, that of the frame, and the frame.
-    local start=$EPOCHREALTIME
-    as_user sh -c '"$1" in.mp4 - --quiet 2>/dev/null | head -c 115400 > first' sh "$program"
-    local end=$EPOCHREALTIME
-    [ "$(stat -c %s "$root/home/user/first")" = 115400 ] || fail "$kind: no frame on standard output"
-    ok "$kind: doctor, sr, denoise, interp; first frame after $(awk "BEGIN { printf \"%.2f\", $end - $start }") s"
+    # The header of the stream, that of the frame, and the frame; the best of five runs.
+    local start times=
+    for _ in 1 2 3 4 5; do
+        start=$EPOCHREALTIME
+        as_user sh -c '"$1" in.mp4 - --quiet 2>/dev/null | head -c 115400 > first' sh "$program"
+        times+="$(awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $start }")"$'\n'
+        [ "$(stat -c %s "$root/home/user/first")" = 115400 ] || fail "$kind: no frame on standard output"
+    done
+    ok "$kind: doctor, sr, denoise, interp; first frame after $(sort -n <<< "${times%$'\n'}" | head -1) s"
 }
 
 # The tar.gz, in a folder with a space, through a link to a link from elsewhere; nothing else is installed.
