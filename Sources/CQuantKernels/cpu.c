@@ -149,6 +149,7 @@ static const ve_kernels avx2_kernels = {
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
     .winograd = &ve_winograd_avx2,
+    .winograd_words = &ve_winograd_words_avx2,
     .motion_search = ve_motion_search_avx2,
     .motion_neighbour = ve_motion_neighbour_avx2,
     .interp_search = ve_interp_search_avx2,

@@ -144,6 +144,7 @@ typedef struct ve_kernels {
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
+  const struct ve_winograd_kernels *winograd_words;  // with 16-bit operands, or NULL
   ve_motion_search_fn *motion_search;
   ve_motion_neighbour_fn *motion_neighbour;
   ve_interp_search_fn *interp_search;
