@@ -12,12 +12,12 @@ DATA_TEST ?= data-test
 
 PROGRAM = .build/release/videnhance
 MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
-# Tests see internal declarations, so their modules are other ones than those shipped: they get their own folders.
+# Tests see internal declarations, so their modules differ from the shipped ones and get folders of their own.
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-# Undefined behaviour is told of and ends the program; of C alone, as Swift traps by itself. Memory of tensors is not kept for
-# the next ones, or its use after the end would not be seen.
+# Undefined behaviour in C is reported and ends the program (Swift traps by itself). Tensor memory is not pooled,
+# or use after free would go unnoticed.
 SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
 	--scratch-path .build-sanitize
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
@@ -29,22 +29,22 @@ SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 U
 help:
 	@echo 'make demo      enhance a small clip at 4 bits, compare with bicubic; results in samples/out'
 	@echo 'make test      run all tests'
-	@echo 'make matrix    enhance 100 sources of all kinds, ffprobe judges (docs/video-files.md)'
-	@echo 'make faults    kill it, starve it, fill its disk (docs/reliability.md)'
+	@echo 'make matrix    enhance over 100 generated sources, compare by ffprobe (docs/reference/video-files.md)'
+	@echo 'make faults    kill it, starve it, fill its disk (docs/reference/reliability.md)'
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer and UndefinedBehaviorSanitizer'
-	@echo 'make soak      an hour of film; memory, descriptors and sound are watched (MINUTES=60)'
-	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/performance.md)'
+	@echo 'make soak      an hour of film; watch memory, descriptors and sound (MINUTES=60)'
+	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/lab/performance.md)'
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make man       write the manual into .build/manual'
-	@echo 'make docs      write the reference of the library (DocC) into .build/documentation'
-	@echo 'make data      fetch the training material (130 MB) into DATA ($(DATA))'
-	@echo 'make leaks     look for leaks of C objects'
-	@echo 'make sample    build samples/FrameByFrame, a package that uses the library'
-	@echo 'make check     lint, tests without a single warning, tests under sanitizers, leaks, the sample'
-	@echo 'make clean     remove what was built'
-	@echo 'Programs and libraries that are missing are installed (Debian, as root); Swift is not.'
+	@echo 'make docs      write the library reference (DocC) into .build/documentation'
+	@echo 'make data      fetch the training material (130 MB), make degraded clips of it (8 GB)'
+	@echo 'make leaks     look for leaked C objects'
+	@echo 'make sample    build and run samples/FrameByFrame, a package that uses the library'
+	@echo 'make check     lint, tests with warnings as errors, tests under sanitizers, leaks, the sample'
+	@echo 'make clean     remove build products'
+	@echo 'Missing programs and libraries are installed (Debian, as root), except Swift.'
 
 deps:
 	@Scripts/install-deps.sh
@@ -61,11 +61,11 @@ test: deps
 test-arm:
 	Scripts/test-arm.sh
 
-# The few of them that are marked as short are part of `make test`.
+# `make test` runs those marked as short.
 matrix: deps
 	VIDENHANCE_MATRIX=full $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test --filter MatrixTests
 
-# Inputs of each kind; FUZZ_SEED=2 makes others. What ended the process is left in FUZZ_DIR.
+# Number of inputs of each kind; FUZZ_SEED=2 makes others. An input that ends the process is left in FUZZ_DIR.
 FUZZ_DIR ?= /tmp/videnhance-fuzz
 fuzz: deps
 	mkdir -p $(FUZZ_DIR)
@@ -75,12 +75,12 @@ fuzz: deps
 		FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} FUZZ_SEGMENTS=$${FUZZ_SEGMENTS:-20000} \
 		$(SWIFT) test -c release $(SANITIZE_FLAGS) --filter FuzzTests
 
-# 30 kills in each of seven kinds of work, every number of descriptors, many limits of memory.
+# 30 kills in each of seven kinds of work, every number of file descriptors, many memory limits.
 faults: deps
 	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
 		--filter 'ResumeTests|FaultTests|DeterminismTests'
 
-# `make bench BENCH_FLAGS='--docs docs --record'` renews docs/benchmark.md and the recorded ratios.
+# `make bench BENCH_FLAGS='--docs docs/lab --record'` renews docs/lab/benchmark.md and the recorded ratios.
 BENCH_FLAGS ?=
 bench: build
 	Benchmarks/run.sh $(PROGRAM) $(DATA_TEST) .build-bench $(BENCH_FLAGS)
@@ -95,15 +95,15 @@ check: lint
 lint: deps
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests samples
 
-# Leaks are not looked for: Swift's runtime keeps what it needs until the end.
+# Leak detection is off: Swift's runtime never frees some of its memory.
 sanitize: deps
 	$(SANITIZE_ENVIRONMENT) $(SWIFT) test -c release $(SANITIZE_FLAGS)
 
-# Leaks of the C side: kernels, oneDNN, and what Swift holds of FFmpeg. What Swift's own libraries keep is not told.
+# Leaks of C objects: kernels, oneDNN, and the FFmpeg objects that Swift owns. Leaks of Swift's own libraries are suppressed.
 leaks: deps
 	$(SWIFT) build -c release --build-tests $(SANITIZE_FLAGS)
 	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=Tests/leaks.txt:print_suppressions=0 \
-		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|TensorsTests|VideoIOTests'
+		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|KernelsTests|LineEngineTests|TensorsTests|VideoIOTests'
 
 # Another package that imports the library.
 sample: deps
@@ -112,7 +112,7 @@ sample: deps
 	rm -f .build-sample/out.mp4
 	.build-sample/release/FrameByFrame .build-sample/in.mp4 .build-sample/out.mp4
 
-# The library's reference, to be opened through a web server.
+# The library's reference; needs a web server to be viewed.
 docs: build
 	rm -rf .build/symbols && mkdir -p .build/symbols
 	for module in Videnhance EnhancementPipeline EnhancementModel VideoIO; do \
@@ -126,8 +126,9 @@ docs: build
 		--output-path .build/documentation --transform-for-static-hosting > .build/docc.log 2>&1 || { cat .build/docc.log; exit 1; }
 	@echo .build/documentation
 
-data: deps
+data: build
 	Scripts/fetch-data.sh $(DATA)
+	$(PROGRAM) degrade --data $(DATA) --scale 1 --scale 2 --scale 4
 
 # The manual of all commands, made by swift-argument-parser's tool.
 man: build

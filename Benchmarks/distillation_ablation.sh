@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What each part of PMTD is worth: runs of equal steps that differ in one thing, for several seeds; docs/quantization.md.
+# What each part of PMTD is worth: runs of equal steps that differ in one thing, for several seeds.
+# Results are in docs/lab/quantization.md.
 #
 #   Benchmarks/distillation_ablation.sh PROGRAM DATA DIR [BITS] [STEPS] [SEEDS]
 #
 # The student is the fast network for sr x2, which is quick enough for it; teachers are its shipped models of more bits, or
-# those named by TEACHERS. DIR keeps logs and models; what is done is not done again.
+# those named by TEACHERS. DIR keeps logs and models; finished runs are not repeated.
 set -euo pipefail
 [ $# -ge 3 ] || { sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 program=$1 data=$2 dir=$3 bits=${4:-3} steps=${5:-600} seeds=${6:-1 2 3}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs, file to file, H.264 at CRF 16 and preset veryfast included: our program and FFmpeg's own filters in turns.
+"""Whole runs, file to file, H.264 at CRF 16 and preset veryfast included: our program and FFmpeg's own filters, interleaved.
 
 Usage: end_to_end.py PROGRAM TEST_CLIPS_FOLDER RESULTS.json [--rounds 3] [--jobs NAME]
 """

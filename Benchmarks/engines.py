@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines that are compared: each is made once and then run round after round, in turns with the others."""
+"""The engines that are compared: each is created once, then runs in rounds interleaved with the others."""
 import os
 import subprocess
 import time
@@ -66,7 +66,7 @@ class Ncnn:
 
 
 class Videnhance:
-    """Our program, told line by line what to run: it times itself."""
+    """Our program, driven by one line per job; it times itself."""
 
     def __init__(self, program, clip=None):
         command = [program, "bench", "engine"] + (["--clip", clip] if clip else [])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compares our integer engine with onnxruntime, openvino and ncnn: the reference stack, and a shipped network exported to
-ONNX, all engines in turns within one run; medians count.
+ONNX, all engines interleaved in one run; medians count.
 
 Usage: peers.py PROGRAM CLIP RESULTS.json [--rounds 9] [--threads 1 2]
 Needs: Benchmarks/requirements.txt

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a table and a plot of what was measured, and checks the ratios recorded in Benchmarks/ratios.json.
 
-Usage: report.py RESULTS_FOLDER [--docs docs] [--record]
+Usage: report.py RESULTS_FOLDER [--docs docs/lab] [--record]
 --record writes the ratios of this run into ratios.json instead of checking them. A ratio may fall short of the recorded one
-by the slack that is recorded with it (machines differ and are shared); what falls further ends with exit code 1.
+by the slack recorded with it (machines differ and are shared); if one falls further, the exit code is 1.
 """
 import argparse
 import json
@@ -14,7 +14,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FP32_PEERS = ("onnxruntime fp32", "openvino fp32", "ncnn fp32")
-# What was set out for: the beginning of a ratio's name, and its least value.
+# Goals: the beginning of a ratio's name, and its minimum.
 GOALS = {
     "stack: 4 bits to openvino int8": 1.7, "stack: 4 bits to the best FP32 engine": 4, "stack: 3 bits to our 4 bits": 1.1,
     "stack: 2 bits to our 4 bits": 1.1, "stack: 6 bits to openvino int8": 1.25, "stack: 8 bits to openvino int8": 1,
@@ -26,6 +26,12 @@ GOALS = {
 SR_JOB = "super-resolution x2, 540p to 1080p"
 SR_RATES = {"fast": 24, "balanced": 12}
 SR_MEMORY = 250
+HEADER = """# Benchmark
+
+The last full record of `make bench`, written by `Benchmarks/report.py`. docs/lab/performance.md
+explains the figures.
+
+"""
 
 
 def load(folder, name):
@@ -107,8 +113,9 @@ def distance_text(key, value):
 def markdown(kernels, peers, runs, ratios):
     facts = peers["machine"]
     text = (f"Measured on {facts.get('model name', '?')} (family {facts.get('cpu family')}, model {facts.get('model')}), "
-            f"{facts['cores']} cores, {', '.join(facts['extensions'])}; medians of {peers['rounds']} rounds in turns.\n\n")
-    text += "### One 64 -> 64 layer, GMAC/s (direct-equivalent)\n\n"
+            f"{facts['cores']} cores, {', '.join(facts['extensions'])};\n"
+            f"medians of {peers['rounds']} interleaved rounds.\n\n")
+    text += "## One 64 -> 64 layer, GMAC/s (direct-equivalent)\n\n"
     rows = []
     for name, kernel in kernels.items():
         for operands, row in kernel["rows"].items():
@@ -116,7 +123,7 @@ def markdown(kernels, peers, runs, ratios):
             rows.append([name, operands, row["algorithm"], f"{row['ms']:.2f}", f"{row['rate']:.0f}", share])
     text += table(["instruction set", "operands", "algorithm", "ms", "GMAC/s", "of vpdpbusd's peak"], rows)
     for key, title in (("stack", "Reference stack, ms"), ("network", "sr-x2-balanced exported to ONNX, ms, without packing")):
-        text += f"\n### {title}\n\n"
+        text += f"\n## {title}\n\n"
         threads = list(peers[key])
         distance = peers[key + " distance"]
         memory = peers["memory"] if key == "stack" else {}
@@ -128,11 +135,11 @@ def markdown(kernels, peers, runs, ratios):
         against = "rms distance from onnxruntime's floats" if key == "stack" else "rms distance from our result, levels"
         text += table(["engine"] + [f"{t} thread{'s' if t != '1' else ''}" for t in threads] + [against]
                       + (["peak memory, MB"] if memory else []), rows)
-    text += "\n### File to file, x264 (veryfast, CRF 16) included\n\n"
+    text += "\n## File to file, x264 (veryfast, CRF 16) included\n\n"
     text += table(["job", "by", "seconds", "fps", "peak memory, MB"], [
         [job, name, f"{row['seconds']:.2f}", f"{row['frames'] / row['seconds']:.1f}", row["memory"]]
         for job, works in runs.items() for name, row in works.items()])
-    return text + "\n### Ratios\n\n" + table(
+    return text + "\n## Ratios\n\n" + table(
         ["ratio", "times", "goal"], [[name, f"{value:.2f}", goal_of(name)] for name, value in ratios.items()])
 
 
@@ -186,7 +193,7 @@ def main():
     for folder in (options.folder, options.docs):
         if folder:
             with open(os.path.join(folder, "benchmark.md"), "w") as file:
-                file.write("# Benchmarks\n\nWritten by `make bench` (Benchmarks/report.py).\n\n" + text)
+                file.write(HEADER + text)
             with open(os.path.join(folder, "benchmark.svg"), "w") as file:
                 file.write(plot(peers))
     print(text)

@@ -4,7 +4,7 @@
 #
 #   Benchmarks/run.sh PROGRAM TEST_CLIPS_FOLDER RESULTS_FOLDER [options of report.py ...]
 #
-# The other engines are installed into RESULTS_FOLDER/venv. Wants a machine that does nothing else for some ten minutes.
+# The other engines are installed into RESULTS_FOLDER/venv. Needs an otherwise idle machine for some ten minutes.
 set -euo pipefail
 
 program=$(realpath "$1") clips=$(realpath -m "$2")
@@ -14,28 +14,24 @@ shift 3
 here=$(dirname "$(realpath "$0")")
 
 "$here/../Scripts/fetch-test.sh" "$clips"
-if [ ! -x "$results/venv/bin/python" ] || ! "$results/venv/bin/python" -c 'import ncnn, numpy, onnx, onnxruntime, openvino' 2>/dev/null; then
-    echo "bench: installing onnxruntime, openvino and ncnn into $results/venv" >&2
-    python3 -m venv "$results/venv"
-    "$results/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-fi
+"$here/venv.sh" "$results/venv" >/dev/null
 export PYTHONDONTWRITEBYTECODE=1
 
-tell() { echo "bench: $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)" >&2; }
+log() { echo "bench: $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)" >&2; }
 
-tell 'kernels'
+log 'kernels'
 rm -f "$results"/kernels-*.txt
 for isa in avx512vnni avxvnni avx2; do
     for threads in 1 2; do
         out="$results/kernels-$isa-$threads.txt"
-        # Machines that lack an instruction set say so and leave it out.
+        # Instruction sets that the machine lacks are left out.
         "$program" bench kernels --isa $isa --threads $threads >"$out" 2>/dev/null || rm -f "$out"
     done
 done
-tell 'the reference stack and a network in other engines'
+log 'the reference stack and a network in other engines'
 ffmpeg -v error -y -i "$clips/bigbuckbunny.mp4" -t 1 -vf scale=960:540:flags=bicubic -an -c:v libx264 -crf 12 "$results/540p.mp4"
 "$results/venv/bin/python" "$here/peers.py" "$program" "$results/540p.mp4" "$results/peers.json"
-tell 'whole runs'
+log 'whole runs'
 "$results/venv/bin/python" "$here/end_to_end.py" "$program" "$clips" "$results/end_to_end.json"
-tell 'all measured'
+log 'all measured'
 "$results/venv/bin/python" "$here/report.py" "$results" "$@"

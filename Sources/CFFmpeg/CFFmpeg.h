@@ -31,6 +31,7 @@
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libavutil/sha.h>
+#include <libavutil/video_enc_params.h>
 #include <libswscale/swscale.h>
 
 // MARK: Macros that Swift does not import

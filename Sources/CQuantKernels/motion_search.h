@@ -106,7 +106,7 @@ static int32_t nearest(double value) {
 }
 
 // One step of Lucas-Kanade with the reference's gradients over the 16 x 16 around the block. A second step, which needs
-// interpolated samples, finds pans more exactly but gained nothing in the network (docs/networks.md).
+// interpolated samples, finds pans more exactly but gained nothing in the network (docs/lab/networks.md).
 static void remainder_of(const search *s, ve_motion_vector *vector) {
   const ptrdiff_t stride = s->reference->stride, there_stride = s->neighbour->stride;
   const ve_motion_sums sums =

@@ -17,7 +17,7 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
   /// Share of the ground truth in the loss; the rest is the teachers'.
   public var truthShare: Float = 0.5
   /// Weight of the relative squared distance of the last streams, beside the loss of outputs; 0, which gives better students
-  /// (docs/quantization.md), does without.
+  /// (docs/lab/quantization.md), does without.
   public var featureWeight: Float = 0
   /// Whether weights move, or clipping ranges and weights' steps alone.
   public var movesWeights = true

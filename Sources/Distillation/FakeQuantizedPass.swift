@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
+internal import Kernels
 public import Tensors
 public import Training
 
@@ -81,7 +82,7 @@ public final class FakeQuantizedPass {
   /// of one band: its ranges hold for all of them.
   private func noiseCode(_ frames: [FloatTensor]) -> UInt8? {
     let architecture = parameters.base.architecture
-    guard architecture.takesNoiseLevel else { return nil }
+    guard architecture.hasNoiseBands else { return nil }
     return UInt8(frames[architecture.window / 2].pointer[Architecture.frameChannels] + 128)
   }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Tensors
+internal import Kernels
 
 /// What a network is for.
 public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
   /// Super-resolution.
   case superResolution = "sr"
+  /// Removal of what compression, noise and softness have done to frames, which keep their size.
+  case restoration = "restore"
   /// Removal of noise: frames keep their size, and the level of the noise is an input.
   case denoising = "denoise"
   /// Frame interpolation: the two frames around a new instant, warped to it, enter; their blend is what is corrected.
@@ -39,6 +41,9 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// Whether a network for interpolation also says, for each sample, which of the two warped frames to trust: see
   /// `BlendMask`. Nil, as in files from before it, is no.
   public var hasMask: Bool?
+  /// Whether what is known of the source is an input: the level of its noise, and how coarsely the blocks of each frame
+  /// were quantized (`QuantizerMap`). Nil, as in files from before it, is no. Denoising takes the level of noise anyway.
+  public var isConditioned: Bool?
 
   /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
   public static let frameChannels = 6
@@ -49,7 +54,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   public init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
-    blocks: Int, hasMask: Bool? = nil
+    blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil
   ) {
     self.task = task
     self.scale = scale
@@ -59,12 +64,23 @@ public struct Architecture: Hashable, Codable, Sendable {
     self.channels = channels
     self.blocks = blocks
     self.hasMask = hasMask
+    self.isConditioned = isConditioned
   }
 
   /// The default super-resolution network, about 10 reference layers.
   public static let balancedSuperResolution = Architecture(
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4)
+
+  /// The default super-resolution network for footage as people have it.
+  public static let realSuperResolution = Architecture(
+    task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
+    blocks: 4, isConditioned: true)
+
+  /// The default network for restoration, about 10 reference layers on the grid of its source.
+  public static let balancedRestoration = Architecture(
+    task: .restoration, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
+    blocks: 4, isConditioned: true)
 
   /// The default denoising network, about 10 reference layers on the grid of its source.
   public static let balancedDenoising = Architecture(
@@ -79,6 +95,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   public static func balanced(_ task: EnhancementTask) -> Architecture {
     switch task {
     case .superResolution: balancedSuperResolution
+    case .restoration: balancedRestoration
     case .denoising: balancedDenoising
     case .interpolation: balancedInterpolation
     }
@@ -87,17 +104,26 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// Channels of the packed input of a window slot.
   public func channels(ofSlot slot: Int) -> Int {
     if task == .interpolation { return InterpolationPacker.channels }
-    return alignment == .block && slot != window / 2 ? BlockMotion.neighbourChannels : centreChannels
+    if alignment == .block && slot != window / 2 {
+      return BlockMotion.neighbourChannels + (takesQuantizers ? 1 : 0)
+    }
+    return centreChannels
   }
 
-  /// Channels of the packed centre frame: the frame, and the level of its noise where the task is to remove it.
-  public var centreChannels: Int { takesNoiseLevel ? Self.frameChannels + 1 : Self.frameChannels }
+  /// Channels of the packed centre frame: the frame, then what is known of the source.
+  public var centreChannels: Int {
+    Self.frameChannels + (takesNoiseLevel ? 1 : 0) + (takesQuantizers ? 1 : 0)
+  }
 
   /// Whether the slot of the window is the frame that is enhanced itself.
   private func isCentre(_ slot: Int) -> Bool { task != .interpolation && slot == window / 2 }
 
   /// Whether the level of the noise is an input.
-  public var takesNoiseLevel: Bool { task == .denoising }
+  public var takesNoiseLevel: Bool { task == .denoising || takesQuantizers }
+  /// Whether clipping ranges follow the level of noise (`NoiseBands`).
+  public var hasNoiseBands: Bool { task == .denoising }
+  /// Whether the quantizers of the frames are an input.
+  public var takesQuantizers: Bool { isConditioned ?? false }
 
   /// Channels of the residual on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var residualChannels: Int { Self.frameChannels * scale * scale }
@@ -118,13 +144,18 @@ public struct Architecture: Hashable, Codable, Sendable {
       && (1...256).contains(encoderChannels) && (0...64).contains(blocks) && channels % 8 == 0
       && encoderChannels % 8 == 0
     if !plausible { throw .badArchitecture("extents out of range") }
-    if task == .denoising && scale != 1 { throw .badArchitecture("denoising keeps the size of frames") }
+    if [.denoising, .restoration].contains(task) && scale != 1 {
+      throw .badArchitecture("\(task.rawValue) keeps the size of frames")
+    }
+    if takesQuantizers && ![.superResolution, .restoration].contains(task) {
+      throw .badArchitecture("\(task.rawValue) does not take quantizers")
+    }
     if task == .interpolation && (scale != 1 || alignment == .none) {
       throw .badArchitecture("interpolation keeps the size of frames and aligns them")
     }
     if isMasked && task != .interpolation { throw .badArchitecture("only interpolation has a mask") }
-    if task == .denoising && window > 1 && alignment == .none {
-      throw .badArchitecture("denoising aligns its neighbours")
+    if takesNoiseLevel && window > 1 && alignment == .none {
+      throw .badArchitecture("\(task.rawValue) aligns its neighbours")
     }
   }
 
@@ -144,7 +175,7 @@ public struct Architecture: Hashable, Codable, Sendable {
       ? encoder
       : graph.layer(
         .init(
-          name: "neighbour", inputChannels: BlockMotion.neighbourChannels, outputChannels: encoderChannels,
+          name: "neighbour", inputChannels: channels(ofSlot: 0), outputChannels: encoderChannels,
           isEdge: true))
     let encodings = (0..<window).map { slot in
       graph.convolve(isCentre(slot) ? encoder : neighbour, [graph.frame(slot: slot)], rectified: false)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+public import Kernels
+internal import LineEngine
 
 /// A network on integers (`--bits 8` and below): every convolution of the graph on unsigned codes and signed weights, the
 /// residual stream in 16 bits.
@@ -10,23 +11,6 @@ public final class IntegerNetwork: WindowNetwork {
   public let steps: [IntegerStep]
   /// Bytes of all tensors between the layers; they do not grow with the height of frames.
   public var tensorBytes: Int { executor.bytes }
-
-  /// See `WindowNetwork`.
-  public var noiseLevel: Float? {
-    get { packer.noiseLevel }
-    set { packer.noiseLevel = newValue }
-  }
-  /// See `WindowNetwork`.
-  public var instant: Int {
-    get { packer.instant }
-    set { packer.instant = newValue }
-  }
-  /// See `WindowNetwork`.
-  public var motion: FrameMotion? { packer.motion }
-  /// See `WindowNetwork`.
-  public var warped: [PlanarFrame] { packer.warped }
-  /// See `WindowNetwork`.
-  public var profile: WorkProfile?
 
   private let model: QuantizedModel
   private let threads: Int
@@ -74,15 +58,44 @@ public final class IntegerNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`.
-  public func residual(window: [PlanarFrame]) throws -> Residual {
+  public func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) throws -> Prediction {
+    let prepared = profile.measure("motion, packing") {
+      packer.prepare(window, at: instant, given: conditions)
+    }
     let channels = architecture.outputChannels
     let result = Residual(
       gridWidth: width, gridHeight: height, channels: IntegerConvolutionParameters.padded(channels))
-    try run(window, into: .whole(result.values))
-    if architecture.isMasked {
-      return profile.measure("mask") { BlendMask.apply(result, warped: packer.warped, threads: threads) }
+    try run(prepared, profile, into: .whole(result.values))
+    if architecture.isMasked, let alignment = prepared.alignment {
+      let masked = profile.measure("mask") {
+        BlendMask.apply(result, warped: alignment.warped, threads: threads)
+      }
+      return Prediction(residual: masked, alignment: alignment)
     }
-    return result.channels == channels ? result : result.first(channels)
+    return Prediction(
+      residual: result.channels == channels ? result : result.first(channels), alignment: prepared.alignment)
+  }
+
+  /// See `WindowNetwork`. Rows are taken as they are made: no residuals of a whole frame are ever held.
+  public func predictRows(
+    _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
+    take: (ResidualRows) -> Void
+  ) throws {
+    precondition(architecture.task != .interpolation, "interpolation predicts whole frames")
+    let prepared = profile.measure("motion, packing") { packer.prepare(window, given: conditions) }
+    let channels = architecture.outputChannels
+    try withoutActuallyEscaping(take) { [width, height] take in
+      try run(
+        prepared, profile,
+        into: .rows { rows, values in
+          take(
+            ResidualRows(
+              rows: rows, gridWidth: width, gridHeight: height, channels: channels,
+              stride: IntegerConvolutionParameters.padded(channels), values: values))
+        })
+    }
   }
 
   /// Goes on with the clipping ranges of a band of noise.
@@ -95,31 +108,10 @@ public final class IntegerNetwork: WindowNetwork {
     band = wanted
   }
 
-  /// See `WindowNetwork`. Rows are taken as they are made: no residuals of a whole frame are ever held.
-  public func residual(window: [PlanarFrame], take: (ResidualRows) -> Void) throws {
-    // What the mask needs is made for whole frames.
-    if architecture.isMasked {
-      let whole = try residual(window: window)
-      take(whole.rows)
-      return withExtendedLifetime(whole) {}
-    }
-    let channels = architecture.outputChannels
-    try withoutActuallyEscaping(take) { [width, height] take in
-      try run(
-        window,
-        into: .rows { rows, values in
-          take(
-            ResidualRows(
-              rows: rows, gridWidth: width, gridHeight: height, channels: channels,
-              stride: IntegerConvolutionParameters.padded(channels), values: values))
-        })
-    }
-  }
-
-  private func run(_ window: [PlanarFrame], into result: LineExecutor.Result) throws {
-    let pack = profile.measure("motion, packing") { packer.rows(of: window) }
-    try takeRanges(of: model.noiseBand(of: packer.noiseCode))
-    guard let profile else { return executor.run(into: result, fill: pack) }
+  private func run(_ window: PreparedWindow, _ profile: WorkProfile?, into result: LineExecutor.Result) throws
+  {
+    try takeRanges(of: model.noiseBand(of: window.noiseCode))
+    guard let profile else { return executor.run(into: result, fill: window.fill) }
     executor.run(
       into: result,
       timing: { [steps] part, duration in
@@ -128,7 +120,7 @@ public final class IntegerNetwork: WindowNetwork {
         case .step(let step): profile.add(duration, to: "network: \(steps[step].name)")
         case .taking: if case .rows = result { profile.add(duration, to: "enlarge") }
         }
-      }, fill: pack)
+      }, fill: window.fill)
   }
 
   /// The plan's steps with their kernels.

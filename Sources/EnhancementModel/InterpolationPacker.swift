@@ -1,22 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+public import Kernels
+internal import LineEngine
+
+/// Two frames brought to an instant between them.
+public struct FrameAlignment: Sendable {
+  /// The motion between them, as seen from the instant.
+  public let motion: FrameMotion
+  /// Both frames warped to the instant.
+  public let warped: [PlanarFrame]
+
+  /// An alignment.
+  /// - Parameter warped: none where networks see other pictures than those to be blended.
+  public init(motion: FrameMotion, warped: [PlanarFrame]) {
+    self.motion = motion
+    self.warped = warped
+  }
+}
 
 /// Turns the two frames around a new instant into what interpolation networks read, and into the blend that they correct.
 ///
 /// Channels of a slot: 0-5 the packed frame warped to the instant, 6-11 the frame as it is, 12 how badly the frames match at
 /// the block's vector, 13 the warped luma minus the other slot's, 14 the share of this frame in the blend, 15 how much the
-/// vectors around differ. Not thread-safe.
+/// vectors around differ. Not thread-safe. It keeps the search's pyramids of the last window only.
 public final class InterpolationPacker {
   /// Channels of a slot.
   public static let channels = 16
-
-  /// The instant, 1 ..< `FrameMotion.unit`.
-  public var instant = FrameMotion.unit / 2
-  /// The motion of the last window.
-  public private(set) var motion: FrameMotion?
-
-  /// Its frames warped to the instant; valid until the next window is packed.
-  public private(set) var warped: [PlanarFrame] = []
 
   private let threads: Int
   private var pyramids: [(frame: PlanarFrame, pyramid: MotionPyramid)] = []
@@ -24,8 +32,8 @@ public final class InterpolationPacker {
   /// A packer that uses `threads` threads.
   public init(threads: Int = 1) { self.threads = threads }
 
-  /// Warps both frames of a window to the instant.
-  func warp(_ window: [PlanarFrame]) -> [PlanarFrame] {
+  /// Warps both frames of a window to an instant, 1 ..< `FrameMotion.unit`.
+  func align(_ window: [PlanarFrame], at instant: Int) -> FrameAlignment {
     // A frame is the second of one window and the first of the next.
     pyramids = window.map { frame in
       let known = pyramids.first { $0.frame === frame }
@@ -34,13 +42,10 @@ public final class InterpolationPacker {
     }
     let motion = FrameMotion(
       from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant, threads: threads)
-    self.motion = motion
     let (width, height) = (window[0].width, window[0].height)
-    if warped.first.map({ $0.width != width || $0.height != height }) ?? true {
-      warped = [PlanarFrame(width: width, height: height), PlanarFrame(width: width, height: height)]
-    }
-    let targets = warped  // Bands write rows of their own.
-    Bands.run(rows: height, multiple: 16, threads: threads) { rows, _ in
+    let targets = window.map { _ in PlanarFrame(width: width, height: height) }
+    // Bands write rows of their own.
+    Parallel.bands(rows: height, multiple: 16, threads: threads) { rows, _ in
       for (slot, frame) in window.enumerated() {
         let luma = WarpSource(
           frame.luma, stride: width, width: width, height: height, log2Width: 0, log2Height: 0)
@@ -55,21 +60,19 @@ public final class InterpolationPacker {
         }
       }
     }
-    return warped
+    return FrameAlignment(motion: motion, warped: targets)
   }
 
-  /// Warps a window of two frames; returns what packs rows of its grid into destinations, which have room for `channels`
-  /// codes a point.
-  func rows(of window: [PlanarFrame]) -> (Range<Int>, UnsafeBufferPointer<WindowPacker.Destination>) -> Void {
-    let warped = warp(window)
-    guard let motion else { return { _, _ in } }
+  /// What packs rows of an aligned window of two frames into destinations, which have room for `channels` codes a point.
+  static func rows(of window: [PlanarFrame], _ alignment: FrameAlignment) -> PreparedWindow.Fill {
+    let (motion, warped, instant) = (alignment.motion, alignment.warped, alignment.motion.instant)
     // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
     let blocks = (0..<motion.columns * ((warped[0].height + 7) / 8)).map { index in
       BlockCodes(
         error: UInt8(128 + min(127, motion.error(index) / 4)),
         disorder: UInt8(128 + min(127, motion.disorder(index) / 2)))
     }
-    return { [instant] rows, targets in
+    return { rows, targets in
       for slot in 0..<2 {
         let to = targets[slot]
         warped[slot].pack(
@@ -80,14 +83,14 @@ public final class InterpolationPacker {
           rowStride: to.rowStride, rows: rows
         ) { $0 }
         let share = slot == 0 ? FrameMotion.unit - instant : instant
-        Self.describe(
+        describe(
           warped[slot], against: warped[1 - slot], share: UInt8(clamping: share), blocks, motion.columns, to,
           rows: rows)
       }
     }
   }
 
-  /// What a point is told of its block.
+  /// What is known about a block.
   private struct BlockCodes {
     let error, disorder: UInt8
   }

@@ -12,7 +12,7 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
   /// Channels out.
   public var outputChannels: Int
   /// The layers through which the picture itself enters and leaves the stream stay at 8 bits; the body, which only adds to
-  /// the stream, takes the model's bits (docs/quantization.md).
+  /// the stream, takes the model's bits (docs/reference/quantization.md).
   public var isEdge: Bool
   /// Side of the kernel.
   public static let kernel = 3

@@ -146,7 +146,7 @@ public struct QuantizedModel: Sendable, Equatable {
       next += count
     }
     noiseBands =
-      architecture.takesNoiseLevel ? try NoiseBands(file: file, operations: graph.operations.count) : nil
+      architecture.hasNoiseBands ? try NoiseBands(file: file, operations: graph.operations.count) : nil
     streamStep = try Self.positive(file, "stream.step", count: 1)[0]
     // A frame's codes are its samples, whatever a file says.
     for (index, operation) in graph.operations.enumerated() {

@@ -9,7 +9,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   case midRise = "mid-rise"
   /// Not uniform: close to each other where most weights are, and few far out, as far as Winograd stays exact for any weights:
   /// transformed ones of F(2x4, 3x3) for 3 and 2 bits are up to 21 x 6 = 126, those of F(2x2, 3x3) for 4 bits 9 x 14 = 126.
-  /// Of all such sets that of least squared error over the shipped networks' weights (docs/quantization.md).
+  /// Of all such sets that of least squared error over the shipped networks' weights (docs/lab/quantization.md).
   case spread
 
   /// Bits that there is such a grid for.

@@ -1,36 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Kernels
+public import LineEngine
 public import Tensors
 
 /// Turns windows of frames into what networks read: one tensor of 8-bit codes a slot, on the grid, 128 meaning zero.
 ///
 /// The centre frame is packed as it is. With `WindowAlignment.block`, a neighbour's blocks are moved by whole-pixel vectors,
 /// and the remainder of the motion reaches the network as modulated copies of the samples: without the sub-pixel phase,
-/// further frames tell a network little (docs/networks.md). The trainer and all executors use this one definition.
+/// further frames tell a network little (docs/lab/networks.md). The trainer and all executors use this one definition.
 ///
 /// Not thread-safe. Prepared planes are kept while their frames are in the windows that follow.
 public final class WindowPacker {
   /// Whose windows.
   public let architecture: Architecture
 
-  /// Level of the noise in 8-bit levels, for networks that take it; nil lets each window tell its own.
-  public var noiseLevel: Float?
-
-  /// `NoiseLevel.code` of the level that networks were told of the last window; nil for networks that are not.
-  public private(set) var noiseCode: UInt8?
-
-  /// The instant between the two frames of windows for interpolation, of `FrameMotion.unit`.
-  public var instant: Int {
-    get { interpolation.instant }
-    set { interpolation.instant = newValue }
-  }
-  /// The motion that the last window for interpolation was packed with.
-  public var motion: FrameMotion? { interpolation.motion }
-  /// The frames of that window warped to the instant; valid until the next one is packed.
-  public var warped: [PlanarFrame] { interpolation.warped }
-
   private let threads: Int
   private let interpolation: InterpolationPacker
   private var prepared: [ObjectIdentifier: PreparedPlanes] = [:]
+  /// What `prepared` was made under.
+  private var conditions = WindowConditions()
 
   /// What is kept of a frame.
   private struct PreparedPlanes {
@@ -52,30 +40,36 @@ public final class WindowPacker {
   /// Where the codes of a slot go.
   public typealias Destination = LineExecutor.Target
 
-  /// Packs a window of `architecture.window` frames of one size; one destination a slot, each with room for
-  /// `architecture.channels(ofSlot:)` codes a point.
-  public func pack(_ window: [PlanarFrame], into destinations: [Destination]) {
-    let pack = rows(of: window)
-    destinations.withUnsafeBufferPointer { destinations in
-      nonisolated(unsafe) let (pack, targets) = (pack, destinations)  // Bands write rows of their own.
-      Bands.run(rows: window[0].gridHeight, multiple: 4, threads: threads) { rows, _ in pack(rows, targets) }
+  /// Finds the motion of a window, and whatever else its codes depend on.
+  /// - Parameters:
+  ///   - window: `architecture.window` frames of one size.
+  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`.
+  ///   - conditions: what is known beside the frames.
+  public func prepare(
+    _ window: [PlanarFrame], at instant: Int = FrameMotion.unit / 2,
+    given conditions: WindowConditions = WindowConditions()
+  ) -> PreparedWindow {
+    if architecture.task == .interpolation {
+      let alignment = interpolation.align(window, at: instant)
+      return PreparedWindow(
+        frames: window, architecture: architecture, threads: threads, noiseCode: nil, alignment: alignment,
+        fill: InterpolationPacker.rows(of: window, alignment))
     }
-  }
-
-  /// Finds the motion of a window; returns what packs rows of its grid (from a multiple of 4 on) into destinations, on any
-  /// number of threads at once.
-  func rows(of window: [PlanarFrame]) -> (Range<Int>, UnsafeBufferPointer<Destination>) -> Void {
-    if architecture.task == .interpolation { return interpolation.rows(of: window) }
+    if conditions != self.conditions { prepared = [:] }
+    self.conditions = conditions
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
-    let reference = isAligned || architecture.takesNoiseLevel ? prepare(window) : []
-    // The median of the window: one frame may be misjudged, and its neighbours tell it.
+    let reference = isAligned || architecture.takesNoiseLevel ? planes(of: window) : []
+    // The median of the window: one frame may be misjudged, and its neighbours show it.
     let noise =
       architecture.takesNoiseLevel
-      ? NoiseLevel.code(noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
-    noiseCode = noise
+      ? NoiseLevel.code(conditions.noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
     let motions = isAligned ? motions(reference) : []
-    return { rows, targets in
+    let quantizerChannels =
+      architecture.takesQuantizers ? window.indices.map { architecture.channels(ofSlot: $0) - 1 } : []
+    return PreparedWindow(
+      frames: window, architecture: architecture, threads: threads, noiseCode: noise, alignment: nil
+    ) { rows, targets in
       if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], rows) }
       for (slot, to) in targets.enumerated() {
         guard isAligned && slot != middle else {
@@ -88,6 +82,12 @@ public final class WindowPacker {
           reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
           into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows)
       }
+      for (slot, channel) in quantizerChannels.enumerated() {
+        QuantizerMap.write(
+          window[slot].quantizers, gridWidth: window[slot].gridWidth, rows: rows,
+          into: targets[slot].origin + channel, pixelStride: targets[slot].pixelStride,
+          rowStride: targets[slot].rowStride)
+      }
     }
   }
 
@@ -98,7 +98,7 @@ public final class WindowPacker {
     result.withUnsafeMutableBufferPointer { found in
       nonisolated(unsafe) let found = found  // Sides write different slots.
       // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
-      Bands.run(rows: 2, threads: threads) { sides, _ in
+      Parallel.bands(rows: 2, threads: threads) { sides, _ in
         for side in sides {
           var prior: BlockMotion?
           for distance in 1...middle {
@@ -124,7 +124,7 @@ public final class WindowPacker {
     }
   }
 
-  private func prepare(_ window: [PlanarFrame]) -> [PreparedPlanes] {
+  private func planes(of window: [PlanarFrame]) -> [PreparedPlanes] {
     // What has left the window goes first: what enters takes its memory.
     let keys = Set(window.map(ObjectIdentifier.init))
     prepared = prepared.filter { keys.contains($0.key) }
@@ -154,7 +154,7 @@ public final class WindowPacker {
   }
 
   /// Whether motion is better searched on smoothed frames.
-  private func window(isNoisy level: Float) -> Bool { (noiseLevel ?? level) > 2 }
+  private func window(isNoisy level: Float) -> Bool { (conditions.noiseLevel ?? level) > 2 }
 
   /// Luma under the binomial filter of 5 x 5 taps; edges repeat.
   private static func smoothed(_ frame: PlanarFrame) -> [UInt8] {
@@ -193,12 +193,6 @@ public final class WindowPacker {
     return result
   }
 
-  /// The window as float tensors, (code - 128) / 255.
-  public func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] {
-    let codes = codes(window)
-    return codes.indices.map { Self.floats(codes[$0], architecture.channels(ofSlot: $0), like: window[0]) }
-  }
-
   /// Codes of one slot as a float tensor, (code - 128) / 255.
   public static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
     let tensor = FloatTensor(height: frame.gridHeight, width: frame.gridWidth, channels: channels)
@@ -208,19 +202,9 @@ public final class WindowPacker {
     return tensor
   }
 
-  /// The window as arrays of codes, one a slot.
-  public func codes(_ window: [PlanarFrame]) -> [[UInt8]] {
-    let points = window[0].gridWidth * window[0].gridHeight
-    let sizes = window.indices.map { points * architecture.channels(ofSlot: $0) }
-    let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: sizes.reduce(0, +))
-    defer { memory.deallocate() }
-    let origins = sizes.indices.map { memory + sizes[..<$0].reduce(0, +) }
-    pack(
-      window,
-      into: origins.enumerated().map { slot, origin in
-        let channels = architecture.channels(ofSlot: slot)
-        return Destination(origin: origin, pixelStride: channels, rowStride: channels * window[0].gridWidth)
-      })
-    return zip(origins, sizes).map { Array(UnsafeBufferPointer(start: $0, count: $1)) }
-  }
+  /// The codes of a window of which nothing else is known; see `PreparedWindow.codes`.
+  public func codes(_ window: [PlanarFrame]) -> [[UInt8]] { prepare(window).codes() }
+
+  /// The same as float tensors; see `PreparedWindow.floats`.
+  public func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] { prepare(window).floats() }
 }

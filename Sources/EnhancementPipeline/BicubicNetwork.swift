@@ -19,5 +19,7 @@ public final class BicubicNetwork: WindowNetwork {
   }
 
   /// Zeros.
-  public func residual(window: [PlanarFrame]) -> Residual { zero }
+  public func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) -> Prediction { Prediction(residual: zero) }
 }

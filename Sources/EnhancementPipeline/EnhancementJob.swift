@@ -13,13 +13,18 @@ public struct EnhancementStep: Sendable {
   public var network: NetworkFactory
   /// How many frames it makes if its network interpolates.
   public var rate: InterpolationRate
-  /// What tells its network from others, such as a hash: unfinished work is continued with the same one only.
+  /// What is known about the source beside its frames.
+  public var conditions: WindowConditions
+  /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
   public var identity: String
 
   /// A step.
-  public init(rate: InterpolationRate = .factor(2), identity: String = "", network: @escaping NetworkFactory)
-  {
+  public init(
+    rate: InterpolationRate = .factor(2), conditions: WindowConditions = WindowConditions(),
+    identity: String = "", network: @escaping NetworkFactory
+  ) {
     self.rate = rate
+    self.conditions = conditions
     self.identity = identity
     self.network = network
   }
@@ -56,6 +61,9 @@ public struct EnhancementJob: Sendable {
     public var start, length: Duration?
     /// The video stream to work on, by its index in the file; nil for the best one.
     public var stream: Int?
+    /// Whether playlists are followed whatever they are called, and whether Dolby Vision is taken without a base layer
+    /// (`VideoReader.Options`).
+    public var allowsPlaylists = false, ignoresDolbyVision = false
     /// What is made of interlaced frames; nil refuses them.
     public var deinterlacing: Deinterlacing?
     /// Where the time of the stages' parts is added up; nil for nowhere.
@@ -177,7 +185,7 @@ public struct EnhancementJob: Sendable {
     ]
     return try SegmentFolder(
       output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
-      resumes: segments.resumes)
+      input: input, resumes: segments.resumes)
   }
 
   /// For each step, how many of its outputs are not needed any more.
@@ -220,7 +228,7 @@ public struct EnhancementJob: Sendable {
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
-    let reader = ReadingStage(path: input, options: options)
+    let reader = ReadingStage(path: input, options: options, rescues: last != nil)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,
@@ -228,8 +236,8 @@ public struct EnhancementJob: Sendable {
     }
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
-        threads: options.threads, rate: step.rate, step: index, skippedFrames: skipped[index],
-        profile: options.profile)
+        threads: options.threads, rate: step.rate, conditions: step.conditions, step: index,
+        skippedFrames: skipped[index], profile: options.profile)
     }
 
     var summary = EnhancementSummary()
@@ -247,6 +255,10 @@ public struct EnhancementJob: Sendable {
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak
+    if summary.substitutedFrames > 0 {
+      summary.warnings.append(
+        "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest")
+    }
     if summary.repeatedFrames > 0 {
       summary.warnings.append(
         "\(summary.repeatedFrames) frames repeat the one before where the source's do not")

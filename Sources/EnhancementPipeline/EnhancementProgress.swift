@@ -35,6 +35,8 @@ public struct EnhancementSummary: Sendable {
   public var resumedFrames = 0
   /// Frames that are equal to the one before where the source's are not.
   public var repeatedFrames = 0
+  /// Frames of interpolation that came out wrong and were replaced by the nearest of the source.
+  public var substitutedFrames = 0
   /// Extents of the output.
   public var width = 0
   /// See `width`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-public import Tensors
+internal import Kernels
 public import VideoIO
 
 /// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus
@@ -17,19 +17,23 @@ public struct FrameBlender: Sendable {
   /// A blender; it keeps nothing between frames.
   public init(threads: Int) { self.threads = threads }
 
-  /// The frame at `motion`'s instant between two frames of one shape.
-  /// - Parameter warped: both frames as networks see them, warped by `motion`, where they are known: pictures of 8-bit
-  ///   4:2:0 and even extents are no different.
-  /// - Parameter residual: what the network says; nil for nothing.
+  /// The frame at the instant of `alignment` between two frames of one shape.
+  ///
+  /// The warped frames of `alignment` are taken over where a picture of 8-bit 4:2:0 and even extents is no different from
+  /// what networks see of it; others are warped here.
+  /// - Parameter residual: what is added; nil for nothing.
   /// - Throws: `VideoIOError.invalidPicture`.
   public func blend(
-    _ first: VideoFrame, _ second: VideoFrame, motion: FrameMotion, warped: [PlanarFrame] = [],
+    _ first: VideoFrame, _ second: VideoFrame, aligned alignment: FrameAlignment,
     adding residual: Residual?, presentationTimestamp: Int64, duration: Int64
   ) throws -> VideoFrame {
     let isSeenWhole =
       first.format.bitDepth == 8 && first.format.planeCount == 3 && first.format.log2ChromaWidth == 1
       && first.format.log2ChromaHeight == 1
-    let known = warped.filter { isSeenWhole && $0.width == first.width && $0.height == first.height }
+    let motion = alignment.motion
+    let known = alignment.warped.filter {
+      isSeenWhole && $0.width == first.width && $0.height == first.height
+    }
     var buffer = try FrameBuffer(width: first.width, height: first.height, format: first.format, like: first)
     defer { withExtendedLifetime(residual) {} }
     for index in 0..<first.format.planeCount {
@@ -63,7 +67,7 @@ public struct FrameBlender: Sendable {
           targetStride: bytesPerRow / MemoryLayout<Sample>.stride)
         let bands = (a.height + Self.bandHeight - 1) / Self.bandHeight
         let height = a.height
-        concurrently(bands, threads: threads) { band in
+        Parallel.forEach(bands, threads: threads) { band in
           plane.fill(band * Self.bandHeight..<min((band + 1) * Self.bandHeight, height))
         }
       }

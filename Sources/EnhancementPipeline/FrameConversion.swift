@@ -15,6 +15,9 @@ extension PlanarFrame {
     case 1: fill(from: frame, UInt8.self)
     default: fill(from: frame, UInt16.self)
     }
+    quantizers = frame.quantizers.map {
+      QuantizerMap(columns: $0.columns, rows: $0.rows, values: $0.values)
+    }
   }
 
   private func fill<Sample: SampleInteger>(from frame: VideoFrame, _: Sample.Type) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Tensors
+internal import Kernels
 public import VideoIO
 
 /// How many frames interpolation makes.
@@ -15,14 +15,6 @@ public enum InterpolationRate: Sendable, Hashable {
 
 /// When the frames of an interpolated stream are shown, and which source frames they lie between. Exact in integers.
 struct InterpolationTimeline {
-  /// A frame to make.
-  struct Instant: Equatable {
-    /// In ticks of the new time base.
-    var presentationTimestamp, duration: Int64
-    /// Where it lies between the source frame and the next, of `FrameMotion.unit`; 0 is the source frame itself.
-    var position: Int
-  }
-
   /// Seconds per tick of the new timestamps.
   let timeBase: Rational
   /// Frames per second on average.
@@ -65,10 +57,16 @@ struct InterpolationTimeline {
     }
   }
 
+  /// A time of the source in the new time base; times too large for it are cut off here, and refused by `instants`.
+  func scaled(_ time: Int64) -> Int64 {
+    let (result, overflow) = time.multipliedReportingOverflow(by: scale)
+    return overflow ? (time < 0 ? .min : .max) : result
+  }
+
   /// What to show from one source frame until the next.
   /// - Parameter length: ticks of the old time base until then, positive.
   /// - Throws: `PipelineError.timesTooLarge` where 64 bits do not hold the new times, or a gap would take millions of frames.
-  mutating func instants(from timestamp: Int64, length: Int64) throws(PipelineError) -> [Instant] {
+  mutating func instants(from timestamp: Int64, length: Int64) throws(PipelineError) -> [FrameInstant] {
     let (begin, ticks) = (
       timestamp.multipliedReportingOverflow(by: scale), length.multipliedReportingOverflow(by: scale)
     )
@@ -80,23 +78,24 @@ struct InterpolationTimeline {
     return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
   }
 
-  private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [Instant] {
+  private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [FrameInstant] {
     switch rate {
     case .factor(let factor):
       // Exact: the scale is the factor.
       return (0..<factor).map {
-        Instant(
+        FrameInstant(
           presentationTimestamp: begin + Int64($0) * length, duration: length,
           position: ($0 * FrameMotion.unit + factor / 2) / factor)
       }
     case .framesPerSecond:
-      var result: [Instant] = []
+      var result: [FrameInstant] = []
       var time = next ?? begin
       while time < begin + ticks {
         let part = max(0, time - begin)
         let position = Int((part * Int64(FrameMotion.unit) + ticks / 2) / ticks)
         result.append(
-          Instant(presentationTimestamp: time, duration: step, position: min(position, FrameMotion.unit - 1)))
+          FrameInstant(
+            presentationTimestamp: time, duration: step, position: min(position, FrameMotion.unit - 1)))
         time += step
       }
       next = time

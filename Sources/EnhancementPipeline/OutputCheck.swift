@@ -50,19 +50,27 @@ struct OutputCheck {
     }
   }
 
+  /// Compares a frame with the one it was made from, or with the two it was made between: a flash or a fast fade lies
+  /// anywhere between them.
+  /// - Parameter sources: one or two frames of equal extents.
   /// - Throws: `PipelineError.implausibleOutput`.
-  mutating func check(_ output: VideoFrame, source: VideoFrame, frame: Int) throws(PipelineError) {
-    let before = Self.levels(source, width: source.width, height: source.height, scale: 1)
+  mutating func check(_ output: VideoFrame, sources: [VideoFrame], frame: Int) throws(PipelineError) {
+    let source = sources[0]
+    let all = sources.map { Self.levels($0, width: $0.width, height: $0.height, scale: 1) }
+    let before = all[0]
     let after = Self.levels(output, width: source.width, height: source.height, scale: scale)
-    if before.range >= Self.leastRange, after.range * 8 < before.range {
+    let leastRange = all.map(\.range).min() ?? 0
+    if leastRange >= Self.leastRange, after.range * 8 < leastRange {
       let look = after.most <= 16 ? "black" : "a single level"
       throw PipelineError.implausibleOutput(
         path: path, frame: frame, detail: "it is \(look) where the source is not")
     }
-    if abs(after.mean - before.mean) > Self.mostShift {
+    let means = all.map(\.mean)
+    let plausible = (means.min()! - Self.mostShift)...(means.max()! + Self.mostShift)
+    if !plausible.contains(after.mean) {
+      let expected = means.map { "\(Int($0))" }.joined(separator: " to ")
       throw PipelineError.implausibleOutput(
-        path: path, frame: frame,
-        detail: "its mean level is \(Int(after.mean)) instead of \(Int(before.mean))")
+        path: path, frame: frame, detail: "its mean level is \(Int(after.mean)) instead of \(expected)")
     }
     if let last, last.output == after.samples, last.source != before.samples { repeatedCount += 1 }
     last = (before.samples, after.samples)

@@ -5,7 +5,7 @@ public enum WindowEdge: Sendable {
   /// The nearest frame of the scene.
   case repeated
   /// The frame as far on the other side of the centre, or the farthest one of a scene shorter than that. The centre itself,
-  /// repeated, would bring its own noise again, which a network takes for what is there (docs/networks.md).
+  /// repeated, would bring its own noise again, which a network takes for what is there (docs/lab/networks.md).
   case opposite
 }
 
@@ -17,22 +17,23 @@ public struct SlidingWindow<Frame> {
   public struct Window {
     /// `length` frames.
     public let frames: [Frame]
-    /// The frame in the middle.
-    public var center: Frame { frames[frames.count / 2] }
+    /// The frame in the middle; the first of two.
+    public var center: Frame { frames[(frames.count - 1) / 2] }
   }
 
-  /// Frames in a window, odd.
+  /// Frames in a window. Of an even number, one more follows the centre than precedes it: two are a frame and the next.
   public let length: Int
 
   private let edge: WindowEdge
-  private var radius: Int { length / 2 }
+  private var before: Int { (length - 1) / 2 }
+  private var after: Int { length / 2 }
   /// The last frames of the scene; the one that is next to be a centre is among them.
   private var held: [Frame] = []
   private var centerIndex = 0
 
-  /// - Parameter length: frames in a window, odd.
+  /// - Parameter length: frames in a window, at least one.
   public init(length: Int, edge: WindowEdge = .opposite) {
-    precondition(length > 0 && length % 2 == 1, "a window has an odd number of frames")
+    precondition(length > 0, "a window has frames")
     self.length = length
     self.edge = edge
   }
@@ -43,7 +44,7 @@ public struct SlidingWindow<Frame> {
   public mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
     var windows = startsScene ? finish() : []
     held.append(frame)
-    if held.count > centerIndex + radius { windows.append(makeWindow()) }
+    if held.count > centerIndex + after { windows.append(makeWindow()) }
     return windows
   }
 
@@ -71,9 +72,9 @@ public struct SlidingWindow<Frame> {
 
   /// The window of the next centre.
   private mutating func makeWindow() -> Window {
-    let frames = (-radius...radius).map { held[place(offset: $0)] }
+    let frames = (-before...after).map { held[place(offset: $0)] }
     centerIndex += 1
-    let surplus = max(centerIndex - radius, 0)
+    let surplus = max(centerIndex - before, 0)
     held.removeFirst(surplus)
     centerIndex -= surplus
     return Window(frames: frames)

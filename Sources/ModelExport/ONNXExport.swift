@@ -3,7 +3,7 @@ public import EnhancementModel
 public import Foundation
 internal import SwiftProtobuf
 
-/// Networks as ONNX files, for other runtimes. Packing and alignment of frames are not in them: see docs/model-format.md.
+/// Networks as ONNX files, for other runtimes. Packing and alignment of frames are not in them: see docs/reference/model-format.md.
 ///
 /// Inputs `frame0` ... are float32 tensors `[1, channels, height, width]` on the half-resolution grid, (code - 128) / 255, where a
 /// code is what `WindowPacker` makes. The output `residual` has `[1, channels, height, width]` floats; times 255 * 64 and

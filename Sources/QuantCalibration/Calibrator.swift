@@ -38,7 +38,7 @@ public final class Calibrator {
       guard case .convolution(_, let inputs, _) = operation else { return [] }
       return inputs.map { _ in ActivationHistogram() }
     }
-    let count = network.architecture.takesNoiseLevel ? NoiseBands.standardBounds.count : 1
+    let count = network.architecture.hasNoiseBands ? NoiseBands.standardBounds.count : 1
     bandHistograms = Array(repeating: empty, count: count)
     bandCounts = Array(repeating: 0, count: count)
     means = empty.map { $0.map { _ in ChannelMeans() } }
@@ -49,18 +49,19 @@ public final class Calibrator {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
     // Its plane is the last of the centre frame's.
     let code =
-      network.architecture.takesNoiseLevel
+      network.architecture.hasNoiseBands
       ? UInt8(frames[frames.count / 2].pointer[Architecture.frameChannels] * 255 + 128.5) : nil
     try observe(executor, noiseCode: code) { frames[$0] }
   }
 
   /// Runs the network on a window and counts every activation; its slots become tensors one after another, which saves the
   /// memory of all but one.
-  public func observe(_ window: [PlanarFrame], packer: WindowPacker) throws {
-    let codes = packer.codes(window)
-    let executor = try executor(batch: 1, height: window[0].gridHeight, width: window[0].gridWidth)
-    try observe(executor, noiseCode: packer.noiseCode) { slot in
-      WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: window[0])
+  public func observe(_ window: PreparedWindow) throws {
+    let codes = window.codes()
+    let frame = window.frames[0]
+    let executor = try executor(batch: 1, height: frame.gridHeight, width: frame.gridWidth)
+    try observe(executor, noiseCode: window.noiseCode) { slot in
+      WindowPacker.floats(codes[slot], network.architecture.channels(ofSlot: slot), like: frame)
     }
   }
 

@@ -10,6 +10,9 @@ public struct Degradation: Sendable, Codable, Hashable {
   public var cleanShare: Float = 0.6
   /// Part of denoising's windows that are shown out of focus, and half as many darker; nil (older recipes) is none.
   public var varietyShare: Float?
+  /// Part of the windows of conditioned networks in which the network is given the quantizers where they are known; nil
+  /// (older recipes) is none.
+  public var toldShare: Float?
 
   /// Defaults.
   public init() {}

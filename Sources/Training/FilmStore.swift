@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
+internal import Kernels
 import VideoIO
 
 /// A part of a clip that may be used, from the data folder's `sections.tsv`.
@@ -88,6 +89,16 @@ public final class Film: Sendable {
   /// Number of frames.
   public let count: Int
 
+  /// Its name in the cache folder, without extension.
+  let name: String
+
+  /// The folder in which frames are kept, inside a data folder.
+  static func cacheFolder(_ folder: URL) throws -> URL {
+    let cache = folder.appendingPathComponent(".cache")
+    try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
+    return cache
+  }
+
   private let data: Data
   private var frameBytes: Int { width * height * 3 / 2 }
 
@@ -110,11 +121,20 @@ public final class Film: Sendable {
   }
 
   /// Opens a section from the cache folder, filling the cache first if needed.
-  public init(section: FilmSection, folder: URL) throws {
-    self.section = section
-    let cache = folder.appendingPathComponent(".cache")
-    try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
+  public convenience init(section: FilmSection, folder: URL) throws {
     let name = section.path.replacingOccurrences(of: "/", with: "_") + "-\(section.start)-\(section.divisor)"
+    try self.init(section: section, name: name, folder: folder) {
+      try Self.decode(section, folder: folder, into: $0)
+    }
+  }
+
+  /// Opens frames from the cache folder; `fill` makes the file of frames first if needed.
+  private init(
+    section: FilmSection, name: String, folder: URL, fill: (_ file: URL) throws -> Header
+  ) throws {
+    self.section = section
+    self.name = name
+    let cache = try Self.cacheFolder(folder)
     let frames = cache.appendingPathComponent(name + ".yuv")
     let description = cache.appendingPathComponent(name + ".json")
     var found: Header?
@@ -126,7 +146,7 @@ public final class Film: Sendable {
     if let found, found.isMade(from: section) {
       header = found
     } else {
-      header = try Self.decode(section, folder: folder, into: frames)
+      header = try fill(frames)
       try JSONEncoder().encode(header).write(to: description, options: .atomic)
     }
     width = header.width
@@ -135,6 +155,36 @@ public final class Film: Sendable {
     data = count == 0 ? Data() : try Data(contentsOf: frames, options: .alwaysMapped)
     guard data.count >= count * width * height * 3 / 2 else {
       throw TrainingError.badCache(path: frames.path)
+    }
+  }
+
+  /// Opens clips that are made once, one behind the other, each of `framesPerClip` frames.
+  /// - Parameter make: the frames of a clip; called on several threads.
+  convenience init(
+    made name: String, folder: URL, width: Int, height: Int, clips: Int, framesPerClip: Int,
+    make: (_ index: Int) throws -> [PlanarFrame]
+  ) throws {
+    let section = FilmSection(
+      path: name, isTraining: true, start: 0, end: nil, divisor: 1, dropsDuplicates: false,
+      suitsInterpolation: false)
+    let name = "\(name)-\(clips)x\(framesPerClip)-\(width)x\(height)"
+    try self.init(section: section, name: name, folder: folder) { file in
+      let part = file.appendingPathExtension("\(ProcessInfo.processInfo.processIdentifier).part")
+      try Data().write(to: part)
+      defer { try? FileManager.default.removeItem(at: part) }
+      let output = try FileHandle(forWritingTo: part)
+      defer { try? output.close() }
+      let stride = 4
+      for first in Swift.stride(from: 0, to: clips, by: stride) {
+        for clip in try Parallel.map(min(stride, clips - first), { try make(first + $0) }) {
+          for frame in clip {
+            try output.write(
+              contentsOf: UnsafeRawBufferPointer(start: frame.luma, count: width * height * 3 / 2))
+          }
+        }
+      }
+      guard rename(part.path, file.path) == 0 else { throw TrainingError.badCache(path: file.path) }
+      return Header(width: width, height: height, count: clips * framesPerClip)
     }
   }
 
@@ -221,19 +271,28 @@ public final class Film: Sendable {
 
   /// Copies a rectangle (even origin and extents) of frame `index`.
   public func crop(_ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
-    let result = PlanarFrame(width: w, height: h)
     withFrame(index) { start in
-      for row in 0..<h {
-        (result.luma + row * w).update(from: start + (y + row) * width + x, count: w)
-      }
-      for plane in 0..<2 {
-        let from = start + width * height + plane * (width * height / 4)
-        for row in 0..<h / 2 {
-          (result.chroma[plane] + row * w / 2).update(
-            from: from + (y / 2 + row) * width / 2 + x / 2, count: w / 2)
-        }
+      PlanarFrame(cutFrom: start, sourceWidth: width, sourceHeight: height, x: x, y: y, width: w, height: h)
+    }
+  }
+}
+
+extension PlanarFrame {
+  /// Copies a rectangle (even origin and extents) of a picture whose planes follow each other without gaps.
+  convenience init(
+    cutFrom start: UnsafePointer<UInt8>, sourceWidth: Int, sourceHeight: Int, x: Int, y: Int, width: Int,
+    height: Int
+  ) {
+    self.init(width: width, height: height)
+    for row in 0..<height {
+      (luma + row * width).update(from: start + (y + row) * sourceWidth + x, count: width)
+    }
+    for plane in 0..<2 {
+      let from = start + sourceWidth * sourceHeight + plane * (sourceWidth * sourceHeight / 4)
+      for row in 0..<height / 2 {
+        (chroma[plane] + row * width / 2).update(
+          from: from + (y / 2 + row) * sourceWidth / 2 + x / 2, count: width / 2)
       }
     }
-    return result
   }
 }

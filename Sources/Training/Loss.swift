@@ -16,12 +16,14 @@ public struct CharbonnierLoss: Sendable {
 
   /// The loss that networks of an architecture are trained with. Interpolation fails in few places and by much: its errors
   /// count squared up to some levels. By absolute errors the many places that are right outvote those, and the network
-  /// learns to be silent (docs/training-log.md).
+  /// learns to be silent (docs/lab/training-log.md).
   public init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
+    // What compression has taken away can only be guessed: the mean of the guesses, not their median.
+    if architecture.takesQuantizers { epsilon = 0.01 }
   }
 
   /// A loss for outputs whose first `lumaChannels` channels are luma.

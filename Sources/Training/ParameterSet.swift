@@ -84,7 +84,7 @@ public struct ParameterSet: Sendable {
   }
 
   /// Silences the output and lifts the stream, for interpolation: most of a blend is right, and a network that starts with
-  /// noise learns first to be silent, by pushing the stream below zero for good (docs/training-log.md). From silence it can
+  /// noise learns first to be silent, by pushing the stream below zero for good (docs/lab/training-log.md). From silence it can
   /// only learn to say something useful, and a lifted stream stays alive meanwhile.
   public func quieten(graph: NetworkGraph) {
     for (layer, numbers) in zip(graph.layers, layers) {

@@ -10,6 +10,10 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case tooSmall(path: String)
   /// The data folder holds nothing to train on.
   case noData(path: String)
+  /// A filter did not return the frames it was given.
+  case badFilter(String)
+  /// The degraded clips have not been made.
+  case noDegradedClips(path: String)
   /// The loss is no longer a number.
   case diverged(step: Int)
   /// A checkpoint belongs to another network.
@@ -22,6 +26,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case .badCache(let path): "\(path) is damaged; delete it to decode the clip again"
     case .tooSmall(let path): "\(path) is too small to train on"
     case .noData(let path): "\(path) holds neither clips nor photographs to train on (hint: make data)"
+    case .badFilter(let description): "filter \(description) changes the number or layout of frames"
+    case .noDegradedClips(let path):
+      "\(path) is missing; make the degraded clips first (hint: make data, or videnhance degrade)"
     case .diverged(let step): "training diverged at step \(step); lower --learning-rate"
     case .otherNetwork(let path): "checkpoint \(path) belongs to another network or run"
     }

@@ -32,7 +32,7 @@ public struct TrainingLoop {
   /// Intervals in seconds.
   public var reportSeconds = 15.0
   /// See `reportSeconds`.
-  public var validationSeconds = 150.0
+  public var validationSeconds = 600.0
   /// See `reportSeconds`.
   public var checkpointSeconds = 240.0
 

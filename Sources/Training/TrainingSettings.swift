@@ -37,6 +37,10 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
     self.architecture = architecture
     self.minutes = minutes
     if architecture.scale == 1 { cropSize = 96 }
+    if architecture.takesQuantizers {
+      degradation.cleanShare = 0.25
+      degradation.toldShare = 0.65
+    }
   }
 
   /// Side of the pictures that windows are made from.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
+internal import Kernels
 public import Tensors
 
 /// What a teacher says about a window.
@@ -29,7 +30,7 @@ public struct TrainingWindow: Sendable {
   /// What teachers say about it, for distillation: asked once, however often the window is drawn.
   public var teachings: [Teaching] = []
 
-  /// `NoiseLevel.code` of the level that the network is told; nil for networks that are not.
+  /// `NoiseLevel.code` of the level that the network gets; nil for networks without that input.
   public var noiseCode: UInt8? {
     let middle = frames[frames.count / 2]
     let channels = Architecture.frameChannels + 1
@@ -37,16 +38,15 @@ public struct TrainingWindow: Sendable {
   }
 
   /// Packs low-resolution frames and the ground truth of the middle one.
-  /// - Parameter noiseLevel: the level of noise that the network is told; nil for what the frames themselves tell.
+  /// - Parameter noiseLevel: the level of noise that is an input of the network; nil estimates it from the frames.
   public init(
     frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
   ) {
     let centre = low[low.count / 2]
     height = centre.gridHeight
     width = centre.gridWidth
-    let packer = WindowPacker(architecture)
-    packer.noiseLevel = noiseLevel
-    frames = packer.codes(low)
+    let conditions = WindowConditions(noiseLevel: noiseLevel)
+    frames = WindowPacker(architecture).prepare(low, given: conditions).codes()
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
@@ -56,8 +56,6 @@ public struct TrainingWindow: Sendable {
     first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,
     margin: Int = 0
   ) {
-    let packer = WindowPacker(architecture)
-    packer.instant = instant
     let inset = margin / 2
     let (wholeWidth, channels) = (first.gridWidth, InterpolationPacker.channels)
     height = first.gridHeight - 2 * inset
@@ -70,7 +68,8 @@ public struct TrainingWindow: Sendable {
         return whole[begin..<begin + columns * channels]
       }
     }
-    let slots = packer.codes([first, second]).map { inner($0, channels) }
+    let packed = WindowPacker(architecture).prepare([first, second], at: instant).codes()
+    let slots = packed.map { inner($0, channels) }
     frames = slots
     let size = Architecture.frameChannels
     var wanted = [UInt8](repeating: 0, count: wholeWidth * truth.gridHeight * size)
@@ -140,6 +139,10 @@ public final class WindowMaker: Sendable {
   private let architecture: Architecture
   private let degradation: Degradation
   private let photographShare: Float
+  /// What conditioned networks learn from beside the films: their degraded clips, and those of photographs.
+  private let degraded: [DegradedFilm]
+  private let degradedPhotographs: [DegradedFilm]
+  private let degradedWeights: [Float]
 
   /// Opens what `folder` offers for training.
   public init(
@@ -167,12 +170,38 @@ public final class WindowMaker: Sendable {
     self.size = size
     self.architecture = architecture
     self.degradation = degradation
+    guard architecture.takesQuantizers else {
+      (degraded, degradedPhotographs, degradedWeights) = ([], [], [])
+      return
+    }
+    func open(_ film: Film) throws -> [DegradedFilm] {
+      // The first set must be there, the others may.
+      var sets = [
+        try DegradedFilm(
+          of: film, folder: folder, factor: architecture.scale, pass: DegradedClips.trainingPass(0))
+      ]
+      while let more = try? DegradedFilm(
+        of: film, folder: folder, factor: architecture.scale, pass: DegradedClips.trainingPass(sets.count))
+      {
+        sets.append(more)
+      }
+      return sets
+    }
+    degraded = try films.flatMap(open)
+    degradedWeights = degraded.map { Float($0.film.count).squareRoot() }
+    degradedPhotographs =
+      photographs.pictures.isEmpty
+      ? [] : try DegradedClips.photographFilm(folder: folder, isTraining: true).map(open) ?? []
+    log("\((degraded + degradedPhotographs).reduce(0) { $0 + $1.clips.count }) degraded clips")
   }
 
   /// A fresh window.
   public func make(using random: inout SplitMix64) throws -> TrainingWindow {
     if architecture.task == .interpolation { return try interpolation(using: &random) }
     let count = architecture.window
+    if architecture.takesQuantizers && !random.chance(degradation.cleanShare) {
+      return degradedWindow(using: &random)
+    }
     let truth =
       random.chance(photographShare)
       ? SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random)
@@ -187,8 +216,57 @@ public final class WindowMaker: Sendable {
       return TrainingWindow(
         frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }
+    if architecture.takesQuantizers {
+      let low =
+        try architecture.scale == 1
+        ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
+      // Fine quantizers are what good sources have.
+      if random.chance(degradation.toldShare ?? 0) {
+        let value = UInt8(random.index(30))
+        for frame in low {
+          frame.quantizers = QuantizerMap(width: frame.width, height: frame.height, value: value)
+        }
+      }
+      return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+    }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+  }
+
+  /// A window of a degraded clip.
+  private func degradedWindow(using random: inout SplitMix64) -> TrainingWindow {
+    let (count, scale) = (architecture.window, architecture.scale)
+    let side = size / scale
+    let isTold = random.chance(degradation.toldShare ?? 0)
+    let fromPhotographs = !degradedPhotographs.isEmpty && random.chance(photographShare)
+    var candidate: (low: [PlanarFrame], truth: PlanarFrame)?
+    // As with films: cuts and flat pictures teach nothing.
+    for _ in 0..<8 {
+      let source =
+        fromPhotographs
+        ? degradedPhotographs[random.index(degradedPhotographs.count)]
+        : pick(degraded, degradedWeights, using: &random)
+      let clip = source.clips[random.index(source.clips.count)]
+      guard clip.count >= count else { continue }
+      let first = random.index(clip.count - count + 1)
+      let step = QuantizerMap.side
+      let x = random.index((source.width - side) / step + 1) * step
+      let y = random.index((source.height - side) / step + 1) * step
+      let low = (0..<count).map {
+        source.crop(clip, first + $0, x: x, y: y, width: side, height: side)
+      }
+      let truth = source.film.crop(
+        clip.first + first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
+      candidate = (low, truth)
+      let begin = clip.first + first
+      let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
+      if !hasCut && Self.detail(truth) > 1.5 { break }
+    }
+    guard let (low, truth) = candidate else { preconditionFailure("clips are as long as a window") }
+    if !isTold { for frame in low { frame.quantizers = nil } }
+    let symmetry = Symmetry(using: &random)
+    return TrainingWindow(
+      frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture)
   }
 
   /// Pixels around a window for interpolation in which motion is searched, so that what moves far is found.
@@ -260,13 +338,17 @@ public final class WindowMaker: Sendable {
     return candidate
   }
 
-  private func pickFilm(using random: inout SplitMix64) -> Film {
-    var at = random.uniform() * filmWeights.reduce(0, +)
-    for (film, weight) in zip(films, filmWeights) {
-      if at < weight { return film }
+  private func pickFilm(using random: inout SplitMix64) -> Film { pick(films, filmWeights, using: &random) }
+
+  private func pick<Element>(
+    _ elements: [Element], _ weights: [Float], using random: inout SplitMix64
+  ) -> Element {
+    var at = random.uniform() * weights.reduce(0, +)
+    for (element, weight) in zip(elements, weights) {
+      if at < weight { return element }
       at -= weight
     }
-    return films[films.count - 1]
+    return elements[elements.count - 1]
   }
 
   /// Mean absolute difference of horizontal neighbours, in levels.
@@ -301,6 +383,15 @@ struct Symmetry {
       let result = PlanarFrame(width: frame.width, height: frame.height)
       turn(frame.luma, into: result.luma, side: frame.width)
       for plane in 0..<2 { turn(frame.chroma[plane], into: result.chroma[plane], side: frame.width / 2) }
+      if let map = frame.quantizers, map.columns == map.rows {
+        var values = map.values
+        map.values.withUnsafeBufferPointer { from in
+          values.withUnsafeMutableBufferPointer { to in
+            turn(from.baseAddress!, into: to.baseAddress!, side: map.columns)
+          }
+        }
+        result.quantizers = QuantizerMap(columns: map.columns, rows: map.rows, values: values)
+      }
       return result
     }
     return reverses ? turned.reversed() : turned

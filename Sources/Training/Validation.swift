@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
+internal import Kernels
 public import Tensors
 
 /// Luma PSNR of a network on held-back windows, against the bicubic enlargement of the same windows.
 public struct ValidationResult: Sendable {
-  /// Name of the clip or photographs, our PSNR and bicubic's in dB.
+  /// Name of the clip or photographs, our PSNR and bicubic's in dB; of clean sources, then of degraded ones.
   public var clips: [(name: String, psnr: Double, bicubic: Double)]
-  /// Mean gain over the clips in dB.
-  public var meanGain: Double {
+  /// The last ones, which are degraded.
+  public var degradedCount = 0
+  /// Mean gain over the clean clips in dB.
+  public var meanGain: Double { Self.mean(clips.dropLast(degradedCount)) }
+  /// Mean gain over the degraded ones in dB; nil without any.
+  public var degradedGain: Double? { degradedCount > 0 ? Self.mean(clips.suffix(degradedCount)) : nil }
+
+  private static func mean(_ clips: ArraySlice<(name: String, psnr: Double, bicubic: Double)>) -> Double {
     clips.isEmpty ? 0 : clips.reduce(0) { $0 + $1.psnr - $1.bicubic } / Double(clips.count)
   }
 }
@@ -17,6 +24,7 @@ public struct ValidationResult: Sendable {
 public final class ValidationSet {
   private let groups: [(name: String, windows: [TrainingWindow])]
   private let hasMask: Bool
+  private var degradedCount = 0
 
   /// Cuts `perClip` windows out of every validation clip, and of the validation photographs with synthetic motion.
   public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
@@ -38,7 +46,9 @@ public final class ValidationSet {
         for frame in noisy { Degradation.addNoise(frame, deviation: 25, chroma: 1, using: &random) }
         return TrainingWindow(frames: noisy, truth: truth[count / 2], architecture: architecture)
       }
-      let low = try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
+      let low =
+        architecture.scale == 1
+        ? truth : try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
       return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
     }
     // Runs with windows of different lengths must see the same centre frames.
@@ -65,7 +75,51 @@ public final class ValidationSet {
       }
       groups.append(("photographs", windows))
     }
+    if architecture.takesQuantizers {
+      let degraded = try Self.degraded(
+        folder: folder, architecture: architecture, perClip: max(1, perClip / 2), size: size,
+        hasPhotographs: !photographs.pictures.isEmpty)
+      degradedCount = degraded.count
+      groups += degraded
+    }
     self.groups = groups
+  }
+
+  /// Windows of the degraded clips, one group a kind.
+  private static func degraded(
+    folder: URL, architecture: Architecture, perClip: Int, size: Int, hasPhotographs: Bool
+  ) throws -> [(name: String, windows: [TrainingWindow])] {
+    var films = try FilmSection.sections(of: folder).filter { !$0.isTraining }.map {
+      try Film(section: $0, folder: folder)
+    }
+    if hasPhotographs, let film = try DegradedClips.photographFilm(folder: folder, isTraining: false) {
+      films.append(film)
+    }
+    var random = SplitMix64(seed: 2027)
+    var windows: [String: [TrainingWindow]] = [:]
+    let (count, scale) = (architecture.window, architecture.scale)
+    let side = size / scale
+    for film in films {
+      let source = try DegradedFilm(
+        of: film, folder: folder, factor: scale, pass: DegradedClips.validationPass)
+      guard source.width >= side, source.height >= side else { continue }
+      for clip in source.clips where clip.count >= count {
+        for index in 0..<perClip {
+          let first = (clip.count - count) * index / max(1, perClip - 1)
+          let step = QuantizerMap.side
+          let x = random.index((source.width - side) / step + 1) * step
+          let y = random.index((source.height - side) / step + 1) * step
+          let low = (0..<count).map {
+            source.crop(clip, first + $0, x: x, y: y, width: side, height: side)
+          }
+          let truth = film.crop(
+            clip.first + first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
+          windows[clip.kind ?? "", default: []].append(
+            TrainingWindow(frames: low, truth: truth, architecture: architecture))
+        }
+      }
+    }
+    return DegradationChain.fixed.map { ($0.name, windows[$0.name] ?? []) }.filter { !$0.1.isEmpty }
   }
 
   /// Whether there is anything to validate on.
@@ -112,6 +166,6 @@ public final class ValidationSet {
       func psnr(_ sum: Double) -> Double { 10 * log10(255 * 255 * Double(samples) / sum) }
       return (group.name, psnr(ours), psnr(theirs))
     }
-    return ValidationResult(clips: clips)
+    return ValidationResult(clips: clips, degradedCount: degradedCount)
   }
 }

@@ -18,7 +18,8 @@ struct WarmStart {
       // A mask is new beside an old network's residual.
       let getsMask = layer.name == "tail" && architecture.isMasked && !source.architecture.isMasked
       let outputs = layer.outputChannels / (getsMask ? 2 : 1)
-      guard oldLayer.inputChannels == layer.inputChannels, oldLayer.outputChannels == outputs,
+      // Inputs that are new come last: what is known of the source.
+      guard oldLayer.inputChannels <= layer.inputChannels, oldLayer.outputChannels == outputs,
         oldLayer.slots <= layer.slots
       else { continue }
       let numbers = parameters.layers[index]
@@ -28,9 +29,11 @@ struct WarmStart {
         for slot in 0..<layer.slots {
           let to = (output * layer.slots + slot) * layer.inputChannels * taps
           let isOld = slot >= first && slot < first + oldLayer.slots
-          let at = (output * oldLayer.slots + slot - first) * layer.inputChannels * taps
+          let at = (output * oldLayer.slots + slot - first) * oldLayer.inputChannels * taps
+          let known = isOld ? oldLayer.inputChannels * taps : 0
           for i in 0..<layer.inputChannels * taps {
-            numbers.weights[to + i] = isOld ? source.weights[old][at + i] : numbers.weights[to + i] * 0.02
+            numbers.weights[to + i] =
+              i < known ? source.weights[old][at + i] : numbers.weights[to + i] * (isOld ? 0.3 : 0.02)
           }
         }
         numbers.biases[output] = source.biases[old][output]

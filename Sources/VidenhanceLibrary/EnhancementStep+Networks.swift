@@ -4,17 +4,17 @@ public import EnhancementPipeline
 
 extension EnhancementStep {
   /// A step by a network of the catalog.
-  /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil is told by the frames.
+  /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
   /// - Parameter rate: for interpolation: how many frames are made.
   public static func network(
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
   ) -> EnhancementStep {
     let noise = noiseLevel.map { "\($0)" } ?? "auto"
-    return EnhancementStep(rate: rate, identity: "\(choice.identity), noise \(noise)") {
-      width, height, threads in
-      let network = try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
-      if let noiseLevel { network.noiseLevel = noiseLevel }
-      return network
+    return EnhancementStep(
+      rate: rate, conditions: WindowConditions(noiseLevel: noiseLevel),
+      identity: "\(choice.identity), noise \(noise)"
+    ) { width, height, threads in
+      try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
   }
 
@@ -26,7 +26,7 @@ extension EnhancementStep {
   }
 
   /// Removes noise with a shipped network.
-  /// - Parameter level: its standard deviation in 8-bit levels; nil is told by the frames.
+  /// - Parameter level: its standard deviation in 8-bit levels; nil estimates it from the frames.
   public static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
     network(NetworkChoice(.denoising, bits: bits), noiseLevel: level)
   }

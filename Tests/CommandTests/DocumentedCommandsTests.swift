@@ -42,7 +42,7 @@ import Testing
 
   private static func documents() throws -> [String] {
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md"]
-      + (try FileManager.default.contentsOfDirectory(atPath: root.path + "/docs"))
+      + (try FileManager.default.subpathsOfDirectory(atPath: root.path + "/docs"))
       .filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
 import QuantCalibration
 import Tensors
 import TestSupport
@@ -29,6 +30,12 @@ import Training
     .small(window: 3, alignment: .none, encoderChannels: 16, channels: 32, blocks: 2),
     .small(window: 5, encoderChannels: 16, channels: 32, blocks: 2),
     .small(window: 3, encoderChannels: 16, channels: 32, blocks: 2, scale: 4),
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 2, isConditioned: true),
+    Architecture(
+      task: .restoration, scale: 1, window: 3, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2,
+      isConditioned: true),
     Architecture(
       task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2),
     Architecture(
@@ -65,10 +72,15 @@ import Training
   private static func frames(_ architecture: Architecture, areRandom: Bool, seed: UInt64) -> [PlanarFrame] {
     var random = SplitMix64(seed: seed)
     return (0..<architecture.window).map { index in
-      areRandom
+      let frame =
+        areRandom
         ? noiseFrame(width: 46, height: 38, &random)
         : texturedFrame(
           width: 46, height: 38, seed: seed, x: Double(index) * 1.3, y: Double(index) * -0.6)
+      if index % 2 == 1 {
+        frame.quantizers = QuantizerMap(columns: 3, rows: 3, values: (0..<9).map { UInt8(14 * $0 + index) })
+      }
+      return frame
     }
   }
 
@@ -79,19 +91,16 @@ import Training
     let architecture = model.architecture
     let (width, height) = (frames[0].width, frames[0].height)
     let integers = try IntegerNetwork(model, width: width, height: height, threads: 2)
-    let packer = WindowPacker(architecture)
-    integers.instant = 100
-    packer.instant = 100
-    integers.noiseLevel = noiseLevel
-    packer.noiseLevel = noiseLevel
-    let expected = try integers.residual(window: frames)
+    let conditions = WindowConditions(noiseLevel: noiseLevel)
+    let window = WindowPacker(architecture).prepare(frames, at: 100, given: conditions)
+    let expected = try integers.predict(frames, at: 100, given: conditions, profile: nil).residual
     // oneDNN has bf16 for some processors only.
     for precision in Set([FloatPrecision.float32, .fastest]) {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
         precision: precision)
       pass.setModel(model)
-      let inputs = packer.codes(frames).enumerated().map { slot, codes in
+      let inputs = window.codes().enumerated().map { slot, codes in
         let tensor = FloatTensor(
           height: height / 2, width: width / 2, channels: architecture.channels(ofSlot: slot))
         for i in 0..<codes.count { tensor.pointer[i] = Float(Int(codes[i]) - 128) }
@@ -99,7 +108,7 @@ import Training
       }
       let output = try pass.forward(frames: inputs).output
       #expect(output.count == architecture.outputChannels * (width / 2) * (height / 2))
-      let said = residuals(output, architecture: architecture, packer: packer)
+      let said = residuals(output, architecture: architecture, alignment: window.alignment)
       let different = said.indices.filter { said[$0] != expected.values[$0] }.count
       #expect(different == 0, "\(different) of \(said.count) differ in \(precision.rawValue)")
       #expect(said.contains { $0 != 0 }, "the network is silent")
@@ -108,12 +117,12 @@ import Training
 
   /// What the last layer's values add to the frame that is corrected: themselves, or through the mask.
   private static func residuals(
-    _ output: FloatTensor, architecture: Architecture, packer: WindowPacker
+    _ output: FloatTensor, architecture: Architecture, alignment: FrameAlignment?
   ) -> [Int16] {
     let values = (0..<output.count).map { Int32(output.pointer[$0]) }
-    guard architecture.isMasked else { return values.map { Int16($0) } }
+    guard architecture.isMasked, let alignment else { return values.map { Int16($0) } }
     let count = Architecture.frameChannels
-    let planes = packer.warped.map { frame in
+    let planes = alignment.warped.map { frame in
       var packed = [Int32](repeating: 0, count: frame.gridWidth * frame.gridHeight * count)
       packed.withUnsafeMutableBufferPointer {
         frame.pack(into: $0.baseAddress!, pixelStride: count, rowStride: count * frame.gridWidth) {
@@ -172,7 +181,7 @@ import Training
   /// The models as they are shipped.
   @Test(
     arguments: [
-      "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
+      "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
     ], [8, 6, 4, 3, 2])
   func shippedModels(family: String, bits: Int) throws {
     let resources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -64,7 +64,9 @@ import Testing
       hasMask: true)
     let weights = NetworkWeights.random(architecture, seed: 4)
     let network = try FloatNetwork(weights, width: 34, height: 22, threads: 1)
-    let given = try network.residual(window: frames)
+    let prediction = try network.predict(frames)
+    let given = prediction.residual
+    let alignment = try #require(prediction.alignment)
     #expect(given.channels == 6)
     var bare = architecture
     bare.hasMask = nil
@@ -76,8 +78,8 @@ import Testing
     let alone = try FloatNetwork(
       NetworkWeights(architecture: bare, weights: numbers, biases: biases, recipe: ""), width: 34, height: 22,
       threads: 1
-    ).residual(window: frames)
-    let (a, b) = (packed(network.warped[0]), packed(network.warped[1]))
+    ).predict(frames).residual
+    let (a, b) = (packed(alignment.warped[0]), packed(alignment.warped[1]))
     var (equal, moved) = (0, 0)
     for i in a.indices {
       let difference = abs(Int(given.values[i]) - Int(alone.values[i]))

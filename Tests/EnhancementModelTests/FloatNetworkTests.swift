@@ -54,7 +54,7 @@ import Testing
     let expected = oracle(weights, WindowPacker(architecture).floatInputs(window))
     for threads in [1, 2] {
       let network = try FloatNetwork(weights, width: 14, height: 10, threads: threads)
-      let found = try network.residual(window: window)
+      let found = try network.predict(window).residual
       #expect(found.gridWidth == 7 && found.gridHeight == 5 && found.channels == architecture.outputChannels)
       for (value, wanted) in zip(values(found), expected) {
         let units = max(-32768, min(32767, wanted * 255 * 64))
@@ -67,10 +67,10 @@ import Testing
   func bfloatIsNear() throws {
     let weights = NetworkWeights.random(.small(), seed: 2)
     let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }
-    let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).residual(window: window))
+    let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).predict(window).residual)
     let coarse = values(
-      try FloatNetwork(weights, width: 14, height: 10, threads: 1, precision: .bfloat16).residual(
-        window: window))
+      try FloatNetwork(weights, width: 14, height: 10, threads: 1, precision: .bfloat16).predict(window)
+        .residual)
     let size = exact.reduce(0.0) { $0 + Double($1) * Double($1) }
     let error = zip(exact, coarse).reduce(0.0) {
       $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1))
@@ -85,7 +85,7 @@ import Testing
     weights.weights[1][5] = .infinity
     let network = try FloatNetwork(weights, width: 6, height: 4, threads: 1)
     // Rectifiers may hide it.
-    _ = try? network.residual(window: [texturedFrame(width: 6, height: 4, seed: 1)])
+    _ = try? network.predict([texturedFrame(width: 6, height: 4, seed: 1)])
   }
 
   /// Weights that a file may have, as they are finite, and NaN itself.
@@ -97,9 +97,9 @@ import Testing
       let network = try FloatNetwork(weights, width: 6, height: 4, threads: 1)
       let window = [texturedFrame(width: 6, height: 4, seed: 1)]
       if value == 0 {
-        _ = try network.residual(window: window)
+        _ = try network.predict(window)
       } else {
-        #expect(throws: ModelError.notFinite) { try network.residual(window: window) }
+        #expect(throws: ModelError.notFinite) { try network.predict(window) }
       }
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
 import Tensors
 import TestSupport
 import Testing
@@ -99,9 +100,9 @@ import Testing
             instructionSet: instructionSet)
           let how = "\(instructionSet.name), \(algorithm), \(threads) threads"
           // The second window runs in the first one's memory; the third is the first again.
-          #expect(values(try network.residual(window: windows[0])) == expected[0], "\(how)")
-          #expect(values(try network.residual(window: windows[1])) == expected[1], "second, \(how)")
-          #expect(values(try network.residual(window: windows[0])) == expected[0], "first again, \(how)")
+          #expect(values(try network.predict(windows[0]).residual) == expected[0], "\(how)")
+          #expect(values(try network.predict(windows[1]).residual) == expected[1], "second, \(how)")
+          #expect(values(try network.predict(windows[0]).residual) == expected[0], "first again, \(how)")
           ran += 1
         }
       }
@@ -125,7 +126,7 @@ import Testing
           model, width: item.width, height: height, threads: threads, rowsAtOnce: rows)
         for turn in 1...2 {
           #expect(
-            values(try network.residual(window: window)) == expected, "\(threads) threads, turn \(turn)")
+            values(try network.predict(window).residual) == expected, "\(threads) threads, turn \(turn)")
           #expect(
             try taken(network, window) == expected, "\(threads) threads, turn \(turn), rows as they are made")
         }
@@ -137,7 +138,7 @@ import Testing
   private func taken(_ network: IntegerNetwork, _ window: [PlanarFrame]) throws -> [Int16] {
     let lock = NSLock()
     nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Under `lock`.
-    try network.residual(window: window) { rows in
+    try network.predictRows(window, given: WindowConditions(), profile: nil) { rows in
       let points = rows.rows.count * rows.gridWidth
       let values = (0..<points).flatMap { point in
         (0..<rows.channels).map { rows.values[point * rows.stride + $0] }
@@ -180,10 +181,12 @@ import Testing
     let network = try IntegerNetwork(model, width: 48, height: 40, threads: 2)
     var seen: Set<[Int16]> = []
     for level: Float in [30, 3, 8, 50, 15, 30, 3] {
-      network.noiseLevel = level
+      let conditions = WindowConditions(noiseLevel: level)
       let own = try IntegerNetwork(model.atNoiseLevel(level), width: 48, height: 40, threads: 1)
-      own.noiseLevel = level
-      let (result, expected) = (try network.residual(window: window), try own.residual(window: window))
+      let (result, expected) = (
+        try network.predict(window, at: 0, given: conditions, profile: nil).residual,
+        try own.predict(window, at: 0, given: conditions, profile: nil).residual
+      )
       let count = result.gridWidth * result.gridHeight * result.channels
       let values = Array(UnsafeBufferPointer(start: result.values, count: count))
       #expect(values == Array(UnsafeBufferPointer(start: expected.values, count: count)))
@@ -218,7 +221,7 @@ import Testing
     for instructionSet in InstructionSet.allCases where instructionSet.isSupported {
       let network = try IntegerNetwork(
         model, width: 10, height: 6, threads: 1, instructionSet: instructionSet)
-      #expect(values(try network.residual(window: window)) == expected, "\(instructionSet.name)")
+      #expect(values(try network.predict(window).residual) == expected, "\(instructionSet.name)")
     }
   }
 

@@ -263,7 +263,7 @@ import Testing
         let model = try QuantizedModel(file: Safetensors(data: damaged, path: "x"))
         read += 1
         let network = try IntegerNetwork(model, width: 4, height: 4, threads: 1)
-        _ = try network.residual(window: [noiseFrame(width: 4, height: 4, &random)])
+        _ = try network.predict([noiseFrame(width: 4, height: 4, &random)])
         ran += 1
       } catch {
         #expect(error is ModelError)

@@ -29,7 +29,7 @@ import Testing
     #expect([-1, 0, 0.5, 25, 63, 1000].map(NoiseLevel.code) == [128, 128, 129, 178, 254, 254])
   }
 
-  @Test func windowsTellTheirNoiseToTheCentre() throws {
+  @Test func theNoiseLevelIsAnInputOfTheCentre() throws {
     var architecture = Architecture.balancedDenoising
     architecture.window = 3
     try architecture.validate()
@@ -41,11 +41,15 @@ import Testing
       packer.codes(window)[1].enumerated().allSatisfy {
         $0.offset % 7 != 6 || $0.element == NoiseLevel.code(level)
       })
-    packer.noiseLevel = 30
-    #expect(WindowPacker(architecture).noiseLevel == nil)
-    let told = packer.codes(window)
-    #expect(told[1][6] == NoiseLevel.code(30))
-    #expect(told[1][0] == window[1].luma[0])
+    let known = packer.prepare(window, given: WindowConditions(noiseLevel: 30))
+    #expect(known.noiseCode == NoiseLevel.code(30))
+    #expect(known.codes()[1][6] == NoiseLevel.code(30))
+    #expect(known.codes()[1][0] == window[1].luma[0])
+    // What was kept of the frames depends on the level: this one is searched as it is, not smoothed.
+    let calm = WindowConditions(noiseLevel: 0)
+    let fresh = WindowPacker(architecture).prepare(window, given: calm).codes()
+    #expect(packer.prepare(window, given: calm).codes() == fresh)
+    #expect(known.codes()[0] != fresh[0])
     var wrong = architecture
     wrong.scale = 2
     #expect(throws: ModelError.self) { try wrong.validate() }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
-import Tensors
+import Kernels
 import TestSupport
 import Testing
 import VideoIO
@@ -11,8 +11,6 @@ import VideoIO
 /// Adds nothing to the blend of the warped frames.
 private final class BlendingNetwork: WindowNetwork {
   let architecture = Architecture.balancedInterpolation
-  var instant = FrameMotion.unit / 2
-  var motion: FrameMotion?
   private let zero: Residual
 
   init(width: Int, height: Int) {
@@ -20,11 +18,13 @@ private final class BlendingNetwork: WindowNetwork {
     zero.values.update(repeating: 0, count: width / 2 * (height / 2) * 6)
   }
 
-  func residual(window: [PlanarFrame]) -> Residual {
+  func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) -> Prediction {
     precondition(window.count == 2)
     let pyramids = window.map { MotionPyramid(luma: $0.luma, width: $0.width, height: $0.height) }
-    motion = FrameMotion(from: pyramids[0], to: pyramids[1], instant: instant)
-    return zero
+    let motion = FrameMotion(from: pyramids[0], to: pyramids[1], instant: instant)
+    return Prediction(residual: zero, alignment: FrameAlignment(motion: motion, warped: []))
   }
 }
 
@@ -128,17 +128,15 @@ private final class BlendingNetwork: WindowNetwork {
     }
     let window = frames.map { PlanarFrame($0) }
     let packer = WindowPacker(.balancedInterpolation)
-    packer.instant = 100
-    _ = packer.codes(window)
-    let motion = try #require(packer.motion)
+    let alignment = try #require(packer.prepare(window, at: 100).alignment)
     let blender = FrameBlender(threads: 2)
     func blend(_ warped: [PlanarFrame]) throws -> VideoFrame {
       try blender.blend(
-        frames[0], frames[1], motion: motion, warped: warped, adding: nil, presentationTimestamp: 0,
-        duration: 1)
+        frames[0], frames[1], aligned: FrameAlignment(motion: alignment.motion, warped: warped), adding: nil,
+        presentationTimestamp: 0, duration: 1)
     }
-    #expect(packer.warped.count == 2)
-    #expect(equal(try blend(packer.warped), try blend([])))
+    #expect(alignment.motion.instant == 100 && alignment.warped.count == 2)
+    #expect(equal(try blend(alignment.warped), try blend([])))
   }
 
   // MARK: - Timeline

@@ -20,7 +20,7 @@ import Testing
     var check = OutputCheck(path: "in", scale: scale)
     let source = try Self.frame(96, 64, Self.ramp)
     let output = try Self.frame(96 * scale, 64 * scale) { x, y in Self.ramp(x / scale, y / scale) + (x & 1) }
-    try check.check(output, source: source, frame: 0)
+    try check.check(output, sources: [source], frame: 0)
     #expect(check.repeatedCount == 0)
   }
 
@@ -28,14 +28,14 @@ import Testing
     var check = OutputCheck(path: "in", scale: 1)
     let source = try Self.frame(96, 64, Self.ramp)
     let flat = try Self.frame(96, 64) { _, _ in level }
-    #expect(throws: PipelineError.self) { try check.check(flat, source: source, frame: 3) }
+    #expect(throws: PipelineError.self) { try check.check(flat, sources: [source], frame: 3) }
   }
 
   @Test func shiftedFramesFail() throws {
     var check = OutputCheck(path: "in", scale: 1)
     let source = try Self.frame(96, 64, Self.ramp)
     let bright = try Self.frame(96, 64) { x, y in Self.ramp(x, y) + 60 }
-    #expect(throws: PipelineError.self) { try check.check(bright, source: source, frame: 0) }
+    #expect(throws: PipelineError.self) { try check.check(bright, sources: [source], frame: 0) }
   }
 
   /// Taking noise off a flat scene, such as a black leader, is right.
@@ -56,18 +56,35 @@ import Testing
       bytes.reduce(0) { $0 + Int($1) } / bytes.count
     }
     let flat = try Self.frame(320, 240) { _, _ in mean }
-    try check.check(flat, source: source, frame: 0)
+    try check.check(flat, sources: [source], frame: 0)
+  }
+
+  /// A flash: the frame between a dark and a bright one may lie anywhere between them.
+  @Test(arguments: [0, 60, 120, 160]) func framesBetweenTwoLevelsPass(level: Int) throws {
+    var check = OutputCheck(path: "in", scale: 1)
+    let dark = try Self.frame(96, 64) { x, _ in 10 + x / 4 }
+    let bright = try Self.frame(96, 64) { x, _ in 180 + x / 4 }
+    let made = try Self.frame(96, 64) { x, _ in 10 + level + x / 4 }
+    try check.check(made, sources: [dark, bright], frame: 0)
+  }
+
+  @Test func framesOutsideTwoLevelsFail() throws {
+    var check = OutputCheck(path: "in", scale: 1)
+    let dark = try Self.frame(96, 64) { x, _ in 10 + x / 4 }
+    let bright = try Self.frame(96, 64) { x, _ in 120 + x / 4 }
+    let made = try Self.frame(96, 64) { x, _ in 200 + x / 4 }
+    #expect(throws: PipelineError.self) { try check.check(made, sources: [dark, bright], frame: 0) }
   }
 
   @Test func repeatedFramesAreCounted() throws {
     var check = OutputCheck(path: "in", scale: 1)
     let first = try Self.frame(96, 64, Self.ramp)
     let second = try Self.frame(96, 64) { x, y in Self.ramp(x + 7, y) }
-    try check.check(first, source: first, frame: 0)
-    try check.check(first, source: second, frame: 1)
+    try check.check(first, sources: [first], frame: 0)
+    try check.check(first, sources: [second], frame: 1)
     #expect(check.repeatedCount == 1)
     // A repetition of the source itself is none.
-    try check.check(first, source: second, frame: 2)
+    try check.check(first, sources: [second], frame: 2)
     #expect(check.repeatedCount == 1)
   }
 }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// How often the detector is right: cuts made by joining clips, and what looks like one. Prints its figures, which are in
-/// docs/video-files.md.
+/// docs/lab/scene-cuts.md.
 ///
 /// Clips are those of `make data` where they are, else FFmpeg's moving test pictures.
 @Suite struct SceneCutFigureTests {

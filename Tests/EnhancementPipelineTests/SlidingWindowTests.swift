@@ -27,6 +27,15 @@ import Testing
     #expect(windows.map(\.frames) == [[0, 0, 1], [0, 1, 2], [1, 2, 2]])
   }
 
+  @Test func twoAreAFrameAndTheNext() {
+    var sliding = SlidingWindow<Int>(length: 2, edge: .repeated)
+    var windows: [SlidingWindow<Int>.Window] = []
+    for frame in 0..<5 { windows += sliding.push(frame, startsScene: frame == 2) }
+    windows += sliding.finish()
+    #expect(windows.map(\.frames) == [[0, 1], [1, 1], [2, 3], [3, 4], [4, 4]])
+    #expect(windows.map(\.center) == Array(0..<5))
+  }
+
   @Test func endsAtCuts() {
     #expect(
       Self.windows(5, length: 3, cuts: [2, 4]) == [

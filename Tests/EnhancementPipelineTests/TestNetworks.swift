@@ -19,11 +19,13 @@ final class FaultyNetwork: WindowNetwork {
     self.act = act
   }
 
-  func residual(window: [PlanarFrame]) throws -> Residual {
+  func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) throws -> Prediction {
     precondition(window.count == architecture.window)
     precondition(window.allSatisfy { $0.width == width && $0.height == height })
-    let result = BicubicNetwork(width: width, height: height).residual(window: window)
-    try act(count, result)
+    let result = try BicubicNetwork(width: width, height: height).predict(window)
+    try act(count, result.residual)
     count += 1
     return result
   }
@@ -52,12 +54,14 @@ final class RecordingNetwork: WindowNetwork {
     self.log = log
   }
 
-  func residual(window: [PlanarFrame]) -> Residual {
+  func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) throws -> Prediction {
     // Centres come in order of time; at the start of a scene, what stands before one comes after it.
     for frame in [window[window.count / 2]] + window where !seen.contains(where: { $0 === frame }) {
       seen.append(frame)
     }
     log.append(window.compactMap { frame in seen.firstIndex { $0 === frame } })
-    return base.residual(window: window)
+    return try base.predict(window)
   }
 }

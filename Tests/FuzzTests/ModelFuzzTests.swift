@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
 import Foundation
 import Tensors
 import TestSupport
 import Testing
+
+@testable import EnhancementModel
 
 extension FuzzTests {
   /// Model files are data: whatever is in them, reading them ends in a model or in an error.
@@ -15,7 +16,8 @@ extension FuzzTests {
         files.append(QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: UInt64(bits)).file)
       }
       files.append(QuantizedModel.randomDenoiser(bits: 4, seed: 9).file)
-      return files.map { [UInt8]($0.serialized()) }
+      // A checksum would have all of them refused before they are looked at.
+      return files.map { [UInt8]($0.serializedAsIs()) }
     }
 
     @Test func spoiledModelsAreReadOrRefused() throws {
@@ -65,7 +67,7 @@ extension FuzzTests {
         for i in 0..<(16 * 16 * 3 / 2) { frame.luma[i] = UInt8(random.index(256)) }
         return frame
       }
-      _ = try network.residual(window: frames)
+      _ = try network.predict(frames)
       return true
     }
   }

@@ -43,7 +43,7 @@ import Testing
   @Test(arguments: architectures) func floatsAreThoseOfTheExecutor(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 3, recipe: #"{"a":1}"#)
     let window = Self.window(architecture)
-    let expected = try FloatNetwork(weights, width: 20, height: 14, threads: 1).residual(window: window)
+    let expected = try FloatNetwork(weights, width: 20, height: 14, threads: 1).predict(window).residual
     let result = try Self.interpret(ONNXExport.file(weights), architecture, window)
     #expect(result.count == 10 * 7 * architecture.outputChannels)
     var (largest, greatest) = (Float(0), Float(0))
@@ -61,7 +61,7 @@ import Testing
     for architecture in Self.architectures {
       let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: true, seed: UInt64(bits))
       let window = Self.window(architecture)
-      let expected = try IntegerNetwork(model, width: 20, height: 14, threads: 1).residual(window: window)
+      let expected = try IntegerNetwork(model, width: 20, height: 14, threads: 1).predict(window).residual
       let result = try Self.interpret(ONNXExport.file(model), architecture, window)
       var (error, power) = (Float(0), Float(0))
       for (i, value) in result.enumerated() {

@@ -24,7 +24,7 @@ import Testing
   ) throws -> Calibrator {
     let calibrator = Calibrator(weights, threads: threads)
     let packer = WindowPacker(weights.architecture)
-    for window in windows { try calibrator.observe(window, packer: packer) }
+    for window in windows { try calibrator.observe(packer.prepare(window)) }
     return calibrator
   }
 
@@ -68,9 +68,9 @@ import Testing
       guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
       #expect(model.layers[layer].bits == 4 && model.quantizers[index].allSatisfy { $0.bits == 6 })
     }
-    let truth = try FloatNetwork(weights, width: 48, height: 32, threads: 1).residual(window: windows[0])
+    let truth = try FloatNetwork(weights, width: 48, height: 32, threads: 1).predict(windows[0]).residual
     func error(_ model: QuantizedModel) throws -> Double {
-      let result = try IntegerNetwork(model, width: 48, height: 32, threads: 1).residual(window: windows[0])
+      let result = try IntegerNetwork(model, width: 48, height: 32, threads: 1).predict(windows[0]).residual
       return (0..<24 * 16 * truth.channels).reduce(0.0) { sum, i in
         let difference = Double(result.values[i]) - Double(truth.values[i])
         return sum + difference * difference
@@ -89,7 +89,6 @@ import Testing
     var random = SplitMix64(seed: 5)
     for window in windows(4, length: 3) {
       for level: Float in [3, 28] {
-        packer.noiseLevel = level
         let noisy = window.map { frame -> PlanarFrame in
           let result = PlanarFrame(width: 48, height: 32)
           for i in 0..<48 * 32 * 3 / 2 {
@@ -97,7 +96,7 @@ import Testing
           }
           return result
         }
-        try calibrator.observe(noisy, packer: packer)
+        try calibrator.observe(packer.prepare(noisy, given: WindowConditions(noiseLevel: level)))
       }
     }
     let model = calibrator.model(bits: 4)
@@ -129,7 +128,7 @@ import Testing
       let floats = try FloatNetwork(weights, width: 48, height: 32, threads: 1)
       var (sums, count) = ([Double](repeating: 0, count: 24), 0.0)
       for window in windows {
-        let (a, b) = (try integers.residual(window: window), try floats.residual(window: window))
+        let (a, b) = (try integers.predict(window).residual, try floats.predict(window).residual)
         for i in 0..<24 * 16 * 24 { sums[i % 24] += Double(a.values[i]) - Double(b.values[i]) }
         count += 24 * 16
       }
@@ -242,7 +241,7 @@ import Testing
     var (difference, size) = (0.0, 0.0)
     for window in windows {
       for (a, b) in zip(
-        values(try float.residual(window: window)), values(try integer.residual(window: window)))
+        values(try float.predict(window).residual), values(try integer.predict(window).residual))
       {
         difference += (Double(a) - Double(b)) * (Double(a) - Double(b))
         size += Double(a) * Double(a)

@@ -17,6 +17,14 @@ public enum CodecRoundTrip {
   public static func recompress(
     _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
   ) throws(VideoIOError) -> [VideoFrame] {
+    try roundTrip(frames, codec: codec, options: options).map(\.frame)
+  }
+
+  /// The same, with the quantizers of each frame's blocks where FFmpeg exports them.
+  /// - Throws: as `recompress`.
+  public static func roundTrip(
+    _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
+  ) throws(VideoIOError) -> [(frame: VideoFrame, quantizers: BlockQuantizers?)] {
     guard let first = frames.first else { return [] }
     let timeBase = Rational(1, 25)
     let encoder = try VideoEncoder(
@@ -35,13 +43,14 @@ public enum CodecRoundTrip {
     guard decoded.count == frames.count else {
       throw .roundTripLost(codec: codec, frames: frames.count, returned: decoded.count)
     }
-    var results: [VideoFrame] = []
+    var results: [(VideoFrame, BlockQuantizers?)] = []
     for (frame, original) in zip(decoded, frames) {
       guard frame.format == original.format, frame.width == original.width, frame.height == original.height
       else { throw .frameMismatch(path: codec, expected: original.shapeText, found: frame.shapeText) }
+      let quantizers = frame.quantizers
       let copy = try frame.reference()
       try replaceProperties(of: copy.raw, with: original.raw)
-      results.append(VideoFrame(adopting: copy, format: frame.format))
+      results.append((VideoFrame(adopting: copy, format: frame.format), quantizers))
     }
     return results
   }
@@ -61,7 +70,9 @@ public enum CodecRoundTrip {
       guard let parameters, avcodec_parameters_from_context(parameters, encoder.context) >= 0 else {
         throw .outOfMemory
       }
-      let decoder = try VideoDecoder(parameters: parameters, timeBase: timeBase, threads: 1, path: codec)
+      let decoder = try VideoDecoder(
+        parameters: parameters, timeBase: timeBase, threads: 1, path: codec,
+        exportsQuantizers: true)
       let packet = try PacketOwner()
       self.decoder = decoder
       self.packet = packet

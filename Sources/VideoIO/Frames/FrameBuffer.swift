@@ -24,6 +24,8 @@ public struct FrameBuffer: ~Copyable {
     let owner = try FrameOwner(width: width, height: height, code: format.code)
     if let source {
       try copyProperties(from: source.raw, to: owner.raw)
+      // A picture that is made has not been through the source's codec.
+      av_frame_remove_side_data(owner.raw, AV_FRAME_DATA_VIDEO_ENC_PARAMS)
     }
     self.width = width
     self.height = height

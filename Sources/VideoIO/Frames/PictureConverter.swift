@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 /// How a picture is resampled.
-public enum ScalingKernel: Sendable, Hashable, CaseIterable {
+public enum ScalingKernel: String, Codable, Sendable, Hashable, CaseIterable {
   /// Cubic convolution with a = -0.6, swscale's default.
   case bicubic
   /// The mean of the area that a sample covers.

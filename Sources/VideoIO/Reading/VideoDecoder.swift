@@ -19,9 +19,11 @@ struct VideoDecoder: ~Copyable {
   /// - Parameters:
   ///   - path: for error messages.
   ///   - threads: 0 for as many as there are cores.
+  ///   - exportsQuantizers: whether frames carry the quantizers of their blocks, where FFmpeg exports them.
   /// - Throws: `VideoIOError.noDecoder`, or `cannotDecode` if the decoder does not start.
   init(
-    parameters: UnsafePointer<AVCodecParameters>, timeBase: Rational, threads: Int, path: String
+    parameters: UnsafePointer<AVCodecParameters>, timeBase: Rational, threads: Int, path: String,
+    exportsQuantizers: Bool = false
   ) throws(VideoIOError) {
     guard let codec = avcodec_find_decoder(parameters.pointee.codec_id) else {
       throw .noDecoder(path: path, codec: codecName(parameters.pointee.codec_id))
@@ -33,6 +35,7 @@ struct VideoDecoder: ~Copyable {
       context.pointee.pkt_timebase = timeBase.libav
       context.pointee.thread_count = Int32(clamping: max(threads, 0))
       context.pointee.thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE
+      if exportsQuantizers { context.pointee.export_side_data |= AV_CODEC_EXPORT_DATA_VIDEO_ENC_PARAMS }
       try LibavLog.check { avcodec_open2(context, codec, nil) }
     } catch {
       throw .cannotDecode(path: path, seconds: 0, reason: error)

@@ -126,7 +126,7 @@ extension VideoEncoder {
   ///
   /// Half the threads keep up, and each holds two pictures more, 20 MB at 1080p. With one frame to refer to, the kinds of
   /// `b-pyramid` make the same stream but for the number of frames that decoders must keep, which x264 keeps as well. A
-  /// lookahead of 9 instead of 10 frames saves another 7 MB for 0.7 % of the bit rate (docs/performance.md).
+  /// lookahead of 9 instead of 10 frames saves another 7 MB for 0.7 % of the bit rate (docs/lab/performance.md).
   private static func fewerPictures(_ request: Request, _ options: [String: String]) -> [(
     key: String, value: String
   )] {

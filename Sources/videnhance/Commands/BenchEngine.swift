@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import Kernels
 import Tensors
 import Videnhance
 
@@ -15,7 +16,7 @@ struct BenchEngine: ParsableCommand {
     discussion: """
       stack BITS THREADS [EDGE]   runs the reference stack once, its ends at 8 bits or EDGE, prints milliseconds
       network MODEL THREADS       runs a model on a window of the clip, prints milliseconds of network and of packing
-      save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/model-format.md, ONNX)
+      save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/reference/model-format.md, ONNX)
       memory                      prints the largest memory of the process so far in MB
 
       Everything is made when it is first named, run once unmeasured, and kept. One line is printed for each line read.
@@ -71,9 +72,7 @@ private struct EngineUnderTest {
     if let known = windows[length] { return known }
     guard let clip else { throw ValidationError("networks need --clip") }
     var result: [PlanarFrame] = []
-    try ClipWindows(path: clip, length: length | 1, limit: 1).forEach(threads: 1) { result = $0 }
-    // Of interpolation, a frame and the one after it.
-    result = Array(result.suffix(length == 2 ? 2 : result.count))
+    try ClipWindows(path: clip, length: length, limit: 1).forEach(threads: 1) { result = $0 }
     windows[length] = result
     return result
   }
@@ -88,7 +87,7 @@ private struct EngineUnderTest {
     let made: any WindowNetwork =
       try quantized.map { try IntegerNetwork($0, width: frame.width, height: frame.height, threads: threads) }
       ?? FloatNetwork(weights!, width: frame.width, height: frame.height, threads: threads)
-    _ = try made.residual(window: try window(made.architecture.window))
+    _ = try made.predict(try window(made.architecture.window))
     networks["\(model) \(threads)"] = made
     return made
   }
@@ -96,8 +95,9 @@ private struct EngineUnderTest {
   private mutating func runNetwork(_ model: String, threads: Int) throws -> String {
     let network = try network(model, threads: threads)
     let profile = WorkProfile()
-    network.profile = profile
-    _ = try network.residual(window: try window(network.architecture.window))
+    _ = try network.predict(
+      try window(network.architecture.window), at: FrameMotion.unit / 2, given: WindowConditions(),
+      profile: profile)
     let parts = profile.parts
     let packing = parts.filter { $0.name == "motion, packing" }.reduce(0) { $0 + $1.seconds }
     let computing = parts.reduce(0) { $0 + $1.seconds } - packing
@@ -119,7 +119,7 @@ private struct EngineUnderTest {
     for (slot, tensor) in inputs.enumerated() {
       try write(planes(tensor.channels) { tensor.pointer[$0] }, "frame\(slot)")
     }
-    let residual = try network.residual(window: window)
+    let residual = try network.predict(window).residual
     try write(
       planes(residual.channels) { Float(residual.values[$0]) / ResidualScale.unitsPerRange }, "residual")
   }

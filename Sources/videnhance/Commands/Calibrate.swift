@@ -112,9 +112,9 @@ struct Calibrate: ParsableCommand {
           edge: isInterpolation ? .repeated : .opposite)
         try source.forEach(threads: threads) { frames in
           // Every second frame is what will be made.
-          let window = isInterpolation ? [frames[0], frames[2]] : frames
-          if report != nil && kept.count < 4 { kept.append(packer.floatInputs(window)) }
-          try calibrator.observe(window, packer: packer)
+          let window = packer.prepare(isInterpolation ? [frames[0], frames[2]] : frames)
+          if report != nil && kept.count < 4 { kept.append(window.floats()) }
+          try calibrator.observe(window)
         }
         Console.line("\(clip): \(calibrator.windowCount) windows so far")
       }
@@ -172,7 +172,7 @@ struct Calibrate: ParsableCommand {
     let settings = TrainingSettings(architecture: architecture, minutes: 1)
     let maker = try WindowMaker(
       folder: URL(fileURLWithPath: data), architecture: architecture, size: settings.sourceSize,
-      log: { Console.line($0) })
+      degradation: settings.degradation, log: { Console.line($0) })
     var random = SplitMix64(seed: 20_252)
     for _ in 0..<windows { try body(WindowPool.batch([maker.make(using: &random)]).frames) }
   }

@@ -46,7 +46,7 @@ struct Compare: AsyncParsableCommand {
   @Option(help: "Noise for --degrade: its standard deviation in 8-bit levels.") var noiseLevel: Float = 25
   @Option(help: "Frames to measure; 0 is all.") var frames = 100
   @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
-  @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
+  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
   @Option(help: ArgumentHelp("Write a page with pictures into this new folder.", valueName: "folder"))
   var report: String?
 

@@ -62,7 +62,9 @@ struct Distill: ParsableCommand {
   @Option(help: "Share of the ground truth in the loss, beside the teachers' (default: 0.5, for interp 0).")
   var truthShare: Float?
   @Option(help: "Windows in a step.") var batch: Int = 8
-  @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.7
+  @Option(
+    help: "Part of the inputs that are only shrunk, not degraded (default: 0.7, 0.25 for real footage).")
+  var cleanShare: Float?
   @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
   var varietyShare: Float = 0.3
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
@@ -103,13 +105,17 @@ struct Distill: ParsableCommand {
     training.seed = seed
     // Three teachers and the making cost a new window as much as three steps with it.
     training.freshPerStep = 1
-    training.degradation.cleanShare = cleanShare
+    if let cleanShare {
+      training.degradation.cleanShare = cleanShare
+    } else if !teacher.architecture.takesQuantizers {
+      training.degradation.cleanShare = 0.7
+    }
     if task == .denoising { training.degradation.varietyShare = varietyShare }
     var settings = DistillationSettings(training: training, bits: bits)
     settings.activationCodes = activationCodes
     settings.stepRate = stepRate
     // Most of how a frame in between differs from what is made of its neighbours nobody can know: gradients of it are noise
-    // in which few bits get lost (docs/quantization.md).
+    // in which few bits get lost (docs/lab/quantization.md).
     settings.truthShare = truthShare ?? (task == .interpolation ? 0 : 0.5)
     settings.featureWeight = featureWeight
     settings.movesWeights = moveWeights == .on

@@ -15,7 +15,7 @@ struct Export: ParsableCommand {
         videnhance export mine.safetensors -o mine.onnx --overwrite
 
       Full-precision networks become float convolutions, integer models QuantizeLinear and DequantizeLinear with their own \
-      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/model-format.md tells what \
+      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/reference/model-format.md tells what \
       goes in and what comes out.
       """)
 

@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import Foundation
 import Videnhance
+import VideoIO
 
 /// Shows what a model file holds.
 struct Inspect: ParsableCommand {
@@ -16,11 +17,11 @@ struct Inspect: ParsableCommand {
 
   @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
     String
-  @Flag(help: "Write JSON for machines (docs/json-output.md).") var json = false
+  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
 
   func run() throws {
     let description = try ModelDescription(path: try Self.path(of: model))
-    print(try json ? description.json() : description.text())
+    print(try json ? description.json() : FileName.escaped(description.text(), lines: true))
   }
 
   /// A file goes before a shipped model of the same name.

@@ -2,7 +2,7 @@
 public import ArgumentParser
 public import EnhancementModel
 import Foundation
-public import Tensors
+internal import Tensors
 import Training
 
 /// Trains a network from clips and photographs.
@@ -33,9 +33,18 @@ struct Train: ParsableCommand {
     Switch = .on
   @Option(help: "Highest learning rate.") var learningRate: Float = 1e-3
   @Option(help: "Windows in a step.") var batch: Int = 8
-  @Option(help: "Part of the inputs that are only shrunk, not spoiled.") var cleanShare: Float = 0.6
+  @Option(
+    help: "Part of the inputs that are only shrunk, not degraded (default: 0.6, 0.25 if --conditioned).")
+  var cleanShare: Float?
   @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
   var varietyShare: Float = 0.3
+  @Option(
+    help:
+      "Whether the network takes the source's noise and quantizers and learns from degraded clips: on or off."
+  )
+  var conditioned: Switch?
+  @Option(help: "Part of the windows in which a conditioned network is given the quantizers (default: 0.65).")
+  var toldShare: Float?
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
@@ -54,6 +63,7 @@ struct Train: ParsableCommand {
     if let blocks { result.blocks = blocks }
     if let channels { result.channels = channels }
     if mask == .off { result.hasMask = nil }
+    if let conditioned { result.isConditioned = conditioned == .on ? true : nil }
     return result
   }
 
@@ -64,8 +74,9 @@ struct Train: ParsableCommand {
     settings.batch = batch
     settings.precision = precision
     settings.seed = seed
-    settings.degradation.cleanShare = cleanShare
+    if let cleanShare { settings.degradation.cleanShare = cleanShare }
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
+    if let toldShare { settings.degradation.toldShare = toldShare }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
     let interrupt = Interrupt()
@@ -90,6 +101,7 @@ struct Train: ParsableCommand {
         text += String(format: ", %@ %.2f (%+.2f)", clip.name, clip.psnr, clip.psnr - clip.bicubic)
       }
       text += String(format: ", mean gain over the input %+.3f dB", validation.meanGain)
+      if let gain = validation.degradedGain { text += String(format: ", degraded %+.3f dB", gain) }
     }
     return text
   }

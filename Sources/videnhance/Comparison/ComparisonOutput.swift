@@ -2,7 +2,7 @@
 import EnhancementPipeline
 import Foundation
 
-/// Results as text and as JSON (docs/json-output.md).
+/// Results as text and as JSON (docs/reference/json-output.md).
 enum ComparisonOutput {
   /// The table's cells, the header first.
   static func cells(_ results: [ContenderResult]) -> [[String]] {

@@ -42,7 +42,7 @@ struct ComparisonReport {
     </head>
     <body>
     <h1>\(Self.escape(title))</h1>
-    <p>\(results.map(\.frames.count).max() ?? 0) frames, luma; PSNR and SSIM as FFmpeg's filters measure them, flicker in levels of 8 bits (docs/json-output.md).</p>
+    <p>\(results.map(\.frames.count).max() ?? 0) frames, luma; PSNR and SSIM as FFmpeg's filters measure them, flicker in levels of 8 bits (docs/reference/json-output.md).</p>
     <div class="wide"><table>\(tableRows())</table></div>
     \(plot("PSNR in dB", \.sample.psnr))
     \(plot("SSIM") { $0.sample.ssim })

@@ -115,6 +115,7 @@ enum BaselineCatalog {
   static func names(_ task: EnhancementTask) -> [String] {
     switch task {
     case .superResolution: ["bilinear", "bicubic", "lanczos", "spline"]
+    case .restoration: ["none", "hqdn3d", "nlmeans", "uspp", "deblock"]
     case .denoising: ["none", "hqdn3d", "nlmeans", "bm3d", "atadenoise"]
     case .interpolation: ["minterpolate", "blend", "repeat"]
     }

@@ -2,7 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
-import Tensors
+import Kernels
 
 /// How the work is done and told of.
 struct WorkOptions: ParsableArguments {
@@ -30,7 +30,7 @@ struct WorkOptions: ParsableArguments {
 
   @Option(
     help:
-      "How progress is shown: bar, lines, json (docs/json-output.md) or none (default: a bar on a terminal, else lines)."
+      "How progress is shown: bar, lines, json (docs/reference/json-output.md) or none (default: a bar on a terminal, else lines)."
   )
   var progress = ProgressStyle.auto
 

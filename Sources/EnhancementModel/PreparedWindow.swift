@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Kernels
+public import LineEngine
+public import Tensors
+
+/// What is known about a window beside its frames.
+public struct WindowConditions: Sendable, Hashable {
+  /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only networks that remove noise use it.
+  public var noiseLevel: Float?
+
+  /// Conditions; nothing is known by default.
+  public init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
+}
+
+/// A window whose motion is known: all that its codes depend on. Made by `WindowPacker.prepare`.
+public struct PreparedWindow {
+  /// Packs rows of the grid (from a multiple of 4 on) into one destination a slot; called by several threads at once.
+  typealias Fill = (Range<Int>, UnsafeBufferPointer<WindowPacker.Destination>) -> Void
+
+  /// Its frames.
+  public let frames: [PlanarFrame]
+  /// `NoiseLevel.code` of the level that the network gets; nil for networks without that input.
+  public let noiseCode: UInt8?
+  /// The two frames of a window for interpolation, brought to the instant.
+  public let alignment: FrameAlignment?
+  /// See `Fill`.
+  let fill: Fill
+
+  private let architecture: Architecture
+  private let threads: Int
+
+  init(
+    frames: [PlanarFrame], architecture: Architecture, threads: Int, noiseCode: UInt8?,
+    alignment: FrameAlignment?, fill: @escaping Fill
+  ) {
+    self.frames = frames
+    self.architecture = architecture
+    self.threads = threads
+    self.noiseCode = noiseCode
+    self.alignment = alignment
+    self.fill = fill
+  }
+
+  /// Packs the whole window: one destination a slot, each with room for `Architecture.channels(ofSlot:)` codes a point.
+  public func pack(into destinations: [WindowPacker.Destination]) {
+    destinations.withUnsafeBufferPointer { destinations in
+      nonisolated(unsafe) let (fill, targets) = (fill, destinations)  // Bands write rows of their own.
+      Parallel.bands(rows: frames[0].gridHeight, multiple: 4, threads: threads) { rows, _ in
+        fill(rows, targets)
+      }
+    }
+  }
+
+  /// The window as arrays of codes, one a slot: `[gridHeight, gridWidth, channels(ofSlot:)]`.
+  public func codes() -> [[UInt8]] {
+    let points = frames[0].gridWidth * frames[0].gridHeight
+    let sizes = frames.indices.map { points * architecture.channels(ofSlot: $0) }
+    let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: sizes.reduce(0, +))
+    defer { memory.deallocate() }
+    let origins = sizes.indices.map { memory + sizes[..<$0].reduce(0, +) }
+    pack(
+      into: origins.enumerated().map { slot, origin in
+        let channels = architecture.channels(ofSlot: slot)
+        return WindowPacker.Destination(
+          origin: origin, pixelStride: channels, rowStride: channels * frames[0].gridWidth)
+      })
+    return zip(origins, sizes).map { Array(UnsafeBufferPointer(start: $0, count: $1)) }
+  }
+
+  /// The window as float tensors, (code - 128) / 255.
+  public func floats() -> [FloatTensor] {
+    codes().enumerated().map { slot, codes in
+      WindowPacker.floats(codes, architecture.channels(ofSlot: slot), like: frames[0])
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import VideoIO
+
+/// Runs the network and makes the output frames. The only stage that computes on several threads itself.
+struct EnhancingStage: Sendable {
+  let threads: Int
+  /// How many frames a network for interpolation makes.
+  let rate: InterpolationRate
+  /// What is known about the source beside its frames.
+  let conditions: WindowConditions
+  /// Its place among the steps.
+  let step: Int
+  /// Outputs that an earlier run has finished with, and that are passed on without a picture.
+  let skippedFrames: Int
+  let profile: WorkProfile?
+
+  /// Frames in a row that may come out wrong where there is a substitute: more are a damaged model.
+  private static let mostWrongInRow = 24
+
+  func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
+    guard case .opened(let opening) = try await input.next() else {
+      preconditionFailure("windows open first")
+    }
+    let path = opening.shape.media.path
+    var maker = try maker(for: opening)
+    var check = OutputCheck(path: path, scale: opening.handoff.network.architecture.scale)
+    var (windowCount, frameCount) = (0, 0)
+    // A window may give no frame; the scene that begins with it then begins with a later one's.
+    var startsScene = false
+    var (wrongInRow, substituted) = (0, 0)
+    try await output.send(.opened(maker.shape))
+    while let message = try await input.next() {
+      switch message {
+      case .opened: preconditionFailure("windows open once")
+      case .packet(let packet): try await output.send(.packet(packet))
+      case .ended(let given): try PipelineError.expect(windowCount, of: given, path: path)
+      case .frame(let window):
+        windowCount += 1
+        startsScene = startsScene || window.startsScene
+        let origins = window.origins(step: step)
+        for instant in try maker.instants(of: window) {
+          var made = StageFrame(
+            skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
+            origins: origins)
+          if frameCount >= skippedFrames {
+            var frame = try maker.frame(at: instant, of: window)
+            do {
+              try profile.measure("check") {
+                try check.check(frame, sources: maker.sources(of: window), frame: frameCount)
+              }
+              wrongInRow = 0
+            } catch {
+              guard wrongInRow < Self.mostWrongInRow,
+                let substitute = try maker.substitute(at: instant, of: window)
+              else { throw error }
+              frame = substitute
+              wrongInRow += 1
+              substituted += 1
+            }
+            made = StageFrame(frame, startsScene: startsScene, origins: origins)
+          }
+          try await output.send(.frame(made))
+          startsScene = false
+          frameCount += 1
+        }
+      }
+    }
+    try await output.end(frames: frameCount)
+    return .enhancing(
+      repeated: maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
+  }
+
+  /// Whatever the network's task asks for.
+  private func maker(for opening: WindowOpening) throws -> any FrameMaker {
+    let network = opening.handoff.network
+    switch network.architecture.task {
+    case .interpolation:
+      return try InterpolatedFrameMaker(
+        network, of: opening.shape, rate: rate, conditions: conditions, threads: threads, profile: profile)
+    case .superResolution, .restoration, .denoising:
+      return EnlargedFrameMaker(
+        network, of: opening.shape, conditions: conditions, threads: threads, profile: profile)
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import VideoIO
+
+/// Makes the network once the picture's size is known, prepares frames for it, and groups them into windows.
+struct WindowStage: Sendable {
+  let threads: Int
+  let findsSceneCuts: Bool
+  /// Its place among the steps; the first one's frames are the file's.
+  let step: Int
+  let stepCount: Int
+  let census: FrameCensus
+  let profile: WorkProfile?
+  let makeNetwork: NetworkFactory
+
+  func run(from input: FrameChannel, to output: WindowChannel) async throws -> StageReport {
+    guard case .opened(let shape) = try await input.next() else {
+      preconditionFailure("the stage before opens first")
+    }
+    let handoff = NetworkHandoff(
+      network: try makeNetwork((shape.width + 1) & ~1, (shape.height + 1) & ~1, threads))
+    let length = max(handoff.network.architecture.window, 1)
+    try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
+    // Scenes are found once, in the source; what lies between steps only takes over where they begin.
+    let cuts: SceneSplitter.Cuts =
+      !findsSceneCuts ? .ignored : step > 0 ? .told : length > 1 || stepCount > 1 ? .detected : .ignored
+    // Interpolation knows the end of a scene by its last frame being repeated.
+    let isInterpolating = handoff.network.architecture.task == .interpolation
+    var splitter = SceneSplitter(length: length, cuts: cuts, edge: isInterpolating ? .repeated : .opposite)
+    while let message = try await input.next() {
+      switch message {
+      case .opened: preconditionFailure("a stage opens once")
+      case .packet(let packet): try await output.send(.packet(packet))
+      case .frame(let frame):
+        let windows = try profile.measure("convert, scene cuts") {
+          try splitter.push(
+            PreparedFrame(
+              frame, index: splitter.frameCount, census: census, keepsMemory: isInterpolating))
+        }
+        for window in windows { try await output.send(.frame(window)) }
+      case .ended(let given):
+        try PipelineError.expect(splitter.frameCount, of: given, path: shape.media.path)
+      }
+    }
+    if splitter.frameCount == 0 { throw PipelineError.noFrames(path: shape.media.path) }
+    for window in splitter.finish() { try await output.send(.frame(window)) }
+    // A window for each frame.
+    try await output.end(frames: splitter.frameCount)
+    return .windows(sceneCuts: step == 0 ? splitter.cuts : nil)
+  }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Kernels
+@testable import LineEngine
+
+/// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
+@Suite struct LineScheduleTests {
+  /// A row of a buffer, of a certain version where steps add in place.
+  struct Row: Hashable {
+    let isStream: Bool
+    let buffer, row, version: Int
+  }
+
+  /// What a band touches.
+  struct Touch {
+    var reads: [Row] = []
+    var writes: [Row] = []
+  }
+
+  static let cases = (0..<60).map { seed in
+    (seed: UInt64(seed), height: [1, 2, 3, 5, 8, 17, 30][seed % 7], chunk: [4, 8, 12, 32][seed % 4])
+  }
+
+  @Test(arguments: cases)
+  func everyOrderOfWorkIsRight(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
+    let (steps, sources) = try Self.steps(seed: seed)
+    let plan = LinePlan(steps, sources: sources, width: 3, chunk: chunk)
+    let bands = LineSchedule(plan, height: height, chunk: chunk).bands
+    for step in -1..<steps.count {
+      let rows = bands.filter { $0.step == step }.flatMap { Array($0.rows) }
+      #expect(rows == Array(0..<height), "step \(step) makes each row once, top to bottom")
+    }
+    let touches = bands.map { Self.touch($0, plan, height: height) }
+    var makers: [Row: Int] = [:]
+    for (index, touch) in touches.enumerated() {
+      #expect(bands[index].after <= index)
+      for row in touch.writes { makers[row] = index }
+    }
+    for (index, touch) in touches.enumerated() {
+      for row in touch.reads {
+        #expect(try #require(makers[row]) < bands[index].after, "band \(index) reads what is not made yet")
+      }
+    }
+    let clash = Self.clash(touches, bands, plan)
+    #expect(clash == nil, "\(clash ?? "")")
+  }
+
+  /// What goes wrong between bands that touch the same place.
+  private static func clash(_ touches: [Touch], _ bands: [LineSchedule.Band], _ plan: LinePlan) -> String? {
+    struct Place: Hashable {
+      let isStream: Bool
+      let buffer, slot: Int
+    }
+    var uses: [Place: [(band: Int, row: Row, isWritten: Bool)]] = [:]
+    for (index, touch) in touches.enumerated() {
+      for (rows, isWritten) in [(touch.reads, false), (touch.writes, true)] {
+        for row in rows {
+          let count = row.isStream ? plan.streams[row.buffer].rows : plan.codes[row.buffer].rows
+          let place = Place(isStream: row.isStream, buffer: row.buffer, slot: (row.row + count) % count)
+          uses[place, default: []].append((index, row, isWritten))
+        }
+      }
+    }
+    for place in uses.values {
+      for first in place {
+        for second in place where second.band > first.band && (first.isWritten || second.isWritten) {
+          if first.band >= bands[second.band].after {
+            return "bands \(first.band) and \(second.band) at once touch \(first.row) and \(second.row)"
+          }
+          if first.isWritten && (first.row.row, first.row.version) > (second.row.row, second.row.version) {
+            return "band \(second.band) finds \(first.row) instead of \(second.row)"
+          }
+        }
+      }
+    }
+    return nil
+  }
+
+  private static func touch(_ band: LineSchedule.Band, _ plan: LinePlan, height: Int) -> Touch {
+    var result = Touch()
+    func codes(_ buffer: Int, _ rows: Range<Int>) -> [Row] {
+      rows.map { Row(isStream: false, buffer: buffer, row: $0, version: 0) }
+    }
+    func stream(_ buffer: Int, version: Int) -> [Row] {
+      band.rows.map { Row(isStream: true, buffer: buffer, row: $0, version: version) }
+    }
+    let use = band.step < 0 ? LinePlan.Use(codes: Array(0..<plan.sourceCount)) : plan.uses[band.step]
+    for buffer in use.inputs {
+      result.reads += codes(buffer, band.rows.lowerBound - 1..<band.rows.upperBound + 1)
+    }
+    for buffer in use.codes {
+      // The border is made with the rows next to it.
+      let first = band.rows.lowerBound == 0 ? -1 : band.rows.lowerBound
+      let end = band.rows.upperBound == height ? height + 1 : band.rows.upperBound
+      result.writes += codes(buffer, first..<end)
+    }
+    if let buffer = use.streamIn { result.reads += stream(buffer, version: version(use.addend!, plan)) }
+    if let buffer = use.streamOut { result.writes += stream(buffer, version: version(band.step, plan)) }
+    return result
+  }
+
+  /// How often the stream of a step was added to in place.
+  private static func version(_ step: Int, _ plan: LinePlan) -> Int {
+    let use = plan.uses[step]
+    guard let addend = use.addend, use.streamIn == use.streamOut else { return 0 }
+    return version(addend, plan) + 1
+  }
+
+  /// Steps that read and add whatever came before.
+  private static func steps(seed: UInt64) throws -> ([LineStep], [LineExecutor.Source]) {
+    var random = SplitMix64(seed: seed)
+    var steps: [LineStep] = []
+    let sources = 1 + random.index(3)
+    let kernel = try #require(IntegerConvolution(parameters))
+    for index in 0..<2 + random.index(6) {
+      func input() -> LineStep.Input {
+        let makers = steps.indices.filter { !steps[$0].codes.isEmpty }
+        if makers.isEmpty || random.index(4) == 0 { return .source(random.index(sources)) }
+        // Mostly the one before.
+        let maker = random.index(3) > 0 ? makers.last! : makers[random.index(makers.count)]
+        return .codes(step: maker, output: random.index(steps[maker].codes.count))
+      }
+      let addends = steps.indices.filter { steps[$0].keepsStream }
+      let inputs = (0...random.index(3)).map { _ in input() }
+      let codes = (0..<random.index(3)).map { _ in LineStep.Codes(zeroPoint: 1, levels: 15, multiplier: 1) }
+      steps.append(
+        LineStep(
+          kernel, inputs: inputs, channels: 8,
+          addend: index > 0 && random.index(2) == 0 && !addends.isEmpty
+            ? addends[random.index(addends.count)] : nil,
+          keepsStream: random.index(3) > 0, codes: codes))
+    }
+    steps[steps.count - 1].isOutput = true
+    return (steps, (0..<sources).map { _ in LineExecutor.Source(channels: 8, zeroPoint: 0) })
+  }
+
+  private static var parameters: IntegerConvolutionParameters {
+    IntegerConvolutionParameters(
+      slots: 1, inputChannels: 8, outputChannels: 8, activationLevels: 15, weightLevels: 7,
+      weights: Array(repeating: 1, count: 8 * 8 * 9), bias: Array(repeating: 0, count: 8),
+      multiplier: Array(repeating: 1, count: 8))
+  }
+}
+
+@Suite struct LineProgressTests {
+  /// Threads that wait for what lies half a list behind see all of it, turn after turn.
+  @Test(arguments: [1, 2, 3, 8], [1, 2, 40]) func waitsForWhatWasTakenBefore(_ threads: Int, _ distance: Int)
+  {
+    let count = 2000
+    let progress = LineProgress(workers: threads)
+    nonisolated(unsafe) let done = UnsafeMutablePointer<Int>.allocate(capacity: count)
+    nonisolated(unsafe) let missed = UnsafeMutablePointer<Int>.allocate(capacity: threads)
+    defer {
+      done.deallocate()
+      missed.deallocate()
+    }
+    missed.initialize(repeating: 0, count: threads)
+    for turn in 1...3 {
+      done.initialize(repeating: 0, count: count)
+      progress.begin()
+      Parallel.bands(rows: threads, threads: threads) { workers, _ in
+        for worker in workers {
+          progress.enter(worker)
+          while true {
+            let index = progress.take(worker)
+            if index >= count { break }
+            let after = max(0, index + 1 - distance)
+            progress.wait(worker, until: after)
+            // The value tells how far it was: 1 more than what it follows.
+            if after > 0, done[after - 1] != turn { missed[worker] += 1 }
+            done[index] = turn
+          }
+          progress.leave(worker)
+        }
+      }
+      #expect((0..<count).allSatisfy { done[$0] == turn })
+    }
+    #expect((0..<threads).allSatisfy { missed[$0] == 0 })
+  }
+}

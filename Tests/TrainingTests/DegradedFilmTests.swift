@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+import VideoIO
+
+@testable import Training
+
+@Suite struct DegradationChainTests {
+  private static func clip(_ count: Int = 6) -> [PlanarFrame] {
+    (0..<count).map {
+      texturedFrame(width: 128, height: 96, seed: 3, x: 1.5 * Double($0), y: 0.5 * Double($0))
+    }
+  }
+
+  private static func difference(_ a: [PlanarFrame], _ b: [PlanarFrame]) -> Double {
+    var sum = 0
+    for (a, b) in zip(a, b) {
+      for i in 0..<a.width * a.height { sum += abs(Int(a.luma[i]) - Int(b.luma[i])) }
+    }
+    return Double(sum) / Double(a.count * a[0].width * a[0].height)
+  }
+
+  @Test(arguments: DegradationChain.fixed.map(\.name))
+  func fixedKindsDegradeAndCarryQuantizers(_ name: String) throws {
+    let chain = try #require(DegradationChain.fixed.first { $0.name == name }).chain
+    var random = SplitMix64(seed: 1)
+    let clip = Self.clip()
+    let degraded = try chain(clip, factor: 2, using: &random)
+    #expect(degraded.count == clip.count)
+    let shrunk = try clip.map { try Degradation.shrink($0, factor: 2) }
+    for (index, frame) in degraded.enumerated() {
+      #expect(frame.width == 64 && frame.height == 48, "frame \(index)")
+      #expect(frame.quantizers?.values.count == 12)
+    }
+    let change = Self.difference(degraded, shrunk)
+    #expect((0.3...20).contains(change), "\(name): \(change)")
+  }
+
+  /// Seeds draw every codec, filter and grain; all of them run and keep the clip's frames.
+  @Test func randomChainsRun() throws {
+    var random = SplitMix64(seed: 9)
+    var codecs: Set<String> = []
+    let clip = Self.clip(5)
+    for _ in 0..<60 {
+      let chain = DegradationChain.random(width: 128, height: 96, using: &random)
+      #expect(try JSONDecoder().decode(DegradationChain.self, from: JSONEncoder().encode(chain)) == chain)
+      for case .codec(let name, _) in chain.steps { codecs.insert(name) }
+      let degraded = try chain(clip, factor: 1, using: &random)
+      #expect(degraded.count == 5 && degraded.allSatisfy { $0.width == 128 && $0.height == 96 })
+      let isCodedLast = if case .codec = chain.steps.last { true } else { false }
+      if !isCodedLast { #expect(degraded.allSatisfy { $0.quantizers == nil }) }
+    }
+    #expect(
+      codecs.isSuperset(of: ["libx264", "libx265", "mpeg2video", "mpeg4", "libvpx-vp9", "mjpeg"]),
+      "\(codecs)")
+  }
+
+  /// Grain has the deviation it is asked for, and its neighbours correlate only where they should.
+  @Test(arguments: [(0, -0.05...0.05), (0.8, 0.4...0.8)] as [(Float, ClosedRange<Float>)])
+  func grainHasItsDeviationAndSize(_ size: Float, _ correlation: ClosedRange<Float>) {
+    var random = SplitMix64(seed: 4)
+    let frame = PlanarFrame(width: 128, height: 128)
+    frame.luma.update(repeating: 128, count: 128 * 128 * 3 / 2)
+    Grain.add(to: frame, deviation: 8, chroma: 0.5, size: size, using: &random)
+    var (square, product): (Float, Float) = (0, 0)
+    for y in 0..<128 {
+      for x in 0..<127 {
+        let a = Float(frame.luma[y * 128 + x]) - 128
+        square += a * a
+        product += a * (Float(frame.luma[y * 128 + x + 1]) - 128)
+      }
+    }
+    let deviation = (square / Float(127 * 128)).squareRoot()
+    #expect((7.3...8.7).contains(deviation), "\(deviation)")
+    #expect(correlation.contains(product / square), "\(product / square)")
+  }
+}
+
+@Suite struct DegradedFilmTests {
+  private static let conditioned = Architecture(
+    task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
+    blocks: 1,
+    isConditioned: true)
+
+  @Test func clipsAreMadeOnceAndCutOut() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    let folder = bench.directory
+    let section = try FilmSection.sections(of: folder)[0]
+    let film = try Film(section: section, folder: folder)
+    let chain = DegradationChain.fixed[0].chain
+    let parts = [(0..<5, "web" as String?, chain), (5..<8, nil, chain)]
+    for _ in 0..<2 {
+      try DegradedFilm.make(
+        of: film, folder: folder, factor: 2, pass: "t", seed: 1, parts: parts, log: { _ in })
+    }
+    let degraded = try DegradedFilm(of: film, folder: folder, factor: 2, pass: "t")
+    #expect(degraded.width == 80 && degraded.height == 64)
+    #expect(degraded.clips.map(\.count) == [5, 3] && degraded.clips.map(\.kind) == ["web", nil])
+    var random = SplitMix64(seed: 1)
+    let truth = (0..<5).map { film.crop($0, x: 0, y: 0, width: 160, height: 128) }
+    let wanted = try chain(truth, factor: 2, using: &random)
+    let part = degraded.crop(degraded.clips[0], 3, x: 16, y: 32, width: 32, height: 32)
+    for y in 0..<32 {
+      for x in 0..<32 { #expect(part.luma[y * 32 + x] == wanted[3].luma[(32 + y) * 80 + 16 + x]) }
+    }
+    let map = try #require(part.quantizers)
+    let whole = try #require(wanted[3].quantizers)
+    #expect(map.columns == 2 && map.rows == 2)
+    for y in 0..<2 {
+      for x in 0..<2 { #expect(map.values[y * 2 + x] == whole.values[(2 + y) * 5 + 1 + x]) }
+    }
+  }
+
+  @Test func damagedOrMissingClipsAreNamed() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    let section = try FilmSection.sections(of: bench.directory)[0]
+    let film = try Film(section: section, folder: bench.directory)
+    func open() throws -> DegradedFilm {
+      try DegradedFilm(of: film, folder: bench.directory, factor: 2, pass: "t")
+    }
+    #expect { try open() } throws: { "\($0)".contains("make data") }
+    try DegradedFilm.make(
+      of: film, folder: bench.directory, factor: 2, pass: "t", seed: 1,
+      parts: [(0..<8, nil, DegradationChain.fixed[2].chain)], log: { _ in })
+    _ = try open()
+    let cache = bench.directory.appendingPathComponent(".cache/\(film.name)-x2-t.degraded")
+    let bytes = try Data(contentsOf: cache)
+    try bytes.dropLast().write(to: cache)
+    #expect { try open() } throws: { "\($0)".contains("damaged") }
+  }
+
+  /// Windows of conditioned networks: quantizers where they are told, none elsewhere, validation by kinds.
+  @Test func conditionedWindowsAreMade() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    try DegradedClips.make(folder: bench.directory, factor: 2, passes: 1, log: { _ in })
+    var shares: [Float: Int] = [:]
+    for told: Float in [0, 1] {
+      var degradation = Degradation()
+      degradation.cleanShare = 0.2
+      degradation.toldShare = told
+      let maker = try WindowMaker(
+        folder: bench.directory, architecture: Self.conditioned, size: 64, degradation: degradation,
+        log: { _ in })
+      var random = SplitMix64(seed: 5)
+      for _ in 0..<24 {
+        let window = try maker.make(using: &random)
+        #expect(window.width == 16 && window.height == 16)
+        #expect(window.frames.map(\.count) == [39, 8, 39].map { $0 * 256 })
+        if window.frames[1].enumerated().contains(where: { $0 % 8 == 7 && $1 != QuantizerMap.unknown }) {
+          shares[told, default: 0] += 1
+        }
+      }
+    }
+    #expect(shares[0] == nil)
+    #expect((shares[1] ?? 0) > 12)
+    let validation = try ValidationSet(
+      folder: bench.directory, architecture: Self.conditioned, perClip: 2, size: 128)
+    let result = try validation.evaluate(lumaChannels: 16) { frames in
+      FloatTensor(batch: 1, height: frames[1].height, width: frames[1].width, channels: 24)
+    }
+    #expect(result.degradedCount == 4)
+    #expect(result.clips.suffix(4).map(\.name) == ["web", "soft", "dvd", "old"])
+    // Nothing is what the network said here.
+    #expect(abs(result.degradedGain ?? 1) < 1e-6)
+  }
+
+  /// Turning a window turns its quantizers.
+  @Test func quantizersTurnWithTheirFrame() {
+    let frame = texturedFrame(width: 32, height: 32, seed: 1)
+    frame.quantizers = QuantizerMap(columns: 2, rows: 2, values: [1, 2, 3, 4])
+    var seen: Set<[UInt8]> = []
+    for seed in 0..<64 {
+      var random = SplitMix64(seed: UInt64(seed))
+      let symmetry = Symmetry(using: &random)
+      let turned = symmetry.applied(to: [frame])[0]
+      let map = turned.quantizers!.values
+      seen.insert(map)
+      // The block of the first sample is where the first sample went.
+      let corners = [(0, 0), (31, 0), (0, 31), (31, 31)]
+      let wanted = [0, 31, 31 * 32, 31 * 32 + 31].map { frame.luma[$0] }
+      for (x, y) in corners {
+        let sample = turned.luma[y * 32 + x]
+        let value = map[(y / 16) * 2 + x / 16]
+        #expect(wanted[Int(value) - 1] == sample)
+      }
+    }
+    #expect(seen.count == 8)
+  }
+}
