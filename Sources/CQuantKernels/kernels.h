@@ -3,7 +3,8 @@
 //
 // Names: ve_<job>_<instruction set>, in <job>.c for the scalar truth and
 // x86/ or arm/<job>_<instruction set>.c for the rest. Each signature is declared once,
-// below; ve_kernels_for() lists what belongs to which instruction set.
+// below; ve_kernels_for() lists what belongs to which instruction set. Code that is included to be compiled for several
+// instruction sets is called <job>_tmpl.h.
 #ifndef VE_KERNELS_H
 #define VE_KERNELS_H
 

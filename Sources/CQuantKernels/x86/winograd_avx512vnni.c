@@ -9,7 +9,7 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,prfchw"))), apply_to = function)
 
-#include "epilogue_avx512.h"
+#include "epilogue_avx512_tmpl.h"
 
 #define VE_FUSES_EPILOGUE
 #define VE_VECTOR_BYTES 64
