@@ -95,6 +95,16 @@ def shrunk(frames, factor, kernel="BICUBIC"):
     return result
 
 
+def shrunk_by_plane(frames, factor):
+    """Frames shrunk bicubically, each plane by itself, as windows of clean footage are (Degradation.shrink)."""
+    def shrink(plane):
+        height, width = plane.shape
+        video = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
+        return video.reformat(width // factor, height // factor, interpolation="BICUBIC").to_ndarray()
+
+    return frames if factor == 1 else [Frame([shrink(plane) for plane in frame.planes]) for frame in frames]
+
+
 def round_trip(frames, codec, options):
     """What a codec leaves of frames, with the quantizers of their blocks."""
     height, width = frames[0].planes[0].shape
@@ -125,7 +135,6 @@ def filtered(frames, description):
     """Frames after filters of libavfilter as `-vf` takes them."""
     height, width = frames[0].planes[0].shape
     graph = av.filter.Graph()
-    graph.nb_threads = 1
     nodes = [graph.add_buffer(width=width, height=height, format="yuv420p", time_base="1/25")]
     for part in description.split(","):
         name, _, arguments = part.partition("=")
