@@ -6,9 +6,7 @@
 the quantizer is not known (DegradedFilm.swift). Made here: `python3 films.py DATA CACHE --factor 2 --passes clean,train0`.
 """
 import argparse
-import fractions
 import json
-import math
 import os
 import zlib
 from concurrent.futures import ProcessPoolExecutor

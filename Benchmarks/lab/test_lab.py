@@ -130,3 +130,163 @@ def test_codes_are_the_programs(tmp_path, noise, codec):
         for plane, (a, b) in enumerate(zip(whole(units, frames[2], architecture), shown.planes)):
             assert np.array_equal(a, b), f"plane {plane} of channels {picks}: {(a != b).sum()} samples differ"
     assert moved > 10000
+
+
+def write_10_bit(path, frames):
+    """The frames at four times their samples, ten bits: the program's networks see the same codes, and results come
+    back four times as fine."""
+    height, width = frames[0].planes[0].shape
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le"
+        for frame in frames:
+            video = av.VideoFrame(width, height, "yuv420p10le")
+            for plane, samples in zip(video.planes, frame.planes):
+                rows = np.zeros((samples.shape[0], plane.line_size // 2), np.uint16)
+                rows[:, :samples.shape[1]] = samples.astype(np.uint16) * 4
+                plane.update(rows.tobytes())
+            file.mux(stream.encode(video))
+        file.mux(stream.encode(None))
+
+
+def read_10_bit(path):
+    result = []
+    with av.open(str(path)) as file:
+        for video in file.decode(video=0):
+            assert video.format.name == "yuv420p10le"
+            result.append([np.frombuffer(bytes(p), np.uint16).reshape(p.height, -1)[:, :p.width] for p in video.planes])
+    return result
+
+
+def predicted(path, frames):
+    """(architecture, slots' codes, the twin's output) of a window of frames."""
+    network, _ = twin.load(path)
+    codes = [torch.from_numpy(slot).permute(2, 0, 1)[None] for slot in windows.codes(frames, network.architecture)]
+    with torch.no_grad():
+        return network.architecture, codes, network([twin.floats(slot) for slot in codes])
+
+
+def unpacked(values, s):
+    """Planes of a residual."""
+    return [torch.pixel_shuffle(values[:, :4 * s * s], 2 * s)[0, 0].numpy()] + [
+        torch.pixel_shuffle(values[:, at:at + s * s], s)[0, 0].numpy() for at in (4 * s * s, 5 * s * s)]
+
+
+@needs_program
+@pytest.mark.parametrize("model, noise", [("sr-x2-balanced", 0), ("sr-x4-balanced", 1), ("denoise-balanced", 9)])
+def test_network_equals_the_float_executor(tmp_path, model, noise):
+    """Planes of ten bits hold the executor's results to half a 1023rd: to within 1e-3 of the full range."""
+    path, task = RESOURCES / f"{model}.safetensors", model.split("-")[0]
+    frames = pictures(twin.load(path)[0].architecture.window, 96, 72, 22, noise)
+    a, codes, output = predicted(path, frames)
+    write_10_bit(tmp_path / "source.mkv", frames)
+    subprocess.run([PROGRAM, "enhance", str(tmp_path / "source.mkv"), str(tmp_path / "out.mkv"), "--task", task,
+                    "--model-file", str(path), "--bits", "32", "--codec", "ffv1", "--threads", "1",
+                    "--no-scene-cut", "--quiet"], check=True)
+    shown = read_10_bit(tmp_path / "out.mkv")[a.middle]
+    # The source is resampled at ten bits; a level of eight bits in residuals is four of ten.
+    values = twin.base(codes[a.middle][:, :6].int() * 4, a.scale) / 64 + output * 1020
+    plain = unpacked(twin.base(codes[a.middle][:, :6].int() * 4, a.scale) / 64, a.scale)
+    moved = 0
+    for mine, theirs, without in zip(unpacked(values.clamp(0, 1023), a.scale), shown, plain):
+        # Rounding: half a level, and half a 64th of a level of eight bits in the residual.
+        assert np.abs(mine - theirs.astype(np.float32)).max() <= 0.5 + 2 / 64 + 0.02
+        moved += int((np.abs(without - mine) > 1).sum())
+    assert moved > 1000, "the network does nothing"
+
+
+@needs_program
+def test_interpolation_equals_the_float_executor(tmp_path):
+    path = RESOURCES / "interp-balanced.safetensors"
+    frames = pictures(2, 96, 72, 22, 0)
+    a, codes, output = predicted(path, frames)
+    write_clip(tmp_path / "source.mkv", frames)
+    shown = enhance(tmp_path / "source.mkv", tmp_path / "out.mkv", path, "interp")[1]
+    # The error against a black truth is the picture itself.
+    wanted = twin.target(codes, torch.zeros(1, 6, 36, 48, dtype=torch.uint8), a)
+    values = (twin.error(output, wanted, a) * 255).clamp(0, 255)
+    for mine, theirs in zip(unpacked(values, 1), shown.planes):
+        assert np.abs(mine - theirs.astype(np.float32)).max() <= 0.5 + 2 / 64 + 0.02
+    assert any((a != b).sum() > 500 for a, b in zip(frames[0].planes, shown.planes))
+
+
+@pytest.mark.parametrize("name", ["sr-x2-balanced", "sr-x4-balanced", "denoise-balanced", "interp-balanced"])
+def test_shipped_files_are_read_and_written_alike(tmp_path, name):
+    path = RESOURCES / f"{name}.safetensors"
+    tensors, metadata = model_file.read(path)
+    assert model_file.serialized(tensors, metadata) == path.read_bytes()
+    architecture, layers, recipe = model_file.read_network(path)
+    network, _ = twin.load(path)
+    model_file.write_network(tmp_path / "again.safetensors", architecture, network.numbers(), recipe)
+    again, layers_again, recipe_again = model_file.read_network(tmp_path / "again.safetensors")
+    assert (again, recipe_again) == (architecture, recipe)
+    for layer, pair in layers.items():
+        assert all(np.array_equal(a, b) for a, b in zip(pair, layers_again[layer]))
+
+
+@needs_program
+def test_the_program_reads_what_the_lab_writes(tmp_path):
+    architecture = Architecture("restore", 1, 5, "block", 24, 96, 2, isConditioned=True)
+    network = twin.Twin(architecture)
+    network.initialize(3)
+    model_file.write_network(tmp_path / "new.safetensors", architecture, network.numbers(), '{"tool":"test"}')
+    text = subprocess.run([PROGRAM, "inspect", str(tmp_path / "new.safetensors")], check=True, capture_output=True,
+                          text=True).stdout
+    assert f"{architecture.cost:.1f}" in text, text
+
+
+@pytest.mark.skipif(not kernels.shutil.which("gcc"), reason="no gcc")
+def test_every_compiler_and_instruction_set_gives_the_same(tmp_path):
+    frames = pictures(2, 96, 64, 26, 3)
+    vectors = []
+    for compiler in filter(kernels.shutil.which, ("clang", "gcc")):
+        kernels.build(tmp_path / f"{compiler}.so", compiler)
+        os.environ["VIDENHANCE_LAB_KERNELS"] = str(tmp_path / f"{compiler}.so")
+        kernels.library.cache_clear()
+        try:
+            for isa in (0, kernels.FAST):
+                a, b = (kernels.motion_plane(frame.planes[0]) for frame in frames)
+                found = kernels.motion(a, b, isa=isa)
+                packed = np.empty((32, 48, 38), np.uint8)
+                kernels.write_neighbour(a, b, frames[1].planes[1:], found, packed, isa)
+                warped, more = kernels.warped(frames[0].planes, frames[1].planes, 100, isa)
+                vectors.append((found, packed, *warped[0], *warped[1], more))
+        finally:
+            del os.environ["VIDENHANCE_LAB_KERNELS"]
+            kernels.library.cache_clear()
+    assert len(vectors) >= 2
+    for other in vectors[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(vectors[0], other))
+    assert len(np.unique(vectors[0][0])) > 3
+
+
+def test_warm_start_keeps_what_agrees():
+    small = twin.Twin(Architecture("sr", 2, 1, "block", 16, 32, 2))
+    small.initialize(1)
+    large = twin.Twin(Architecture("sr", 2, 5, "block", 16, 32, 4, isConditioned=True))
+    large.initialize(2)
+    fresh = large.numbers()
+    large.warm_start(small.architecture, small.numbers())
+    old, new = small.numbers(), large.numbers()
+    assert np.array_equal(new["encoder"][0][:, :6], old["encoder"][0])
+    assert np.allclose(new["encoder"][0][:, 6:], 0.3 * fresh["encoder"][0][:, 6:])
+    fusion = new["fusion"][0].reshape(32, 5, 16, 3, 3)
+    assert np.array_equal(fusion[:, 2], old["fusion"][0])
+    assert np.allclose(fusion[:, 0], 0.02 * fresh["fusion"][0].reshape(32, 5, 16, 3, 3)[:, 0])
+    assert np.array_equal(new["body.1.b"][0], old["body.1.b"][0])
+    assert np.array_equal(new["body.3.b"][0], fresh["body.3.b"][0])
+
+
+def test_records_come_apart_again():
+    architecture = Architecture.balanced("sr")
+    frames, truth = pictures(5, 64, 64, 20, 1), pictures(1, 128, 128, 20, 0)[0]
+    record = windows.record(frames, truth, architecture)
+    assert record.size == twin.record_bytes(architecture, 32, 32)
+    slots, wanted = twin.unpack(torch.from_numpy(record)[None], architecture, 32, 32)
+    assert np.array_equal(slots[1][0].permute(1, 2, 0).numpy(), windows.codes(frames, architecture)[1])
+    assert np.array_equal(torch.pixel_shuffle(wanted[:, :16], 4)[0, 0].numpy(), truth.planes[0])
+    # A perfect residual over the enlargement is the truth again.
+    base = twin.base(slots[2][:, :6], 2)
+    assert torch.equal(base.float() / twin.UNITS + twin.target(slots, wanted, architecture),
+                       base.float() / twin.UNITS + (wanted.int() * 64 - base).float() / twin.UNITS)
+    assert (twin.target(slots, wanted, architecture) * twin.UNITS + base - wanted.int() * 64).abs().max() < 0.02

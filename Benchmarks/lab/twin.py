@@ -46,7 +46,7 @@ class Twin(nn.Module):
 
     def numbers(self):
         """{layer: (weights, biases)} as NumPy arrays."""
-        return {name: tuple(p.detach().float().cpu().contiguous().numpy() for p in
+        return {name: tuple(p.detach().float().cpu().clone(memory_format=torch.contiguous_format).numpy() for p in
                             (self.layer(name).weight, self.layer(name).bias))
                 for name, _, _ in self.architecture.layers()}
 
