@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 import degrade
+import motion
 from windows import SIDE, Frame
 
 CLIP_LENGTHS = (40, 72)
@@ -141,23 +142,19 @@ def photographs(folder, smallest=400, short_side=1200):
     return result
 
 
-def photograph_clips(job):
-    """Frames (bytes) of one clip of photographs in motion."""
-    import motion
-    pictures, index = job
-    frames = motion.window(pictures, PHOTOGRAPH_LENGTH, PHOTOGRAPH_SIDE, motion.SplitMix64(77 + index * 0x51ed270b))
-    return b"".join(plane.tobytes() for frame in frames for plane in frame.planes)
-
-
-_shared = {}
-
-
-def _photograph_clip(index):
-    return photograph_clips((_shared["pictures"], index))
+# The photographs, in each process that makes clips of them.
+_pictures = []
 
 
 def _keep(pictures):
-    _shared["pictures"] = pictures
+    _pictures[:] = pictures
+
+
+def _photograph_clip(index):
+    """Frames (bytes) of one clip of photographs in motion, with the trainer's seed."""
+    random = motion.SplitMix64(77 + index * 0x51ED270B)
+    frames = motion.window(_pictures, PHOTOGRAPH_LENGTH, PHOTOGRAPH_SIDE, random)
+    return b"".join(plane.tobytes() for frame in frames for plane in frame.planes)
 
 
 def make_photographs(data, cache, clips, workers):
@@ -201,7 +198,7 @@ def _clip(job):
 
 
 def make_degraded(cache, name, factor, pass_, pool):
-    """Spoils the clips of a film, in processes of `pool`; yields nothing until read."""
+    """Spoils the clips of a film, in processes of `pool`."""
     film = Film(cache, name)
     base = Path(cache) / f"{name}-x{factor}-{pass_}.degraded"
     if Path(f"{base}.json").exists():
@@ -239,8 +236,7 @@ def main():
     train = [s for s in sections(options.data) if s[1] == "train" and (Path(options.data) / s[0]).exists()]
     with ProcessPoolExecutor(options.workers) as pool:
         names = list(pool.map(decode, [(options.data, options.cache, s) for s in train]))
-        if any((Path(options.data) / "train" / "photos").rglob("*")) if (
-                Path(options.data) / "train" / "photos").exists() else False:
+        if (Path(options.data) / "train" / "photos").exists():
             make_photographs(options.data, options.cache, options.clips, options.workers)
             names.append(PHOTOGRAPHS)
         for pass_ in options.passes.split(","):

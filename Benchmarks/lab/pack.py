@@ -19,6 +19,7 @@ import numpy as np
 
 import degrade
 import films
+import kernels
 
 AV = "av==18.1.0"
 PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
@@ -107,6 +108,7 @@ def main():
         print(f"photographs: {quality:.1f} dB behind the packing")
         wheels(folder / "wheels", options.python)
         (folder / "also").mkdir()
+        kernels.build(folder / "also" / "kernels.so")
         for path in options.also:
             (folder / "also" / Path(path).name).write_bytes(Path(path).read_bytes())
         found = [path for path in folder.rglob("*") if path.is_file()]

@@ -9,6 +9,8 @@ import copy
 import json
 import math
 import os
+import queue
+import threading
 import time
 from pathlib import Path
 
@@ -43,6 +45,7 @@ def arguments():
     parser.add_argument("--clean-share", type=float, help="default 0.25, and 0.6 for networks that are not conditioned")
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
     parser.add_argument("--steps", type=int, help="length in steps instead")
+    parser.add_argument("--stop-after", type=float, help="seconds after which this process saves and ends, to be continued")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--warm-up", type=int, default=200, help="steps")
     parser.add_argument("--batch", type=int, default=8)
@@ -71,26 +74,51 @@ def architecture_of(options):
 
 
 class Pool:
-    """Windows on the device; fresh ones replace random others."""
+    """Windows on the device; fresh ones replace random others. A thread gathers them, so that steps need not wait."""
 
     def __init__(self, capacity, size, device, workers, seed):
         self.records = torch.empty((capacity, size), dtype=torch.uint8, device=device)
         self.device, self.workers, self.count, self.fresh = device, workers, 0, 0
         self.random = np.random.default_rng(seed)
-        pinned = device.startswith("cuda")
-        self.staging = torch.empty((min(256, capacity), size), dtype=torch.uint8, pin_memory=pinned)
+        self.on_gpu = device.startswith("cuda")
+        self.empty, self.ready = queue.Queue(), queue.Queue()
+        for _ in range(3):
+            self.empty.put((torch.empty((min(256, capacity), size), dtype=torch.uint8, pin_memory=self.on_gpu), None))
+        threading.Thread(target=self.gather, daemon=True).start()
+
+    def gather(self):
+        try:
+            while True:
+                staging, copied = self.empty.get()
+                if copied:
+                    copied.synchronize()
+                slots = []
+                while not slots:
+                    slots = self.workers.take(len(staging), wait=1)
+                np.take(self.workers.records, slots, 0, out=staging[:len(slots)].numpy())
+                self.workers.give_back(slots)
+                self.ready.put((staging, len(slots)))
+        except Exception as problem:
+            self.ready.put(problem)
 
     def refill(self, wait=0.0):
-        slots = self.workers.take(len(self.staging), wait)
-        if not slots:
+        """Takes over what is ready; waits up to `wait` seconds for it."""
+        try:
+            item = self.ready.get(timeout=wait) if wait else self.ready.get_nowait()
+        except queue.Empty:
             return
-        n = len(slots)
-        np.take(self.workers.records, slots, 0, out=self.staging[:n].numpy())
-        self.workers.give_back(slots)
+        if isinstance(item, Exception):
+            raise item
+        staging, n = item
         room = min(n, len(self.records) - self.count)
         places = np.concatenate([np.arange(self.count, self.count + room),
                                  self.random.choice(len(self.records), n - room, replace=False)])
-        self.records[torch.from_numpy(places).to(self.device)] = self.staging[:n].to(self.device)
+        self.records[torch.from_numpy(places).to(self.device)] = staging[:n].to(self.device, non_blocking=True)
+        copied = None
+        if self.on_gpu:
+            copied = torch.cuda.Event()
+            copied.record()
+        self.empty.put((staging, copied))
         self.count += room
         self.fresh += n
 
@@ -240,15 +268,16 @@ def train(run, pool, held):
     """Steps until the run's minutes or steps are over."""
     options, before = run.options, run.seconds
     began = reported = validated = time.monotonic()
-    losses, steps_then, drawn, fresh_then = [], run.step, 0, pool.fresh
+    end = began + (options.stop_after or math.inf)
+    losses, loss, steps_then, drawn, fresh_then = [], 0.0, run.step, 0, pool.fresh
     operations = 3 * run.architecture.cost * 64 * 64 * 9 * run.side**2 * options.batch
 
     def report(validates):
-        nonlocal reported, validated, steps_then, fresh_then, losses
+        nonlocal reported, validated, steps_then, fresh_then, losses, loss
         if options.device.startswith("cuda"):
             torch.cuda.synchronize()
         now = time.monotonic()
-        loss = float(torch.stack(losses).mean()) if losses else 0.0
+        loss = float(torch.stack(losses).mean()) if losses else loss
         if not math.isfinite(loss):
             raise SystemExit(f"train.py: diverged at step {run.step}; the last weights are kept")
         speed = (run.step - steps_then) / max(1e-3, now - reported)
@@ -265,7 +294,7 @@ def train(run, pool, held):
     while True:
         run.seconds = before + time.monotonic() - began
         progress = run.step / options.steps if options.steps else run.seconds / (60 * options.minutes)
-        if progress >= 1:
+        if progress >= 1 or time.monotonic() >= end:
             break
         # Workers that cannot keep up are waited for, or the pool would be learned by heart.
         pool.refill(wait=5 if drawn > options.reuse * pool.fresh else 0)
