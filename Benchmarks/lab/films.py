@@ -135,9 +135,8 @@ def photographs(folder, smallest=400, short_side=1200):
             continue
         factor = min(1, short_side / min(video.width, video.height))
         width, height = (int(extent * factor) // 4 * 4 for extent in (video.width, video.height))
-        # Samples as they are: the full range of a JPEG stays.
-        same = {"src_color_range": "MPEG", "dst_color_range": "MPEG"} if "yuv" in video.format.name else {}
-        video = video.reformat(width, height, format="yuv420p", interpolation="AREA", **same)
+        # Without ranges named samples stay as they are: the full range of JPEGs, too.
+        video = video.reformat(width, height, format="yuv420p", interpolation="AREA")
         result.append(degrade.planes(video))
     return result
 

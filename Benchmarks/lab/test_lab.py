@@ -313,3 +313,19 @@ def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         assert torch.allclose(one, other, atol=1e-6)
     assert model_file.read_network(tmp_path / "w.safetensors")[0] == a
     assert '"steps":40' in model_file.read_network(tmp_path / "w.safetensors")[2]
+
+
+CACHE = Path(os.environ.get("VIDENHANCE_DATA") or ROOT / "data")
+
+
+@pytest.mark.skipif(not (CACHE / ".cache" / "photographs-val-4x24-288x288.yuv").exists(),
+                    reason="set VIDENHANCE_DATA to a data folder with its cache")
+def test_photographs_move_as_the_trainers(tmp_path):
+    import films
+    import motion
+    film = films.Film(CACHE / ".cache", "photographs-val-4x24-288x288")
+    frames = motion.window(films.photographs(CACHE / "val"), 24, 288, motion.SplitMix64(77))
+    for index in (0, 12, 23):
+        for mine, theirs in zip(frames[index].planes, film.frame(index).planes):
+            difference = np.abs(mine.astype(int) - theirs)
+            assert difference.max() <= 2 and difference.mean() < 0.2
