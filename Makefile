@@ -103,7 +103,7 @@ sanitize: deps
 leaks: deps
 	$(SWIFT) build -c release --build-tests $(SANITIZE_FLAGS)
 	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=Tests/leaks.txt:print_suppressions=0 \
-		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|TensorsTests|VideoIOTests'
+		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|KernelsTests|LineEngineTests|TensorsTests|VideoIOTests'
 
 # Another package that imports the library.
 sample: deps

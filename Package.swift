@@ -32,18 +32,26 @@ let package = Package(
     .target(name: "CDNNL", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
     // MARK: - Swift faces of C
     .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
-    .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels"], swiftSettings: strict),
+    .target(name: "Kernels", dependencies: ["CQuantKernels"], swiftSettings: strict),
+    .target(name: "LineEngine", dependencies: ["CQuantKernels", "Kernels"], swiftSettings: strict),
+    .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels", "Kernels"], swiftSettings: strict),
     // MARK: - Library
     .target(
-      name: "EnhancementModel", dependencies: ["Tensors"], resources: [.process("Resources")],
+      name: "EnhancementModel", dependencies: ["Kernels", "LineEngine", "Tensors"],
+      resources: [.process("Resources")],
       swiftSettings: strict),
     .target(
-      name: "EnhancementPipeline", dependencies: ["EnhancementModel", "VideoIO"], swiftSettings: strict),
-    .target(name: "QuantCalibration", dependencies: ["EnhancementModel", "Tensors"], swiftSettings: strict),
+      name: "EnhancementPipeline", dependencies: ["EnhancementModel", "Kernels", "VideoIO"],
+      swiftSettings: strict),
     .target(
-      name: "Training", dependencies: ["EnhancementModel", "Tensors", "VideoIO"], swiftSettings: strict),
+      name: "QuantCalibration", dependencies: ["EnhancementModel", "Kernels", "Tensors"],
+      swiftSettings: strict),
     .target(
-      name: "Distillation", dependencies: ["EnhancementModel", "QuantCalibration", "Tensors", "Training"],
+      name: "Training", dependencies: ["EnhancementModel", "Kernels", "Tensors", "VideoIO"],
+      swiftSettings: strict),
+    .target(
+      name: "Distillation",
+      dependencies: ["EnhancementModel", "Kernels", "QuantCalibration", "Tensors", "Training"],
       swiftSettings: strict),
     .target(
       name: "ModelExport",
@@ -58,54 +66,61 @@ let package = Package(
       name: "VidenhanceTool",
       dependencies: [
         "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport", "QuantCalibration",
-        "Tensors",
-        "Training", "VideoIO",
-        "Videnhance",
+        "Kernels", "Tensors", "Training", "VideoIO", "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
     // MARK: - Tests
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
+      dependencies: ["Training", "EnhancementModel", "Kernels", "Tensors", "TestSupport", "VideoIO"],
       swiftSettings: strict),
     .testTarget(
       name: "DistillationTests",
       dependencies: [
-        "Distillation", "EnhancementModel", "QuantCalibration", "Tensors", "TestSupport", "Training",
+        "Distillation", "EnhancementModel", "QuantCalibration", "Kernels", "Tensors", "TestSupport",
+        "Training",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "QuantCalibrationTests",
-      dependencies: ["QuantCalibration", "EnhancementModel", "Tensors", "TestSupport"],
+      dependencies: ["QuantCalibration", "EnhancementModel", "Kernels", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "EnhancementModelTests", dependencies: ["EnhancementModel", "Tensors", "TestSupport"],
+      name: "EnhancementModelTests", dependencies: ["EnhancementModel", "Kernels", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelExportTests", dependencies: ["ModelExport", "EnhancementModel", "Tensors", "TestSupport"],
+      name: "ModelExportTests",
+      dependencies: ["ModelExport", "EnhancementModel", "Kernels", "Tensors", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+    .testTarget(name: "TensorsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
+    .testTarget(name: "LineEngineTests", dependencies: ["Kernels", "LineEngine"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(
       name: "EnhancementPipelineTests",
-      dependencies: ["EnhancementPipeline", "EnhancementModel", "Tensors", "TestSupport", "VideoIO"],
+      dependencies: [
+        "EnhancementPipeline", "EnhancementModel", "Kernels", "Tensors", "TestSupport", "VideoIO",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VideoIO",
+        "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport",
+        "VideoIO",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "FuzzTests",
       dependencies: [
-        "EnhancementModel", "EnhancementPipeline", "Tensors", "TestSupport", "VidenhanceTool", "VideoIO",
+        "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport", "VidenhanceTool",
+        "VideoIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["EnhancementModel", "Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["EnhancementModel", "Kernels", "Tensors"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

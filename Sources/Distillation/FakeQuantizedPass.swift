@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
+internal import Kernels
 public import Tensors
 public import Training
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 import Foundation
-import Tensors
 public import Training
 
 /// What distillation moves: real weights and biases, the logarithms of the weights' steps by output channel, and of the

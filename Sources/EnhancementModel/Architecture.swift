@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Tensors
+internal import Kernels
 
 /// What a network is for.
 public enum EnhancementTask: String, Codable, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Tensors
+internal import Kernels
 
 /// Which of the two warped frames a network for interpolation trusts, sample by sample: where one of them shows what is
 /// hidden at the instant, their blend is a ghost.
@@ -26,7 +26,7 @@ public enum BlendMask {
     let (width, stride) = (output.gridWidth, output.channels)
     let (first, second) = (warped[0], warped[1])
     let (to, from) = (result, output)  // Bands write rows of their own.
-    Bands.run(rows: output.gridHeight, multiple: 4, threads: threads) { rows, _ in
+    Parallel.bands(rows: output.gridHeight, multiple: 4, threads: threads) { rows, _ in
       withUnsafeTemporaryAllocation(of: Int16.self, capacity: 2 * count * width) { packed in
         let (a, b) = (packed.baseAddress!, packed.baseAddress! + count * width)
         for y in rows {

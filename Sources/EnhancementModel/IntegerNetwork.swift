@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+public import Kernels
+internal import LineEngine
 
 /// A network on integers (`--bits 8` and below): every convolution of the graph on unsigned codes and signed weights, the
 /// residual stream in 16 bits.

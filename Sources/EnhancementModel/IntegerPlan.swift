@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+public import Kernels
 
 /// A convolution as it runs on integers, with what is fused into its end.
 public struct IntegerStep {

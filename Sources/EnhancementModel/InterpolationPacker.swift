@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+public import Kernels
+internal import LineEngine
 
 /// Two frames brought to an instant between them.
 public struct FrameAlignment: Sendable {
@@ -44,7 +45,7 @@ public final class InterpolationPacker {
     let (width, height) = (window[0].width, window[0].height)
     let targets = window.map { _ in PlanarFrame(width: width, height: height) }
     // Bands write rows of their own.
-    Bands.run(rows: height, multiple: 16, threads: threads) { rows, _ in
+    Parallel.bands(rows: height, multiple: 16, threads: threads) { rows, _ in
       for (slot, frame) in window.enumerated() {
         let luma = WarpSource(
           frame.luma, stride: width, width: width, height: height, log2Width: 0, log2Height: 0)

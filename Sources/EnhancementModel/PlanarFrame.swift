@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Tensors
+import Kernels
 
 /// An 8-bit 4:2:0 picture of even extents: what networks see of a frame, whatever depth and chroma the file has.
 public final class PlanarFrame: @unchecked Sendable {
@@ -15,7 +15,7 @@ public final class PlanarFrame: @unchecked Sendable {
   /// How coarsely the frame was quantized by the codec it was decoded from; nil where that is not known.
   public var quantizers: QuantizerMap?
 
-  private let storage: FloatTensor
+  private let memory: AlignedBuffer
 
   /// An uninitialised picture.
   public init(width: Int, height: Int) {
@@ -24,9 +24,8 @@ public final class PlanarFrame: @unchecked Sendable {
     self.width = width
     self.height = height
     let luma = width * height
-    // Pooled memory; a tensor of floats is just its carrier.
-    storage = FloatTensor(height: 1, width: (luma + luma / 2 + 3) / 4, channels: 1)
-    self.luma = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: UInt8.self)
+    memory = AlignedBuffer(bytes: luma + luma / 2)
+    self.luma = memory.values(UInt8.self)
     chroma = [self.luma + luma, self.luma + luma + luma / 4]
   }
 

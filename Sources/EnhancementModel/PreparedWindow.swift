@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Kernels
+public import LineEngine
 public import Tensors
 
 /// What is known about a window beside its frames.
@@ -43,7 +45,9 @@ public struct PreparedWindow {
   public func pack(into destinations: [WindowPacker.Destination]) {
     destinations.withUnsafeBufferPointer { destinations in
       nonisolated(unsafe) let (fill, targets) = (fill, destinations)  // Bands write rows of their own.
-      Bands.run(rows: frames[0].gridHeight, multiple: 4, threads: threads) { rows, _ in fill(rows, targets) }
+      Parallel.bands(rows: frames[0].gridHeight, multiple: 4, threads: threads) { rows, _ in
+        fill(rows, targets)
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Tensors
+internal import Kernels
 
-/// What a network says about a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
+/// What a network finds for a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
 /// grid. Channels: (2 scale)² luma phases row by row, then scale² phases of U, then of V.
 public final class Residual: @unchecked Sendable {
   // Unchecked: written by its maker before it is shared, then only read.
@@ -11,15 +11,15 @@ public final class Residual: @unchecked Sendable {
   /// `gridHeight * gridWidth * channels` values.
   public let values: UnsafeMutablePointer<Int16>
 
-  private let storage: FloatTensor
+  private let memory: AlignedBuffer
 
   /// Uninitialised residuals.
   public init(gridWidth: Int, gridHeight: Int, channels: Int) {
     self.gridWidth = gridWidth
     self.gridHeight = gridHeight
     self.channels = channels
-    storage = FloatTensor(height: 1, width: (gridWidth * gridHeight * channels + 1) / 2, channels: 1)
-    values = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int16.self)
+    memory = AlignedBuffer(Int16.self, count: gridWidth * gridHeight * channels)
+    values = memory.values(Int16.self)
   }
 
   /// The first `count` channels of each point.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Kernels
+public import LineEngine
 public import Tensors
 
 /// Turns windows of frames into what networks read: one tensor of 8-bit codes a slot, on the grid, 128 meaning zero.
@@ -96,7 +98,7 @@ public final class WindowPacker {
     result.withUnsafeMutableBufferPointer { found in
       nonisolated(unsafe) let found = found  // Sides write different slots.
       // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
-      Bands.run(rows: 2, threads: threads) { sides, _ in
+      Parallel.bands(rows: 2, threads: threads) { sides, _ in
         for side in sides {
           var prior: BlockMotion?
           for distance in 1...middle {

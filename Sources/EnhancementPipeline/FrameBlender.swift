@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-import Tensors
+internal import Kernels
 public import VideoIO
 
 /// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus
@@ -67,7 +67,7 @@ public struct FrameBlender: Sendable {
           targetStride: bytesPerRow / MemoryLayout<Sample>.stride)
         let bands = (a.height + Self.bandHeight - 1) / Self.bandHeight
         let height = a.height
-        concurrently(bands, threads: threads) { band in
+        Parallel.forEach(bands, threads: threads) { band in
           plane.fill(band * Self.bandHeight..<min((band + 1) * Self.bandHeight, height))
         }
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
+internal import Kernels
 internal import Synchronization
 public import VideoIO
 
@@ -85,7 +86,7 @@ public struct FrameEnlarger: Sendable {
     let step = max(1, Self.bandHeight / (2 * scale))
     let bands = (rows.count + step - 1) / step
     nonisolated(unsafe) let planes = planes  // Bands write rows of their own.
-    concurrently(bands, threads: threads) { band in
+    Parallel.forEach(bands, threads: threads) { band in
       let first = rows.lowerBound + band * step
       let part = first..<min(first + step, rows.upperBound)
       for index in planes.indices {

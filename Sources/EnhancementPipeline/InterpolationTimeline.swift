@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Tensors
+internal import Kernels
 public import VideoIO
 
 /// How many frames interpolation makes.

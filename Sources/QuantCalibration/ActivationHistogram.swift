@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Dispatch
+internal import Kernels
 
 /// The distribution of an activation tensor's values in a fixed number of bins, gathered in one pass over any number of
 /// tensors: memory does not grow with the clips (raw tensors are never kept).
@@ -71,14 +72,7 @@ public struct ActivationHistogram: Sendable {
   private static func concurrently<R>(
     _ parts: [UnsafeBufferPointer<Float>], _ body: (UnsafeBufferPointer<Float>) -> R
   ) -> [R] {
-    if parts.count == 1 { return [body(parts[0])] }
-    var results = [R?](repeating: nil, count: parts.count)
-    results.withUnsafeMutableBufferPointer { results in
-      // Each iteration reads its own part and writes its own result.
-      nonisolated(unsafe) let (slots, work, parts) = (results, body, parts)
-      DispatchQueue.concurrentPerform(iterations: parts.count) { slots[$0] = work(parts[$0]) }
-    }
-    return results.compactMap { $0 }
+    Parallel.map(parts.count, threads: parts.count) { body(parts[$0]) }
   }
 
   /// Least and greatest value, zero among them, and whether all are numbers.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Kernels
 
 /// A dense NHWC tensor of 32-bit floats: `[batch, height, width, channels]`, channels running fastest.
 ///
-/// A tensor is a counted handle on its memory: assigning it shares, nothing copies on write. The memory comes from
-/// (and returns to) a process-wide pool, because training makes and drops the same few sizes thousands of times and
-/// fresh pages cost more than the arithmetic on them.
+/// A tensor is a counted handle on its memory: assigning it shares, nothing copies on write.
 public final class FloatTensor: @unchecked Sendable {
   // Unchecked: the memory is only reached through `pointer`, and whoever shares a tensor between threads writes
   // disjoint parts or only reads, as with any buffer.
@@ -14,6 +13,8 @@ public final class FloatTensor: @unchecked Sendable {
   /// `count` floats, 64-byte aligned, contents undefined after `init(batch:height:width:channels:)`.
   public let pointer: UnsafeMutablePointer<Float>
 
+  private let memory: AlignedBuffer
+
   /// An uninitialised tensor. Every extent must be positive.
   public init(batch: Int = 1, height: Int, width: Int, channels: Int) {
     precondition(batch > 0 && height > 0 && width > 0 && channels > 0, "a tensor's extents are positive")
@@ -21,17 +22,13 @@ public final class FloatTensor: @unchecked Sendable {
     self.height = height
     self.width = width
     self.channels = channels
-    let bytes = batch * height * width * channels * MemoryLayout<Float>.stride
-    pointer = AlignedPool.shared.take(bytes: bytes).assumingMemoryBound(to: Float.self)
+    memory = AlignedBuffer(Float.self, count: batch * height * width * channels)
+    pointer = memory.values(Float.self)
   }
 
   /// A tensor of the same shape as `other`, uninitialised.
   public convenience init(like other: FloatTensor) {
     self.init(batch: other.batch, height: other.height, width: other.width, channels: other.channels)
-  }
-
-  deinit {
-    AlignedPool.shared.give(pointer, bytes: count * MemoryLayout<Float>.stride)
   }
 
   /// Number of floats.
@@ -59,11 +56,12 @@ public final class BFloatTensor: @unchecked Sendable {
   /// Bit patterns, 64-byte aligned.
   public let pointer: UnsafeMutablePointer<UInt16>
 
+  private let memory: AlignedBuffer
+
   /// Uninitialised storage of `count` elements.
   public init(count: Int) {
     self.count = count
-    pointer = AlignedPool.shared.take(bytes: count * 2).assumingMemoryBound(to: UInt16.self)
+    memory = AlignedBuffer(UInt16.self, count: count)
+    pointer = memory.values(UInt16.self)
   }
-
-  deinit { AlignedPool.shared.give(pointer, bytes: count * 2) }
 }

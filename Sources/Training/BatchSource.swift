@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 public import Foundation
+internal import Kernels
 public import Tensors
 
 /// Batches for a run: draws from a pool of windows and renews it, a few windows a step, on the shards' own threads.
@@ -41,7 +42,7 @@ public final class BatchSource {
     let perShard = settings.batch / settings.shards
     let picked = (0..<settings.shards).map { _ in pick(perShard, &random) }
     let seeds = (0..<fresh).map { _ in random.next() }
-    let results = try parallel(settings.shards) { [self] shard -> (R, [TrainingWindow]) in
+    let results = try Parallel.map(settings.shards) { [self] shard -> (R, [TrainingWindow]) in
       setConvolutionThreads(1)
       let value = try body(shard, picked[shard])
       var made: [TrainingWindow] = []
@@ -72,7 +73,7 @@ public final class BatchSource {
   /// The pool's first windows.
   private func fill(_ random: inout SplitMix64) throws {
     let seeds = (0..<4 * settings.batch).map { _ in random.next() }
-    let parts = try parallel(settings.shards) { [self] shard in
+    let parts = try Parallel.map(settings.shards) { [self] shard in
       setConvolutionThreads(1)
       return try stride(from: shard, to: seeds.count, by: settings.shards).map {
         var own = SplitMix64(seed: seeds[$0])
@@ -91,7 +92,7 @@ public final class BatchSource {
   /// Windows outside the pool, as they are made.
   public func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
     let seeds = (0..<count).map { _ in random.next() }
-    return try parallel(count) { [maker] index in
+    return try Parallel.map(count) { [maker] index in
       var own = SplitMix64(seed: seeds[index])
       return try maker.make(using: &own)
     }

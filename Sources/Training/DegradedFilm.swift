@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 public import Foundation
+import Kernels
 import Tensors
 
 /// A clip as footage has it, made from some frames of a film.
@@ -100,7 +101,7 @@ final class DegradedFilm: Sendable {
     var offset = 0
     let atOnce = 8
     for begin in stride(from: 0, to: parts.count, by: atOnce) {
-      let made = try parallel(min(atOnce, parts.count - begin)) { index -> Data in
+      let made = try Parallel.map(min(atOnce, parts.count - begin)) { index -> Data in
         let (range, _, chain) = parts[begin + index]
         let truth = range.map { frame in
           film.crop(frame, x: 0, y: 0, width: width * factor, height: height * factor)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
+internal import Kernels
 import VideoIO
 
 /// A part of a clip that may be used, from the data folder's `sections.tsv`.
@@ -175,7 +176,7 @@ public final class Film: Sendable {
       defer { try? output.close() }
       let stride = 4
       for first in Swift.stride(from: 0, to: clips, by: stride) {
-        for clip in try parallel(min(stride, clips - first), { try make(first + $0) }) {
+        for clip in try Parallel.map(min(stride, clips - first), { try make(first + $0) }) {
           for frame in clip {
             try output.write(
               contentsOf: UnsafeRawBufferPointer(start: frame.luma, count: width * height * 3 / 2))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
 import Tensors
 
 /// Times training steps on random numbers, data loading left out: what the arithmetic alone takes.
@@ -39,7 +40,7 @@ public struct TrainingBenchmark {
     var seconds: [Double] = []
     for _ in 0..<rounds + 3 {
       let began = ContinuousClock.now
-      _ = try parallel(settings.shards) { index -> Float in
+      _ = try Parallel.map(settings.shards) { index -> Float in
         setConvolutionThreads(1)
         let shard = shards[index]
         try shard.pass.setParameters(parameters)

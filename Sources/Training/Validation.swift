@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 public import Foundation
+internal import Kernels
 public import Tensors
 
 /// Luma PSNR of a network on held-back windows, against the bicubic enlargement of the same windows.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Tensors
+import Kernels
 import TestSupport
 import Testing
 

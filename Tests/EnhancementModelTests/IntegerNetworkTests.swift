@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
 import Tensors
 import TestSupport
 import Testing

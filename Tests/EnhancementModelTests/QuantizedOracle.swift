@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-import Tensors
 
 /// A quantized network evaluated the plainest way: operation by operation as the graph says, sums in 64 bits, each
 /// rounding where CQuantKernels.h and `IntegerNetwork` put it. Knows nothing of buffers, bands, packing or fused steps.

@@ -61,7 +61,8 @@ import VideoIO
       try await windows.send(.frame(SceneWindow(frames: [prepared], startsScene: index == 0)))
     }
     try await windows.end(frames: told)
-    let stage = EnhancingStage(threads: 1, rate: .factor(2), step: 0, skippedFrames: 0, profile: nil)
+    let stage = EnhancingStage(
+      threads: 1, rate: .factor(2), conditions: WindowConditions(), step: 0, skippedFrames: 0, profile: nil)
     try await expectLoss(bench, told: told) {
       _ = try await stage.run(from: windows, to: FrameChannel.between(frames: 20))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
-import Tensors
+import Kernels
 import TestSupport
 import Testing
 import VideoIO

@@ -2,7 +2,6 @@
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 import VideoIO

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
 import Tensors
 import TestSupport
 import Testing
@@ -11,22 +12,22 @@ import Testing
   private struct Failure: Error, Equatable { var index: Int }
 
   @Test func resultsComeInOrder() throws {
-    #expect(try parallel(100) { $0 * $0 } == (0..<100).map { $0 * $0 })
-    #expect(try parallel(0) { $0 }.isEmpty)
+    #expect(try Parallel.map(100) { $0 * $0 } == (0..<100).map { $0 * $0 })
+    #expect(try Parallel.map(0) { $0 }.isEmpty)
   }
 
   @Test func theFirstErrorIsThrown() {
     let lock = NSLock()
     nonisolated(unsafe) var ran = 0  // Under `lock`.
     #expect(throws: Failure(index: 3)) {
-      try parallel(20) { index -> Int in
+      try Parallel.map(20) { index -> Int in
         lock.withLock { ran += 1 }
         if index == 3 || index == 17 { throw Failure(index: index) }
         return index
       }
     }
     #expect(ran == 20)
-    #expect(throws: Failure(index: 0)) { try parallel(1) { throw Failure(index: $0) } }
+    #expect(throws: Failure(index: 0)) { try Parallel.map(1) { throw Failure(index: $0) } }
   }
 }
 

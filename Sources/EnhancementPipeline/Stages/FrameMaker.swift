@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
 internal import Foundation
-internal import Tensors
+internal import Kernels
 internal import VideoIO
 
 /// A frame to be made.

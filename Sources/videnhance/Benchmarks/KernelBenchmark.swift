@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Kernels
 import Tensors
 
 /// Times one 64 -> 64 3x3 layer at each bit width, in rounds that take turns, beside the machine's peak; and compares every

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import Kernels
+import LineEngine
 import Tensors
 
 /// The stack of convolutions that engines are compared on: 30 -> 64, eight times 64 -> 64, 64 -> 24, all 3x3 and rectified,

@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import Kernels
 import Tensors
 import Videnhance
 

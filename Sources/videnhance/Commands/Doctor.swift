@@ -2,6 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import Foundation
+import Kernels
 import Tensors
 import Videnhance
 import VideoIO

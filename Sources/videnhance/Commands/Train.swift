@@ -2,7 +2,7 @@
 public import ArgumentParser
 public import EnhancementModel
 import Foundation
-public import Tensors
+internal import Tensors
 import Training
 
 /// Trains a network from clips and photographs.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-public import Tensors
+internal import Kernels
 
 extension InstructionSet: ExpressibleByArgument {
   /// By the name that VIDENHANCE_ISA takes.

@@ -2,7 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
-import Tensors
+import Kernels
 
 /// How the work is done and told of.
 struct WorkOptions: ParsableArguments {

@@ -1,6 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
+/// Memory aligned to 64 bytes that belongs to its holder alone. Contents are undefined at first.
+///
+/// It comes from a process-wide pool and returns to it: work on frames and training make and drop the same few sizes
+/// thousands of times, and fresh pages cost more than the arithmetic on them.
+package struct AlignedBuffer: ~Copyable, @unchecked Sendable {
+  // Unchecked: whoever shares the memory between threads writes disjoint parts or only reads, as with any buffer.
+
+  /// The first byte.
+  package let pointer: UnsafeMutableRawPointer
+  private let bytes: Int
+
+  /// `bytes` bytes, at least one.
+  package init(bytes: Int) {
+    self.bytes = max(bytes, 1)
+    pointer = AlignedPool.shared.take(bytes: self.bytes)
+  }
+
+  /// Room for `count` values.
+  package init<Value: BitwiseCopyable>(_: Value.Type, count: Int) {
+    self.init(bytes: count * MemoryLayout<Value>.stride)
+  }
+
+  deinit { AlignedPool.shared.give(pointer, bytes: bytes) }
+
+  /// The memory as values.
+  package func values<Value: BitwiseCopyable>(_: Value.Type) -> UnsafeMutablePointer<Value> {
+    pointer.assumingMemoryBound(to: Value.self)
+  }
+}
+
 /// Recycles 64-byte aligned blocks. A request takes a free block of its own size, or one up to half larger, so that tensors
 /// of near sizes share memory over time.
 final class AlignedPool: @unchecked Sendable {
@@ -37,7 +67,7 @@ final class AlignedPool: @unchecked Sendable {
   }
 }
 
-/// Returns the memory of tensors no longer in use to the system.
+/// Returns the memory of buffers no longer in use to the system.
 public func releasePooledMemory() { AlignedPool.shared.releaseAll() }
 
 extension AlignedPool {

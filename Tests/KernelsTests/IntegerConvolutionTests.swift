@@ -2,6 +2,7 @@
 import Foundation
 import Testing
 
+@testable import Kernels
 @testable import Tensors
 
 @Suite struct BandsTests {
@@ -10,7 +11,7 @@ import Testing
     let lock = NSLock()
     for rows in [0, 1, 3, 4, 5, 31, 32, 33, 135] {
       nonisolated(unsafe) var ranges: [Range<Int>] = []  // Under `lock`.
-      Bands.run(rows: rows, multiple: multiple, threads: threads) { band, scratch in
+      Parallel.bands(rows: rows, multiple: multiple, threads: threads) { band, scratch in
         #expect(scratch == nil)
         lock.withLock { ranges.append(band) }
       }
@@ -25,7 +26,7 @@ import Testing
   @Test func scratchIsAlignedAndNotShared() {
     let lock = NSLock()
     nonisolated(unsafe) var inUse = Set<UnsafeMutableRawPointer>()  // Under `lock`.
-    Bands.run(rows: 64, threads: 4, scratchBytes: 1000) { _, scratch in
+    Parallel.bands(rows: 64, threads: 4, scratchBytes: 1000) { _, scratch in
       let scratch = scratch!
       #expect(Int(bitPattern: scratch) % 64 == 0)
       lock.withLock { #expect(inUse.insert(scratch).inserted) }

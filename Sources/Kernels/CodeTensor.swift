@@ -15,8 +15,7 @@ public final class CodeTensor: @unchecked Sendable {
   /// Pixel (0, 0).
   public let origin: UnsafeMutablePointer<UInt8>
 
-  private let memory: UnsafeMutablePointer<UInt8>
-  private let bytes: Int
+  private let memory: AlignedBuffer
 
   /// A tensor of zero points.
   public init(width: Int, height: Int, channels: Int, zeroPoint: Int32) {
@@ -26,14 +25,12 @@ public final class CodeTensor: @unchecked Sendable {
     self.height = height
     self.channels = channels
     self.zeroPoint = UInt8(zeroPoint)
-    bytes = (width + 2) * (height + 2) * channels + Int(VE_SLACK_BYTES)
-    let block = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    memory = block.assumingMemoryBound(to: UInt8.self)
-    memory.initialize(repeating: self.zeroPoint, count: bytes)
-    origin = memory + (width + 2) * channels + channels
+    let bytes = (width + 2) * (height + 2) * channels + Int(VE_SLACK_BYTES)
+    memory = AlignedBuffer(bytes: bytes)
+    let codes = memory.values(UInt8.self)
+    codes.initialize(repeating: self.zeroPoint, count: bytes)
+    origin = codes + (width + 2) * channels + channels
   }
-
-  deinit { memory.deallocate() }
 }
 
 /// 16-bit values of one image, NHWC without border: the residual stream, and outputs.
@@ -45,13 +42,14 @@ public final class StreamTensor: @unchecked Sendable {
   /// The values.
   public let values: UnsafeMutablePointer<Int16>
 
+  private let memory: AlignedBuffer
+
   /// Uninitialised values.
   public init(width: Int, height: Int, channels: Int) {
     self.width = width
     self.height = height
     self.channels = channels
-    values = .allocate(capacity: width * height * channels)
+    memory = AlignedBuffer(Int16.self, count: width * height * channels)
+    values = memory.values(Int16.self)
   }
-
-  deinit { values.deallocate() }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 
+@testable import Kernels
+@testable import LineEngine
 @testable import Tensors
 
 /// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
@@ -158,7 +160,7 @@ import Testing
     for turn in 1...3 {
       done.initialize(repeating: 0, count: count)
       progress.begin()
-      Bands.run(rows: threads, threads: threads) { workers, _ in
+      Parallel.bands(rows: threads, threads: threads) { workers, _ in
         for worker in workers {
           progress.enter(worker)
           while true {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
-internal import Foundation
-internal import Synchronization
+public import Kernels
 
 /// A convolution of a `LineExecutor`, with what is fused into its end.
 public struct LineStep {
@@ -88,7 +87,7 @@ public final class LineExecutor {
   private let width, height: Int
   private let plan: LinePlan
   private let schedule: LineSchedule
-  private let arena: UnsafeMutableRawPointer
+  private let arena: AlignedBuffer
   private let codes, streams: [LineBuffer]
   private let workers: [LineWorker]
   private let progress: LineProgress
@@ -109,12 +108,12 @@ public final class LineExecutor {
     schedule = LineSchedule(plan, height: height, chunk: rows)
     let buffers = plan.codes + plan.streams
     bytes = buffers.reduce(0) { $0 + $1.bytes }
-    let arena = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 64), alignment: 64)
-    self.arena = arena
+    arena = AlignedBuffer(bytes: bytes)
+    let first = arena.pointer
     var at = 0
     let placed = buffers.map { shape in
       defer { at += shape.bytes }
-      return LineBuffer(shape, memory: arena + at)
+      return LineBuffer(shape, memory: first + at)
     }
     codes = Array(placed[..<plan.codes.count])
     streams = Array(placed[plan.codes.count...])
@@ -125,8 +124,6 @@ public final class LineExecutor {
     }
     progress = LineProgress(workers: workers.count)
   }
-
-  deinit { arena.deallocate() }
 
   /// Where rows of a source go: `origin` is the place of pixel (0, 0) of the picture, of which only the rows asked for exist.
   public struct Target: @unchecked Sendable {
@@ -170,14 +167,10 @@ public final class LineExecutor {
   ) {
     progress.begin()
     for worker in workers { worker.begin(isMeasuring: timing != nil) }
-    if workers.count == 1 {
-      work(0, result, fill)
-    } else {
-      withoutActuallyEscaping(fill) { fill in
-        // Bands are disjoint, and each waits for what it reads.
-        nonisolated(unsafe) let (shared, result, fill) = (self, result, fill)
-        DispatchQueue.concurrentPerform(iterations: workers.count) { shared.work($0, result, fill) }
-      }
+    withoutActuallyEscaping(fill) { fill in
+      // Bands are disjoint, and each waits for what it reads.
+      nonisolated(unsafe) let (shared, result, fill) = (self, result, fill)
+      Parallel.forEach(workers.count, threads: workers.count) { shared.work($0, result, fill) }
     }
     guard let timing else { return }
     for index in 0..<steps.count + 2 {

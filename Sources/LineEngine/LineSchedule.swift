@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
 internal import Foundation
+internal import Kernels
 internal import Synchronization
 
 /// The bands of rows of one picture in the order in which threads take them, and what each waits for.
@@ -147,9 +148,9 @@ final class LineProgress: @unchecked Sendable {
 /// What a thread has for itself.
 final class LineWorker {
   /// For kernels.
-  let scratch: UnsafeMutableRawPointer
+  var scratch: UnsafeMutableRawPointer { kernelMemory.pointer }
   /// A band of the result.
-  let result: UnsafeMutablePointer<Int16>
+  var result: UnsafeMutablePointer<Int16> { resultMemory.values(Int16.self) }
   /// The band's tensors.
   let inputs: UnsafeMutablePointer<ve_codes_input>
   let outputs: UnsafeMutablePointer<ve_codes_output>
@@ -157,11 +158,11 @@ final class LineWorker {
   /// Time on filling, on each step, and on taking the result; empty when it is not measured.
   private(set) var spent: [Duration] = []
   private let partCount: Int
+  private let kernelMemory, resultMemory: AlignedBuffer
 
   init(scratchBytes: Int, resultValues: Int, sources: Int, steps: Int) {
-    scratch = .allocate(byteCount: max(scratchBytes, 64), alignment: 64)
-    result = UnsafeMutableRawPointer.allocate(byteCount: max(resultValues * 2, 64), alignment: 64)
-      .assumingMemoryBound(to: Int16.self)
+    kernelMemory = AlignedBuffer(bytes: scratchBytes)
+    resultMemory = AlignedBuffer(Int16.self, count: resultValues)
     inputs = .allocate(capacity: Int(VE_MAX_SLOTS))
     outputs = .allocate(capacity: Int(VE_MAX_OUTPUTS))
     targets = .allocate(capacity: max(1, sources))
@@ -169,8 +170,6 @@ final class LineWorker {
   }
 
   deinit {
-    scratch.deallocate()
-    result.deallocate()
     inputs.deallocate()
     outputs.deallocate()
     targets.deallocate()

@@ -1,35 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CQuantKernels
-import Foundation
-
-/// Instruction sets that integer kernels exist for.
-public enum InstructionSet: Int32, Sendable, CaseIterable {
-  /// Portable C, the truth that all others agree with.
-  case scalar = 0
-  /// AVX2 without dot products.
-  case avx2 = 1
-  /// 256-bit dot products.
-  case avxvnni = 2
-  /// 512-bit dot products.
-  case avx512vnni = 3
-  /// 128-bit dot products of arm64.
-  case neondot = 4
-
-  /// The fastest of this machine; `limit(to:)` and else the environment variable VIDENHANCE_ISA step down.
-  public static var best: InstructionSet {
-    InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar
-  }
-  /// Whether this machine has it.
-  public var isSupported: Bool { ve_isa_supported(handle) }
-  /// Those that this machine has.
-  public static var supported: [InstructionSet] { allCases.filter(\.isSupported) }
-  /// Lets networks that are made from now on use `set` at best, in the whole process.
-  public static func limit(to set: InstructionSet) { ve_isa_limit(set.handle) }
-  /// Its name in VIDENHANCE_ISA.
-  public var name: String { String(cString: ve_isa_name(handle)) }
-
-  var handle: ve_isa { ve_isa(rawValue: UInt32(rawValue)) }
-}
+package import CQuantKernels
 
 /// How an integer convolution is computed; results are the same.
 public enum ConvolutionAlgorithm: UInt32, Sendable {
@@ -113,7 +83,7 @@ public final class IntegerConvolution: @unchecked Sendable {
 
   private let handle: OpaquePointer
   /// Scratch memory of one thread.
-  let scratchBytes: Int
+  package let scratchBytes: Int
   private let slots: Int
 
   /// Packs the weights.
@@ -169,7 +139,8 @@ public final class IntegerConvolution: @unchecked Sendable {
           output_count: Int32(outputs.count))
         // Bands are disjoint, inputs and plan only read.
         nonisolated(unsafe) let (shared, plan) = (io, handle)
-        Bands.run(rows: height, multiple: 2, threads: threads, scratchBytes: scratchBytes) { rows, scratch in
+        Parallel.bands(rows: height, multiple: 2, threads: threads, scratchBytes: scratchBytes) {
+          rows, scratch in
           var io = shared
           ve_conv3x3_run(plan, &io, Int32(rows.lowerBound), Int32(rows.upperBound), scratch)
         }
@@ -179,43 +150,7 @@ public final class IntegerConvolution: @unchecked Sendable {
   }
 
   /// Computes all rows of `io` on the calling thread.
-  func run(_ io: inout ve_conv3x3_io, _ scratch: UnsafeMutableRawPointer) {
+  package func run(_ io: inout ve_conv3x3_io, _ scratch: UnsafeMutableRawPointer) {
     ve_conv3x3_run(handle, &io, 0, io.height, scratch)
   }
-}
-
-/// Splits rows into bands that run side by side.
-public enum Bands {
-  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long, and all of
-  /// nearly one length.
-  /// - Parameter scratchBytes: scratch memory that each call gets (64-byte aligned).
-  public static func run(
-    rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
-    _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
-  ) {
-    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long; of one length,
-    // give or take a piece, so that none is waited for at the end.
-    let pieces = (rows + multiple - 1) / multiple
-    let count = min(pieces, threads == 1 ? 1 : threads * 4)
-    @Sendable func band(_ index: Int) {
-      let scratch =
-        scratchBytes == 0 ? nil : AlignedPool.shared.take(bytes: scratchBytes)
-      let (begin, end) = (index * pieces / count * multiple, (index + 1) * pieces / count * multiple)
-      body(begin..<min(rows, end), scratch)
-      if let scratch { AlignedPool.shared.give(scratch, bytes: scratchBytes) }
-    }
-    if threads == 1 {
-      for index in 0..<count { band(index) }
-    } else {
-      DispatchQueue.concurrentPerform(iterations: count) { band($0) }
-    }
-  }
-}
-
-/// Peaks of this machine on one thread.
-public enum MachinePeak {
-  /// u8 x s8 dot products in billions of multiply-accumulates a second; 0 without VNNI.
-  public static func integerDotProducts(seconds: Double = 0.2) -> Double { ve_peak_vpdpbusd(seconds) }
-  /// 32-bit floating-point fused multiply-adds likewise; 0 where not measured.
-  public static func floatMultiplyAdds(seconds: Double = 0.2) -> Double { ve_peak_fp32(seconds) }
 }

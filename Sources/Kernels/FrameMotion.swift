@@ -5,17 +5,13 @@ internal import CQuantKernels
 public final class MotionPyramid: @unchecked Sendable {
   // Unchecked: filled by init, then only read.
   fileprivate let plane: ve_interp_plane
-  private let memory: UnsafeMutableRawPointer
-  private let bytes: Int
+  private let memory: AlignedBuffer
 
   /// Copies and prepares a plane of `width` x `height` samples without gaps.
   public init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
-    bytes = ve_interp_plane_bytes(Int32(width), Int32(height))
-    memory = AlignedPool.shared.take(bytes: bytes)
-    plane = ve_interp_plane_prepare(luma, Int32(width), Int32(height), memory)
+    memory = AlignedBuffer(bytes: ve_interp_plane_bytes(Int32(width), Int32(height)))
+    plane = ve_interp_plane_prepare(luma, Int32(width), Int32(height), memory.pointer)
   }
-
-  deinit { AlignedPool.shared.give(memory, bytes: bytes) }
 }
 
 /// A plane of samples to warp.
@@ -87,7 +83,7 @@ public struct FrameMotion: Sendable {
       }
       initialized = count
       nonisolated(unsafe) let (shared, vectors) = ((a, b), buffer.baseAddress)  // Bands are disjoint.
-      Bands.run(rows: rows, threads: threads) { band, _ in
+      Parallel.bands(rows: rows, threads: threads) { band, _ in
         var (a, b) = shared
         ve_interp_refine(
           &a, &b, Int32(instant), vectors, Int32(band.lowerBound), Int32(band.upperBound),

@@ -5,17 +5,13 @@ internal import CQuantKernels
 public final class MotionPlane: @unchecked Sendable {
   // Unchecked: filled by init, then only read.
   fileprivate let plane: ve_motion_plane
-  private let memory: UnsafeMutableRawPointer
-  private let bytes: Int
+  private let memory: AlignedBuffer
 
   /// Copies and prepares a plane of `width` x `height` samples without gaps.
   public init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
-    bytes = ve_motion_plane_bytes(Int32(width), Int32(height))
-    memory = AlignedPool.shared.take(bytes: bytes)
-    plane = ve_motion_plane_prepare(luma, Int32(width), Int32(height), memory)
+    memory = AlignedBuffer(bytes: ve_motion_plane_bytes(Int32(width), Int32(height)))
+    plane = ve_motion_plane_prepare(luma, Int32(width), Int32(height), memory.pointer)
   }
-
-  deinit { AlignedPool.shared.give(memory, bytes: bytes) }
 }
 
 /// Motion of every 8 x 8 block of one frame into another: whole-pixel vectors and remainders in sixteenths.

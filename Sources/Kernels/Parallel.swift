@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+internal import Synchronization
+
+/// Work side by side on the threads of libdispatch.
+public enum Parallel {
+  /// Processors that the system offers now.
+  public static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+
+  /// Calls `body` with 0 ..< count, on up to `threads` threads at once, the calling one among them; returns when all is done.
+  public static func forEach(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
+    let workers = min(count, threads)
+    if workers <= 1 {
+      for index in 0..<count { body(index) }
+      return
+    }
+    let next = Atomic(0)
+    DispatchQueue.concurrentPerform(iterations: workers) { _ in
+      while true {
+        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        if index >= count { return }
+        body(index)
+      }
+    }
+  }
+
+  /// The results of `body` for 0 ..< count, in order.
+  /// - Throws: the error of the lowest number that threw; the others are tried all the same.
+  public static func map<Value, Failure: Error>(
+    _ count: Int, threads: Int = processorCount, _ body: (Int) throws(Failure) -> Value
+  ) throws(Failure) -> [Value] {
+    var results = [Result<Value, Failure>?](repeating: nil, count: count)
+    results.withUnsafeMutableBufferPointer { buffer in
+      // Each call writes a slot of its own, and shares nothing mutable with the others: that is the caller's promise.
+      nonisolated(unsafe) let slots = buffer
+      withoutActuallyEscaping(body) { body in
+        nonisolated(unsafe) let work = body
+        forEach(count, threads: threads) { index in
+          do throws(Failure) {
+            slots[index] = .success(try work(index))
+          } catch {
+            slots[index] = .failure(error)
+          }
+        }
+      }
+    }
+    var values: [Value] = []
+    values.reserveCapacity(count)
+    for result in results { values.append(try result!.get()) }
+    return values
+  }
+
+  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long, and all of
+  /// nearly one length.
+  /// - Parameter scratchBytes: scratch memory that each call gets (64-byte aligned).
+  public static func bands(
+    rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
+    _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
+  ) {
+    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long; of one length,
+    // give or take a piece, so that none is waited for at the end.
+    let pieces = (rows + multiple - 1) / multiple
+    let count = min(pieces, threads == 1 ? 1 : threads * 4)
+    forEach(count, threads: threads) { index in
+      let (begin, end) = (index * pieces / count * multiple, (index + 1) * pieces / count * multiple)
+      let band = begin..<min(rows, end)
+      if scratchBytes == 0 { return body(band, nil) }
+      let scratch = AlignedBuffer(bytes: scratchBytes)
+      body(band, scratch.pointer)
+    }
+  }
+}
