@@ -3,7 +3,6 @@ import Testing
 
 @testable import Kernels
 @testable import LineEngine
-@testable import Tensors
 
 /// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
 @Suite struct LineScheduleTests {

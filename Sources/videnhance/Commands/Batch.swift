@@ -59,7 +59,8 @@ struct FolderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.", valueName: "file"))
+      "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.",
+      valueName: "file"))
   var journal: String?
 
   /// Whether one of them was given.

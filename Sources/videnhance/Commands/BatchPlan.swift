@@ -220,7 +220,7 @@ struct FileIdentity: Hashable, Sendable {
   /// Links are followed. Nil if there is nothing.
   init?(path: String) {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard stat(FileName.cString(path), &status) == 0 else { return nil }
     device = UInt64(truncatingIfNeeded: status.st_dev)
     number = UInt64(truncatingIfNeeded: status.st_ino)
     size = Int(status.st_size)
@@ -263,11 +263,8 @@ struct FolderScan {
   }
 
   private mutating func visit(_ folder: String, ancestors: [FileIdentity]) {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: FolderScan.join(root, folder)).sorted()
-    } catch {
-      unreadable.append((folder, Self.reason(error)))
+    guard let names = Self.names(in: FolderScan.join(root, folder)) else {
+      unreadable.append((folder, String(cString: strerror(errno))))
       return
     }
     for name in names where !name.hasPrefix(".") {
@@ -292,13 +289,17 @@ struct FolderScan {
     }
   }
 
-  /// The system's words for what a file operation failed with.
-  static func reason(_ error: any Error) -> String {
-    let inner = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError) ?? (error as NSError)
-    if inner.domain == NSPOSIXErrorDomain {
-      return String(cString: strerror(Int32(truncatingIfNeeded: inner.code)))
+  /// The names in a folder, sorted; nil if it cannot be read, and `errno` says why.
+  private static func names(in folder: String) -> [String]? {
+    guard let stream = opendir(FileName.cString(folder)) else { return nil }
+    defer { closedir(stream) }
+    var result: [String] = []
+    while let entry = readdir(stream) {
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      let name = FileName.text(bytes)
+      if name != "." && name != ".." { result.append(name) }
     }
-    return (error as NSError).localizedDescription
+    return result.sorted()
   }
 
   /// A path below a folder.

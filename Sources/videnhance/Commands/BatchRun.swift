@@ -24,19 +24,19 @@ struct FileRecord: Encodable, Sendable {
   // Written by hand for the null: every line has every key.
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
-    try container.encode(input, forKey: .input)
-    try container.encode(output, forKey: .output)
+    try container.encode(FileName.legible(input), forKey: .input)
+    try container.encode(FileName.legible(output), forKey: .output)
     try container.encode(status, forKey: .status)
     try container.encode((seconds * 1000).rounded() / 1000, forKey: .seconds)
     try container.encode(frames, forKey: .frames)
-    try container.encode(error, forKey: .error)
+    try container.encode(error.map(FileName.legible), forKey: .error)
   }
 
   /// The record as a line of JSON.
   var line: Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return ((try? encoder.encode(self)) ?? Data("{}".utf8)) + Data("\n".utf8)
+    return Data(Console.json((try? encoder.encode(self)) ?? Data("{}".utf8)).utf8) + Data("\n".utf8)
   }
 }
 
@@ -48,16 +48,23 @@ final class Journal: Sendable {
   /// Opens or makes the file; `-` is standard output.
   init(path: String) throws(BatchError) {
     self.path = path
-    descriptor = path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
+    // A pipe must not be opened for reading, too, or writing to it would go on when nobody else reads.
+    let access = FileIdentity(path: path).map { $0.kind == .file } ?? true ? O_RDWR : O_WRONLY
+    descriptor =
+      path == "-"
+      ? STDOUT_FILENO : open(FileName.cString(path), access | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
     if descriptor < 0 { throw .cannotWriteJournal(path: path, reason: String(cString: strerror(errno))) }
-    // A run that was killed may have left half a line, which must not spoil the next one.
-    if path != "-", let identity = FileIdentity(path: path), identity.kind == .file, identity.size > 0,
-      let file = FileHandle(forReadingAtPath: path),
-      (try? file.seek(toOffset: UInt64(identity.size - 1))) != nil,
-      let last = try? file.read(upToCount: 1), last != Data("\n".utf8)
-    {
-      try write(Data("\n".utf8))
+    guard path != "-", let identity = FileIdentity(path: path), identity.kind == .file, identity.size > 0
+    else { return }
+    var ends: [UInt8] = [0, 0]
+    _ = pread(descriptor, &ends[0], 1, 0)
+    _ = pread(descriptor, &ends[1], 1, off_t(identity.size - 1))
+    // Whatever else begins is somebody's file, in which our lines have no place.
+    guard ends[0] == UInt8(ascii: "{") || ends[0] == UInt8(ascii: "\n") else {
+      throw .cannotWriteJournal(path: path, reason: "it is a file of another kind")
     }
+    // A run that was killed may have left half a line, which must not spoil the next one.
+    if ends[1] != UInt8(ascii: "\n") { try write(Data("\n".utf8)) }
   }
 
   deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
@@ -183,12 +190,24 @@ struct FolderRun: Sendable {
   }
 
   private static func makeFolder(_ path: String) throws(BatchError) {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      let isTaken = FileIdentity(path: path).map { $0.kind != .folder } ?? false
-      throw .cannotMakeFolder(path: path, reason: isTaken ? "a file has this name" : FolderScan.reason(error))
+    switch FileIdentity(path: path)?.kind {
+    case .folder: return
+    case .file, .other: throw .cannotMakeFolder(path: path, reason: "a file has this name")
+    case nil: break
     }
+    let parent = parent(of: path)
+    if !parent.isEmpty, parent != path, FileIdentity(path: parent) == nil { try makeFolder(parent) }
+    // Another shard may make it at the same moment.
+    if mkdir(FileName.cString(path), 0o777) != 0, errno != EEXIST {
+      throw .cannotMakeFolder(path: path, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// The folder that a path lies in; none for a mere name.
+  private static func parent(of path: String) -> String {
+    let trimmed = path.last == "/" && path.count > 1 ? path.dropLast() : path[...]
+    guard let slash = trimmed.lastIndex(of: "/") else { return "" }
+    return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
   }
 
   // MARK: - Work
@@ -260,7 +279,7 @@ struct FolderRun: Sendable {
         record.error = reason
         if !isQuiet { Console.line("\(label(file)) \(file.input): skipped, \(reason)") }
       } else {
-        try Self.makeFolder(URL(fileURLWithPath: file.output).deletingLastPathComponent().path)
+        try Self.makeFolder(Self.parent(of: file.output))
         let job = EnhancementJob(
           input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
         let summary = try await job.run { line?.update($0) }
@@ -298,7 +317,9 @@ struct FolderRun: Sendable {
       if let identity = FileIdentity(path: file.input), identity.size == 0 {
         throw BatchError.emptyFile(path: file.input)
       }
-      let reader = try VideoReader(path: file.input, threads: options.threads)
+      var reading = VideoReader.Options()
+      reading.allowsPlaylists = options.allowsPlaylists
+      let reader = try VideoReader(path: file.input, threads: options.threads, options: reading)
       if reader.info.isStillImage { throw BatchError.picture(path: file.input) }
       return nil
     } catch {
@@ -311,6 +332,8 @@ struct FolderRun: Sendable {
   private static func isNoMedia(_ error: any Error) -> Bool {
     switch error {
     case VideoIOError.noVideoStream, BatchError.emptyFile, BatchError.picture: true
+    // What looks like media for a few bytes, and holds none, is something else.
+    case VideoIOError.noFrames, VideoIOError.noDecoder, VideoIOError.isPlaylist: true
     // The system's own codes, such as "permission denied", are small; an index that is missing tells of a container.
     case VideoIOError.cannotOpen(_, let reason):
       reason.code < -4096 && !reason.log.contains { $0.contains("moov") }

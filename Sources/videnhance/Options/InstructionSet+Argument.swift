@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
-internal import Kernels
+public import Kernels
 
 extension InstructionSet: ExpressibleByArgument {
   /// By the name that VIDENHANCE_ISA takes.

@@ -37,7 +37,8 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "What the source has been through: auto for anything, clean for pristine pictures that sr only enlarges.")
+      "What the source has been through: auto for anything, clean for pristine pictures that sr only enlarges."
+  )
   var source = SourceKind.auto
 
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
