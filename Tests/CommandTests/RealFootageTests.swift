@@ -83,8 +83,8 @@ import Testing
     let fewer = try run(
       bench, "--tables", "real", "--frames", "3", "--filters", "off", "--json", bench.path("fewer.json"),
       "--peer-results", bench.path("known.json"))
-    #expect(
-      fewer.code == 0 && (try rows(bench, "fewer.json")).allSatisfy { $0.frames == 3 && $0.role != .peer })
+    #expect(fewer.code == 0)
+    #expect(try rows(bench, "fewer.json").allSatisfy { $0.frames == 3 && $0.role != .peer })
   }
 
   /// The commands of docs/lab/real-footage.md make the same inputs: enlarged, they come to the same figures.
