@@ -2,7 +2,7 @@
 import ArgumentParser
 // `stdout` is a variable to Swift.
 @preconcurrency import Foundation
-import Tensors
+import Kernels
 import VideoIO
 
 /// The program.
