@@ -164,7 +164,10 @@ import VideoIO
     let validation = try ValidationSet(
       folder: bench.directory, architecture: Self.conditioned, perClip: 2, size: 128)
     let result = try validation.evaluate(lumaChannels: 16) { frames in
-      FloatTensor(batch: 1, height: frames[1].height, width: frames[1].width, channels: 24)
+      let output = FloatTensor(
+        batch: 1, height: frames[1].height, width: frames[1].width, channels: 24)
+      for i in 0..<output.count { output.pointer[i] = 0 }
+      return output
     }
     #expect(result.degradedCount == 4)
     #expect(result.clips.suffix(4).map(\.name) == ["web", "soft", "dvd", "old"])
