@@ -127,8 +127,11 @@ import Testing
         for turn in 1...2 {
           #expect(
             values(try network.predict(window).residual) == expected, "\(threads) threads, turn \(turn)")
-          #expect(
-            try taken(network, window) == expected, "\(threads) threads, turn \(turn), rows as they are made")
+          // Interpolation predicts whole frames.
+          if architecture.task != .interpolation {
+            let rowsTaken = try taken(network, window)
+            #expect(rowsTaken == expected, "\(threads) threads, turn \(turn), rows as they are made")
+          }
         }
       }
     }
