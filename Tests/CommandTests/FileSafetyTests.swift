@@ -164,7 +164,7 @@ import Testing
 
   /// Reading or writing that blocks does not keep a run from ending.
   @Test(arguments: [
-    "sleep 60 | \"$0\" - out.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
+    "exec \"$0\" - out.mkv 0<>pipe.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
   ])
   func blockedFilesEndOnTheFirstSignal(command: String) throws {
     let bench = try Workbench()
