@@ -118,7 +118,7 @@ import Testing
   @Test(arguments: [SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGQUIT, SIGALRM])
   func signalsLeaveNothing(signal: Int32) throws {
     let bench = try Workbench()
-    _ = try bench.makeVideo(size: "320x180", seconds: 20)
+    _ = try bench.makeVideo(size: "640x360", seconds: 30)
     let before = Set(bench.contents + ["zero.safetensors"])
     let run = try Program.Run(try arguments(bench, "in.mkv", "out.mkv"))
     for _ in 0..<600 where !bench.contents.contains("out.mkv.part") { usleep(20_000) }
