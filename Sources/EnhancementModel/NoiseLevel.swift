@@ -19,15 +19,21 @@ public enum NoiseLevel {
   /// (J. Immerkær, Fast Noise Variance Estimation, 1996); of all blocks that are neither near black nor near white, where
   /// noise is clipped, the calmest fifth tells the level: texture makes a block look noisier, never calmer.
   public static func estimate(_ frame: PlanarFrame) -> Float {
+    min(most, estimate(frame.luma, width: frame.width, height: frame.height, log2Sums: 0))
+  }
+
+  /// The same for a plane whose samples are sums of 2^`log2Sums` 8-bit samples each, in the unit of the sums.
+  static func estimate<Sample: FixedWidthInteger>(
+    _ luma: UnsafePointer<Sample>, width: Int, height: Int, log2Sums: Int
+  ) -> Float {
     var sums: [Int32] = []
     var calm: [Int32] = []
-    let (width, height) = (frame.width, frame.height)
     guard width >= side + 2, height >= side + 2 else { return 0 }
     for top in stride(from: 1, through: height - side - 1, by: side) {
       for left in stride(from: 1, through: width - side - 1, by: side) {
-        let (roughness, brightness) = block(frame.luma + top * width + left, width)
+        let (roughness, brightness) = block(luma + top * width + left, width)
         sums.append(roughness)
-        if (24...232).contains(brightness / Int32(side * side)) { calm.append(roughness) }
+        if (24...232).contains(brightness / Int32(side * side) >> Int32(log2Sums)) { calm.append(roughness) }
       }
     }
     if calm.count * 10 >= sums.count { sums = calm }
@@ -35,22 +41,26 @@ public enum NoiseLevel {
     let typical = Float(sums[sums.count / 5]) / Float(side * side)
     // The mean of |second difference| of Gaussian noise is 6 sqrt(2 / pi) levels for each level of it; its fifth of
     // blocks lies below the mean (both measured on flat pictures: NoiseLevelTests).
-    return min(most, typical / (6 * 0.797_885 * 0.859))
+    return typical / (6 * 0.797_885 * 0.859)
   }
 
   private static let side = 8
 
   /// Sums of |second difference| and of samples over a block.
-  private static func block(_ luma: UnsafePointer<UInt8>, _ width: Int) -> (Int32, Int32) {
+  private static func block<Sample: FixedWidthInteger>(
+    _ luma: UnsafePointer<Sample>, _ width: Int
+  ) -> (Int32, Int32) {
     var (roughness, brightness) = (Int32(0), Int32(0))
+    func number(_ sample: Sample) -> Int32 { Int32(truncatingIfNeeded: sample) }
     for y in 0..<side {
       let row = luma + y * width
       let (above, below) = (row - width, row + width)
       for x in 0..<side {
-        let corners = Int32(above[x - 1]) &+ Int32(above[x + 1]) &+ Int32(below[x - 1]) &+ Int32(below[x + 1])
-        let edges = Int32(above[x]) &+ Int32(below[x]) &+ Int32(row[x - 1]) &+ Int32(row[x + 1])
-        roughness &+= abs(corners &- 2 &* edges &+ 4 &* Int32(row[x]))
-        brightness &+= Int32(row[x])
+        let corners =
+          number(above[x - 1]) &+ number(above[x + 1]) &+ number(below[x - 1]) &+ number(below[x + 1])
+        let edges = number(above[x]) &+ number(below[x]) &+ number(row[x - 1]) &+ number(row[x + 1])
+        roughness &+= abs(corners &- 2 &* edges &+ 4 &* number(row[x]))
+        brightness &+= number(row[x])
       }
     }
     return (roughness, brightness)

@@ -17,6 +17,8 @@ public final class WindowPacker {
   private let threads: Int
   private let interpolation: InterpolationPacker
   private var prepared: [ObjectIdentifier: PreparedPlanes] = [:]
+  /// How neighbours among `prepared` differ, for the level of noise.
+  private var changes: [FramePair: [Float]] = [:]
   /// What `prepared` was made under.
   private var conditions = WindowConditions()
 
@@ -28,6 +30,12 @@ public final class WindowPacker {
     /// Samples that motion is searched on.
     let search: MotionPlane
     let noiseLevel: Float
+    /// What denoising estimates noise from.
+    var survey: NoiseSurvey?
+  }
+
+  private struct FramePair: Hashable {
+    let first, second: ObjectIdentifier
   }
 
   /// A packer that uses `threads` threads.
@@ -55,15 +63,14 @@ public final class WindowPacker {
         frames: window, architecture: architecture, threads: threads, noiseCode: nil, alignment: alignment,
         fill: InterpolationPacker.rows(of: window, alignment))
     }
-    if conditions != self.conditions { prepared = [:] }
+    if conditions != self.conditions { (prepared, changes) = ([:], [:]) }
     self.conditions = conditions
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
     let reference = isAligned || architecture.takesNoiseLevel ? planes(of: window) : []
-    // The median of the window: one frame may be misjudged, and its neighbours show it.
     let noise =
       architecture.takesNoiseLevel
-      ? NoiseLevel.code(conditions.noiseLevel ?? reference.map(\.noiseLevel).sorted()[middle]) : nil
+      ? NoiseLevel.code(conditions.noiseLevel ?? noiseLevel(of: reference)) : nil
     let motions = isAligned ? motions(reference) : []
     let quantizerChannels =
       architecture.takesQuantizers ? window.indices.map { architecture.channels(ofSlot: $0) - 1 } : []
@@ -89,6 +96,23 @@ public final class WindowPacker {
           rowStride: targets[slot].rowStride)
       }
     }
+  }
+
+  /// The level of noise in a window, from all of its frames: one may be misjudged, and its neighbours show it.
+  private func noiseLevel(of window: [PreparedPlanes]) -> Float {
+    let surveys = window.compactMap(\.survey)
+    guard surveys.count == window.count, window.count > 1 else {
+      return window.map(\.noiseLevel).sorted()[window.count / 2]
+    }
+    var known: [FramePair: [Float]] = [:]
+    for (first, second) in zip(window.indices, window.indices.dropFirst())
+    where window[first].frame !== window[second].frame {
+      let pair = FramePair(
+        first: ObjectIdentifier(window[first].frame), second: ObjectIdentifier(window[second].frame))
+      known[pair] = changes[pair] ?? surveys[first].difference(from: surveys[second])
+    }
+    changes = known
+    return NoiseSurvey.level(of: surveys, changes: Array(known.values))
   }
 
   /// The motion into each neighbour, by slot.
@@ -141,16 +165,18 @@ public final class WindowPacker {
     guard architecture.takesNoiseLevel else {
       return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: 0)
     }
-    let level = NoiseLevel.estimate(frame)
+    let survey =
+      architecture.task == .denoising && conditions.noiseLevel == nil ? NoiseSurvey(frame) : nil
+    let level = survey?.level ?? NoiseLevel.estimate(frame)
     guard architecture.alignment == .block && window(isNoisy: level) else {
-      return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level)
+      return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level, survey: survey)
     }
     // Matching noise with noise would pick what resembles this frame's noise, and averaging would keep it.
     let calm = Self.smoothed(frame)
     let search = calm.withUnsafeBufferPointer {
       MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
     }
-    return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level)
+    return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level, survey: survey)
   }
 
   /// Whether motion is better searched on smoothed frames.

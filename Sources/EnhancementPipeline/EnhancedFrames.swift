@@ -70,7 +70,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
         do {
           // Who takes is another task, which the group cannot cancel: it is told by the end of the channel.
           defer { frames.finish() }
-          _ = try await job.enhance(to: frames)
+          _ = try await job.surveyed().job.enhance(to: frames)
         }
       }
     }

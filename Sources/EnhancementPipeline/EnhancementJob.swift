@@ -17,6 +17,10 @@ public struct EnhancementStep: Sendable {
   public var conditions: WindowConditions
   /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
   public var identity: String
+  /// The step for sources of a quality; nil if it is the same for all.
+  public var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
+  /// Whether what comes out is clean whatever came in.
+  public var restores = false
 
   /// A step.
   public init(
@@ -69,6 +73,17 @@ public struct EnhancementJob: Sendable {
     /// Where the time of the stages' parts is added up; nil for nowhere.
     public var profile: WorkProfile?
 
+    /// What the reader is asked for.
+    var reading: VideoReader.Options {
+      var result = VideoReader.Options()
+      result.start = start
+      result.length = length
+      result.stream = stream
+      result.allowsPlaylists = allowsPlaylists
+      result.ignoresDolbyVision = ignoresDolbyVision
+      return result
+    }
+
     /// Choices for `threads` threads; nil is for as many as there are cores.
     public init(threads: Int? = nil) {
       self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
@@ -102,7 +117,7 @@ public struct EnhancementJob: Sendable {
   public let options: Options
 
   /// What is done.
-  public let steps: [EnhancementStep]
+  public private(set) var steps: [EnhancementStep]
 
   static let readCapacity = 1
   static let windowCapacity = 1
@@ -148,15 +163,31 @@ public struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let segments = try options.segments.map { try folder(for: $0) }
+    let (job, survey) = try surveyed()
+    let segments = try options.segments.map { try job.folder(for: $0) }
     do {
-      let summary = try await run(segments: segments, progress: progress)
+      var summary = try await job.run(segments: segments, progress: progress)
+      summary.source = survey
       segments?.remove()
       return summary
     } catch {
       segments?.removeUnlessUsed()
       throw error
     }
+  }
+
+  /// The job with its steps adapted to the source, if any depends on it. Standard input, which can be read only once, counts as
+  /// real footage.
+  func surveyed() throws(VideoIOError) -> (job: EnhancementJob, survey: SourceSurvey?) {
+    guard steps.contains(where: { $0.adapted != nil }), input != "-" else { return (self, nil) }
+    let survey = try SourceSurvey(path: input, options: options.reading, threads: options.threads)
+    var job = self
+    var current = survey
+    for (index, step) in steps.enumerated() {
+      if let adapted = step.adapted { job.steps[index] = adapted(current) }
+      if step.restores { current = SourceSurvey(codecName: survey.codecName, isMaster: true, quantizer: nil) }
+    }
+    return (job, survey)
   }
 
   /// Makes or takes up the folder of segments, with all that the result depends on.

@@ -51,6 +51,8 @@ public struct EnhancementSummary: Sendable {
   public var leftOut: [String] = []
   /// Numbers of the frames (from 0) with which a scene was found to begin.
   public var sceneCuts: [Int] = []
+  /// What the source looked like, where a network was chosen by that.
+  public var source: SourceSurvey?
   /// Source frames, with their 8-bit copies, that were alive at once at most.
   public var peakFrames = 0
 }

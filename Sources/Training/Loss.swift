@@ -7,6 +7,9 @@ public import Tensors
 public struct CharbonnierLoss: Sendable {
   /// Width of the smooth bottom.
   public var epsilon: Float = 1e-3
+  /// Width of the smooth bottom of a window as a part of the window's own error before enhancement, the root mean square
+  /// of its target; the larger of the two widths counts.
+  public var relativeEpsilon: Float = 0
   /// Weight of chroma against luma.
   public var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
@@ -22,9 +25,13 @@ public struct CharbonnierLoss: Sendable {
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
-    // What compression has taken away can only be guessed: the mean of the guesses, not their median.
-    if architecture.takesQuantizers { epsilon = 0.01 }
+    // What compression has taken away can only be guessed, and the mean of the guesses is wanted, not their median. A
+    // constant width would give that as well, but nearly no weight to clean windows, whose errors are small.
+    if architecture.takesQuantizers { relativeEpsilon = Self.conditionedWidth }
   }
+
+  /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
+  public static let conditionedWidth: Float = 0.5
 
   /// A loss for outputs whose first `lumaChannels` channels are luma.
   public init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
@@ -39,8 +46,11 @@ public struct CharbonnierLoss: Sendable {
     let channels = hasMask ? output.channels / 2 : output.channels
     let lumaShare = share / Float(output.pixels * lumaChannels)
     let chromaShare = share * chromaWeight / Float(max(1, output.pixels * (channels - lumaChannels)))
+    let windowPixels = output.height * output.width
+    var epsilon = epsilon
     var total: Double = 0
     for pixel in 0..<output.pixels {
+      if pixel % windowPixels == 0 { epsilon = width(target, firstPixel: pixel, count: windowPixels) }
       let at = pixel * output.channels
       var luma: Float = 0
       var chroma: Float = 0
@@ -60,5 +70,18 @@ public struct CharbonnierLoss: Sendable {
       total += Double(luma * lumaShare + chroma * chromaShare)
     }
     return (Float(total), gradient)
+  }
+
+  /// Width of the smooth bottom for the window that begins at a pixel of the target.
+  private func width(_ target: FloatTensor, firstPixel: Int, count: Int) -> Float {
+    if relativeEpsilon == 0 { return epsilon }
+    var sum: Float = 0
+    for pixel in firstPixel..<firstPixel + count {
+      for c in 0..<lumaChannels {
+        let value = target.pointer[pixel * target.channels + c]
+        sum += value * value
+      }
+    }
+    return max(epsilon, relativeEpsilon * (sum / Float(count * lumaChannels)).squareRoot())
   }
 }

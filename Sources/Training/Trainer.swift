@@ -18,7 +18,7 @@ public final class Trainer {
   private let passes: [GradientPass]
   private let source: BatchSource
   private let validation: ValidationSet
-  private let loss: CharbonnierLoss
+  private var loss: CharbonnierLoss
   private var secondsBefore = 0.0
   /// How the weights were made that this run started from, as JSON.
   private let startRecipe: String
@@ -57,6 +57,7 @@ public final class Trainer {
         precision: settings.precision)
     }
     loss = CharbonnierLoss(architecture)
+    if let width = settings.relativeEpsilon { loss.relativeEpsilon = width }
   }
 
   /// The averaged parameters as a network.

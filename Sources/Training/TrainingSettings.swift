@@ -25,6 +25,8 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
   public var seed: UInt64 = 1
   /// How inputs are spoiled.
   public var degradation = Degradation()
+  /// `CharbonnierLoss.relativeEpsilon` where it is not the architecture's own.
+  public var relativeEpsilon: Float?
   /// Windows held in the pool, and made anew at each step.
   public var poolCapacity = 1500
   /// See `poolCapacity`.

@@ -10,19 +10,28 @@ extension EnhancementStep {
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
   ) -> EnhancementStep {
     let noise = noiseLevel.map { "\($0)" } ?? "auto"
-    return EnhancementStep(
+    var step = EnhancementStep(
       rate: rate, conditions: WindowConditions(noiseLevel: noiseLevel),
       identity: "\(choice.identity), noise \(noise)"
     ) { width, height, threads in
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
+    step.restores = choice.task == .restoration
+    if choice.source == .auto && choice.modelFile == nil {
+      step.adapted = { survey in
+        var known = choice
+        known.source = survey.isPristine ? .clean : .real
+        return network(known, noiseLevel: noiseLevel, rate: rate)
+      }
+    }
+    return step
   }
 
   /// Enlarges `scale` times (2 or 4) with a shipped network.
   public static func superResolution(
-    scale: Int = 2, bits: NetworkBits = .four, tier: NetworkTier = .balanced
+    scale: Int = 2, bits: NetworkBits = .four, tier: NetworkTier = .balanced, source: SourceKind = .auto
   ) -> EnhancementStep {
-    network(NetworkChoice(.superResolution, scale: scale, bits: bits, tier: tier))
+    network(NetworkChoice(.superResolution, scale: scale, bits: bits, tier: tier, source: source))
   }
 
   /// Removes noise with a shipped network.

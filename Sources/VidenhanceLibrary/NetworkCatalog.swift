@@ -13,18 +13,21 @@ public struct NetworkChoice: Sendable, Hashable {
   public var bits: NetworkBits?
   /// How much is computed, where no file is given.
   public var tier: NetworkTier
+  /// What the source has been through, where no file is given. `auto` is decided by `EnhancementJob`, and `real` elsewhere.
+  public var source: SourceKind
   /// A file of weights or of a model; nil for those shipped.
   public var modelFile: String?
 
   /// A choice.
   public init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
-    modelFile: String? = nil
+    source: SourceKind = .auto, modelFile: String? = nil
   ) {
     self.task = task
     self.scale = scale
     self.bits = bits
     self.tier = tier
+    self.source = source
     self.modelFile = modelFile
   }
 
@@ -33,7 +36,11 @@ public struct NetworkChoice: Sendable, Hashable {
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
-    return ShippedModel(family: "\(name)-\(tier.rawValue)", bits: bits)
+    let family = "\(name)-\(tier.rawValue)"
+    // Families without a sister for real footage do both.
+    let sister = "\(family)-real"
+    let isReal = source != .clean && ShippedModel.families.contains(sister)
+    return ShippedModel(family: isReal ? sister : family, bits: bits)
   }
 
   /// The file that is read.

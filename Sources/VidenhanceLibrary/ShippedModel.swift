@@ -19,6 +19,16 @@ public enum NetworkTier: String, CaseIterable, Sendable {
   case balanced
 }
 
+/// What a source has been through, which decides between networks for the same task.
+public enum SourceKind: String, CaseIterable, Sendable {
+  /// Found out from its first frames: `SourceSurvey.isPristine`.
+  case auto
+  /// Compression, noise, softness.
+  case real
+  /// Nothing: masters, renderings, or as good as that.
+  case clean
+}
+
 /// A model that comes with the package.
 public struct ShippedModel: Sendable, Hashable {
   /// The network, whatever its bits, such as `sr-x2-balanced`.
@@ -40,7 +50,7 @@ public struct ShippedModel: Sendable, Hashable {
 
   /// All families of networks.
   public static let families = [
-    "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
+    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
     "interp-balanced",
   ]
 

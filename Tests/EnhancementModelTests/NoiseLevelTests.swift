@@ -29,6 +29,65 @@ import Testing
     #expect([-1, 0, 0.5, 25, 63, 1000].map(NoiseLevel.code) == [128, 128, 129, 178, 254, 254])
   }
 
+  /// Frames of one picture, each with noise of its own.
+  /// - Parameter isCorrelated: whether noise is blurred by [1 2 1] / 4 both ways, twice.
+  static func film(
+    _ level: Float, isCorrelated: Bool = false, picture: (Int, Int) -> Float = { _, _ in 128 }
+  ) -> [PlanarFrame] {
+    let (width, height) = (256, 192)
+    var random = SplitMix64(seed: 3)
+    return (0..<5).map { _ in
+      var noise = (0..<width * height).map { _ in level * random.normal() }
+      for stride in isCorrelated ? [1, 1, width, width] : [] {
+        let old = noise
+        for i in stride..<noise.count - stride { noise[i] = (old[i - stride] + 2 * old[i] + old[i + stride]) / 4 }
+      }
+      let frame = PlanarFrame(width: width, height: height)
+      frame.luma.update(repeating: 128, count: width * height * 3 / 2)
+      for i in 0..<width * height {
+        frame.luma[i] = UInt8(max(0, min(255, (picture(i % width, i / width) + noise[i]).rounded())))
+      }
+      return frame
+    }
+  }
+
+  private func level(_ film: [PlanarFrame]) -> Float {
+    let surveys = film.map(NoiseSurvey.init)
+    let pairs = zip(film.indices, film.indices.dropFirst()).filter { film[$0.0] !== film[$0.1] }
+    return NoiseSurvey.level(
+      of: surveys, changes: pairs.map { surveys[$0.0].difference(from: surveys[$0.1]) })
+  }
+
+  @Test(arguments: [Float(2), 5, 10, 20, 30]) func whiteNoiseIsMeasuredOverTime(level: Float) {
+    let found = self.level(Self.film(level))
+    #expect(abs(found - level) < 0.05 * level + 0.2, "\(found)")
+  }
+
+  /// Its density at low frequencies counts, of which the finest scale sees next to nothing.
+  @Test(arguments: [Float(10), 20, 30]) func correlatedNoiseIsMeasured(level: Float) {
+    let film = Self.film(level, isCorrelated: true)
+    let found = self.level(film)
+    #expect(NoiseLevel.estimate(film[2]) < 0.3 * level)
+    #expect(found > 0.7 * level && found < 1.1 * level, "\(found)")
+  }
+
+  /// Texture that stands still is no noise, though a single frame cannot tell it from noise.
+  @Test func textureThatStaysIsNoNoise() {
+    var random = SplitMix64(seed: 9)
+    let texture = (0..<256 * 192).map { _ in 128 + 12 * random.normal() }
+    let film = Self.film(2) { texture[$1 * 256 + $0] }
+    #expect(NoiseLevel.estimate(film[2]) > 11)
+    #expect(level(film) < 6)
+  }
+
+  @Test func repeatedFramesAreLeftOut() {
+    let film = Self.film(12)
+    let repeated = [film[0], film[0], film[1], film[1], film[2]]
+    #expect(abs(level(repeated) - 12) < 0.8)
+    // Nothing moves at all: the frames alone tell.
+    #expect(abs(level([film[0], film[0], film[0]]) - 12) < 0.8)
+  }
+
   @Test func theNoiseLevelIsAnInputOfTheCentre() throws {
     var architecture = Architecture.balancedDenoising
     architecture.window = 3
@@ -36,7 +95,7 @@ import Testing
     let window = (0..<3).map { Self.flat(12, width: 64, height: 48, seed: UInt64($0)) }
     #expect((0..<3).map(architecture.channels(ofSlot:)) == [38, 7, 38])
     let packer = WindowPacker(architecture)
-    let level = window.map { NoiseLevel.estimate($0) }.sorted()[1]
+    let level = level(window)
     #expect(
       packer.codes(window)[1].enumerated().allSatisfy {
         $0.offset % 7 != 6 || $0.element == NoiseLevel.code(level)

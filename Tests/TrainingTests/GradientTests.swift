@@ -185,6 +185,34 @@ private func randomTensor(
     #expect(seconds < 100)
   }
 
+  /// A window of small errors weighs as much as one of large ones: scaled alike, both have the same gradient.
+  @Test func relativeWidthMakesWindowsEqual() {
+    var random = SplitMix64(seed: 13)
+    var loss = CharbonnierLoss(lumaChannels: 4)
+    (loss.epsilon, loss.relativeEpsilon) = (0, 0.5)
+    let small = randomTensor(batch: 1, height: 3, width: 4, channels: 6, &random)
+    let wanted = randomTensor(batch: 1, height: 3, width: 4, channels: 6, &random)
+    let (output, target) = (
+      FloatTensor(batch: 2, height: 3, width: 4, channels: 6),
+      FloatTensor(batch: 2, height: 3, width: 4, channels: 6)
+    )
+    for i in 0..<small.count {
+      (output.pointer[i], target.pointer[i]) = (small.pointer[i], wanted.pointer[i])
+      output.pointer[small.count + i] = 8 * small.pointer[i]
+      target.pointer[small.count + i] = 8 * wanted.pointer[i]
+    }
+    let (_, gradient) = loss(output, target: target, share: 1)
+    for i in 0..<small.count {
+      #expect(abs(gradient.pointer[i] - gradient.pointer[small.count + i]) < 1e-6, "\(i)")
+      let slope = slope(of: loss, at: i, of: output, target: target, share: 1)
+      #expect(abs(slope - gradient.pointer[i]) < 2e-4 + 0.05 * abs(slope), "\(i)")
+    }
+    loss.relativeEpsilon = 0
+    loss.epsilon = 1
+    let (_, plain) = loss(output, target: target, share: 1)
+    #expect((0..<small.count).contains { abs(plain.pointer[$0] - plain.pointer[small.count + $0]) > 1e-4 })
+  }
+
   /// With a mask, by finite differences, and by what the sum of both is.
   @Test func lossThroughTheMask() {
     var random = SplitMix64(seed: 12)

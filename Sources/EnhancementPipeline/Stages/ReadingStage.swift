@@ -45,13 +45,8 @@ struct ReadingStage: Sendable {
   }
 
   private var readerOptions: VideoReader.Options {
-    var result = VideoReader.Options()
-    result.start = options.start
-    result.length = options.length
-    result.stream = options.stream
+    var result = options.reading
     result.exportsQuantizers = true
-    result.allowsPlaylists = options.allowsPlaylists
-    result.ignoresDolbyVision = options.ignoresDolbyVision
     result.toleratesEarlyEnd = rescues
     return result
   }

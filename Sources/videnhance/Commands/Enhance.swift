@@ -103,6 +103,9 @@ struct Enhance: AsyncParsableCommand {
     for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
     guard let seconds else { return }
     if work.verbose {
+      if let source = summary.source {
+        Console.line("source \(source): \(source.isPristine ? "clean" : "real footage")")
+      }
       Console.line(
         "encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
       Console.line("scene cuts at frames \(summary.sceneCuts.map(String.init).joined(separator: ", "))")

@@ -45,6 +45,9 @@ struct Train: ParsableCommand {
   var conditioned: Switch?
   @Option(help: "Part of the windows in which a conditioned network is given the quantizers (default: 0.65).")
   var toldShare: Float?
+  @Option(
+    help: "Width of the loss's smooth bottom as a part of a window's error before enhancement (default: \(CharbonnierLoss.conditionedWidth) if --conditioned, else 0).")
+  var lossWidth: Float?
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Seed of everything random.") var seed: UInt64 = 1
 
@@ -76,6 +79,7 @@ struct Train: ParsableCommand {
     settings.seed = seed
     if let cleanShare { settings.degradation.cleanShare = cleanShare }
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
+    settings.relativeEpsilon = lossWidth
     if let toldShare { settings.degradation.toldShare = toldShare }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }

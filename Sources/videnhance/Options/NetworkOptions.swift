@@ -37,6 +37,12 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")
   var model: NetworkTier?
 
+  @Option(
+    help: ArgumentHelp(
+      "What the source has been through: real footage (compressed, noisy, soft), clean (masters, renderings), or auto, which decides by its first frames.",
+      valueName: "kind"))
+  var source = SourceKind.auto
+
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
   var modelFile: String?
 
@@ -53,7 +59,7 @@ struct NetworkOptions: ParsableArguments {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
       task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? model ?? .balanced : .balanced,
-      modelFile: modelFile)
+      source: source, modelFile: modelFile)
   }
 
   func validate() throws {
@@ -79,6 +85,9 @@ struct NetworkOptions: ParsableArguments {
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
+    }
+    if source != .auto && modelFile != nil {
+      throw ValidationError("--source and --model-file contradict each other")
     }
     if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
   }
@@ -155,4 +164,5 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
 }
 
 extension NetworkBits: ExpressibleByArgument {}
+extension SourceKind: ExpressibleByArgument {}
 extension NetworkTier: ExpressibleByArgument {}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Luma of a frame at full, half and quarter size, to find noise that a single frame and a single scale hide.
+///
+/// Grain that is correlated from sample to sample has little of the highest frequencies, and texture has as much of them as
+/// noise. Averages over 2 x 2 and 4 x 4 samples show the one, differences between frames tell the other apart.
+final class NoiseSurvey: Sendable {
+  /// Standard deviation of noise as each scale of this frame alone shows it, in 8-bit levels of white noise.
+  private let spatial: [Float]
+  /// Sums over 1, 4 and 16 samples.
+  private let scales: [Scale]
+
+  private struct Scale: Sendable {
+    let width, height: Int
+    let sums: [UInt16]
+  }
+
+  private static let side = 8
+  private static let scaleCount = 3
+
+  /// Surveys one frame.
+  init(_ frame: PlanarFrame) {
+    var scales = [
+      Scale(
+        width: frame.width, height: frame.height,
+        sums: UnsafeBufferPointer(start: frame.luma, count: frame.width * frame.height).map(UInt16.init))
+    ]
+    while scales.count < Self.scaleCount { scales.append(Self.halved(scales[scales.count - 1])) }
+    self.scales = scales
+    spatial = scales.enumerated().map { index, scale in
+      scale.sums.withUnsafeBufferPointer {
+        NoiseLevel.estimate($0.baseAddress!, width: scale.width, height: scale.height, log2Sums: 2 * index)
+          / Float(1 << index)
+      }
+    }
+  }
+
+  /// The estimate of this frame alone.
+  var level: Float { min(NoiseLevel.most, spatial[0]) }
+
+  /// The level of noise that the frames of a window and their changes show together.
+  ///
+  /// Noise is in both, the frames and the differences between them; texture is in the first alone and motion in the second,
+  /// so at each scale the lesser counts. White noise is the same at all scales. Where a coarser one has clearly more, noise
+  /// is correlated, and what counts is its density at low frequencies.
+  /// - Parameter changes: `difference(from:)` of pairs of neighbours.
+  static func level(of window: [NoiseSurvey], changes: [[Float]]) -> Float {
+    let spatial = (0..<scaleCount).map { scale in median(window.map { $0.spatial[scale] }) }
+    // A repeated frame shows nothing.
+    let changes = changes.filter { $0.contains { $0 > 0 } }
+    guard !changes.isEmpty else { return min(NoiseLevel.most, spatial[0]) }
+    let levels = spatial.enumerated().map { scale, level in min(level, median(changes.map { $0[scale] })) }
+    // Compression freezes noise where it skips blocks: what the frames show is not given up altogether.
+    let white = max(levels[0], leastShare * spatial[0])
+    let (middle, coarse) = (levels[1], levels[2])
+    // Blur of the noise still dampens the coarsest scale; the less the middle one has, the more.
+    let rise = coarse > 0 ? 1 - min(1, middle / coarse) : 0
+    let correlated = coarse * (1 + dampening * rise) - mostOfCleanFilm
+    return min(NoiseLevel.most, max(white, correlated))
+  }
+
+  private static func median(_ values: [Float]) -> Float { values.sorted()[values.count / 2] }
+
+  /// Part of the level in the frames that counts whatever changes between them.
+  private static let leastShare: Float = 0.4
+  /// See `level(of:changes:)`. Gaussian blur of 0.5 to 1.2 samples: docs/lab/networks.md.
+  private static let dampening: Float = 0.65
+  /// Coarse scales read up to so many levels on films without noise.
+  private static let mostOfCleanFilm: Float = 2.5
+
+  /// By scale, the noise that explains how the calmest fifth of blocks differs from those of another frame.
+  func difference(from other: NoiseSurvey) -> [Float] {
+    scales.indices.map { index in
+      let (a, b) = (scales[index], other.scales[index])
+      guard a.width == b.width, a.height == b.height else { return 0 }
+      let deviations = a.sums.withUnsafeBufferPointer { first in
+        b.sums.withUnsafeBufferPointer { second in
+          Self.deviations(first, second, a.width, a.height, log2Sums: 2 * index)
+        }
+      }
+      guard !deviations.isEmpty else { return 0 }
+      // The calmest fifth of blocks of 8 x 8 samples lies 7 % below the deviation (measured on flat pictures: NoiseLevelTests).
+      return deviations.sorted()[deviations.count / 5] / (Float(2).squareRoot() * 0.93 * Float(1 << index))
+    }
+  }
+
+  /// The standard deviation of the difference in each block that is neither near black nor near white.
+  private static func deviations(
+    _ a: UnsafeBufferPointer<UInt16>, _ b: UnsafeBufferPointer<UInt16>, _ width: Int, _ height: Int,
+    log2Sums: Int
+  ) -> [Float] {
+    var (all, calm): ([Float], [Float]) = ([], [])
+    let count = Int64(side * side)
+    for top in stride(from: 0, through: height - side, by: side) {
+      for left in stride(from: 0, through: width - side, by: side) {
+        var (sum, squares, brightness) = (Int64(0), Int64(0), Int64(0))
+        for y in top..<top + side {
+          for at in y * width + left..<y * width + left + side {
+            let difference = Int64(a[at]) &- Int64(b[at])
+            sum &+= difference
+            squares &+= difference &* difference
+            brightness &+= Int64(a[at])
+          }
+        }
+        let deviation = (Float(squares &* count &- sum &* sum)).squareRoot() / Float(count)
+        all.append(deviation)
+        if (24...232).contains((brightness / count) >> Int64(log2Sums)) { calm.append(deviation) }
+      }
+    }
+    return calm.count * 10 >= all.count ? calm : all
+  }
+
+  private static func halved(_ scale: Scale) -> Scale {
+    let (width, height) = (scale.width / 2, scale.height / 2)
+    let sums = [UInt16](unsafeUninitializedCapacity: width * height) { buffer, count in
+      count = width * height
+      for y in 0..<height {
+        for x in 0..<width {
+          let at = 2 * y * scale.width + 2 * x
+          let below = at + scale.width
+          buffer[y * width + x] =
+            scale.sums[at] &+ scale.sums[at + 1] &+ scale.sums[below] &+ scale.sums[below + 1]
+        }
+      }
+    }
+    return Scale(width: width, height: height, sums: sums)
+  }
+}

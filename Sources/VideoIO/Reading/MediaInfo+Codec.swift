@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+extension MediaInfo {
+  /// Whether the codec of the video loses nothing, or as little as those that masters are kept in.
+  ///
+  /// Codecs that can do both, such as H.264, count as lossy: their quantizers tell more.
+  public var isMaster: Bool {
+    if ["prores", "dnxhd", "cfhd", "vc2", "dirac"].contains(codecName) { return true }
+    guard let descriptor = avcodec_descriptor_get_by_name(codecName) else { return false }
+    return descriptor.pointee.props & AV_CODEC_PROP_LOSSLESS != 0
+      && descriptor.pointee.props & AV_CODEC_PROP_LOSSY == 0
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import TestSupport
+import Testing
+import VideoIO
+
+@Suite struct SourceSurveyTests {
+  private static let picture = "-f lavfi -i testsrc2=size=160x96:rate=25:duration=0.8"
+
+  private func survey(_ bench: Workbench, _ encoder: String, _ name: String) throws -> SourceSurvey {
+    try bench.ffmpeg("\(Self.picture) -pix_fmt yuv420p \(encoder)", name)
+    return try SourceSurvey(path: bench.path(name), options: VideoReader.Options(), threads: 1)
+  }
+
+  @Test func mastersArePristine() throws {
+    let bench = try Workbench()
+    for (encoder, name) in [("-c:v ffv1", "a.mkv"), ("-c:v huffyuv", "b.avi"), ("-c:v prores -pix_fmt yuv422p10le", "c.mov")] {
+      let found = try survey(bench, encoder, name)
+      #expect(found.isMaster && found.isPristine, "\(found)")
+    }
+  }
+
+  @Test func quantizersDecideForLossyCodecs() throws {
+    let bench = try Workbench()
+    let fine = try survey(bench, "-c:v libx264 -qp 12", "fine.mkv")
+    let coarse = try survey(bench, "-c:v libx264 -qp 32", "coarse.mkv")
+    let lossless = try survey(bench, "-c:v libx264 -qp 0", "lossless.mkv")
+    #expect(fine.isPristine && lossless.isPristine && !coarse.isPristine)
+    #expect(try #require(fine.quantizer) < 14 && #require(coarse.quantizer) > 28)
+    #expect(fine.description.hasPrefix("h264, mean quantizer "))
+    // The decoder exports none: nothing speaks for a pristine source.
+    let unknown = try survey(bench, "-c:v mjpeg -q:v 5 -pix_fmt yuvj420p", "unknown.avi")
+    #expect(unknown.quantizer == nil && !unknown.isPristine)
+  }
+
+  /// The step is chosen once, by the beginning of the file, whatever part is enhanced; what was restored is pristine.
+  @Test func stepsAreAdaptedToTheSource() async throws {
+    let bench = try Workbench()
+    try bench.ffmpeg("\(Self.picture) -c:v libx264 -qp 34", "in.mkv")
+    func step(pristine: Int, real: Int, restores: Bool = false) -> EnhancementStep {
+      func bicubic(_ scale: Int) -> EnhancementStep {
+        EnhancementStep { width, height, _ in
+          BicubicNetwork(width: width, height: height, scale: scale, window: 1)
+        }
+      }
+      var result = bicubic(real)
+      result.restores = restores
+      result.adapted = { bicubic($0.isPristine ? pristine : real) }
+      return result
+    }
+    var options = EnhancementJob.Options(threads: 1)
+    options.start = .milliseconds(400)
+    let encoder = EncoderSettings(codec: "ffv1")
+    let one = try await EnhancementJob(
+      input: bench.path("in.mkv"), output: bench.path("one.mkv"), encoder: encoder, options: options,
+      steps: [step(pristine: 4, real: 2)]
+    ).run()
+    #expect(one.width == 320 && one.source?.isPristine == false)
+    let two = try await EnhancementJob(
+      input: bench.path("in.mkv"), output: bench.path("two.mkv"), encoder: encoder, options: options,
+      steps: [step(pristine: 4, real: 2, restores: true), step(pristine: 2, real: 4)]
+    ).run()
+    #expect(two.width == 640)
+  }
+}
