@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 
 /// Enhances the videos of a folder.
 struct Batch: AsyncParsableCommand {
@@ -35,7 +36,7 @@ struct Batch: AsyncParsableCommand {
 
   func run() async throws {
     work.limitInstructionSet()
-    try await FolderRun.run(
+    try await FolderReport.run(
       from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
   }
 }
@@ -59,7 +60,8 @@ struct FolderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.", valueName: "file"))
+      "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.",
+      valueName: "file"))
   var journal: String?
 
   /// Whether one of them was given.

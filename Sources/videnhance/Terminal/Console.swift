@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import BatchProcessing
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -31,6 +32,11 @@ enum Console {
     switch error {
     case VideoIOError.outputExists: "choose another name, or pass --overwrite"
     case let error as VideoIOError: error.hint
+    case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
+    case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
+    case BatchError.outputTaken: "rename one, or put what tells them apart into --pattern"
+    case BatchError.outputIsInput: "choose another output folder or --pattern"
+    case let error as BatchError: error.hint
     case let error as PipelineError: error.hint
     default: nil
     }
