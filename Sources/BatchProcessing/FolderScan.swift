@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import VideoIO
 
 /// What a path leads to, whatever its name.
 package struct FileIdentity: Hashable, Sendable {
@@ -14,7 +15,7 @@ package struct FileIdentity: Hashable, Sendable {
   /// Links are followed. Nil if there is nothing.
   package init?(path: String) {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard stat(FileName.cString(path), &status) == 0 else { return nil }
     device = UInt64(truncatingIfNeeded: status.st_dev)
     number = UInt64(truncatingIfNeeded: status.st_ino)
     size = Int(status.st_size)
@@ -59,11 +60,8 @@ package struct FolderScan {
   }
 
   private mutating func visit(_ folder: String, ancestors: [FileIdentity]) {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: FolderScan.join(root, folder)).sorted()
-    } catch {
-      unreadable.append((folder, Self.reason(error)))
+    guard let names = Self.names(in: FolderScan.join(root, folder)) else {
+      unreadable.append((folder, String(cString: strerror(errno))))
       return
     }
     for name in names where !name.hasPrefix(".") {
@@ -88,13 +86,17 @@ package struct FolderScan {
     }
   }
 
-  /// The system's words for what a file operation failed with.
-  package static func reason(_ error: any Error) -> String {
-    let inner = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError) ?? (error as NSError)
-    if inner.domain == NSPOSIXErrorDomain {
-      return String(cString: strerror(Int32(truncatingIfNeeded: inner.code)))
+  /// The names in a folder, sorted; nil if it cannot be read, and `errno` says why.
+  private static func names(in folder: String) -> [String]? {
+    guard let stream = opendir(FileName.cString(folder)) else { return nil }
+    defer { closedir(stream) }
+    var result: [String] = []
+    while let entry = readdir(stream) {
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      let name = FileName.text(bytes)
+      if name != "." && name != ".." { result.append(name) }
     }
-    return (error as NSError).localizedDescription
+    return result.sorted()
   }
 
   /// A path below a folder.

@@ -104,6 +104,20 @@ ve_isa ve_isa_best(void) {
   return (ve_isa)best;
 }
 
+// What several tables have in common.
+#define VE_SCALAR_MOTION                           \
+  .motion_search = ve_motion_search_scalar,        \
+  .motion_neighbour = ve_motion_neighbour_scalar,  \
+  .interp_search = ve_interp_search_scalar,        \
+  .interp_refine = ve_interp_refine_scalar,        \
+  .interp_warp = ve_interp_warp_scalar
+#define VE_AVX2_MOTION                             \
+  .motion_search = ve_motion_search_avx2,          \
+  .motion_neighbour = ve_motion_neighbour_avx2,    \
+  .interp_search = ve_interp_search_avx2,          \
+  .interp_refine = ve_interp_refine_avx2,          \
+  .interp_warp = ve_interp_warp_avx2
+
 static const ve_kernels scalar_kernels = {
     .lanes = 8,
     .block_vectors = 4,
@@ -112,11 +126,7 @@ static const ve_kernels scalar_kernels = {
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
     .winograd = &ve_winograd_scalar,
-    .motion_search = ve_motion_search_scalar,
-    .motion_neighbour = ve_motion_neighbour_scalar,
-    .interp_search = ve_interp_search_scalar,
-    .interp_refine = ve_interp_refine_scalar,
-    .interp_warp = ve_interp_warp_scalar,
+    VE_SCALAR_MOTION,
 };
 
 #if defined(__aarch64__)
@@ -130,11 +140,7 @@ static const ve_kernels neondot_kernels = {
     .requantize = ve_requantize_neondot,
     .winograd = &ve_winograd_neondot,
     // In a form that the compiler makes NEON instructions of.
-    .motion_search = ve_motion_search_scalar,
-    .motion_neighbour = ve_motion_neighbour_scalar,
-    .interp_search = ve_interp_search_scalar,
-    .interp_refine = ve_interp_refine_scalar,
-    .interp_warp = ve_interp_warp_scalar,
+    VE_SCALAR_MOTION,
 };
 #endif
 
@@ -149,11 +155,8 @@ static const ve_kernels avx2_kernels = {
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
     .winograd = &ve_winograd_avx2,
-    .motion_search = ve_motion_search_avx2,
-    .motion_neighbour = ve_motion_neighbour_avx2,
-    .interp_search = ve_interp_search_avx2,
-    .interp_refine = ve_interp_refine_avx2,
-    .interp_warp = ve_interp_warp_avx2,
+    .winograd_words = &ve_winograd_words_avx2,
+    VE_AVX2_MOTION,
 };
 
 static const ve_kernels avxvnni_kernels = {
@@ -164,11 +167,7 @@ static const ve_kernels avxvnni_kernels = {
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
     .winograd = &ve_winograd_avxvnni,
-    .motion_search = ve_motion_search_avx2,
-    .motion_neighbour = ve_motion_neighbour_avx2,
-    .interp_search = ve_interp_search_avx2,
-    .interp_refine = ve_interp_refine_avx2,
-    .interp_warp = ve_interp_warp_avx2,
+    VE_AVX2_MOTION,
 };
 
 static const ve_kernels avx512vnni_kernels = {
@@ -179,11 +178,7 @@ static const ve_kernels avx512vnni_kernels = {
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
-    .motion_search = ve_motion_search_avx2,
-    .motion_neighbour = ve_motion_neighbour_avx2,
-    .interp_search = ve_interp_search_avx2,
-    .interp_refine = ve_interp_refine_avx2,
-    .interp_warp = ve_interp_warp_avx2,
+    VE_AVX2_MOTION,
 };
 #endif
 

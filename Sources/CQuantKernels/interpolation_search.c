@@ -79,4 +79,4 @@ static ve_interp_sums patch_sums(const patch *first, const patch *second) {
   return sums;
 }
 
-#include "interpolation_search.h"
+#include "interpolation_search_tmpl.h"

@@ -3,4 +3,4 @@
 #include "interpolation.h"
 
 #define VE_NAME(job) ve_interp_##job##_scalar
-#include "interpolation_warp.h"
+#include "interpolation_warp_tmpl.h"

@@ -3,7 +3,8 @@
 //
 // Names: ve_<job>_<instruction set>, in <job>.c for the scalar truth and
 // x86/ or arm/<job>_<instruction set>.c for the rest. Each signature is declared once,
-// below; ve_kernels_for() lists what belongs to which instruction set.
+// below; ve_kernels_for() lists what belongs to which instruction set. Code that is included to be compiled for several
+// instruction sets is called <job>_tmpl.h.
 #ifndef VE_KERNELS_H
 #define VE_KERNELS_H
 
@@ -144,6 +145,7 @@ typedef struct ve_kernels {
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
+  const struct ve_winograd_kernels *winograd_words;  // with 16-bit operands, or NULL
   ve_motion_search_fn *motion_search;
   ve_motion_neighbour_fn *motion_neighbour;
   ve_interp_search_fn *interp_search;

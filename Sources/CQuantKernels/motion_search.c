@@ -58,4 +58,4 @@ static ve_motion_sums motion_sums(
   return sums;
 }
 
-#include "motion_search.h"
+#include "motion_search_tmpl.h"

@@ -35,13 +35,13 @@ typedef enum ve_transform {
 #define VE_TRANSFORM_COUNT 3
 
 typedef struct ve_transform_traits {
-  const char *name;
+  const char *name, *words_name;
   int32_t columns;  // of products
   int32_t inputs;  // pixels across that a tile reads
   int32_t outputs;  // pixels across that a tile makes
   int32_t taps;  // across, left to the products
   int32_t scale;  // of the sums over the convolution's, a power of two
-  int32_t most_levels;  // of activations
+  int32_t most_levels;  // of activations, where operands are bytes
 } ve_transform_traits;
 
 const ve_transform_traits *ve_transform_traits_of(ve_transform transform);
@@ -60,8 +60,18 @@ VE_INLINE int32_t ve_winograd_offset(
   return 0;
 }
 
+/// What is multiplied, and how products are added.
+typedef enum ve_winograd_operands {
+  /// Unsigned by signed bytes, sums of 32 bits.
+  VE_OPERANDS_BYTES,
+  /// The same in sums of 16 bits, as far as they fit (winograd_rows.c).
+  VE_OPERANDS_BYTES_IN_16,
+  /// Numbers of 16 bits, sums of 32: exact for all weights and levels, and without offsets.
+  VE_OPERANDS_WORDS,
+} ve_winograd_operands;
+
 /// Transformed inputs of a run of tiles, for all rows and columns of products:
-/// v[column][r][tile][channel].
+/// v[column][r][tile][channel], bytes or 16-bit numbers.
 typedef struct ve_winograd_input_args {
   /// Four rows of codes, from the first tile's left border.
   const uint8_t *rows[4];
@@ -70,7 +80,7 @@ typedef struct ve_winograd_input_args {
   /// Pixels past this one, counted from rows[], repeat it: a tile at the end
   /// of a row needs values in range even for outputs that do not exist.
   int32_t last_pixel;
-  int32_t levels;
+  int32_t levels;  // that offsets are made of; 0 for VE_OPERANDS_WORDS
   uint8_t *v;
   ptrdiff_t v_row;  // bytes from r to r + 1; a column is four rows
   ptrdiff_t v_tile;  // bytes from tile to tile
@@ -112,6 +122,20 @@ typedef struct ve_winograd_fetch {
 /// Rows of codes and of a stream.
 enum { VE_FETCHES = 4 };
 
+/// Quads that lie side by side in v and whose products are added in 16 bits.
+typedef struct ve_winograd_stretch {
+  int32_t at;  // bytes from the row's first
+  int32_t quads;  // 0 ends a list
+} ve_winograd_stretch;
+
+/// VE_OPERANDS_BYTES_IN_16: the products of one row of a column, over all slots. `u` begins each stretch with what its sums
+/// start from, [lane][2], followed by its quads, [lane][4]. Sums of 16 bits count `factor` times.
+typedef struct ve_winograd_row {
+  const int8_t *u;
+  const ve_winograd_stretch *stretches;
+  int32_t factor;
+} ve_winograd_row;
+
 /// One column of products and the transform down the columns:
 /// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Where there are two rows of
 /// anything, VE_ROW lies between them, and tiles are vectors * lanes apart.
@@ -119,12 +143,16 @@ typedef struct ve_winograd_products_args {
   const uint8_t *v;
   ptrdiff_t v_row;
   ptrdiff_t v_tile;
-  int32_t quads;  // channels / 4
+  int32_t quads;  // channels / 4, of VE_OPERANDS_WORDS / 2
   int32_t tiles;
   int32_t vectors;
-  int32_t int16_steps;
-  /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4].
+  /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4]; of VE_OPERANDS_WORDS two of 16 bits for four.
   const int8_t *u;
+  /// Of kernels that add up the slots themselves; for others 1.
+  int32_t slots;
+  ptrdiff_t v_slot, u_slot;
+  /// Of VE_OPERANDS_BYTES_IN_16, instead of u: four.
+  const ve_winograd_row *rows;
   /// Of a later call, to be fetched meanwhile: a line a quad.
   const int8_t *next_u;
   ve_winograd_fetch reads[VE_FETCHES], writes[VE_FETCHES];
@@ -153,9 +181,10 @@ enum { VE_ROW = VE_RUN_TILES * VE_BLOCK_LANES };
 typedef void ve_winograd_products_fn(const ve_winograd_products_args *args);
 
 typedef struct ve_winograd_kernels {
-  ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];
+  ve_winograd_operands operands;
+  ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];  // NULL: has no such transform
   ve_winograd_products_fn *products;
-  bool products_in_int16;  // needs int16_steps >= 1
+  bool adds_slots;  // in one call, instead of one call a slot
   bool fuses_epilogue;
 } ve_winograd_kernels;
 
@@ -164,7 +193,7 @@ extern const ve_winograd_kernels ve_winograd_scalar;
 extern const ve_winograd_kernels ve_winograd_neondot;
 #endif
 #if defined(__x86_64__)
-extern const ve_winograd_kernels ve_winograd_avx2;
+extern const ve_winograd_kernels ve_winograd_avx2, ve_winograd_words_avx2;
 extern const ve_winograd_kernels ve_winograd_avxvnni;
 extern const ve_winograd_kernels ve_winograd_avx512vnni;
 #endif

@@ -9,10 +9,10 @@
 enum { VECTOR_BYTES = 64 };
 
 static const ve_transform_traits traits[VE_TRANSFORM_COUNT] = {
-    [VE_F2X1] = {"winograd-2x1", 1, 3, 1, 3, 2, 127},
-    [VE_F2X2] = {"winograd-2x2", 4, 4, 2, 1, 4, 63},
+    [VE_F2X1] = {"winograd-2x1", NULL, 1, 3, 1, 3, 2, 127},
+    [VE_F2X2] = {"winograd-2x2", "winograd-2x2-words", 4, 4, 2, 1, 4, 63},
     // 20 times the levels is the largest transformed input with its offset.
-    [VE_F2X4] = {"winograd-2x4", 6, 6, 4, 1, 16, 12},
+    [VE_F2X4] = {"winograd-2x4", "winograd-2x4-words", 6, 6, 4, 1, 16, 12},
 };
 
 const ve_transform_traits *ve_transform_traits_of(ve_transform transform) {
@@ -25,8 +25,7 @@ static const int32_t weights2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 
 static const int32_t weights4[6][3] = {{6, 0, 0}, {1, 1, 1},  {1, -1, 1},
                                        {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
 
-// A transformed weight from the nine taps; `tap` counts only for VE_F2X1.
-static int32_t transformed(
+int32_t ve_winograd_weight(
     ve_transform transform, const int8_t *taps, int32_t r, int32_t c, int32_t tap) {
   int32_t sum = 0;
   for (int32_t y = 0; y < 3; y++)
@@ -39,6 +38,16 @@ static int32_t transformed(
   return sum;
 }
 
+int32_t ve_winograd_weight_factor(ve_transform transform, int32_t r, int32_t c) {
+  const int32_t down = r == 0 || r == 3 ? 2 : 1;
+  switch (transform) {
+    case VE_F2X1: return down;
+    case VE_F2X2: return c == 0 || c == 3 ? 2 * down : down;
+    case VE_F2X4: return c == 0 || c == 5 ? 6 * down : down;
+  }
+  return 1;
+}
+
 /// The largest magnitude of a transformed weight.
 static int32_t most_transformed(
     const ve_conv3x3_description *d, const int8_t *weights, ve_transform transform) {
@@ -49,7 +58,7 @@ static int32_t most_transformed(
     for (int32_t c = 0; c < t->columns; c++)
       for (int32_t tap = 0; tap < t->taps; tap++)
         for (int32_t r = 0; r < 4; r++) {
-          const int32_t magnitude = abs(transformed(transform, weights + 9 * i, r, c, tap));
+          const int32_t magnitude = abs(ve_winograd_weight(transform, weights + 9 * i, r, c, tap));
           if (magnitude > most) most = magnitude;
         }
   return most;
@@ -80,21 +89,37 @@ static bool scales_exactly(const ve_conv3x3 *plan, const int8_t *weights, int32_
 const int32_t ve_winograd_column_order[VE_TRANSFORM_COUNT][6] = {
     [VE_F2X1] = {0}, [VE_F2X2] = {1, 2, 0, 3}, [VE_F2X4] = {1, 2, 3, 4, 0, 5}};
 
-// The four rows of one lane's i-th product in column c. Adds what the offsets
-// of transformed inputs come to in it.
-static void pack_product(
-    const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *slot_weights, int32_t c,
-    int32_t i, int8_t *to, ptrdiff_t width, uint32_t *offsets) {
-  static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
+// What the offsets of transformed inputs come to in the four rows of column c of an output channel, and what sums start from.
+static void sum_offsets(
+    const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *weights, int32_t out, int32_t c,
+    uint32_t offsets[4]) {
   const ve_conv3x3_description *d = &plan->description;
-  const int8_t *taps = slot_weights + i % d->channels_in * 9;
+  const ptrdiff_t kernels = (ptrdiff_t)d->slots * d->channels_in;
   const int32_t shift = plan->kernels->signed_codes ? 128 : 0;
   for (int32_t r = 0; r < 4; r++) {
-    const int32_t value = transformed(w->transform, taps, r, c, i / d->channels_in);
-    const ptrdiff_t quad = half_of[r] * (w->depth / 4) + i / 4;
-    to[(quad * 2 + place_of[r]) * width * 4 + i % 4] = (int8_t)value;
-    offsets[r] +=
-        (uint32_t)(value * (ve_winograd_offset(w->transform, d->activation_levels, r, c) - shift));
+    int32_t sum = 0;
+    for (ptrdiff_t i = 0; i < kernels; i++)
+      for (int32_t tap = 0; tap < w->traits->taps; tap++)
+        sum += ve_winograd_weight(w->transform, weights + (out * kernels + i) * 9, r, c, tap);
+    offsets[r] = (uint32_t)sum * (uint32_t)(ve_winograd_offset(w->transform, w->levels, r, c) - shift);
+    if (w->starts) offsets[r] += w->starts[(c * 4 + r) * w->constants_row + out];
+  }
+}
+
+// The four rows of one lane's i-th product in column c.
+static void pack_product(
+    const ve_winograd_plan *w, const int8_t *taps, int32_t c, int32_t i, int32_t tap, int8_t *to, ptrdiff_t width) {
+  static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
+  const bool in_words = w->kernels->operands == VE_OPERANDS_WORDS;
+  const int32_t group = in_words ? 2 : 4;
+  for (int32_t r = 0; r < 4; r++) {
+    const int16_t value = (int16_t)ve_winograd_weight(w->transform, taps, r, c, tap);
+    const ptrdiff_t quad = half_of[r] * (w->depth / group) + i / group;
+    int8_t *lane = to + (quad * 2 + place_of[r]) * width * 4;
+    if (in_words)
+      memcpy(lane + i % group * 2, &value, sizeof value);
+    else
+      lane[i % group] = (int8_t)value;
   }
 }
 
@@ -122,47 +147,81 @@ static uint32_t output_constant(
   return 0;
 }
 
-size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w) {
-  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->depth * 4;
+static size_t element_bytes(const ve_winograd_plan *w) {
+  return w->kernels->operands == VE_OPERANDS_WORDS ? sizeof(int16_t) : sizeof(int8_t);
 }
 
-static void pack(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w) {
+  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->depth * 4 * element_bytes(w);
+}
+
+static void pack_weights(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
-  const ve_transform_traits *t = w->traits;
   for (int32_t b = 0; b < plan->block_count; b++) {
     const ve_block *block = &plan->blocks[b];
     const ptrdiff_t width = block->vectors * plan->kernels->lanes;
     int8_t *base = w->u + (size_t)block->first_channel * ve_winograd_lane_bytes(plan, w);
-    for (int32_t lane = 0; lane < block->channels; lane++) {
-      const int32_t out = block->first_channel + lane;
-      uint32_t offsets[6][4] = {{0}};
-      for (int32_t i = 0; i < t->columns; i++)
+    for (int32_t lane = 0; lane < block->channels; lane++)
+      for (int32_t i = 0; i < w->traits->columns; i++)
         for (int32_t slot = 0; slot < d->slots; slot++) {
-          const int32_t c = ve_winograd_column_order[w->transform][i];
-          const ptrdiff_t from = ((ptrdiff_t)out * d->slots + slot) * d->channels_in * 9;
-          const ptrdiff_t to = (i * d->slots + slot) * width * w->depth * 4 + 4 * lane;
+          const ptrdiff_t out = block->first_channel + lane;
+          const int8_t *from = weights + (out * d->slots + slot) * d->channels_in * 9;
+          int8_t *to = base + (i * d->slots + slot) * width * w->depth * 4 * (ptrdiff_t)element_bytes(w) + 4 * lane;
           for (int32_t k = 0; k < w->depth; k++)
-            pack_product(plan, w, weights + from, c, k, base + to, width, offsets[c]);
+            pack_product(
+                w, from + k % d->channels_in * 9, ve_winograd_column_order[w->transform][i], k, k / d->channels_in,
+                to, width);
         }
-      for (int32_t output = 0; output < t->outputs; output++)
-        for (int32_t row = 0; row < 2; row++)
-          w->constants[(2 * output + row) * w->constants_row + out] = (int32_t)output_constant(
-              w->transform, offsets, row, output, (uint32_t)plan->bias[out]);
-    }
+  }
+}
+
+static void make_constants(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+  for (int32_t out = 0; out < plan->description.channels_out; out++) {
+    uint32_t offsets[6][4] = {{0}};
+    for (int32_t c = 0; c < w->traits->columns; c++) sum_offsets(plan, w, weights, out, c, offsets[c]);
+    for (int32_t output = 0; output < w->traits->outputs; output++)
+      for (int32_t row = 0; row < 2; row++)
+        w->constants[(2 * output + row) * w->constants_row + out] = (int32_t)output_constant(
+            w->transform, offsets, row, output, (uint32_t)plan->bias[out]);
   }
 }
 
 // MARK: - Plan
 
+static int32_t lanes_of(const ve_conv3x3 *plan) {
+  const ve_block *last = &plan->blocks[plan->block_count - 1];
+  return last->first_channel + last->vectors * plan->kernels->lanes;
+}
+
+static bool allocate_and_pack(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+  w->constants_row = lanes_of(plan);
+  const size_t lanes = (size_t)w->constants_row;
+  const size_t constant_bytes = ve_rounded_up((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
+  w->constants = aligned_alloc(VE_ALIGNMENT, constant_bytes);
+  if (!w->constants) return false;
+  memset(w->constants, 0, constant_bytes);
+  if (w->kernels->operands == VE_OPERANDS_BYTES_IN_16) {
+    if (!ve_winograd_make_rows(plan, w, weights, most_input(w->transform, w->levels))) return false;
+  } else {
+    const size_t u_bytes = ve_rounded_up(lanes * ve_winograd_lane_bytes(plan, w));
+    w->u = aligned_alloc(VE_ALIGNMENT, u_bytes);
+    if (!w->u) return false;
+    memset(w->u, 0, u_bytes);
+    pack_weights(plan, w, weights);
+  }
+  make_constants(plan, w, weights);
+  return true;
+}
+
 static ve_winograd_plan *create(
-    ve_conv3x3 *plan, const int8_t *weights, ve_transform transform, int32_t int16_steps) {
+    ve_conv3x3 *plan, const int8_t *weights, const ve_winograd_kernels *kernels, ve_transform transform) {
   const ve_conv3x3_description *d = &plan->description;
   ve_winograd_plan *w = calloc(1, sizeof *w);
   if (!w) return NULL;
   w->transform = transform;
   w->traits = &traits[transform];
-  w->kernels = plan->kernels->winograd;
-  w->int16_steps = int16_steps;
+  w->kernels = kernels;
+  w->levels = kernels->operands == VE_OPERANDS_WORDS ? 0 : d->activation_levels;
   // All of VE_F2X1's weights are one column; fewer lanes keep it in L1.
   const int32_t fewer = 32 / plan->kernels->lanes, most = plan->kernels->block_vectors;
   if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, fewer < most ? fewer : most);
@@ -172,72 +231,82 @@ static ve_winograd_plan *create(
     w->v_tile = d->channels_in;
     w->v_row = (ptrdiff_t)ve_rounded_up((size_t)((VE_RUN_TILES + 2) * w->v_tile)) + VECTOR_BYTES;
   } else {
-    w->v_tile = (ptrdiff_t)ve_rounded_up((size_t)d->channels_in);
+    w->v_tile = (ptrdiff_t)ve_rounded_up((size_t)d->channels_in * element_bytes(w));
     w->v_row = VE_RUN_TILES * w->v_tile;
   }
   w->v_slot = w->traits->columns * 4 * w->v_row;
-
-  const ve_block *last = &plan->blocks[plan->block_count - 1];
-  const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
-  const size_t u_bytes = ve_rounded_up(lanes * ve_winograd_lane_bytes(plan, w));
-  const size_t constant_bytes = ve_rounded_up((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
-  w->constants_row = (ptrdiff_t)lanes;
-  w->u = aligned_alloc(VE_ALIGNMENT, u_bytes);
-  w->constants = aligned_alloc(VE_ALIGNMENT, constant_bytes);
-  if (!w->u || !w->constants) {
+  if (!allocate_and_pack(plan, w, weights)) {
     ve_winograd_plan_destroy(w);
     return NULL;
   }
-  memset(w->u, 0, u_bytes);
-  memset(w->constants, 0, constant_bytes);
-  pack(plan, w, weights);
   return w;
 }
 
-// Steps of the vector units a product takes, times products an output.
-static double cost(double products, const ve_kernels *kernels, int32_t int16_steps) {
-  // maddubs and add; to widen, madd and add for as many steps as there may be.
-  const bool in_int16 = kernels->winograd->products_in_int16;
-  return products * (in_int16 ? 2 + 2.0 / int16_steps : 1);
+// MARK: - Choice
+
+// Steps of the vector units for four bytes of operands, times what of them there is for an output: one with dot products,
+// else a product, an addition, and for every stretch of 16-bit sums two more to widen them.
+static double cost(ve_winograd_operands operands, double products, double stretch) {
+  switch (operands) {
+    case VE_OPERANDS_BYTES: return products;
+    case VE_OPERANDS_BYTES_IN_16: return products * (2 + 2 / stretch);
+    case VE_OPERANDS_WORDS: return products * 4;
+  }
+  return INFINITY;
 }
 
 static double direct_cost(const ve_conv3x3 *plan) {
-  const bool wide = plan->layout == VE_WEIGHTS_PAIRS;
-  return wide ? 9 * 4 : cost(9, plan->kernels, plan->int16_steps);
+  if (plan->layout == VE_WEIGHTS_PAIRS) return cost(VE_OPERANDS_WORDS, 9, 1);
+  return cost(plan->kernels->winograd->operands, 9, plan->int16_steps);
 }
+
+static double products_an_output(const ve_transform_traits *t) { return 2.0 * t->columns * t->taps / t->outputs; }
 
 // Transforms cost the same however few products they save.
 static bool pays(const ve_conv3x3_description *d, ve_transform transform) {
-  return d->channels_in >= (transform == VE_F2X1 ? 32 : 16) &&
-         d->channels_in * d->channels_out >= 512;
+  return d->channels_in * d->slots >= (transform == VE_F2X1 ? 32 : 16) &&
+         d->channels_in * d->slots * d->channels_out >= 512;
+}
+
+// What a transform on these kernels would cost, with 16-bit sums at least; INFINITY where it is not exact.
+static double cost_of(
+    const ve_conv3x3 *plan, const int8_t *weights, const ve_winograd_kernels *kernels, ve_transform transform) {
+  const ve_conv3x3_description *d = &plan->description;
+  const ve_transform_traits *t = &traits[transform];
+  const bool forced = d->algorithm == VE_CONV3X3_WINOGRAD;
+  if (!kernels->input[transform] || (!forced && !pays(d, transform))) return INFINITY;
+  if (!scales_exactly(plan, weights, t->scale)) return INFINITY;
+  if (kernels->operands != VE_OPERANDS_WORDS) {
+    if (d->activation_levels > t->most_levels) return INFINITY;
+    if (most_transformed(d, weights, transform) > INT8_MAX) return INFINITY;
+  }
+  return cost(kernels->operands, products_an_output(t), INFINITY);
 }
 
 ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weights) {
-  const ve_conv3x3_description *d = &plan->description;
-  const bool forced = d->algorithm == VE_CONV3X3_WINOGRAD;
+  const ve_winograd_kernels *candidates[2] = {plan->kernels->winograd, plan->kernels->winograd_words};
+  const bool forced = plan->description.algorithm == VE_CONV3X3_WINOGRAD;
   double best_cost = forced ? INFINITY : 0.9 * direct_cost(plan);
-  int best = -1;
-  int32_t best_steps = 0;
-  for (int i = 0; i < VE_TRANSFORM_COUNT; i++) {
-    const ve_transform transform = (ve_transform)i;
-    const ve_transform_traits *t = &traits[i];
-    if (d->activation_levels > t->most_levels || (!forced && !pays(d, transform))) continue;
-    const int32_t most = most_transformed(d, weights, transform);
-    if (most > INT8_MAX || !scales_exactly(plan, weights, t->scale)) continue;
-    const int32_t step = 2 * most_input(transform, d->activation_levels) * (most ? most : 1);
-    const int32_t int16_steps = INT16_MAX / step;
-    if (plan->kernels->winograd->products_in_int16 && int16_steps < 1) continue;
-    const double products = 2.0 * t->columns * t->taps / t->outputs;
-    const double this_cost = cost(products, plan->kernels, int16_steps);
-    if (this_cost >= best_cost) continue;
-    best_cost = this_cost;
-    best = i;
-    best_steps = int16_steps;
-  }
-  if (best < 0) return NULL;
-  ve_winograd_plan *w = create(plan, weights, (ve_transform)best, best_steps);
+  const ve_winograd_kernels *best_kernels = NULL;
+  ve_transform best = VE_F2X1;
+  for (int i = 0; i < 2 && candidates[i]; i++)
+    for (int t = 0; t < VE_TRANSFORM_COUNT; t++) {
+      double this_cost = cost_of(plan, weights, candidates[i], (ve_transform)t);
+      if (this_cost < best_cost && candidates[i]->operands == VE_OPERANDS_BYTES_IN_16) {
+        // How long stretches are shows when weights are packed.
+        ve_winograd_plan *w = create(plan, weights, candidates[i], (ve_transform)t);
+        this_cost = w ? cost(VE_OPERANDS_BYTES_IN_16, products_an_output(&traits[t]), w->mean_stretch) : INFINITY;
+        ve_winograd_plan_destroy(w);
+      }
+      if (this_cost >= best_cost) continue;
+      best_cost = this_cost;
+      best_kernels = candidates[i];
+      best = (ve_transform)t;
+    }
+  if (!best_kernels) return NULL;
+  ve_winograd_plan *w = create(plan, weights, best_kernels, best);
   if (!w) return NULL;
-  for (int32_t channel = 0; channel < d->channels_out; channel++)
+  for (int32_t channel = 0; channel < plan->description.channels_out; channel++)
     plan->multiplier[channel] /= (float)traits[best].scale;
   return w;
 }
@@ -245,8 +314,13 @@ ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weight
 void ve_winograd_plan_destroy(ve_winograd_plan *w) {
   if (!w) return;
   free(w->u);
+  free(w->rows);
+  free(w->stretches);
+  free(w->starts);
   free(w->constants);
   free(w);
 }
 
-const char *ve_winograd_plan_name(const ve_winograd_plan *w) { return w->traits->name; }
+const char *ve_winograd_plan_name(const ve_winograd_plan *w) {
+  return w->kernels->operands == VE_OPERANDS_WORDS ? w->traits->words_name : w->traits->name;
+}

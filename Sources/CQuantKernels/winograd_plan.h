@@ -11,9 +11,14 @@ struct ve_winograd_plan {
   ve_transform transform;
   const ve_transform_traits *traits;
   const ve_winograd_kernels *kernels;
-  int32_t int16_steps;
+  int32_t levels;  // that offsets of transformed inputs are made of
   int32_t depth;  // products a slot: channels, of VE_F2X1 times taps
-  int8_t *u;  // [block][column][slot], then as ve_winograd_products_args
+  int8_t *u;  // [block][column][slot], then as ve_winograd_products_args; or as rows say
+  // VE_OPERANDS_BYTES_IN_16 only (winograd_rows.c).
+  ve_winograd_row *rows;  // [block][column][r]
+  ve_winograd_stretch *stretches;
+  double mean_stretch;  // quads a stretch
+  uint32_t *starts;  // [column][r][constants_row]: what sums of 16 bits start from
   int32_t *constants;  // [output][2][constants_row]
   ptrdiff_t constants_row;  // all channels, padded
   ptrdiff_t v_tile, v_row, v_slot;
@@ -21,6 +26,16 @@ struct ve_winograd_plan {
 
 /// Columns in the order of their computation, which is the order of packing.
 extern const int32_t ve_winograd_column_order[VE_TRANSFORM_COUNT][6];
+
+/// A transformed weight from the nine taps; `tap` counts only for VE_F2X1.
+int32_t ve_winograd_weight(ve_transform transform, const int8_t *taps, int32_t r, int32_t c, int32_t tap);
+
+/// What all weights of row r and column c are multiples of.
+int32_t ve_winograd_weight_factor(ve_transform transform, int32_t r, int32_t c);
+
+/// Packs transformed weights for sums of 16 bits; transformed inputs are at most `most_input`.
+/// Returns false when memory is out.
+bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *winograd, const int8_t *weights, int32_t most_input);
 
 /// Bytes of transformed weights of one lane.
 size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *winograd);

@@ -39,7 +39,7 @@ static void transform_inputs(const run *run) {
       // Of VE_F2X1, whose tiles are pixels, the products read two more.
       .tiles = run->tiles + w->traits->taps - 1,
       .last_pixel = run->io->width + 1 - run->x,
-      .levels = d->activation_levels,
+      .levels = w->levels,
       .v_row = w->v_row,
       .v_tile = w->v_tile,
   };
@@ -134,16 +134,22 @@ static void compute_block(const run *run, int32_t number) {
   const ve_block *block = &run->plan->blocks[number];
   const ve_winograd_plan *w = run->plan->winograd;
   const int32_t slots = run->plan->description.slots;
-  const ptrdiff_t u_slot = block->vectors * run->plan->kernels->lanes * w->depth * 4;
-  const int8_t *u = w->u + (size_t)block->first_channel * ve_winograd_lane_bytes(run->plan, w);
+  const ptrdiff_t lanes = block->vectors * run->plan->kernels->lanes;
+  const ptrdiff_t column_bytes = lanes * (ptrdiff_t)ve_winograd_lane_bytes(run->plan, w) / w->traits->columns;
+  const ptrdiff_t u_slot = column_bytes / slots;
+  const int32_t calls = w->kernels->adds_slots ? 1 : slots;
+  // Where there are rows, they say where their weights are.
+  const int8_t *u = w->rows ? w->u : w->u + (size_t)block->first_channel * ve_winograd_lane_bytes(run->plan, w);
   int32_t *partial = run->areas + PARTIAL * AREA;
   ve_winograd_products_args args = {
       .v_row = w->v_row,
       .v_tile = w->v_tile,
-      .quads = w->depth / 4,
+      .quads = (int32_t)(u_slot / (16 * lanes)),
       .tiles = run->tiles,
       .vectors = block->vectors,
-      .int16_steps = w->int16_steps,
+      .slots = slots / calls,
+      .v_slot = w->v_slot,
+      .u_slot = u_slot,
       .a = run->areas + A * AREA,
       .b = run->areas + B * AREA,
       .c = run->areas + C * AREA,
@@ -162,12 +168,13 @@ static void compute_block(const run *run, int32_t number) {
                                                                   : 0;
     for (int32_t output = 0; output < finished; output++)
       prepare_epilogue(run, block, column->output + output, run->sums + output * AREA, epilogue[output]);
-    for (int32_t slot = 0; slot < slots; slot++) {
-      const bool last = slot == slots - 1;
+    for (int32_t slot = 0; slot < calls; slot++) {
+      const bool last = slot == calls - 1;
       args.v = run->v + slot * w->v_slot + ve_winograd_column_order[w->transform][i] * 4 * w->v_row;
-      args.u = u + (i * slots + slot) * u_slot;
+      args.u = w->rows ? u : u + i * column_bytes + slot * u_slot;
+      args.rows = w->rows ? &w->rows[(number * w->traits->columns + i) * 4] : NULL;
       // After the last column comes the first again.
-      args.next_u = last && i == w->traits->columns - 1 ? u : args.u + u_slot;
+      args.next_u = w->rows || (last && i == w->traits->columns - 1) ? u : args.u + u_slot;
       args.step = last ? column->step : VE_STEP_KEEP;
       args.to = last ? run->areas + column->to * AREA : partial;
       fetch_ahead(run, &args, slot, number * w->traits->columns + i);

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Foundation
 
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// A safetensors file in memory: named tensors and a string-to-string metadata table.
 ///
 /// Layout: a little-endian 64-bit header length, a JSON header, then the tensors' bytes. Everything read from a file is
 /// bounds-checked before use; sizes are checked before anything is allocated.
+///
+/// What this type writes carries a checksum of all its bytes in its metadata, by which a flipped bit is found when the file is
+/// read; files without one are read, too.
 public struct Safetensors: Sendable {
   /// Element types that model files use.
   public enum ElementType: String, Sendable, CaseIterable {
@@ -98,26 +107,29 @@ public struct Safetensors: Sendable {
   /// Largest file that is read: far above any model, far below what a machine cannot hold.
   static let sizeLimit = 1 << 30
 
+  /// Largest header that is read: a hundred times that of any model. Parsed, a header takes some sixty times its size.
+  static let headerLimit = 1 << 20
+
   /// Reads a file.
-  public init(path: String) throws(ModelError) {
-    let data: Data
-    do {
-      // Attributes are those of a link itself, not of its target.
-      let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-      let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-      guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? Int
-      else {
-        throw ModelError.cannotOpen(path: path, reason: "it is not a file")
-      }
-      if size > Self.sizeLimit { throw ModelError.damaged(path: path, detail: "larger than a model can be") }
-      data = try Data(contentsOf: url)
-    } catch let error as ModelError {
-      throw error
-    } catch {
-      let missing = !FileManager.default.fileExists(atPath: path)
-      throw .cannotOpen(path: path, reason: missing ? "no such file" : "it cannot be read")
+  public init(path: String) throws(ModelError) { try self.init(data: Self.contents(path), path: path) }
+
+  /// The bytes of a file. What is none, such as a pipe that nobody writes to, is not waited for.
+  private static func contents(_ path: String) throws(ModelError) -> Data {
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw .cannotOpen(path: path, reason: errno == ENOENT ? "no such file" : "it cannot be read")
     }
-    try self.init(data: data, path: path)
+    let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw .cannotOpen(path: path, reason: "it is not a file")
+    }
+    if status.st_size > sizeLimit { throw .damaged(path: path, detail: "larger than a model can be") }
+    do {
+      return try file.readToEnd() ?? Data()
+    } catch {
+      throw .cannotOpen(path: path, reason: "it cannot be read")
+    }
   }
 
   /// Parses the bytes of a file; `path` is for messages.
@@ -128,7 +140,15 @@ public struct Safetensors: Sendable {
     guard length <= UInt64(bytes.count - 8) else {
       throw .damaged(path: path, detail: "header ends beyond the file")
     }
+    guard length <= UInt64(Self.headerLimit) else {
+      throw .damaged(path: path, detail: "its header is larger than that of a model can be")
+    }
     let start = 8 + Int(length)
+    if let place = Self.checksumPlace(in: bytes[8..<start]),
+      Self.checksum(bytes, place) != String(decoding: bytes[place], as: UTF8.self)
+    {
+      throw .damaged(path: path, detail: "its bytes are not those that were written (the checksum differs)")
+    }
     guard let table = try? JSONSerialization.jsonObject(with: Data(bytes[8..<start])) as? [String: Any] else {
       throw .damaged(path: path, detail: "header is not a JSON object")
     }
@@ -139,6 +159,7 @@ public struct Safetensors: Sendable {
           throw .damaged(path: path, detail: "metadata are not strings")
         }
         metadata = strings
+        metadata[Self.checksumKey] = nil
         continue
       }
       guard let entry = value as? [String: Any],
@@ -173,8 +194,19 @@ public struct Safetensors: Sendable {
     if end != bytes.count { throw .damaged(path: path, detail: "it goes on after the last tensor") }
   }
 
-  /// The file's bytes. Equal contents give equal bytes: names are sorted.
+  /// The file's bytes, with a checksum. Equal contents give equal bytes: names are sorted.
   public func serialized() -> Data {
+    var whole = self
+    whole.metadata[Self.checksumKey] = String(repeating: "0", count: Self.checksumLength)
+    var bytes = [UInt8](whole.serializedAsIs())
+    if let place = Self.checksumPlace(in: bytes[...]) {
+      bytes.replaceSubrange(place, with: Self.checksum(bytes, place).utf8)
+    }
+    return Data(bytes)
+  }
+
+  /// The file's bytes with the metadata as they are: without a checksum unless they have one.
+  func serializedAsIs() -> Data {
     var header: [String: Any] = [:]
     var body = Data()
     for (name, entry) in tensors.sorted(by: { $0.key < $1.key }) {
@@ -193,6 +225,31 @@ public struct Safetensors: Sendable {
     var file = Data()
     withUnsafeBytes(of: UInt64(json.count).littleEndian) { file.append(contentsOf: $0) }
     return file + json + body
+  }
+
+  // MARK: - Checksum
+
+  static let checksumKey = "videnhance.checksum"
+  private static let checksumLength = 16
+
+  /// Where the digits of the checksum stand; nil if there is none.
+  private static func checksumPlace(in header: ArraySlice<UInt8>) -> Range<Int>? {
+    let key = Array("\"\(checksumKey)\":\"".utf8)
+    guard let start = header.firstRange(of: key)?.upperBound, start + checksumLength <= header.endIndex else {
+      return nil
+    }
+    return start..<start + checksumLength
+  }
+
+  /// FNV-1a of 64 bits over all bytes, the digits of the checksum taken as zeros: no change of a single byte goes unnoticed.
+  private static func checksum(_ bytes: [UInt8], _ digits: Range<Int>) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in bytes[..<digits.lowerBound] { add(byte) }
+    for _ in digits { add(UInt8(ascii: "0")) }
+    for byte in bytes[digits.upperBound...] { add(byte) }
+    let text = String(hash, radix: 16)
+    return String(repeating: "0", count: checksumLength - text.count) + text
   }
 
   /// Writes the file at once or not at all.

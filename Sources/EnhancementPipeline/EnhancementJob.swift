@@ -61,6 +61,9 @@ public struct EnhancementJob: Sendable {
     public var start, length: Duration?
     /// The video stream to work on, by its index in the file; nil for the best one.
     public var stream: Int?
+    /// Whether playlists are followed whatever they are called, and whether Dolby Vision is taken without a base layer
+    /// (`VideoReader.Options`).
+    public var allowsPlaylists = false, ignoresDolbyVision = false
     /// What is made of interlaced frames; nil refuses them.
     public var deinterlacing: Deinterlacing?
     /// Where the time of the stages' parts is added up; nil for nowhere.
@@ -182,7 +185,7 @@ public struct EnhancementJob: Sendable {
     ]
     return try SegmentFolder(
       output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
-      resumes: segments.resumes)
+      input: input, resumes: segments.resumes)
   }
 
   /// For each step, how many of its outputs are not needed any more.
@@ -225,7 +228,7 @@ public struct EnhancementJob: Sendable {
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
-    let reader = ReadingStage(path: input, options: options)
+    let reader = ReadingStage(path: input, options: options, rescues: last != nil)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,

@@ -48,7 +48,7 @@ extension DegradationChain {
     }
   }
 
-  private static func filtered(_ frames: [VideoFrame], _ description: String) throws -> [VideoFrame] {
+  static func filtered(_ frames: [VideoFrame], _ description: String) throws -> [VideoFrame] {
     var filter = try FrameFilter(
       description, like: frames[0], timeBase: Rational(1, 25), frameRate: Rational(25, 1), threads: 1)
     var results: [VideoFrame] = []

@@ -2,6 +2,7 @@
 import ArgumentParser
 // `stdout` is a variable to Swift.
 @preconcurrency import Foundation
+import Kernels
 import VideoIO
 
 /// The program.
@@ -29,15 +30,18 @@ struct VidenhanceCommand: AsyncParsableCommand {
       See 'videnhance help enhance' for all options.
 
       Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed, \
-      64 wrong usage, 70 stopped by an internal error or want of memory, 130 interrupted.
+      64 wrong usage, 70 stopped by an internal error or want of memory, 75 another run is at work on the same \
+      output, 130 interrupted.
       """,
-    version: "0.1.0",
+    version: Version.current,
     groupedSubcommands: [
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
       CommandGroup(
         name: "Network",
-        subcommands: [Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self]),
-      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
+        subcommands: [
+          Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self, Stamp.self,
+        ]),
+      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, Version.self]),
     ],
     defaultSubcommand: Enhance.self)
 
@@ -50,7 +54,11 @@ struct VidenhanceCommand: AsyncParsableCommand {
     #endif
     LargeBlocks.returnWhenFreed()
     do {
-      var command = try parseAsRoot()
+      let arguments = CommandArguments.own
+      try CommandArguments.check(arguments)
+      try UsageHint.check(arguments)
+      try checkEnvironment()
+      var command = try parseAsRoot(arguments)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -59,7 +67,17 @@ struct VidenhanceCommand: AsyncParsableCommand {
     } catch {
       guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
       Console.error(error)
-      exit(withError: ExitCode.failure)
+      exit(withError: Console.exitCode(for: error))
     }
+  }
+
+  /// - Throws: `ValidationError` for a variable that is set to what nobody understands.
+  private static func checkEnvironment() throws {
+    let name = "VIDENHANCE_ISA"
+    guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty,
+      InstructionSet(argument: value) == nil
+    else { return }
+    let names = InstructionSet.allCases.map(\.name).joined(separator: ", ")
+    throw ValidationError("\(name)=\(value) is no instruction set (hint: \(names))")
   }
 }

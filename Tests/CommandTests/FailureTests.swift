@@ -52,14 +52,6 @@ import Testing
       bench, bench.path("sound.mka"), bench.path("out.mkv"), "no video stream in \(bench.path("sound.mka"))")
   }
 
-  @Test func truncatedFile() throws {
-    let bench = try Workbench()
-    let video = try bench.makeVideo("whole.mkv", size: "64x48", seconds: 8)
-    let data = try Data(contentsOf: URL(fileURLWithPath: video))
-    try data.prefix(data.count / 2).write(to: URL(fileURLWithPath: bench.path("half.mkv")))
-    try expectFailure(bench, bench.path("half.mkv"), bench.path("out.mkv"), bench.path("half.mkv"), "(hint: ")
-  }
-
   @Test func truncatedBeforeItsIndex() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=25:duration=1 -c:v libx264", "whole.mp4")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 private let watchedCalls =
-  "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,rmdir"
+  "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,rmdir"
 
 /// Whether system calls can be watched here.
 private let canWatch =
@@ -76,7 +76,7 @@ private let canWatch =
         bytes.remove(path)
         names.remove(path)
       case "mkdir": names.insert(top)
-      case "rename", "renameat", "renameat2":
+      case "rename", "renameat", "renameat2", "link", "linkat":
         #expect(bytes.isDisjoint(with: call.paths), "\(call)")
         if call.paths.last == output {
           isNamed = true

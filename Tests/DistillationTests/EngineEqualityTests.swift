@@ -34,7 +34,8 @@ import Training
       task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
       blocks: 2, isConditioned: true),
     Architecture(
-      task: .restoration, scale: 1, window: 3, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2,
+      task: .restoration, scale: 1, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 2,
       isConditioned: true),
     Architecture(
       task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 32, blocks: 2),
@@ -181,7 +182,8 @@ import Training
   /// The models as they are shipped.
   @Test(
     arguments: [
-      "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced", "interp-balanced",
+      "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
+      "interp-balanced",
     ], [8, 6, 4, 3, 2])
   func shippedModels(family: String, bits: Int) throws {
     let resources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

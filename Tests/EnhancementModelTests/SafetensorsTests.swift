@@ -51,6 +51,35 @@ import Testing
     #expect(try read.floats("empty", count: 0).isEmpty)
   }
 
+  /// Each byte of a file changed by each of its bits: it is refused, or, where it is the name of the checksum that changed, read
+  /// with all its tensors.
+  @Test func aFlippedBitIsFound() throws {
+    let bytes = [UInt8](sample.serialized())
+    #expect(String(decoding: bytes, as: UTF8.self).contains(#""videnhance.checksum":""#))
+    var accepted = 0
+    for index in bytes.indices {
+      for bit in 0..<8 {
+        var changed = bytes
+        changed[index] ^= 1 << UInt8(bit)
+        guard let read = try? Safetensors(data: Data(changed), path: "x") else { continue }
+        accepted += 1
+        #expect(read.tensors == sample.tensors)
+      }
+    }
+    #expect(accepted <= 8 * "\"videnhance.checksum\":\"".count, "\(accepted)")
+  }
+
+  /// Files of other programs, and of this one before there were checksums.
+  @Test func aChecksumMayBeMissing() throws {
+    let bytes = file(#"{"a":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}}"#)
+    #expect(try Safetensors(data: bytes, path: "x").tensors.count == 1)
+  }
+
+  @Test func aHeaderMayNotBeHuge() {
+    let header = "{" + String(repeating: " ", count: 1 << 20) + "}"
+    expectDamaged(file(header), "a header of a megabyte")
+  }
+
   @Test func equalContentsGiveEqualBytes() {
     let forward = sample
     var backward = Safetensors()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Tensors
 
 extension ByteMutator {
   /// Boxes of an MP4 or QuickTime file that hold nothing but boxes.

@@ -6,7 +6,7 @@ import Testing
 @Suite struct WinogradTests {
   /// Operands whose extremes fit a transform on every instruction set with
   /// 8-bit dot products, and that transform.
-  /// AVX2 chooses among those that fit its 16-bit sums.
+  /// AVX2 chooses by how its 16-bit sums fit, and among transforms of 16-bit operands.
   static let transforms = [
     (63, 31, "winograd-2x1"), (63, 7, "winograd-2x2"), (15, 7, "winograd-2x2"),
     (7, 3, "winograd-2x4"), (3, 1, "winograd-2x4"), (127, 31, "winograd-2x1"),
@@ -23,7 +23,7 @@ import Testing
         #expect(
           ve_conv3x3_chosen_algorithm(plan)
             == (chosen == "direct" ? VE_CONV3X3_DIRECT : VE_CONV3X3_WINOGRAD))
-        // AVX2 has narrower sums and may have to choose a smaller transform.
+        // AVX2 has narrower sums, and 16-bit operands as well.
         if isa != VE_ISA_AVX2 { #expect(chosen == expected, "\(name(isa)) \(activations) \(weights)") }
         ve_conv3x3_destroy(plan)
       }
@@ -42,7 +42,66 @@ import Testing
 
   @Test func failsWhereNoTransformIsExact() {
     let problem = Problem(Shape(fill: .allLowest))
-    for isa in supportedIsas { #expect(problem.plan(isa, VE_CONV3X3_WINOGRAD) == nil) }
+    // With 16-bit operands all are.
+    for isa in supportedIsas where isa != VE_ISA_AVX2 {
+      #expect(problem.plan(isa, VE_CONV3X3_WINOGRAD) == nil)
+    }
+  }
+
+  /// AVX2 transforms operands of all widths, on 16 bits where bytes do not hold them: every width of pictures, channel count,
+  /// number of slots and fill that direct convolution is tested with.
+  @Test(
+    .enabled(if: supportedIsas.contains(VE_ISA_AVX2)),
+    arguments: [(255, 127), (127, 31), (63, 31), (63, 13), (12, 5)])
+  func everyOperandOnAVX2(activations: Int, weights: Int) throws {
+    var seed: UInt64 = 1
+    for fill in Fill.allCases {
+      for channelsIn in [4, 20, 64] {
+        for channelsOut in [8, 24, 40, 64] {
+          seed += 1
+          let shape = Shape(
+            width: [1, 5, 47, 50, 97, 101][Int(seed % 6)], height: 1 + Int(seed % 4),
+            slots: 1 + Int(seed % 5),
+            channelsIn: channelsIn, channelsOut: channelsOut, activationLevels: activations,
+            weightLevels: weights, fill: fill, streams: Streams.allCases[Int(seed % 5)], seed: seed)
+          let problem = Problem(shape)
+          let truthPlan = try #require(problem.plan(VE_ISA_SCALAR))
+          let plan = try #require(problem.plan(VE_ISA_AVX2, VE_CONV3X3_WINOGRAD), "\(shape)")
+          let chosen = String(cString: ve_conv3x3_algorithm_name(plan))
+          #expect(chosen.hasPrefix("winograd"))
+          #expect(problem.run(plan, slack: 0xFF) == problem.run(truthPlan), "\(chosen): \(shape)")
+          ve_conv3x3_destroy(plan)
+          ve_conv3x3_destroy(truthPlan)
+        }
+      }
+    }
+  }
+
+  /// Weights at the ends of their range, alone and in runs, in whatever lane: where sums of 16 bits are fullest.
+  @Test(.enabled(if: supportedIsas.contains(VE_ISA_AVX2))) func fullestSumsOf16Bits() throws {
+    for (activations, weights) in [(63, 13), (63, 7), (15, 7), (12, 5)] {
+      for seed in 0..<12 as Range<UInt64> {
+        var problem = Problem(
+          Shape(
+            width: 26, height: 4, slots: 1 + Int(seed % 2), channelsIn: 64, channelsOut: 32,
+            activationLevels: activations, weightLevels: weights, seed: seed))
+        var random = SplitMix64(state: seed)
+        let share = [2, 8, 64, 500][Int(seed % 4)]
+        for i in problem.weights.indices where Int.random(in: 0..<share, using: &random) == 0 {
+          problem.weights[i] = Int8(i / 576 % 2 == 0 ? weights : -weights - 1)
+        }
+        for slot in problem.inputs.indices {
+          for i in problem.inputs[slot].indices where Bool.random(using: &random) {
+            problem.inputs[slot][i] = Bool.random(using: &random) ? UInt8(activations) : 0
+          }
+        }
+        let truthPlan = try #require(problem.plan(VE_ISA_SCALAR))
+        let plan = try #require(problem.plan(VE_ISA_AVX2, VE_CONV3X3_WINOGRAD))
+        #expect(problem.run(plan) == problem.run(truthPlan), "\(problem.shape)")
+        ve_conv3x3_destroy(plan)
+        ve_conv3x3_destroy(truthPlan)
+      }
+    }
   }
 
   /// Wide weights whose transforms happen to fit are as good as narrow ones.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Tensors
 import Testing
 
 @testable import Kernels
 @testable import LineEngine
-@testable import Tensors
 
 /// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
 @Suite struct LineScheduleTests {

@@ -125,7 +125,9 @@ func run(_ program: String, _ arguments: [String]) throws -> String {
 /// All frames and the number of packets of a file.
 func readAll(
   _ path: String, options: VideoReader.Options = .init()
-) throws -> (info: MediaInfo, frames: [VideoFrame], packets: [EncodedPacket], warnings: [String]) {
+) throws -> (
+  info: MediaInfo, frames: [VideoFrame], packets: [EncodedPacket], warnings: [String], leftOut: [String]
+) {
   var reader = try VideoReader(path: path, options: options)
   var frames: [VideoFrame] = []
   var packets: [EncodedPacket] = []
@@ -135,7 +137,7 @@ func readAll(
     case .packet(let packet): packets.append(packet)
     }
   }
-  return (reader.info, frames, packets, reader.warnings)
+  return (reader.info, frames, packets, reader.warnings, reader.leftOut)
 }
 
 /// What a copy came to.

@@ -92,23 +92,6 @@ import VideoIO
     #expect(abs((sound.last ?? 0) - (times.last ?? 9)) < 0.1)
   }
 
-  @Test func clockRepairLeavesASteadyClock() {
-    var repair = ClockRepair()
-    for index in 0..<1000 {
-      for stream in 0..<2 {
-        #expect(repair.correction(stream: stream, time: Int64(index) * 40_000 + 7, duration: 40_000) == 0)
-      }
-    }
-    #expect(repair.warning == nil)
-  }
-
-  @Test func clockRepairSurvivesExtremes() {
-    var repair = ClockRepair()
-    for time: Int64 in [.min, .max, 0, .max, .min, 1 << 59, -(1 << 59), .max - 1, 5] {
-      _ = repair.correction(stream: 0, time: time, duration: .max)
-    }
-  }
-
   @Test func framesFromNoFile() throws {
     let info = try MediaInfo.blank(
       width: 64, height: 48, format: .yuv420p, color: ColorDescription(matrix: 1, range: 1),

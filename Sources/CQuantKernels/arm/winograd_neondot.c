@@ -12,7 +12,8 @@
 #define VE_VECTOR_BYTES 16
 #define VE_NAME(job) ve_winograd_##job##_neondot
 static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
-#include "../winograd_vector.h"
+#include "../winograd_input_tmpl.h"
+#include "../winograd_products_tmpl.h"
 
 VE_INLINE int8x16_t load_codes(const uint8_t *from) {
   return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(from), vdupq_n_u8(0x80)));

@@ -6,7 +6,7 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 
-#include "epilogue_avx512.h"
+#include "epilogue_avx512_tmpl.h"
 
 VE_INLINE void pixels_of(
     const writer *w, const int32_t *sums, ptrdiff_t sums_stride, const int vectors,

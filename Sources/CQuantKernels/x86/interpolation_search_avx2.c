@@ -149,7 +149,7 @@ static ve_interp_sums patch_sums(const patch *first, const patch *second) {
   return (ve_interp_sums){wide_sum(xx), wide_sum(yy), wide_sum(xy), wide_sum(xe), wide_sum(ye)};
 }
 
-#include "../interpolation_search.h"
+#include "../interpolation_search_tmpl.h"
 
 #pragma clang attribute pop
 #endif

@@ -6,7 +6,7 @@
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 
 #define VE_NAME(job) ve_interp_##job##_avx2
-#include "../interpolation_warp.h"
+#include "../interpolation_warp_tmpl.h"
 
 #pragma clang attribute pop
 #endif

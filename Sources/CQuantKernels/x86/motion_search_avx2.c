@@ -110,7 +110,7 @@ static ve_motion_sums motion_sums(
   return (ve_motion_sums){sum_of_eight(xx), sum_of_eight(yy), sum_of_eight(xy), sum_of_eight(xe), sum_of_eight(ye)};
 }
 
-#include "../motion_search.h"
+#include "../motion_search_tmpl.h"
 
 #pragma clang attribute pop
 #endif

@@ -9,13 +9,14 @@
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,prfchw"))), apply_to = function)
 
-#include "epilogue_avx512.h"
+#include "epilogue_avx512_tmpl.h"
 
 #define VE_FUSES_EPILOGUE
 #define VE_VECTOR_BYTES 64
 #define VE_NAME(job) ve_winograd_##job##_avx512vnni
 static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
-#include "../winograd_vector.h"
+#include "../winograd_input_tmpl.h"
+#include "../winograd_products_tmpl.h"
 
 VE_INLINE __m512i broadcast(const uint8_t *codes) {
   int32_t quad;

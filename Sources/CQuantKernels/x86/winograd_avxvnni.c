@@ -11,7 +11,8 @@
 #define VE_VECTOR_BYTES 32
 #define VE_NAME(job) ve_winograd_##job##_avxvnni
 static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4);
-#include "../winograd_vector.h"
+#include "../winograd_input_tmpl.h"
+#include "../winograd_products_tmpl.h"
 
 VE_INLINE __m256i broadcast(const uint8_t *codes) {
   int32_t quad;

@@ -6,6 +6,11 @@ internal import VideoIO
 struct ReadingStage: Sendable {
   let path: String
   let options: EnhancementJob.Options
+  /// Whether what can be saved of a file is saved, and `leftOut` says that it is not all; if not, that is an error.
+  let rescues: Bool
+
+  /// Frames from which on a file that cannot be worked on any further is ended there, and not refused.
+  private static let framesWorthKeeping = 250
 
   func run(to output: FrameChannel) async throws -> StageReport {
     // Networks take many times longer for a frame than decoders do; a thread of these holds two frames more.
@@ -17,15 +22,26 @@ struct ReadingStage: Sendable {
       for frame in frames { try await output.send(.frame(StageFrame(frame))) }
       frameCount += frames.count
     }
-    while let item = try options.profile.measure("decode", { try reader.next() }) {
+    var leftOut: [String] = []
+    reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
-      case .frame(let frame): try await send(fields.push(frame, profile: options.profile))
+      case .frame(let frame):
+        let frames: [VideoFrame]
+        do {
+          frames = try fields.push(frame, profile: options.profile)
+        } catch let error as PipelineError {
+          // Fields that begin after hours of work are no reason to throw it away.
+          guard case .interlaced = error, rescues, frameCount >= Self.framesWorthKeeping else { throw error }
+          leftOut.append("what follows, as \(error); --deinterlace takes all of it")
+          break reading
+        }
+        try await send(frames)
       case .packet(let packet): try await output.send(.packet(packet))
       }
     }
     try await send(fields.finish())
     try await output.end(frames: frameCount)
-    return .reading(warnings: reader.warnings)
+    return .reading(warnings: reader.warnings, leftOut: leftOut + reader.leftOut)
   }
 
   private var readerOptions: VideoReader.Options {
@@ -34,6 +50,9 @@ struct ReadingStage: Sendable {
     result.length = options.length
     result.stream = options.stream
     result.exportsQuantizers = true
+    result.allowsPlaylists = options.allowsPlaylists
+    result.ignoresDolbyVision = options.ignoresDolbyVision
+    result.toleratesEarlyEnd = rescues
     return result
   }
 }

@@ -2,14 +2,16 @@
 
 /// What a stage found out, for the summary.
 enum StageReport: Sendable {
-  case reading(warnings: [String])
+  case reading(warnings: [String], leftOut: [String])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int, substituted: Int)
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
     switch self {
-    case .reading(let warnings): summary.warnings = warnings + summary.warnings
+    case .reading(let warnings, let leftOut):
+      summary.warnings = warnings + summary.warnings
+      summary.leftOut = leftOut + summary.leftOut
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
     case .enhancing(let repeated, let substituted):
       summary.repeatedFrames += repeated
@@ -21,7 +23,7 @@ enum StageReport: Sendable {
       summary.height = written.height
       summary.format = written.format
       summary.encoder = written.encoder
-      summary.leftOut = written.leftOut
+      summary.leftOut += written.leftOut
       summary.warnings += written.warnings
     }
   }

@@ -162,3 +162,13 @@ extension ColorDescription {
     context.pointee.chroma_sample_location = AVChromaLocation(UInt32(bitPattern: chromaLocation))
   }
 }
+
+extension VideoFrame {
+  /// FFmpeg's kinds of side data that the frame has.
+  var sideDataTypes: Set<UInt32> {
+    Set(
+      (0..<Int(max(raw.pointee.nb_side_data, 0))).compactMap {
+        raw.pointee.side_data?[$0]?.pointee.type.rawValue
+      })
+  }
+}

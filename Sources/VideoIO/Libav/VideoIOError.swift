@@ -4,6 +4,14 @@
 public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file cannot be opened, or is no media file.
   case cannotOpen(path: String, reason: LibavError)
+  /// The file is a playlist, and was not to be followed.
+  case isPlaylist(path: String)
+  /// A playlist leads out of its folder, or has no end.
+  case badPlaylist(path: String, reason: String)
+  /// The video is encrypted.
+  case encrypted(path: String)
+  /// The picture can only be shown with its Dolby Vision metadata, which encoders do not take.
+  case needsDolbyVision(path: String)
   /// The file has no moving picture (cover art is none).
   case noVideoStream(path: String)
   /// The stream asked for is none of the file's videos, whose indices are `videos`.
@@ -26,6 +34,10 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case outputExists(path: String)
   /// The output is the input.
   case outputIsInput(path: String)
+  /// The file in which the output would be made is the input.
+  case unfinishedIsInput(path: String, unfinished: String)
+  /// Another run writes to this output.
+  case outputInUse(path: String)
   /// The output cannot be created.
   case cannotCreate(path: String, reason: LibavError)
   /// The output's name does not tell a container.
@@ -71,10 +83,33 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Memory is exhausted.
   case outOfMemory
 
+  /// Whether memory is exhausted, whatever was being done.
+  var isWantOfMemory: Bool {
+    switch self {
+    case .outOfMemory: true
+    case .cannotRead(_, _, let reason), .cannotDecode(_, _, let reason):
+      reason.code == LibavError.outOfMemory.code
+    default: false
+    }
+  }
+
+  /// Whether it is another run that stands in the way: what fails now may work later.
+  public var isTemporary: Bool {
+    switch self {
+    case .outputInUse, .segmentsInUse: true
+    default: false
+    }
+  }
+
   /// One lower-case line without a period; names the file, and what FFmpeg said.
   public var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
+    case .isPlaylist(let path): "\(path) is a playlist, which leads to other files"
+    case .badPlaylist(let path, let reason): "playlist \(path) is not followed: \(reason)"
+    case .encrypted(let path): "the video of \(path) is encrypted"
+    case .needsDolbyVision(let path):
+      "the picture of \(path) is Dolby Vision without a base layer: its colours would be wrong without what is left out"
     case .noVideoStream(let path): "no video stream in \(path)"
     case .noSuchVideoStream(let path, let index, _): "stream \(index) of \(path) is no video"
     case .noDecoder(let path, let codec): "no decoder for \(codec) in \(path)"
@@ -97,6 +132,9 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .outputExists(let path): "output \(path) exists"
     case .outputIsInput(let path): "output \(path) is the input"
+    case .unfinishedIsInput(let path, let unfinished):
+      "\(unfinished), in which \(path) would be made, is the input"
+    case .outputInUse(let path): "another run is writing \(path)"
     case .cannotCreate(let path, let reason): "cannot create \(path): \(reason)"
     case .unknownContainer(let path): "cannot tell the container from the name \(path)"
     case .unknownEncoder(let name): "no encoder named \(name)"
@@ -140,10 +178,17 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
+    case .isPlaylist: "pass --allow-playlists if you know where it leads"
+    case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
+    case .badPlaylist: "playlists may name files in their own folder and below it"
+    case .encrypted: "it must be decrypted first, by whoever has the key"
+    case .needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
     case .noVideoStream: "cover art and subtitles do not count as video"
     case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
     case .outputExists: "choose another name, or allow overwriting"
     case .outputIsInput: "choose another name; a file cannot be replaced while it is read"
+    case .unfinishedIsInput: "choose another name for the output, or rename the input"
+    case .outputInUse: "wait for it to end, or choose another name"
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .cannotFilter: "ffmpeg -filters lists them, ffmpeg -h filter=NAME their options"
     case .unknownEncoder: "ffmpeg -encoders lists them"

@@ -5,6 +5,8 @@ internal import CFFmpeg
 struct Demuxer: ~Copyable {
   let path: String
   let context: UnsafeMutablePointer<AVFormatContext>
+  /// Whether it is numbered pictures.
+  let isSequence: Bool
 
   /// What reading a packet came to.
   enum Outcome {
@@ -18,16 +20,29 @@ struct Demuxer: ~Copyable {
   /// Opens the file and looks into its streams.
   ///
   /// The corresponding C functions are `avformat_open_input` and `avformat_find_stream_info`.
-  init(path: String) throws(VideoIOError) {
+  /// - Parameter allowsPlaylists: whether a playlist is followed that the file's name does not promise.
+  /// - Throws: `VideoIOError.cannotOpen`; `isPlaylist`, `badPlaylist`.
+  init(path: String, allowsPlaylists: Bool = false) throws(VideoIOError) {
+    let followsPlaylists = try Self.checkPlaylist(path, isAllowed: allowsPlaylists)
     var context: UnsafeMutablePointer<AVFormatContext>?
-    // Names with a colon would be taken for protocols, names with % or * for picture sequences.
-    let url = path == "-" ? "pipe:0" : "file:" + path
+    let (url, protocols) = InputFormats.address(path)
     var options: OpaquePointer?
-    av_dict_set(&options, "pattern_type", "none", 0)
-    let (opened, openLog) = LibavLog.collecting { avformat_open_input(&context, url, nil, &options) }
+    // Names with % or * would be taken for picture sequences where they are none.
+    let isSequence = InputFormats.isSequence(path)
+    av_dict_set(&options, "pattern_type", isSequence ? "sequence" : "none", 0)
+    // Pictures may be numbered from anywhere.
+    if isSequence { av_dict_set(&options, "start_number_range", "1000000", 0) }
+    let format = isSequence ? av_find_input_format("image2") : nil
+    av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
+    av_dict_set(&options, "protocol_whitelist", protocols, 0)
+    let (opened, openLog) = LibavLog.collecting {
+      avformat_open_input(&context, FileName.cString(url), format, &options)
+    }
     av_dict_free(&options)
     guard opened >= 0, let raw = context else {
-      throw .cannotOpen(path: path, reason: LibavError(code: opened, log: openLog))
+      let isForeign = openLog.contains { $0.contains("whitelist") }
+      let reason = isForeign ? .invalidData : LibavError(code: opened, log: openLog)
+      throw .cannotOpen(path: path, reason: reason)
     }
     let (found, findLog) = LibavLog.collecting { avformat_find_stream_info(raw, nil) }
     guard found >= 0 else {
@@ -36,6 +51,15 @@ struct Demuxer: ~Copyable {
     }
     self.path = path
     self.context = raw
+    self.isSequence = isSequence
+  }
+
+  /// Whether the file is a playlist that may be followed.
+  private static func checkPlaylist(_ path: String, isAllowed: Bool) throws(VideoIOError) -> Bool {
+    guard Playlist.isOne(path) else { return false }
+    guard isAllowed || Playlist.isNamed(path) else { throw .isPlaylist(path: path) }
+    try Playlist.check(path)
+    return true
   }
 
   deinit {
@@ -98,7 +122,7 @@ struct Demuxer: ~Copyable {
   /// Whether the container is a picture file.
   var isStillImage: Bool {
     guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
-    return name.hasSuffix("_pipe") || name == "image2"
+    return name.hasSuffix("_pipe") || name == "image2" && !isSequence
   }
 
   /// Checks the index of a stream to work on.

@@ -14,9 +14,16 @@ struct FrameIntake: ~Copyable {
   private let timeBase: Rational
   private let isStillImage: Bool
   private var shape: Shape?
+  private var sourceCode: Int32?
   private var converter: PictureConverter?
   private var rgbConversion: RGBConversion?
   private(set) var timestamps: TimestampRepair
+  /// What the first frame's values mean, and the shape of its pixels: those of the whole output.
+  private var firstColor: ColorDescription?
+  private var firstAspect = Rational(0, 1)
+  private var recoloring: PictureConverter?
+  /// What changes on the way, one line each.
+  private(set) var warnings: [String] = []
 
   init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool) {
     self.path = path
@@ -26,12 +33,13 @@ struct FrameIntake: ~Copyable {
     timestamps = TimestampRepair(usualDuration: usual)
     converter = nil
     rgbConversion = nil
+    recoloring = nil
   }
 
   /// FFmpeg's name of the decoder's layout, once a frame has come.
   var sourceFormatName: String {
-    guard let shape else { return "unknown" }
-    return av_get_pix_fmt_name(AVPixelFormat(shape.code)).map { String(cString: $0) } ?? "unknown"
+    guard let sourceCode else { return "unknown" }
+    return av_get_pix_fmt_name(AVPixelFormat(sourceCode)).map { String(cString: $0) } ?? "unknown"
   }
 
   /// Whether the decoder's frames have a transparency, which is left out.
@@ -54,23 +62,105 @@ struct FrameIntake: ~Copyable {
     raw.pointee.pts = timestamp
     cffmpeg_frame_set_duration(raw, duration)
     let code = raw.pointee.format
+    let seconds = Double(timestamp) * timeBase.doubleValue
+    noteAspect(of: raw, at: seconds)
     if let format = PixelFormat(code: code) {
       if format.code != code {
         raw.pointee.format = format.code
         raw.pointee.color_range = AVCOL_RANGE_JPEG
       }
-      return VideoFrame(adopting: try Self.upright(owner, format), format: format)
+      let color = ColorDescription(frame: raw)
+      let upright = try Self.upright(owner, format)
+      return VideoFrame(adopting: try recolored(upright, color, format, at: seconds), format: format)
     }
     guard let format = PixelFormat.nearest(toCode: code) else {
       throw .unsupportedFormat(path: path, format: sourceFormatName)
     }
-    return VideoFrame(adopting: try convert(owner, to: format), format: format)
+    let color = ColorDescription(frame: raw)
+    let converted = try convert(owner, to: format)
+    if rgbConversion != nil { return VideoFrame(adopting: converted, format: format) }
+    return VideoFrame(adopting: try recolored(converted, color, format, at: seconds), format: format)
+  }
+
+  /// The frame with values that mean what those of the first one do.
+  private mutating func recolored(
+    _ owner: consuming FrameOwner, _ color: ColorDescription, _ format: PixelFormat, at seconds: Double
+  ) throws(VideoIOError) -> FrameOwner {
+    guard let first = firstColor else {
+      firstColor = color
+      return owner
+    }
+    guard color != first else { return owner }
+    let (width, height) = (Int(owner.raw.pointee.width), Int(owner.raw.pointee.height))
+    func full(_ color: ColorDescription) -> ColorDescription {
+      var result = color.assumingDefaults(width: width, height: height)
+      if result.range == 0 { result.range = format.isGray ? 2 : 1 }
+      return result
+    }
+    let (from, to) = (full(color), full(first))
+    if from.primaries != to.primaries && color.primaries != 2
+      || from.transfer != to.transfer && color.transfer != 2
+    {
+      warn(
+        "its primaries or transfer change at \(VideoIOError.text(seconds)) from \(first) to \(color); the first are written"
+      )
+    }
+    let needsConversion =
+      from.range != to.range || !format.isGray && !Self.isSameMatrix(from.matrix, to.matrix)
+    guard needsConversion else {
+      first.store(in: owner.raw)
+      return owner
+    }
+    warn(
+      "its colour changes at \(VideoIOError.text(seconds)) from \(first) to \(color), and is converted to the first"
+    )
+    let sides = (
+      PictureConverter.Side(width: width, height: height, code: format.code, color: from),
+      PictureConverter.Side(width: width, height: height, code: format.code, color: to)
+    )
+    if recoloring == nil || recoloring?.source != sides.0 {
+      recoloring = try PictureConverter(from: sides.0, to: sides.1)
+    }
+    guard let result = try recoloring?.converted(owner.raw) else { throw .outOfMemory }
+    first.store(in: result.raw)
+    return result
+  }
+
+  /// BT.601 has two numbers.
+  private static func isSameMatrix(_ a: Int32, _ b: Int32) -> Bool {
+    a == b || [a, b].allSatisfy { $0 == 5 || $0 == 6 }
+  }
+
+  private mutating func noteAspect(of raw: UnsafePointer<AVFrame>, at seconds: Double) {
+    let found = Rational(raw.pointee.sample_aspect_ratio)
+    guard found.isPositive else { return }
+    guard firstAspect.isPositive else {
+      firstAspect = found
+      return
+    }
+    let isSame =
+      Int64(found.numerator) * Int64(firstAspect.denominator)
+      == Int64(firstAspect.numerator) * Int64(found.denominator)
+    if !isSame {
+      warn(
+        "the shape of its pixels changes at \(VideoIOError.text(seconds)) from \(firstAspect) to \(found); the first is written"
+      )
+    }
+  }
+
+  /// Notes what changes; of a file that changes all the time, the first few times.
+  private mutating func warn(_ line: String) {
+    if warnings.count < 4, !warnings.contains(line) { warnings.append(line) }
   }
 
   private mutating func checkShape(of raw: UnsafePointer<AVFrame>, at seconds: Double) throws(VideoIOError) {
-    let found = Shape(width: raw.pointee.width, height: raw.pointee.height, code: raw.pointee.format)
+    // Full range is a matter of colour, which is converted.
+    let found = Shape(
+      width: raw.pointee.width, height: raw.pointee.height, code: PixelFormat.withoutRange(raw.pointee.format)
+    )
     guard let shape else {
       shape = found
+      sourceCode = raw.pointee.format
       return
     }
     guard shape != found else { return }

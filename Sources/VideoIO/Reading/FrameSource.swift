@@ -23,7 +23,13 @@ struct FrameSource: ~Copyable {
   private(set) var hasFoundStart = true
   private var progress: ReadingProgress
   private var window: TrimWindow?
-  private var clock: ClockRepair?
+  private var clock: ClockRepair
+  /// What was read ahead to judge the clock, and what reading on would come to.
+  private var ahead = PacketQueue()
+  /// Streams of which packets are encrypted.
+  private var encryptedStreams: Set<Int> = []
+  /// What is not in the output, one line each.
+  private var losses: [String] = []
   /// Why reading stopped before the end, to be thrown when all decoded frames are out.
   private var pendingError: VideoIOError?
   private var damagedCount = 0
@@ -33,7 +39,6 @@ struct FrameSource: ~Copyable {
   private var firstSkipped: String?
   private let stamp: FileStamp?
   private var unannouncedStreams: Set<Int> = []
-  private var endWarnings: [String] = []
 
   /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
   ///   reads all that comes before it.
@@ -41,7 +46,7 @@ struct FrameSource: ~Copyable {
     path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
   ) throws(VideoIOError) {
     stamp = FileStamp(path: path)
-    let demuxer = try Demuxer(path: path)
+    let demuxer = try Demuxer(path: path, allowsPlaylists: options.allowsPlaylists)
     let videoIndex: Int
     if let stream = options.stream {
       videoIndex = try demuxer.videoStream(stream)
@@ -50,6 +55,7 @@ struct FrameSource: ~Copyable {
     }
     let source = try SourceFile(demuxer)
     let video = source.streams[videoIndex]
+    if video.needsDolbyVision, !options.ignoresDolbyVision { throw .needsDolbyVision(path: path) }
     let decoder = try VideoDecoder(
       parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path,
       exportsQuantizers: options.exportsQuantizers)
@@ -60,7 +66,10 @@ struct FrameSource: ~Copyable {
       isStillImage: demuxer.isStillImage)
     progress = ReadingProgress(demuxer, videoIndex: videoIndex)
     window = TrimWindow(options, source: source)
-    clock = source.hasTimestampJumps ? ClockRepair() : nil
+    clock = ClockRepair(
+      leading: Set(
+        source.streams.filter { $0.info.kind == .audio || $0.info.index == videoIndex }.map(\.info.index)),
+      closesGaps: source.hasTimestampJumps, announcedEnd: progress.announcedEnd)
     if let window, let seekLead, window.start > source.startTime, demuxer.hasFirmTimes(videoIndex) {
       demuxer.seek(to: window.start.saturatingMinus(seekLead))
       isSeeking = true
@@ -109,9 +118,10 @@ struct FrameSource: ~Copyable {
 
   var warnings: [String] {
     var lines: [String] = []
-    if let line = clock?.warning { lines.append(line) }
+    if let line = clock.warning { lines.append(line) }
     if let line = intake.timestamps.warning { lines.append(line) }
-    if intake.losesTransparency { lines.append("transparency is left out") }
+    lines += intake.warnings
+    if intake.losesTransparency || video.hasSeparateAlpha { lines.append("transparency is left out") }
     if damagedCount > 0 {
       let said = lastDamage.map { ": \($0)" } ?? ""
       lines.append("\(damagedCount) damaged parts of the video could not be decoded\(said)")
@@ -125,7 +135,15 @@ struct FrameSource: ~Copyable {
     for index in unannouncedStreams.sorted() {
       lines.append("stream \(index) begins within the file and is left out")
     }
-    return lines + endWarnings
+    return lines
+  }
+
+  /// What of the source does not come out of here, one line each.
+  var leftOut: [String] {
+    losses
+      + encryptedStreams.sorted().map {
+        "stream \($0) (\(source.streams[$0].info.kind.rawValue), \(source.streams[$0].info.codecName)), which is encrypted"
+      }
   }
 
   mutating func next() throws(VideoIOError) -> MediaItem? {
@@ -154,7 +172,16 @@ struct FrameSource: ~Copyable {
     let frame = try FrameOwner()
     switch decoder.receive(into: frame) {
     case .frame:
-      let frame = try intake.take(frame, isAtEnd: isDraining)
+      let taken: VideoFrame
+      do throws(VideoIOError) {
+        taken = try intake.take(frame, isAtEnd: isDraining)
+      } catch {
+        guard case .pictureChanges = error, options.toleratesEarlyEnd else { throw error }
+        losses.append("what follows, as the \(error)")
+        isFinished = true
+        return nil
+      }
+      let frame = taken
       switch window?.place(of: frame.presentationTimestamp, timeBase: video.timeBase) {
       case .before: return nil
       case .behind: isVideoDone = true
@@ -178,7 +205,7 @@ struct FrameSource: ~Copyable {
 
   /// Reads one packet; the video's goes to the decoder, any other is returned.
   private mutating func readPacket() throws(VideoIOError) -> EncodedPacket? {
-    switch demuxer.read(into: packet) {
+    switch ahead.next(of: demuxer, into: packet) {
     case .packet(let log):
       if let line = log.first {
         skippedCount += 1
@@ -196,7 +223,12 @@ struct FrameSource: ~Copyable {
       unannouncedStreams.insert(index)
       return nil
     }
-    correctClock(of: index)
+    if av_packet_get_side_data(packet.raw, AV_PKT_DATA_ENCRYPTION_INFO, nil) != nil {
+      if index == videoIndex { throw .encrypted(path: demuxer.path) }
+      encryptedStreams.insert(index)
+      return nil
+    }
+    try correctClock(of: index)
     progress.note(packet.raw, timeBase: source.streams[index].timeBase, isVideo: index == videoIndex)
     guard index == videoIndex else {
       let encoded = EncodedPacket(packet.raw, timeBase: source.streams[index].timeBase)
@@ -220,33 +252,59 @@ struct FrameSource: ~Copyable {
     return true
   }
 
-  /// Takes jumps out of the packet's times, in containers whose clock jumps.
-  private mutating func correctClock(of index: Int) {
-    let stream = source.streams[index]
-    guard let known = clock?.offset else { return }
+  /// Takes jumps of the clock out of the packet's times.
+  private mutating func correctClock(of index: Int) throws(VideoIOError) {
     let raw = packet.raw
-    let time = raw.pointee.dts != noTimestamp ? raw.pointee.dts : raw.pointee.pts
-    guard time != noTimestamp else { return }
-    var correction = known
-    // Subtitles and data come and go; only picture and sound tell a jump.
-    if stream.info.kind == .audio || index == videoIndex {
-      correction =
-        clock?.correction(
-          stream: index, time: stream.timeBase.rescale(time, to: microseconds),
-          duration: stream.timeBase.rescale(max(raw.pointee.duration, 0), to: microseconds)) ?? known
+    let timeBase = source.streams[index].timeBase
+    if raw.pointee.pts != noTimestamp, raw.pointee.dts != noTimestamp {
+      // Frames are held back by some others, not by minutes.
+      let wait = timeBase.rescale(raw.pointee.pts.saturatingMinus(raw.pointee.dts), to: microseconds)
+      let limit = max(10_000_000, 20 * length(of: raw, in: source.streams[index]))
+      if wait > limit || wait < -limit { raw.pointee.pts = raw.pointee.dts }
     }
+    let described = describe(raw)
+    var answer = clock.answer(for: described)
+    if case .needs(let own, let packets) = answer {
+      try ahead.fill(from: demuxer, packets: packets, own: own, stream: index)
+      let following = ClockRepair.Lookahead(packets: ahead.map { describe($0) }, reachesEnd: ahead.reachesEnd)
+      answer = clock.answer(for: described, following: following)
+    }
+    guard case .offset(let correction) = answer else { return }
     guard correction != 0 else { return }
-    let ticks = microseconds.rescale(correction, to: stream.timeBase)
+    let ticks = microseconds.rescale(correction, to: timeBase)
     if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingPlus(ticks) }
     if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingPlus(ticks) }
+  }
+
+  /// A packet as its time is judged.
+  private func describe(_ raw: UnsafePointer<AVPacket>) -> ClockRepair.Packet {
+    let index = Int(raw.pointee.stream_index)
+    guard index < source.streams.count else {
+      return ClockRepair.Packet(stream: index, time: nil, duration: 0)
+    }
+    let stream = source.streams[index]
+    let isDecoding = raw.pointee.dts != noTimestamp
+    let time = isDecoding ? raw.pointee.dts : raw.pointee.pts
+    let length = length(of: raw, in: stream)
+    return ClockRepair.Packet(
+      stream: index, time: time == noTimestamp ? nil : stream.timeBase.rescale(time, to: microseconds),
+      duration: raw.pointee.duration > 0 ? length : 0, reordering: isDecoding ? 0 : 20 * length)
+  }
+
+  /// How long a packet lasts, by itself or by the stream's rate, in microseconds; up to an hour.
+  private func length(of raw: UnsafePointer<AVPacket>, in stream: SourceStream) -> Int64 {
+    let own = stream.timeBase.rescale(max(raw.pointee.duration, 0), to: microseconds)
+    let usual =
+      stream.averageFrameRate.isPositive ? stream.averageFrameRate.inverse.rescale(1, to: microseconds) : 0
+    return min(own > 0 ? own : usual, 3_600_000_000)
   }
 
   private mutating func finishReading(_ error: VideoIOError?) {
     isDraining = true
     _ = decoder.send(nil)
     guard let error else { return }
-    if options.toleratesEarlyEnd {
-      endWarnings.append("\(error)")
+    if options.toleratesEarlyEnd, !error.isWantOfMemory {
+      losses.append("what is missing in the source: \(error)")
     } else {
       pendingError = error
     }

@@ -39,7 +39,7 @@ extension MediaInfo {
       announcedDuration = Double(ticks) * video.timeBase.doubleValue
     }
     duration = window.map { $0.length(ofWhole: announcedDuration, source: source) } ?? announcedDuration
-    let still = containerName.hasSuffix("_pipe") || containerName == "image2"
+    let still = demuxer.isStillImage
     isStillImage = still
     let announced = stream?.nb_frames ?? 0
     if still {
@@ -109,6 +109,17 @@ extension SourceStream {
         EncodedPacket.SideData(
           type: packetType.rawValue, bytes: byteArray(entry.data, entry.size)))
     }
+  }
+}
+
+extension SourceStream {
+  /// Whether the picture is of a kind of Dolby Vision that players without it show in wrong colours.
+  var needsDolbyVision: Bool {
+    // Version (2 bytes), profile, level, three flags, kind of compatibility.
+    guard let record = sideData.first(where: { $0.type == AV_PKT_DATA_DOVI_CONF.rawValue })?.bytes,
+      record.count >= 8
+    else { return false }
+    return record[2] == 5 || record[2] >= 8 && record[7] == 0
   }
 }
 

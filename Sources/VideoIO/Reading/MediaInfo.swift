@@ -123,6 +123,11 @@ struct SourceStream: Sendable {
   let coverArt: [UInt8]
 }
 
+extension SourceStream {
+  /// Whether transparency lies in blocks beside the packets, as with VP8 and VP9, where FFmpeg's own decoders do not look.
+  var hasSeparateAlpha: Bool { metadata.contains { $0.key.lowercased() == "alpha_mode" && $0.value == "1" } }
+}
+
 /// A program of a transport stream.
 struct SourceProgram: Sendable {
   let id: Int32

@@ -9,6 +9,9 @@ struct ReadingProgress: Sendable {
   private let expectedEnd: Double?
   private let expectedVideoEnd: Double?
 
+  /// Where the container says that the file ends, in microseconds of its clock; nil if it does not.
+  var announcedEnd: Int64? { expectedEnd.flatMap { Int64(exactly: ($0 * 1e6).rounded()) } }
+
   init(_ demuxer: borrowing Demuxer, videoIndex: Int) {
     let context = demuxer.context.pointee
     // A clock that jumps tells nothing about the length.

@@ -7,9 +7,15 @@ internal import CFFmpeg
 public struct VideoReader: ~Copyable {
   /// How strict reading is, and what part is read.
   public struct Options: Sendable {
-    /// Whether a file that was cut off ends like a whole one, with a warning. If not, `next` throws at
-    /// the end of what is there.
+    /// Whether a file that was cut off, or whose picture changes its size on the way, ends like a whole one, and `leftOut` says
+    /// so. If not, `next` throws at the end of what is there.
     public var toleratesEarlyEnd = false
+
+    /// Whether playlists (HLS, DASH, ffconcat) are followed that their names do not announce. They may name files in their own
+    /// folder and below it.
+    public var allowsPlaylists = false
+    /// Whether Dolby Vision is taken whose picture has wrong colours without its metadata.
+    public var ignoresDolbyVision = false
 
     /// How far behind the file's beginning reading starts; nil for the beginning. The first frame is the
     /// first one shown at this moment or later; other streams start there, too.
@@ -66,6 +72,9 @@ public struct VideoReader: ~Copyable {
 
   /// What was not quite right so far, one line each.
   public var warnings: [String] { source.warnings }
+
+  /// What of the source does not come out of the reader, one line each: all that is known when the end has been reached.
+  public var leftOut: [String] { source.leftOut }
 
   /// The next frame or packet; nil at the end.
   ///

@@ -28,13 +28,17 @@ struct SegmentRecorder: ~Copyable {
   private var buffer: [UInt8] = []
   private var byteCount = 0
   private(set) var frameCount = 0
+  private(set) var packetCount = 0
   private var isComplete = false
 
-  static func open(path: String, extradata: [UInt8]) throws(VideoIOError) -> SegmentRecorder {
+  static func open(
+    path: String, extradata: [UInt8], permissions: FilePermissions = FilePermissions()
+  ) throws(VideoIOError) -> SegmentRecorder {
     let digest = try Digest()
     do throws(LibavError) {
       return SegmentRecorder(
-        path: path, file: try DiskFile(creating: path), digest: digest, extradata: extradata)
+        path: path, file: try DiskFile(creating: path, permissions: permissions), digest: digest,
+        extradata: extradata)
     } catch {
       throw .cannotCreate(path: path, reason: error)
     }
@@ -49,7 +53,7 @@ struct SegmentRecorder: ~Copyable {
     buffer += extradata
   }
 
-  deinit { if !isComplete { unlink(path) } }
+  deinit { if !isComplete { unlink(FileName.cString(path)) } }
 
   mutating func add(_ frame: FrameTime) throws(VideoIOError) {
     frameCount += 1
@@ -60,6 +64,7 @@ struct SegmentRecorder: ~Copyable {
   }
 
   mutating func add(_ packet: UnsafePointer<AVPacket>, timeBase: Rational) throws(VideoIOError) {
+    packetCount += 1
     let encoded = EncodedPacket(packet, timeBase: timeBase)
     buffer.append(packetMark)
     append(packet.pointee.pts)
@@ -78,7 +83,12 @@ struct SegmentRecorder: ~Copyable {
   }
 
   /// Puts the segment on the disk.
+  /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder gave fewer packets than it took frames.
   consuming func finish(origins: [Int]) throws(VideoIOError) -> SegmentManifest.Segment {
+    guard packetCount == frameCount else {
+      throw .segmentsImpossible(
+        path: path, reason: "the encoder made \(packetCount) packets of \(frameCount) frames")
+    }
     try flush(above: 0)
     do throws(LibavError) {
       try file.synchronize()
@@ -142,6 +152,17 @@ struct SegmentReplay: ~Copyable {
     } catch {
       throw .segmentsDamaged(path: path, reason: "\(error)")
     }
+  }
+
+  /// How many frames and packets a segment holds.
+  static func counts(_ path: String) throws(VideoIOError) -> (frames: Int, packets: Int) {
+    var replay = try open(path, timeBase: Rational(1, 1))
+    var counts = (frames: 0, packets: 0)
+    while try replay.nextFrame() != nil {
+      counts.frames += 1
+      while try replay.nextPacket(streamIndex: 0) != nil { counts.packets += 1 }
+    }
+    return counts
   }
 
   /// The next frame's time; nil at the end.

@@ -17,6 +17,8 @@ public struct SegmentFolder: Sendable {
   var manifest: SegmentManifest
   private let lock: FolderLock
   private let isNew: Bool
+  /// Of the files in it.
+  let permissions: FilePermissions
 
   /// Frames in a segment where nothing else is asked for.
   public static let usualFrames = 240
@@ -29,7 +31,9 @@ public struct SegmentFolder: Sendable {
   public var encoderThreads: Int { manifest.encoderThreads }
 
   /// The folder's name for an output.
-  public static func path(output: String) -> String { OutputFile.resolvingLink(output) + ".segments" }
+  public static func path(output: String) -> String {
+    OutputFile.companion(of: OutputFile.resolvingLink(output), ending: ".segments")
+  }
 
   /// Makes the folder of a job, or takes up what an earlier run left in it.
   ///
@@ -38,21 +42,24 @@ public struct SegmentFolder: Sendable {
   ///   - frames: frames in a segment; nil takes those of the earlier run, or `usualFrames`.
   ///   - encoderThreads: threads of the encoder, for a job that begins.
   ///   - settings: everything that the result depends on, in words by name.
+  ///   - input: the source: who may not read it may not read its segments.
   ///   - resumes: whether an earlier run is continued. If not, there must not have been any.
   /// - Throws: `VideoIOError.segmentsExist`, `segmentsInUse`, `segmentsDiffer`, `segmentsDamaged`,
-  ///   `segmentsImpossible` for an output that is no file, `cannotCreate`.
+  ///   `segmentsImpossible` for an output that is no file and where files cannot be locked, `cannotCreate`.
   public init(
-    output: String, frames: Int?, encoderThreads: Int, settings: [String: String], resumes: Bool
+    output: String, frames: Int?, encoderThreads: Int, settings: [String: String], input: String? = nil,
+    resumes: Bool
   ) throws(VideoIOError) {
     if OutputFile.isStream(output) { throw .segmentsImpossible(path: output, reason: "it is no file") }
     let path = Self.path(output: output)
-    let isNew = mkdir(path, 0o777) == 0
+    let permissions = FilePermissions(like: input)
+    let isNew = mkdir(FileName.cString(path), permissions.folderMode) == 0
     if !isNew, errno != EEXIST { throw .cannotCreate(path: path, reason: LibavError(errno: errno)) }
     // Hours of work lie in it: its own name must be on the disk, too.
     do throws(LibavError) {
       if isNew { try DiskFile.synchronizeFolder(OutputFile.directory(of: path)) }
     } catch {
-      rmdir(path)
+      rmdir(FileName.cString(path))
       throw .cannotCreate(path: path, reason: error)
     }
     let lock = try FolderLock.take(folder: path)
@@ -62,7 +69,7 @@ public struct SegmentFolder: Sendable {
       found
       ?? SegmentManifest(
         segmentFrames: frames ?? Self.usualFrames, encoderThreads: encoderThreads, settings: settings)
-    (self.path, self.lock, self.isNew) = (path, lock, isNew)
+    (self.path, self.lock, self.isNew, self.permissions) = (path, lock, isNew, permissions)
     guard found != nil else { return }
     if let frames, frames != manifest.segmentFrames {
       throw .segmentsDiffer(
@@ -107,7 +114,13 @@ public struct SegmentFolder: Sendable {
       let status = try? file.status(), Int(status.st_size) == segment.bytes
     else { return false }
     while let bytes = try? file.read(1 << 20) {
-      if bytes.isEmpty { return digest.text == segment.sha256 }
+      if bytes.isEmpty {
+        guard digest.text == segment.sha256, let counts = try? SegmentReplay.counts(path) else {
+          return false
+        }
+        // A packet for each frame, or frames would be missing where segments are joined.
+        return counts == (segment.frames, segment.frames)
+      }
       digest.add(bytes)
     }
     return false
@@ -120,7 +133,8 @@ public struct SegmentFolder: Sendable {
   mutating func commit(_ segment: SegmentManifest.Segment) throws(VideoIOError) {
     manifest.segments.append(segment)
     do throws(LibavError) {
-      try DiskFile.replace(path + "/manifest.json", folder: path, with: manifest.json)
+      try DiskFile.replace(
+        path + "/manifest.json", folder: path, with: manifest.json, permissions: permissions)
     } catch {
       manifest.segments.removeLast()
       throw .cannotWrite(path: path + "/manifest.json", reason: error)
@@ -129,8 +143,8 @@ public struct SegmentFolder: Sendable {
 
   /// Removes the folder and what it holds.
   public func remove() {
-    for name in Self.names(in: path) where Self.isOurs(name) { unlink(path + "/" + name) }
-    rmdir(path)
+    for name in Self.names(in: path) where Self.isOurs(name) { unlink(FileName.cString(path + "/" + name)) }
+    rmdir(FileName.cString(path))
   }
 
   /// Removes the folder if it holds nothing that a later run could use, and else what is no use in it.
@@ -139,7 +153,7 @@ public struct SegmentFolder: Sendable {
     if let count, count > 0 {
       for name in Self.names(in: path) {
         guard let number = Self.number(of: name) else { continue }
-        if number >= count { unlink(path + "/" + name) }
+        if number >= count { unlink(FileName.cString(path + "/" + name)) }
       }
     } else if isNew || count != nil {
       remove()
@@ -156,7 +170,7 @@ public struct SegmentFolder: Sendable {
   }
 
   private static func names(in folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
+    guard let stream = opendir(FileName.cString(folder)) else { return [] }
     defer { closedir(stream) }
     var result: [String] = []
     while let entry = readdir(stream) {
@@ -183,9 +197,20 @@ private final class FolderLock: Sendable {
     let path = folder + "/" + name
     do throws(LibavError) {
       let file = try DiskFile(lockable: path)
-      if file.lock() { return FolderLock(file) }
+      switch file.lock() {
+      case .taken:
+        // The run that had it may have removed it on its way out.
+        if try FilePlace(file.status()) == FilePlace(path: path) { return FolderLock(file) }
+      case .held: break
+      case .impossible:
+        throw LibavError(errno: ENOLCK)
+      }
     } catch {
-      throw .cannotCreate(path: path, reason: error)
+      guard error.code == LibavError(errno: ENOLCK).code else {
+        throw .cannotCreate(path: path, reason: error)
+      }
+      throw .segmentsImpossible(
+        path: folder, reason: "its file system has no locks, so nothing would keep a second run out of it")
     }
     throw .segmentsInUse(path: folder)
   }

@@ -58,7 +58,8 @@ struct SegmentedStream: ~Copyable {
     guard frame % segmentFrames == 0 else {
       throw .segmentsDamaged(path: folder.path, reason: "the source has more frames than it had")
     }
-    recorder = try SegmentRecorder.open(path: folder.file(frame / segmentFrames), extradata: extradata)
+    recorder = try SegmentRecorder.open(
+      path: folder.file(frame / segmentFrames), extradata: extradata, permissions: folder.permissions)
     isRecording = true
   }
 

@@ -67,7 +67,7 @@ struct FileStamp: Equatable {
   /// nil for what is not there or is no file.
   init?(path: String) {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard stat(FileName.cString(path), &status) == 0 else { return nil }
     self.init(status)
     if !isRegular { return nil }
   }

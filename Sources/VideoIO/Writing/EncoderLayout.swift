@@ -9,7 +9,7 @@ struct EncoderLayout {
   let color: ColorDescription
   let sourceColor: ColorDescription
 
-  /// - Throws: `VideoIOError.encoderFormat` if depth or chroma would be lost.
+  /// - Throws: `VideoIOError.encoderFormat` if colour would be lost, or the layout that is asked for is none of the encoder's.
   init(
     for request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>,
     context: UnsafePointer<AVCodecContext>, name: String
@@ -50,7 +50,7 @@ struct EncoderLayout {
     }
     var loss: Int32 = 0
     let best = avcodec_find_best_pix_fmt_of_list(list, AVPixelFormat(format.code), 0, &loss)
-    let unbearable = FF_LOSS_RESOLUTION | FF_LOSS_DEPTH | FF_LOSS_CHROMA | FF_LOSS_COLORQUANT
+    let unbearable = FF_LOSS_CHROMA | FF_LOSS_COLORQUANT
     guard best != AV_PIX_FMT_NONE, loss & unbearable == 0, sws_isSupportedOutput(best) > 0 else {
       throw .encoderFormat(encoder: name, format: format.name, supported: supported.map(Self.name))
     }
@@ -89,15 +89,45 @@ struct EncoderLayout {
     return code.rawValue
   }
 
-  /// What is to be said of the layout that the user asked for.
-  func warning(for request: VideoEncoder.Request) -> String? {
-    guard request.settings.pixelFormat != nil, code != request.format.code else { return nil }
-    let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
-    let parts = [
-      (FF_LOSS_DEPTH, "depth"), (FF_LOSS_RESOLUTION, "resolution of colour"), (FF_LOSS_CHROMA, "colour"),
-    ].filter { loss & $0.0 != 0 }.map(\.1)
-    let lost = parts.isEmpty ? "" : "; lost by it: \(parts.joined(separator: ", "))"
-    return "frames of \(request.format.name) are encoded as \(Self.name(code)), as asked for\(lost)"
+  /// The size that is encoded: an encoder may take even columns and rows only where chroma is halved.
+  func extents(for request: VideoEncoder.Request, name: String) -> (width: Int, height: Int) {
+    guard ["libx264", "libx265"].contains(name),
+      let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee,
+      descriptor.nb_components >= 3, request.width > 1, request.height > 1
+    else { return (request.width, request.height) }
+    return (
+      descriptor.log2_chroma_w > 0 ? request.width & ~1 : request.width,
+      descriptor.log2_chroma_h > 0 ? request.height & ~1 : request.height
+    )
+  }
+
+  /// What is to be said of the layout, if it loses something or was asked for, and of the size.
+  func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [String] {
+    var lines: [String] = []
+    if code != request.format.code, request.layoutCode == nil {
+      let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
+      let parts = [
+        (FF_LOSS_DEPTH, "depth"), (FF_LOSS_RESOLUTION, "resolution of colour"), (FF_LOSS_CHROMA, "colour"),
+      ].filter { loss & $0.0 != 0 }.map(\.1)
+      let lost = parts.isEmpty ? "" : "; lost by it: \(parts.joined(separator: ", "))"
+      if request.settings.pixelFormat != nil {
+        lines.append(
+          "frames of \(request.format.name) are encoded as \(Self.name(code)), as asked for\(lost)")
+      } else if !parts.isEmpty {
+        lines.append(
+          "frames of \(request.format.name) are encoded as \(Self.name(code)), the nearest that \(name) takes\(lost); "
+            + "--pix-fmt or --codec chooses another")
+      }
+    }
+    let parts = [width < request.width ? "column" : "", height < request.height ? "row" : ""].filter {
+      !$0.isEmpty
+    }
+    if !parts.isEmpty {
+      lines.append(
+        "the last \(parts.joined(separator: " and ")) of \(request.width)x\(request.height) is left out: "
+          + "\(name) takes even sizes only; --codec ffv1 or --pix-fmt yuv444p keeps it")
+    }
+    return lines
   }
 
   /// What values mean after conversion to a layout: RGB and gray are of full range, and so is what is named so.

@@ -27,10 +27,10 @@ struct Muxer: ~Copyable {
   /// Seconds that are taken off all timestamps, as microseconds.
   private let shift: Int64
   private let isStrict: Bool
-  /// The file's tags.
-  private let tags: [MetadataEntry]
+  private let census: SourceCensus
   private let containerName: String
-  private let streamTags: [Int: StreamTags]
+  private let makesItsFiles: Bool
+  private var cutCount = 0
   private var written: WrittenFile
   /// The least time of presentation below zero, in microseconds.
   private var lowestTime: Int64 = 0
@@ -66,10 +66,7 @@ struct Muxer: ~Copyable {
     }
     let packet = try PacketOwner()
     var written = WrittenFile()
-    var streamTags: [Int: StreamTags] = [:]
     for (sourceIndex, route) in routes {
-      streamTags[route.outputIndex] = StreamTags(
-        streamIndex: sourceIndex, entries: plan.expectedTags(of: sourceIndex))
       guard let parameters = context.raw.pointee.streams[route.outputIndex]?.pointee.codecpar else {
         throw .outOfMemory
       }
@@ -86,8 +83,8 @@ struct Muxer: ~Copyable {
     self.file = file
     videoIndex = plan.videoIndex
     shift = plan.shift
-    tags = plan.isPicture ? [] : plan.fileMetadata.filter { !plan.isToldElsewhere($0) }
-    self.streamTags = plan.isPicture ? [:] : streamTags
+    census = SourceCensus(plan, streams: routes.mapValues(\.outputIndex))
+    makesItsFiles = plan.format.pointee.flags & AVFMT_NOFILE != 0
     containerName = plan.containerName
     movesChapters = plan.writesChaptersLast
   }
@@ -131,9 +128,23 @@ struct Muxer: ~Copyable {
       "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
   }
 
+  /// What was not quite right with what was written, one line each.
+  var warnings: [String] {
+    var lines: [String] = []
+    if cutCount > 0 { lines.append("\(cutCount) packets that were to last longer than a day were cut") }
+    if file.isUnlocked {
+      lines.append(
+        "the file system of \(file.path) has no locks: a second run for the same output is not noticed at once"
+      )
+    }
+    return lines
+  }
+
   /// Writes the index, reads the file again to see that all is in it, and gives it its name.
-  /// - Returns: a line for each tag that is not in the file.
-  consuming func finish() throws(VideoIOError) -> [String] {
+  /// - Parameter frameData: kinds of side data that the source's frames had.
+  /// - Returns: a line for everything of the source that is not in the file.
+  /// - Throws: `VideoIOError.cannotWrite`; `outputDamaged` if not all frames are in it.
+  consuming func finish(frameData: Set<UInt32> = []) throws(VideoIOError) -> [String] {
     let path = file.path
     if movesChapters { moveChapters() }
     do throws(LibavError) {
@@ -142,14 +153,18 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    let lost =
-      file.isStream
-      ? []
-      : lostTags(path: file.writingPath, container: containerName, file: tags, streams: streamTags)
-    if !file.isStream, let fault = written.fault(path: file.writingPath, container: containerName) {
-      throw .outputDamaged(path: path, detail: fault)
+    var lost: [String] = []
+    if !file.isStream {
+      let finding = written.finding(path: file.writingPath, container: containerName)
+      if let fault = finding.fault { throw .outputDamaged(path: path, detail: fault) }
+      for (index, route) in routes.sorted(by: { $0.key < $1.key })
+      where finding.missing.contains(route.outputIndex) {
+        lost.append("stream \(index) (\(route.name)), which cannot be found again in \(containerName)")
+      }
+      lost += finding.doubts
+      lost += census.losses(in: file.writingPath, container: containerName, frameData: frameData)
     }
-    try file.commit()
+    try file.commit(isReplaced: makesItsFiles)
     return lost
   }
 
@@ -175,6 +190,11 @@ struct Muxer: ~Copyable {
     if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingMinus(offset) }
     raw.pointee.stream_index = Int32(route.outputIndex)
     raw.pointee.pos = -1
+    let day = min(microseconds.rescale(86_400_000_000, to: route.timeBase), Int64(Int32.max))
+    if raw.pointee.duration > day {
+      cutCount += 1
+      raw.pointee.duration = min(microseconds.rescale(10_000_000, to: route.timeBase), day)
+    }
     if raw.pointee.dts == noTimestamp {
       if raw.pointee.pts != noTimestamp {
         raw.pointee.dts =
@@ -231,7 +251,7 @@ struct MuxerContext: ~Copyable {
   /// - Throws: `LibavError` if FFmpeg refuses.
   init(format: UnsafePointer<AVOutputFormat>, url: String) throws(LibavError) {
     var context: UnsafeMutablePointer<AVFormatContext>?
-    try LibavLog.check { avformat_alloc_output_context2(&context, format, nil, url) }
+    try LibavLog.check { avformat_alloc_output_context2(&context, format, nil, FileName.cString(url)) }
     guard let context else { throw .outOfMemory }
     raw = context
   }
@@ -247,7 +267,7 @@ struct MuxerContext: ~Copyable {
   func open(_ writingPath: String, path: String) throws(VideoIOError) {
     guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0 else { return }
     let (code, log) = LibavLog.collecting {
-      avio_open(&raw.pointee.pb, fileURL(writingPath), AVIO_FLAG_WRITE)
+      avio_open(&raw.pointee.pb, FileName.cString(fileURL(writingPath)), AVIO_FLAG_WRITE)
     }
     guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
   }

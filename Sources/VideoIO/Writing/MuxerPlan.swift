@@ -6,6 +6,8 @@ struct MuxerPlan {
   let format: UnsafePointer<AVOutputFormat>
   let source: SourceFile
   let videoIndex: Int
+  /// What the user calls the output.
+  let path: String
   let url: String
   /// Frames per second, for containers that know no other clock.
   let frameRate: Rational
@@ -37,12 +39,6 @@ struct MuxerPlan {
     let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
     guard let encoder = avcodec_find_encoder(usual) else { return "libx264" }
     return String(cString: encoder.pointee.name)
-  }
-
-  /// What the user calls the output.
-  private static func path(ofURL url: String) -> String {
-    let name = url == fileURL("-") ? "-" : String(url.trimmingPrefix("file:"))
-    return name.hasSuffix(".part") ? String(name.dropLast(5)) : name
   }
 
   /// Whether the output is a picture file, not a video.
@@ -79,6 +75,11 @@ struct MuxerPlan {
     stream.info.kind == .attachment || (stream.info.kind == .coverArt && isMatroska)
   }
 
+  /// Whether it is one, and the container takes it.
+  func takesAttachment(_ stream: SourceStream) -> Bool {
+    isAttachment(stream) && containerName == "matroska" && !stream.isDiscarded
+  }
+
   // MARK: - Choice of streams
 
   /// The streams that the container takes, and a line on each that it does not.
@@ -104,7 +105,7 @@ struct MuxerPlan {
     var accepted: Set<Int> = [videoIndex]
     if let reason = failure(of: accepted, video: video) {
       throw .containerRefusesVideo(
-        path: Self.path(ofURL: url), container: containerName, codec: codecName(video.pointee.codec_id),
+        path: path, container: containerName, codec: codecName(video.pointee.codec_id),
         reason: reason)
     }
     for index in candidates.sorted() where index != videoIndex {
@@ -130,8 +131,34 @@ struct MuxerPlan {
     if isAttachment(stream) { return isMatroska && containerName == "matroska" }
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
-    return avformat_query_codec(format, stream.parameters.raw.pointee.codec_id, FF_COMPLIANCE_EXPERIMENTAL)
-      != 0
+    let codec = stream.parameters.raw.pointee.codec_id
+    // What FFmpeg does not know, nobody finds again.
+    if codec == AV_CODEC_ID_NONE { return false }
+    if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
+    if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
+    return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
+  }
+
+  /// Whether transport streams have a number for a codec. FFmpeg's muxer takes all others, too, as data that nobody can read.
+  private func mayTakeInTransportStream(_ codec: AVCodecID) -> Bool {
+    let known = [
+      AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_H264, AV_CODEC_ID_HEVC,
+      AV_CODEC_ID_CAVS,
+      AV_CODEC_ID_AVS2, AV_CODEC_ID_AVS3, AV_CODEC_ID_DIRAC, AV_CODEC_ID_VC1, AV_CODEC_ID_MP1,
+      AV_CODEC_ID_MP2, AV_CODEC_ID_MP3,
+      AV_CODEC_ID_AAC, AV_CODEC_ID_AAC_LATM, AV_CODEC_ID_AC3, AV_CODEC_ID_EAC3, AV_CODEC_ID_DTS,
+      AV_CODEC_ID_TRUEHD,
+      AV_CODEC_ID_OPUS, AV_CODEC_ID_S302M, AV_CODEC_ID_DVB_SUBTITLE, AV_CODEC_ID_DVB_TELETEXT,
+      AV_CODEC_ID_TIMED_ID3,
+      AV_CODEC_ID_SMPTE_KLV,
+    ]
+    let ofDiscs = [AV_CODEC_ID_PCM_BLURAY, AV_CODEC_ID_HDMV_PGS_SUBTITLE]
+    return known.contains(codec) || isDiscStream && ofDiscs.contains(codec)
+  }
+
+  /// Whether it is a transport stream as discs and camcorders have it, with a time before each packet.
+  private var isDiscStream: Bool {
+    containerName == "mpegts" && [".m2ts", ".mts"].contains { path.lowercased().hasSuffix($0) }
   }
 
   /// QuickTime's timecode tracks are made anew from the video's metadata.
@@ -145,6 +172,7 @@ struct MuxerPlan {
     do throws(VideoIOError) {
       let context = try build(streams: streams, video: video, path: url)
       guard avio_open_dyn_buf(&context.raw.pointee.pb) >= 0 else { return .outOfMemory }
+      if isDiscStream { av_opt_set(context.raw, "mpegts_m2ts_mode", "1", AV_OPT_SEARCH_CHILDREN) }
       let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, nil) }
       var bytes: UnsafeMutablePointer<UInt8>?
       _ = avio_close_dyn_buf(context.raw.pointee.pb, &bytes)
@@ -227,6 +255,8 @@ struct MuxerPlan {
     // A picture's name may look like the pattern of a sequence.
     if isPicture { wanted["update"] = "1" }
     if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
+    // FFmpeg tells by the name, which is another one as long as the file is unfinished.
+    if isDiscStream, knows("mpegts_m2ts_mode") { wanted["mpegts_m2ts_mode"] = "1" }
     return wanted.merging(containerOptions) { $1 }
   }
 
@@ -245,6 +275,10 @@ struct MuxerPlan {
     _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
   ) throws(LibavError) {
     try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, encoder) }
+    if isQuickTime, encoder.pointee.codec_id == AV_CODEC_ID_HEVC {
+      // Apple's players refuse FFmpeg's default, which allows for parameters within the stream ('hvc1' backwards).
+      output.pointee.codecpar.pointee.codec_tag = 0x3163_7668
+    }
     let rate = frameRate.isPositive ? frameRate : Rational(25, 1)
     output.pointee.time_base = (hasFreeClock ? timeBase : rate.inverse).libav
     if frameRate.isPositive { output.pointee.avg_frame_rate = frameRate.libav }
@@ -348,8 +382,8 @@ struct MuxerPlan {
 
   /// The tags of a stream that should be found in the output.
   func expectedTags(of index: Int) -> [MetadataEntry] {
-    // Program streams and transport streams have a language, and no place for anything else.
-    guard isMatroska || isQuickTime else { return [] }
+    // What goes through a pipe between programs has no place for them, and pictures have none either.
+    guard !isPicture, containerName != "yuv4mpegpipe" else { return [] }
     return source.streams[index].metadata.filter {
       // QuickTime's name of a track, which FFmpeg 5 writes but does not read.
       let isName = isQuickTime && $0.key.lowercased() == "title"

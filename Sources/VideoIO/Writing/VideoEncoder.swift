@@ -36,8 +36,8 @@ struct VideoEncoder: ~Copyable {
   /// To the encoder's layout where it takes none of ours, as with RGB encoders.
   private let converter: PictureConverter?
   private let clock: EncoderClock
-  /// What the layout that was asked for does to the frames, in words; nil if none was.
-  let layoutWarning: String?
+  /// What the encoder's layout and size do to the frames, one line each.
+  let layoutWarnings: [String]
 
   /// The unit in which frames must come and packets leave.
   var timeBase: Rational { Rational(context.pointee.time_base) }
@@ -63,7 +63,8 @@ struct VideoEncoder: ~Copyable {
     let context = owner.raw
     let layout = try EncoderLayout(for: request, codec: codec, context: context, name: name)
     let clock = EncoderClock(codec: codec.pointee.id)
-    guard let width = Int32(exactly: request.width), let height = Int32(exactly: request.height) else {
+    let (evenWidth, evenHeight) = layout.extents(for: request, name: name)
+    guard let width = Int32(exactly: evenWidth), let height = Int32(exactly: evenHeight) else {
       throw .invalidPicture(width: request.width, height: request.height, format: request.format.name)
     }
     context.pointee.width = width
@@ -89,7 +90,7 @@ struct VideoEncoder: ~Copyable {
     self.clock = clock
     self.owner = owner
     self.converter = converter
-    layoutWarning = layout.warning(for: request)
+    layoutWarnings = layout.warnings(for: request, name: name, width: evenWidth, height: evenHeight)
   }
 
   /// Gives a frame to the encoder at a time in its own ticks.
@@ -98,6 +99,9 @@ struct VideoEncoder: ~Copyable {
     let picture = try picture(of: frame)
     let raw = picture.raw
     raw.pointee.format = context.pointee.pix_fmt.rawValue
+    // An odd last column or row that the encoder cannot take stays behind.
+    raw.pointee.width = context.pointee.width
+    raw.pointee.height = context.pointee.height
     raw.pointee.pts = timestamp
     cffmpeg_frame_set_duration(raw, 0)
     // The source's own frame types would be forced upon the encoder.

@@ -27,7 +27,13 @@ public struct VideoWriter: ~Copyable {
   private let timeBase: Rational
   private let holdsOneFrame: Bool
   private let losesDolbyVision: Bool
+  /// What is said of a layout that nobody asked for; nil if there is nothing to say.
+  private let layoutNote: String?
   private var losesCaptions = false
+  /// Kinds of side data that the frames have had.
+  private var frameData: Set<UInt32> = []
+  /// Packets that came of the frames.
+  private var packetCount = 0
   /// Times of the frames within the encoder, by what it was given as timestamp.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -66,19 +72,27 @@ public struct VideoWriter: ~Copyable {
     let container = try MuxerPlan.format(path: path, container: settings.container)
     let timeBase = timeBase ?? info.timeBase
     let plan = MuxerPlan(
-      format: container, source: info.source, videoIndex: info.videoStreamIndex,
+      format: container, source: info.source, videoIndex: info.videoStreamIndex, path: path,
       url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate,
       timeBase: timeBase,
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
     var settings = settings
     settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
-    let request = VideoEncoder.Request(
+    var request = VideoEncoder.Request(
       settings: settings, width: width, height: height, format: format,
       color: color ?? info.color(width: width, height: height),
       sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
       wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
       isConstantRate: info.source.hasConstantRate,
       hdr: HDRMetadata(info.source.streams[info.videoStreamIndex]))
+    var note: String?
+    if let code = Self.commonLayout(for: request, sourceFormat: info.sourceFormatName) {
+      request.layoutCode = code
+      let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
+      note =
+        "frames of \(format.name) are encoded as \(name), which all players show; "
+        + "--pix-fmt \(format.name) keeps the full resolution of colour"
+    }
     let encoder = try VideoEncoder(request)
     let packet = try PacketOwner()
     let name = encoder.name
@@ -94,6 +108,7 @@ public struct VideoWriter: ~Copyable {
     self.timeBase = timeBase
     self.packet = packet
     encoderName = name
+    layoutNote = note
     holdsOneFrame = plan.isPicture
     losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {
       $0.type == AV_PKT_DATA_DOVI_CONF.rawValue
@@ -110,6 +125,21 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
+  /// The layout for frames that come of red, green and blue, as GIF and recordings of screens do: such of 4:4:4 are played by
+  /// hardly anything but programs. nil for all others, and where the user or a lossless quality says what is wanted.
+  private static func commonLayout(for request: VideoEncoder.Request, sourceFormat: String) -> Int32? {
+    let settings = request.settings
+    let isLossless =
+      settings.crf == 0 || settings.options["qp"] == "0" || settings.options["crf"] == "0"
+      || settings.options["lossless"] == "1"
+    guard settings.pixelFormat == nil, !isLossless, PixelFormat.isRGB(av_get_pix_fmt(sourceFormat).rawValue),
+      request.format.planeCount == 3, request.format.log2ChromaWidth == 0,
+      ["libx264", "libx265", "libvpx", "libvpx-vp9", "libaom-av1"].contains(settings.codec)
+    else { return nil }
+    return request.format.bitDepth == 8 || settings.codec == "libvpx"
+      ? AV_PIX_FMT_YUV420P.rawValue : AV_PIX_FMT_YUV420P10LE.rawValue
+  }
+
   /// Checks that an output could be written, before any work.
   /// - Parameter input: the source, which must not be the output; nil if there is none.
   /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`.
@@ -123,13 +153,13 @@ public struct VideoWriter: ~Copyable {
   /// The source's streams that are not in the output, one line each with number, kind, codec and reason; and closed captions
   /// that the encoder does not write.
   public var leftOut: [String] {
-    muxer.leftOut + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
+    muxer.leftOut + (losesDolbyVision ? ["Dolby Vision metadata, which \(encoderName) does not write"] : [])
+      + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
   }
 
   /// What was not quite right so far, one line each.
   public var warnings: [String] {
-    (losesDolbyVision ? ["Dolby Vision metadata is left out"] : [])
-      + (encoder.layoutWarning.map { [$0] } ?? [])
+    encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
       + (repairCount > 0
         ? ["\(repairCount) frames had a timestamp that does not increase by a tick of the output"] : [])
   }
@@ -145,6 +175,7 @@ public struct VideoWriter: ~Copyable {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
     if frame.hasCaptions, !encoder.writesCaptions { losesCaptions = true }
+    frameData.formUnion(frame.sideDataTypes)
     if holdsOneFrame, frameCount > 0 { throw .holdsOneFrame(path: path) }
     if segments?.isRecording == false { try beginSegment() }
     let time = place(frame.presentationTimestamp, duration: frame.duration)
@@ -174,6 +205,7 @@ public struct VideoWriter: ~Copyable {
     while let kept = try segments?.nextPacket(streamIndex: videoIndex) {
       av_packet_unref(packet.raw)
       try kept.store(in: packet.raw)
+      packetCount += 1
       try muxer.writeVideo(packet, timeBase: timeBase)
     }
   }
@@ -239,13 +271,16 @@ public struct VideoWriter: ~Copyable {
 
   /// Encodes what the encoder still holds, completes the file and gives it its real name.
   ///
-  /// - Returns: the source's tags that the container did not take, one line each; found by reading the file.
+  /// - Returns: what of the source is not in the file, such as tags that the container did not take, one line each; found by
+  ///   reading it.
   /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; then no file is left.
   @discardableResult
   public consuming func finish() throws(VideoIOError) -> [String] {
     try emptyEncoder()
     try segments?.commit(origins: origins)
-    return try muxer.finish()
+    let dropped = frameCount - packetCount
+    let lines = dropped > 0 ? ["\(dropped) frames, which \(encoderName) dropped"] : []
+    return lines + (try muxer.finish(frameData: frameData))
   }
 
   /// Writes what the encoder has ready.
@@ -258,6 +293,7 @@ public struct VideoWriter: ~Copyable {
         throw .cannotEncode(path: path, reason: error)
       }
       guard case .packet = outcome else { return }
+      packetCount += 1
       restoreTimes()
       try segments?.record(packet)
       try muxer.writeVideo(packet, timeBase: timeBase)

@@ -37,29 +37,44 @@ struct WrittenFile {
     "yuv4mpegpipe": ("yuv4mpegpipe", false),
   ]
 
+  /// What reading the file has come to.
+  struct Finding {
+    /// Why it is no good, in words; nil if it is.
+    var fault: String?
+    /// Streams of sound that nobody finds in it, by their index.
+    var missing: Set<Int> = []
+    /// What else is not as it should be, one line each.
+    var doubts: [String] = []
+  }
+
   /// Reads the file to its end and compares.
-  /// - Returns: what is wrong with it, in words; nil if nothing. Containers that this package has not been tried with
-  ///   need only be readable where FFmpeg reads them at all.
-  func fault(path: String, container: String) -> String? {
+  ///
+  /// A file that can be played is no failure, whatever is missing in it: hours of work went into it. Containers that this
+  /// package has not been tried with need only be readable where FFmpeg reads them at all.
+  func finding(path: String, container: String) -> Finding {
     let known = Self.known[container]
-    guard let known, let format = av_find_input_format(known.reader) else { return nil }
+    guard let known, let format = av_find_input_format(known.reader) else { return Finding() }
     var context: UnsafeMutablePointer<AVFormatContext>?
-    let (opened, log) = LibavLog.collecting { avformat_open_input(&context, fileURL(path), format, nil) }
+    let (opened, log) = LibavLog.collecting {
+      avformat_open_input(&context, FileName.cString(fileURL(path)), format, nil)
+    }
     guard opened >= 0, let context else {
-      return "it cannot be read again: \(LibavError(code: opened, log: log))"
+      return Finding(fault: "it cannot be read again: \(LibavError(code: opened, log: log))")
     }
     defer {
       var context: UnsafeMutablePointer<AVFormatContext>? = context
       avformat_close_input(&context)
     }
     let (described, _) = LibavLog.collecting { avformat_find_stream_info(context, nil) }
-    guard described >= 0 else { return "its streams cannot be told" }
+    guard described >= 0 else { return Finding(fault: "its streams cannot be told") }
     var found: [Int: Stream] = [:]
-    guard let packet = try? PacketOwner() else { return nil }
+    guard let packet = try? PacketOwner() else { return Finding() }
     while true {
       let (code, log) = LibavLog.collecting { av_read_frame(context, packet.raw) }
       if code == LibavError.endOfFile.code { break }
-      guard code >= 0 else { return "it cannot be read to its end: \(LibavError(code: code, log: log))" }
+      guard code >= 0 else {
+        return Finding(fault: "it cannot be read to its end: \(LibavError(code: code, log: log))")
+      }
       let index = Int(packet.raw.pointee.stream_index)
       if let stream = context.pointee.streams[index], let parameters = stream.pointee.codecpar {
         found[
@@ -72,21 +87,27 @@ struct WrittenFile {
     return compare(with: found, keepsTimes: known.keepsTimes)
   }
 
-  private func compare(with found: [Int: Stream], keepsTimes: Bool) -> String? {
-    for (kind, name) in [(AVMEDIA_TYPE_VIDEO, "video"), (AVMEDIA_TYPE_AUDIO, "sound")] {
-      let wanted = streams.values.filter { $0.kind == kind && $0.packets > 0 }.count
-      let there = found.values.filter { $0.kind == kind && $0.packets > 0 }.count
-      if there < wanted { return "\(there) of \(wanted) streams of \(name) are there" }
+  private func compare(with found: [Int: Stream], keepsTimes: Bool) -> Finding {
+    var finding = Finding()
+    let sound = streams.filter { $0.value.kind == AVMEDIA_TYPE_AUDIO && $0.value.packets > 0 }
+    let there = found.filter { $0.value.kind == AVMEDIA_TYPE_AUDIO && $0.value.packets > 0 }
+    if there.count < sound.count {
+      let lost = sound.keys.filter { there[$0] == nil }.sorted()
+      finding.missing = Set(lost.prefix(sound.count - there.count))
     }
-    guard let videoIndex, let wrote = streams[videoIndex], wrote.packets > 0 else { return nil }
+    guard let videoIndex, let wrote = streams[videoIndex], wrote.packets > 0 else { return finding }
     let same = found[videoIndex].flatMap { $0.kind == AVMEDIA_TYPE_VIDEO ? $0 : nil }
-    guard let read = same ?? found.values.first(where: { $0.kind == AVMEDIA_TYPE_VIDEO }) else { return nil }
-    if read.packets < wrote.packets { return "\(read.packets) of \(wrote.packets) frames are there" }
+    guard let read = same ?? found.values.first(where: { $0.kind == AVMEDIA_TYPE_VIDEO }) else {
+      finding.fault = "0 of \(wrote.packets) frames are there"
+      return finding
+    }
+    if read.packets < wrote.packets { finding.fault = "\(read.packets) of \(wrote.packets) frames are there" }
     // Each container's ticks may round both ends.
     let tolerance = 0.002 + 2 * (wrote.timeBase.doubleValue + read.timeBase.doubleValue)
     if keepsTimes, abs(read.span - wrote.span) > tolerance {
-      return "its frames span \(VideoIOError.text(read.span)) instead of \(VideoIOError.text(wrote.span))"
+      finding.doubts.append(
+        "times: the frames span \(VideoIOError.text(read.span)) instead of \(VideoIOError.text(wrote.span))")
     }
-    return nil
+    return finding
   }
 }

@@ -18,39 +18,64 @@ struct BenchQuality: AsyncParsableCommand {
       Each clip is made at most 640 samples wide (bicubic), then made worse: halved, quartered, with Gaussian noise of 10 and 30 \
       levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters \
       for noise the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
+
+      The tables real and restore spoil the clips as footage is, by real encoders (docs/lab/real-footage.md), and measure SSIM, \
+      flicker, VMAF NEG and processor time as well: 40 frames at 4 bits unless told otherwise.
+        videnhance bench quality data-test/bikes.mp4 --tables real,restore --peers .build-bench/peers/bin/python
       """)
 
   @Argument(help: "Clips.") var clips: [String]
-  @Option(help: ArgumentHelp("Bits of the networks, separated by commas.", valueName: "list"))
-  var bits = BitsList(bits: [.float, .eight, .six, .four, .three, .two])
-  @Option(help: ArgumentHelp("Tables: of sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
+  @Option(
+    help: ArgumentHelp(
+      "Bits of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).",
+      valueName: "list"))
+  var bits: BitsList?
+  @Option(
+    help: ArgumentHelp(
+      "Tables: of real, restore, sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
   var tables = "sr2,fast,sr4,denoise10,denoise30,interp"
   @Option(help: "Whether FFmpeg's filters are measured, too: on or off; bm3d takes longest of all.")
   var filters = Switch.on
-  @Option(help: "Frames of each clip; 0 is all.") var frames = 0
+  @Option(help: "Frames of each clip; 0 is all (default: all; real and restore: 40).") var frames: Int?
   @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
+  @OptionGroup var real: RealFootageOptions
 
   func validate() throws {
-    if frames < 0 { throw ValidationError("--frames must be 0 or more") }
+    if let frames, frames < 0 { throw ValidationError("--frames must be 0 or more") }
     if let threads, threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1...1024") }
-    for name in tables.split(separator: ",") where QualityTable(rawValue: String(name)) == nil {
-      throw ValidationError("--tables are \(QualityTable.allCases.map(\.rawValue).joined(separator: ", "))")
+    let known = RealTable.allCases.map(\.rawValue) + QualityTable.allCases.map(\.rawValue)
+    for name in tables.split(separator: ",") where !known.contains(String(name)) {
+      throw ValidationError("--tables are \(known.joined(separator: ", "))")
     }
   }
+
+  private var threadCount: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
 
   func run() async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-quality-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let clips = try clips.enumerated().map { index, path in
+    let names = tables.split(separator: ",").map(String.init)
+    let realTables = names.compactMap(RealTable.init)
+    if !realTables.isEmpty {
+      try await Interrupt.cancelling {
+        try await real.run(
+          realTables, clips: self.clips, frames: frames ?? 40, bits: bits?.bits ?? [.four], filters: filters,
+          threads: threadCount, folder: folder.path)
+      }
+    }
+    let tables = names.compactMap(QualityTable.init)
+    if tables.isEmpty { return }
+    let clips = try self.clips.enumerated().map { index, path in
       (
         name: URL(fileURLWithPath: path).lastPathComponent,
-        path: try Self.prepare(path, to: folder.path + "/clip\(index).mkv", frames: frames)
+        path: try Self.prepare(path, to: folder.path + "/clip\(index).mkv", frames: frames ?? 0)
       )
     }
-    for table in tables.split(separator: ",").compactMap({ QualityTable(rawValue: String($0)) }) {
-      try await Interrupt.cancelling { try await print(table, clips, folder: folder.path) }
+    let peers = try real.makePeers(threads: threadCount)
+    for table in tables {
+      try await Interrupt.cancelling { try await print(table, clips, peers: peers, folder: folder.path) }
     }
   }
 
@@ -75,10 +100,12 @@ struct BenchQuality: AsyncParsableCommand {
     return output
   }
 
-  private func print(_ table: QualityTable, _ clips: [(name: String, path: String)], folder: String)
-    async throws
-  {
-    let threadCount = threads ?? ProcessInfo.processInfo.activeProcessorCount
+  private func print(
+    _ table: QualityTable, _ clips: [(name: String, path: String)], peers: VideoPeers?, folder: String
+  ) async throws {
+    // Super-resolution has its peers in the tables of real footage.
+    let names =
+      table.task == .superResolution ? [] : try await peers?.names(of: table.task, folder: folder) ?? []
     var header: [String] = []
     var rows: [String] = []
     for clip in clips {
@@ -100,7 +127,10 @@ struct BenchQuality: AsyncParsableCommand {
         }
         cells.append((baseline.name, best.map { String(format: "%.2f", $0.psnr) } ?? "-"))
       }
-      for bits in bits.bits {
+      for name in names {
+        cells.append((name, try await peerFigure(name, table, run, peers: peers, folder: folder)))
+      }
+      for bits in bits?.bits ?? Self.allBits {
         let choice = table.choice(bits)
         let contender = Contender(
           name: "\(bits.rawValue) bits", bits: bits.rawValue, source: .network([.network(choice)]))
@@ -114,6 +144,24 @@ struct BenchQuality: AsyncParsableCommand {
     Swift.print("| clip | " + header.joined(separator: " | ") + " |")
     Swift.print("|---" + String(repeating: "|---", count: header.count) + "|")
     Swift.print(rows.joined(separator: "\n") + "\n")
+  }
+
+  private static let allBits: [NetworkBits] = [.float, .eight, .six, .four, .three, .two]
+
+  /// What a peer comes to; a peer that fails is named, and the cell is left empty.
+  private func peerFigure(
+    _ name: String, _ table: QualityTable, _ run: ComparisonRun, peers: VideoPeers?, folder: String
+  ) async throws -> String {
+    do {
+      let made = try await peers?.run(
+        name, on: run.input, isSpoiled: true, level: table.level, folder: folder)
+      guard let made else { return "-" }
+      let result = try await run.measure(Contender(name: name, source: .file(made.path)))
+      return ComparisonOutput.decibels(result.psnr)
+    } catch let error as OtherProgramError {
+      Console.warning("\(name) is left out: \(error.detail)")
+      return "-"
+    }
   }
 }
 

@@ -75,7 +75,7 @@ struct Enhance: AsyncParsableCommand {
       guard error is CancellationError else {
         if let line, line.isJSON {
           line.tellFailed(Console.text(of: error))
-          throw ExitCode.failure
+          throw Console.exitCode(for: error)
         }
         throw error
       }
@@ -95,7 +95,7 @@ struct Enhance: AsyncParsableCommand {
   /// What an interrupted run leaves, in words.
   static func remains(of output: String) -> String {
     let folder = SegmentFolder.path(output: output)
-    guard FileManager.default.fileExists(atPath: folder) else { return "nothing is left of it" }
+    guard FileIdentity(path: folder) != nil else { return "nothing is left of it" }
     return "what is finished is kept in \(folder); --resume continues"
   }
 

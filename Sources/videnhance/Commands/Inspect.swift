@@ -4,6 +4,7 @@ import EnhancementModel
 import Foundation
 import QualityReport
 import Videnhance
+import VideoIO
 
 /// Shows what a model file holds.
 struct Inspect: ParsableCommand {
@@ -21,7 +22,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     let description = try ModelDescription(path: try Self.path(of: model))
-    print(try json ? description.json() : description.text())
+    print(try json ? description.json() : FileName.escaped(description.text(), lines: true))
   }
 
   /// A file goes before a shipped model of the same name.

@@ -29,7 +29,9 @@ struct NetworkOptions: ParsableArguments {
   var fps: FrameRateOption?
 
   @Option(
-    help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
+    help:
+      "Bits of the weights in the body of the network; activations there have as many codes as the integer kernel is exact for, both ends stay at 8 bits; 32 is floating point (default: 4, or what --model-file holds)."
+  )
   var bits: NetworkBits?
 
   @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")
@@ -37,7 +39,8 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "What the source has been through: auto for anything, clean for pristine pictures that sr only enlarges.")
+      "What the source has been through: auto for anything, clean for pristine pictures that sr only enlarges."
+  )
   var source = SourceKind.auto
 
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))

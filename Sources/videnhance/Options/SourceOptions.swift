@@ -26,6 +26,13 @@ struct SourceOptions: ParsableArguments {
   @Flag(help: "Make a frame of each field: twice the frames per second.")
   var deinterlaceFields = false
 
+  @Flag(
+    help: "Follow playlists (HLS, DASH, ffconcat) whatever their files are called; they lead to other files.")
+  var allowPlaylists = false
+
+  @Flag(help: "Enhance Dolby Vision without a base layer, though its colours come out wrong.")
+  var ignoreDolbyVision = false
+
   func validate() throws {
     if let duration, duration.value <= .zero { throw ValidationError("--duration must be above 0") }
     if let stream, stream < 0 { throw ValidationError("--stream counts from 0") }
@@ -39,6 +46,8 @@ struct SourceOptions: ParsableArguments {
     options.start = start?.value
     options.length = duration?.value
     options.stream = stream
+    options.allowsPlaylists = allowPlaylists
+    options.ignoresDolbyVision = ignoreDolbyVision
     options.deinterlacing = deinterlaceFields ? .fields : deinterlace ? .frames : nil
   }
 }

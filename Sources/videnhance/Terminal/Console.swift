@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
 import BatchProcessing
 import EnhancementPipeline
 import Foundation
@@ -9,11 +10,20 @@ enum Console {
   /// Whether standard error is a terminal.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Writes a line.
-  static func line(_ text: String) { write(text + "\n") }
+  /// Writes a line. What files and their tags may hold to steer a terminal is shown, not obeyed.
+  static func line(_ text: String) { write(FileName.escaped(text) + "\n") }
 
-  /// Writes text without ending the line.
-  static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  /// Writes text without ending the line. That it cannot be written, as nobody reads or a disk is full, is no reason to give
+  /// up the work that it tells of.
+  static func write(_ text: String) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { return }
+      rest = rest.dropFirst(count)
+    }
+  }
 
   /// Writes a warning as one line.
   static func warning(_ text: String) { line("videnhance: warning: \(singleLine(text))") }
@@ -26,6 +36,11 @@ enum Console {
   /// An error, and what can be done about it, as one line.
   static func text(of error: any Error) -> String {
     singleLine("\(error)" + (hint(for: error).map { " (hint: \($0))" } ?? ""))
+  }
+
+  /// The exit code for an error: 75 where another run stands in the way, as of `EX_TEMPFAIL`.
+  static func exitCode(for error: any Error) -> ExitCode {
+    (error as? VideoIOError)?.isTemporary == true ? ExitCode(75) : .failure
   }
 
   private static func hint(for error: any Error) -> String? {

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import VideoIO
 
-/// SIGINT and SIGTERM: the first one asks the work to stop, the second one ends the process at once. Then, too, no
+/// Signals that end a process: the first one asks the work to stop, the second one ends the process at once. Then, too, no
 /// unfinished output is left.
 ///
 /// For loops that look at `isSet` once per step; for tasks there is `cancelling`.
@@ -11,16 +11,39 @@ final class Interrupt: Sendable {
   private let count = SignalCount()
   private let sources: SignalSources
 
+  /// What is listened to. Those that the process was begun with ignoring, as by nohup, stay ignored.
+  private static let always = [SIGINT, SIGTERM]
+  private static let unlessIgnored: [Int32] = {
+    let usual = [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU]
+    #if canImport(Glibc)
+      return usual + [SIGPOLL, SIGPWR, SIGSTKFLT]
+    #else
+      return usual
+    #endif
+  }()
+
+  /// How long work may take to stop, in seconds: a read or write that blocks never does.
+  private static let patience: UInt32 = 4
+
   /// Starts listening.
   /// - Parameter action: what the first signal does, beside setting the flag.
   init(_ action: @escaping @Sendable () -> Void = {}) {
     let count = count
+    // A queue of its own: those that are shared may be full of work that blocks.
+    let queue = DispatchQueue(label: "videnhance.signals")
+    // The default action would end the process before the handler runs.
+    let ignored = unsafeBitCast(SIG_IGN, to: Int.self)
+    let numbers =
+      Self.always.filter {
+        signal($0, SIG_IGN)
+        return true
+      } + Self.unlessIgnored.filter { unsafeBitCast(signal($0, SIG_IGN), to: Int.self) != ignored }
     sources = SignalSources(
-      [SIGINT, SIGTERM].map { number in
-        // The default action would end the process before the handler runs.
-        signal(number, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-        source.setEventHandler { if count.increment() == 1 { action() } else { Self.end() } }
+      numbers.map { number in
+        let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+        source.setEventHandler {
+          if count.increment() == 1 { action() } else { Self.end("interrupted again") }
+        }
         source.resume()
         return source
       })
@@ -35,8 +58,18 @@ final class Interrupt: Sendable {
     -> Result
   {
     let task = Task { try await work() }
-    let interrupt = Interrupt { task.cancel() }
-    defer { interrupt.sources.cancel() }
+    let isDone = Flag()
+    let interrupt = Interrupt {
+      task.cancel()
+      Thread.detachNewThread {
+        sleep(patience)
+        if !isDone.isSet { end("interrupted while its input or output blocked") }
+      }
+    }
+    defer {
+      isDone.set()
+      interrupt.sources.cancel()
+    }
     do {
       return try await task.value
     } catch {
@@ -45,9 +78,9 @@ final class Interrupt: Sendable {
     }
   }
 
-  private static func end() -> Never {
+  private static func end(_ reason: String) -> Never {
     let hasRemoved = UnfinishedOutputs.removeAll()
-    Console.line("videnhance: interrupted again" + (hasRemoved ? ", the unfinished output is removed" : ""))
+    Console.line("videnhance: \(reason)" + (hasRemoved ? ", the unfinished output is removed" : ""))
     // Not exit: tasks are still at work on what it would take down.
     _exit(130)
   }
@@ -61,6 +94,15 @@ private final class SignalSources: @unchecked Sendable {
   init(_ sources: [any DispatchSourceSignal]) { self.sources = sources }
 
   func cancel() { for source in sources { source.cancel() } }
+}
+
+/// Something that is so from a moment on.
+private final class Flag: Sendable {
+  private let value = Atomic(false)
+
+  var isSet: Bool { value.load(ordering: .acquiring) }
+
+  func set() { value.store(true, ordering: .releasing) }
 }
 
 /// Signals so far.
@@ -89,6 +131,9 @@ enum Collapse {
     // Made here: nothing may be made in the middle of anything.
     _ = isEnding.load(ordering: .relaxed)
     signal(SIGXFSZ, SIG_IGN)
+    // Who does not read any more is an error of the write, too, where that is of data.
+    signal(SIGPIPE, SIG_IGN)
+    keepStandardDescriptors()
     UnfinishedOutputs.prepare()
     // Libraries may end the process, too: oneDNN's OpenMP does so where it gets no thread.
     atexit { UnfinishedOutputs.removeAll() }
@@ -96,6 +141,17 @@ enum Collapse {
       signal(number) { _ in
         Collapse.end("videnhance: stopped by an internal error, or as there is no memory left\n")
       }
+    }
+  }
+
+  /// Takes the numbers of standard input, output and errors where they are closed: the next file that is opened would get them,
+  /// and messages would be written into a video. Reading the first and writing the second still fails.
+  private static func keepStandardDescriptors() {
+    for (descriptor, mode) in [
+      (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY),
+    ]
+    where fcntl(descriptor, F_GETFD) < 0 {
+      _ = open("/dev/null", mode)
     }
   }
 

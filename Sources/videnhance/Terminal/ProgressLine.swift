@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementPipeline
 import Foundation
 import Synchronization
+import VideoIO
 
 /// `--progress`: how it is shown.
 enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
@@ -38,7 +39,7 @@ final class ProgressLine: Sendable {
     isTerminal: Bool = Console.isTerminal
   ) {
     self.style = style == .auto ? (isTerminal ? .bar : .lines) : style
-    (self.input, self.output) = (input, output)
+    (self.input, self.output) = (FileName.legible(input), FileName.legible(output))
   }
 
   /// Seconds since the beginning.
@@ -104,7 +105,7 @@ final class ProgressLine: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let line = try? encoder.encode(event) else { return }
-    Console.line(String(decoding: line, as: UTF8.self))
+    Console.write(terminalJSON(line) + "\n")
   }
 
   /// `[=====-----]  50 %, 120/240 frames, 24.0 fps, 0:05 left`.

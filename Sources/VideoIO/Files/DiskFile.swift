@@ -17,14 +17,32 @@ struct DiskFile: ~Copyable {
   }
 
   /// Makes a file of our own anew. Whatever had the name loses it; what it led to stays as it is.
-  init(creating path: String) throws(LibavError) {
-    unlink(path)
-    self = try Self.open(path, O_WRONLY | O_CREAT | O_EXCL)
+  init(creating path: String, permissions: FilePermissions = FilePermissions()) throws(LibavError) {
+    unlink(FileName.cString(path))
+    guard let file = try Self.makingNew(path, permissions: permissions) else {
+      throw LibavError(errno: EEXIST)
+    }
+    self = file
   }
 
   /// Opens a file that is there to be locked, or makes it.
   init(lockable path: String) throws(LibavError) {
     self = try Self.openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
+  }
+
+  /// Makes a file; nil if something has the name.
+  static func makingNew(_ path: String, permissions: FilePermissions) throws(LibavError) -> DiskFile? {
+    while true {
+      let descriptor = call(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, permissions.mode)
+      if descriptor < 0, errno == EINTR { continue }
+      if descriptor < 0, errno == EEXIST { return nil }
+      if descriptor < 0 { throw LibavError(errno: errno) }
+      let file = DiskFile(adopting: descriptor)
+      let found = try file.status()
+      let mode = permissions.mode(forGroup: found.st_gid) & found.st_mode & 0o777
+      if mode != found.st_mode & 0o777 { fchmod(descriptor, mode) }
+      return file
+    }
   }
 
   private init(adopting descriptor: Int32) { self.descriptor = descriptor }
@@ -33,7 +51,7 @@ struct DiskFile: ~Copyable {
 
   private static func open(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
     while true {
-      let descriptor = Self.call(path, flags)
+      let descriptor = Self.call(path, flags, 0o666)
       if descriptor >= 0 { return DiskFile(adopting: descriptor) }
       if errno != EINTR { throw LibavError(errno: errno) }
     }
@@ -46,11 +64,11 @@ struct DiskFile: ~Copyable {
     return file
   }
 
-  private static func call(_ path: String, _ flags: Int32) -> Int32 {
+  private static func call(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
     #if canImport(Darwin)
-      Darwin.open(path, flags | O_CLOEXEC, 0o666)
+      Darwin.open(FileName.cString(path), flags | O_CLOEXEC, mode)
     #else
-      Glibc.open(path, flags | O_CLOEXEC, 0o666)
+      Glibc.open(FileName.cString(path), flags | O_CLOEXEC, mode)
     #endif
   }
 
@@ -111,30 +129,46 @@ struct DiskFile: ~Copyable {
     if errno != EINVAL && errno != ENOTSUP && errno != EROFS { throw LibavError(errno: errno) }
   }
 
-  /// Takes the file for this process alone; false if another one has it. The system takes the lock back when
-  /// the process ends, however it does.
-  func lock() -> Bool {
-    flock(descriptor, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR)
+  /// What a try to lock a file comes to.
+  enum Lock {
+    case taken
+    /// Another process has it.
+    case held
+    /// The file system knows no locks.
+    case impossible
+  }
+
+  /// Takes the file for this process alone. The system takes the lock back when the process ends, however it does.
+  func lock() -> Lock {
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      if errno == EINTR { continue }
+      return errno == EWOULDBLOCK ? .held : .impossible
+    }
+    return .taken
   }
 
   /// Waits until what a folder holds under its names is on the disk.
   static func synchronizeFolder(_ path: String) throws(LibavError) {
     // A folder that may be written to but not read cannot be waited for; that is no reason to fail.
-    if access(path, R_OK) != 0, errno == EACCES { return }
+    if access(FileName.cString(path), R_OK) != 0, errno == EACCES { return }
     try DiskFile(reading: path).synchronize()
   }
 
   /// Writes a file that is there whole or not at all, even after a power loss.
-  static func replace(_ path: String, folder: String, with bytes: [UInt8]) throws(LibavError) {
+  static func replace(
+    _ path: String, folder: String, with bytes: [UInt8], permissions: FilePermissions = FilePermissions()
+  ) throws(LibavError) {
     let temporary = path + ".new"
     do throws(LibavError) {
-      let file = try DiskFile(creating: temporary)
+      let file = try DiskFile(creating: temporary, permissions: permissions)
       try file.write(bytes)
       try file.synchronize()
-      guard rename(temporary, path) == 0 else { throw LibavError(errno: errno) }
+      guard rename(FileName.cString(temporary), FileName.cString(path)) == 0 else {
+        throw LibavError(errno: errno)
+      }
       try synchronizeFolder(folder)
     } catch {
-      unlink(temporary)
+      unlink(FileName.cString(temporary))
       throw error
     }
   }

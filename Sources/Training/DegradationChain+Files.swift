@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+public import VideoIO
+
+extension DegradationChain {
+  /// Shrinks and does nothing else.
+  public static let clean = DegradationChain(kernel: .bicubic, steps: [])
+
+  /// The fixed kinds of `bench quality --tables restore`, which keep the size, by name.
+  public static let fixedAtFullSize: [(name: String, chain: DegradationChain)] = [
+    ("crf33", DegradationChain(kernel: .bicubic, steps: [.codec("libx264", options: ["crf": "33"])])),
+    (
+      "mpeg2q10",
+      DegradationChain(
+        kernel: .bicubic,
+        steps: [.codec("mpeg2video", options: ["qmin": "10", "qmax": "10", "g": "15", "bf": "2"])])
+    ),
+  ]
+
+  /// Does all steps to a clip and writes a video with the last codec's own stream, so that whoever reads it gets
+  /// what a decoder knows; without a codec at the end it is lossless.
+  /// - Parameters:
+  ///   - clip: 8-bit 4:2:0 frames of one size, in order of time.
+  ///   - factor: 1, 2 or 4; extents are multiples of twice as much.
+  ///   - info: the clip's file, for its rate and colour.
+  ///   - path: a new file, whose ending names the container; Matroska holds all codecs.
+  ///   - seed: of grain.
+  /// - Throws: `VideoIOError` of a filter, codec or the file; `TrainingError.badFilter`.
+  public func write(
+    _ clip: [VideoFrame], factor: Int, like info: MediaInfo, to path: String, seed: UInt64 = 2026
+  ) throws {
+    var frames = try clip.map { frame in
+      factor == 1
+        ? frame
+        : try frame.converted(width: frame.width / factor, height: frame.height / factor, scaler: kernel)
+    }
+    var settings = EncoderSettings(codec: "ffv1", threads: 1)
+    var random = SplitMix64(seed: seed)
+    for (index, step) in steps.enumerated() {
+      switch step {
+      case .filter(let description): frames = try Self.filtered(frames, description)
+      case .grain(let deviation, let chroma, let size):
+        frames = try frames.map { frame in
+          let planar = PlanarFrame(frame)
+          Grain.add(to: planar, deviation: deviation, chroma: chroma, size: size, using: &random)
+          return try planar.videoFrame(time: 0).retimed(
+            presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
+        }
+      case .codec(let name, let options):
+        guard index == steps.count - 1 else {
+          frames = try CodecRoundTrip.recompress(frames, codec: name, options: options)
+          continue
+        }
+        settings = EncoderSettings(codec: name, options: options, threads: 1)
+      }
+    }
+    guard let first = frames.first else { return }
+    var writer = try VideoWriter(
+      path: path, like: info, width: first.width, height: first.height, format: first.format,
+      settings: settings)
+    for frame in frames { try writer.write(frame) }
+    try writer.finish()
+  }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EnhancementModel
+import Foundation
+import Videnhance
+
+/// What only the tables of real footage and those with peers are asked.
+struct RealFootageOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A Python with the wheels of Benchmarks/requirements.txt: other programs' networks take part, on the CPU.",
+      valueName: "python"))
+  var peers: String?
+  @Option(
+    help: ArgumentHelp(
+      "Peers that take part, separated by commas (default: all that Benchmarks/video_peers.py knows).",
+      valueName: "list"))
+  var peerNames: String?
+  @Option(
+    help: ArgumentHelp(
+      "Where rows of peers and filters are kept; what is there for the same frames is not measured again.",
+      valueName: "file"))
+  var peerResults: String?
+  @Option(
+    help: ArgumentHelp(
+      "An ffmpeg with libvmaf for VMAF NEG (default: VIDENHANCE_VMAF_FFMPEG, that of the peers, or the usual one).",
+      valueName: "program"))
+  var vmafFFmpeg: String?
+  @Option(
+    help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file")) var json:
+    String?
+
+  /// The peers; nil without a Python.
+  func makePeers(threads: Int) throws -> VideoPeers? {
+    try peers.map { python in
+      try VideoPeers(
+        python: python, names: peerNames?.split(separator: ",").map(String.init), threads: threads)
+    }
+  }
+
+  /// Makes and prints tables.
+  func run(
+    _ tables: [RealTable], clips paths: [String], frames: Int, bits: [NetworkBits], filters: Switch,
+    threads: Int,
+    folder: String
+  ) async throws {
+    let peers = try makePeers(threads: threads)
+    if tables.contains(.real) { try await peers?.check(for: .superResolution, folder: folder) }
+    let known = try RealRowFile(path: peerResults)
+    let vmaf = try await VMAF.find(named: vmafFFmpeg, peers: peers, folder: folder)
+    if vmaf == nil { Console.warning("no ffmpeg with libvmaf is found: no VMAF NEG (hint: --vmaf-ffmpeg)") }
+    let clips = try paths.enumerated().map { index, path in
+      try RealClip(path, frames: frames, to: folder + "/truth\(index).mkv", threads: threads)
+    }
+    var work = RealFootageRun(
+      clips: clips, bits: bits, threads: threads, sweepsFilters: filters == .on, peers: peers, vmaf: vmaf,
+      folder: folder, known: known)
+    var rows: [RealRow] = []
+    for table in tables { rows += try await work.measure(table) { print($0) } }
+    if let json { try RealRowFile.write(rows, to: json) }
+  }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import VideoIO
+
+/// The words of the command line.
+enum CommandArguments {
+  /// Those that the process was given, their bytes kept (see `FileName`).
+  static var own: [String] {
+    let words = CommandLine.unsafeArgv
+    return (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+      words[index].map { word in
+        FileName.text(UnsafeBufferPointer(start: word, count: strlen(word)).map(UInt8.init(bitPattern:)))
+      }
+    }
+  }
+
+  /// Refuses what looks like a heap of short options. There are none that could be put together, so it is a file whose name
+  /// begins with a dash, or an option that lacks one.
+  /// - Throws: `ValidationError`.
+  static func check(_ arguments: [String]) throws {
+    for (index, word) in arguments.enumerated() {
+      if word == "--" { return }
+      guard word.hasPrefix("-"), !word.hasPrefix("--"), word.count > 2 else { continue }
+      // Negative numbers, and what an option is given, are none of our business.
+      if Double(word) != nil || index > 0 && arguments[index - 1].hasPrefix("--") { continue }
+      throw ValidationError(
+        "unknown option '\(FileName.escaped(word))' (hint: a file of this name is written ./\(FileName.escaped(word)))"
+      )
+    }
+  }
+}

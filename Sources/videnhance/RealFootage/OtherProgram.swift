@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Why another program did not do what it was asked.
+struct OtherProgramError: Error, CustomStringConvertible {
+  let program: String
+  let detail: String
+  var description: String { "\(program): \(detail)" }
+}
+
+/// Runs other programs to their end.
+enum OtherProgram {
+  /// The whole path of a program: a name without a slash is looked for where the shell would.
+  static func path(of name: String) -> String {
+    if name.contains("/") { return URL(fileURLWithPath: name).path }
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+    return folders.map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile) ?? name
+  }
+
+  /// Runs a program; it is ended if the task is cancelled.
+  /// - Parameter folder: where it runs and what it says is kept meanwhile.
+  /// - Returns: its standard output.
+  /// - Throws: `OtherProgramError` with the last line of its standard error if it cannot be started or fails.
+  static func run(_ program: String, _ arguments: [String], folder: String) async throws -> String {
+    let (output, errors) = (folder + "/program.out", folder + "/program.err")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.standardInput = FileHandle.nullDevice
+    for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    defer { for path in [output, errors] { try? FileManager.default.removeItem(atPath: path) } }
+    guard let out = FileHandle(forWritingAtPath: output), let err = FileHandle(forWritingAtPath: errors)
+    else {
+      throw OtherProgramError(program: program, detail: "cannot write into \(folder)")
+    }
+    defer {
+      try? out.close()
+      try? err.close()
+    }
+    (process.standardOutput, process.standardError) = (out, err)
+    do {
+      try process.run()
+    } catch {
+      throw OtherProgramError(program: program, detail: "cannot be started")
+    }
+    do {
+      while process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+    } catch {
+      process.terminate()
+      process.waitUntilExit()
+      throw error
+    }
+    func text(_ path: String) -> String {
+      String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+    }
+    guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+      let last = text(errors).split(separator: "\n").last.map(String.init)
+      throw OtherProgramError(
+        program: program, detail: last ?? "ended with code \(process.terminationStatus)")
+    }
+    return text(output)
+  }
+}

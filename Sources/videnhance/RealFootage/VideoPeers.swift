@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Foundation
+import QualityReport
+
+/// Other people's networks and filters, run by `Benchmarks/video_peers.py` in a Python that has their wheels.
+struct VideoPeers: Sendable {
+  /// The Python.
+  let python: String
+  /// Those that are run; nil for all.
+  let names: [String]?
+  let threads: Int
+  private let script: String
+
+  /// - Throws: `CompareError` if the script is not found from the current folder or the program's upwards.
+  init(python: String, names: [String]?, threads: Int) throws {
+    let name = "Benchmarks/video_peers.py"
+    let starts = [
+      URL(fileURLWithPath: FileManager.default.currentDirectoryPath),
+      Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent(),
+    ]
+    var found: String?
+    for start in starts.compactMap({ $0 }) where found == nil {
+      var folder = start.standardizedFileURL
+      while found == nil, folder.path != "/" {
+        let candidate = folder.appendingPathComponent(name).path
+        if FileManager.default.fileExists(atPath: candidate) { found = candidate }
+        folder.deleteLastPathComponent()
+      }
+    }
+    guard let found else {
+      throw CompareError(
+        detail: "\(name), which runs the peers, is not found (hint: run this in the source folder)")
+    }
+    script = found
+    self.python = OtherProgram.path(of: python)
+    self.names = names
+    self.threads = threads
+  }
+
+  /// What a peer made.
+  struct Made: Sendable {
+    /// A lossless file.
+    var path: String
+    /// Of processor time, loading left out.
+    var secondsPerFrame: Double
+    /// Model and options, in words.
+    var settings: String
+  }
+
+  private struct Answer: Decodable {
+    var frames: Int
+    var cpuSecondsPerFrame: Double
+    var settings: String
+  }
+
+  /// Names of those for a task.
+  /// - Throws: `OtherProgramError`.
+  func names(of task: EnhancementTask, folder: String) async throws -> [String] {
+    guard task != .restoration else { return [] }
+    return try await known(for: task, folder: folder).filter { names?.contains($0) ?? true }
+  }
+
+  private func known(for task: EnhancementTask, folder: String) async throws -> [String] {
+    try await OtherProgram.run(python, [script, "list", task.rawValue], folder: folder)
+      .split(separator: "\n").map(String.init)
+  }
+
+  /// Asks the Python, so that what is named wrongly is not found after minutes of work.
+  /// - Throws: `OtherProgramError` if it cannot be asked, `CompareError` for a name that is not for `task`.
+  func check(for task: EnhancementTask, folder: String) async throws {
+    let known = try await known(for: task, folder: folder)
+    if let other = names?.first(where: { !known.contains($0) }) {
+      throw CompareError(
+        detail: "\(other) is no peer for \(task.rawValue) (hint: one of \(known.joined(separator: ", ")))")
+    }
+  }
+
+  /// The ffmpeg of imageio-ffmpeg.
+  /// - Throws: `OtherProgramError`.
+  func ffmpeg(folder: String) async throws -> String {
+    try await OtherProgram.run(python, [script, "vmaf"], folder: folder)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// Runs one on a clip.
+  /// - Parameters:
+  ///   - isSpoiled: whether the clip is compressed or noisy, for those that have models for that.
+  ///   - level: of noise in 8-bit levels, for denoising.
+  ///   - folder: where the result, `peer.mkv`, is left.
+  /// - Throws: `OtherProgramError`.
+  func run(_ name: String, on input: String, isSpoiled: Bool, level: Float, folder: String) async throws
+    -> Made
+  {
+    let output = folder + "/peer.mkv"
+    var arguments = [script, "run", name, input, output, "--threads", "\(threads)", "--level", "\(level)"]
+    if isSpoiled { arguments.append("--spoiled") }
+    let text = try await OtherProgram.run(python, arguments, folder: folder)
+    guard let line = text.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
+      let answer = try? JSONDecoder().decode(Answer.self, from: Data(line.utf8))
+    else { throw OtherProgramError(program: name, detail: "it does not say what it made") }
+    return Made(path: output, secondsPerFrame: answer.cpuSecondsPerFrame, settings: answer.settings)
+  }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import VideoIO
+
+/// Clocks that start again, gaps, and times that fit nowhere, as files of recorders, joiners and broadcasts have them.
+@Suite struct ClockRepairTests {
+  /// A packet, and the moment of the recording that it really belongs to.
+  private struct Sample {
+    var packet: ClockRepair.Packet
+    var truth: Int64
+  }
+
+  /// What repairing a file came to.
+  private struct Repaired {
+    var moved: [Int64] = []
+    var looks = 0
+    var warning: String?
+  }
+
+  private static let (video, audio, text) = (0, 1, 2)
+
+  private func repair(_ samples: [Sample], closesGaps: Bool, announcedEnd: Int64? = nil) -> Repaired {
+    var clock = ClockRepair(
+      leading: [Self.video, Self.audio], closesGaps: closesGaps, announcedEnd: announcedEnd)
+    var result = Repaired()
+    for (index, sample) in samples.enumerated() {
+      var answer = clock.answer(for: sample.packet)
+      if case .needs(_, let count) = answer {
+        result.looks += 1
+        #expect(count <= ClockRepair.reach)
+        let rest = samples[(index + 1)...]
+        answer = clock.answer(
+          for: sample.packet,
+          following: .init(packets: rest.prefix(count).map(\.packet), reachesEnd: rest.count <= count))
+      }
+      guard case .offset(let offset) = answer else {
+        Issue.record("no answer after a look ahead")
+        continue
+      }
+      result.moved.append((sample.packet.time ?? 0).addingReportingOverflow(offset).partialValue)
+    }
+    result.warning = clock.warning
+    return result
+  }
+
+  /// Picture of 25 frames and sound of 48 kHz, interleaved.
+  private func recording(from start: Int64, length: Int64, clock: Int64, lag: Int64 = 0) -> [Sample] {
+    var samples: [(place: Int64, sample: Sample)] = []
+    for (stream, step) in [(Self.video, Int64(40_000)), (Self.audio, 21_333)] {
+      for time in stride(from: 0 as Int64, to: length, by: Int64.Stride(step)) {
+        let packet = ClockRepair.Packet(stream: stream, time: time + clock, duration: step)
+        samples.append(
+          (time + (stream == Self.audio ? lag : 0), Sample(packet: packet, truth: start + time)))
+      }
+    }
+    return samples.sorted { $0.place < $1.place }.map(\.sample)
+  }
+
+  /// How far the streams have come apart, and the furthest step back, in microseconds.
+  private func judge(_ samples: [Sample], _ moved: [Int64]) -> (apart: Int64, back: Int64) {
+    var errors: [Int: Int64] = [:]
+    var last: [Int: Int64] = [:]
+    var (apart, back) = (Int64(0), Int64(0))
+    for (sample, time) in zip(samples, moved) {
+      let stream = sample.packet.stream
+      errors[stream] = time - sample.truth
+      if let other = errors[1 - stream] { apart = max(apart, abs(time - sample.truth - other)) }
+      back = max(back, (last[stream] ?? time) - time)
+      last[stream] = time
+    }
+    return (apart, back)
+  }
+
+  @Test func aSteadyClockIsLeftAlone() {
+    let samples = recording(from: 0, length: 40_000_000, clock: 7)
+    let result = repair(samples, closesGaps: true)
+    #expect(result.moved == samples.map { $0.packet.time })
+    // The beginnings of both streams, and nothing else, are looked at.
+    #expect(result.looks == 2 && result.warning == nil)
+  }
+
+  /// A picture that is missing while sound goes on is a gap and no jump (HandBrake #192).
+  @Test(arguments: [12_000_000, 40_000_000] as [Int64]) func aGapOfOneStreamStays(length: Int64) {
+    let samples = recording(from: 0, length: 60_000_000, clock: 1_000_000).filter {
+      $0.packet.stream == Self.audio || !(3_000_000..<(3_000_000 + length)).contains($0.truth)
+    }
+    for closesGaps in [true, false] {
+      let result = repair(samples, closesGaps: closesGaps)
+      #expect(result.moved == samples.map { $0.packet.time } && result.warning == nil)
+    }
+  }
+
+  /// Also where sound stops, too, in containers whose clock does not jump; in others it is closed for both alike.
+  @Test func aGapOfAllStreams() {
+    let samples = recording(from: 0, length: 60_000_000, clock: 0).filter {
+      !(5_000_000..<35_000_000).contains($0.truth)
+    }
+    #expect(repair(samples, closesGaps: false).moved == samples.map { $0.packet.time })
+    let closed = repair(samples, closesGaps: true)
+    #expect(closed.warning == "the clock of the file jumps; 1 jumps were closed")
+    #expect(judge(samples, closed.moved).back <= 0)
+    #expect((closed.moved.max() ?? 0) < 31_000_000)
+  }
+
+  @Test func clocksThatStartAgainAreJoined() {
+    let samples =
+      recording(from: 0, length: 2_000_000, clock: 0)
+      + recording(from: 2_000_000, length: 2_000_000, clock: 0)
+      + recording(from: 4_000_000, length: 2_000_000, clock: 0)
+    for closesGaps in [true, false] {
+      let result = repair(samples, closesGaps: closesGaps)
+      let (apart, back) = judge(samples, result.moved)
+      #expect(apart < 50_000 && back <= 0, "\(apart) \(back)")
+      #expect((5_900_000...6_100_000).contains(result.moved.max() ?? 0))
+    }
+  }
+
+  @Test(arguments: [50, 51, 200, 1, 0]) func oneTimeThatFitsNowhere(place: Int) {
+    var samples = recording(from: 0, length: 8_000_000, clock: 0)
+    let index = samples.indices.filter { samples[$0].packet.stream == Self.video }[min(place, 198)]
+    for error: Int64 in [1_000_000_000, -1_000_000_000, .max / 2] {
+      samples[index].packet.time = samples[index].truth + error
+      let result = repair(samples, closesGaps: false)
+      for (sample, time) in zip(samples, result.moved) { #expect(abs(time - sample.truth) < 50_000) }
+      #expect(result.warning == "1 packets had times that fit nowhere")
+    }
+  }
+
+  @Test func theLastTimeIsBelievedWhereTheFileAnnouncesIt() {
+    var samples = recording(from: 0, length: 4_000_000, clock: 0).filter { $0.packet.stream == Self.video }
+    samples[samples.count - 1].packet.time = 34_000_000
+    #expect(repair(samples, closesGaps: false, announcedEnd: 34_040_000).moved.last == 34_000_000)
+    #expect(repair(samples, closesGaps: false).moved.last == 3_960_000)
+  }
+
+  @Test func subtitlesFollow() {
+    var samples = recording(from: 0, length: 5_000_000, clock: 100_000_000)
+    let second = recording(from: 5_000_000, length: 5_000_000, clock: 3_000_000)
+    samples += second.prefix(100)
+    samples.append(
+      Sample(packet: .init(stream: Self.text, time: 4_500_000, duration: 1_000_000), truth: 6_500_000))
+    samples += second.dropFirst(100)
+    let result = repair(samples, closesGaps: true)
+    let index = samples.firstIndex { $0.packet.stream == Self.text } ?? 0
+    #expect(abs(result.moved[index] - 106_500_000) < 50_000)
+  }
+
+  @Test func extremesDoNotTrap() {
+    let times: [Int64] = [.min, .max, 0, .max, .min, 1 << 59, -(1 << 59), .max - 1, 5, 1 << 52, -(1 << 52)]
+    for closesGaps in [true, false] {
+      var clock = ClockRepair(leading: [0, 1], closesGaps: closesGaps, announcedEnd: .max)
+      for round in 0..<2000 {
+        let packets = (0..<8).map { index in
+          ClockRepair.Packet(
+            stream: (round + index) % 3, time: times[(round * 7 + index * 3) % times.count], duration: .max,
+            reordering: index % 2 == 0 ? 72_000_000_000 : 0)
+        }
+        _ = clock.answer(for: packets[0])
+        _ = clock.answer(
+          for: packets[0], following: .init(packets: Array(packets[1...]), reachesEnd: round % 2 == 0))
+      }
+    }
+  }
+
+  /// SplitMix64.
+  private struct Generator: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+      state &+= 0x9e37_79b9_7f4a_7c15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+      z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+      return z ^ (z >> 31)
+    }
+  }
+
+  /// A file of one to four stretches, each with a clock of its own; gaps of one stream and times that fit nowhere within.
+  private func timeline(_ random: inout Generator) -> (samples: [Sample], faults: Int, closesGaps: Bool) {
+    let closesGaps = Bool.random(using: &random)
+    var samples: [Sample] = []
+    var (start, end, faults) = (Int64(0), Int64.random(in: 0...5_000_000_000, using: &random), 0)
+    for stretch in 0..<Int.random(in: 1...4, using: &random) {
+      let length = Int64.random(in: 3_000_000...25_000_000, using: &random)
+      var clock = end
+      if stretch > 0 {
+        faults += 1
+        let distance = Int64.random(in: 30_000_000...90_000_000_000, using: &random)
+        clock = closesGaps && Bool.random(using: &random) ? end + distance : end - distance
+      }
+      var part = recording(
+        from: start, length: length, clock: clock, lag: Int64.random(in: -400_000...400_000, using: &random))
+      if length > 20_000_000, Bool.random(using: &random) {
+        let gap = Int64.random(in: 1_000_000...16_000_000, using: &random)
+        let stream = Int.random(in: 0...1, using: &random)
+        let from = start + 2_000_000
+        part.removeAll { $0.packet.stream == stream && (from..<(from + gap)).contains($0.truth) }
+        faults += 1
+      } else {
+        // Away from the ends of the stretch, where nobody could tell which of two clocks is wrong.
+        for _ in 0..<Int.random(in: 0...3, using: &random) {
+          let index = Int.random(in: 40..<(part.count - 40), using: &random)
+          let error = Int64.random(in: 20_000_000...9_000_000_000, using: &random)
+          part[index].packet.time = part[index].packet.time.map {
+            $0 + (Bool.random(using: &random) ? error : -error)
+          }
+          faults += 1
+        }
+      }
+      samples += part
+      start += length
+      end = clock + length
+    }
+    return (samples, faults, closesGaps)
+  }
+
+  /// Over generated files: no stream goes back, sound stays with the picture, nothing is stretched, and work is bounded.
+  @Test func generatedTimelines() {
+    for seed in 0..<10_000 {
+      var random = Generator(state: UInt64(seed))
+      let (samples, faults, closesGaps) = timeline(&random)
+      let result = repair(samples, closesGaps: closesGaps)
+      let (apart, back) = judge(samples, result.moved)
+      #expect(back < 550_000, "seed \(seed)")
+      #expect(apart < 500_000, "seed \(seed)")
+      let length = (result.moved.max() ?? 0) - (result.moved.min() ?? 0)
+      let truth = (samples.map(\.truth).max() ?? 0) - (samples.map(\.truth).min() ?? 0)
+      #expect(abs(length - truth) < 2_000_000, "seed \(seed)")
+      #expect(result.looks <= 2 + 8 * faults, "seed \(seed)")
+    }
+  }
+}
