@@ -140,6 +140,7 @@ man: build
 	$(SWIFT) build -c release --product generate-manual --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS)
 	mkdir -p $(BUILD)/manual
 	$(BUILD)/release/generate-manual $(PROGRAM) --multi-page --output-directory $(BUILD)/manual
+	Scripts/finish-manual.sh $(BUILD)/manual
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 

@@ -25,6 +25,7 @@ export SOURCE_DATE_EPOCH
 umask 022
 mkdir -p "$out"
 
+sed -i "s/^\.Dd .*/.Dd $(date -u -d "@$SOURCE_DATE_EPOCH" '+%B %-d, %Y')/" "$stage"/share/man/man1/*.1
 strip --strip-all --remove-section=.comment --remove-section=.note "$program"
 
 # Debian
@@ -113,6 +114,6 @@ sort -u "$build/bundled" |
 chmod 644 "$root"/lib/videnhance/* "$notices"/libraries/*
 archive=$out/$name.tar.gz
 tar --create --directory "$build/tarball" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 \
-    --numeric-owner "$name" | gzip -9n > "$archive"
+    --numeric-owner "$name" | gzip -6n > "$archive"
 
 du --apparent-size -h "$package" "$archive"

@@ -7,8 +7,10 @@ public enum ResourceFolder {
   public static func path(of name: String) -> String? {
     guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
-    return places.map { folder.appendingPathComponent($0).appendingPathComponent(name).path }
-      .first { FileManager.default.fileExists(atPath: $0) }
+    // The program's folder has no links left in it, so ".." may be resolved by name.
+    return places.map {
+      folder.appendingPathComponent($0).appendingPathComponent(name).standardizedFileURL.path
+    }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
   /// Beside the program: SwiftPM's bundle on Linux and on macOS, loose files, a folder of models; and an

@@ -67,7 +67,8 @@ import Testing
       let (ground, double) = (try row("bicubic"), try row("double"))
       #expect(double.psnr == ground.psnr && double.flicker == ground.flicker)
       #expect(double.cpuSecondsPerFrame == 0.25 && double.settings == "a script")
-      #expect((try row("best FFmpeg chain").psnr ?? 0) >= (try row("Lanczos").psnr ?? 100))
+      let (chain, lanczos) = (try row("best FFmpeg chain"), try row("Lanczos"))
+      #expect(chain.psnr ?? 0 >= lanczos.psnr ?? 100)
       #expect(first.output.contains("Real footage, sr x2: a.mkv, \(kind), 5 frames"))
     }
     #expect(Set(made.filter { $0.table == "restore" }.map(\.kind)) == ["crf33", "mpeg2q10"])
@@ -84,8 +85,9 @@ import Testing
     let fewer = try run(
       bench, "--tables", "real", "--frames", "3", "--filters", "off", "--json", bench.path("fewer.json"),
       "--peer-results", bench.path("known.json"))
-    #expect(fewer.code == 0)
-    #expect(try rows(bench, "fewer.json").allSatisfy { $0.frames == 3 && $0.role != .peer })
+    #expect(fewer.code == 0, "\(fewer.errors)")
+    let fewerRows = try rows(bench, "fewer.json")
+    #expect(!fewerRows.isEmpty && fewerRows.allSatisfy { $0.frames == 3 && $0.role != .peer })
   }
 
   /// The commands of docs/lab/real-footage.md make the same inputs: enlarged, they come to the same figures.

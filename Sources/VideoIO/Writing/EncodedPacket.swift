@@ -59,7 +59,10 @@ public struct EncodedPacket: Sendable {
   }
 
   /// Fills an empty packet of libav; times are in the packet's own ticks.
-  func store(in packet: UnsafeMutablePointer<AVPacket>) throws(VideoIOError) {
+  /// - Parameter ignored: kinds of side data that stay behind.
+  func store(
+    in packet: UnsafeMutablePointer<AVPacket>, without ignored: Set<UInt32> = []
+  ) throws(VideoIOError) {
     guard let count = Int32(exactly: bytes.count), av_new_packet(packet, count) >= 0 else {
       throw .outOfMemory
     }
@@ -70,7 +73,7 @@ public struct EncodedPacket: Sendable {
     packet.pointee.dts = decodingTimestamp ?? noTimestamp
     packet.pointee.duration = duration
     packet.pointee.flags = flags
-    for entry in sideData {
+    for entry in sideData where !ignored.contains(entry.type) {
       let type = AVPacketSideDataType(entry.type)
       guard let target = av_packet_new_side_data(packet, type, entry.bytes.count) else {
         throw .outOfMemory

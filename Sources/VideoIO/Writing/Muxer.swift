@@ -109,7 +109,9 @@ struct Muxer: ~Copyable {
     let index = encoded.streamIndex
     guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
     av_packet_unref(packet.raw)
-    try encoded.store(in: packet.raw)
+    // FFmpeg's muxer of Matroska writes a new header of sound over what follows the old one, so that nothing can be read.
+    let ignored: Set<UInt32> = route.matroska == nil ? [] : [AV_PKT_DATA_NEW_EXTRADATA.rawValue]
+    try encoded.store(in: packet.raw, without: ignored)
     prepare(packet.raw, from: encoded.timeBase, route: route, streamIndex: index)
     written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }

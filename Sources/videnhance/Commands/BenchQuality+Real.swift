@@ -22,6 +22,7 @@ struct RealFootageOptions: ParsableArguments {
       valueName: "file"))
   var peerResults: String?
   @Option(
+    name: .customLong("vmaf-ffmpeg"),
     help: ArgumentHelp(
       "An ffmpeg with libvmaf for VMAF NEG (default: VIDENHANCE_VMAF_FFMPEG, that of the peers, or the usual one).",
       valueName: "program"))

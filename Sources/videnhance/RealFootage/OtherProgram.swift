@@ -48,6 +48,8 @@ enum OtherProgram {
       while process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
     } catch {
       process.terminate()
+      for _ in 0..<50 where process.isRunning { usleep(20_000) }
+      if process.isRunning { kill(process.processIdentifier, SIGKILL) }
       process.waitUntilExit()
       throw error
     }

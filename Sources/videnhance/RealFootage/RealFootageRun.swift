@@ -134,10 +134,15 @@ struct RealFootageRun {
       try Task.checkCancellation()
       var candidate = row
       candidate.settings = chain
-      let made = try await filtered(candidate, work, judging: false)
-      if made.psnr ?? 0 > best?.psnr ?? -1 { best = made }
+      do {
+        let made = try await filtered(candidate, work, judging: false)
+        if made.psnr ?? 0 > best?.psnr ?? -1 { best = made }
+      } catch VideoIOError.cannotFilter {
+        continue
+      }
     }
-    return try await filtered(best ?? row, work, judging: true)
+    guard let best else { throw CompareError(detail: "this FFmpeg has none of the filters of the sweep") }
+    return try await filtered(best, work, judging: true)
   }
 
   // MARK: - Peers

@@ -30,14 +30,17 @@ enum RealTable: String, CaseIterable, Sendable {
     self == .real ? [("Lanczos", Self.enlarged("lanczos"))] : []
   }
 
-  /// Chains of which the best in PSNR is shown: filters that clean, and after enlarging some that sharpen.
+  /// Chains of which the best in PSNR is shown: filters that clean, and after enlarging some that sharpen. Not every
+  /// FFmpeg has all of them: Debian's lacks uspp.
   var sweep: [String] {
     let cleaning = [
-      "hqdn3d=1.5", "hqdn3d=3", "uspp=3:4", "uspp=3:8", "nlmeans=s=1.5:p=5:r=9", "nlmeans=s=3:p=5:r=9",
+      "hqdn3d=1.5", "hqdn3d=3", "spp=4:3", "spp=4:6", "uspp=3:4", "uspp=3:8", "nlmeans=s=1.5:p=5:r=9",
+      "nlmeans=s=3:p=5:r=9",
     ]
     guard self == .real else {
       return cleaning + [
-        "hqdn3d=6", "uspp=3:12", "uspp=3:18", "nlmeans=s=5:p=5:r=9", "deblock=filter=strong",
+        "hqdn3d=6", "spp=4:10", "spp=4:15", "uspp=3:12", "uspp=3:18", "nlmeans=s=5:p=5:r=9",
+        "deblock=filter=strong",
       ]
     }
     return (["null"] + cleaning).flatMap { filter in
