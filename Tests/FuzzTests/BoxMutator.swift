@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-import Tensors
-
 extension ByteMutator {
   /// Boxes of an MP4 or QuickTime file that hold nothing but boxes.
   private static let holders = ["moov", "trak", "edts", "mdia", "minf", "dinf", "stbl", "udta"]
