@@ -19,7 +19,10 @@ struct WarmStart {
       let getsMask = layer.name == "tail" && architecture.isMasked && !source.architecture.isMasked
       let outputs = layer.outputChannels / (getsMask ? 2 : 1)
       // Inputs that are new come last: what is known of the source.
-      guard oldLayer.inputChannels <= layer.inputChannels, oldLayer.outputChannels == outputs,
+      let getsInputs = architecture.takesQuantizers && !source.architecture.takesQuantizers
+      guard
+        oldLayer.inputChannels == layer.inputChannels
+          || getsInputs && oldLayer.inputChannels < layer.inputChannels, oldLayer.outputChannels == outputs,
         oldLayer.slots <= layer.slots
       else { continue }
       let numbers = parameters.layers[index]

@@ -127,8 +127,11 @@ import Testing
         for turn in 1...2 {
           #expect(
             values(try network.predict(window).residual) == expected, "\(threads) threads, turn \(turn)")
-          #expect(
-            try taken(network, window) == expected, "\(threads) threads, turn \(turn), rows as they are made")
+          // Interpolation predicts whole frames.
+          if architecture.task != .interpolation {
+            let rowsTaken = try taken(network, window)
+            #expect(rowsTaken == expected, "\(threads) threads, turn \(turn), rows as they are made")
+          }
         }
       }
     }
@@ -157,13 +160,13 @@ import Testing
     #expect(try bytes(128, 100) > bytes(64, 100))
   }
 
-  @Test(arguments: [(8, "direct"), (6, nil), (4, "winograd"), (3, "winograd"), (2, "winograd")])
+  @Test(arguments: [(8, nil), (6, "winograd"), (4, "winograd"), (3, "winograd"), (2, "winograd")])
   func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ fixed: String?) throws {
     // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
     guard InstructionSet.avx2.isSupported else { return }
-    // At 6 bits transforms save a third of the products, which pays only beside 8-bit dot products.
+    // At 8 bits transforms take 16-bit operands, which pays only where there are no 8-bit dot products.
     let algorithm =
-      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "winograd" : "direct")
+      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)

@@ -33,8 +33,10 @@ import VideoIO
     let shrunk = try clip.map { try Degradation.shrink($0, factor: 2) }
     for (index, frame) in degraded.enumerated() {
       #expect(frame.width == 64 && frame.height == 48, "frame \(index)")
-      #expect(frame.quantizers?.values.count == 12)
+      if let quantizers = frame.quantizers { #expect(quantizers.values.count == 12) }
     }
+    // FFmpeg exports none for a frame that is flushed out of its MPEG-2 decoder.
+    #expect(degraded.filter { $0.quantizers != nil }.count >= degraded.count - 1)
     let change = Self.difference(degraded, shrunk)
     #expect((0.3...20).contains(change), "\(name): \(change)")
   }
@@ -162,7 +164,10 @@ import VideoIO
     let validation = try ValidationSet(
       folder: bench.directory, architecture: Self.conditioned, perClip: 2, size: 128)
     let result = try validation.evaluate(lumaChannels: 16) { frames in
-      FloatTensor(batch: 1, height: frames[1].height, width: frames[1].width, channels: 24)
+      let output = FloatTensor(
+        batch: 1, height: frames[1].height, width: frames[1].width, channels: 24)
+      for i in 0..<output.count { output.pointer[i] = 0 }
+      return output
     }
     #expect(result.degradedCount == 4)
     #expect(result.clips.suffix(4).map(\.name) == ["web", "soft", "dvd", "old"])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Makes one clock of the clocks that a file tells: those that start again or jump where recordings were joined, and single
-/// times that fit nowhere. docs/video-files.md has the rules in words.
+/// times that fit nowhere. docs/reference/video-files.md has the rules in words.
 ///
 /// Picture and sound are judged together, as a gap of one of them is no jump of the clock. Packets are taken in the order of
 /// the file; only where one is far from what is expected of its stream does this look ahead, by a bounded number of packets.

@@ -21,7 +21,8 @@ struct BenchQuality: AsyncParsableCommand {
 
       The tables real and restore spoil the clips as footage is, by real encoders (docs/lab/real-footage.md), and measure SSIM, \
       flicker, VMAF NEG and processor time as well: 40 frames at 4 bits unless told otherwise.
-        videnhance bench quality data-test/bikes.mp4 --tables real,restore --peers .build-bench/peers/bin/python
+        videnhance bench quality data-test/bikes.mp4 --tables real,restore \\
+            --peers .build-bench/peers/bin/python
       """)
 
   @Argument(help: "Clips.") var clips: [String]
