@@ -13,21 +13,18 @@ public struct NetworkChoice: Sendable, Hashable {
   public var bits: NetworkBits?
   /// How much is computed, where no file is given.
   public var tier: NetworkTier
-  /// What the source has been through, where no file is given.
-  public var source: SourceKind
   /// A file of weights or of a model; nil for those shipped.
   public var modelFile: String?
 
   /// A choice.
   public init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
-    source: SourceKind = .auto, modelFile: String? = nil
+    modelFile: String? = nil
   ) {
     self.task = task
     self.scale = scale
     self.bits = bits
     self.tier = tier
-    self.source = source
     self.modelFile = modelFile
   }
 
@@ -36,11 +33,7 @@ public struct NetworkChoice: Sendable, Hashable {
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
-    let family = "\(name)-\(tier.rawValue)"
-    // Families without one of their own for clean sources were trained on those mostly.
-    let clean = "\(family)-clean"
-    let isClean = source == .clean && ShippedModel.families.contains(clean)
-    return ShippedModel(family: isClean ? clean : family, bits: bits)
+    return ShippedModel(family: "\(name)-\(tier.rawValue)", bits: bits)
   }
 
   /// The file that is read.

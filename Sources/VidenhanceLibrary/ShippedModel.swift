@@ -19,14 +19,6 @@ public enum NetworkTier: String, CaseIterable, Sendable {
   case balanced
 }
 
-/// What a source has been through.
-public enum SourceKind: String, CaseIterable, Sendable {
-  /// Anything: compression, noise, softness. Networks find out from the frames and the decoder.
-  case auto
-  /// Nothing: pristine pictures that were shrunk.
-  case clean
-}
-
 /// A model that comes with the package.
 public struct ShippedModel: Sendable, Hashable {
   /// The network, whatever its bits, such as `sr-x2-balanced`.
@@ -48,7 +40,7 @@ public struct ShippedModel: Sendable, Hashable {
 
   /// All families of networks.
   public static let families = [
-    "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
+    "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
     "interp-balanced",
   ]
 

@@ -118,7 +118,7 @@ import Testing
   @Test(arguments: [SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGQUIT, SIGALRM])
   func signalsLeaveNothing(signal: Int32) throws {
     let bench = try Workbench()
-    _ = try bench.makeVideo(size: "320x180", seconds: 20)
+    _ = try bench.makeVideo(size: "640x360", seconds: 30)
     let before = Set(bench.contents + ["zero.safetensors"])
     let run = try Program.Run(try arguments(bench, "in.mkv", "out.mkv"))
     for _ in 0..<600 where !bench.contents.contains("out.mkv.part") { usleep(20_000) }
@@ -164,7 +164,7 @@ import Testing
 
   /// Reading or writing that blocks does not keep a run from ending.
   @Test(arguments: [
-    "sleep 60 | \"$0\" - out.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
+    "exec \"$0\" - out.mkv 0<>pipe.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
   ])
   func blockedFilesEndOnTheFirstSignal(command: String) throws {
     let bench = try Workbench()

@@ -96,7 +96,7 @@ import Testing
     #expect(run.code == 0, "\(run.errors)")
     #expect(FileManager.default.fileExists(atPath: bench.path("out.mkv")))
     // Nor is anything made of names that resemble nothing.
-    let other = try Program.run("holiday", "out.mkv", directory: URL(fileURLWithPath: bench.path("")))
+    let other = try Program.run("holiday", "other.mkv", directory: URL(fileURLWithPath: bench.path("")))
     #expect(other.code == 1 && other.errors.contains("holiday"))
   }
 

@@ -182,7 +182,7 @@ import Training
   /// The models as they are shipped.
   @Test(
     arguments: [
-      "sr-x2-balanced", "sr-x2-balanced-clean", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
+      "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
       "interp-balanced",
     ], [8, 6, 4, 3, 2])
   func shippedModels(family: String, bits: Int) throws {

@@ -103,7 +103,10 @@ import Testing
     #expect(IntegerConvolution(parameters(bias: .max - 36720)) != nil)
     #expect(IntegerConvolution(parameters(bias: .max - 36719)) == nil)
     #expect(IntegerConvolution(parameters(bias: .min)) == nil)
-    #expect(IntegerConvolution(parameters(), algorithm: .winograd) == nil, "8 bits do not fit a transform")
+    // AVX2 alone transforms 16-bit operands; 8 bits fit no transform of bytes.
+    if InstructionSet.best != .avx2 {
+      #expect(IntegerConvolution(parameters(), algorithm: .winograd) == nil)
+    }
   }
 
   @Test func allSetsOfInstructionsHaveNames() {

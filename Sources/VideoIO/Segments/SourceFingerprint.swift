@@ -20,6 +20,11 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   /// - Throws: `VideoIOError.cannotOpen`; also for what is no file, such as a pipe.
   public init(path: String) throws(VideoIOError) {
     do throws(LibavError) {
+      // Opening a pipe that nobody writes to would wait for ever.
+      var status = stat()
+      if stat(FileName.cString(path), &status) == 0, !FileStamp(status).isRegular {
+        throw LibavError(errno: ESPIPE)
+      }
       let file = try DiskFile(reading: path)
       let stamp = try FileStamp(file.status())
       guard stamp.isRegular else { throw LibavError(errno: ESPIPE) }

@@ -37,12 +37,6 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")
   var model: NetworkTier?
 
-  @Option(
-    help:
-      "What the source has been through: auto for anything, clean for pristine pictures that sr only enlarges."
-  )
-  var source = SourceKind.auto
-
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
   var modelFile: String?
 
@@ -59,7 +53,7 @@ struct NetworkOptions: ParsableArguments {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
       task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? model ?? .balanced : .balanced,
-      source: source, modelFile: modelFile)
+      modelFile: modelFile)
   }
 
   func validate() throws {
@@ -85,9 +79,6 @@ struct NetworkOptions: ParsableArguments {
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
-    }
-    if source == .clean && !tasks.contains(.superResolution) {
-      throw ValidationError("--source is for --task sr")
     }
     if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
   }
@@ -164,5 +155,4 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
 }
 
 extension NetworkBits: ExpressibleByArgument {}
-extension SourceKind: ExpressibleByArgument {}
 extension NetworkTier: ExpressibleByArgument {}
