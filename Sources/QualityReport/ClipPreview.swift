@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import EnhancementPipeline
 internal import Foundation
-package import VideoIO
+internal import VideoIO
 
 /// Why there is nothing to see.
 package struct PreviewError: Error, CustomStringConvertible {
@@ -149,13 +149,13 @@ package enum BusySpots {
 }
 
 /// Two pictures side by side, where they differ most.
-package enum CropPair {
+enum CropPair {
   private static let width = 320
   private static let height = 240
   /// Samples between the pictures.
   private static let gap = 8
 
-  package static func make(_ before: VideoFrame, _ after: VideoFrame) throws -> VideoFrame {
+  static func make(_ before: VideoFrame, _ after: VideoFrame) throws -> VideoFrame {
     guard before.format == after.format, before.width == after.width, before.height == after.height else {
       throw PreviewError(detail: "the pictures differ in shape")
     }

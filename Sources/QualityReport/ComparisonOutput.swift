@@ -38,17 +38,17 @@ package enum ComparisonOutput {
   }
 
   private struct Entry: Encodable {
-    package struct Frame: Encodable {
-      package var time: Double
-      package var psnr, ssim, flicker: Double?
+    struct Frame: Encodable {
+      var time: Double
+      var psnr, ssim, flicker: Double?
     }
 
-    package var contender: String
-    package var bits: Int?
-    package var psnr, ssim, flicker: Double?
-    package var secondsPerFrame: Double
-    package var peakMemoryBytes, modelBytes: Int?
-    package var frames: [Frame]
+    var contender: String
+    var bits: Int?
+    var psnr, ssim, flicker: Double?
+    var secondsPerFrame: Double
+    var peakMemoryBytes, modelBytes: Int?
+    var frames: [Frame]
   }
 
   /// An array with an object for each contender; a PSNR of equal frames, which has no number, is left out.

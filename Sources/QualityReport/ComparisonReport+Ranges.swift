@@ -5,7 +5,7 @@ internal import Foundation
 /// Clipping ranges of the quantized networks, for each layer and each frame slot of the window.
 extension ComparisonReport {
   /// A table for each network; that of the fewest bits is open.
-  package func rangeSection() -> String {
+  func rangeSection() -> String {
     let models = results.compactMap { result -> (name: String, model: ModelDescription)? in
       guard result.contender.bits ?? 32 < 32, let file = result.contender.models.first,
         let model = try? ModelDescription(path: file)

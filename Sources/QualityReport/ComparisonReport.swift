@@ -36,7 +36,7 @@ package struct ComparisonReport {
     try Data(try html().utf8).write(to: URL(fileURLWithPath: folder + "/index.html"), options: .atomic)
   }
 
-  package func html() throws -> String {
+  func html() throws -> String {
     """
     <!DOCTYPE html>
     <html lang="en">
@@ -62,7 +62,7 @@ package struct ComparisonReport {
     """
   }
 
-  package static func escape(_ text: String) -> String {
+  static func escape(_ text: String) -> String {
     text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
       .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
   }

@@ -120,11 +120,11 @@ package struct CompareError: Error, CustomStringConvertible {
 }
 
 /// The process's largest memory since a moment.
-package struct PeakMemory {
+struct PeakMemory {
   private let isReset: Bool
 
   /// From now on. Linux can set its record back; elsewhere nothing is told.
-  package init() {
+  init() {
     #if canImport(Glibc)
       guard let file = fopen("/proc/self/clear_refs", "w") else {
         isReset = false
@@ -138,7 +138,7 @@ package struct PeakMemory {
   }
 
   /// Bytes.
-  package var peak: Int? {
+  var peak: Int? {
     guard isReset, let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
     else { return nil }
