@@ -51,7 +51,8 @@ import Testing
   /// AVX2 transforms operands of all widths, on 16 bits where bytes do not hold them: every width of pictures, channel count,
   /// number of slots and fill that direct convolution is tested with.
   @Test(
-    .enabled(if: supportedIsas.contains(VE_ISA_AVX2)), arguments: [(255, 127), (127, 31), (63, 31), (63, 13), (12, 5)])
+    .enabled(if: supportedIsas.contains(VE_ISA_AVX2)),
+    arguments: [(255, 127), (127, 31), (63, 31), (63, 13), (12, 5)])
   func everyOperandOnAVX2(activations: Int, weights: Int) throws {
     var seed: UInt64 = 1
     for fill in Fill.allCases {
@@ -59,7 +60,8 @@ import Testing
         for channelsOut in [8, 24, 40, 64] {
           seed += 1
           let shape = Shape(
-            width: [1, 5, 47, 50, 97, 101][Int(seed % 6)], height: 1 + Int(seed % 4), slots: 1 + Int(seed % 5),
+            width: [1, 5, 47, 50, 97, 101][Int(seed % 6)], height: 1 + Int(seed % 4),
+            slots: 1 + Int(seed % 5),
             channelsIn: channelsIn, channelsOut: channelsOut, activationLevels: activations,
             weightLevels: weights, fill: fill, streams: Streams.allCases[Int(seed % 5)], seed: seed)
           let problem = Problem(shape)
