@@ -10,7 +10,10 @@ DESTDIR ?=
 DATA ?= data
 DATA_TEST ?= data-test
 
-PROGRAM = .build/release/videnhance
+# Build folder; `make dist` has one of its own, as its program is linked in another way.
+BUILD ?= .build
+PROGRAM = $(BUILD)/release/videnhance
+VERSION = $(shell sed -n 's/.*let current = "\(.*\)"/\1/p' Sources/videnhance/Commands/Version.swift)
 MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 # Tests see internal declarations, so their modules differ from the shipped ones and get folders of their own.
 TEST_FLAGS = -Xswiftc -enable-testing
@@ -23,7 +26,7 @@ SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsan
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
 .PHONY: help build demo test test-arm bench matrix fuzz faults soak man check lint sanitize leaks sample docs data install \
-	clean deps
+	dist test-dist version clean deps
 .DEFAULT_GOAL = help
 
 help:
@@ -37,6 +40,8 @@ help:
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
+	@echo 'make dist      make a Debian package and a tar.gz in dist/'
+	@echo 'make test-dist install, run and remove both in a bare Debian'
 	@echo 'make man       write the manual into .build/manual'
 	@echo 'make docs      write the library reference (DocC) into .build/documentation'
 	@echo 'make data      fetch the training material (130 MB), make degraded clips of it (8 GB)'
@@ -50,7 +55,7 @@ deps:
 	@Scripts/install-deps.sh
 
 build: deps
-	$(SWIFT) build -c release --product videnhance $(SWIFT_BUILD_FLAGS)
+	$(SWIFT) build -c release --product videnhance --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS)
 
 demo: build
 	@samples/demo.sh $(PROGRAM) $(DATA_TEST)
@@ -132,9 +137,9 @@ data: build
 
 # The manual of all commands, made by swift-argument-parser's tool.
 man: build
-	$(SWIFT) build -c release --product generate-manual $(SWIFT_BUILD_FLAGS)
-	mkdir -p .build/manual
-	.build/release/generate-manual $(PROGRAM) --multi-page --output-directory .build/manual
+	$(SWIFT) build -c release --product generate-manual --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS)
+	mkdir -p $(BUILD)/manual
+	$(BUILD)/release/generate-manual $(PROGRAM) --multi-page --output-directory $(BUILD)/manual
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 
@@ -142,11 +147,27 @@ install: man
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/videnhance $(SHARE)/man/man1 $(SHARE)/zsh/site-functions \
 		$(SHARE)/bash-completion/completions $(SHARE)/fish/vendor_completions.d
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/videnhance
-	install -m 644 .build/manual/*.1 $(SHARE)/man/man1
+	install -m 644 $(BUILD)/manual/*.1 $(SHARE)/man/man1
 	$(PROGRAM) --generate-completion-script bash > $(SHARE)/bash-completion/completions/videnhance
 	$(PROGRAM) --generate-completion-script zsh > $(SHARE)/zsh/site-functions/_videnhance
 	$(PROGRAM) --generate-completion-script fish > $(SHARE)/fish/vendor_completions.d/videnhance.fish
 	$(if $(MODELS),install -m 644 $(MODELS) $(DESTDIR)$(PREFIX)/share/videnhance)
 
+# Packages that need neither a compiler nor Swift.
+dist:
+	@Scripts/install-deps.sh binutils dpkg-dev patchelf
+	rm -rf .build-dist/stage
+	$(MAKE) --no-print-directory install BUILD=.build-dist SWIFT_BUILD_FLAGS=--static-swift-stdlib \
+		DESTDIR=$(CURDIR)/.build-dist/stage PREFIX=/usr
+	Scripts/dist.sh $(VERSION) .build-dist dist
+
+# As root; downloads some 150 MB of Debian's packages.
+test-dist: dist
+	@Scripts/install-deps.sh debootstrap lintian
+	Scripts/test-dist.sh $(VERSION) dist
+
+version:
+	@echo $(VERSION)
+
 clean:
-	rm -rf .build .build-test .build-check .build-sanitize .build-sample .build-bench samples/out
+	rm -rf .build .build-test .build-check .build-sanitize .build-sample .build-bench .build-dist dist samples/out

@@ -93,7 +93,7 @@ let package = Package(
       dependencies: ["ModelExport", "EnhancementModel", "Kernels", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
-    .testTarget(name: "LineEngineTests", dependencies: ["Kernels", "LineEngine"], swiftSettings: strict),
+    .testTarget(name: "LineEngineTests", dependencies: ["Kernels", "LineEngine", "Tensors"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),

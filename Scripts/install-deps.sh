@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building, training and testing need on Debian 12, Swift apart. Does nothing, silently, when all is there.
+# Installs what building, training and testing need on Debian 12, Swift apart, and the packages named as arguments.
+# Does nothing, silently, when all is there.
 set -euo pipefail
 
 say() { echo "install-deps: $*" >&2; }
@@ -21,6 +22,7 @@ program g++ g++
 # What the scripts and tests call.
 library ca-certificates
 for name in ffmpeg git make pkg-config python3 strace unzip; do program "$name" "$name"; done
+for name in "$@"; do library "$name"; done
 # pip may belong to the python3 found first in PATH instead of Debian's.
 package python3-pip && [ "$(command -v python3)" = /usr/bin/python3 ] ||
     python3 -c 'import pip' 2>/dev/null || missing+=(python3-pip)

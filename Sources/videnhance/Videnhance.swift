@@ -33,7 +33,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
       64 wrong usage, 70 stopped by an internal error or want of memory, 75 another run is at work on the same \
       output, 130 interrupted.
       """,
-    version: "0.1.0",
+    version: Version.current,
     groupedSubcommands: [
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
       CommandGroup(
@@ -41,7 +41,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
         subcommands: [
           Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self, Stamp.self,
         ]),
-      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self]),
+      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, Version.self]),
     ],
     defaultSubcommand: Enhance.self)
 
@@ -56,6 +56,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
     do {
       let arguments = CommandArguments.own
       try CommandArguments.check(arguments)
+      try UsageHint.check(arguments)
       try checkEnvironment()
       var command = try parseAsRoot(arguments)
       if var command = command as? any AsyncParsableCommand {

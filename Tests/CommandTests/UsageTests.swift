@@ -1,7 +1,10 @@
+import Foundation
 // SPDX-License-Identifier: Apache-2.0
 import Kernels
 import TestSupport
 import Testing
+
+@testable import VidenhanceTool
 
 /// What the program makes of its arguments.
 @Suite struct UsageTests {
@@ -54,9 +57,87 @@ import Testing
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 
+  /// The program, its command and the packages have one version.
   @Test func version() throws {
     let run = try Program.run("--version")
     #expect(run.code == 0)
     #expect(run.output.split(separator: ".").count == 3)
+    #expect(try Program.run("version").output == run.output)
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let make = try Program.Run(["-s", "version"], program: "/usr/bin/make", directory: root).finish()
+    #expect(make.output == run.output)
+  }
+
+  @Test(arguments: [
+    (["upscale", "a.mp4", "b.mp4"], "'upscale' (hint: did you mean 'videnhance a.mp4 b.mp4 --task sr'?)"),
+    (
+      ["denoise", "a.mp4", "b.mp4"], "'denoise' (hint: did you mean 'videnhance a.mp4 b.mp4 --task denoise'?)"
+    ),
+    (["deniose"], "'deniose' (hint: did you mean 'videnhance in.mp4 out.mp4 --task denoise'?)"),
+    (["inspct", "m"], "'inspct' (hint: did you mean 'videnhance inspect'?)"),
+    (["batc", "a", "b"], "'batc' (hint: did you mean 'videnhance batch'?)"),
+    (["a.mp4", "b.mp4", "--task", "deniose"], "'deniose' (hint: did you mean --task denoise?)"),
+    (["a.mp4", "b.mp4", "--task=sr,smooth"], "'smooth' (hint: did you mean --task interp?)"),
+  ])
+  func nearWordsAreNamed(arguments: [String], end: String) throws {
+    let run = try Program.Run(arguments).finish()
+    #expect(run.code == 64 && run.output == "")
+    #expect(run.errorLines.first?.hasSuffix(end) == true, "\(run.errors)")
+    #expect(run.errorLines.first?.hasPrefix("Error: there is no ") == true)
+  }
+
+  @Test func filesNamedLikeCommandsAreFiles() throws {
+    let bench = try Workbench()
+    try FileManager.default.moveItem(atPath: bench.makeVideo(), toPath: bench.path("upscale"))
+    let run = try Program.run(
+      "upscale", "out.mkv", "--model-file", bench.makeModel(), "--quiet",
+      directory: URL(fileURLWithPath: bench.path("")))
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(FileManager.default.fileExists(atPath: bench.path("out.mkv")))
+    // Nor is anything made of names that resemble nothing.
+    let other = try Program.run("holiday", "out.mkv", directory: URL(fileURLWithPath: bench.path("")))
+    #expect(other.code == 1 && other.errors.contains("cannot open holiday"))
+  }
+
+  @Test(arguments: [
+    ("inspect", "inspect", 0), ("inspct", "inspect", 1), ("deniose", "denoise", 1), ("ab", "ba", 1),
+    ("", "help", 4), ("kitten", "sitting", 3),
+  ])
+  func distancesCountMistakes(first: String, second: String, mistakes: Int) {
+    #expect(UsageHint.distance(first, second) == mistakes)
+    #expect(UsageHint.distance(second, first) == mistakes)
+  }
+
+  @Test func meaningOfBitsIsSaid() throws {
+    #expect(
+      try Program.run("help", "enhance").output.replacing(#/\s+/#, with: " ").contains(
+        "Bits of the weights in the body of the network; activations there have as many codes"))
+    let four = try Program.run("inspect", "sr-x2-balanced-4bit")
+    #expect(four.output.firstMatch(of: #/body: weights of 4 bits, activations of \d+/#) != nil)
+    #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))
+  }
+
+  /// As in an unpacked tar.gz: program and models in a folder with a space, called through a link to a link.
+  @Test func modelsAreFoundThroughLinks() throws {
+    let bench = try Workbench()
+    let files = FileManager.default
+    let tree = bench.path("my programs/videnhance")
+    for folder in ["bin", "share"] {
+      try files.createDirectory(atPath: "\(tree)/\(folder)", withIntermediateDirectories: true)
+    }
+    try files.copyItem(atPath: Program.url.path, toPath: tree + "/bin/videnhance")
+    let models = Program.url.deletingLastPathComponent()
+      .appendingPathComponent("videnhance_EnhancementModel.resources").path
+    try files.copyItem(atPath: models, toPath: tree + "/share/videnhance")
+    try files.createSymbolicLink(
+      atPath: bench.path("first"), withDestinationPath: "my programs/videnhance/bin/videnhance")
+    try files.createSymbolicLink(atPath: bench.path("second"), withDestinationPath: bench.path("first"))
+    let run = try Program.Run(
+      ["doctor"], program: bench.path("second"), directory: URL(fileURLWithPath: "/")
+    ).finish()
+    #expect(run.code == 0)
+    #expect(run.output.contains("models in"))
+    #expect(run.output.contains(tree + "/share/videnhance"), "\(run.output)")
   }
 }

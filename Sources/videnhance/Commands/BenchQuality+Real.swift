@@ -2,6 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import Foundation
+import Videnhance
 
 /// What only the tables of real footage and those with peers are asked.
 struct RealFootageOptions: ParsableArguments {

@@ -60,13 +60,13 @@ struct BenchQuality: AsyncParsableCommand {
     if !realTables.isEmpty {
       try await Interrupt.cancelling {
         try await real.run(
-          realTables, clips: clips, frames: frames ?? 40, bits: bits?.bits ?? [.four], filters: filters,
+          realTables, clips: self.clips, frames: frames ?? 40, bits: bits?.bits ?? [.four], filters: filters,
           threads: threadCount, folder: folder.path)
       }
     }
     let tables = names.compactMap(QualityTable.init)
     if tables.isEmpty { return }
-    let clips = try clips.enumerated().map { index, path in
+    let clips = try self.clips.enumerated().map { index, path in
       (
         name: URL(fileURLWithPath: path).lastPathComponent,
         path: try Self.prepare(path, to: folder.path + "/clip\(index).mkv", frames: frames ?? 0)

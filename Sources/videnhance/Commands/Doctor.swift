@@ -143,7 +143,7 @@ struct Diagnosis {
       Missing(
         what: "model \(name) \(what)",
         remedy:
-          "no apt package; 'make install' puts models beside the program, 'videnhance train' makes new ones",
+          "comes with the program: install it again; 'videnhance train' makes new ones",
         isNeeded: isNeeded))
   }
 

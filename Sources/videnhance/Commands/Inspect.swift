@@ -183,6 +183,7 @@ struct ModelDescription {
       "bits          "
         + (bits == 32 ? "32 (floating point)" : "\(bits) in the body, \(edges) in the layers at both ends"),
     ]
+    if bits != 32 { lines.append("              \(bitsExplained)") }
     if !noiseLevels.isEmpty {
       let levels = noiseLevels.map { String(format: "%g", Double($0)) }.joined(separator: ", ")
       lines.append("noise         ranges for levels up to \(levels): those below times the factors of each")
@@ -193,6 +194,15 @@ struct ModelDescription {
       ["", "recipe"]
       + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
     return lines.joined(separator: "\n")
+  }
+
+  /// What the number of bits means, in one sentence.
+  private var bitsExplained: String {
+    let codes = layers.filter { !$0.layer.isEdge }.flatMap(\.activations).map(\.codes)
+    let least = codes.min() ?? 0
+    let most = codes.max() ?? 0
+    let counts = least == most ? "\(least)" : "\(least) to \(most)"
+    return "body: weights of \(bits) bits, activations of \(counts) codes, as many as the kernel is exact for"
   }
 
   private func table() -> [String] {

@@ -29,7 +29,9 @@ struct NetworkOptions: ParsableArguments {
   var fps: FrameRateOption?
 
   @Option(
-    help: "Bits of weights and activations; 32 is floating point (default: 4, or what --model-file holds).")
+    help:
+      "Bits of the weights in the body of the network; activations there have as many codes as the integer kernel is exact for, both ends stay at 8 bits; 32 is floating point (default: 4, or what --model-file holds)."
+  )
   var bits: NetworkBits?
 
   @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")

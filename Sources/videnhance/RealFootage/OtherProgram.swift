@@ -28,7 +28,7 @@ enum OtherProgram {
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.standardInput = FileHandle.nullDevice
-    for path in [output, errors] { FileManager.default.createFile(atPath: path, contents: nil) }
+    for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     defer { for path in [output, errors] { try? FileManager.default.removeItem(atPath: path) } }
     guard let out = FileHandle(forWritingAtPath: output), let err = FileHandle(forWritingAtPath: errors)
     else {
