@@ -10,7 +10,7 @@ import Testing
   static let height = 61
 
   /// Threads beyond the processors' number wait for each other, come to an end, and make the bytes that one makes.
-  @Test(.timeLimit(.minutes(2)), arguments: [2, 4, 8, 16])
+  @Test(arguments: [2, 4, 8, 16])
   func manyThreadsMakeTheSameBytes(threads: Int) throws {
     let expected = try Self.run(threads: 1, pictures: 1)
     #expect(Set(expected).count > 100, "a picture that is worth comparing")
