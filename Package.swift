@@ -60,12 +60,20 @@ let package = Package(
     .target(
       name: "Videnhance", dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO"],
       path: "Sources/VidenhanceLibrary", swiftSettings: strict),
+    .target(
+      name: "QualityReport",
+      dependencies: ["EnhancementModel", "EnhancementPipeline", "Tensors", "Videnhance", "VideoIO"],
+      resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")],
+      swiftSettings: strict),
+    .target(
+      name: "BatchProcessing", dependencies: ["EnhancementPipeline", "VideoIO"], swiftSettings: strict),
     // MARK: - Tool
     // Not named as the program: on file systems that do not tell cases apart it would be the library.
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [
-        "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport", "QuantCalibration",
+        "BatchProcessing", "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport",
+        "QualityReport", "QuantCalibration",
         "Kernels", "Tensors", "Training", "VideoIO", "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
@@ -107,14 +115,16 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport",
+        "VidenhanceTool", "BatchProcessing", "QualityReport", "EnhancementModel", "EnhancementPipeline",
+        "Kernels", "Tensors", "TestSupport",
         "VideoIO",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "FuzzTests",
       dependencies: [
-        "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport", "VidenhanceTool",
+        "BatchProcessing", "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport",
+        "VidenhanceTool",
         "VideoIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

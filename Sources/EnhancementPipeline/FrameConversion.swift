@@ -48,17 +48,18 @@ extension PlanarFrame {
 }
 
 /// A plane of a video frame as samples.
-struct SourcePlane<Sample: SampleInteger> {
-  let samples: UnsafePointer<Sample>
+package struct SourcePlane<Sample: SampleInteger> {
+  package let samples: UnsafePointer<Sample>
   /// Samples from one row to the next.
-  let stride: Int
-  let width, height: Int
+  package let stride: Int
+  package let width, height: Int
 
   /// Row `y`, the last one for rows beyond it.
-  func row(_ y: Int) -> UnsafePointer<Sample> { samples + min(y, height - 1) * stride }
+  package func row(_ y: Int) -> UnsafePointer<Sample> { samples + min(y, height - 1) * stride }
 
   /// Calls `body` with plane `index` of a frame whose samples are of this type.
-  static func with<Result>(_ frame: VideoFrame, _ index: Int, _ body: (SourcePlane) throws -> Result) rethrows
+  package static func with<Result>(_ frame: VideoFrame, _ index: Int, _ body: (SourcePlane) throws -> Result)
+    rethrows
     -> Result
   {
     try frame.withPlane(index) { bytes, bytesPerRow throws in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Samples of a plane: `UInt8` or `UInt16`.
-typealias SampleInteger = FixedWidthInteger & UnsignedInteger & SendableMetatype
+package typealias SampleInteger = FixedWidthInteger & UnsignedInteger & SendableMetatype
 /// What sums of samples are made in: `Int16`, `Int32` or `Int64`.
 typealias WideInteger = FixedWidthInteger & SignedInteger & SendableMetatype
 

@@ -37,6 +37,6 @@ import Testing
 
   @Test(arguments: [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3600, "1:00:00"), (-4, "0:00")])
   func writesTimes(seconds: Double, text: String) {
-    #expect(ProgressLine.clock(seconds) == text)
+    #expect(clockText(seconds) == text)
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementPipeline
 import Foundation
+import QualityReport
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EnhancementPipeline
 import Foundation
 import TestSupport
 import Testing

@@ -15,7 +15,8 @@ static int32_t random_below(int32_t limit) {
   return (int32_t)(((uint64_t)(state >> 8) * (uint64_t)limit) >> 24);
 }
 
-typedef enum fill { RANDOM, LEAST, MOST } fill;
+// ENDS: the ends of the range and zeros, at random.
+typedef enum fill { RANDOM, LEAST, MOST, ENDS } fill;
 
 typedef struct problem {
   int32_t slots, channels_in, channels_out, bits, weight_bits, width, height;
@@ -37,6 +38,16 @@ static void *memory(size_t bytes) {
   return block;
 }
 
+static int32_t weight(fill fill, int32_t half) {
+  switch (fill) {
+    case RANDOM: return random_below(2 * half) - half;
+    case LEAST: return -half;
+    case MOST: return half - 1;
+    case ENDS: return random_below(4) == 0 ? 0 : random_below(2) == 0 ? -half : half - 1;
+  }
+  return 0;
+}
+
 // Runs a problem; the same seed makes the same operands. NULL codes: no such plan.
 static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name) {
   state = seed;
@@ -44,7 +55,7 @@ static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name
   const size_t weight_count = (size_t)(p->channels_out * p->slots * p->channels_in * 9);
   int8_t *weights = memory(weight_count);
   for (size_t i = 0; i < weight_count; i++)
-    weights[i] = (int8_t)(p->fill == RANDOM ? random_below(2 * half) - half : p->fill == LEAST ? -half : half - 1);
+    weights[i] = (int8_t)weight(p->fill, half);
   int32_t bias[VE_MAX_CHANNELS];
   float multiplier[VE_MAX_CHANNELS];
   for (int32_t i = 0; i < p->channels_out; i++) {
@@ -66,7 +77,9 @@ static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name
     const size_t bytes = (size_t)row * (size_t)(p->height + 2);
     tensors[s] = memory(bytes + VE_SLACK_BYTES);
     for (size_t i = 0; i < bytes; i++)
-      tensors[s][i] = (uint8_t)(p->fill == RANDOM ? random_below(levels + 1) : levels);
+      tensors[s][i] = (uint8_t)(p->fill == RANDOM ? random_below(levels + 1)
+                                : p->fill == ENDS ? random_below(2) * levels
+                                                  : levels);
     inputs[s] = (ve_codes_input){.data = tensors[s] + row + p->channels_in, .row_stride = row};
   }
   r.code_bytes = (size_t)((p->width + 2) * (p->height + 2) * p->channels_out);
@@ -130,7 +143,7 @@ static void compare_convolutions(ve_isa isa) {
   for (size_t b = 0; b < sizeof bits / sizeof *bits; b++)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
       for (size_t e = 0; e < sizeof extents / sizeof *extents; e++)
-        for (int kind = RANDOM; kind <= MOST; kind++)
+        for (int kind = RANDOM; kind <= ENDS; kind++)
           for (int algorithm = VE_CONV3X3_DIRECT; algorithm <= VE_CONV3X3_WINOGRAD; algorithm++) {
             const problem p = {shapes[s][0], shapes[s][1], shapes[s][2], bits[b][0], bits[b][1], extents[e][0],
                                extents[e][1], (s + e) % 2, (fill)kind, (ve_conv3x3_algorithm)algorithm};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Tensors
 import Testing
 
 @testable import VideoIO

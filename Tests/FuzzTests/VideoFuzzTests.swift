@@ -2,6 +2,7 @@
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 import VideoIO

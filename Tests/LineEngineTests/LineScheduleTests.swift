@@ -146,8 +146,9 @@ import Testing
 
 @Suite struct LineProgressTests {
   /// Threads that wait for what lies half a list behind see all of it, turn after turn.
-  @Test(arguments: [1, 2, 3, 8], [1, 2, 40]) func waitsForWhatWasTakenBefore(_ threads: Int, _ distance: Int)
-  {
+  @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForWhatWasTakenBefore(
+    _ threads: Int, _ distance: Int
+  ) {
     let count = 2000
     let progress = LineProgress(workers: threads)
     nonisolated(unsafe) let done = UnsafeMutablePointer<Int>.allocate(capacity: count)

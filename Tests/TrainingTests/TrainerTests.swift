@@ -12,8 +12,8 @@ import Testing
   private struct Failure: Error, Equatable { var index: Int }
 
   @Test func resultsComeInOrder() throws {
-    #expect(try Parallel.map(100) { $0 * $0 } == (0..<100).map { $0 * $0 })
-    #expect(try Parallel.map(0) { $0 }.isEmpty)
+    #expect(Parallel.map(100) { $0 * $0 } == (0..<100).map { $0 * $0 })
+    #expect(Parallel.map(0) { $0 }.isEmpty)
   }
 
   @Test func theFirstErrorIsThrown() {

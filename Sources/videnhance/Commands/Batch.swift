@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 
 /// Enhances the videos of a folder.
 struct Batch: AsyncParsableCommand {
@@ -35,7 +36,7 @@ struct Batch: AsyncParsableCommand {
 
   func run() async throws {
     work.limitInstructionSet()
-    try await FolderRun.run(
+    try await FolderReport.run(
       from: input, to: output, folder: folder, source: source, network: network, encoder: encoder, work: work)
   }
 }

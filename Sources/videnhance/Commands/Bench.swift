@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EnhancementModel
+import EnhancementPipeline
 import Foundation
 import Kernels
 import Tensors

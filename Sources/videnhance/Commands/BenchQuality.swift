@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import QualityReport
 import Videnhance
 import VideoIO
 

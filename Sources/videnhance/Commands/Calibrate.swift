@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
+import BatchProcessing
 import Distillation
 import EnhancementModel
 import EnhancementPipeline

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EnhancementModel
-import EnhancementPipeline
 import Foundation
+import QualityReport
 import Videnhance
-import VideoIO
 
 /// Measures networks, FFmpeg's filters and finished files against each other.
 struct Compare: AsyncParsableCommand {
@@ -81,12 +80,12 @@ struct Compare: AsyncParsableCommand {
     if let report, FileManager.default.fileExists(atPath: report) {
       throw CompareError(detail: "folder \(report) exists (hint: choose another name)")
     }
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "videnhance-compare-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let (run, contenders) = try await Interrupt.cancelling { try await prepare(folder: folder.path) }
-    let (results, pictures) = try await Interrupt.cancelling { try await measure(run, contenders) }
+    let comparison = comparison
+    let isShown = Console.isTerminal && !json
+    let (results, pictures) = try await Interrupt.cancelling {
+      try await comparison.run { name in if isShown { Console.write("\r\(name) ...\u{1b}[K") } }
+    }
+    if isShown { Console.write("\r\u{1b}[K") }
     print(json ? try ComparisonOutput.json(results) : ComparisonOutput.table(results))
     if let report {
       let title =
@@ -96,126 +95,24 @@ struct Compare: AsyncParsableCommand {
     }
   }
 
-  private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
-  private var threadCount: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
-  private var frameLimit: Int? { frames == 0 ? nil : frames }
-
-  /// What is compared with what; makes the files that are missing.
-  private func prepare(folder: String) async throws -> (ComparisonRun, [Contender]) {
-    guard let task else {
-      let all = files.map { Contender(name: fileName($0), source: .file($0)) }
-      let truth = reference ?? files[0]
-      let run = ComparisonRun(input: files[0], reference: truth, threads: threadCount, frameLimit: frameLimit)
-      return (run, reference == nil ? Array(all.dropFirst()) : all)
-    }
-    var (input, truth) = (files[0], reference)
-    let info = try VideoReader(path: input).info
-    var (given, filter): ([Double], String?) = ([], nil)
-    var rate = info.averageFrameRate.isPositive ? info.averageFrameRate : Rational(25, 1)
-    if degrade {
-      input = folder + "/input.mkv"
-      let count = frameLimit.map { task == .interpolation ? 2 * $0 : $0 }
-      given = try DegradedInput.write(
-        files[0], to: input, task: task, scale: scale, level: noiseLevel, frames: count, threads: threadCount)
-      truth = files[0]
-      if task == .superResolution { filter = DegradedInput.crop(scale: scale) }
-    } else if task == .interpolation {
-      rate = Rational(rate.numerator * 2, rate.denominator)
-      var frames = try FileFrames(path: input, threads: threadCount)
-      while let (_, time) = try frames.next() { given.append(time) }
-    }
-    let contenders = try contenders(task, rate: rate)
-    if truth == nil {
-      // Without a truth, full precision is what fewer bits should come to.
-      truth = folder + "/full.mkv"
-      try await writeFullPrecision(input, to: truth ?? "", task: task)
-    }
-    var run = ComparisonRun(
-      input: input, reference: truth ?? "", threads: threadCount, frameLimit: frameLimit)
-    run.referenceFilter = filter
-    run.givenTimes = given
-    return (run, contenders)
-  }
-
-  private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
-    NetworkChoice(task, scale: task == .superResolution ? scale : nil, bits: bits, tier: model)
-  }
-
-  private func contenders(_ task: EnhancementTask, rate: Rational) throws -> [Contender] {
-    var result: [Contender] = []
-    for bits in bits.bits {
-      let choice = choice(task, bits)
-      result.append(
-        Contender(
-          name: choice.shippedModel.name, bits: bits.rawValue, source: .network([.network(choice)]),
-          models: [try choice.path()]))
-    }
-    for file in modelFile {
-      let choice = NetworkChoice(task, scale: task == .superResolution ? scale : nil, modelFile: file)
-      let description = try ModelDescription(path: file)
-      result.append(
-        Contender(
-          name: fileName(file), bits: description.bits, source: .network([.network(choice)]), models: [file]))
-    }
-    for name in also.split(separator: ",").map(String.init) {
-      guard
-        let filter = BaselineCatalog.filter(name, task: task, scale: scale, level: noiseLevel, rate: rate)
-      else {
-        let known = BaselineCatalog.names(task).joined(separator: ", ")
-        throw CompareError(
-          detail:
-            "\(name) is not known (hint: one of \(known), or a filter with options, such as nlmeans=s=8)")
-      }
-      result.append(Contender(name: name, source: .filter(filter)))
-    }
+  private var comparison: Comparison {
+    var result = Comparison(
+      of: files, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    result.task = task
+    result.bits = bits.bits
+    result.scale = scale
+    result.tier = model
+    result.modelFiles = modelFile
+    result.filters = also.split(separator: ",").map(String.init)
+    result.reference = reference
+    result.degrades = degrade
+    result.noiseLevel = noiseLevel
+    result.frameLimit = frames == 0 ? nil : frames
+    result.keepsPictures = report != nil
     return result
   }
 
-  private func writeFullPrecision(_ input: String, to path: String, task: EnhancementTask) async throws {
-    let info = try VideoReader(path: input).info
-    var frames = EnhancedFrames(
-      of: input, steps: [.network(choice(task, .float))],
-      options: EnhancementJob.Options(threads: threadCount)
-    ).makeAsyncIterator()
-    var writer: VideoWriter?
-    var count = 0
-    while let frame = try await frames.next(), frameLimit.map({ count < $0 }) ?? true {
-      if writer == nil {
-        writer = try VideoWriter(
-          path: path, like: info, width: frame.width, height: frame.height, format: frame.format,
-          timeBase: frames.timeBase, settings: EncoderSettings(codec: "ffv1", threads: threadCount))
-      }
-      try writer?.write(frame)
-      count += 1
-    }
-    guard let finished = writer.take() else { throw CompareError(detail: "no frames in \(input)") }
-    try finished.finish()
-  }
-
-  private func measure(
-    _ run: ComparisonRun, _ contenders: [Contender]
-  ) async throws -> ([ContenderResult], ComparisonPictures) {
-    var results: [ContenderResult] = []
-    var times: Set<Double> = []
-    for contender in contenders {
-      if Console.isTerminal && !json { Console.write("\r\(contender.name) ...\u{1b}[K") }
-      var result = try await run.measure(contender, keeping: times)
-      if report != nil, results.isEmpty {
-        // The first contender tells which frames are looked at: its worst, and one in the middle of the order.
-        let order = result.frames.sorted { $0.sample.error > $1.sample.error }
-        times = [order[0].time, order[order.count / 2].time]
-        result.kept = try await run.measure(contender, keeping: times).kept
-      }
-      results.append(result)
-    }
-    if Console.isTerminal && !json { Console.write("\r\u{1b}[K") }
-    guard report != nil else { return (results, ComparisonPictures()) }
-    var pictures = ComparisonPictures()
-    pictures.times = times.sorted()
-    pictures.reference = try run.frames(of: run.reference, filter: run.referenceFilter, at: times)
-    pictures.input = try run.frames(of: run.input, at: times)
-    return (results, pictures)
-  }
+  private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
 }
 
 /// `--bits`: several numbers of bits.

@@ -3,6 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import Foundation
 import Kernels
+import QualityReport
 import Tensors
 import Videnhance
 import VideoIO

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
@@ -50,7 +51,7 @@ struct Enhance: AsyncParsableCommand {
   func run() async throws {
     work.limitInstructionSet()
     if FolderScan.isFolder(input) {
-      try await FolderRun.run(
+      try await FolderReport.run(
         from: input, to: output, folder: folder, source: source, network: network, encoder: encoder,
         work: work)
     } else {
@@ -114,7 +115,7 @@ struct Enhance: AsyncParsableCommand {
     let resumed = summary.resumedFrames > 0 ? " (\(summary.resumedFrames) by an earlier run)" : ""
     let speed = String(format: "%.1f fps", Double(made) / seconds)
     Console.line(
-      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), \(ProgressLine.clock(seconds)), \(speed)"
+      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), \(clockText(seconds)), \(speed)"
     )
   }
 }

@@ -2,6 +2,7 @@
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import QualityReport
 import Training
 import Videnhance
 import VideoIO

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import QualityReport
 
 /// What one contender made of one clip of one kind.
 struct RealRow: Codable, Sendable, Equatable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Foundation
+import QualityReport
 
 /// Other people's networks and filters, run by `Benchmarks/video_peers.py` in a Python that has their wheels.
 struct VideoPeers: Sendable {

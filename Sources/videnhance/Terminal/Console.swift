@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -21,17 +22,6 @@ enum Console {
       if count < 0, errno == EINTR { continue }
       if count <= 0 { return }
       rest = rest.dropFirst(count)
-    }
-  }
-
-  /// A line of JSON in which nothing steers a terminal: JSON itself lets the controls from 0x7F to 0x9F stand.
-  static func json(_ line: Data) -> String {
-    String(decoding: line, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
-      if (0x7F...0x9F).contains(scalar.value) {
-        text += "\\u00" + String(scalar.value, radix: 16)
-      } else {
-        text.unicodeScalars.append(scalar)
-      }
     }
   }
 
@@ -57,6 +47,11 @@ enum Console {
     switch error {
     case VideoIOError.outputExists: "choose another name, or pass --overwrite"
     case let error as VideoIOError: error.hint
+    case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
+    case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
+    case BatchError.outputTaken: "rename one, or put what tells them apart into --pattern"
+    case BatchError.outputIsInput: "choose another output folder or --pattern"
+    case let error as BatchError: error.hint
     case let error as PipelineError: error.hint
     default: nil
     }

@@ -105,7 +105,7 @@ final class ProgressLine: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let line = try? encoder.encode(event) else { return }
-    Console.write(Console.json(line) + "\n")
+    Console.write(terminalJSON(line) + "\n")
   }
 
   /// `[=====-----]  50 %, 120/240 frames, 24.0 fps, 0:05 left`.
@@ -121,18 +121,9 @@ final class ProgressLine: Sendable {
       progress.estimatedFrames.map { "\(progress.frames)/\($0) frames" } ?? "\(progress.frames) frames")
     if elapsed > 0 { parts.append(String(format: "%.1f fps", Double(progress.frames) / elapsed)) }
     if let fraction = progress.fraction, fraction > 0 {
-      parts.append(clock(elapsed * (1 - fraction) / fraction) + " left")
+      parts.append(clockText(elapsed * (1 - fraction) / fraction) + " left")
     }
     return parts.joined(separator: ", ")
-  }
-
-  /// `1:02:03`, or `2:03` below an hour.
-  static func clock(_ seconds: Double) -> String {
-    let total = Int(min(max(seconds, 0), 1e9).rounded())
-    let (hours, minutes) = (total / 3600, total / 60 % 60)
-    return hours > 0
-      ? String(format: "%d:%02d:%02d", hours, minutes, total % 60)
-      : String(format: "%d:%02d", minutes, total % 60)
   }
 }
 
@@ -184,9 +175,4 @@ struct ProgressEvent: Encodable {
     self.init("failed", input: input, output: output, elapsed: elapsed)
     self.error = error
   }
-}
-
-extension Duration {
-  /// The length in seconds.
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
-import EnhancementPipeline
-import Foundation
-import Videnhance
-import VideoIO
+package import EnhancementModel
+package import EnhancementPipeline
+internal import Foundation
+internal import Videnhance
+package import VideoIO
 
 /// One way to make the frames that are compared.
-struct Contender: Sendable {
-  enum Source: Sendable {
+package struct Contender: Sendable {
+  package enum Source: Sendable {
     /// Networks on the input.
     case network([EnhancementStep])
     /// A chain of FFmpeg's filters on the input.
@@ -16,20 +16,28 @@ struct Contender: Sendable {
     case file(String)
   }
 
-  var name: String
+  package var name: String
   /// Bits of its network; nil where there is none.
-  var bits: Int?
-  var source: Source
+  package var bits: Int?
+  package var source: Source
   /// Files of its networks.
-  var models: [String] = []
+  package var models: [String] = []
+
+  package init(name: String, bits: Int? = nil, source: Source, models: [String] = []) {
+    self.name = name
+    self.bits = bits
+    self.source = source
+    self.models = models
+  }
 
   /// Bytes of its models; nil without one.
-  var modelBytes: Int? {
-    models.isEmpty ? nil : models.reduce(0) { $0 + (FileIdentity(path: $1)?.size ?? 0) }
+  package var modelBytes: Int? {
+    models.isEmpty ? nil : models.reduce(0) { $0 + ModelDescription.size(ofFile: $1) }
   }
 
   /// Gives the frames in their order, with their times in seconds from the first one's, until `body` says to stop.
-  func forEachFrame(of input: String, threads: Int, _ body: (VideoFrame, Double) throws -> Bool) async throws
+  package func forEachFrame(of input: String, threads: Int, _ body: (VideoFrame, Double) throws -> Bool)
+    async throws
   {
     switch source {
     case .network(let steps):
@@ -49,7 +57,7 @@ struct Contender: Sendable {
     }
   }
 
-  static func forEachFrame(
+  package static func forEachFrame(
     ofFile path: String, filter description: String?, threads: Int,
     _ body: (VideoFrame, Double) throws -> Bool
   ) throws {
@@ -61,7 +69,7 @@ struct Contender: Sendable {
 }
 
 /// The frames of a file one after another, through filters where wanted, with times in seconds from the first one's.
-struct FileFrames: ~Copyable {
+package struct FileFrames: ~Copyable {
   private var reader: VideoReader
   private var filter: FrameFilter?
   private let description: String?
@@ -72,9 +80,9 @@ struct FileFrames: ~Copyable {
   private var start: Int64?
 
   /// The file.
-  var info: MediaInfo { reader.info }
+  package var info: MediaInfo { reader.info }
 
-  init(path: String, filter: String? = nil, threads: Int = 0) throws {
+  package init(path: String, filter: String? = nil, threads: Int = 0) throws {
     reader = try VideoReader(path: path, threads: threads)
     timeBase = reader.info.timeBase
     description = filter
@@ -82,7 +90,7 @@ struct FileFrames: ~Copyable {
     self.filter = nil
   }
 
-  mutating func next() throws -> (VideoFrame, Double)? {
+  package mutating func next() throws -> (VideoFrame, Double)? {
     while waiting.isEmpty, !isAtEnd {
       guard let item = try reader.next() else {
         isAtEnd = true
@@ -111,8 +119,8 @@ struct FileFrames: ~Copyable {
 }
 
 /// FFmpeg's filters that are known by a single word, for each task.
-enum BaselineCatalog {
-  static func names(_ task: EnhancementTask) -> [String] {
+package enum BaselineCatalog {
+  package static func names(_ task: EnhancementTask) -> [String] {
     switch task {
     case .superResolution: ["bilinear", "bicubic", "lanczos", "spline"]
     case .restoration: ["none", "hqdn3d", "nlmeans", "uspp", "deblock"]
@@ -122,7 +130,7 @@ enum BaselineCatalog {
   }
 
   /// The filters that a word or a chain with options stands for; nil for an unknown word.
-  static func filter(
+  package static func filter(
     _ name: String, task: EnhancementTask, scale: Int, level: Float, rate: Rational
   ) -> String? {
     if name.contains("=") { return name }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementPipeline
-import Foundation
+internal import EnhancementPipeline
+internal import Foundation
 
 /// Results as text and as JSON (docs/reference/json-output.md).
-enum ComparisonOutput {
+package enum ComparisonOutput {
   /// The table's cells, the header first.
-  static func cells(_ results: [ContenderResult]) -> [[String]] {
+  package static func cells(_ results: [ContenderResult]) -> [[String]] {
     let header = ["contender", "bits", "PSNR dB", "SSIM", "flicker", "fps", "peak MiB", "model KiB"]
     let rows = results.map { result -> [String] in
       [
@@ -20,7 +20,7 @@ enum ComparisonOutput {
     return [header] + rows
   }
 
-  static func table(_ results: [ContenderResult]) -> String {
+  package static func table(_ results: [ContenderResult]) -> String {
     let cells = cells(results)
     let widths = cells[0].indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
     return cells.map { row in
@@ -32,7 +32,7 @@ enum ComparisonOutput {
     }.joined(separator: "\n")
   }
 
-  static func decibels(_ value: Double?) -> String {
+  package static func decibels(_ value: Double?) -> String {
     guard let value else { return "-" }
     return value.isFinite ? String(format: "%.2f", value) : "equal"
   }
@@ -52,7 +52,7 @@ enum ComparisonOutput {
   }
 
   /// An array with an object for each contender; a PSNR of equal frames, which has no number, is left out.
-  static func json(_ results: [ContenderResult]) throws -> String {
+  package static func json(_ results: [ContenderResult]) throws -> String {
     func finite(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
     let entries = results.map { result in
       Entry(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
-import Foundation
+internal import EnhancementModel
+internal import Foundation
 
 /// Clipping ranges of the quantized networks, for each layer and each frame slot of the window.
 extension ComparisonReport {

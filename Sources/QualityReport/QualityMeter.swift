@@ -1,41 +1,42 @@
+package import EnhancementPipeline
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
-public import VideoIO
+package import VideoIO
 
 /// Compares frames with those they should be, in luma.
 ///
 /// - PSNR and SSIM are those of FFmpeg's filters `psnr` and `ssim` (SSIM of 8x8 windows, four samples apart; Wang et al., 2004).
 /// - Flicker is the mean of |(o(t) - o(t-1)) - (r(t) - r(t-1))| over the samples, in levels of 8 bits: what changes from frame
 ///   to frame though the reference does not, and what stands still though it moves.
-public struct QualityMeter {
+package struct QualityMeter {
   /// Figures of one frame.
-  public struct Sample: Sendable, Equatable {
+  package struct Sample: Sendable, Equatable {
     /// Mean of squared differences, as a part of the squared range of levels; 0 for equal frames.
-    public var error: Double
+    package var error: Double
     /// Structural similarity, at most 1; nil for pictures below 8x8.
-    public var ssim: Double?
+    package var ssim: Double?
     /// Levels of 8 bits; nil for the first frame.
-    public var flicker: Double?
+    package var flicker: Double?
 
     /// Decibels; infinite for equal frames.
-    public var psnr: Double { Self.decibels(error) }
+    package var psnr: Double { Self.decibels(error) }
 
-    static func decibels(_ error: Double) -> Double { error == 0 ? .infinity : -10 * log10(error) }
+    package static func decibels(_ error: Double) -> Double { error == 0 ? .infinity : -10 * log10(error) }
   }
 
   /// Figures of all frames so far.
-  public private(set) var samples: [Sample] = []
+  package private(set) var samples: [Sample] = []
   private var last: (output: [Int32], reference: [Int32])?
 
   /// A meter that has seen nothing.
-  public init() {}
+  package init() {}
 
   /// PSNR of the mean error of all frames, as FFmpeg's filter gives it; nil before the first.
-  public var psnr: Double? { mean(\.error).map(Sample.decibels) }
+  package var psnr: Double? { mean(\.error).map(Sample.decibels) }
   /// Mean over the frames.
-  public var ssim: Double? { mean(\.ssim) }
+  package var ssim: Double? { mean(\.ssim) }
   /// Mean over the frames but the first.
-  public var flicker: Double? { mean(\.flicker) }
+  package var flicker: Double? { mean(\.flicker) }
 
   private func mean(_ value: (Sample) -> Double?) -> Double? {
     let values = samples.compactMap(value)
@@ -45,7 +46,7 @@ public struct QualityMeter {
   /// Takes the next frame and its reference; depths may differ, extents not.
   /// - Throws: `PipelineError.extentsDiffer`.
   @discardableResult
-  public mutating func measure(_ output: VideoFrame, reference: VideoFrame) throws(PipelineError) -> Sample {
+  package mutating func measure(_ output: VideoFrame, reference: VideoFrame) throws(PipelineError) -> Sample {
     guard output.width == reference.width, output.height == reference.height else {
       throw .extentsDiffer(
         found: "\(output.width)x\(output.height)", expected: "\(reference.width)x\(reference.height)")
@@ -74,7 +75,7 @@ public struct QualityMeter {
 
   /// Luma as levels of `depth` bits, row after row.
   /// - Precondition: `depth` is at least the frame's.
-  public static func luma(_ frame: VideoFrame, depth: Int) -> [Int32] {
+  package static func luma(_ frame: VideoFrame, depth: Int) -> [Int32] {
     func gather<Sample: SampleInteger>(_: Sample.Type) -> [Int32] {
       let shift = Int32(depth - frame.format.bitDepth)
       return [Int32](unsafeUninitializedCapacity: frame.width * frame.height) { buffer, count in
@@ -93,10 +94,10 @@ public struct QualityMeter {
 
   /// Sums over a 4x4 block of both pictures.
   private struct Sums {
-    var a: Int64 = 0
-    var b: Int64 = 0
-    var squares: Int64 = 0
-    var product: Int64 = 0
+    package var a: Int64 = 0
+    package var b: Int64 = 0
+    package var squares: Int64 = 0
+    package var product: Int64 = 0
   }
 
   private static func structuralSimilarity(

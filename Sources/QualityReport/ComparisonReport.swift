@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
-import EnhancementPipeline
-import Foundation
-import VideoIO
+internal import EnhancementModel
+internal import EnhancementPipeline
+internal import Foundation
+package import VideoIO
 
 /// Frames that a report shows, by their times.
-struct ComparisonPictures {
-  var times: [Double] = []
-  var reference: [Double: VideoFrame] = [:]
-  var input: [Double: VideoFrame] = [:]
+package struct ComparisonPictures {
+  package var times: [Double] = []
+  package var reference: [Double: VideoFrame] = [:]
+  package var input: [Double: VideoFrame] = [:]
 }
 
-/// A page that tells what a comparison came to: a single file that needs nothing else.
-struct ComparisonReport {
-  let title: String
-  let results: [ContenderResult]
-  let pictures: ComparisonPictures
+/// A page with the results of a comparison: a single file that needs nothing else.
+package struct ComparisonReport {
+  package let title: String
+  package let results: [ContenderResult]
+  package let pictures: ComparisonPictures
+
+  package init(title: String, results: [ContenderResult], pictures: ComparisonPictures) {
+    self.title = title
+    self.results = results
+    self.pictures = pictures
+  }
 
   /// Extents of the crops, in output samples.
   private static let cropWidth = 384
@@ -25,7 +31,7 @@ struct ComparisonReport {
   ]
 
   /// Writes `folder/index.html`; the folder is made.
-  func write(to folder: String) throws {
+  package func write(to folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try Data(try html().utf8).write(to: URL(fileURLWithPath: folder + "/index.html"), options: .atomic)
   }
@@ -119,7 +125,8 @@ struct ComparisonReport {
     guard let truth = pictures.reference[time], let main = results.first,
       let shown = main.kept.first(where: { abs($0.key - time) < 0.004 })?.value
     else { return "" }
-    let crop = Self.worstPlace(shown, truth)
+    let crop = try DifferenceCrop(
+      of: shown, truth, width: Self.cropWidth, height: Self.cropHeight)
     let isWorst = main.frames.max { $0.sample.error < $1.sample.error }?.time == time
     var layers = [("reference", try Self.picture(truth, crop))]
     if let input = pictures.input[time] {
@@ -156,34 +163,11 @@ struct ComparisonReport {
       """
   }
 
-  private struct Crop {
-    var x, y, width, height: Int
-  }
-
-  /// The part of the picture with the largest error.
-  private static func worstPlace(_ frame: VideoFrame, _ truth: VideoFrame) -> Crop {
-    let (width, height) = (min(cropWidth, truth.width), min(cropHeight, truth.height))
-    let depth = max(frame.format.bitDepth, truth.format.bitDepth)
-    let (a, b) = (QualityMeter.luma(frame, depth: depth), QualityMeter.luma(truth, depth: depth))
-    var best = (error: Int64(-1), x: 0, y: 0)
-    for y in stride(from: 0, through: truth.height - height, by: 32) {
-      for x in stride(from: 0, through: truth.width - width, by: 32) {
-        var error: Int64 = 0
-        for row in stride(from: y, to: y + height, by: 4) {
-          for column in stride(from: x, to: x + width, by: 4) {
-            let difference = Int64(a[row * truth.width + column] - b[row * truth.width + column])
-            error += difference * difference
-          }
-        }
-        if error > best.error { best = (error, x, y) }
-      }
-    }
-    return Crop(x: best.x, y: best.y, width: width, height: height)
-  }
-
   /// A crop as an image in the page; a smaller frame (the input) is enlarged without smoothing.
-  private static func picture(_ frame: VideoFrame, _ crop: Crop, outputWidth: Int? = nil) throws -> String {
-    var filters = "crop=\(crop.width):\(crop.height):\(crop.x):\(crop.y)"
+  private static func picture(_ frame: VideoFrame, _ crop: DifferenceCrop, outputWidth: Int? = nil) throws
+    -> String
+  {
+    var filters = crop.filter
     if let outputWidth, outputWidth != frame.width, outputWidth % frame.width == 0 {
       let scale = outputWidth / frame.width
       filters = "scale=iw*\(scale):ih*\(scale):flags=neighbor," + filters
@@ -194,7 +178,9 @@ struct ComparisonReport {
     return dataAddress(try PictureEncoding.png(cropped))
   }
 
-  private static func difference(_ frame: VideoFrame, _ truth: VideoFrame, _ crop: Crop) throws -> String {
+  private static func difference(_ frame: VideoFrame, _ truth: VideoFrame, _ crop: DifferenceCrop) throws
+    -> String
+  {
     let depth = max(frame.format.bitDepth, truth.format.bitDepth)
     let (a, b) = (QualityMeter.luma(frame, depth: depth), QualityMeter.luma(truth, depth: depth))
     guard let gray = PixelFormat(name: "gray"), a.count == b.count else { return "" }
@@ -217,51 +203,7 @@ struct ComparisonReport {
 
   // MARK: - Style and behaviour
 
-  private static let style = """
-    :root{color-scheme:light dark;--text:#1b1b1b;--back:#fff;--line:#ccc}
-    @media(prefers-color-scheme:dark){:root{--text:#e8e8e8;--back:#16181c;--line:#444}}
-    *{box-sizing:border-box}
-    body{font:16px/1.45 system-ui,sans-serif;color:var(--text);background:var(--back);max-width:60rem;margin:0 auto;padding:1rem}
-    h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
-    .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-    th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-    th:first-child,td:first-child{text-align:left}
-    svg{width:100%;height:auto;overflow:visible}svg text{font-size:11px;fill:var(--text)}.grid{stroke:var(--line);stroke-width:.5}
-    .legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
-    .view{position:relative;overflow:hidden;border:1px solid var(--line);max-width:48rem}
-    .view img{display:block;width:100%;image-rendering:pixelated}.view .above{position:absolute;inset:0;clip-path:inset(0 50% 0 0)}
-    .view{cursor:ew-resize;touch-action:pan-y;user-select:none}.view i{position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:#fff;box-shadow:0 0 2px #000}
-    .pair input{width:100%;max-width:48rem}.choices label{margin-right:1rem}select{max-width:14rem}
-    .differences{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr));gap:.5rem}.differences figure{margin:0}.differences img{width:100%}
-    figcaption{font-size:.85rem}details{margin-top:1rem}summary{cursor:pointer}
-    .range{width:14rem;height:.8rem}.range rect{fill:#0072b2}.range line{stroke:var(--text)}
-    @media(max-width:40rem){svg.plot text{font-size:18px}.range{width:6rem}th,td{padding:.25rem .4rem}}
-    """
-
-  private static let script = """
-    for (const pair of document.querySelectorAll('.pair')) {
-      const [above, below] = [pair.querySelector('.above'), pair.querySelector('.below')];
-      const range = pair.querySelector('input[type=range]');
-      const view = pair.querySelector('.view'), border = view.querySelector('i');
-      const show = () => {
-        const left = pair.querySelector('.left'), right = pair.querySelector('.right');
-        above.src = left.value;
-        below.src = left.options[right.selectedIndex].value;
-        above.style.clipPath = 'inset(0 ' + (100 - range.value) + '% 0 0)';
-        border.style.left = range.value + '%';
-      };
-      // The picture itself can be drawn over, too.
-      const drag = event => {
-        if (!event.buttons) return;
-        const box = view.getBoundingClientRect();
-        range.value = 100 * (event.clientX - box.left) / box.width;
-        show();
-      };
-      view.addEventListener('pointerdown', drag);
-      view.addEventListener('pointermove', drag);
-      view.addEventListener('dragstart', event => event.preventDefault());
-      pair.addEventListener('input', show);
-      show();
-    }
-    """
+  // In the program itself: the page can be written wherever it runs.
+  private static let style = String(decoding: PackageResources.report_css, as: UTF8.self)
+  private static let script = String(decoding: PackageResources.report_js, as: UTF8.self)
 }

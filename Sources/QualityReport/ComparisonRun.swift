@@ -1,48 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementPipeline
-import Foundation
-import VideoIO
+internal import EnhancementPipeline
+internal import Foundation
+package import VideoIO
 
 /// What a contender came to.
-struct ContenderResult: Sendable {
+package struct ContenderResult: Sendable {
   /// Figures of one frame.
-  struct Frame: Sendable {
+  package struct Frame: Sendable {
     /// Seconds from the first frame.
-    var time: Double
-    var sample: QualityMeter.Sample
+    package var time: Double
+    package var sample: QualityMeter.Sample
   }
 
-  var contender: Contender
-  var frames: [Frame] = []
-  var psnr, ssim, flicker: Double?
+  package var contender: Contender
+  package var frames: [Frame] = []
+  package var psnr, ssim, flicker: Double?
   /// Wall time of making a frame.
-  var secondsPerFrame = 0.0
+  package var secondsPerFrame = 0.0
   /// Most memory of the process while it worked; nil where the system does not tell.
-  var peakMemoryBytes: Int?
+  package var peakMemoryBytes: Int?
   /// Frames kept for the report, by time.
-  var kept: [Double: VideoFrame] = [:]
+  package var kept: [Double: VideoFrame] = [:]
 }
 
 /// Runs contenders on the same frames and measures them.
-struct ComparisonRun {
+package struct ComparisonRun {
   /// What is enhanced.
-  let input: String
+  package let input: String
   /// What it should come to.
-  let reference: String
+  package let reference: String
   /// Filters that the reference goes through first; nil for none.
-  var referenceFilter: String?
-  let threads: Int
+  package var referenceFilter: String?
+  package let threads: Int
   /// Frames that are measured at most; nil for all.
-  let frameLimit: Int?
+  package let frameLimit: Int?
   /// Times of frames that are the input's own, which are not measured: interpolation does not make them.
-  var givenTimes: [Double] = []
+  package var givenTimes: [Double] = []
+
+  package init(input: String, reference: String, threads: Int, frameLimit: Int?) {
+    self.input = input
+    self.reference = reference
+    self.threads = threads
+    self.frameLimit = frameLimit
+  }
 
   /// Seconds by which times may differ where they mean the same frame.
   private static let tolerance = 0.004
 
   /// Measures one contender.
   /// - Parameter keeping: times whose frames are kept.
-  func measure(_ contender: Contender, keeping: Set<Double> = []) async throws -> ContenderResult {
+  package func measure(_ contender: Contender, keeping: Set<Double> = []) async throws -> ContenderResult {
     var result = ContenderResult(contender: contender)
     var meter = QualityMeter()
     var expected = try FileFrames(path: reference, filter: referenceFilter, threads: threads)
@@ -91,7 +98,9 @@ struct ComparisonRun {
   }
 
   /// The frames at some times of a file, kept as they are.
-  func frames(of path: String, filter: String? = nil, at times: Set<Double>) throws -> [Double: VideoFrame] {
+  package func frames(of path: String, filter: String? = nil, at times: Set<Double>) throws -> [Double:
+    VideoFrame]
+  {
     var found: [Double: VideoFrame] = [:]
     try Contender.forEachFrame(ofFile: path, filter: filter, threads: threads) { frame, time in
       if let wanted = times.first(where: { abs($0 - time) <= Self.tolerance }) { found[wanted] = frame }
@@ -102,9 +111,12 @@ struct ComparisonRun {
 }
 
 /// Why something cannot be compared.
-struct CompareError: Error, CustomStringConvertible {
-  var detail: String
-  var description: String { "cannot compare: \(detail)" }
+package struct CompareError: Error, CustomStringConvertible {
+  package var detail: String
+
+  package init(detail: String) { self.detail = detail }
+
+  package var description: String { "cannot compare: \(detail)" }
 }
 
 /// The process's largest memory since a moment.

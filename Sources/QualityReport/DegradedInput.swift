@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import EnhancementModel
-import Foundation
-import Tensors
-import VideoIO
+package import EnhancementModel
+internal import Foundation
+internal import Tensors
+internal import VideoIO
 
 /// Makes worse what a task is to make better, so that the original tells how well it does.
-enum DegradedInput {
+package enum DegradedInput {
   /// Extents that `scale` can be taken out of twice, for chroma too; what is beyond is cut off, in the reference as well.
-  static func crop(scale: Int) -> String {
+  package static func crop(scale: Int) -> String {
     "crop=trunc(iw/\(2 * scale))*\(2 * scale):trunc(ih/\(2 * scale))*\(2 * scale):0:0"
   }
 
@@ -16,7 +16,7 @@ enum DegradedInput {
   ///   - level: of Gaussian noise, in 8-bit levels.
   ///   - frames: of the original to take at most; nil for all.
   /// - Returns: times of the frames of the result if it is those of the original that are left, in seconds.
-  static func write(
+  package static func write(
     _ input: String, to output: String, task: EnhancementTask, scale: Int, level: Float, frames limit: Int?,
     threads: Int
   ) throws -> [Double] {

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+package import EnhancementPipeline
+internal import Foundation
+package import VideoIO
+
+/// A file of a folder, and where it goes.
+package struct BatchFile: Sendable {
+  /// Its place among those of this run, from 1.
+  package var number = 0
+  /// Its path below the folder, by which shards share.
+  package var path: String
+  package var input, output: String
+  var encoder: EncoderSettings
+  /// Why it is not even tried.
+  var problem: BatchError?
+}
+
+/// The files of a folder with their outputs.
+package struct BatchPlan: Sendable {
+  /// In order of their paths.
+  package private(set) var files: [BatchFile]
+  /// How many there are in all shares.
+  package let total: Int
+
+  /// Names are given to all files before any is left to another shard, so that each shard comes to the same.
+  /// - Parameters:
+  ///   - name: the output's name for a file's name.
+  ///   - settings: how an output is encoded.
+  package init(
+    _ scan: FolderScan, from input: String, to output: String, shard: Shard?, name: (String) -> String,
+    settings: (String) -> EncoderSettings
+  ) {
+    var files = Self.plan(scan, from: input, to: output, name: name, settings: settings)
+    total = files.count
+    if let shard { files = files.filter { shard.holds($0.path) } }
+    for index in files.indices { files[index].number = index + 1 }
+    self.files = files
+  }
+
+  private static func plan(
+    _ scan: FolderScan, from input: String, to output: String, name: (String) -> String,
+    settings: (String) -> EncoderSettings
+  ) -> [BatchFile] {
+    let inputs = Set(scan.files.compactMap { FileIdentity(path: FolderScan.join(input, $0)) })
+    var takers: [String: String] = [:]
+    var files = scan.files.map { path in
+      let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+      let source = FolderScan.join(input, path)
+      let target = FolderScan.join(output, path[..<slash] + name(String(path[slash...])))
+      var file = BatchFile(path: path, input: source, output: target, encoder: settings(target))
+      if let taker = takers[target] {
+        file.problem = .outputTaken(path: target, by: taker)
+      } else if let identity = FileIdentity(path: target), inputs.contains(identity) {
+        file.problem = .outputIsInput(path: target)
+      }
+      takers[target] = takers[target] ?? source
+      return file
+    }
+    for (path, reason) in scan.unreadable {
+      let folder = FolderScan.join(input, path)
+      var file = BatchFile(
+        path: path, input: folder, output: FolderScan.join(output, path), encoder: EncoderSettings())
+      file.problem = .cannotReadFolder(path: folder, reason: reason)
+      files.append(file)
+    }
+    return files
+  }
+}
+
+/// Enhances the videos of a folder, some side by side.
+package struct BatchRun: Sendable {
+  /// What happens to a file.
+  package enum Event: Sendable {
+    case began(BatchFile)
+    case progressed(BatchFile, EnhancementProgress)
+    case skipped(BatchFile, reason: String)
+    case done(BatchFile, EnhancementSummary, seconds: Double)
+    case failed(BatchFile, any Error)
+    /// Cut short by the end of the whole run.
+    case interrupted(BatchFile)
+    /// The journal cannot be written any more; the videos are.
+    case journalFailed(BatchError)
+  }
+
+  /// What all files came to.
+  package struct Report: Sendable {
+    package var records: [FileRecord] = []
+    package var wasInterrupted = false
+  }
+
+  private let files: [BatchFile]
+  private let steps: [EnhancementStep]
+  private let options: EnhancementJob.Options
+  private let jobs: Int
+  private let skipsExisting: Bool
+  private let journal: Journal?
+
+  /// - Parameters:
+  ///   - options: for each file; `threads` are those of one.
+  ///   - jobs: files to work on side by side.
+  package init(
+    _ plan: BatchPlan, steps: [EnhancementStep], options: EnhancementJob.Options, jobs: Int,
+    skipsExisting: Bool, journal: Journal?
+  ) {
+    files = plan.files
+    self.steps = steps
+    self.options = options
+    self.jobs = jobs
+    self.skipsExisting = skipsExisting
+    self.journal = journal
+  }
+
+  /// Works until all is done or the task is cancelled.
+  /// - Parameters:
+  ///   - text: an error in one line, for the journal.
+  ///   - observe: called from several tasks at once.
+  package func run(
+    text: @escaping @Sendable (any Error, BatchFile) -> String,
+    observe: @escaping @Sendable (Event) -> Void
+  ) async -> Report {
+    var report = Report()
+    var journal = journal
+    await withTaskGroup(of: FileRecord?.self) { group in
+      var waiting = files.makeIterator()
+      func begin() {
+        guard !Task.isCancelled, let file = waiting.next() else { return }
+        group.addTask { await enhance(file, text: text, observe: observe) }
+      }
+      for _ in 0..<jobs { begin() }
+      while let result = await group.next() {
+        if let record = result {
+          report.records.append(record)
+          do throws(BatchError) {
+            try journal?.write(record.line)
+          } catch {
+            // The videos matter more.
+            observe(.journalFailed(error))
+            journal = nil
+          }
+        }
+        begin()
+      }
+      report.wasInterrupted = Task.isCancelled && report.records.count < files.count
+    }
+    return report
+  }
+
+  /// What becomes of a file; nil if it was interrupted.
+  private func enhance(
+    _ file: BatchFile, text: (any Error, BatchFile) -> String, observe: @escaping @Sendable (Event) -> Void
+  ) async -> FileRecord? {
+    let clock = ContinuousClock.now
+    var record = FileRecord(input: file.input, output: file.output, status: .done, seconds: 0)
+    observe(.began(file))
+    do {
+      if let problem = file.problem { throw problem }
+      if let reason = try reasonToSkip(file) {
+        record.status = .skipped
+        record.error = reason
+        observe(.skipped(file, reason: reason))
+      } else {
+        try Self.makeFolder(Self.parent(of: file.output))
+        let job = EnhancementJob(
+          input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
+        let summary = try await job.run { observe(.progressed(file, $0)) }
+        record.frames = summary.frames
+        observe(.done(file, summary, seconds: (ContinuousClock.now - clock).seconds))
+      }
+    } catch {
+      // Whatever fell over while work was being cut short is not the file's fault.
+      if Task.isCancelled {
+        observe(.interrupted(file))
+        return nil
+      }
+      record.status = .failed
+      record.error = text(error, file)
+      observe(.failed(file, error))
+    }
+    record.seconds = (ContinuousClock.now - clock).seconds
+    return record
+  }
+
+  /// Why a file is left alone; nil if it is to be enhanced.
+  /// - Throws: what is wrong with it if it is media by its name, or by its content.
+  private func reasonToSkip(_ file: BatchFile) throws -> String? {
+    if skipsExisting, let output = FileIdentity(path: file.output), output.kind != .folder {
+      return "output \(file.output) exists"
+    }
+    let isMedia = FileEnding.media.contains(NamePattern.split(file.input).ending.lowercased())
+    do {
+      if let identity = FileIdentity(path: file.input), identity.size == 0 {
+        throw BatchError.emptyFile(path: file.input)
+      }
+      var reading = VideoReader.Options()
+      reading.allowsPlaylists = options.allowsPlaylists
+      let reader = try VideoReader(path: file.input, threads: options.threads, options: reading)
+      if reader.info.isStillImage { throw BatchError.picture(path: file.input) }
+      return nil
+    } catch {
+      guard !isMedia, Self.isNoMedia(error) else { throw error }
+      return "not a video by name or content"
+    }
+  }
+
+  /// Whether the error means that a file is something else than media, rather than media that cannot be read.
+  private static func isNoMedia(_ error: any Error) -> Bool {
+    switch error {
+    case VideoIOError.noVideoStream, BatchError.emptyFile, BatchError.picture: true
+    // What looks like media for a few bytes, and holds none, is something else.
+    case VideoIOError.noFrames, VideoIOError.noDecoder, VideoIOError.isPlaylist: true
+    // The system's own codes, such as "permission denied", are small; an index that is missing tells of a container.
+    case VideoIOError.cannotOpen(_, let reason):
+      reason.code < -4096 && !reason.log.contains { $0.contains("moov") }
+    default: false
+    }
+  }
+
+  /// Makes a folder and those around it.
+  package static func makeFolder(_ path: String) throws(BatchError) {
+    switch FileIdentity(path: path)?.kind {
+    case .folder: return
+    case .file, .other: throw .cannotMakeFolder(path: path, reason: "a file has this name")
+    case nil: break
+    }
+    let parent = parent(of: path)
+    if !parent.isEmpty, parent != path, FileIdentity(path: parent) == nil { try makeFolder(parent) }
+    // Another shard may make it at the same moment.
+    if mkdir(FileName.cString(path), 0o777) != 0, errno != EEXIST {
+      throw .cannotMakeFolder(path: path, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// The folder that a path lies in; none for a mere name.
+  private static func parent(of path: String) -> String {
+    let trimmed = path.last == "/" && path.count > 1 ? path.dropLast() : path[...]
+    guard let slash = trimmed.lastIndex(of: "/") else { return "" }
+    return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+  }
+}

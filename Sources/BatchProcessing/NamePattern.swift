@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+internal import VideoIO
+
+/// How outputs are named.
+package struct NamePattern: Sendable, Equatable {
+  /// The pattern as given.
+  package let text: String
+  /// What is used where none is given.
+  package static let usual = NamePattern("{name}.{ext}")!
+  private static let placeholders = ["{name}", "{ext}", "{task}", "{bits}"]
+
+  /// A pattern that names a file of its own for every name: a slash would leave the folder, and without `{name}` all
+  /// files would be one.
+  package init?(_ argument: String) {
+    var rest = argument
+    for placeholder in Self.placeholders { rest = rest.replacingOccurrences(of: placeholder, with: "") }
+    guard argument.contains("{name}"), !rest.contains(where: { "/{}\0".contains($0) }) else { return nil }
+    text = argument
+  }
+
+  /// Ogg holds Theora alone, which is made badly unless someone chooses its options.
+  private static let ogg: Set = ["ogv", "ogg", "ogm", "ogx"]
+
+  /// Whether the bits must be known.
+  package var needsBits: Bool { text.contains("{bits}") }
+
+  /// The name of the output for a file of this name.
+  /// - Parameters:
+  ///   - keepsEnding: whether the container is known without the ending.
+  ///   - encoderIsGiven: whether the encoder is not left to the container.
+  package func output(
+    for file: String, task: String, bits: String, keepsEnding: Bool, encoderIsGiven: Bool = false
+  ) -> String {
+    let (name, ending) = Self.split(file)
+    func filled(_ ending: String) -> String {
+      // One pass, as names may hold braces themselves.
+      var result = ""
+      var rest = text[...]
+      while let character = rest.first {
+        let values = [name, ending, task, bits]
+        if let index = Self.placeholders.firstIndex(where: { rest.hasPrefix($0) }) {
+          result += values[index]
+          rest = rest.dropFirst(Self.placeholders[index].count)
+        } else {
+          result.append(character)
+          rest = rest.dropFirst()
+        }
+      }
+      return result
+    }
+    func isKnown(_ output: String) -> Bool {
+      let ending = Self.split(output).ending
+      return LibavBuild.holdsVideo(ending: ending)
+        && (encoderIsGiven || !Self.ogg.contains(ending.lowercased()))
+    }
+    let plain = filled(ending)
+    if isKnown(plain) || keepsEnding && !ending.isEmpty { return plain }
+    let fallback = text.contains("{ext}") ? filled("mkv") : plain
+    return isKnown(fallback) || keepsEnding ? fallback : fallback + ".mkv"
+  }
+
+  /// The parts of a file's name before and behind its last dot.
+  package static func split(_ file: String) -> (name: String, ending: String) {
+    guard let dot = file.lastIndex(of: "."), dot != file.startIndex else { return (file, "") }
+    return (String(file[..<dot]), String(file[file.index(after: dot)...]))
+  }
+}
+
+/// What names say about files before they are opened.
+package enum FileEnding {
+  /// Surely no video: neither opened nor reported. Playlists are here as their parts lie beside them.
+  package static let passedOver: Set<String> = [
+    "txt", "md", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "cfg", "conf", "csv", "tsv", "xml",
+    "html",
+    "htm", "css", "js", "py", "sh", "bat", "c", "h", "swift", "ipynb", "log", "nfo", "lock", "pdf", "doc",
+    "docx",
+    "xls", "xlsx", "ppt", "pptx", "rtf", "tex", "srt", "ass", "ssa", "vtt", "sub", "idx", "sup", "lrc", "zip",
+    "gz",
+    "bz2", "xz", "zst", "7z", "rar", "tar", "tgz", "md5", "sha1", "sha256", "sfv", "par2", "torrent", "part",
+    "tmp",
+    "bak", "crdownload", "m3u", "m3u8", "mpd", "pls", "cue", "ffconcat", "sdp", "xmp", "lrv", "thm", "edl",
+    "fcpxml",
+    "drp", "npy", "npz", "pt", "pth", "onnx", "safetensors", "bin", "exe", "dll", "so", "ttf", "otf", "db",
+    "jpg", "jpeg",
+    "png", "bmp", "tif", "tiff", "webp", "heic", "heif", "avif", "jxl", "svg", "psd", "xcf", "ico", "tga",
+    "exr",
+    "dpx", "raw", "cr2", "cr3", "nef", "arw", "dng", "ppm", "pgm", "pbm",
+  ]
+
+  /// Surely media: when such a file cannot be opened, it is broken.
+  package static let media: Set<String> = [
+    "mp4", "m4v", "mov", "qt", "mkv", "mk3d", "webm", "avi", "divx", "ts", "m2ts", "mts", "m2t", "mpg",
+    "mpeg", "m2v",
+    "m1v", "mpv", "vob", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogg", "ogm", "mxf", "y4m", "nut",
+    "h264",
+    "264", "avc", "hevc", "h265", "265", "ivf", "obu", "av1", "dv", "rm", "rmvb", "gif", "wtv", "dav", "insv",
+    "mp3",
+    "m4a", "m4b", "aac", "flac", "wav", "wave", "opus", "oga", "wma", "mka", "ac3", "eac3", "dts", "thd",
+    "aif", "aiff",
+    "caf", "amr", "mp2", "ape", "wv",
+  ]
+}

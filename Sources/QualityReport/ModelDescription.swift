@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+package import EnhancementModel
+internal import Foundation
+
+/// Why a model cannot be shown.
+package struct InspectError: Error, CustomStringConvertible {
+  package var path, detail: String
+
+  package init(path: String, detail: String) {
+    self.path = path
+    self.detail = detail
+  }
+
+  package var description: String { "cannot inspect model \(path): \(detail)" }
+}
+
+/// What there is to say about a model.
+package struct ModelDescription {
+  /// What one layer computes with.
+  package struct Layer {
+    /// The clipping range of an input.
+    package struct Activation: Equatable {
+      /// Slots of the window that have it; 0 alone where a layer has one input.
+      package var slots: [Int]
+      package var bits, codes: Int
+      package var lower, upper: Float
+      /// Whether the input is the frame itself.
+      package var isFrame: Bool
+      /// What both bounds are multiplied by in each band of noise; empty where they hold for all.
+      package var noiseFactors: [Float] = []
+      /// Bits, or the number of codes where it is not a power of two.
+      package var width: String { codes == 1 << bits ? "\(bits) bits" : "\(codes) codes" }
+    }
+
+    package var layer: ConvolutionLayer
+    package var bits: Int
+    package var grid = WeightGrid.midTread
+    package var smallestWeight, greatestWeight: Float
+    package var activations: [Activation] = []
+  }
+
+  package let path: String
+  package let size: Int
+  package let architecture: Architecture
+  /// Bits of the body; 32 is full precision.
+  package let bits: Int
+  package let recipe: String
+  package let layers: [Layer]
+  /// The highest level of noise of each band that has ranges of its own.
+  package let noiseLevels: [Float]
+
+  /// Reads a file.
+  /// - Throws: one line that names the file.
+  package init(path: String) throws {
+    self.path = path
+    do {
+      let file = try Safetensors(path: path)
+      size = Self.size(ofFile: path)
+      if QuantizedModel.isQuantized(file) {
+        let model = try QuantizedModel(file: file)
+        (architecture, bits, recipe) = (model.architecture, model.bits, model.recipe)
+        layers = Self.layers(of: model)
+        noiseLevels = (model.noiseBands?.bounds ?? []).map(NoiseLevel.level(ofCode:))
+      } else {
+        let model = try NetworkWeights(file: file)
+        (architecture, bits, recipe) = (model.architecture, 32, model.recipe)
+        noiseLevels = []
+        layers = zip(model.architecture.graph.layers, model.weights).map { layer, weights in
+          Layer(
+            layer: layer, bits: 32, smallestWeight: weights.min() ?? 0, greatestWeight: weights.max() ?? 0)
+        }
+      }
+    } catch {
+      // Errors about contents do not know where they were read.
+      if "\(error)".contains(path) { throw error }
+      throw InspectError(path: path, detail: "\(error)")
+    }
+  }
+
+  /// Bytes of a file; 0 where there is none.
+  package static func size(ofFile path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(
+      atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+    return (attributes?[.size] as? NSNumber)?.intValue ?? 0
+  }
+
+  private static func layers(of model: QuantizedModel) -> [Layer] {
+    let graph = model.architecture.graph
+    return graph.layers.indices.map { index in
+      // An encoder runs once for each slot, a fusion once with an input for each.
+      var inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)] = []
+      var factors: [Float] = []
+      for (place, (operation, quantizers)) in zip(graph.operations, model.quantizers).enumerated() {
+        guard case .convolution(index, let values, _) = operation else { continue }
+        factors = (model.noiseBands?.factors ?? []).map { $0[place] }
+        for (slot, (value, quantizer)) in zip(values, quantizers).enumerated() {
+          if case .frame(let frame) = graph.operations[value] {
+            inputs.append((frame, quantizer, true))
+          } else {
+            inputs.append((slot, quantizer, false))
+          }
+        }
+      }
+      var activations: [Layer.Activation] = []
+      for input in inputs {
+        let q = input.quantizer
+        let activation = Layer.Activation(
+          slots: [input.slot], bits: q.bits, codes: Int(q.levels) + 1, lower: 0 - Float(q.zeroPoint) * q.step,
+          upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame,
+          noiseFactors: input.isFrame ? [] : factors)
+        let same = activations.firstIndex {
+          ($0.codes, $0.lower, $0.upper, $0.isFrame)
+            == (activation.codes, activation.lower, activation.upper, activation.isFrame)
+        }
+        if let same { activations[same].slots.append(input.slot) } else { activations.append(activation) }
+      }
+      let (layer, codes) = (graph.layers[index], model.layers[index])
+      let range = weightRange(layer, codes, slotSteps: layer.slots > 1 ? inputs.map(\.quantizer.step) : [])
+      return Layer(
+        layer: layer, bits: codes.bits, grid: codes.grid, smallestWeight: range.lowerBound,
+        greatestWeight: range.upperBound, activations: activations)
+    }
+  }
+
+  /// Least and greatest real weight.
+  /// - Parameter slotSteps: steps of the activations, by whose ratios the stored weights of a fusion are multiplied.
+  private static func weightRange(
+    _ layer: ConvolutionLayer, _ quantized: QuantizedLayer, slotSteps: [Float]
+  ) -> ClosedRange<Float> {
+    var range: ClosedRange<Float>?
+    let slotCount = layer.inputChannels * 9
+    for (index, code) in quantized.codes.enumerated() {
+      let slot = index / slotCount % layer.slots
+      let ratio = slot < slotSteps.count ? slotSteps[0] / slotSteps[slot] : 1
+      let weight = Float(code) * quantized.steps[index / (slotCount * layer.slots)] * ratio
+      // Ratios of absurd steps are no numbers, which no range can hold.
+      guard weight.isFinite else { continue }
+      range = range.map { min($0.lowerBound, weight)...max($0.upperBound, weight) } ?? weight...weight
+    }
+    return range ?? 0...0
+  }
+
+  /// Multiply-accumulates for a pixel of the source: a point of the grid stands for two by two.
+  package var operationsPerPixel: Double { Double(architecture.graph.operationsPerPoint) / 4 }
+
+  // MARK: - For people
+
+  /// Everything as lines of text.
+  package func text() -> String {
+    let a = architecture
+    let parameters = a.graph.layers.reduce(0) { $0 + $1.weightCount + $1.outputChannels }
+    let edges = Set(layers.filter(\.layer.isEdge).map(\.bits)).sorted().map(String.init).joined(
+      separator: ", ")
+    var lines = [
+      "file          \(path)", "size          \(size) bytes",
+      "task          \(a.task.rawValue)" + (a.scale > 1 ? " x\(a.scale)" : ""),
+      "architecture  window of \(a.window) frames, alignment \(a.alignment.rawValue), "
+        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(a.isMasked ? "mask, " : "")\(parameters) parameters",
+      "cost          \(a.graph.operationsPerPoint) MAC per grid point, \(String(format: "%.2f", a.cost)) L64, "
+        + "\(String(format: "%.0f", operationsPerPixel)) MAC per source pixel",
+      "bits          "
+        + (bits == 32 ? "32 (floating point)" : "\(bits) in the body, \(edges) in the layers at both ends"),
+    ]
+    if bits != 32 { lines.append("              \(bitsExplained)") }
+    if !noiseLevels.isEmpty {
+      let levels = noiseLevels.map { String(format: "%g", Double($0)) }.joined(separator: ", ")
+      lines.append("noise         ranges for levels up to \(levels): those below times the factors of each")
+    }
+    lines.append("")
+    lines += table()
+    lines +=
+      ["", "recipe"]
+      + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
+    return lines.joined(separator: "\n")
+  }
+
+  /// What the number of bits means, in one sentence.
+  private var bitsExplained: String {
+    let codes = layers.filter { !$0.layer.isEdge }.flatMap(\.activations).map(\.codes)
+    let least = codes.min() ?? 0
+    let most = codes.max() ?? 0
+    let counts = least == most ? "\(least)" : "\(least) to \(most)"
+    return "body: weights of \(bits) bits, activations of \(counts) codes, as many as the kernel is exact for"
+  }
+
+  private func table() -> [String] {
+    var rows = [["layer", "channels", "bits", "weights"]]
+    if bits != 32 { rows[0].append("activations: clipping range of each frame slot") }
+    for layer in layers {
+      let l = layer.layer
+      let channels = (l.slots > 1 ? "\(l.slots) x " : "") + "\(l.inputChannels) -> \(l.outputChannels)"
+      let row = [
+        l.name, channels, layer.grid == .midTread ? "\(layer.bits)" : "\(layer.bits), \(layer.grid.rawValue)",
+        Self.range(layer.smallestWeight, layer.greatestWeight),
+      ]
+      if layer.activations.isEmpty { rows.append(row) }
+      for (index, activation) in layer.activations.enumerated() {
+        let isOnly = layer.activations.count == 1 && activation.slots == [0] && !activation.isFrame
+        let slots =
+          isOnly
+          ? ""
+          : "slot\(activation.slots.count > 1 ? "s" : "") \(activation.slots.map(String.init).joined(separator: ", ")): "
+        let text =
+          "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.width)"
+          + (activation.isFrame ? ", the frame itself" : "")
+          + (activation.noiseFactors.isEmpty
+            ? ""
+            : " x "
+              + activation.noiseFactors.map { String(format: "%.2f", Double($0)) }.joined(separator: " "))
+        rows.append((index == 0 ? row : ["", "", "", ""]) + [text])
+      }
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = zip(row, widths).map { cell, width in
+        cell + String(repeating: " ", count: max(0, width - cell.count))
+      }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      return line
+    }
+  }
+
+  private static func range(_ lower: Float, _ upper: Float) -> String {
+    String(format: "%.4g ... %.4g", Double(lower), Double(upper))
+  }
+
+  /// The recipe over lines if it is JSON, else as it is, but for what could steer a terminal.
+  private func prettyRecipe() -> String {
+    let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    if let table = try? JSONSerialization.jsonObject(with: Data(recipe.utf8)),
+      let data = try? JSONSerialization.data(withJSONObject: table, options: options)
+    {
+      return String(decoding: data, as: UTF8.self)
+    }
+    let text = String(
+      String.UnicodeScalarView(
+        recipe.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 || $0 == "\n" }))
+    return text.isEmpty ? "none" : text
+  }
+
+  // MARK: - For machines
+
+  /// Everything as one object.
+  package func json() throws -> String {
+    // Through text, by which a float keeps its few digits.
+    func number(_ value: Float) -> Double { Double("\(value)") ?? 0 }
+    let a = architecture
+    let table: [String: Any] = [
+      "path": path, "bytes": size, "bits": bits, "noiseLevels": noiseLevels.map(number),
+      "architecture": [
+        "task": a.task.rawValue, "scale": a.scale, "window": a.window, "alignment": a.alignment.rawValue,
+        "encoderChannels": a.encoderChannels, "channels": a.channels, "blocks": a.blocks,
+      ],
+      "cost": [
+        "macPerGridPoint": a.graph.operationsPerPoint, "l64": a.cost, "macPerSourcePixel": operationsPerPixel,
+      ],
+      "recipe": (try? JSONSerialization.jsonObject(with: Data(recipe.utf8))) ?? recipe,
+      "layers": layers.map { layer -> [String: Any] in
+        [
+          "name": layer.layer.name, "slots": layer.layer.slots, "inputChannels": layer.layer.inputChannels,
+          "outputChannels": layer.layer.outputChannels, "bits": layer.bits,
+          "grid": layer.bits == 32 ? NSNull() : layer.grid.rawValue,
+          "weights": ["lower": number(layer.smallestWeight), "upper": number(layer.greatestWeight)],
+          "activations": layer.activations.flatMap { activation in
+            activation.slots.map { slot -> [String: Any] in
+              [
+                "slot": slot, "bits": activation.bits, "codes": activation.codes,
+                "lower": number(activation.lower), "upper": number(activation.upper),
+                "isFrame": activation.isFrame,
+                "noiseFactors": activation.noiseFactors.map(number),
+              ]
+            }
+          }.sorted { ($0["slot"] as? Int ?? 0) < ($1["slot"] as? Int ?? 0) },
+        ]
+      },
+    ]
+    // A range beyond all floats is infinite, which JSON has no number for.
+    guard JSONSerialization.isValidJSONObject(table) else {
+      throw InspectError(path: path, detail: "its ranges are beyond all numbers")
+    }
+    let data = try JSONSerialization.data(
+      withJSONObject: table, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    return String(decoding: data, as: UTF8.self)
+  }
+}

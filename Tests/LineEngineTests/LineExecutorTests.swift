@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Tensors
+import Testing
+
+@testable import LineEngine
+
+@Suite struct LineExecutorTests {
+  static let width = 70
+  static let height = 61
+
+  /// Threads beyond the processors' number wait for each other, come to an end, and make the bytes that one makes.
+  @Test(arguments: [2, 4, 8, 16])
+  func manyThreadsMakeTheSameBytes(threads: Int) throws {
+    let expected = try Self.run(threads: 1, pictures: 1)
+    #expect(Set(expected).count > 100, "a picture that is worth comparing")
+    #expect(try Self.run(threads: threads, pictures: 20) == expected)
+  }
+
+  /// The last of some equal pictures.
+  private static func run(threads: Int, pictures: Int) throws -> [Int16] {
+    let executor = LineExecutor(
+      try steps(), sources: [LineExecutor.Source(channels: 8, zeroPoint: 0)], width: width, height: height,
+      threads: threads)
+    var result = [Int16](repeating: 0, count: width * height * 8)
+    for _ in 0..<pictures {
+      result.withUnsafeMutableBufferPointer { result in
+        result.update(repeating: 0)
+        executor.run(into: .whole(result.baseAddress!)) { rows, targets in
+          for y in rows {
+            for x in 0..<width {
+              let point = targets[0].origin + y * targets[0].rowStride + x * targets[0].pixelStride
+              for channel in 0..<8 { point[channel] = UInt8((x * 7 + y * 13 + x * y * channel) % 16) }
+            }
+          }
+        }
+      }
+    }
+    return result
+  }
+
+  /// Three residual blocks between two layers, as in the shipped networks.
+  private static func steps() throws -> [LineStep] {
+    var random = SplitMix64(seed: 1)
+    func kernel() throws -> IntegerConvolution {
+      try #require(
+        IntegerConvolution(
+          IntegerConvolutionParameters(
+            slots: 1, inputChannels: 8, outputChannels: 8, activationLevels: 15, weightLevels: 7,
+            weights: (0..<8 * 8 * 9).map { _ in Int8(random.index(15) - 7) },
+            bias: Array(repeating: 100, count: 8), multiplier: Array(repeating: 0.3, count: 8))))
+    }
+    let codes = LineStep.Codes(zeroPoint: 4, levels: 15, multiplier: 0.05)
+    var steps = [LineStep(try kernel(), inputs: [.source(0)], channels: 8, keepsStream: true, codes: [codes])]
+    for block in 0..<3 {
+      steps.append(
+        LineStep(try kernel(), inputs: [.codes(step: 2 * block, output: 0)], channels: 8, codes: [codes]))
+      steps.append(
+        LineStep(
+          try kernel(), inputs: [.codes(step: 2 * block + 1, output: 0)], channels: 8, addend: 2 * block,
+          keepsStream: true, codes: [codes]))
+    }
+    steps.append(
+      LineStep(
+        try kernel(), inputs: [.codes(step: 6, output: 0)], channels: 8, keepsStream: true, isOutput: true))
+    return steps
+  }
+}
