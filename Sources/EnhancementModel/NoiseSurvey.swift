@@ -38,6 +38,9 @@ final class NoiseSurvey: Sendable {
   /// The estimate of this frame alone.
   var level: Float { min(NoiseLevel.most, spatial[0]) }
 
+  /// Whether motion is better searched on smoothed frames: where any scale looks noisy, be it texture.
+  var isRough: Bool { spatial[0] > 2 || spatial[2] > 6 }
+
   /// The level of noise that the frames of a window and their changes show together.
   ///
   /// Noise is in both, the frames and the differences between them; texture is in the first alone and motion in the second,
@@ -64,7 +67,7 @@ final class NoiseSurvey: Sendable {
   /// Part of the level in the frames that counts whatever changes between them.
   private static let leastShare: Float = 0.4
   /// See `level(of:changes:)`. Gaussian blur of 0.5 to 1.2 samples: docs/lab/networks.md.
-  private static let dampening: Float = 0.65
+  private static let dampening: Float = 1
   /// Coarse scales read up to so many levels on films without noise.
   private static let mostOfCleanFilm: Float = 2.5
 

@@ -168,7 +168,8 @@ public final class WindowPacker {
     let survey =
       architecture.task == .denoising && conditions.noiseLevel == nil ? NoiseSurvey(frame) : nil
     let level = survey?.level ?? NoiseLevel.estimate(frame)
-    guard architecture.alignment == .block && window(isNoisy: level) else {
+    let isNoisy = conditions.noiseLevel.map { $0 > 2 } ?? survey?.isRough ?? (level > 2)
+    guard architecture.alignment == .block && isNoisy else {
       return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level, survey: survey)
     }
     // Matching noise with noise would pick what resembles this frame's noise, and averaging would keep it.
@@ -178,9 +179,6 @@ public final class WindowPacker {
     }
     return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level, survey: survey)
   }
-
-  /// Whether motion is better searched on smoothed frames.
-  private func window(isNoisy level: Float) -> Bool { (conditions.noiseLevel ?? level) > 2 }
 
   /// Luma under the binomial filter of 5 x 5 taps; edges repeat.
   private static func smoothed(_ frame: PlanarFrame) -> [UInt8] {

@@ -123,7 +123,7 @@ package enum BaselineCatalog {
   package static func names(_ task: EnhancementTask) -> [String] {
     switch task {
     case .superResolution: ["bilinear", "bicubic", "lanczos", "spline"]
-    case .restoration: ["none", "hqdn3d", "nlmeans", "uspp", "deblock"]
+    case .restoration: ["none", "hqdn3d", "nlmeans", "spp", "deblock"]
     case .denoising: ["none", "hqdn3d", "nlmeans", "bm3d", "atadenoise"]
     case .interpolation: ["minterpolate", "blend", "repeat"]
     }

@@ -37,10 +37,9 @@ public struct NetworkChoice: Sendable, Hashable {
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
     let family = "\(name)-\(tier.rawValue)"
-    // Families without a sister for real footage do both.
-    let sister = "\(family)-real"
-    let isReal = source != .clean && ShippedModel.families.contains(sister)
-    return ShippedModel(family: isReal ? sister : family, bits: bits)
+    // Where no model was trained for real footage, one does both.
+    let real = ShippedModel(family: "\(family)-real", bits: bits)
+    return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
   }
 
   /// The file that is read.

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EnhancementModel
+public import Foundation
+internal import Kernels
+public import Tensors
+
+/// Makes training windows from film and photographs. Seeded: equal seeds give equal windows.
+public final class WindowMaker: Sendable {
+  /// Ground truth's side in pixels (a multiple of 2 x scale).
+  public let size: Int
+  private let films: [Film]
+  private let filmWeights: [Float]
+  private let photographs: PhotographStore
+  private let architecture: Architecture
+  private let degradation: Degradation
+  private let photographShare: Float
+  /// What conditioned networks learn from beside the films: their degraded clips, and those of photographs.
+  private let degraded: [DegradedFilm]
+  private let degradedPhotographs: [DegradedFilm]
+  private let degradedWeights: [Float]
+
+  /// Opens what `folder` offers for training.
+  public init(
+    folder: URL, architecture: Architecture, size: Int = 192, degradation: Degradation = Degradation(),
+    log: (String) -> Void
+  ) throws {
+    let sections = try FilmSection.sections(of: folder).filter(\.isTraining)
+    films = try sections.map { section in
+      log("reading \(section.path)")
+      return try Film(section: section, folder: folder)
+    }.filter { $0.count >= architecture.window && $0.width >= size && $0.height >= size }
+      .filter { architecture.task != .interpolation || $0.section.suitsInterpolation }
+    let training = folder.appendingPathComponent("train")
+    let hasSplit = FileManager.default.fileExists(atPath: training.path)
+    photographs = try PhotographStore(folder: hasSplit ? training : folder)
+    guard !films.isEmpty || !photographs.pictures.isEmpty else {
+      throw TrainingError.noData(path: folder.path)
+    }
+    photographShare = photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : 0.6
+    // Long films would drown the rest: they count by the square root of their length.
+    filmWeights = films.map { Float($0.count).squareRoot() }
+    log(
+      "\(films.count) film sections, \(films.reduce(0) { $0 + $1.count }) frames, \(photographs.pictures.count) photographs"
+    )
+    self.size = size
+    self.architecture = architecture
+    self.degradation = degradation
+    guard architecture.takesQuantizers else {
+      (degraded, degradedPhotographs, degradedWeights) = ([], [], [])
+      return
+    }
+    func open(_ film: Film) throws -> [DegradedFilm] {
+      // The first set must be there, the others may.
+      var sets = [
+        try DegradedFilm(
+          of: film, folder: folder, factor: architecture.scale, pass: DegradedClips.trainingPass(0))
+      ]
+      while let more = try? DegradedFilm(
+        of: film, folder: folder, factor: architecture.scale, pass: DegradedClips.trainingPass(sets.count))
+      {
+        sets.append(more)
+      }
+      return sets
+    }
+    degraded = try films.flatMap(open)
+    degradedWeights = degraded.map { Float($0.film.count).squareRoot() }
+    degradedPhotographs =
+      photographs.pictures.isEmpty
+      ? [] : try DegradedClips.photographFilm(folder: folder, isTraining: true).map(open) ?? []
+    log("\((degraded + degradedPhotographs).reduce(0) { $0 + $1.clips.count }) degraded clips")
+  }
+
+  /// A fresh window.
+  public func make(using random: inout SplitMix64) throws -> TrainingWindow {
+    if architecture.task == .interpolation { return try interpolation(using: &random) }
+    let count = architecture.window
+    if architecture.takesQuantizers && !random.chance(degradation.cleanShare) {
+      return degradedWindow(using: &random)
+    }
+    let truth =
+      random.chance(photographShare)
+      ? SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random)
+      : filmWindow(count: count, using: &random)
+    let turned = Symmetry(using: &random).applied(to: truth)
+    if architecture.task == .denoising {
+      let scene = SceneVariety.varied(turned, share: degradation.varietyShare ?? 0, using: &random)
+      var (noisy, level) = try degradation.noisy(scene, using: &random)
+      if degradation.varietyShare != nil, random.chance(Degradation.repeatedShare) {
+        noisy = Degradation.repeating(noisy, using: &random)
+      }
+      return TrainingWindow(
+        frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
+    }
+    if architecture.takesQuantizers {
+      let low =
+        try architecture.scale == 1
+        ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
+      // Fine quantizers are what good sources have.
+      if random.chance(degradation.toldShare ?? 0) {
+        let value = UInt8(random.index(30))
+        for frame in low {
+          frame.quantizers = QuantizerMap(width: frame.width, height: frame.height, value: value)
+        }
+      }
+      return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+    }
+    let low = try degradation(turned, factor: architecture.scale, using: &random)
+    return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+  }
+
+  /// A window of a degraded clip.
+  private func degradedWindow(using random: inout SplitMix64) -> TrainingWindow {
+    let (count, scale) = (architecture.window, architecture.scale)
+    let side = size / scale
+    let isTold = random.chance(degradation.toldShare ?? 0)
+    let fromPhotographs = !degradedPhotographs.isEmpty && random.chance(photographShare)
+    var candidate: (low: [PlanarFrame], truth: PlanarFrame)?
+    // As with films: cuts and flat pictures teach nothing.
+    for _ in 0..<8 {
+      let source =
+        fromPhotographs
+        ? degradedPhotographs[random.index(degradedPhotographs.count)]
+        : pick(degraded, degradedWeights, using: &random)
+      let clip = source.clips[random.index(source.clips.count)]
+      guard clip.count >= count else { continue }
+      let first = random.index(clip.count - count + 1)
+      let step = QuantizerMap.side
+      let x = random.index((source.width - side) / step + 1) * step
+      let y = random.index((source.height - side) / step + 1) * step
+      let low = (0..<count).map {
+        source.crop(clip, first + $0, x: x, y: y, width: side, height: side)
+      }
+      let truth = source.film.crop(
+        clip.first + first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
+      candidate = (low, truth)
+      let begin = clip.first + first
+      let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
+      if !hasCut && Self.detail(truth) > 1.5 { break }
+    }
+    guard let (low, truth) = candidate else { preconditionFailure("clips are as long as a window") }
+    if !isTold { for frame in low { frame.quantizers = nil } }
+    let symmetry = Symmetry(using: &random)
+    return TrainingWindow(
+      frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture)
+  }
+
+  /// Pixels around a window for interpolation in which motion is searched, so that what moves far is found.
+  static let motionMargin = 40
+
+  /// Two frames some steps apart and one between them.
+  private func interpolation(using random: inout SplitMix64) throws -> TrainingWindow {
+    let span = [2, 2, 2, 2, 3, 4, 4, 6, 8][random.index(9)]
+    let between = 1 + random.index(span - 1)
+    let isPhotograph = random.chance(photographShare * 0.6)
+    var frames: [PlanarFrame] = []
+    // Still pictures teach little; a few are wanted, so that they are left alone.
+    let leastMotion: Float = random.chance(0.1) ? 0 : 1.5
+    for _ in 0..<8 {
+      if isPhotograph {
+        // Odd, with the middle frame undisturbed.
+        let all = SyntheticMotion.window(
+          from: photographs.pictures, count: 2 * between + 1, size: size, using: &random)
+        let last = max(between + 1, min(all.count - 1, span))
+        frames = [all[0], all[between], all[last]]
+      } else {
+        let film = pickFilm(using: &random)
+        guard film.count > span else { continue }
+        let first = random.index(film.count - span)
+        let x = random.index((film.width - size) / 2 + 1) * 2
+        let y = random.index((film.height - size) / 2 + 1) * 2
+        let isCut = (first..<first + span).contains { film.difference($0, $0 + 1) > 20 }
+        frames = [0, between, span].map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
+        if isCut { continue }
+      }
+      if Self.detail(frames[1]) > 1.5 && Self.change(frames[0], frames[2]) >= leastMotion { break }
+    }
+    let steps = isPhotograph ? max(between + 1, min(2 * between, span)) : span
+    let symmetry = Symmetry(using: &random)
+    let turned = symmetry.applied(to: frames)
+    let time = symmetry.reverses ? steps - between : between
+    let instant = max(1, min(FrameMotion.unit - 1, (time * FrameMotion.unit + steps / 2) / steps))
+    let ends = try degradation.compressed([turned[0], turned[2]], using: &random)
+    return TrainingWindow(
+      first: ends[0], second: ends[1], truth: turned[1], instant: instant, architecture: architecture,
+      margin: Self.motionMargin)
+  }
+
+  /// Mean absolute difference of two frames' middles.
+  private static func change(_ a: PlanarFrame, _ b: PlanarFrame) -> Float {
+    var (sum, samples) = (0, 0)
+    for y in stride(from: a.height / 4, to: a.height * 3 / 4, by: 2) {
+      for x in stride(from: a.width / 4, to: a.width * 3 / 4, by: 2) {
+        sum += abs(Int(a.luma[y * a.width + x]) - Int(b.luma[y * a.width + x]))
+        samples += 1
+      }
+    }
+    return Float(sum) / Float(max(1, samples))
+  }
+
+  private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {
+    var candidate: [PlanarFrame] = []
+    // Cuts and flat pictures teach nothing: try elsewhere, but not forever.
+    for _ in 0..<8 {
+      let film = pickFilm(using: &random)
+      let first = random.index(film.count - count + 1)
+      let x = random.index((film.width - size) / 2 + 1) * 2
+      let y = random.index((film.height - size) / 2 + 1) * 2
+      let frames = (0..<count).map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
+      let hasCut = (1..<count).contains { film.difference(first + $0 - 1, first + $0) > 20 }
+      candidate = frames
+      if !hasCut && Self.detail(frames[count / 2]) > 1.5 { break }
+    }
+    return candidate
+  }
+
+  private func pickFilm(using random: inout SplitMix64) -> Film { pick(films, filmWeights, using: &random) }
+
+  private func pick<Element>(
+    _ elements: [Element], _ weights: [Float], using random: inout SplitMix64
+  ) -> Element {
+    var at = random.uniform() * weights.reduce(0, +)
+    for (element, weight) in zip(elements, weights) {
+      if at < weight { return element }
+      at -= weight
+    }
+    return elements[elements.count - 1]
+  }
+
+  /// Mean absolute difference of horizontal neighbours, in levels.
+  private static func detail(_ frame: PlanarFrame) -> Float {
+    var sum = 0
+    var samples = 0
+    for y in stride(from: 0, to: frame.height, by: 4) {
+      for x in stride(from: 0, to: frame.width - 1, by: 2) {
+        let i = y * frame.width + x
+        sum += abs(Int(frame.luma[i]) - Int(frame.luma[i + 1]))
+        samples += 1
+      }
+    }
+    return Float(sum) / Float(samples)
+  }
+}
+
+/// Mirror, turn and time reversal of a window.
+struct Symmetry {
+  var mirrors, flips, transposes, reverses: Bool
+
+  init(using random: inout SplitMix64) {
+    mirrors = random.chance(0.5)
+    flips = random.chance(0.5)
+    transposes = random.chance(0.5)
+    reverses = random.chance(0.5)
+  }
+
+  /// The window so turned. Frames are square.
+  func applied(to window: [PlanarFrame]) -> [PlanarFrame] {
+    let turned = window.map { frame in
+      let result = PlanarFrame(width: frame.width, height: frame.height)
+      turn(frame.luma, into: result.luma, side: frame.width)
+      for plane in 0..<2 { turn(frame.chroma[plane], into: result.chroma[plane], side: frame.width / 2) }
+      if let map = frame.quantizers, map.columns == map.rows {
+        var values = map.values
+        map.values.withUnsafeBufferPointer { from in
+          values.withUnsafeMutableBufferPointer { to in
+            turn(from.baseAddress!, into: to.baseAddress!, side: map.columns)
+          }
+        }
+        result.quantizers = QuantizerMap(columns: map.columns, rows: map.rows, values: values)
+      }
+      return result
+    }
+    return reverses ? turned.reversed() : turned
+  }
+
+  private func turn(_ source: UnsafePointer<UInt8>, into result: UnsafeMutablePointer<UInt8>, side: Int) {
+    for y in 0..<side {
+      for x in 0..<side {
+        let a = flips ? side - 1 - y : y
+        let b = mirrors ? side - 1 - x : x
+        result[y &* side &+ x] = transposes ? source[b &* side &+ a] : source[a &* side &+ b]
+      }
+    }
+  }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+// What a muxer is made from.
+extension MuxerPlan {
+  /// A container with streams, chapters and tags, not yet opened.
+  func build(
+    streams: Set<Int>, video: UnsafePointer<AVCodecContext>, path: String
+  ) throws(VideoIOError) -> MuxerContext {
+    do throws(LibavError) {
+      let context = try MuxerContext(format: format, url: url)
+      // As the ffmpeg program has it: time for players of program streams to fill their buffers.
+      context.raw.pointee.max_delay = 700_000
+      // Sound such as FLAC in MP4 counts as experimental with older FFmpegs; losing it is no better.
+      context.raw.pointee.strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL
+      for stream in source.streams where streams.contains(stream.info.index) {
+        guard let output = avformat_new_stream(context.raw, nil) else { throw .outOfMemory }
+        output.pointee.id = 0
+        output.pointee.disposition = stream.disposition
+        if stream.info.index == videoIndex {
+          try describeVideo(stream, encoder: video, in: output)
+        } else if isAttachment(stream) {
+          try describeAttachment(stream, in: output)
+        } else {
+          try describeCopy(stream, in: output)
+        }
+      }
+      try addPrograms(to: context.raw, streams: streams)
+      MetadataEntry.store(fileMetadata, in: &context.raw.pointee.metadata)
+      try addChapters(to: context.raw)
+      return context
+    } catch {
+      throw .cannotCreate(path: path, reason: error)
+    }
+  }
+
+  /// Writes the header to the opened file.
+  func writeHeader(_ context: borrowing MuxerContext, path: String) throws(VideoIOError) {
+    var options: OpaquePointer?
+    defer { av_dict_free(&options) }
+    let wanted = self.options(forPlayersOf: context)
+    for (key, value) in wanted { av_dict_set(&options, key, value, 0) }
+    let chapterCount = context.raw.pointee.nb_chapters
+    if writesChaptersLast { context.raw.pointee.nb_chapters = 0 }
+    let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, &options) }
+    context.raw.pointee.nb_chapters = chapterCount
+    if let refused = MetadataEntry.entries(of: options).first {
+      throw .encoderOption(
+        encoder: containerName, option: refused.key, value: refused.value,
+        reason: LibavError(code: cffmpeg_error_option_not_found()))
+    }
+    guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
+  }
+
+  /// The user's options of the container and our own where the user says nothing.
+  private func options(forPlayersOf context: borrowing MuxerContext) -> [String: String] {
+    var wanted: [String: String] = [:]
+    func knows(_ option: String) -> Bool {
+      av_opt_find(context.raw, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
+    }
+    if isQuickTime, knows("movflags") {
+      // What goes into a pipe cannot be completed afterwards: there the index comes in pieces.
+      if isPipe {
+        wanted["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+      } else if containerName != "ismv" {
+        wanted["movflags"] = "+faststart"
+      }
+      // Edit lists, which hold the streams' starts, count in this unit; its default is a millisecond.
+      if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
+    }
+    // A picture's name may look like the pattern of a sequence.
+    if isPicture { wanted["update"] = "1" }
+    if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
+    // FFmpeg tells by the name, which is another one as long as the file is unfinished.
+    if isDiscStream, knows("mpegts_m2ts_mode") { wanted["mpegts_m2ts_mode"] = "1" }
+    return wanted.merging(containerOptions) { $1 }
+  }
+
+  /// The ticks per second that FFmpeg's muxer gives the video's track.
+  private var quickTimeScale: Int32 {
+    var scale = max(timeBase.denominator, 1)
+    while scale < 10000 { scale *= 2 }
+    return scale
+  }
+
+  private var isPipe: Bool {
+    url == fileURL("-") || url.hasPrefix("file:") && OutputFile.isStream(String(url.dropFirst(5)))
+  }
+
+  private func describeVideo(
+    _ stream: SourceStream, encoder: UnsafePointer<AVCodecContext>, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, encoder) }
+    if isQuickTime, encoder.pointee.codec_id == AV_CODEC_ID_HEVC {
+      // Apple's players refuse FFmpeg's default, which allows for parameters within the stream ('hvc1' backwards).
+      output.pointee.codecpar.pointee.codec_tag = 0x3163_7668
+    }
+    let rate = frameRate.isPositive ? frameRate : Rational(25, 1)
+    output.pointee.time_base = (hasFreeClock ? timeBase : rate.inverse).libav
+    if frameRate.isPositive { output.pointee.avg_frame_rate = frameRate.libav }
+    if sampleAspectRatio.isPositive {
+      output.pointee.sample_aspect_ratio = sampleAspectRatio.libav
+      output.pointee.codecpar.pointee.sample_aspect_ratio = sampleAspectRatio.libav
+    }
+    MetadataEntry.store(stream.metadata.filter { !$0.describesOldEncoding }, in: &output.pointee.metadata)
+    let kept = [
+      AV_PKT_DATA_DISPLAYMATRIX, AV_PKT_DATA_STEREO3D, AV_PKT_DATA_SPHERICAL,
+      AV_PKT_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_ICC_PROFILE,
+    ].map(\.rawValue)
+    try addSideData(stream.sideData.filter { kept.contains($0.type) }, to: output)
+    // The encoder's own, such as buffer sizes.
+    for index in 0..<Int(encoder.pointee.nb_coded_side_data) {
+      guard let entry = encoder.pointee.coded_side_data?[index] else { continue }
+      try LibavLog.check { cffmpeg_stream_set_side_data(output, entry.type, entry.data, entry.size) }
+    }
+  }
+
+  private func describeCopy(
+    _ stream: SourceStream, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
+    guard let parameters = output.pointee.codecpar else { throw .outOfMemory }
+    // Four-letter codes of one container mean nothing or something else in another.
+    if let tags = format.pointee.codec_tag,
+      av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id
+    {
+      var tag: UInt32 = 0
+      if av_codec_get_tag2(tags, parameters.pointee.codec_id, &tag) != 0 { parameters.pointee.codec_tag = 0 }
+    }
+    output.pointee.time_base = stream.timeBase.libav
+    output.pointee.avg_frame_rate = stream.averageFrameRate.libav
+    output.pointee.sample_aspect_ratio = stream.sampleAspectRatio.libav
+    MetadataEntry.store(stream.metadata, in: &output.pointee.metadata)
+    try addSideData(stream.sideData, to: output)
+  }
+
+  private func describeAttachment(
+    _ stream: SourceStream, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
+    MetadataEntry.store(stream.metadata, in: &output.pointee.metadata)
+    guard stream.info.kind == .coverArt, let parameters = output.pointee.codecpar else { return }
+    parameters.pointee.codec_type = AVMEDIA_TYPE_ATTACHMENT
+    let padding = Int(AV_INPUT_BUFFER_PADDING_SIZE)
+    guard let bytes = av_mallocz(stream.coverArt.count + padding),
+      let count = Int32(exactly: stream.coverArt.count)
+    else { throw .outOfMemory }
+    stream.coverArt.withUnsafeBytes { source in
+      if let base = source.baseAddress { memcpy(bytes, base, source.count) }
+    }
+    av_freep(&parameters.pointee.extradata)
+    parameters.pointee.extradata = bytes.assumingMemoryBound(to: UInt8.self)
+    parameters.pointee.extradata_size = count
+    let isJPEG = parameters.pointee.codec_id == AV_CODEC_ID_MJPEG
+    let kind = isJPEG ? "jpeg" : stream.info.codecName
+    func isTagged(_ key: String) -> Bool { stream.metadata.contains { $0.key.lowercased() == key } }
+    if !isTagged("mimetype") { av_dict_set(&output.pointee.metadata, "mimetype", "image/\(kind)", 0) }
+    if !isTagged("filename") {
+      av_dict_set(&output.pointee.metadata, "filename", "cover.\(isJPEG ? "jpg" : kind)", 0)
+    }
+  }
+
+  private func addSideData(
+    _ entries: [EncodedPacket.SideData], to output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    for entry in entries {
+      try LibavLog.check {
+        entry.bytes.withUnsafeBufferPointer { bytes in
+          cffmpeg_stream_set_side_data(
+            output, AVPacketSideDataType(entry.type), bytes.baseAddress, bytes.count)
+        }
+      }
+    }
+  }
+
+  private func addChapters(to context: UnsafeMutablePointer<AVFormatContext>) throws(LibavError) {
+    guard !source.chapters.isEmpty else { return }
+    let size = MemoryLayout<UnsafeMutablePointer<AVChapter>?>.stride
+    guard let list = av_calloc(source.chapters.count, size) else { throw .outOfMemory }
+    let chapters = list.bindMemory(to: UnsafeMutablePointer<AVChapter>?.self, capacity: source.chapters.count)
+    context.pointee.chapters = chapters
+    for (index, chapter) in source.chapters.enumerated() {
+      guard let memory = av_mallocz(MemoryLayout<AVChapter>.stride) else { throw .outOfMemory }
+      let copy = memory.bindMemory(to: AVChapter.self, capacity: 1)
+      let offset = microseconds.rescale(shift, to: chapter.timeBase)
+      copy.pointee.id = .init(truncatingIfNeeded: chapter.id)
+      copy.pointee.time_base = chapter.timeBase.libav
+      copy.pointee.start = chapter.start.saturatingMinus(offset)
+      copy.pointee.end = chapter.end.saturatingMinus(offset)
+      MetadataEntry.store(chapter.metadata, in: &copy.pointee.metadata)
+      chapters[index] = copy
+      context.pointee.nb_chapters = UInt32(index + 1)
+    }
+  }
+
+  /// Whether chapters are written at the end, when it is known by how much the muxer has moved all times.
+  var writesChaptersLast: Bool { isMatroska && !isPipe }
+
+  /// The tags of a stream that should be found in the output.
+  func expectedTags(of index: Int) -> [MetadataEntry] {
+    // What goes through a pipe between programs has no place for them, and pictures have none either.
+    guard !isPicture, containerName != "yuv4mpegpipe" else { return [] }
+    return source.streams[index].metadata.filter {
+      // QuickTime's name of a track, which FFmpeg 5 writes but does not read.
+      let isName = isQuickTime && $0.key.lowercased() == "title"
+      return !$0.describesOldEncoding && !$0.describesOldContainer && !isName
+    }
+  }
+
+  /// Whether the container tells a tag of the file in another way.
+  func isToldElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
+
+  /// The source's programs, in the only container that knows them.
+  private func addPrograms(
+    to context: UnsafeMutablePointer<AVFormatContext>, streams: Set<Int>
+  ) throws(LibavError) {
+    guard containerName == "mpegts" else { return }
+    let indices = source.streams.map(\.info.index).filter { streams.contains($0) }
+    for program in source.programs {
+      let members = program.streams.compactMap { indices.firstIndex(of: $0) }
+      if members.isEmpty { continue }
+      guard let copy = av_new_program(context, program.id) else { throw .outOfMemory }
+      MetadataEntry.store(program.metadata, in: &copy.pointee.metadata)
+      for index in members { av_program_add_stream_index(context, program.id, UInt32(index)) }
+    }
+  }
+
+  /// The source's tags without those that only describe its container.
+  var fileMetadata: [MetadataEntry] {
+    // The last two lines are what MXF says of the program that wrote it.
+    let container = [
+      "major_brand", "minor_version", "compatible_brands", "encoder", "software",
+      "uid", "generation_uid", "company_name", "product_name", "product_version", "product_version_num",
+      "product_uid",
+      "toolkit_version_num", "application_platform", "material_package_umid", "operational_pattern_ul",
+      "modification_date",
+    ]
+    return source.metadata.filter { !container.contains($0.key.lowercased()) }
+  }
+}
