@@ -14,6 +14,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import average
 import kernels
 import model_file
 import twin
@@ -329,3 +330,16 @@ def test_photographs_move_as_the_trainers(tmp_path):
         for mine, theirs in zip(frames[index].planes, film.frame(index).planes):
             difference = np.abs(mine.astype(int) - theirs)
             assert difference.max() <= 2 and difference.mean() < 0.2
+
+
+def test_average_lies_between_a_network_and_the_one_trained_from_it():
+    plain, layers, recipe = model_file.read_network(RESOURCES / "sr-x2-balanced.safetensors")
+    conditioned, trained = average.with_conditions(plain, layers)
+    trained = {name: (weights + np.float32(0.5), biases) for name, (weights, biases) in trained.items()}
+    architecture, mixed, text = average.average((plain, layers, recipe), (conditioned, trained, recipe), 0.25)
+    assert architecture == conditioned and '"share":0.75' in text
+    for name, (weights, biases) in mixed.items():
+        old = layers[name][0]
+        known = weights[:, : old.shape[1]]
+        assert np.allclose(known, old + 0.125, atol=1e-6) and np.array_equal(biases, layers[name][1])
+        assert np.allclose(weights[:, old.shape[1]:], 0.125)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-public import Foundation
-internal import Kernels
-public import Tensors
 
 /// What a teacher says about a window.
 public struct Teaching: Sendable {

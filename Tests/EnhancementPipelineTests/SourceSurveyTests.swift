@@ -39,7 +39,7 @@ import VideoIO
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.picture) -c:v libx264 -qp 34", "in.mkv")
     func step(pristine: Int, real: Int, restores: Bool = false) -> EnhancementStep {
-      func bicubic(_ scale: Int) -> EnhancementStep {
+      @Sendable func bicubic(_ scale: Int) -> EnhancementStep {
         EnhancementStep { width, height, _ in
           BicubicNetwork(width: width, height: height, scale: scale, window: 1)
         }

@@ -52,20 +52,20 @@ struct MuxerPlan {
 
   /// Whether output and source are transport streams, of which the former can keep the latter's clock. It
   /// must have started long enough ago for the packets to lie before their times.
-  private var keepsProgramClock: Bool {
+  var keepsProgramClock: Bool {
     containerName == "mpegts" && source.hasTimestampJumps && source.startTime >= 1_000_000
       && source.trimStart == nil
   }
 
   var isMatroska: Bool { containerName == "matroska" || containerName == "webm" }
-  private var isQuickTime: Bool {
+  var isQuickTime: Bool {
     ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName)
   }
 
   /// Whether every frame has a time of its own; if not, times are a frame rate's multiples.
   ///
   /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is missing on MP4 and others that could bear it.
-  private var hasFreeClock: Bool {
+  var hasFreeClock: Bool {
     !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(
       containerName)
   }
@@ -120,14 +120,14 @@ struct MuxerPlan {
   }
 
   /// The line about a stream that is left out: number, kind, codec, language, container.
-  private func describe(_ stream: SourceStream) -> String {
+  func describe(_ stream: SourceStream) -> String {
     let info = stream.info
     let language = info.language.map { ", \($0)" } ?? ""
     return
       "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
   }
 
-  private func mayTake(_ stream: SourceStream) -> Bool {
+  func mayTake(_ stream: SourceStream) -> Bool {
     if isAttachment(stream) { return isMatroska && containerName == "matroska" }
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
@@ -140,7 +140,7 @@ struct MuxerPlan {
   }
 
   /// Whether transport streams have a number for a codec. FFmpeg's muxer takes all others, too, as data that nobody can read.
-  private func mayTakeInTransportStream(_ codec: AVCodecID) -> Bool {
+  func mayTakeInTransportStream(_ codec: AVCodecID) -> Bool {
     let known = [
       AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_H264, AV_CODEC_ID_HEVC,
       AV_CODEC_ID_CAVS,
@@ -157,18 +157,18 @@ struct MuxerPlan {
   }
 
   /// Whether it is a transport stream as discs and camcorders have it, with a time before each packet.
-  private var isDiscStream: Bool {
+  var isDiscStream: Bool {
     containerName == "mpegts" && [".m2ts", ".mts"].contains { path.lowercased().hasSuffix($0) }
   }
 
   /// QuickTime's timecode tracks are made anew from the video's metadata.
-  private func isMadeByMuxer(_ stream: SourceStream) -> Bool {
+  func isMadeByMuxer(_ stream: SourceStream) -> Bool {
     let timecode: UInt32 = 0x6463_6D74  // 'tmcd'
     return isQuickTime && stream.info.kind == .data && stream.parameters.raw.pointee.codec_tag == timecode
   }
 
   /// Why a header with these streams cannot be written; nil if it can.
-  private func failure(of streams: Set<Int>, video: UnsafePointer<AVCodecContext>) -> LibavError? {
+  func failure(of streams: Set<Int>, video: UnsafePointer<AVCodecContext>) -> LibavError? {
     do throws(VideoIOError) {
       let context = try build(streams: streams, video: video, path: url)
       guard avio_open_dyn_buf(&context.raw.pointee.pb) >= 0 else { return .outOfMemory }
