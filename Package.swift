@@ -60,12 +60,17 @@ let package = Package(
     .target(
       name: "Videnhance", dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO"],
       path: "Sources/VidenhanceLibrary", swiftSettings: strict),
+    .target(
+      name: "ClusterWork",
+      dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
+      swiftSettings: strict),
     // MARK: - Tool
     // Not named as the program: on file systems that do not tell cases apart it would be the library.
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [
-        "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport", "QuantCalibration",
+        "ClusterWork", "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport",
+        "QuantCalibration",
         "Kernels", "Tensors", "Training", "VideoIO", "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
@@ -107,7 +112,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors", "TestSupport",
+        "ClusterWork", "VidenhanceTool", "EnhancementModel", "EnhancementPipeline", "Kernels", "Tensors",
+        "TestSupport",
         "VideoIO",
       ],
       swiftSettings: strict),

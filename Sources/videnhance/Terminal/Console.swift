@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import ClusterWork
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -58,6 +59,7 @@ enum Console {
     case VideoIOError.outputExists: "choose another name, or pass --overwrite"
     case let error as VideoIOError: error.hint
     case let error as PipelineError: error.hint
+    case let error as PlanError: error.hint
     default: nil
     }
   }
