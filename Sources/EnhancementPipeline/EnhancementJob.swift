@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-internal import Foundation
+internal import Kernels
 public import VideoIO
 
 /// Makes a network for frames of `width` x `height` (even) that works on `threads` threads.
@@ -69,9 +69,9 @@ public struct EnhancementJob: Sendable {
     /// Where the time of the stages' parts is added up; nil for nowhere.
     public var profile: WorkProfile?
 
-    /// Choices for `threads` threads; nil is for as many as there are cores.
+    /// Choices for `threads` threads; nil is for as many as there are cores that this process may use.
     public init(threads: Int? = nil) {
-      self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+      self.threads = threads ?? ProcessorShare.count
     }
   }
 

@@ -82,12 +82,17 @@ package enum SegmentLength: Sendable {
   package func length(frames: Int, seconds: Double) -> Int {
     if case .frames(let length) = self { return length }
     let shards = shards(frames: frames, seconds: seconds)
-    let perShard = max(
+    let least = max(
       1, (frames + shards * SegmentFolder.usualFrames - 1) / (shards * SegmentFolder.usualFrames))
-    let even = (frames + shards * perShard - 1) / (shards * perShard)
-    // Rounding up may leave the last shard without any.
-    let count = (frames + even - 1) / even
-    return max(1, count >= shards ? even : frames / shards)
+    var best: (load: Int, length: Int)?
+    // Where one number of segments for each shard does not come out even, another may.
+    for perShard in least...least + 3 {
+      let length = max(1, (frames + shards * perShard - 1) / (shards * perShard))
+      let count = (frames + length - 1) / length
+      let load = (count + shards - 1) / shards * length
+      if count >= shards, load < best?.load ?? .max { best = (load, length) }
+    }
+    return best?.length ?? max(1, frames / shards)
   }
 }
 

@@ -7,7 +7,7 @@ struct WindowStage: Sendable {
   let threads: Int
   let findsSceneCuts: Bool
   /// Where scenes of the source begin, if that was found earlier.
-  let knownCuts: Set<Int>?
+  var knownCuts: Set<Int>?
   /// Its place among the steps; the first one's frames are the file's.
   let step: Int
   let stepCount: Int

@@ -156,6 +156,10 @@ struct Shard: ExpressibleByArgument, Sendable, Equatable {
   }
 
   init?(argument: String) {
+    if argument.hasPrefix("env/"), let count = Int(argument.dropFirst(4)), (1...1_000_000).contains(count) {
+      (index, self.count) = (Self.open, count)
+      return
+    }
     let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
     guard parts.count == 2, let number = parts[0], let count = parts[1], count <= 1_000_000, number >= 1,
       number <= count

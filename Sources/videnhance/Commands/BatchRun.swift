@@ -115,7 +115,8 @@ struct FolderRun: Sendable {
     }
     guard source.kind == .folder else { throw BatchError.notAFolder(path: input) }
     if FileIdentity(path: output) == source { throw BatchError.sameFolder(path: output) }
-    let shard = try folder.shard ?? Shard(environment: ProcessInfo.processInfo.environment)
+    let environment = ProcessInfo.processInfo.environment
+    let shard = try folder.shard?.resolved(environment: environment) ?? Shard(environment: environment)
     // A model that does not load is one error, not one for each file.
     for step in network.steps { _ = try step.network(64, 64, 1) }
     let bits = folder.pattern?.needsBits == true ? try Self.bits(of: network) : nil
@@ -136,7 +137,7 @@ struct FolderRun: Sendable {
       encoder.settings(output: path, threads: options.threads)
     }
     let total = files.count
-    if let shard { files = files.filter { shard.holds($0.path) } }
+    if let shard { files = shard.files(of: files, by: folder.balance) }
     for index in files.indices { files[index].number = index + 1 }
 
     let run = FolderRun(
