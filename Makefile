@@ -25,7 +25,7 @@ SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsan
 	--scratch-path .build-sanitize
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
-.PHONY: help build demo test test-arm bench matrix fuzz faults soak man check lint sanitize leaks sample docs data install \
+.PHONY: help build demo test test-arm bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
 	dist test-dist version clean deps
 .DEFAULT_GOAL = help
 
@@ -34,6 +34,7 @@ help:
 	@echo 'make test      run all tests'
 	@echo 'make matrix    enhance over 100 generated sources, compare by ffprobe (docs/reference/video-files.md)'
 	@echo 'make faults    kill it, starve it, fill its disk (docs/reference/reliability.md)'
+	@echo 'make cluster   one film on a Slurm of three nodes on this machine, as root (docs/reference/cluster.md)'
 	@echo 'make fuzz      feed it garbage, under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make soak      an hour of film; watch memory, descriptors and sound (MINUTES=60)'
 	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/lab/performance.md)'
@@ -83,7 +84,12 @@ fuzz: deps
 # 30 kills in each of seven kinds of work, every number of file descriptors, many memory limits.
 faults: deps
 	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
-		--filter 'ResumeTests|FaultTests|DeterminismTests'
+		--filter 'ResumeTests|FaultTests|ClusterFaultTests|DeterminismTests'
+
+# A real Slurm of three nodes, and GNU parallel.
+cluster: build
+	@Scripts/install-deps.sh slurmctld slurmd slurm-client munge parallel
+	Scripts/cluster-test.sh $(PROGRAM)
 
 # `make bench BENCH_FLAGS='--docs docs/lab --record'` renews docs/lab/benchmark.md and the recorded ratios.
 BENCH_FLAGS ?=

@@ -67,13 +67,17 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "BatchProcessing", dependencies: ["EnhancementPipeline", "VideoIO"], swiftSettings: strict),
+    .target(
+      name: "ClusterWork",
+      dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
+      swiftSettings: strict),
     // MARK: - Tool
     // Not named as the program: on file systems that do not tell cases apart it would be the library.
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [
-        "BatchProcessing", "Distillation", "EnhancementModel", "EnhancementPipeline", "ModelExport",
-        "QualityReport", "QuantCalibration",
+        "BatchProcessing", "ClusterWork", "Distillation", "EnhancementModel", "EnhancementPipeline",
+        "ModelExport", "QualityReport", "QuantCalibration",
         "Kernels", "Tensors", "Training", "VideoIO", "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/videnhance", swiftSettings: strict),
@@ -115,8 +119,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "VidenhanceTool", "BatchProcessing", "QualityReport", "EnhancementModel", "EnhancementPipeline",
-        "Kernels", "Tensors", "TestSupport",
+        "VidenhanceTool", "BatchProcessing", "ClusterWork", "QualityReport", "EnhancementModel",
+        "EnhancementPipeline", "Kernels", "Tensors", "TestSupport",
         "VideoIO",
       ],
       swiftSettings: strict),

@@ -27,12 +27,13 @@ package struct BatchPlan: Sendable {
   ///   - name: the output's name for a file's name.
   ///   - settings: how an output is encoded.
   package init(
-    _ scan: FolderScan, from input: String, to output: String, shard: Shard?, name: (String) -> String,
+    _ scan: FolderScan, from input: String, to output: String, shard: Shard?, balance: ShareBalance = .name,
+    name: (String) -> String,
     settings: (String) -> EncoderSettings
   ) {
     var files = Self.plan(scan, from: input, to: output, name: name, settings: settings)
     total = files.count
-    if let shard { files = files.filter { shard.holds($0.path) } }
+    if let shard { files = shard.files(of: files, by: balance) }
     for index in files.indices { files[index].number = index + 1 }
     self.files = files
   }

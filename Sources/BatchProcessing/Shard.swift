@@ -14,8 +14,15 @@ package struct Shard: Sendable, Equatable {
     self.source = source
   }
 
-  /// A share such as `2/8`: the second of eight.
+  /// The index of a share that is given as `env/n`, before it is resolved.
+  package static let open = -1
+
+  /// A share such as `2/8`, the second of eight, or `env/8`, whose index an array job provides.
   package init?(_ argument: String) {
+    if argument.hasPrefix("env/"), let count = Int(argument.dropFirst(4)), (1...1_000_000).contains(count) {
+      (index, self.count) = (Self.open, count)
+      return
+    }
     let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
     guard parts.count == 2, let number = parts[0], let count = parts[1], count <= 1_000_000, number >= 1,
       number <= count

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
-internal import Foundation
+internal import Kernels
 public import VideoIO
 
 /// Makes a network for frames of `width` x `height` (even) that works on `threads` threads.
@@ -73,20 +73,9 @@ public struct EnhancementJob: Sendable {
     /// Where the time of the stages' parts is added up; nil for nowhere.
     public var profile: WorkProfile?
 
-    /// What the reader is asked for.
-    var reading: VideoReader.Options {
-      var result = VideoReader.Options()
-      result.start = start
-      result.length = length
-      result.stream = stream
-      result.allowsPlaylists = allowsPlaylists
-      result.ignoresDolbyVision = ignoresDolbyVision
-      return result
-    }
-
-    /// Choices for `threads` threads; nil is for as many as there are cores.
+    /// Choices for `threads` threads; nil is for as many as there are cores that this process may use.
     public init(threads: Int? = nil) {
-      self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+      self.threads = threads ?? ProcessorShare.count
     }
   }
 
@@ -179,8 +168,7 @@ public struct EnhancementJob: Sendable {
   /// The job with its steps adapted to the source, if any depends on it. Standard input, which can be read only once, counts as
   /// real footage.
   func surveyed() throws(VideoIOError) -> (job: EnhancementJob, survey: SourceSurvey?) {
-    guard steps.contains(where: { $0.adapted != nil }), input != "-" else { return (self, nil) }
-    let survey = try SourceSurvey(path: input, options: options.reading, threads: options.threads)
+    guard let survey = try survey() else { return (self, nil) }
     var job = self
     var current = survey
     for (index, step) in steps.enumerated() {
@@ -188,6 +176,12 @@ public struct EnhancementJob: Sendable {
       if step.restores { current = SourceSurvey(codecName: survey.codecName, isMaster: true, quantizer: nil) }
     }
     return (job, survey)
+  }
+
+  /// What the source looks like; nil if no step depends on it, or if it can be read only once.
+  package func survey() throws(VideoIOError) -> SourceSurvey? {
+    guard steps.contains(where: { $0.adapted != nil }), input != "-" else { return nil }
+    return try SourceSurvey(path: input, options: options.reading(rescues: true), threads: options.threads)
   }
 
   /// Makes or takes up the folder of segments, with all that the result depends on.
@@ -239,41 +233,47 @@ public struct EnhancementJob: Sendable {
     let writing = WritingStage(
       path: output, settings: encoder, overwrites: options.overwrites, segments: segments,
       profile: options.profile, progress: progress)
-    var summary = try await enhance(to: enhanced, skippedFrames: skipped) {
-      try await writing.run(from: enhanced)
-    }
+    var summary = try await enhance(
+      to: enhanced, made: skipped.map { $0..<Int.max },
+      last: { try await writing.run(from: enhanced) })
     summary.warnings = (segments?.warnings ?? []) + summary.warnings
     return summary
   }
 
   /// Runs all stages but the last, which takes from `output`.
   /// - Parameters:
-  ///   - skippedFrames: for each step, how many of its first outputs are not needed; nil makes all of them.
+  ///   - made: for each step, which of its outputs are made; nil makes all of them.
+  ///   - cuts: where scenes of the source begin, if that is known.
+  ///   - watch: who sees the frames that are read.
+  ///   - first: the first stage; nil reads the file.
   ///   - last: the last stage if it belongs to the same group.
   func enhance(
-    to output: FrameChannel, skippedFrames: [Int]? = nil,
+    to output: FrameChannel, made: [Range<Int>]? = nil, cuts: Set<Int>? = nil, watch: SourceWatch? = nil,
+    first: (@Sendable (FrameChannel) async throws -> StageReport)? = nil,
     last: (@Sendable () async throws -> StageReport)? = nil
   ) async throws -> EnhancementSummary {
-    let skipped = skippedFrames ?? steps.map { _ in 0 }
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
     let census = FrameCensus()
-    let reader = ReadingStage(path: input, options: options, rescues: last != nil)
+    let reader = ReadingStage(path: input, options: options, rescues: last != nil, watch: watch)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
-        threads: options.threads, findsSceneCuts: options.findsSceneCuts, step: index,
+        threads: options.threads, findsSceneCuts: options.findsSceneCuts, knownCuts: cuts, step: index,
         stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network)
     }
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
-        threads: options.threads, rate: step.rate, conditions: step.conditions, step: index,
-        skippedFrames: skipped[index], profile: options.profile)
+        threads: options.threads, rate: step.rate, conditions: step.conditions,
+        made: made?[index] ?? 0..<Int.max, profile: options.profile)
     }
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
-      group.addTask { try await reader.run(to: read) }
+      group.addTask {
+        if let first { return try await first(read) }
+        return try await reader.run(to: read)
+      }
       for index in steps.indices {
         group.addTask {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])

@@ -18,6 +18,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case framesLost(path: String, taken: Int, given: Int)
   /// Pictures to be compared are of different extents.
   case extentsDiffer(found: String, expected: String)
+  /// The source's frames are not those for which the film was planned.
+  case otherFrames(path: String, detail: String)
   /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
   case timeBaseTooFine(path: String, timeBase: String)
 
@@ -35,6 +37,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .framesLost(let path, let taken, let given): "\(taken) of \(given) frames of \(path) came through"
     case .extentsDiffer(let found, let expected):
       "pictures of \(found) cannot be compared with those of \(expected)"
+    case .otherFrames(let path, let detail): "\(path) is not read as it was planned: \(detail)"
     case .timeBaseTooFine(let path, let timeBase):
       "\(path) counts time in ticks of \(timeBase) s, too fine to place further frames in between exactly"
     }
@@ -49,6 +52,8 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
     case .missingFrame: "delete the folder of its segments"
     case .framesLost: "this is a fault of the program, not of the video: please report it"
+    case .otherFrames:
+      "plan and all shards need the same file and the same build of FFmpeg; make a new plan if it changed"
     case .noFrames, .badResidual, .timesTooLarge, .extentsDiffer: nil
     }
   }

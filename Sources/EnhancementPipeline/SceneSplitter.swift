@@ -10,6 +10,8 @@ struct SceneSplitter {
     case detected
     /// The frames say so: they come from a step before, which has seen the source.
     case told
+    /// Numbers of the frames with which scenes begin, found earlier.
+    case known(Set<Int>)
   }
 
   /// Frames taken so far.
@@ -20,6 +22,7 @@ struct SceneSplitter {
   private var windows: SlidingWindow<PreparedFrame>
   private var detector: SceneCutDetector?
   private let isTold: Bool
+  private let known: Set<Int>
   /// The frames that wait for the detector, which looks ahead.
   private var waiting: [PreparedFrame] = []
   /// Whether a scene begins with the frames that have not been the centre of a window yet.
@@ -27,14 +30,18 @@ struct SceneSplitter {
 
   init(length: Int, cuts: Cuts, edge: WindowEdge) {
     windows = SlidingWindow(length: length, edge: edge)
-    detector = cuts == .detected ? SceneCutDetector() : nil
-    isTold = cuts == .told
+    if case .detected = cuts { detector = SceneCutDetector() } else { detector = nil }
+    if case .told = cuts { isTold = true } else { isTold = false }
+    if case .known(let numbers) = cuts { known = numbers } else { known = [] }
   }
 
   /// Takes the next frame; returns the windows that are complete.
   mutating func push(_ frame: PreparedFrame) throws(PipelineError) -> [SceneWindow] {
     frameCount += 1
-    guard detector != nil else { return place(frame, startsScene: isTold && frame.frame.startsScene) }
+    guard detector != nil else {
+      return place(
+        frame, startsScene: isTold && frame.frame.startsScene || known.contains(frameCount - 1))
+    }
     let startsScene = detector?.push(try frame.planar)
     waiting.append(frame)
     return startsScene.map { placeWaiting(startsScene: $0) } ?? []

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Work side by side on the threads of libdispatch.
 public enum Parallel {
-  /// Processors that the system offers now.
-  public static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+  /// Processors that this process may use.
+  public static var processorCount: Int { ProcessorShare.count }
 
   /// Calls `body` with 0 ..< count, on up to `threads` threads at once, the calling one among them; returns when all is done.
   public static func forEach(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {

@@ -77,7 +77,8 @@ package struct Comparison: Sendable {
       var frames = try FileFrames(path: input, threads: threads)
       while let (_, time) = try frames.next() { given.append(time) }
     }
-    let contenders = try contenders(task, rate: rate)
+    let survey = try SourceSurvey(path: input, options: VideoReader.Options(), threads: threads)
+    let contenders = try contenders(task, rate: rate, survey: survey)
     if truth == nil {
       // Without a truth, full precision is what fewer bits should come to.
       truth = folder + "/full.mkv"
@@ -94,10 +95,10 @@ package struct Comparison: Sendable {
     NetworkChoice(task, scale: task == .superResolution ? scale : nil, bits: bits, tier: tier)
   }
 
-  private func contenders(_ task: EnhancementTask, rate: Rational) throws -> [Contender] {
+  private func contenders(_ task: EnhancementTask, rate: Rational, survey: SourceSurvey) throws -> [Contender] {
     var result: [Contender] = []
     for bits in bits {
-      let choice = choice(task, bits)
+      let choice = choice(task, bits).adapted(to: survey)
       result.append(
         Contender(
           name: choice.shippedModel.name, bits: bits.rawValue, source: .network([.network(choice)]),

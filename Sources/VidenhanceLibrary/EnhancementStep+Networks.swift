@@ -18,11 +18,7 @@ extension EnhancementStep {
     }
     step.restores = choice.task == .restoration
     if choice.source == .auto && choice.modelFile == nil {
-      step.adapted = { survey in
-        var known = choice
-        known.source = survey.isPristine ? .clean : .real
-        return network(known, noiseLevel: noiseLevel, rate: rate)
-      }
+      step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate) }
     }
     return step
   }

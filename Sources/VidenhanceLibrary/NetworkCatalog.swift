@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
+public import EnhancementPipeline
 internal import Foundation
 internal import VideoIO
 
@@ -40,6 +41,14 @@ public struct NetworkChoice: Sendable, Hashable {
     // Where no model was trained for real footage, one does both.
     let real = ShippedModel(family: "\(family)-real", bits: bits)
     return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
+  }
+
+  /// The choice for a source of known quality, where it is still open.
+  public func adapted(to survey: SourceSurvey) -> NetworkChoice {
+    guard source == .auto, modelFile == nil else { return self }
+    var result = self
+    result.source = survey.isPristine ? .clean : .real
+    return result
   }
 
   /// The file that is read.

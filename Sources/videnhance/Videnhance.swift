@@ -23,6 +23,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
         videnhance in.mp4 out.mp4 --task denoise,interp,sr
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
         videnhance batch footage enhanced             all videos below a folder
+        videnhance plan film.mkv out.mkv -o plan.json one film for many machines: see 'videnhance help plan'
         videnhance preview in.mp4 --task denoise      before and after, in seconds
         videnhance compare in.mp4 --task sr --degrade --also bicubic
 
@@ -30,12 +31,15 @@ struct VidenhanceCommand: AsyncParsableCommand {
       See 'videnhance help enhance' for all options.
 
       Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed, \
-      64 wrong usage, 70 stopped by an internal error or want of memory, 75 another run is at work on the same \
-      output, 130 interrupted.
+      64 wrong usage, 70 stopped by an internal error or want of memory, 75 worth another try (another run is at work \
+      on the same output; for 'plan', 'shard' and 'join' also a full disk, exhausted memory, or pieces that are missing), \
+      130 interrupted, 143 the same by SIGTERM or SIGHUP for those.
       """,
     version: Version.current,
     groupedSubcommands: [
       CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
+      CommandGroup(
+        name: "Cluster", subcommands: [PlanFilm.self, MakeShards.self, JoinShards.self, ShowStatus.self]),
       CommandGroup(
         name: "Network",
         subcommands: [

@@ -68,7 +68,7 @@ import Testing
     let film = Self.film(level, isCorrelated: true)
     let found = self.level(film)
     #expect(NoiseLevel.estimate(film[2]) < 0.3 * level)
-    #expect(found > 0.7 * level && found < 1.1 * level, "\(found)")
+    #expect(found > 0.6 * level && found < 1.1 * level, "\(found)")
   }
 
   /// Texture that stands still is no noise, though a single frame cannot tell it from noise.

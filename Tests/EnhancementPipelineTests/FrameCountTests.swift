@@ -62,7 +62,7 @@ import VideoIO
     }
     try await windows.end(frames: told)
     let stage = EnhancingStage(
-      threads: 1, rate: .factor(2), conditions: WindowConditions(), step: 0, skippedFrames: 0, profile: nil)
+      threads: 1, rate: .factor(2), conditions: WindowConditions(), made: 0..<Int.max, profile: nil)
     try await expectLoss(bench, told: told) {
       _ = try await stage.run(from: windows, to: FrameChannel.between(frames: 20))
     }

@@ -50,7 +50,7 @@ import Testing
     let b = Pyramid(MotionPictures.texture(width, height, moved: true), width, height)
     for isa in supportedIsas {
       let vectors = motion(a, b, time: 90, isa)
-      #expect(MotionPictures.digest(vectors) == 0x1b89_deae_bb36_077d, "\(name(isa))")
+      #expect(MotionPictures.digest(vectors) == 0xd2d8_a555_b019_3a02, "\(name(isa))")
       let warped = warp(
         first, Plane(width: width, height: height, log2X: 0, log2Y: 0, depth: 8), vectors, width, height,
         time: 90,

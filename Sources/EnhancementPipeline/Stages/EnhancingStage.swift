@@ -9,10 +9,9 @@ struct EnhancingStage: Sendable {
   let rate: InterpolationRate
   /// What is known about the source beside its frames.
   let conditions: WindowConditions
-  /// Its place among the steps.
-  let step: Int
-  /// Outputs that an earlier run has finished with, and that are passed on without a picture.
-  let skippedFrames: Int
+  /// Outputs that are made; others, which an earlier run has finished with or another one makes, are passed on without a
+  /// picture.
+  let made: Range<Int>
   let profile: WorkProfile?
 
   /// Frames in a row that may come out wrong where there is a substitute: more are a damaged model.
@@ -38,12 +37,12 @@ struct EnhancingStage: Sendable {
       case .frame(let window):
         windowCount += 1
         startsScene = startsScene || window.startsScene
-        let origins = window.origins(step: step)
+        let inputs = window.inputs
         for instant in try maker.instants(of: window) {
-          var made = StageFrame(
+          var result = StageFrame(
             skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
-            origins: origins)
-          if frameCount >= skippedFrames {
+            inputs: inputs)
+          if made.contains(frameCount) {
             var frame = try maker.frame(at: instant, of: window)
             do {
               try profile.measure("check") {
@@ -58,9 +57,9 @@ struct EnhancingStage: Sendable {
               wrongInRow += 1
               substituted += 1
             }
-            made = StageFrame(frame, startsScene: startsScene, origins: origins)
+            result = StageFrame(frame, startsScene: startsScene, inputs: inputs)
           }
-          try await output.send(.frame(made))
+          try await output.send(.frame(result))
           startsScene = false
           frameCount += 1
         }

@@ -8,6 +8,8 @@ struct ReadingStage: Sendable {
   let options: EnhancementJob.Options
   /// Whether what can be saved of a file is saved, and `leftOut` says that it is not all; if not, that is an error.
   let rescues: Bool
+  /// Who sees the frames that are read; nil for nobody.
+  var watch: SourceWatch?
 
   /// Frames from which on a file that cannot be worked on any further is ended there, and not refused.
   private static let framesWorthKeeping = 250
@@ -19,7 +21,10 @@ struct ReadingStage: Sendable {
     try await output.send(.opened(fields.shape))
     var frameCount = 0
     func send(_ frames: [VideoFrame]) async throws {
-      for frame in frames { try await output.send(.frame(StageFrame(frame))) }
+      for frame in frames {
+        watch?.note(frame)
+        try await output.send(.frame(StageFrame(frame)))
+      }
       frameCount += frames.count
     }
     var leftOut: [String] = []
@@ -44,29 +49,43 @@ struct ReadingStage: Sendable {
     return .reading(warnings: reader.warnings, leftOut: leftOut + reader.leftOut)
   }
 
-  private var readerOptions: VideoReader.Options {
-    var result = options.reading
+  private var readerOptions: VideoReader.Options { options.reading(rescues: rescues) }
+}
+
+extension EnhancementJob.Options {
+  /// How the file is read.
+  /// - Parameter rescues: whether what can be saved of a damaged file is saved.
+  func reading(rescues: Bool) -> VideoReader.Options {
+    var result = VideoReader.Options()
+    result.start = start
+    result.length = length
+    result.stream = stream
     result.exportsQuantizers = true
+    result.allowsPlaylists = allowsPlaylists
+    result.ignoresDolbyVision = ignoresDolbyVision
     result.toleratesEarlyEnd = rescues
     return result
   }
 }
 
 /// What stands between the decoder and the first step: a deinterlacer, or nothing but a look at each frame.
-private struct FieldHandling: ~Copyable {
+struct FieldHandling: ~Copyable {
   /// The frames that come out.
   let shape: VideoShape
 
   private let mode: Deinterlacing?
   private let media: MediaInfo
   private let threads: Int
+  private let model: VideoFrame?
   /// Made for the first frame, which decides how much of what the file says is believed.
   private var deinterlacer: Deinterlacer?
 
-  init(_ mode: Deinterlacing?, of media: MediaInfo, threads: Int) {
+  /// - Parameter model: the frame that decides instead of the first one that comes; nil lets that one.
+  init(_ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil) {
     self.mode = mode
     self.media = media
     self.threads = threads
+    self.model = model
     shape = mode == .fields ? VideoShape(media).withFieldsAsFrames : VideoShape(media)
   }
 
@@ -82,7 +101,7 @@ private struct FieldHandling: ~Copyable {
     }
     var deinterlacer =
       try self.deinterlacer.take()
-      ?? Deinterlacer(mode, like: frame, timeBase: media.timeBase, threads: threads)
+      ?? Deinterlacer(mode, like: model ?? frame, timeBase: media.timeBase, threads: threads)
     let frames = try profile.measure("deinterlace") { try deinterlacer.push(frame) }
     self.deinterlacer = consume deinterlacer
     return frames

@@ -21,26 +21,40 @@ struct StageFrame: Sendable {
   let video: VideoFrame?
   /// Whether a scene begins with it, as far as that is known yet.
   var startsScene = false
-  /// For the outputs of each step before the last one, the number of the first that went into this frame.
-  var origins: [Int] = []
+  /// What went into it.
+  var inputs = FrameInputs()
 
   /// A frame that is there.
-  init(_ video: VideoFrame, startsScene: Bool = false, origins: [Int] = []) {
+  init(_ video: VideoFrame, startsScene: Bool = false, inputs: FrameInputs = FrameInputs()) {
     presentationTimestamp = video.presentationTimestamp
     duration = video.duration
     self.video = video
     self.startsScene = startsScene
-    self.origins = origins
+    self.inputs = inputs
   }
 
-  /// A frame that was finished earlier.
-  init(skipped presentationTimestamp: Int64, duration: Int64, startsScene: Bool, origins: [Int]) {
+  /// A frame that was finished earlier, or is made elsewhere.
+  init(
+    skipped presentationTimestamp: Int64, duration: Int64, startsScene: Bool = false,
+    inputs: FrameInputs = FrameInputs()
+  ) {
     self.presentationTimestamp = presentationTimestamp
     self.duration = duration
     video = nil
     self.startsScene = startsScene
-    self.origins = origins
+    self.inputs = inputs
   }
+}
+
+/// Which frames went into one, by their numbers: first of the source's frames, then of the outputs of each step before. A
+/// frame never has lower numbers than the one before it.
+struct FrameInputs: Sendable, Equatable {
+  /// The lowest and the highest numbers.
+  var first: [Int] = []
+  var last: [Int] = []
+
+  /// For the outputs of each step before, the number of the first, as segments keep them.
+  var origins: [Int] { Array(first.dropFirst()) }
 }
 
 /// A frame that enters a step, and what the network sees of it.
@@ -58,7 +72,7 @@ final class PreparedFrame: Sendable {
     let picture = frame.video.map { PlanarFrame($0) }
     if let video = frame.video, let picture, !keepsMemory, picture.holdsAll(of: video) {
       let rest = try video.sharing(picture)
-      self.frame = StageFrame(rest, startsScene: frame.startsScene, origins: frame.origins)
+      self.frame = StageFrame(rest, startsScene: frame.startsScene, inputs: frame.inputs)
     } else {
       self.frame = frame
     }
@@ -116,10 +130,13 @@ struct SceneWindow: Sendable {
   /// The frame in the middle; the first of two.
   var center: PreparedFrame { frames[(frames.count - 1) / 2] }
 
-  /// The first inputs of all steps that went into an output of this window, for `StageFrame.origins`.
-  func origins(step: Int) -> [Int] {
-    guard step > 0, let first = frames.min(by: { $0.index < $1.index }) else { return [] }
-    return first.frame.origins + [first.index]
+  /// What goes into an output of this window.
+  var inputs: FrameInputs {
+    guard let first = frames.min(by: { $0.index < $1.index }),
+      let last = frames.max(by: { $0.index < $1.index })
+    else { return FrameInputs() }
+    return FrameInputs(
+      first: first.frame.inputs.first + [first.index], last: last.frame.inputs.last + [last.index])
   }
 }
 

@@ -6,6 +6,8 @@ internal import VideoIO
 struct WindowStage: Sendable {
   let threads: Int
   let findsSceneCuts: Bool
+  /// Where scenes of the source begin, if that was found earlier.
+  var knownCuts: Set<Int>?
   /// Its place among the steps; the first one's frames are the file's.
   let step: Int
   let stepCount: Int
@@ -23,7 +25,13 @@ struct WindowStage: Sendable {
     try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
     // Scenes are found once, in the source; what lies between steps only takes over where they begin.
     let cuts: SceneSplitter.Cuts =
-      !findsSceneCuts ? .ignored : step > 0 ? .told : length > 1 || stepCount > 1 ? .detected : .ignored
+      if step > 0 {
+        findsSceneCuts ? .told : .ignored
+      } else if let knownCuts {
+        .known(knownCuts)
+      } else {
+        findsSceneCuts && (length > 1 || stepCount > 1) ? .detected : .ignored
+      }
     // Interpolation knows the end of a scene by its last frame being repeated.
     let isInterpolating = handoff.network.architecture.task == .interpolation
     var splitter = SceneSplitter(length: length, cuts: cuts, edge: isInterpolating ? .repeated : .opposite)

@@ -29,7 +29,7 @@ struct WritingStage: Sendable {
       case .ended(let given): try PipelineError.expect(writer.frameCount, of: given, path: media.path)
       case .frame(let frame):
         if let video = frame.video {
-          try profile.measure("encode, write") { try writer.write(video, origins: frame.origins) }
+          try profile.measure("encode, write") { try writer.write(video, origins: frame.inputs.origins) }
         } else {
           try writer.skip(presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
           resumedFrames += 1

@@ -25,3 +25,13 @@ struct Digest: ~Copyable {
     return String(result.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }
 }
+
+/// SHA-256 of bytes at hand.
+package enum ContentDigest {
+  /// In hexadecimal digits; empty if memory is exhausted.
+  package static func sha256(_ bytes: [UInt8]) -> String {
+    guard let digest = try? Digest() else { return "" }
+    digest.add(bytes)
+    return digest.text
+  }
+}

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// What FFmpeg said when a call failed: its error code, and the lines it logged meanwhile.
 public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   /// FFmpeg's code: a negated `errno`, or one of FFmpeg's own tags; always negative.
@@ -22,6 +28,12 @@ public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
 
   init(errno: Int32, log: [String]) {
     self.init(code: cffmpeg_error_from_errno(errno), log: log)
+  }
+
+  /// Whether the system may answer otherwise later: no space, memory, descriptors or connection.
+  var isWorthRetry: Bool {
+    let numbers = [ENOSPC, EDQUOT, ENOMEM, EIO, ESTALE, ETIMEDOUT, EAGAIN, EMFILE, ENFILE, EINTR]
+    return numbers.contains { code == LibavError(errno: $0).code }
   }
 
   static let endOfFile = LibavError(code: cffmpeg_error_end_of_file())

@@ -101,6 +101,18 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether it is the machine's state that stands in the way, such as a full disk or exhausted memory, or a file that a
+  /// network does not show now: what fails here may work later, or elsewhere.
+  public var isWorthRetry: Bool {
+    if isTemporary || isWantOfMemory { return true }
+    switch self {
+    case .cannotOpen(_, let reason), .cannotRead(_, _, let reason), .cannotCreate(_, let reason),
+      .cannotWrite(_, let reason), .cannotStartEncoder(_, let reason), .cannotEncode(_, let reason):
+      return reason.isWorthRetry
+    default: return false
+    }
+  }
+
   /// One lower-case line without a period; names the file, and what FFmpeg said.
   public var description: String {
     switch self {

@@ -17,6 +17,10 @@ struct FrameSource: ~Copyable {
   private var isDraining = false
   private var isFinished = false
   private var isVideoDone = false
+  /// Whether the video's packets are passed over.
+  private var isCopying = false
+  /// How far the packets of the video have come, in microseconds.
+  private(set) var videoPosition = Int64.min
   /// Whether the file was sought in and no key frame has come since.
   private var isSeeking = false
   /// Whether a key frame at the start of the part or before it has been found.
@@ -98,6 +102,9 @@ struct FrameSource: ~Copyable {
     throw .noFrames(path: demuxer.path, reason: lastDamage)
   }
 
+  /// From now on, gives the packets of other streams alone.
+  mutating func stopDecoding() { isCopying = true }
+
   /// The next item that was read to find the first frame.
   mutating func popEarlyItem() -> MediaItem? {
     guard earlyPosition < earlyItems.count else {
@@ -156,6 +163,9 @@ struct FrameSource: ~Copyable {
         } else if isDraining {
           isFinished = true
         }
+      } else if isCopying {
+        if let item = try readPacket() { return .packet(item) }
+        isFinished = isDraining
       } else if let item = try nextOfDecoder() {
         return item
       }
@@ -235,9 +245,17 @@ struct FrameSource: ~Copyable {
       let isCoverArt = source.streams[index].info.kind == .coverArt
       return window?.wants(encoded, isCoverArt: isCoverArt) == false ? nil : encoded
     }
-    if isVideoDone || !hasBegun(with: packet.raw) { return nil }
+    if isCopying { notePosition() }
+    if isCopying || isVideoDone || !hasBegun(with: packet.raw) { return nil }
     if let reason = decoder.send(packet.raw) { note(damage: reason) }
     return nil
+  }
+
+  private mutating func notePosition() {
+    let time = packet.raw.pointee.dts != noTimestamp ? packet.raw.pointee.dts : packet.raw.pointee.pts
+    guard time != noTimestamp else { return }
+    videoPosition = max(videoPosition, video.timeBase.rescale(time, to: microseconds))
+    if case .behind = window?.place(of: time, timeBase: video.timeBase) { isVideoDone = true }
   }
 
   /// Whether a packet of the video is the first key packet after seeking, or follows it.

@@ -84,4 +84,25 @@ public struct VideoReader: ~Copyable {
     if let item = source.popEarlyItem() { return item }
     return try source.next()
   }
+
+  /// From now on, the video's packets are passed over and `next` gives those of other streams, after what is left of what was
+  /// read for the first frame. For a file whose frames come from elsewhere.
+  package mutating func stopDecoding() { source.stopDecoding() }
+
+  /// How far packets of the video have been passed over, in microseconds of the file's clock.
+  package var videoPosition: Int64 { source.videoPosition }
+}
+
+extension MediaInfo {
+  /// How far behind the file's beginning reading must start for a time to be within: not behind it, and before it by less
+  /// than two microseconds.
+  package func start(at timestamp: Int64, timeBase: Rational) -> Duration {
+    let moment = timeBase.rescale(timestamp, to: VideoIO.microseconds).saturatingMinus(1)
+    return .microseconds(max(0, moment.saturatingMinus(source.startTime)))
+  }
+}
+
+extension Rational {
+  /// A time in microseconds.
+  package func microseconds(_ timestamp: Int64) -> Int64 { rescale(timestamp, to: VideoIO.microseconds) }
 }

@@ -15,20 +15,28 @@ private let frameMark: UInt8 = 1
 private let packetMark: UInt8 = 2
 
 /// When a frame is shown, and how long, in ticks.
-struct FrameTime: Hashable, Sendable {
-  let presentation: Int64
-  let duration: Int64
+package struct FrameTime: Hashable, Sendable {
+  package let presentation: Int64
+  package let duration: Int64
+
+  package init(presentation: Int64, duration: Int64) {
+    self.presentation = presentation
+    self.duration = duration
+  }
 }
 
 /// Writes a segment.
 struct SegmentRecorder: ~Copyable {
-  private let path: String
+  /// Its file.
+  let path: String
   private let file: DiskFile
   private let digest: Digest
   private var buffer: [UInt8] = []
   private var byteCount = 0
   private(set) var frameCount = 0
   private(set) var packetCount = 0
+  /// The frames between which all others lie.
+  private(set) var firstFrame, lastFrame: FrameTime?
   private var isComplete = false
 
   static func open(
@@ -57,6 +65,8 @@ struct SegmentRecorder: ~Copyable {
 
   mutating func add(_ frame: FrameTime) throws(VideoIOError) {
     frameCount += 1
+    firstFrame = firstFrame ?? frame
+    lastFrame = frame
     buffer.append(frameMark)
     append(frame.presentation)
     append(frame.duration)
@@ -83,21 +93,26 @@ struct SegmentRecorder: ~Copyable {
   }
 
   /// Puts the segment on the disk.
+  /// - Parameter trailer: what is written behind it, and is no part of it.
   /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder gave fewer packets than it took frames.
-  consuming func finish(origins: [Int]) throws(VideoIOError) -> SegmentManifest.Segment {
+  consuming func finish(
+    origins: [Int], trailer: (SegmentManifest.Segment) -> [UInt8] = { _ in [] }
+  ) throws(VideoIOError) -> SegmentManifest.Segment {
     guard packetCount == frameCount else {
       throw .segmentsImpossible(
         path: path, reason: "the encoder made \(packetCount) packets of \(frameCount) frames")
     }
     try flush(above: 0)
+    let segment = SegmentManifest.Segment(
+      frames: frameCount, bytes: byteCount, sha256: digest.text, origins: origins)
     do throws(LibavError) {
+      try file.write(trailer(segment))
       try file.synchronize()
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
     isComplete = true
-    let (frames, bytes) = (frameCount, byteCount)
-    return SegmentManifest.Segment(frames: frames, bytes: bytes, sha256: digest.text, origins: origins)
+    return segment
   }
 
   private mutating func append<Value: FixedWidthInteger>(_ value: Value) {
@@ -137,10 +152,15 @@ struct SegmentReplay: ~Copyable {
     self.extradata = extradata
   }
 
-  static func open(_ path: String, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
+  /// - Parameter length: bytes of the segment; nil for all of the file.
+  static func open(_ path: String, timeBase: Rational, length: Int? = nil) throws(VideoIOError)
+    -> SegmentReplay
+  {
     do throws(LibavError) {
       let file = try DiskFile(readingOwn: path)
-      var left = Int(try file.status().st_size)
+      let size = Int(try file.status().st_size)
+      var left = length ?? size
+      guard (0...size).contains(left) else { throw LibavError.invalidData }
       let head = try file.read(12)
       guard head.count == 12, Array(head[..<8]) == segmentMagic else { throw LibavError.invalidData }
       let count = head[8...].reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -155,8 +175,8 @@ struct SegmentReplay: ~Copyable {
   }
 
   /// How many frames and packets a segment holds.
-  static func counts(_ path: String) throws(VideoIOError) -> (frames: Int, packets: Int) {
-    var replay = try open(path, timeBase: Rational(1, 1))
+  static func counts(_ path: String, length: Int? = nil) throws(VideoIOError) -> (frames: Int, packets: Int) {
+    var replay = try open(path, timeBase: Rational(1, 1), length: length)
     var counts = (frames: 0, packets: 0)
     while try replay.nextFrame() != nil {
       counts.frames += 1

@@ -3,14 +3,16 @@
 /// The place within a job's segments: what was finished is played back, what follows is recorded.
 struct SegmentedStream: ~Copyable {
   /// Where finished segments are kept.
-  private(set) var folder: SegmentFolder
+  private(set) var store: SegmentStore
   private let timeBase: Rational
   private let extradata: [UInt8]
   private var replay: SegmentReplay?
   private var recorder: SegmentRecorder?
+  /// The segment that is recorded.
+  private var recorded = 0
 
-  init(_ folder: SegmentFolder, timeBase: Rational, extradata: [UInt8]) {
-    self.folder = folder
+  init(_ store: SegmentStore, timeBase: Rational, extradata: [UInt8]) {
+    self.store = store
     self.timeBase = timeBase
     self.extradata = extradata
     replay = nil
@@ -18,7 +20,7 @@ struct SegmentedStream: ~Copyable {
   }
 
   /// Frames in a segment.
-  var segmentFrames: Int { folder.manifest.segmentFrames }
+  var segmentFrames: Int { store.segmentFrames }
 
   /// Whether a segment is begun and not finished.
   private(set) var isRecording = false
@@ -26,20 +28,28 @@ struct SegmentedStream: ~Copyable {
   /// Takes the place of a finished frame.
   /// - Throws: `VideoIOError.segmentsDamaged` if the frame there is another one.
   mutating func pass(_ frame: Int, _ time: FrameTime) throws(VideoIOError) {
-    let index = frame / segmentFrames
+    guard try next(frame) == time else {
+      throw .segmentsDamaged(
+        path: store.path, reason: "frame \(frame) of the source has another time than it had")
+    }
+  }
+
+  /// The time of a finished frame; frames come one after the other.
+  /// - Throws: `VideoIOError.segmentsDamaged` if there is none.
+  mutating func next(_ frame: Int) throws(VideoIOError) -> FrameTime {
     if frame % segmentFrames == 0 {
       replay = nil
-      let next = try SegmentReplay.open(folder.file(index), timeBase: timeBase)
+      let next = try store.replay(frame / segmentFrames, timeBase: timeBase)
       let found = next.extradata
       guard found == extradata else {
-        throw .segmentsDamaged(path: folder.path, reason: "the encoder is another one than when it began")
+        throw .segmentsDamaged(path: store.path, reason: "the encoder is another one than when it began")
       }
       replay = consume next
     }
-    guard let kept = try replay?.nextFrame(), kept == time else {
-      throw .segmentsDamaged(
-        path: folder.path, reason: "frame \(frame) of the source has another time than it had")
+    guard let time = try replay?.nextFrame() else {
+      throw .segmentsDamaged(path: store.path, reason: "frame \(frame) is missing")
     }
+    return time
   }
 
   /// The next packet that came with the frame passed.
@@ -52,14 +62,14 @@ struct SegmentedStream: ~Copyable {
     replay = nil
     guard found == extradata else {
       throw .segmentsImpossible(
-        path: folder.path,
+        path: store.path,
         reason: "the encoder's header changes from segment to segment; choose another encoder")
     }
     guard frame % segmentFrames == 0 else {
-      throw .segmentsDamaged(path: folder.path, reason: "the source has more frames than it had")
+      throw .segmentsDamaged(path: store.path, reason: "the source has more frames than it had")
     }
-    recorder = try SegmentRecorder.open(
-      path: folder.file(frame / segmentFrames), extradata: extradata, permissions: folder.permissions)
+    recorded = frame / segmentFrames
+    recorder = try store.recorder(recorded, extradata: extradata)
     isRecording = true
   }
 
@@ -69,11 +79,11 @@ struct SegmentedStream: ~Copyable {
     try recorder?.add(packet.raw, timeBase: timeBase)
   }
 
-  /// Puts the segment on the disk and into the manifest.
-  mutating func commit(origins: [Int]) throws(VideoIOError) {
+  /// Puts the segment on the disk and where it is found again.
+  mutating func commit(origins: [Int], facts: SegmentStore.Facts) throws(VideoIOError) {
     guard isRecording else { return }
     isRecording = false
-    guard let segment = try recorder.take()?.finish(origins: origins) else { return }
-    try folder.commit(segment)
+    guard let recorder = recorder.take() else { return }
+    try store.commit(recorder, segment: recorded, origins: origins, facts: facts)
   }
 }

@@ -5,20 +5,23 @@
   internal import Glibc
 #endif
 
-/// What tells a file from another one, or from its own later state, without reading all of it.
+/// What tells a file from another one by what is in it, without reading all of it: a copy has the same, wherever and
+/// whenever it was made.
 public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   /// Bytes.
   public let size: Int
-  /// When it was changed last, in nanoseconds since 1970.
-  public let modified: Int64
-  /// SHA-256 of its first and last MiB.
+  /// SHA-256 of its first and last MiB and of blocks at equal distances between them; of all of it up to 8 MiB.
   public let digest: String
 
   private static let partLength = 1 << 20
+  private static let wholeLength = 8 << 20
+  private static let sampleCount = 64
+  private static let sampleLength = 64 << 10
 
   /// Looks at a file.
   /// - Throws: `VideoIOError.cannotOpen`; also for what is no file, such as a pipe.
   public init(path: String) throws(VideoIOError) {
+    let digest = try Digest()
     do throws(LibavError) {
       // Opening a pipe that nobody writes to would wait for ever.
       var status = stat()
@@ -29,25 +32,26 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
       let stamp = try FileStamp(file.status())
       guard stamp.isRegular else { throw LibavError(errno: ESPIPE) }
       size = stamp.size
-      modified = stamp.modified
-      let head = try file.read(min(size, Self.partLength))
-      try file.seek(to: max(0, size - Self.partLength))
-      let tail = try file.read(min(size, Self.partLength))
-      guard let digest = Self.digest(of: [head, tail]) else { throw LibavError.outOfMemory }
-      self.digest = digest
+      for range in Self.ranges(ofSize: stamp.size) {
+        try file.seek(to: range.lowerBound)
+        digest.add(try file.read(range.count))
+      }
     } catch {
       throw .cannotOpen(path: path, reason: error)
     }
+    self.digest = digest.text
   }
 
-  private static func digest(of parts: [[UInt8]]) -> String? {
-    guard let digest = try? Digest() else { return nil }
-    for part in parts { digest.add(part) }
-    return digest.text
+  /// The parts that are read.
+  private static func ranges(ofSize size: Int) -> [Range<Int>] {
+    guard size > wholeLength else { return [0..<size] }
+    let distance = (size - 2 * partLength) / sampleCount
+    let samples = (0..<sampleCount).map { partLength + $0 * distance }
+    return [0..<partLength] + samples.map { $0..<$0 + sampleLength } + [size - partLength..<size]
   }
 
-  /// `SIZE bytes, modified NANOSECONDS, DIGEST`.
-  public var description: String { "\(size) bytes, modified \(modified), \(digest)" }
+  /// `SIZE bytes, DIGEST`.
+  public var description: String { "\(size) bytes, \(digest)" }
 }
 
 /// A file's length and when it was changed last.

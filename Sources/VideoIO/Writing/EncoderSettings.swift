@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Which encoder makes the video, and how.
-public struct EncoderSettings: Sendable, Hashable {
+public struct EncoderSettings: Sendable, Hashable, Codable {
   /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, takes FFmpeg's first
   /// encoder for it. `auto` is `libx264` where the container holds H.264, else the container's usual one: VP9
   /// for WebM, PNG for .png.

@@ -27,6 +27,8 @@ public struct VideoWriter: ~Copyable {
   private let timeBase: Rational
   private let holdsOneFrame: Bool
   private let losesDolbyVision: Bool
+  /// Whether packets go into the container; if not, it is there for its clock alone, and is never finished.
+  private let isMuxing: Bool
   /// What is said of a layout that nobody asked for; nil if there is nothing to say.
   private let layoutNote: String?
   private var losesCaptions = false
@@ -68,7 +70,36 @@ public struct VideoWriter: ~Copyable {
     color: ColorDescription? = nil, timeBase: Rational? = nil, frameRate: Rational? = nil,
     settings: EncoderSettings = EncoderSettings(), overwrite: Bool = false, segments: SegmentFolder? = nil
   ) throws(VideoIOError) {
-    let file = try OutputFile(path: path, input: info.path, overwrite: overwrite)
+    try self.init(
+      path: path, like: info, width: width, height: height, format: format, color: color, timeBase: timeBase,
+      frameRate: frameRate, settings: settings, overwrite: overwrite, store: segments.map { .folder($0) },
+      scratch: nil)
+  }
+
+  /// Opens a writer that joins pieces, or makes them.
+  ///
+  /// - Parameters:
+  ///   - path: the file that is to be in the end.
+  ///   - pieces: where pieces are found, or left; nil to see no more than that all is accepted, and what times frames get.
+  ///   - scratch: where the container lies that is never finished while pieces are made; nil joins them into `path`.
+  package init(
+    path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat, timeBase: Rational,
+    frameRate: Rational, settings: EncoderSettings, overwrite: Bool = false, pieces: PieceFolder?,
+    scratch: String?
+  ) throws(VideoIOError) {
+    try self.init(
+      path: path, like: info, width: width, height: height, format: format, color: nil, timeBase: timeBase,
+      frameRate: frameRate, settings: settings, overwrite: overwrite, store: pieces.map { .pieces($0) },
+      scratch: scratch)
+  }
+
+  private init(
+    path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat,
+    color: ColorDescription?, timeBase: Rational?, frameRate: Rational?, settings: EncoderSettings,
+    overwrite: Bool, store: SegmentStore?, scratch: String?
+  ) throws(VideoIOError) {
+    let file = try OutputFile(
+      path: scratch ?? path, input: info.path, overwrite: overwrite || scratch != nil)
     let container = try MuxerPlan.format(path: path, container: settings.container)
     let timeBase = timeBase ?? info.timeBase
     let plan = MuxerPlan(
@@ -96,7 +127,7 @@ public struct VideoWriter: ~Copyable {
     let encoder = try VideoEncoder(request)
     let packet = try PacketOwner()
     let name = encoder.name
-    if segments != nil, plan.isPicture || name == "wrapped_avframe" {
+    if store != nil || scratch != nil, plan.isPicture || name == "wrapped_avframe" {
       throw .segmentsImpossible(path: path, reason: "its frames are not encoded one after the other")
     }
     let extradata = encoder.extradata
@@ -117,11 +148,12 @@ public struct VideoWriter: ~Copyable {
     videoIndex = info.videoStreamIndex
     self.encoder = encoder
     self.muxer = muxer
+    isMuxing = scratch == nil
     // Not by map: the result cannot be copied.
-    if let segments {
-      self.segments = SegmentedStream(segments, timeBase: timeBase, extradata: extradata)
+    if let store {
+      segments = SegmentedStream(store, timeBase: timeBase, extradata: extradata)
     } else {
-      self.segments = nil
+      segments = nil
     }
   }
 
@@ -202,6 +234,46 @@ public struct VideoWriter: ~Copyable {
     let time = place(presentationTimestamp, duration: duration)
     try segments?.pass(frameCount, time)
     frameCount += 1
+    try replayPackets()
+  }
+
+  /// Takes a frame that other pieces hold, while one is made: only its time counts.
+  /// - Returns: when it is shown in the output.
+  @discardableResult
+  package mutating func pass(presentationTimestamp: Int64, duration: Int64) -> FrameTime {
+    frameCount += 1
+    return place(presentationTimestamp, duration: duration)
+  }
+
+  /// Writes the packets of the next frame from its piece.
+  /// - Returns: when it is shown, in ticks of the time base given at opening.
+  /// - Throws: `VideoIOError.segmentsDamaged`, `cannotWrite`.
+  package mutating func replay() throws(VideoIOError) -> FrameTime? {
+    guard let time = try segments?.next(frameCount) else { return nil }
+    frameCount += 1
+    lastTimestamp = time.presentation
+    try replayPackets()
+    return time
+  }
+
+  /// Adds what pieces know of their frames, for what is told at the end.
+  package mutating func note(_ piece: PieceRecord) {
+    frameData.formUnion(piece.frameData)
+    if piece.losesCaptions { losesCaptions = true }
+  }
+
+  /// Completes the last piece. Nothing is left of the container.
+  package consuming func finishPieces() throws(VideoIOError) {
+    try emptyEncoder()
+    let facts = facts
+    try segments?.commit(origins: origins, facts: facts)
+  }
+
+  private var facts: SegmentStore.Facts {
+    SegmentStore.Facts(frameData: frameData, losesCaptions: losesCaptions)
+  }
+
+  private mutating func replayPackets() throws(VideoIOError) {
     while let kept = try segments?.nextPacket(streamIndex: videoIndex) {
       av_packet_unref(packet.raw)
       try kept.store(in: packet.raw)
@@ -240,7 +312,8 @@ public struct VideoWriter: ~Copyable {
 
   private mutating func endSegment() throws(VideoIOError) {
     try emptyEncoder()
-    try segments?.commit(origins: origins)
+    let facts = facts
+    try segments?.commit(origins: origins, facts: facts)
   }
 
   /// Writes all that the encoder still holds.
@@ -277,7 +350,8 @@ public struct VideoWriter: ~Copyable {
   @discardableResult
   public consuming func finish() throws(VideoIOError) -> [String] {
     try emptyEncoder()
-    try segments?.commit(origins: origins)
+    let facts = facts
+    try segments?.commit(origins: origins, facts: facts)
     let dropped = frameCount - packetCount
     let lines = dropped > 0 ? ["\(dropped) frames, which \(encoderName) dropped"] : []
     return lines + (try muxer.finish(frameData: frameData))
@@ -296,7 +370,7 @@ public struct VideoWriter: ~Copyable {
       packetCount += 1
       restoreTimes()
       try segments?.record(packet)
-      try muxer.writeVideo(packet, timeBase: timeBase)
+      if isMuxing { try muxer.writeVideo(packet, timeBase: timeBase) }
     }
   }
 

@@ -12,13 +12,14 @@ struct Batch: AsyncParsableCommand {
         videnhance batch footage enhanced --task denoise --skip-existing
         videnhance batch footage enhanced --pattern '{name}-{task}-{bits}bit.mkv'
         videnhance batch footage enhanced --shard 2/8
+        videnhance batch footage enhanced --shard env/8 --balance size
 
       Files are told by their content, and the tree of folders is kept. Hidden files, and files that are no media by their \
       names (.txt, .json, pictures and the like), are passed over. One that fails does not stop the others.
 
       Without --shard, an array job of Slurm (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT) or an indexed job of Kubernetes \
       (JOB_COMPLETION_INDEX, and JOB_COMPLETION_COUNT, which its description must set) takes its share; --shard 1/1 takes \
-      all.
+      all. With --shard env/8 the number of shares is fixed, so that single tasks can be submitted again.
 
       Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
       """)
@@ -55,8 +56,17 @@ struct FolderOptions: ParsableArguments {
   @Option(help: "Files to work on side by side; the threads are divided (default: 1).")
   var jobs: Int?
 
-  @Option(help: ArgumentHelp("Take a share of the files: the i-th of n.", valueName: "i/n"))
+  @Option(
+    help: ArgumentHelp(
+      "Take a share of the files: the i-th of n; env/n takes i from an array job, whatever tasks are submitted.",
+      valueName: "i/n"))
   var shard: Shard?
+
+  @Option(
+    help:
+      "How files are shared out: by a hash of their names, or so that shares come to the same size or duration."
+  )
+  var balance = ShareBalance.name
 
   @Option(
     help: ArgumentHelp(
@@ -65,7 +75,9 @@ struct FolderOptions: ParsableArguments {
   var journal: String?
 
   /// Whether one of them was given.
-  var isUsed: Bool { pattern != nil || skipExisting || jobs != nil || shard != nil || journal != nil }
+  var isUsed: Bool {
+    pattern != nil || skipExisting || jobs != nil || shard != nil || journal != nil || balance != .name
+  }
 
   func validate() throws {
     if let jobs, !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1...64") }

@@ -16,6 +16,8 @@ extension Shard: ExpressibleByArgument {
   package init?(argument: String) { self.init(argument) }
 }
 
+extension ShareBalance: ExpressibleByArgument {}
+
 /// Enhances the videos of a folder and reports on the terminal.
 struct FolderReport: Sendable {
   private let input: String
@@ -37,7 +39,8 @@ struct FolderReport: Sendable {
     }
     guard source.kind == .folder else { throw BatchError.notAFolder(path: input) }
     if FileIdentity(path: output) == source { throw BatchError.sameFolder(path: output) }
-    let shard = try folder.shard ?? Shard(environment: ProcessInfo.processInfo.environment)
+    let environment = ProcessInfo.processInfo.environment
+    let shard = try folder.shard?.resolved(environment: environment) ?? Shard(environment: environment)
     // A model that does not load is one error, not one for each file.
     for step in network.steps { _ = try step.network(64, 64, 1) }
     let bits = folder.pattern?.needsBits == true ? try Self.bits(of: network) : nil
@@ -49,7 +52,7 @@ struct FolderReport: Sendable {
     let jobs = folder.jobs ?? 1
     options.threads = max(1, options.threads / jobs)
     let threads = options.threads
-    let plan = BatchPlan(scan, from: input, to: output, shard: shard) { path in
+    let plan = BatchPlan(scan, from: input, to: output, shard: shard, balance: folder.balance) { path in
       (folder.pattern ?? .usual).output(
         for: path, task: network.task.tasks.map(\.rawValue).joined(separator: "+"),
         bits: bits.map(String.init) ?? "",

@@ -55,7 +55,7 @@ struct Diagnosis {
   }
 
   private mutating func lookAtProcessor() {
-    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let cores = ProcessorShare.count
     let brand = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)).flatMap(Self.brand)
     findings.append(("processor", "\(brand ?? "unknown"), \(cores) core\(cores == 1 ? "" : "s")"))
     let sets = InstructionSet.supported.map(\.name).joined(separator: ", ")

@@ -36,7 +36,7 @@ struct Enhance: AsyncParsableCommand {
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
         throw ValidationError(
-          "--pattern, --skip-existing, --jobs, --shard and --journal are for a folder as input")
+          "--pattern, --skip-existing, --jobs, --shard, --balance and --journal are for a folder as input")
       }
       return
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import BatchProcessing
+import ClusterWork
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -53,6 +54,7 @@ enum Console {
     case BatchError.outputIsInput: "choose another output folder or --pattern"
     case let error as BatchError: error.hint
     case let error as PipelineError: error.hint
+    case let error as PlanError: error.hint
     default: nil
     }
   }

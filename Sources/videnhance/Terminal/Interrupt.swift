@@ -25,6 +25,20 @@ final class Interrupt: Sendable {
   /// How long work may take to stop, in seconds: a read or write that blocks never does.
   private static let patience: UInt32 = 4
 
+  /// The first signal that came.
+  private static let first = Atomic<Int32>(SIGINT)
+  /// Whether the process ends with the code of the signal, as engines want to know it, or as after Ctrl-C.
+  private static let tellsSignal = Atomic(false)
+
+  /// From now on, signals are told apart by exit codes: 143 for TERM and HUP, as engines send them, and 130 for others.
+  static func tellSignals() { tellsSignal.store(true, ordering: .relaxed) }
+
+  /// With which a process ends that a signal has ended.
+  static var exitCode: Int32 {
+    guard tellsSignal.load(ordering: .relaxed) else { return 130 }
+    return [SIGTERM, SIGHUP].contains(first.load(ordering: .relaxed)) ? 143 : 130
+  }
+
   /// Starts listening.
   /// - Parameter action: what the first signal does, beside setting the flag.
   init(_ action: @escaping @Sendable () -> Void = {}) {
@@ -42,7 +56,12 @@ final class Interrupt: Sendable {
       numbers.map { number in
         let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
         source.setEventHandler {
-          if count.increment() == 1 { action() } else { Self.end("interrupted again") }
+          if count.increment() == 1 {
+            Self.first.store(number, ordering: .relaxed)
+            action()
+          } else {
+            Self.end("interrupted again")
+          }
         }
         source.resume()
         return source
@@ -82,7 +101,7 @@ final class Interrupt: Sendable {
     let hasRemoved = UnfinishedOutputs.removeAll()
     Console.line("videnhance: \(reason)" + (hasRemoved ? ", the unfinished output is removed" : ""))
     // Not exit: tasks are still at work on what it would take down.
-    _exit(130)
+    _exit(exitCode)
   }
 }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Numbers of shards, as `0,3-5`.
+package struct IndexList: Sendable, Equatable {
+  package var indices: [Int]
+
+  /// nil for what is no list.
+  package init?(_ text: String) {
+    indices = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1],
+        0 <= first, first <= last, last < 1_000_000
+      else { return nil }
+      indices += first...last
+    }
+  }
+
+  /// The index that an array job has given to this process; nil outside of one.
+  /// - Throws: `PlanError.unclearIndex`.
+  package static func index(environment: [String: String]) throws(PlanError) -> (index: Int, source: String)?
+  {
+    for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
+      guard let text = environment[name], !text.isEmpty else { continue }
+      guard let index = Int(text), index >= 0 else { throw .unclearIndex("\(name)=\(text) is no index") }
+      return (index, name)
+    }
+    return nil
+  }
+
+  /// Numbers as a list, neighbours put together.
+  package static func text(_ numbers: [Int]) -> String {
+    var runs: [(Int, Int)] = []
+    for number in Set(numbers).sorted() {
+      if let last = runs.last, last.1 + 1 == number {
+        runs[runs.count - 1].1 = number
+      } else {
+        runs.append((number, number))
+      }
+    }
+    return runs.map { $0.0 == $0.1 ? "\($0.0)" : "\($0.0)-\($0.1)" }.joined(separator: ",")
+  }
+}

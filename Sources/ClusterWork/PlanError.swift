@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a plan cannot be worked by. Cases carry facts; `description` puts them in words.
+package enum PlanError: Error, Equatable, CustomStringConvertible {
+  case cannotRead(path: String, reason: String)
+  case cannotWrite(path: String, reason: String)
+  case notAPlan(path: String)
+  case otherFormat(path: String, format: Int)
+  /// Something stands in the plan that this version does not know.
+  case unknown(String)
+  /// Program, model, source or options are others than when the plan was made.
+  case differs(path: String, [String])
+  /// There is a plan by this name, made with other options.
+  case exists(path: String, [String])
+  case sourceMissing(path: String, reason: String)
+  case noSuchShard(path: String, index: Int, count: Int)
+  case unclearIndex(String)
+  /// Pieces are missing or damaged: what, and the shards that make them.
+  case incomplete(path: String, [String], shards: [Int])
+
+  /// Whether it may work later, without anybody changing anything.
+  package var isTemporary: Bool {
+    switch self {
+    case .sourceMissing, .incomplete: true
+    default: false
+    }
+  }
+
+  /// One lower-case line.
+  package var description: String {
+    switch self {
+    case .cannotRead(let path, let reason): "cannot read plan \(path): \(reason)"
+    case .cannotWrite(let path, let reason): "cannot write plan \(path): \(reason)"
+    case .notAPlan(let path): "\(path) is not a plan of this program, or damaged"
+    case .otherFormat(let path, let format):
+      "plan \(path) is of format \(format), this program knows \(FilmPlan.currentFormat)"
+    case .unknown(let what): "the plan asks for \(what), which this program does not know"
+    case .differs(let path, let lines): "plan \(path) does not fit: \(lines.joined(separator: "; "))"
+    case .exists(let path, let lines):
+      "there is another plan in \(path): \(lines.joined(separator: "; "))"
+    case .sourceMissing(let path, let reason): "the source \(path) cannot be opened: \(reason)"
+    case .noSuchShard(let path, let index, let count):
+      "there is no shard \(index) in \(path), which has \(count), from 0"
+    case .unclearIndex(let detail): detail
+    case .incomplete(let path, let lines, _): "not all of \(path) is there: \(lines.joined(separator: "; "))"
+    }
+  }
+
+  /// What the user can do, in one lower-case line; nil where there is nothing to say.
+  package var hint: String? {
+    switch self {
+    case .notAPlan, .otherFormat, .unknown: "make it with 'videnhance plan'"
+    case .differs: "all machines need what the plan was made with; or make a new plan"
+    case .exists: "choose another name, or pass --overwrite, which drops the pieces made for it"
+    case .sourceMissing: "if it lies elsewhere on this machine, pass --source"
+    case .noSuchShard: "engines that count from 1 need --one-based"
+    case .unclearIndex: "pass --index, or --all"
+    case .incomplete(let path, _, let shards):
+      "videnhance shard \(path) --index \(IndexList.text(shards))"
+    case .cannotRead, .cannotWrite: nil
+    }
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+package import EnhancementPipeline
+internal import Videnhance
+package import VideoIO
+
+/// What is done to a film, as the command line says it. All machines do the same.
+package struct PlanOptions: Codable, Sendable, Equatable {
+  /// Tasks by name, in their order.
+  package var tasks: [String] = ["sr"]
+  package var scale, factor, bits: Int?
+  /// Standard deviation of the noise in 8-bit levels; nil lets the frames tell it.
+  package var noise: Float?
+  /// Frames per second, as `numerator/denominator`.
+  package var fps: String?
+  package var tier: String?
+  /// `SourceKind` for each task; nil is not decided yet.
+  package var sources: [String]?
+  /// Path of the weights; nil takes those shipped.
+  package var modelFile: String?
+  /// In microseconds.
+  package var start, duration: Int64?
+  package var stream: Int?
+  /// `frames` or `fields`.
+  package var deinterlacing: String?
+  package var allowsPlaylists = false, ignoresDolbyVision = false, findsSceneCuts = true
+  package var encoder = EncoderSettings()
+
+  package init() {}
+
+  // MARK: - Words
+
+  /// Every choice in words, by the option that makes it.
+  package var words: [String: String] {
+    func text<Value>(_ value: Value?, _ usual: String = "none") -> String { value.map { "\($0)" } ?? usual }
+    func pairs(_ options: [String: String]) -> String {
+      options.isEmpty
+        ? "none" : options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    }
+    let ofModel = modelFile == nil ? nil : "that of the model"
+    return [
+      "--task": tasks.joined(separator: ","), "--scale": text(scale, ofModel ?? "2"),
+      "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
+      "--fps": text(fps), "--noise": text(noise, "auto"), "--model": text(tier, "balanced"),
+      "--source": sources?.joined(separator: ",") ?? "auto",
+      "--start": text(start.map { Double($0) / 1e6 }, "0"),
+      "--duration": text(duration.map { Double($0) / 1e6 }, "all"),
+      "--stream": text(stream, "the best"), "--deinterlace": text(deinterlacing, "no"),
+      "--no-scene-cut": findsSceneCuts ? "no" : "yes",
+      "--ignore-dolby-vision": ignoresDolbyVision ? "yes" : "no",
+      "--codec": encoder.codec, "--crf": text(encoder.crf, "usual"),
+      "--preset": text(encoder.preset, "usual"), "--encoder-option": pairs(encoder.options),
+      "--pix-fmt": text(encoder.pixelFormat, "the source's"),
+      "--container": text(encoder.container, "by name") + " " + pairs(encoder.containerOptions),
+      "--encoder-threads": "\(encoder.threads)",
+    ]
+  }
+
+  // MARK: - Work
+
+  /// The steps, with the networks of this machine.
+  /// - Throws: `PlanError.unknown` for what no version of this program has written.
+  package func steps() throws(PlanError) -> [EnhancementStep] {
+    var result: [EnhancementStep] = []
+    if let sources, sources.count != tasks.count { throw .unknown("a source for each task") }
+    for (index, name) in tasks.enumerated() {
+      guard let task = EnhancementTask(rawValue: name), bits.map({ NetworkBits(rawValue: $0) != nil }) ?? true
+      else { throw .unknown("task \(name) with \(bits.map(String.init) ?? "its own") bits") }
+      let isEnlarging = task == .superResolution
+      let chosen = tier.flatMap(NetworkTier.init(rawValue:)) ?? .balanced
+      let choice = NetworkChoice(
+        task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
+        tier: isEnlarging ? chosen : .balanced,
+        source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
+      result.append(.network(choice, noiseLevel: noise, rate: try rate))
+    }
+    if result.isEmpty { throw .unknown("no task") }
+    return result
+  }
+
+  /// The same with the networks chosen for a film, as one run would choose them (`EnhancementStep.adapted`).
+  func decided(for input: String, threads: Int?) throws -> PlanOptions {
+    guard sources == nil, let survey = try job(input: input, output: "", threads: threads).survey() else {
+      return self
+    }
+    var result = self
+    var kind: SourceKind = survey.isPristine ? .clean : .real
+    result.sources = tasks.map { task in
+      defer { if task == EnhancementTask.restoration.rawValue { kind = .clean } }
+      return kind.rawValue
+    }
+    return result
+  }
+
+  private var rate: InterpolationRate {
+    get throws(PlanError) {
+      guard let fps else { return .factor(factor ?? 2) }
+      let parts = fps.split(separator: "/").compactMap { Int32($0) }
+      guard parts.count == 2, parts[0] > 0, parts[1] > 0 else { throw .unknown("rate \(fps)") }
+      return .framesPerSecond(Rational(parts[0], parts[1]))
+    }
+  }
+
+  /// The job, for as many threads as this machine has to give.
+  package func job(input: String, output: String, threads: Int?, overwrites: Bool = false) throws(PlanError)
+    -> EnhancementJob
+  {
+    var options = EnhancementJob.Options(threads: threads)
+    options.overwrites = overwrites
+    options.findsSceneCuts = findsSceneCuts
+    options.start = start.map { .microseconds($0) }
+    options.length = duration.map { .microseconds($0) }
+    options.stream = stream
+    options.allowsPlaylists = allowsPlaylists
+    options.ignoresDolbyVision = ignoresDolbyVision
+    switch deinterlacing {
+    case "frames": options.deinterlacing = .frames
+    case "fields": options.deinterlacing = .fields
+    case nil: options.deinterlacing = nil
+    case let other?: throw .unknown("deinterlacing \(other)")
+    }
+    return EnhancementJob(
+      input: input, output: output, encoder: encoder, options: options, steps: try steps())
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package import VideoIO
+
+extension PieceJob {
+  /// Writes the whole film from its pieces, with all other streams of the source. Nothing is decoded but the first frame.
+  ///
+  /// - Parameter records: what the pieces tell of themselves.
+  /// - Throws: `VideoIOError`, `CancellationError`; no file is left then.
+  package func join(
+    _ records: [PieceRecord], progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }
+  ) async throws -> EnhancementSummary {
+    var reader = try VideoReader(
+      path: job.input, threads: 1, options: job.options.reading(rescues: true))
+    reader.stopDecoding()
+    let media = reader.info
+    var writer = try VideoWriter(
+      path: job.output, like: media, width: film.width, height: film.height, format: media.format,
+      timeBase: film.ticks, frameRate: Rational(film.frameRate[0], film.frameRate[1]),
+      settings: job.encoder, overwrite: job.options.overwrites, pieces: folder, scratch: nil)
+    for record in records { writer.note(record) }
+    var position = Int64.min
+    while let item = try reader.next() {
+      guard case .packet(let packet) = item else { continue }
+      try Task.checkCancellation()
+      // As far as the source's own video has come; the muxer puts everything in order, but does not wait for ever.
+      while writer.frameCount < film.frames, position < reader.videoPosition {
+        guard let time = try writer.replay() else { break }
+        position = film.ticks.microseconds(time.presentation)
+      }
+      try writer.write(packet)
+      progress(progressState(writer.frameCount))
+    }
+    while writer.frameCount < film.frames {
+      try Task.checkCancellation()
+      guard try writer.replay() != nil else { break }
+      progress(progressState(writer.frameCount))
+    }
+    try Task.checkCancellation()
+    var summary = EnhancementSummary(
+      frames: writer.frameCount, resumedFrames: writer.frameCount, width: writer.width,
+      height: writer.height, format: writer.format.name, encoder: writer.encoderName)
+    summary.sceneCuts = film.sceneCuts
+    summary.warnings = Self.merged(film.warnings, writer.warnings)
+    let leftOut = Self.merged(film.leftOut, writer.leftOut)
+    summary.leftOut = Self.merged(leftOut, try writer.finish())
+    return summary
+  }
+
+  private func progressState(_ frames: Int) -> EnhancementProgress {
+    EnhancementProgress(
+      frames: frames, estimatedFrames: film.frames, position: Double(frames), duration: Double(film.frames))
+  }
+
+  /// Lines of both, each once.
+  private static func merged(_ lines: [String], _ more: [String]) -> [String] {
+    lines + more.filter { !lines.contains($0) }
+  }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+
+/// What a piece tells of itself. Kept as JSON behind its packets, so that a piece is one file, there whole or not at all.
+package struct PieceRecord: Codable, Sendable, Equatable {
+  /// Identity of the plan that it belongs to.
+  package var plan: String
+  /// Its place among the segments of the film.
+  package var segment: Int
+  package var frames: Int
+  /// When its first and its last frame are shown, in ticks of the output.
+  package var first, last: Int64
+  /// Length of its packets, and their SHA-256.
+  package var bytes: Int
+  package var sha256: String
+  /// What it depends on, in words by name.
+  package var settings: [String: String]
+  /// FFmpeg's kinds of side data that the source's frames had.
+  package var frameData: [UInt32]
+  /// Whether there were closed captions, and the encoder does not write them.
+  package var losesCaptions: Bool
+}
+
+/// What is found where a piece should be.
+package enum PieceState: Sendable, Equatable {
+  case whole(PieceRecord)
+  case missing
+  /// With the reason in words.
+  case damaged(String)
+  /// Made by another plan, with the settings of that one.
+  case foreign([String: String])
+
+  package var isWhole: Bool { if case .whole = self { true } else { false } }
+}
+
+/// The folder in which many processes, on any machines, leave the finished segments of one film.
+///
+/// There are no locks, which shared file systems may lack: a piece is written under a name that nobody else uses and renamed
+/// when it is on the disk. Who makes the same piece replaces it by an equal one.
+package struct PieceFolder: Sendable {
+  package let path: String
+  /// Identity of the plan.
+  package let plan: String
+  /// What the pieces depend on, in words by name.
+  package let settings: [String: String]
+  /// Frames in a segment.
+  package let segmentFrames: Int
+  private let input: String
+
+  private static let ending = ".piece"
+  private static let unfinishedEnding = ".unfinished"
+  private static let magic: [UInt8] = Array("VENHPIEC".utf8)
+
+  package init(path: String, plan: String, settings: [String: String], segmentFrames: Int, input: String) {
+    self.path = path
+    self.plan = plan
+    self.settings = settings
+    self.segmentFrames = segmentFrames
+    self.input = input
+  }
+
+  /// Makes the folder where it is missing.
+  /// - Throws: `VideoIOError.cannotCreate`.
+  package func make() throws(VideoIOError) {
+    // Another worker may make it at the same moment.
+    if mkdir(FileName.cString(path), FilePermissions(like: input).folderMode) != 0, errno != EEXIST {
+      throw .cannotCreate(path: path, reason: LibavError(errno: errno))
+    }
+  }
+
+  /// Path of a piece.
+  package func file(_ segment: Int) -> String { path + "/\(segment)" + Self.ending }
+
+  /// A name of this process alone, for what is being made.
+  func unfinishedFile(_ segment: Int) -> String {
+    path + "/\(segment).\(UInt64.random(in: 0 ... .max))" + Self.unfinishedEnding
+  }
+
+  var permissions: FilePermissions { FilePermissions(like: input) }
+
+  /// A name for the container that writers open beside the pieces, and never finish.
+  package var scratch: String { path + "/scratch-\(UInt64.random(in: 0 ... .max))" }
+
+  /// Removes what runs that were killed have left. Only when nobody is at work.
+  package func removeUnfinished() {
+    for name in names where name.hasSuffix(Self.unfinishedEnding) || name.hasPrefix("scratch-") {
+      unlink(FileName.cString(path + "/" + name))
+    }
+  }
+
+  /// Removes the folder and all that is in it.
+  package func remove() {
+    removeUnfinished()
+    for name in names where name.hasSuffix(Self.ending) || name == Self.joinedName {
+      unlink(FileName.cString(path + "/" + name))
+    }
+    rmdir(FileName.cString(path))
+  }
+
+  private var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
+
+  // MARK: - Pieces
+
+  /// Looks for a piece.
+  /// - Parameters:
+  ///   - frames: how many it must have; first and last tell when they are shown.
+  ///   - readsAll: whether every byte is compared, rather than its length.
+  package func state(
+    of segment: Int, frames: Int, first: Int64, last: Int64, readsAll: Bool
+  ) -> PieceState {
+    let path = file(segment)
+    let record: PieceRecord
+    do throws(VideoIOError) {
+      guard let found = try Self.record(path) else { return .missing }
+      record = found
+    } catch {
+      return .damaged("\(error)")
+    }
+    guard record.plan == plan else { return .foreign(record.settings) }
+    guard record.segment == segment, record.frames == frames else {
+      return .damaged("it holds \(record.frames) frames of segment \(record.segment)")
+    }
+    guard record.first == first, record.last == last else { return .damaged("its frames have other times") }
+    if readsAll, let fault = Self.fault(path, record) { return .damaged(fault) }
+    return .whole(record)
+  }
+
+  /// What is wrong with the packets of a piece; nil if nothing.
+  private static func fault(_ path: String, _ record: PieceRecord) -> String? {
+    do {
+      let file = try DiskFile(readingOwn: path)
+      let digest = try Digest()
+      var left = record.bytes
+      while left > 0 {
+        let bytes = try file.read(min(left, 1 << 20))
+        if bytes.isEmpty { return "it is cut off" }
+        digest.add(bytes)
+        left -= bytes.count
+      }
+      guard digest.text == record.sha256 else { return "its bytes are not those that were written" }
+      let counts = try SegmentReplay.counts(path, length: record.bytes)
+      // A packet for each frame, or frames would be missing where pieces are joined.
+      return counts == (record.frames, record.frames) ? nil : "it has \(counts.frames) frames"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  /// What a piece tells of itself; nil if there is none.
+  /// - Throws: `VideoIOError.segmentsDamaged`.
+  static func record(_ path: String) throws(VideoIOError) -> PieceRecord? {
+    do throws(LibavError) {
+      let file = try DiskFile(readingOwn: path)
+      let size = Int(try file.status().st_size)
+      guard size > 12 else { throw LibavError.invalidData }
+      try file.seek(to: size - 12)
+      let end = try file.read(12)
+      let count = end.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+      guard end.count == 12, Array(end[4...]) == magic, count <= size - 12, count < 1 << 24 else {
+        throw LibavError.invalidData
+      }
+      try file.seek(to: size - 12 - count)
+      let json = try file.read(count)
+      guard let record = try? JSONDecoder().decode(PieceRecord.self, from: Data(json)),
+        record.bytes == size - 12 - count
+      else { throw LibavError.invalidData }
+      return record
+    } catch {
+      if error.code == LibavError(errno: ENOENT).code { return nil }
+      throw .segmentsDamaged(path: path, reason: "\(error)")
+    }
+  }
+
+  /// The bytes that stand behind the packets of a piece.
+  static func trailer(_ record: PieceRecord) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let json = [UInt8]((try? encoder.encode(record)) ?? Data())
+    return json + withUnsafeBytes(of: UInt32(json.count).littleEndian) { Array($0) } + magic
+  }
+
+  /// Gives a finished piece its name.
+  func publish(_ unfinished: String, as segment: Int) throws(VideoIOError) {
+    let path = file(segment)
+    do throws(LibavError) {
+      guard rename(FileName.cString(unfinished), FileName.cString(path)) == 0 else {
+        throw LibavError(errno: errno)
+      }
+      try DiskFile.synchronizeFolder(self.path)
+    } catch {
+      unlink(FileName.cString(unfinished))
+      throw .cannotWrite(path: path, reason: error)
+    }
+  }
+
+  // MARK: - The joined file
+
+  private static let joinedName = "joined.json"
+
+  /// Notes that the pieces were joined to a file with this fingerprint.
+  package func noteJoined(_ output: SourceFingerprint) throws(VideoIOError) {
+    let path = path + "/" + Self.joinedName
+    do throws(LibavError) {
+      let note = "{\"output\":\"\(output)\",\"plan\":\"\(plan)\"}\n"
+      try DiskFile.replace(path, folder: self.path, with: Array(note.utf8), permissions: permissions)
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
+    }
+  }
+
+  /// Whether a file is what the pieces were joined to.
+  package func isJoined(_ output: SourceFingerprint) -> Bool {
+    guard let data = FileManager.default.contents(atPath: path + "/" + Self.joinedName),
+      let note = try? JSONDecoder().decode([String: String].self, from: data)
+    else { return false }
+    return note == ["output": "\(output)", "plan": plan]
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a writer's segments lie.
+enum SegmentStore: Sendable {
+  /// Those of one run and the runs that continue it.
+  case folder(SegmentFolder)
+  /// Those that many processes make.
+  case pieces(PieceFolder)
+
+  /// What stands in a piece beside its packets.
+  struct Facts {
+    var frameData: Set<UInt32> = []
+    var losesCaptions = false
+  }
+
+  var path: String {
+    switch self {
+    case .folder(let folder): folder.path
+    case .pieces(let folder): folder.path
+    }
+  }
+
+  /// Frames in a segment.
+  var segmentFrames: Int {
+    switch self {
+    case .folder(let folder): folder.manifest.segmentFrames
+    case .pieces(let folder): folder.segmentFrames
+    }
+  }
+
+  /// Begins to play back a finished segment.
+  func replay(_ segment: Int, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
+    switch self {
+    case .folder(let folder):
+      return try SegmentReplay.open(folder.file(segment), timeBase: timeBase)
+    case .pieces(let folder):
+      let path = folder.file(segment)
+      guard let record = try PieceFolder.record(path) else {
+        throw .segmentsDamaged(path: path, reason: "it is missing")
+      }
+      return try SegmentReplay.open(path, timeBase: timeBase, length: record.bytes)
+    }
+  }
+
+  /// Begins to record a segment.
+  func recorder(_ segment: Int, extradata: [UInt8]) throws(VideoIOError) -> SegmentRecorder {
+    switch self {
+    case .folder(let folder):
+      return try SegmentRecorder.open(
+        path: folder.file(segment), extradata: extradata, permissions: folder.permissions)
+    case .pieces(let folder):
+      return try SegmentRecorder.open(
+        path: folder.unfinishedFile(segment), extradata: extradata, permissions: folder.permissions)
+    }
+  }
+
+  /// Puts a segment where it is found again.
+  mutating func commit(
+    _ recorder: consuming SegmentRecorder, segment: Int, origins: [Int], facts: Facts
+  ) throws(VideoIOError) {
+    switch self {
+    case .folder(var folder):
+      try folder.commit(recorder.finish(origins: origins))
+      self = .folder(folder)
+    case .pieces(let folder):
+      let (first, last) = (recorder.firstFrame?.presentation ?? 0, recorder.lastFrame?.presentation ?? 0)
+      let unfinished = recorder.path
+      _ = try recorder.finish(origins: origins) { made in
+        PieceFolder.trailer(
+          PieceRecord(
+            plan: folder.plan, segment: segment, frames: made.frames, first: first, last: last,
+            bytes: made.bytes, sha256: made.sha256, settings: folder.settings,
+            frameData: facts.frameData.sorted(), losesCaptions: facts.losesCaptions))
+      }
+      try folder.publish(unfinished, as: segment)
+    }
+  }
+}

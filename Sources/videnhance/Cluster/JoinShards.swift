@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ClusterWork
+import EnhancementPipeline
+import Foundation
+import VideoIO
+
+/// Joins the shards of a planned film.
+struct JoinShards: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "join",
+    abstract: "Join the shards of a plan to the whole film.",
+    discussion: """
+      Example: videnhance join plan.json
+
+      Checks every piece, and writes the output with the source's sound, subtitles, chapters and tags: beside its target, \
+      renamed when it is complete. What is missing or damaged is named, with exit code 75. Joining again what was joined \
+      does nothing.
+
+      Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 75 worth another try (pieces are \
+      missing, full disk, source not there), 130 and 143 interrupted.
+      """)
+
+  @OptionGroup var plan: PlanArguments
+  @Flag(help: "Replace the output if it exists.") var overwrite = false
+  @Flag(help: "Remove the pieces when the output is complete.") var removePieces = false
+
+  @Option(
+    help:
+      "How progress is shown: bar, lines, json (docs/reference/json-output.md) or none (default: a bar on a terminal, else lines)."
+  )
+  var progress = ProgressStyle.auto
+
+  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
+
+  func run() async throws {
+    let leftOut = try await ClusterRun.run(remains: "nothing is left of the output") { try await join() }
+    if leftOut { throw ExitCode(2) }
+  }
+
+  /// - Returns: whether something was left out.
+  private func join() async throws -> Bool {
+    let film = try FilmPlan.read(plan.plan)
+    let folder = film.folder(plan: plan.plan)
+    if !overwrite, FileIdentity(path: film.output) != nil,
+      let print = try? SourceFingerprint(path: film.output), folder.isJoined(print)
+    {
+      if !quiet { Console.line("\(film.output): joined before") }
+      return !film.film.leftOut.isEmpty
+    }
+    try film.check(path: plan.plan, source: plan.source, version: VidenhanceCommand.configuration.version)
+    let work = try film.work(plan: plan.plan, source: plan.source, threads: 1, overwrites: overwrite)
+    try VideoWriter.validate(
+      path: film.output, input: work.job.input, overwrite: overwrite, container: work.job.encoder.container)
+    let status = PlanStatus(film, work, readsAll: true)
+    try status.requireComplete(path: plan.plan)
+    let line = quiet ? nil : ProgressLine(progress, input: film.source.path, output: film.output)
+    let summary: EnhancementSummary
+    do {
+      summary = try await work.join(status.records) { line?.update($0) }
+    } catch {
+      line?.clear()
+      throw error
+    }
+    line?.clear()
+    try folder.noteJoined(SourceFingerprint(path: film.output))
+    if removePieces { folder.remove() }
+    tell(summary, film, line)
+    return !summary.leftOut.isEmpty
+  }
+
+  private func tell(_ summary: EnhancementSummary, _ film: FilmPlan, _ line: ProgressLine?) {
+    if let line, line.isJSON { return line.tellDone(summary) }
+    for warning in summary.warnings { Console.warning("\(film.source.path): \(warning)") }
+    for stream in summary.leftOut { Console.warning("\(film.output): left out \(stream)") }
+    guard let line else { return }
+    Console.line(
+      "\(film.output): \(summary.frames) frames, \(summary.width)x\(summary.height), of "
+        + "\(film.shards.count) shards, \(ProgressLine.clock(line.elapsed))")
+  }
+}

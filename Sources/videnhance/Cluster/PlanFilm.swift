@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ClusterWork
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import Kernels
+import Videnhance
+import VideoIO
+
+/// Plans the work of many processes on one film.
+struct PlanFilm: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Plan one film for many machines.",
+    discussion: """
+      Examples:
+        videnhance plan film.mkv out.mkv --task denoise,sr --shards 16 -o plan.json
+        videnhance shard plan.json --index 3          on any machine, for each of 0 to 15
+        videnhance join plan.json                     when all are done
+
+      Reads the film once, without a network. Shards are made in <plan>.pieces, on a folder that all machines see, and \
+      joined to the same video, packet by packet, as 'videnhance film.mkv out.mkv --resume' makes with the plan's \
+      --segment-frames and --threads for its encoder's. See docs/reference/cluster.md and samples/cluster.
+
+      Exit codes: 0 done, also if the same plan was there, 1 failed, 64 wrong usage, 75 worth another try, 130 and 143 \
+      interrupted.
+      """)
+
+  @Argument(help: "The video to read, as all machines find it.") var input: String
+  @Argument(help: "The file that 'videnhance join' will write; its ending tells the container.")
+  var output: String
+
+  @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.") var plan: String
+
+  @Option(help: "Shards, each a process of its own (default: one for each 10 minutes of the film).")
+  var shards: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Seconds of the film that a shard takes, instead of --shards.", valueName: "seconds"))
+  var shardSeconds: Double?
+
+  @Option(
+    help:
+      "Frames of output in each segment, which is what a killed process loses (default: as many as parts shards evenly, up to 240)."
+  )
+  var segmentFrames: Int?
+
+  @Option(
+    help: "Threads of the encoder, the same on all machines: its bytes depend on it (default: --threads).")
+  var encoderThreads: Int?
+
+  @Option(help: "Threads to read with (default: one for each core).") var threads: Int?
+
+  @Flag(help: "Replace another plan, and drop the pieces made for it.") var overwrite = false
+  @Flag(help: "Let windows reach across scene cuts.") var noSceneCut = false
+  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
+
+  @OptionGroup(title: "Source options") var source: SourceOptions
+  @OptionGroup(title: "Network options") var network: NetworkOptions
+  @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
+
+  func validate() throws {
+    if input == "-" || output == "-" {
+      throw ValidationError("a plan is for files, not for standard input or output")
+    }
+    if shards != nil && shardSeconds != nil {
+      throw ValidationError("--shards and --shard-seconds contradict each other")
+    }
+    if let shards, !(1...100_000).contains(shards) { throw ValidationError("--shards must be 1...100000") }
+    if let shardSeconds, !(shardSeconds > 0 && shardSeconds.isFinite) {
+      throw ValidationError("--shard-seconds must be above 0")
+    }
+    if let segmentFrames, !(1...1_000_000).contains(segmentFrames) {
+      throw ValidationError("--segment-frames must be 1...1000000")
+    }
+    for (name, value) in [("--threads", threads), ("--encoder-threads", encoderThreads)] {
+      if let value, !(1...1024).contains(value) { throw ValidationError("\(name) must be 1...1024") }
+    }
+  }
+
+  func run() async throws {
+    let made = try await ClusterRun.run(remains: "no plan is left") { try await makePlan() }
+    if !quiet { tell(made) }
+    for warning in made.film.warnings { Console.warning("\(input): \(warning)") }
+    for line in made.film.leftOut { Console.warning("\(input): left out \(line)") }
+    if network.bits == .float {
+      Console.warning(
+        "at --bits 32 pieces may differ by the processor that makes them; other bits are exact everywhere")
+    }
+  }
+
+  private func makePlan() async throws -> FilmPlan {
+    var options = PlanOptions(network: network, source: source)
+    options.findsSceneCuts = !noSceneCut
+    let workers = threads ?? Parallel.processorCount
+    options.encoder = encoder.settings(output: output, threads: encoderThreads ?? workers)
+    let path = FilmPlan.piecesPath(plan: plan)
+    let folder = PieceFolder(path: path, plan: "", settings: [:], segmentFrames: 1, input: input)
+    let found = FileIdentity(path: plan) == nil ? nil : try FilmPlan.read(plan)
+    let line = quiet ? nil : ProgressLine(.auto, input: input, output: plan)
+    let length = segmentFrames.map { SegmentLength.frames($0) } ?? shareLength
+    let hadPieces = FileIdentity(path: path) != nil
+    try folder.make()
+    let made: FilmPlan
+    do {
+      made = try await FilmPlan.make(
+        input: ClusterRun.absolute(input), output: ClusterRun.absolute(output), options: options,
+        length: length, share: shareLength, version: VidenhanceCommand.configuration.version,
+        threads: threads, scratch: folder.scratch
+      ) { line?.update($0) }
+    } catch {
+      line?.clear()
+      if !hadPieces { folder.remove() }
+      throw error
+    }
+    line?.clear()
+    if let found {
+      if found.identity == made.identity, found.shards == made.shards { return found }
+      let lines = FilmPlan.differences(found.settings, made.settings)
+      let shares = "it has \(found.shards.count) shards, now \(made.shards.count)"
+      guard overwrite || found.identity == made.identity else {
+        throw PlanError.exists(path: plan, lines.isEmpty ? ["the film is read otherwise"] : lines)
+      }
+      guard overwrite else { throw PlanError.exists(path: plan, [shares]) }
+      // Pieces that fit the new plan as well may stay.
+      if found.identity != made.identity {
+        folder.remove()
+        try folder.make()
+      }
+    }
+    try made.write(plan)
+    return made
+  }
+
+  /// How the film is shared out.
+  private var shareLength: SegmentLength {
+    shards.map { .shards($0) } ?? .seconds(shardSeconds ?? 600)
+  }
+
+  private func tell(_ made: FilmPlan) {
+    let film = made.film
+    Console.line(
+      "\(plan): \(film.frames) frames of \(film.width)x\(film.height) in \(made.shards.count) shards, "
+        + "\(film.segments.count) segments of \(film.segmentFrames), \(film.sceneCuts.count) scene cuts, "
+        + "encoder threads \(made.options.encoder.threads)")
+  }
+}
+
+extension PlanOptions {
+  /// The choices of the command line.
+  init(network: NetworkOptions, source: SourceOptions) {
+    self.init()
+    tasks = network.task.tasks.map(\.rawValue)
+    scale = network.scale
+    factor = network.factor
+    bits = network.bits?.rawValue
+    noise = network.noise.level
+    fps = network.fps.map { "\($0.rate)" }
+    tier = network.model?.rawValue
+    if network.source != .auto { sources = tasks.map { _ in network.source.rawValue } }
+    modelFile = network.modelFile.map(ClusterRun.absolute)
+    start = source.start.map { Self.microseconds($0.value) }
+    duration = source.duration.map { Self.microseconds($0.value) }
+    stream = source.stream
+    deinterlacing = source.deinterlaceFields ? "fields" : source.deinterlace ? "frames" : nil
+    allowsPlaylists = source.allowPlaylists
+    ignoresDolbyVision = source.ignoreDolbyVision
+  }
+
+  /// Options have no finer parts.
+  private static func microseconds(_ duration: Duration) -> Int64 {
+    let (seconds, attoseconds) = duration.components
+    return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+  }
+}
