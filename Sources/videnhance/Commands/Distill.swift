@@ -38,7 +38,7 @@ struct Distill: ParsableCommand {
       valueName: "file"
     ))
   var start: String?
-  @Option(parsing: .upToNextOption, help: "Additional teachers: models of more bits.") var teachers: [String] = []
+  @Option(parsing: .upToNextOption, help: "More teachers: models of more bits.") var teachers: [String] = []
   @Option(help: "Whether the full-precision network is a teacher in addition to --teachers: on or off.")
   var fullPrecisionTeacher = Switch.on
   @Option(help: "Checkpoint file of the run.") var checkpoint: String

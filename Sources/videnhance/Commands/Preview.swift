@@ -29,7 +29,7 @@ struct Preview: AsyncParsableCommand {
       "Folder for the pictures (default: the video's name with -preview appended).", valueName: "folder"))
   var output: String?
   @Option(help: "Number of threads (default: one per core).") var threads: Int?
-  @Flag(help: "Replace existing pictures in the folder.") var overwrite = false
+  @Flag(help: "Replace existing pictures of the same names.") var overwrite = false
 
   func validate() throws {
     if !(1...20).contains(frames) { throw ValidationError("--frames must be 1...20") }
