@@ -7,14 +7,14 @@ internal import CFFmpeg
   internal import Glibc
 #endif
 
-// A segment's file: the magic, the encoder's extradata, then records in the order of the work, little-endian. A record
-// is a frame (1: when it is shown, how long) or a packet that the encoder gave after that frame (2: times, flags, side
-// data, bytes). No container keeps all of this, nor the order, by which the output becomes the same to the byte.
+// Segment file format, little-endian: the magic, the encoder's extradata, then records in the order of encoding. A record
+// is a frame (1: presentation time, duration) or a packet that the encoder returned after that frame (2: times, flags,
+// side data, bytes). No container preserves all of this and the order, which make a resumed output identical to the byte.
 private let segmentMagic: [UInt8] = Array("VENHSEG1".utf8)
 private let frameMark: UInt8 = 1
 private let packetMark: UInt8 = 2
 
-/// When a frame is shown, and how long, in ticks.
+/// Presentation time and duration of a frame, in ticks.
 struct FrameTime: Hashable, Sendable {
   let presentation: Int64
   let duration: Int64
@@ -82,8 +82,8 @@ struct SegmentRecorder: ~Copyable {
     try flush(above: 1 << 20)
   }
 
-  /// Puts the segment on the disk.
-  /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder gave fewer packets than it took frames.
+  /// Flushes the segment to disk.
+  /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder returned fewer packets than it received frames.
   consuming func finish(origins: [Int]) throws(VideoIOError) -> SegmentManifest.Segment {
     guard packetCount == frameCount else {
       throw .segmentsImpossible(
@@ -117,7 +117,7 @@ struct SegmentRecorder: ~Copyable {
   }
 }
 
-/// Reads a segment back, frame by frame. Lengths are checked before memory is taken.
+/// Reads a segment back, frame by frame. Checks lengths before allocating memory.
 struct SegmentReplay: ~Copyable {
   private let path: String
   private let file: DiskFile
@@ -154,7 +154,7 @@ struct SegmentReplay: ~Copyable {
     }
   }
 
-  /// How many frames and packets a segment holds.
+  /// The number of frames and packets in a segment.
   static func counts(_ path: String) throws(VideoIOError) -> (frames: Int, packets: Int) {
     var replay = try open(path, timeBase: Rational(1, 1))
     var counts = (frames: 0, packets: 0)
@@ -173,7 +173,7 @@ struct SegmentReplay: ~Copyable {
     return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
   }
 
-  /// The next packet that came after the frame; nil before the next frame and at the end.
+  /// The next packet that follows the current frame; nil before the next frame and at the end.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
     guard let mark = try nextMark(), mark != frameMark else { return nil }
     guard mark == packetMark else { throw damaged }

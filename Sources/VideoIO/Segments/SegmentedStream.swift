@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The place within a job's segments: what was finished is played back, what follows is recorded.
+/// The position within a job's segments: finished segments are replayed, later ones recorded.
 struct SegmentedStream: ~Copyable {
-  /// Where finished segments are kept.
+  /// The folder of the segments.
   private(set) var folder: SegmentFolder
   private let timeBase: Rational
   private let extradata: [UInt8]
@@ -17,14 +17,14 @@ struct SegmentedStream: ~Copyable {
     recorder = nil
   }
 
-  /// Frames in a segment.
+  /// Frames per segment.
   var segmentFrames: Int { folder.manifest.segmentFrames }
 
-  /// Whether a segment is begun and not finished.
+  /// Whether a segment is being recorded.
   private(set) var isRecording = false
 
-  /// Takes the place of a finished frame.
-  /// - Throws: `VideoIOError.segmentsDamaged` if the frame there is another one.
+  /// Replays a finished frame.
+  /// - Throws: `VideoIOError.segmentsDamaged` if the recorded frame differs.
   mutating func pass(_ frame: Int, _ time: FrameTime) throws(VideoIOError) {
     let index = frame / segmentFrames
     if frame % segmentFrames == 0 {
@@ -42,12 +42,12 @@ struct SegmentedStream: ~Copyable {
     }
   }
 
-  /// The next packet that came with the frame passed.
+  /// The next packet recorded with the current frame.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
     try replay?.nextPacket(streamIndex: streamIndex)
   }
 
-  /// Begins a segment with a frame.
+  /// Starts a segment with a frame.
   mutating func begin(_ frame: Int, extradata found: [UInt8]) throws(VideoIOError) {
     replay = nil
     guard found == extradata else {
@@ -69,7 +69,7 @@ struct SegmentedStream: ~Copyable {
     try recorder?.add(packet.raw, timeBase: timeBase)
   }
 
-  /// Puts the segment on the disk and into the manifest.
+  /// Flushes the segment to disk and adds it to the manifest.
   mutating func commit(origins: [Int]) throws(VideoIOError) {
     guard isRecording else { return }
     isRecording = false

@@ -5,22 +5,22 @@
   internal import Glibc
 #endif
 
-/// What tells a file from another one, or from its own later state, without reading all of it.
+/// Identifies a file and its version without reading all of it.
 public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
-  /// Bytes.
+  /// Length in bytes.
   public let size: Int
-  /// When it was changed last, in nanoseconds since 1970.
+  /// Modification time in nanoseconds since 1970.
   public let modified: Int64
   /// SHA-256 of its first and last MiB.
   public let digest: String
 
   private static let partLength = 1 << 20
 
-  /// Looks at a file.
-  /// - Throws: `VideoIOError.cannotOpen`; also for what is no file, such as a pipe.
+  /// Computes the fingerprint of a file.
+  /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe.
   public init(path: String) throws(VideoIOError) {
     do throws(LibavError) {
-      // Opening a pipe that nobody writes to would wait for ever.
+      // Opening a pipe without a writer would block forever.
       var status = stat()
       if stat(FileName.cString(path), &status) == 0, !FileStamp(status).isRegular {
         throw LibavError(errno: ESPIPE)
@@ -50,13 +50,13 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   public var description: String { "\(size) bytes, modified \(modified), \(digest)" }
 }
 
-/// A file's length and when it was changed last.
+/// A file's length and modification time.
 struct FileStamp: Equatable {
-  /// Bytes.
+  /// Length in bytes.
   let size: Int
-  /// In nanoseconds since 1970.
+  /// Modification time in nanoseconds since 1970.
   let modified: Int64
-  /// Whether it is no pipe, device or folder.
+  /// Whether it is a regular file, not a pipe, device or folder.
   let isRegular: Bool
 
   init(_ status: stat) {
@@ -69,7 +69,7 @@ struct FileStamp: Equatable {
     #endif
   }
 
-  /// nil for what is not there or is no file.
+  /// nil if the path does not exist or is not a regular file.
   init?(path: String) {
     var status = stat()
     guard stat(FileName.cString(path), &status) == 0 else { return nil }
