@@ -101,7 +101,7 @@ public struct WeightQuantizer: Sendable {
       let slice = weights[channel * count..<(channel + 1) * count]
       let largest = slice.reduce(Float(0)) { max($0, abs($1)) }
       guard largest > 0 else {
-        // A grid without zero gets values negligibly close to it.
+        // A grid without zero represents zero weights with a negligible step.
         if !grid.values(bits: bits).contains(0) {
           steps[channel] = 1e-9
           for index in slice.indices { codes[index] = 1 }
