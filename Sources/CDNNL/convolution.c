@@ -163,7 +163,7 @@ static int32_t make_stage(ve_dnn_convolution *c, int kind) {
                      c->engine));
   }
   if (kind != backward_data) {
-    // The bias is copied into memory of our own on the way in, and written to the caller's on the way out.
+    // Bias inputs are copied into our own memory; bias gradients are written to the caller's.
     const bool out = kind == backward_weights;
     descriptor bias;
     const dnnl_dim_t dims[] = {c->shape.channels_out};
@@ -222,7 +222,7 @@ void ve_dnn_convolution_destroy(ve_dnn_convolution *c) {
     if (stage->bias) dnnl_memory_destroy(stage->bias);
     if (stage->destination) dnnl_memory_destroy(stage->destination);
   }
-  // Backward descriptions refer to the forward one: it goes last.
+  // Backward descriptions refer to the forward one, which is freed last.
   for (int kind = primitive_count - 1; kind >= 0; kind--)
     if (c->stages[kind].description) dnnl_primitive_desc_destroy(c->stages[kind].description);
   if (c->plain_weights) dnnl_memory_destroy(c->plain_weights);
@@ -303,9 +303,9 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *c, const void *s
 }
 
 int32_t ve_dnn_set_threads(int32_t count) {
-  // Debian's oneDNN runs on OpenMP, whose thread count is per calling thread. Looked up at run time, because another
-  // build may run on TBB or on nothing, and a weak reference is resolved to null when a position-independent
-  // executable is linked.
+  // Debian's oneDNN uses OpenMP, whose thread count is per calling thread. Looked up at run time, because other builds
+  // may use TBB or no threads, and a weak reference is resolved to null when a position-independent executable is
+  // linked.
   void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
   if (!set) return 0;
   set(count);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// FFmpeg's headers, and what Swift cannot reach in them: macros, arrays inside
-// structs, variadic callbacks, and the differences between FFmpeg 5.1 and 8.
-// Version differences live here and nowhere else.
+// FFmpeg's headers, and wrappers for what Swift cannot import: macros, arrays
+// inside structs, variadic callbacks. All differences between FFmpeg 5.1 and 8
+// are handled here.
 #ifndef CFFMPEG_H
 #define CFFMPEG_H
 
@@ -121,14 +121,14 @@ typedef struct cffmpeg_picture {
   int format;         // AVPixelFormat
   int full_range;     // 0 or 1
   int matrix;         // AVColorSpace
-  int chroma_x, chroma_y;  // in 1/256 of a luma sample; -513 is "not said"
+  int chroma_x, chroma_y;  // in 1/256 of a luma sample; -513 is unspecified
 } cffmpeg_picture;
 
 static inline void cffmpeg_scaler_free(cffmpeg_scaler *scaler) {
   sws_freeContext((struct SwsContext *)scaler);
 }
 
-// Null if swscale refuses.
+// Returns null if swscale does not support the conversion.
 static inline cffmpeg_scaler *cffmpeg_scaler_make(
     const cffmpeg_picture *source, const cffmpeg_picture *target, int flags) {
   struct SwsContext *scaler = sws_alloc_context();
@@ -150,7 +150,7 @@ static inline cffmpeg_scaler *cffmpeg_scaler_make(
     sws_freeContext(scaler);
     return NULL;
   }
-  // Refused where neither matrix nor range matters; then nothing is lost.
+  // Fails if neither matrix nor range matters, which is harmless.
   (void)sws_setColorspaceDetails(
       scaler, sws_getCoefficients(source->matrix), source->full_range,
       sws_getCoefficients(target->matrix), target->full_range, 0, 1 << 16, 1 << 16);
@@ -165,7 +165,7 @@ static inline int cffmpeg_scaler_run(
 
 // MARK: Filters
 
-// Builds source -> description -> sink inside `graph`, which owns all of it. Returns 0 or an AVERROR.
+// Builds source -> description -> sink in `graph`, which owns everything. Returns 0 or an AVERROR.
 static inline int cffmpeg_filter_chain(
     AVFilterGraph *graph, const char *arguments, const char *description,
     AVFilterContext **source, AVFilterContext **sink) {
@@ -194,7 +194,7 @@ static inline int cffmpeg_filter_chain(
 // MARK: Codecs
 
 // The field is deprecated from libavcodec 61.13 (FFmpeg 7.1) on. Ends with
-// AV_PIX_FMT_NONE; null means that the encoder names none.
+// AV_PIX_FMT_NONE; null means that the encoder does not list any.
 static inline const enum AVPixelFormat *cffmpeg_encoder_formats(
     const AVCodecContext *context, const AVCodec *codec) {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 13, 100)
@@ -230,7 +230,7 @@ static inline const AVPacketSideData *cffmpeg_stream_side_data(const AVStream *s
 #endif
 }
 
-// Adds or replaces; returns 0 or an AVERROR.
+// Adds or replaces side data; returns 0 or an AVERROR.
 static inline int cffmpeg_stream_set_side_data(
     AVStream *stream, enum AVPacketSideDataType type, const uint8_t *bytes, size_t count) {
 #if CFFMPEG_SIDE_DATA_IN_PARAMETERS
@@ -253,7 +253,7 @@ static inline int cffmpeg_input_has_timestamp_jumps(const AVFormatContext *conte
 
 // MARK: Memory
 
-// The C library's, whose macros and functions for this Swift does not import.
+// Swift does not import the C library's macros and functions for this.
 static inline void cffmpeg_return_large_blocks(int bytes) {
 #ifdef M_MMAP_THRESHOLD
   mallopt(M_MMAP_THRESHOLD, bytes);

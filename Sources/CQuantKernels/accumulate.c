@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums of a direct 3x3 convolution: the scalar truth.
+// Sums of a direct 3x3 convolution: scalar reference.
 #include "kernels.h"
 
 void ve_accumulate_scalar(const ve_accumulate_args *args) {
   enum { lanes = 8 };
   const int32_t width = args->vectors * lanes;
-  // The three taps of a row are neighbours in memory, so a row is one run.
+  // The three taps of a row are contiguous in memory.
   const int32_t quads = 3 * args->channels_in / 4;
   for (int32_t pixel = 0; pixel < args->pixels; pixel++) {
     int32_t sums[VE_BLOCK_LANES];

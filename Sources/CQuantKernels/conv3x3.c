@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans: checks operands, packs weights once, and walks rows, blocks of output
-// channels and strips of pixels. All arithmetic is in the kernels.
+// Plans: checks operands, packs weights once, and iterates over rows, blocks of
+// output channels and strips of pixels. All arithmetic is in the kernels.
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static bool is_valid(const ve_conv3x3_description *d) {
          d->weight_levels <= 127;
 }
 
-// Weights in their range, and no sum that could leave 32 bits: kernels may add
+// Whether weights are in range and no sum can exceed 32 bits: kernels may add
 // in any order, so the bound is on magnitudes.
 static bool operands_fit(
     const ve_conv3x3_description *d, const int8_t *weights, const int32_t *bias) {
@@ -38,7 +38,7 @@ static size_t bytes_per_lane(const ve_conv3x3 *plan) {
   return (size_t)plan->description.slots * 9 * (size_t)plan->description.channels_in * element;
 }
 
-// Lanes past the last channel repeat those 8 lanes before: see
+// Lanes beyond the last channel repeat those 8 lanes earlier: see
 // ve_accumulate_args.half.
 static int32_t source_channel(const ve_block *block, size_t lane) {
   return (int32_t)lane < block->channels ? (int32_t)lane : (int32_t)lane - 8;
@@ -78,7 +78,7 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   return true;
 }
 
-// What codes less 128 leave out of the sums; these wrap around on the way.
+// Compensates for subtracting 128 from codes; intermediate sums may wrap.
 static void add_share_of_shift(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
   const size_t taps = (size_t)d->slots * (size_t)d->channels_in * 9;
@@ -92,7 +92,7 @@ static void add_share_of_shift(ve_conv3x3 *plan, const int8_t *weights) {
 static void choose_accumulate(ve_conv3x3 *plan) {
   const ve_conv3x3_description *d = &plan->description;
   const ve_kernels *k = plan->kernels;
-  // A 16-bit lane receives two products a step.
+  // A 16-bit lane receives two products per step.
   plan->int16_steps = INT16_MAX / (2 * d->activation_levels * (d->weight_levels + 1));
   const bool narrow = k->accumulate_narrow && plan->int16_steps >= k->narrow_steps;
   plan->accumulate = narrow ? k->accumulate_narrow : k->accumulate;
@@ -155,7 +155,7 @@ static void fetch_lines(const void *from, ptrdiff_t bytes, const bool to_write) 
   }
 }
 
-// Sums are all arithmetic: what the epilogue reads and writes can come in behind them.
+// The sums are bound by arithmetic, so the epilogue's memory can be prefetched during them.
 static void fetch_for_epilogue(const ve_epilogue_args *args) {
   const ptrdiff_t values = (ptrdiff_t)args->pixels * args->pixel_stride;
   if (args->stream_in) fetch_lines(args->stream_in, 2 * values, false);
@@ -183,7 +183,7 @@ void ve_conv3x3_run(
       .sums = sums,
   };
   for (int32_t y = row_begin; y < row_end; y++)
-    // Blocks outside strips: a block's weights stay in L1 along the row.
+    // Blocks in the outer loop: a block's weights stay in L1 along the row.
     for (int32_t b = 0; b < plan->block_count; b++) {
       const ve_block *block = &plan->blocks[b];
       args.vectors = block->vectors;

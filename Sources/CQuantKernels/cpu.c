@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which instruction sets this processor and operating system can run, and
-// which kernels belong to them.
+// Detects the instruction sets that the processor and operating system
+// support, and selects their kernels.
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-// CPUID only tells what the processor has; XCR0 tells which registers the
-// operating system saves on a context switch.
+// CPUID only reports the processor's features; XCR0 reports which registers
+// the operating system saves on a context switch.
 static uint64_t saved_registers(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -53,7 +53,7 @@ static bool detect(ve_isa isa) {
   return isa == VE_ISA_NEONDOT && (getauxval(AT_HWCAP) & dot_products);
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
-// All of Apple's processors that run macOS have them.
+// All of Apple's arm64 processors that run macOS support them.
 static bool detect(ve_isa isa) { return isa == VE_ISA_NEONDOT; }
 #else
 static bool detect(ve_isa isa) {
@@ -63,7 +63,7 @@ static bool detect(ve_isa isa) {
 #endif
 
 bool ve_isa_supported(ve_isa isa) {
-  // CPUID leaves the virtual machine for some microseconds, so it is asked
+  // In a virtual machine, CPUID traps for some microseconds, so it is queried
   // once. Threads that race here store the same bits.
   const unsigned known = 1u << 31;
   static atomic_uint cache;
@@ -104,7 +104,7 @@ ve_isa ve_isa_best(void) {
   return (ve_isa)best;
 }
 
-// What several tables have in common.
+// Entries shared by several tables.
 #define VE_SCALAR_MOTION                           \
   .motion_search = ve_motion_search_scalar,        \
   .motion_neighbour = ve_motion_neighbour_scalar,  \
@@ -139,7 +139,7 @@ static const ve_kernels neondot_kernels = {
     .epilogue = ve_epilogue_neondot,
     .requantize = ve_requantize_neondot,
     .winograd = &ve_winograd_neondot,
-    // In a form that the compiler makes NEON instructions of.
+    // The compiler vectorises this with NEON.
     VE_SCALAR_MOTION,
 };
 #endif

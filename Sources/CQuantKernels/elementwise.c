@@ -9,7 +9,7 @@
 #define VERSIONS
 #endif
 
-// Nearest whole number, ties to even, for magnitudes below 2^22: there is no room for a fraction beside 1.5 x 2^23.
+// Nearest integer, ties to even, for magnitudes below 2^22: adding 1.5 x 2^23 discards the fraction.
 VE_INLINE float rounded(float value) {
   value = value < -0x1p22f ? -0x1p22f : value > 0x1p22f ? 0x1p22f : value;
   return (value + 0x1.8p23f) - 0x1.8p23f;

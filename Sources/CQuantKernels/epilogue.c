@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums to streams and codes: the scalar truth.
+// From sums to streams and codes: scalar reference.
 #include "kernels.h"
 
-// Adding 1.5 * 2^52 pushes the fraction out of a double, which rounds to
-// nearest even in the default mode; exact for every value that gets here, and
-// without a call to the C library.
+// Adding 1.5 * 2^52 to a double discards the fraction, rounding to nearest
+// even in the default mode; exact for all values that occur here, and without
+// a call to the C library.
 VE_INLINE int32_t round_to_even(float value) {
   const double shift = 6755399441055744.0;
   return (int32_t)(((double)value + shift) - shift);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pyramids for the search of motion between two frames, and the choice of kernels.
+// Pyramids for motion search between two frames, and kernel dispatch.
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ static ve_interp_plane layout(int32_t width, int32_t height, uint8_t *memory, si
     p.luma[i] = memory ? memory + at + border * p.stride[i] + border : NULL;
     at += aligned((size_t)p.stride[i] * (size_t)(p.height[i] + 2 * border));
   }
-  // Vector loads at the last pixel of the last row.
+  // Slack for vector loads at the last pixel of the last row.
   *total = at + 64;
   return p;
 }

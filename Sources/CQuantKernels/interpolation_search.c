@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of motion between two frames: the scalar truth.
+// Motion search between two frames: scalar reference.
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of motion between two frames, once for each instruction set: what is tried, in which order, and what wins is
-// the same everywhere. Include once in a file, after
+// Motion search between two frames, compiled for each instruction set: candidates, their order and the winner are the same
+// for all. Include once per file, after
 //
 //   VE_NAME(job)     the function's name
 //   difference(a, a_stride, b, b_stride, window, enough): the sum of absolute differences over 8 x 8 or 16 x 16, or any
-//     sum of at least `enough` once it has reached that
+//     partial sum that has reached `enough`
 //   vicinity         the vectors around a block, and
 //     make_vicinity(four vectors), distance(&vicinity, v): the sum over them of the lesser of 16 and |dx| + |dy|
 //   patch            VE_INTERP_PATCH squared samples times 16, and
@@ -18,35 +18,35 @@ enum { border = VE_INTERP_BORDER, coarsest = VE_INTERP_LEVELS - 1, side = VE_INT
 
 // MARK: - Whole pixels of a level
 
-// When a block's vector last changed, and when the block was last looked at and nothing better found: of all changes,
-// counted from one.
+// When a block's vector last changed, and when the block was last examined without improvement, as counts of all changes
+// so far, starting at one.
 typedef struct history {
   uint32_t changed, settled;
 } history;
 
-// The search of one level: `window` pixels square around every `block` pixels square.
+// The search on one level, with windows of `window` x `window` pixels around blocks of `block` x `block`.
 typedef struct level_search {
   const ve_interp_plane *first, *second;
   int32_t level, block, window, columns, rows, time;
-  int32_t smoothness;  // what a pixel of difference from a neighbour's vector costs
+  int32_t smoothness;  // cost per pixel of difference from a neighbour's vector
   vector *vectors;
   history *histories;
   uint32_t changes;
 } level_search;
 
-// How far a span at `at` has to be moved to lie within an extent and a margin around it, 0 if it does.
+// The distance by which a span at `at` must move to be within an extent and a margin around it; 0 if it is.
 static int32_t way_inside(int32_t at, int32_t span, int32_t extent, int32_t margin) {
   return at < -margin ? -margin - at : at + span > extent + margin ? extent + margin - span - at : 0;
 }
 
-// How far two spans have to be moved together. What lies beyond the rim is unknown: a vector that points there is judged by
-// what is seen next to the block. Vectors longer than the picture would move both ways; the border takes those.
+// The distance by which two spans must move together. Content beyond the edge is unknown, so a vector that points there is
+// evaluated next to the block. Vectors longer than the picture would have to move in both directions; they use the border.
 static int32_t way_inside_both(int32_t a, int32_t b, int32_t span, int32_t extent, int32_t margin) {
   const int32_t first = way_inside(a, span, extent, margin), second = way_inside(b, span, extent, margin);
   return abs(first) > abs(second) ? first : second;
 }
 
-// A window's corner at a displacement, held inside the border.
+// A window's corner at a displacement, clamped to the border.
 static const uint8_t *window_at(const ve_interp_plane *p, const level_search *s, int32_t x, int32_t y) {
   x = ve_interp_clamp(x, -border, p->width[s->level] + border - s->window);
   y = ve_interp_clamp(y, -border, p->height[s->level] + border - s->window);
@@ -61,21 +61,21 @@ static int32_t match(const level_search *s, int32_t bx, int32_t by, vector v, in
   const int32_t dy = way_inside_both(y + ay, y + ay + v.y, s->window, s->first->height[s->level], margin);
   const uint8_t *a = window_at(s->first, s, x + ax + dx, y + ay + dy);
   const uint8_t *b = window_at(s->second, s, x + ax + v.x + dx, y + ay + v.y + dy);
-  // Four levels a pixel for each pixel moved: otherwise a moving picture takes along what stands still at its rim (measured
-  // on films of TRAIN and VAL, docs/lab/networks.md).
+  // Four levels per pixel for each pixel moved: otherwise a moving picture drags static content at its edge along (measured
+  // on training and validation films, docs/lab/networks.md).
   const int32_t moved = abs(dx) + abs(dy);
   const int32_t extra = 4 * (moved > 8 ? 8 : moved) * s->window * s->window;
   return difference(a, s->first->stride[s->level], b, s->second->stride[s->level], s->window, enough) + extra;
 }
 
-// A block being improved.
+// An attempt to improve a block.
 typedef struct attempt {
   const level_search *s;
   int32_t bx, by;
   vicinity around;
   vector best;
   int32_t cost;
-  // What has been tried need not be tried again: the first one, rest, eight neighbours, four rounds of eight.
+  // Vectors already tried: the initial one, zero, eight neighbours, four rounds of eight.
   int32_t count;
   int32_t tried[48];
 } attempt;
@@ -88,8 +88,8 @@ static bool is_new(attempt *a, vector v) {
   return !known;
 }
 
-// What a vector's disagreement with those around it costs; far ones cost no more than moderately far ones, for objects
-// have edges. Rest wins ties: noise must not make still things tremble.
+// The cost of a vector's deviation from those around it; it saturates, because objects have edges. Zero wins ties, so that
+// noise does not make static content jitter.
 static int32_t disagreement(const attempt *a, vector v) {
   return (distance(&a->around, v) + (v.x || v.y)) * a->s->smoothness;
 }
@@ -114,14 +114,14 @@ static attempt make_attempt(const level_search *s, int32_t bx, int32_t by) {
     vectors[i] = s->vectors[y * s->columns + x];
   }
   a.around = make_vicinity(vectors);
-  // No vector is that long.
+  // An impossible vector.
   for (int32_t i = 0; i < 48; i++) a.tried[i] = INT32_MIN;
   is_new(&a, a.best);
   a.cost = match(s, bx, by, a.best, INT32_MAX) + disagreement(&a, a.best);
   return a;
 }
 
-// Whether a block would come out as it did when it was last looked at: nothing around it has changed.
+// Whether examining a block again would have the same result, because nothing around it has changed.
 static bool is_settled(const level_search *s, int32_t bx, int32_t by) {
   const uint32_t since = s->histories[by * s->columns + bx].settled;
   if (since == 0) return false;
@@ -154,12 +154,12 @@ static void improve(level_search *s, int32_t bx, int32_t by, bool steps) {
   const bool has_changed = a.best.x != here->x || a.best.y != here->y;
   *here = a.best;
   if (has_changed) history->changed = ++s->changes;
-  // At the rim a block is its own neighbour, and looks different once it has changed.
+  // At the edge, a block is its own neighbour, so its own change matters.
   const bool is_rim = bx == 0 || by == 0 || bx == s->columns - 1 || by == s->rows - 1;
   history->settled = is_final && !(is_rim && has_changed) ? s->changes : 0;
 }
 
-// There and back, so that good vectors spread both ways.
+// Forward and backward passes, so that good vectors spread in both directions.
 static void improve_all(level_search *s) {
   memset(s->histories, 0, (size_t)s->columns * (size_t)s->rows * sizeof *s->histories);
   s->changes = 1;
@@ -171,7 +171,7 @@ static void improve_all(level_search *s) {
     for (int32_t bx = 0; bx < s->columns; bx++) improve(s, bx, by, false);
 }
 
-// Every vector within reach, at the coarsest level.
+// Full search at the coarsest level.
 static void search_all(const level_search *s) {
   enum { reach = 10 };
   for (int32_t by = 0; by < s->rows; by++)
@@ -198,7 +198,7 @@ static level_search level_below(const level_search *above, int32_t columns, int3
   s.block = s.level == 0 ? 8 : 4;
   s.window = 2 * s.block;
   s.smoothness = s.window * s.window;
-  // Blocks of a whole number of blocks of the level below: of 32, 16, 8 and 8 pixels.
+  // Blocks are multiples of those of the level below: 32, 16, 8 and 8 pixels.
   const int32_t factor = s.level == 0 ? 1 : 1 << (s.level - 1);
   s.columns = (columns + factor - 1) / factor;
   s.rows = (rows + factor - 1) / factor;
@@ -257,7 +257,7 @@ static void patch_at(const ve_interp_plane *p, int32_t x, int32_t y, patch *resu
   fill_patch(result, p->luma[0] + iy * p->stride[0] + ix, p->stride[0], x & 15, y & 15);
 }
 
-// Both frames' patches at a vector in sixteenths. Returns their sum of absolute differences, in sixteenths of a level.
+// Fills both frames' patches at a vector in sixteenths. Returns their sum of absolute differences, in sixteenths of a level.
 static int32_t patches(const pair *p, vector v, patch *a, patch *b) {
   const int32_t ax = ve_interp_first_part(v.x, p->time), ay = ve_interp_first_part(v.y, p->time);
   const int32_t x = p->x + ax, y = p->y + ay, span = VE_INTERP_PATCH + 1, margin = 6;
@@ -276,7 +276,7 @@ static int32_t nearest(double value, double limit) {
 // One step of Lucas-Kanade with the mean gradients of both patches.
 static vector step_of(const patch *a, const patch *b) {
   const ve_interp_sums sums = patch_sums(a, b);
-  // Damping of a squared level a pixel; levels are counted in sixteenths.
+  // Damping of a squared level per pixel; levels are in sixteenths.
   const double damping = 256.0 * 256;
   const double dxx = (double)sums.xx + damping, dyy = (double)sums.yy + damping, dxy = (double)sums.xy;
   const double determinant = dxx * dyy - dxy * dxy;
@@ -293,8 +293,8 @@ static int32_t refine(const pair *p, vector *v) {
     if (step.x == 0 && step.y == 0) break;
     const vector next = {(int16_t)(v->x + step.x), (int16_t)(v->y + step.y)};
     const int32_t there = patches(p, next, &a, &b);
-    // A fraction is taken for a clear gain only: interpolated samples are smoother, which alone makes errors less. Rest is
-    // left for a quarter of a level a pixel at least.
+    // Accept a fraction only for a clear gain, since interpolated samples are smoother, which reduces errors by itself. A
+    // zero vector changes only for at least a quarter of a level per pixel.
     const int32_t least = v->x == 0 && v->y == 0 ? side * side : 0;
     if (there + there / 8 + least >= error) break;
     error = there;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Warping by overlapped blocks: the scalar truth.
+// Overlapped block warping: scalar reference.
 #include "interpolation.h"
 
 #define VE_NAME(job) ve_interp_##job##_scalar

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Warping by overlapped blocks, in a form that the compiler turns into the vectors of any instruction set. Include once
-// in a file, inside its target attribute, with
+// Overlapped block warping, in a form that the compiler can vectorise for any instruction set. Include once per file,
+// inside its target attribute, with
 //
 //   VE_NAME(job)      the function's name
 #if !defined(VE_NAME)
 #error "define VE_NAME first"
 #endif
 
-// Lanczos of three lobes at sixteenths, in 128ths.
+// Three-lobe Lanczos filters at sixteenths, in units of 1/128.
 static const int16_t taps[16][6] = {
     {0, 0, 128, 0, 0, 0},     {1, -6, 128, 7, -2, 0},   {3, -11, 125, 15, -4, 0}, {3, -15, 120, 25, -6, 1},
     {4, -17, 114, 35, -9, 1}, {4, -18, 107, 45, -11, 1}, {4, -19, 99, 56, -14, 2}, {4, -19, 89, 67, -16, 3},
     {3, -17, 78, 78, -17, 3}, {3, -16, 67, 89, -19, 4}, {2, -14, 56, 99, -19, 4}, {1, -11, 45, 107, -18, 4},
     {1, -9, 35, 114, -17, 4}, {1, -6, 25, 120, -15, 3}, {0, -4, 15, 125, -11, 3}, {0, -2, 7, 128, -6, 1}};
 
-// Rise of a raised cosine between two blocks' centres, in 64ths, by the number of samples between them.
+// A raised cosine between two blocks' centres, in units of 1/64, by their distance in samples.
 static const int32_t rise8[8] = {1, 5, 14, 26, 38, 50, 59, 63}, rise4[4] = {2, 20, 44, 62};
 
 enum { cell = VE_INTERP_BLOCK, rows_read = cell + 5, pitch = 16 };
 
-// What samples are: constants where functions are inlined. Sums of 16-bit samples pass 32 bits, those of 15 bits do not:
-// filters have a gain of 198 / 128 at most.
+// The kind of samples, a constant after inlining. Sums of 16-bit samples exceed 32 bits, those of 15-bit samples do not,
+// since filters have a gain of at most 198 / 128.
 typedef enum kind { NARROW, WIDE, DEEP } kind;
 
 VE_INLINE int32_t sample(const ve_interp_source *s, const kind kind, ptrdiff_t at) {
   return kind == NARROW ? ((const uint8_t *)s->samples)[at] : ((const uint16_t *)s->samples)[at];
 }
 
-// `width` + 5 x `height` + 5 samples from (x, y) on; those outside repeat the rim.
+// Reads `width` + 5 x `height` + 5 samples from (x, y) on; edges are replicated.
 VE_INLINE void read_samples(const ve_interp_source *s, const kind kind, int32_t x, int32_t y, const int width,
                             const int height, int32_t *to) {
   const bool is_inside = x >= 0 && y >= 0 && x + width + 5 <= s->width && y + height + 5 <= s->height;
@@ -45,7 +45,7 @@ VE_INLINE void read_samples(const ve_interp_source *s, const kind kind, int32_t 
   }
 }
 
-// `width` x `height` samples at (x, y) displaced by (dx, dy) sixteenths of a sample.
+// Predicts `width` x `height` samples at (x, y) displaced by (dx, dy) sixteenths of a sample.
 VE_INLINE void predict(const ve_interp_source *s, const kind kind, int32_t x, int32_t y, int32_t dx, int32_t dy,
                        const int width, const int height, int32_t *result) {
   int32_t from[rows_read * pitch], across[rows_read * cell];
@@ -89,7 +89,7 @@ VE_INLINE int32_t displacement(int32_t v, int32_t time, int32_t is_second, int32
   return log2 ? (luma + 1) >> 1 : luma;
 }
 
-// Samples of a cell, between the centres of four blocks whose vectors are v.
+// Blends the samples of a cell between the centres of four blocks with vectors v.
 VE_INLINE void blend(const ve_interp_warp_args *args, const kind kind, int32_t x, int32_t y, const ve_interp_vector *v,
                      const int width, const int height, int32_t *result) {
   const ve_interp_source *s = args->source;
@@ -107,7 +107,7 @@ VE_INLINE void blend(const ve_interp_warp_args *args, const kind kind, int32_t x
     }
     of[k] = same == k ? (k == 0 ? result : predictions[k]) : of[same];
   }
-  // Weights add up to 64 either way: equal ones blend to themselves.
+  // Weights add up to 64 in either direction, so equal predictions are unchanged.
   if (distinct == 1) return;
   const int32_t *rise_x = width == 4 ? rise4 : rise8, *rise_y = height == 4 ? rise4 : rise8;
   for (int32_t j = 0; j < height; j++)

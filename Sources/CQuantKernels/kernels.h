@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the driver (conv3x3.c) and the kernels of each instruction set share.
+// Declarations shared by the driver (conv3x3.c) and the kernels of each instruction set.
 //
-// Names: ve_<job>_<instruction set>, in <job>.c for the scalar truth and
+// Names: ve_<job>_<instruction set>, in <job>.c for the scalar reference and
 // x86/ or arm/<job>_<instruction set>.c for the rest. Each signature is declared once,
-// below; ve_kernels_for() lists what belongs to which instruction set. Code that is included to be compiled for several
-// instruction sets is called <job>_tmpl.h.
+// below; ve_kernels_for() returns the kernels of an instruction set. Code that is compiled for several instruction sets by
+// inclusion is in <job>_tmpl.h.
 #ifndef VE_KERNELS_H
 #define VE_KERNELS_H
 
 #include "CQuantKernels.h"
 
-// Scalar and vector results must agree to the bit; a fused a * b + c rounds
-// once less.
+// Scalar and vector results must agree bit for bit; a fused a * b + c rounds
+// once instead of twice.
 #pragma STDC FP_CONTRACT OFF
 
 #define VE_INLINE static inline __attribute__((always_inline))
 #define VE_UNROLL _Pragma("clang loop unroll(full)")
 #define VE_NO_UNROLL _Pragma("clang loop unroll(disable)")
 
-/// From row 0 to row `y` in bytes.
+/// Offset of row `y` from row 0 in bytes.
 VE_INLINE ptrdiff_t ve_row(int32_t y, ptrdiff_t stride, ve_wrap wrap) {
   return y * stride - (y >= wrap.row ? wrap.bytes : 0);
 }
@@ -27,12 +27,12 @@ enum {
   /// Pixels of a row computed between two calls of the epilogue: a multiple of
   /// every register tile's width, small enough for the sums to stay in L1.
   VE_STRIP = 24,
-  /// Most output channels of a block.
+  /// Maximum output channels per block.
   VE_BLOCK_LANES = 64,
   VE_ALIGNMENT = 64,
 };
 
-/// Result limits before the streams come in: all integers in between are
+/// Limits of results before streams are added: all integers in between are
 /// exact in 32-bit floating point.
 #define VE_SUM_MIN (-8388608.0f)
 #define VE_SUM_MAX (8388607.0f)
@@ -45,10 +45,10 @@ typedef enum ve_weight_layout {
   VE_WEIGHTS_PAIRS,
 } ve_weight_layout;
 
-/// Output channels that are computed together.
+/// Output channels computed together.
 typedef struct ve_block {
   int32_t first_channel;
-  int32_t channels;  // that exist, the rest of the lanes is padding
+  int32_t channels;  // actual channels; the other lanes are padding
   int32_t vectors;
 } ve_block;
 
@@ -61,7 +61,7 @@ typedef struct ve_accumulate_args {
   /// The last vector has only 8 channels; its upper half repeats the lower, in
   /// weights (not in biases).
   bool half;
-  /// Additions of int16 products of two before they have to be widened.
+  /// Additions of pairs of int16 products before sums have to be widened.
   int32_t int16_steps;
   /// slots x 3 rows, each at the strip's first pixel minus one.
   const uint8_t *const *rows;
@@ -77,10 +77,10 @@ typedef void ve_accumulate_fn(const ve_accumulate_args *args);
 /// Pointers are at the first pixel and the block's first channel.
 typedef struct ve_epilogue_args {
   const int32_t *sums;
-  int32_t sums_stride;  // int32_t a pixel
+  int32_t sums_stride;  // int32_t per pixel
   int32_t pixels;
-  int32_t channels;  // multiple of 8 or, with fewer lanes, of those
-  int32_t pixel_stride;  // values a pixel in streams and codes
+  int32_t channels;  // multiple of 8, or of the number of lanes if that is less
+  int32_t pixel_stride;  // values per pixel in streams and codes
   const float *multiplier;
   const int16_t *stream_in;
   int16_t *stream_out;
@@ -136,11 +136,11 @@ typedef void ve_interp_warp_fn(const ve_interp_warp_args *args);
 
 typedef struct ve_kernels {
   int32_t lanes;
-  int32_t block_vectors;  // most vectors of a block
-  bool signed_codes;  // products are of signed bytes: codes and transformed inputs less 128
+  int32_t block_vectors;  // maximum vectors per block
+  bool signed_codes;  // products of signed bytes: codes and transformed inputs minus 128
   ve_accumulate_fn *accumulate;  // any operands
   ve_weight_layout layout;
-  ve_accumulate_fn *accumulate_narrow;  // when int16_steps suffice, or NULL
+  ve_accumulate_fn *accumulate_narrow;  // if int16_steps suffice, or NULL
   int32_t narrow_steps;  // least int16_steps worth using it for
   ve_epilogue_fn *epilogue;
   ve_requantize_fn *requantize;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planes prepared for the search of motion, and the choice of kernels.
+// Planes prepared for motion search, and kernel dispatch.
 #include <string.h>
 
 #include "motion.h"
@@ -23,7 +23,7 @@ static ve_motion_plane layout(int32_t width, int32_t height, uint8_t *memory, si
     p.smooth = (int16_t *)(void *)(memory + aligned(full)) + border * p.stride + border;
     p.coarse = memory + aligned(full) + aligned(2 * full) + coarse_border * p.coarse_stride + coarse_border;
   }
-  // Vector loads at the last pixels of the last row.
+  // Slack for vector loads at the last pixels of the last row.
   *total = aligned(full) + aligned(2 * full) + aligned(coarse) + 64;
   return p;
 }
@@ -34,7 +34,7 @@ size_t ve_motion_plane_bytes(int32_t width, int32_t height) {
   return total;
 }
 
-// Repeats the outermost pixels of a plane into its border.
+// Replicates the outermost pixels of a plane into its border.
 static void extend8(uint8_t *plane, ptrdiff_t stride, int32_t width, int32_t height, int32_t margin) {
   for (int32_t y = 0; y < height; y++) {
     uint8_t *row = plane + y * stride;
@@ -49,7 +49,7 @@ static void extend8(uint8_t *plane, ptrdiff_t stride, int32_t width, int32_t hei
 }
 
 static void smooth_rows(ve_motion_plane *p) {
-  // From the bordered copy, so that the smoothed border is as good as the repeated one; its outermost ring is not read.
+  // From the bordered copy, so that the border is smoothed as well; its outermost ring is not read.
   for (int32_t y = 1 - border; y < p->height + border - 1; y++) {
     const uint8_t *above = p->luma + (y - 1) * p->stride, *here = above + p->stride, *below = here + p->stride;
     int16_t *to = p->smooth + y * p->stride;

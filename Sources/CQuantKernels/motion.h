@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernels of motion search and of packing neighbours share.
+// Declarations shared by the kernels of motion search and neighbour packing.
 #ifndef VE_MOTION_KERNELS_H
 #define VE_MOTION_KERNELS_H
 
@@ -7,22 +7,22 @@
 
 #include "kernels.h"
 
-/// Pixels repeated around the plane of a quarter of the extents.
+/// Border of the quarter-size plane in pixels.
 enum { VE_MOTION_COARSE_BORDER = 16 };
 
 VE_INLINE int32_t ve_motion_clamp(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
-/// Sums over 16 x 16 that the remainder of motion is solved from: products of the reference's central differences, and
-/// those with the difference of the frames.
+/// Sums over 16 x 16 for the subpixel motion: products of the reference's central differences with each other and with the
+/// difference of the frames.
 typedef struct ve_motion_sums {
   int32_t xx, yy, xy, xe, ye;
 } ve_motion_sums;
 
 // MARK: - Planes for the network
 
-/// The neighbour's chroma for `count` grid points from (x, y) on at a luma vector: halves of a sample are means.
+/// The neighbour's chroma for `count` grid points from (x, y) on at a luma vector; half samples are means.
 VE_INLINE void ve_motion_chroma(
     const uint8_t *plane, int32_t width, int32_t height, int32_t x, int32_t y, ve_motion_vector v, int32_t count,
     uint8_t *result) {

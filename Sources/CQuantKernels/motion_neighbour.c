@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aligned neighbours as networks read them: the scalar truth.
+// Packing of aligned neighbours for networks: scalar reference.
 #include "motion.h"
 
 void ve_motion_neighbour_scalar(const ve_neighbour_args *args) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of block motion: the scalar truth.
+// Block motion search: scalar reference.
 #include "motion.h"
 
 #define VE_NAME(job) ve_motion_##job##_scalar

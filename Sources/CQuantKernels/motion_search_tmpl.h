@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of block motion, once for each instruction set: what is tried, in which order, and what wins is the same
-// everywhere. Include once in a file, after
+// Block motion search, compiled for each instruction set: candidates, their order and the winner are the same for all.
+// Include once per file, after
 //
 //   VE_NAME(job)     the function's name
 //   block16          a 16 x 16 block of the reference, and
 //     load_block16(from, stride), difference16(block, there, stride, enough): the sum of absolute differences, or any
-//     sum of at least `enough` once it has reached that
+//     partial sum that has reached `enough`
 //   block8           an 8 x 8 block, and
 //     load_block8(from, stride), nearest_in_row(block, there, stride, first, last, row_cost, best): the offset i in
 //     first ... last of least difference at there + i plus 2 |i| + row_cost, the first of equals, if that is less than
@@ -31,7 +31,7 @@ typedef struct search {
   block16 at;
   int32_t x, y;  // top left of the 16 x 16
   int32_t best_cost, best_error, dx, dy;
-  // What has been tried for this block need not be tried again.
+  // Marks vectors that have been tried for this block.
   uint32_t stamp;
   uint32_t *tried;
 } search;
@@ -48,7 +48,7 @@ static bool try_vector(search *s, int32_t dx, int32_t dy) {
     *tried = s->stamp;
   }
   const uint8_t *there = s->neighbour->luma + (s->y + dy) * s->neighbour->stride + s->x + dx;
-  // Small vectors are favoured by about 0.02 levels a pixel: in flat places nothing else decides.
+  // Prefers small vectors by about 0.02 levels per pixel, which decides in flat areas.
   const int32_t extra = 5 * (abs(dx) + abs(dy));
   const int32_t error = difference16(&s->at, there, s->neighbour->stride, s->best_cost - extra);
   const int32_t cost = error + extra;
@@ -60,8 +60,8 @@ static bool try_vector(search *s, int32_t dx, int32_t dy) {
   return true;
 }
 
-// Vectors of 32 x 32 pixels by full search at a quarter of the extents, one for each square of four blocks: a start for
-// fast motion.
+// Full search at a quarter of the extents, with a vector per square of four blocks from windows of 32 x 32 pixels: initial
+// values for fast motion.
 static void coarse_search(const ve_motion_plane *r, const ve_motion_plane *n, int32_t bx, int32_t by, int32_t *dx,
                           int32_t *dy) {
   // The square covers 4 x 4 coarse pixels; the window around it 8 x 8.
@@ -83,7 +83,7 @@ static void coarse_search(const ve_motion_plane *r, const ve_motion_plane *n, in
 }
 
 static void refine(search *s) {
-  // Steps shrink from two pixels to one; a square of eight around the best.
+  // Eight positions around the best, at distances of two pixels and then one.
   for (int32_t step = 2; step >= 1; step--) {
     for (int32_t round = 0; round < 6; round++) {
       const int32_t x = s->dx, y = s->dy;
@@ -98,7 +98,7 @@ static void refine(search *s) {
 
 // MARK: - Remainder
 
-// Sixteenths, limited.
+// Rounds to sixteenths, clamped.
 static int32_t nearest(double value) {
   const double limit = VE_MOTION_REMAINDER;
   const double limited = value < -limit ? -limit : value > limit ? limit : value;
@@ -106,13 +106,13 @@ static int32_t nearest(double value) {
 }
 
 // One step of Lucas-Kanade with the reference's gradients over the 16 x 16 around the block. A second step, which needs
-// interpolated samples, finds pans more exactly but gained nothing in the network (docs/lab/networks.md).
+// interpolated samples, is more accurate for pans but did not improve the network (docs/lab/networks.md).
 static void remainder_of(const search *s, ve_motion_vector *vector) {
   const ptrdiff_t stride = s->reference->stride, there_stride = s->neighbour->stride;
   const ve_motion_sums sums =
       motion_sums(s->reference->smooth + s->y * stride + s->x, stride,
                   s->neighbour->smooth + (s->y + s->dy) * there_stride + s->x + s->dx, there_stride);
-  // Damping of half a squared level a pixel: flat blocks stay where they are. (Gradients are 8 x per pixel.)
+  // Damping of half a squared level per pixel keeps flat blocks in place. (Gradients are 8 x per pixel.)
   const double dxx = (double)sums.xx + 256 * 32, dyy = (double)sums.yy + 256 * 32, dxy = (double)sums.xy;
   const double determinant = dxx * dyy - dxy * dxy;
   // Gradients are central differences, twice the slope: a pixel is 16 sixteenths.
@@ -128,7 +128,7 @@ static void remainder_of(const search *s, ve_motion_vector *vector) {
 void VE_NAME(search)(const ve_motion_plane *reference, const ve_motion_plane *neighbour,
                      const ve_motion_vector *prior, int32_t prior_factor, ve_motion_vector *vectors) {
   const int32_t columns = ve_motion_blocks(reference->width), rows = ve_motion_blocks(reference->height);
-  // Coarse vectors of this pair of rows of blocks, found when first wanted. Eight thousand squares span 128,000 pixels.
+  // Coarse vectors of this pair of block rows, computed on demand. Eight thousand squares span 128,000 pixels.
   enum { most = 8192 };
   static const int16_t unknown = INT16_MIN;
   int16_t coarse[most][2];
@@ -152,7 +152,7 @@ void VE_NAME(search)(const ve_motion_plane *reference, const ve_motion_plane *ne
         const ve_motion_vector *p = prior + by * columns + bx;
         try_vector(&s, (p->dx * 16 + p->rx) * prior_factor / 16, (p->dy * 16 + p->ry) * prior_factor / 16);
       }
-      // A block that matches to two levels has no need of the coarse search.
+      // A block that matches within two levels does not need the coarse search.
       if (s.best_error > 2 * window * window) {
         int16_t *vector = coarse[ve_motion_clamp(bx / 2, 0, most - 1)];
         if (vector[0] == unknown) {

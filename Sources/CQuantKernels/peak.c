@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine could do at most: dot products and fused multiply-adds on
-// registers alone.
+// Peak performance of the machine: dot products and fused multiply-adds on
+// registers only.
 #include "kernels.h"
 
 double ve_peak_vpdpbusd(double seconds) {

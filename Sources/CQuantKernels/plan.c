@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both algorithms of a plan share; it knows neither.
+// Code shared by both algorithms of a plan.
 #include "plan.h"
 
 // Blocks as equal as possible: 96 channels are 3 + 3 vectors rather than 4 + 2.
@@ -26,8 +26,8 @@ void ve_conv3x3_epilogue_args(
     int32_t x, int32_t y, int32_t pixels, int32_t step, const int32_t *sums) {
   const ptrdiff_t offset =
       (ptrdiff_t)x * plan->description.channels_out + block->first_channel;
-  // Field by field: kernels read this at once, field by field, which the
-  // processor can forward from these stores but not from wider ones.
+  // Stored field by field: kernels read this immediately, field by field, and
+  // the processor cannot forward parts of wider stores.
   args->sums = sums;
   args->sums_stride = block->vectors * plan->kernels->lanes;
   args->pixels = pixels;

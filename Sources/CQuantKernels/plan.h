@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plan holds, and what its two algorithms share.
+// The contents of a plan, shared by its two algorithms.
 #ifndef VE_PLAN_H
 #define VE_PLAN_H
 
@@ -14,22 +14,22 @@ struct ve_conv3x3 {
   const ve_kernels *kernels;
   int32_t block_count;
   ve_block blocks[VE_MAX_BLOCKS];
-  // Padded with zeros to whole vectors.
+  // Zero-padded to whole vectors.
   int32_t bias[VE_MAX_CHANNELS + VE_BLOCK_LANES];
   float multiplier[VE_MAX_CHANNELS + VE_BLOCK_LANES];
 
-  // Direct.
+  // Direct algorithm.
   ve_accumulate_fn *accumulate;
   int32_t int16_steps;
   ve_weight_layout layout;
   void *weights;
 
-  // NULL when direct.
+  // NULL for the direct algorithm.
   ve_winograd_plan *winograd;
 };
 
-/// Of the epilogue for `pixels` pixels of one block, `step` apart, from (x, y)
-/// on; `sums` may be NULL where kernels have them in registers.
+/// Arguments of the epilogue for `pixels` pixels of one block, `step` apart,
+/// starting at (x, y); `sums` may be NULL if kernels have them in registers.
 void ve_conv3x3_epilogue_args(
     ve_epilogue_args *args, const ve_conv3x3 *plan, const ve_conv3x3_io *io, const ve_block *block,
     int32_t x, int32_t y, int32_t pixels, int32_t step, const int32_t *sums);
@@ -37,8 +37,8 @@ void ve_conv3x3_epilogue_args(
 /// Divides the output channels into blocks of at most `most_vectors`.
 void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors);
 
-/// The best transform that is exact for these operands, packed; NULL when
-/// there is none, or none that is faster than plan->accumulate. Scales
+/// The best transform that is exact for these operands, packed; NULL if there
+/// is none, or none that is faster than plan->accumulate. Scales
 /// plan->multiplier to match.
 ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weights);
 void ve_winograd_plan_destroy(ve_winograd_plan *winograd);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd transforms and products: the scalar truth. Matrices as winograd.h
-// states them, without a thought for speed.
+// Winograd transforms and products: scalar reference, with the matrices given
+// in winograd.h, not optimised.
 #include <string.h>
 
 #include "winograd.h"
 
 // MARK: - Input
 
-// F(2, 3) and F(4, 3): rows of the transform of inputs.
+// Rows of the input transforms of F(2, 3) and F(4, 3).
 static const int32_t input2[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
 static const int32_t input4[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0},
                                      {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0},
@@ -25,7 +25,7 @@ static int32_t across(ve_transform transform, int32_t column, int32_t pixel) {
 static void input_value(
     const ve_winograd_input_args *args, ve_transform transform, int32_t tile, int32_t channel) {
   const ve_transform_traits *traits = ve_transform_traits_of(transform);
-  // A tile of VE_F2X1 is one pixel; its taps are neighbouring tiles.
+  // A tile of VE_F2X1 is one pixel; its taps are adjacent tiles.
   const int32_t pixels = transform == VE_F2X1 ? 1 : traits->inputs;
   for (int32_t c = 0; c < traits->columns; c++)
     for (int32_t r = 0; r < 4; r++) {
@@ -54,12 +54,12 @@ static void input_2x4(const ve_winograd_input_args *args) { input(args, VE_F2X4)
 
 // MARK: - Products
 
-// Unsigned, because sums may wrap on the way.
+// Unsigned, because intermediate sums may wrap.
 VE_INLINE uint32_t dot(const uint8_t *v, const int8_t *u) {
   return (uint32_t)(v[0] * u[0] + v[1] * u[1] + v[2] * u[2] + v[3] * u[3]);
 }
 
-// What each step does, for one lane of one row.
+// Applies a step to one lane of one row.
 VE_INLINE void apply_step(
     const ve_winograd_products_args *args, int32_t row, int32_t tile, int32_t lane, uint32_t m) {
   const int32_t width = args->vectors * 8;

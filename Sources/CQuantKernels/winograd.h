@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact integer Winograd convolution: what the plan (winograd_plan.c,
-// winograd_run.c) and the kernels of each instruction set share.
+// Exact integer Winograd convolution: declarations shared by the plan
+// (winograd_plan.c, winograd_run.c) and the kernels of each instruction set.
 //
-// All transforms take two output rows at a time by F(2, 3) down the columns,
-// scaled by two to stay whole:
+// All transforms compute two output rows at a time by F(2, 3) down the columns,
+// scaled by two to remain integers:
 //
 //   input   e0 = d0 - d2, e1 = d1 + d2, e2 = d2 - d1, e3 = d1 - d3
 //   weights 2 g0, g0 + g1 + g2, g0 - g1 + g2, -2 g2
 //   output  2 y0 = m0 + m1 + m2, 2 y1 = m1 - m2 + m3
 //
-// and differ across the rows: VE_F2X1 leaves the three taps as they are,
-// VE_F2X2 does the same once more, and VE_F2X4 is F(4, 3) with these weights
+// and differ across the rows: VE_F2X1 does not transform the three taps,
+// VE_F2X2 applies F(2, 3) again, and VE_F2X4 is F(4, 3) with these weights
 //
 //   6 g0, g0 + g1 + g2, g0 - g1 + g2, g0 + 2 g1 + 4 g2, g0 - 2 g1 + 4 g2, 6 g2
 //
@@ -19,9 +19,9 @@
 //   24 y0 = q0 + c - 4 t, 12 y1 = d - 2 u, 6 y2 = c - t, 6 y3 = 2 d - u + q5.
 //
 // Transformed inputs are offset to fit an unsigned byte, transformed weights
-// fit a signed one (checked when packing), and the offsets come off again in
-// the constants that sums start from. Sums are exact modulo 2^32 all the way,
-// and the last ones, which the epilogue reads, fit 32 bits.
+// fit a signed one (checked when packing), and the constants that sums start
+// from cancel the offsets. All sums are exact modulo 2^32, and the final ones,
+// which the epilogue reads, fit 32 bits.
 #ifndef VE_WINOGRAD_H
 #define VE_WINOGRAD_H
 
@@ -37,16 +37,16 @@ typedef enum ve_transform {
 typedef struct ve_transform_traits {
   const char *name, *words_name;
   int32_t columns;  // of products
-  int32_t inputs;  // pixels across that a tile reads
-  int32_t outputs;  // pixels across that a tile makes
-  int32_t taps;  // across, left to the products
-  int32_t scale;  // of the sums over the convolution's, a power of two
-  int32_t most_levels;  // of activations, where operands are bytes
+  int32_t inputs;  // pixels read per tile, horizontally
+  int32_t outputs;  // pixels written per tile, horizontally
+  int32_t taps;  // horizontal taps that remain for the products
+  int32_t scale;  // of the sums relative to the convolution's, a power of two
+  int32_t most_levels;  // of activations, if operands are bytes
 } ve_transform_traits;
 
 const ve_transform_traits *ve_transform_traits_of(ve_transform transform);
 
-/// What is added to transformed inputs of row r and column c of products.
+/// The offset of transformed inputs for row r and column c of products.
 VE_INLINE int32_t ve_winograd_offset(
     ve_transform transform, int32_t levels, int32_t r, int32_t c) {
   switch (transform) {
@@ -60,13 +60,13 @@ VE_INLINE int32_t ve_winograd_offset(
   return 0;
 }
 
-/// What is multiplied, and how products are added.
+/// The types of operands and sums.
 typedef enum ve_winograd_operands {
   /// Unsigned by signed bytes, sums of 32 bits.
   VE_OPERANDS_BYTES,
-  /// The same in sums of 16 bits, as far as they fit (winograd_rows.c).
+  /// The same with 16-bit sums, as far as they fit (winograd_rows.c).
   VE_OPERANDS_BYTES_IN_16,
-  /// Numbers of 16 bits, sums of 32: exact for all weights and levels, and without offsets.
+  /// 16-bit operands, 32-bit sums: exact for all weights and levels, and without offsets.
   VE_OPERANDS_WORDS,
 } ve_winograd_operands;
 
@@ -77,10 +77,10 @@ typedef struct ve_winograd_input_args {
   const uint8_t *rows[4];
   int32_t channels;
   int32_t tiles;
-  /// Pixels past this one, counted from rows[], repeat it: a tile at the end
+  /// The last pixel, relative to rows[], which is repeated beyond: a tile at the end
   /// of a row needs values in range even for outputs that do not exist.
   int32_t last_pixel;
-  int32_t levels;  // that offsets are made of; 0 for VE_OPERANDS_WORDS
+  int32_t levels;  // determine the offsets; 0 for VE_OPERANDS_WORDS
   uint8_t *v;
   ptrdiff_t v_row;  // bytes from r to r + 1; a column is four rows
   ptrdiff_t v_tile;  // bytes from tile to tile
@@ -88,10 +88,10 @@ typedef struct ve_winograd_input_args {
 
 typedef void ve_winograd_input_fn(const ve_winograd_input_args *args);
 
-/// What becomes of a column of products, q = before + m: transforms across the
-/// rows happen where the products are, in registers, as far as they can. With
-/// columns in the order 1, 2, (3, 4,) 0, last, only two or three values wait
-/// in memory, and the last ones are sums for the epilogue.
+/// The operation on a column of products, q = before + m: transforms across the
+/// rows are applied to products in registers as far as possible. With columns
+/// in the order 1, 2, (3, 4,) 0, last, only two or three values are stored in
+/// memory, and the last ones are sums for the epilogue.
 typedef enum ve_winograd_step {
   /// to = q.
   VE_STEP_KEEP,
@@ -99,10 +99,10 @@ typedef enum ve_winograd_step {
   VE_STEP_BUTTERFLY_2X2,
   /// Column 2 of VE_F2X4: a = t = a + q, b = u = a - q.
   VE_STEP_BUTTERFLY_2X4,
-  /// Column 4 of VE_F2X4, with a = t, b = u, c = q3: makes the sums of the two
-  /// pixels in the middle, and a and b for those outside.
+  /// Column 4 of VE_F2X4, with a = t, b = u, c = q3: computes the sums of the two
+  /// pixels in the middle, and a and b for the outer ones.
   VE_STEP_MIDDLE_2X4,
-  /// sums = (q + constants, when given) * factor.
+  /// sums = (q + constants, if given) * factor.
   VE_STEP_FINISH,
 } ve_winograd_step;
 
@@ -113,7 +113,7 @@ enum {
   VE_RUN_TILES = 24,
 };
 
-/// Memory that a later call will read or write, to be fetched meanwhile: `step` bytes a tile.
+/// Memory that a later call will read or write, to be prefetched: `step` bytes per tile.
 typedef struct ve_winograd_fetch {
   const void *from;
   ptrdiff_t step;
@@ -122,14 +122,14 @@ typedef struct ve_winograd_fetch {
 /// Rows of codes and of a stream.
 enum { VE_FETCHES = 4 };
 
-/// Quads that lie side by side in v and whose products are added in 16 bits.
+/// Contiguous quads in v whose products are added in 16 bits.
 typedef struct ve_winograd_stretch {
   int32_t at;  // bytes from the row's first
   int32_t quads;  // 0 ends a list
 } ve_winograd_stretch;
 
-/// VE_OPERANDS_BYTES_IN_16: the products of one row of a column, over all slots. `u` begins each stretch with what its sums
-/// start from, [lane][2], followed by its quads, [lane][4]. Sums of 16 bits count `factor` times.
+/// VE_OPERANDS_BYTES_IN_16: the products of one row of a column, over all slots. In `u`, each stretch starts with the initial
+/// values of its sums, [lane][2], followed by its quads, [lane][4]. 16-bit sums are multiplied by `factor`.
 typedef struct ve_winograd_row {
   const int8_t *u;
   const ve_winograd_stretch *stretches;
@@ -137,8 +137,8 @@ typedef struct ve_winograd_row {
 } ve_winograd_row;
 
 /// One column of products and the transform down the columns:
-/// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Where there are two rows of
-/// anything, VE_ROW lies between them, and tiles are vectors * lanes apart.
+/// m[0] = m0 + m1 + m2, m[1] = m1 - m2 + m3. Pairs of rows are VE_ROW apart,
+/// and tiles are vectors * lanes apart.
 typedef struct ve_winograd_products_args {
   const uint8_t *v;
   ptrdiff_t v_row;
@@ -148,12 +148,12 @@ typedef struct ve_winograd_products_args {
   int32_t vectors;
   /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4]; of VE_OPERANDS_WORDS two of 16 bits for four.
   const int8_t *u;
-  /// Of kernels that add up the slots themselves; for others 1.
+  /// For kernels that sum over slots themselves; otherwise 1.
   int32_t slots;
   ptrdiff_t v_slot, u_slot;
-  /// Of VE_OPERANDS_BYTES_IN_16, instead of u: four.
+  /// For VE_OPERANDS_BYTES_IN_16, instead of u: four rows.
   const ve_winograd_row *rows;
-  /// Of a later call, to be fetched meanwhile: a line a quad.
+  /// Of a later call, to be prefetched: one cache line per quad.
   const int8_t *next_u;
   ve_winograd_fetch reads[VE_FETCHES], writes[VE_FETCHES];
 
@@ -162,14 +162,14 @@ typedef struct ve_winograd_products_args {
   int32_t *to;
   int32_t *a, *b;
   const int32_t *c;
-  /// [output][2][constants_row]: what offsets and bias add to each output.
-  /// Not NULL in the steps that name it, NULL for nothing in the last one.
+  /// [output][2][constants_row]: the contribution of offsets and bias to each output.
+  /// Not NULL in the steps that use it; optional in the last one.
   const int32_t *constants;
   ptrdiff_t constants_row;
   uint32_t factor;
   int32_t *sums;  // VE_STEP_MIDDLE_2X4: two, the second after the first's rows
-  /// [output][row] of what would be done with those sums. Kernels that fuse it do it,
-  /// to as many of the tiles as it says, and leave `sums` alone.
+  /// [output][row]: the epilogue for those sums. Kernels that fuse it apply it to its
+  /// number of pixels, and do not write `sums`.
   const ve_epilogue_args *epilogue;
 } ve_winograd_products_args;
 
@@ -182,9 +182,9 @@ typedef void ve_winograd_products_fn(const ve_winograd_products_args *args);
 
 typedef struct ve_winograd_kernels {
   ve_winograd_operands operands;
-  ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];  // NULL: has no such transform
+  ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];  // NULL if the transform is not supported
   ve_winograd_products_fn *products;
-  bool adds_slots;  // in one call, instead of one call a slot
+  bool adds_slots;  // in one call instead of one per slot
   bool fuses_epilogue;
 } ve_winograd_kernels;
 

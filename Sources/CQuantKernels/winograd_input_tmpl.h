@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd transforms of inputs for vectors of any width: nothing but additions and shifts, which the compiler's vector
-// types express for all instruction sets. Include once in a file, inside its target attribute, with
+// Winograd transforms of inputs for vectors of any width: only additions and shifts, which the compiler's vector types
+// express for all instruction sets. Include once per file, inside its target attribute, with
 //
 //   VE_VECTOR_BYTES   16, 32 or 64
 //   VE_NAME(job)      the function's name
@@ -33,10 +33,10 @@ VE_INLINE void store_elements(uint8_t *to, elements value) { memcpy(to, &value, 
 
 VE_INLINE elements splat(int32_t value) { return (elements){0} + (element)value; }
 
-// Arguments are copied first: a store of bytes may change anything in memory
-// but a local variable, and would have them read again and again.
+// Arguments are copied first: stores of bytes may alias anything except local
+// variables, so the compiler would reload them every time.
 
-// Down a column of pixels: row r of F(2, 3).
+// Row r of F(2, 3) down a column of pixels.
 VE_INLINE elements down(const ve_winograd_input_args *args, const int r, ptrdiff_t at) {
   switch (r) {
     case 0: return load_codes_of_pixel(args->rows[0] + at) - load_codes_of_pixel(args->rows[2] + at);
@@ -73,7 +73,7 @@ VE_INLINE void down_column(const ve_winograd_input_args *args, ptrdiff_t at, ele
 }
 
 // Tiles of F(2x2) for one vector of channels. Neighbours share two columns, which stay in registers: e0, with
-// the offset, and e1. Pixels past the last one repeat it in tiles that are `clamped`.
+// the offset, and e1. In `clamped` tiles, the last pixel is repeated beyond the end of the row.
 VE_INLINE void tiles_2x2(
     const ve_winograd_input_args *args, int32_t channel, int32_t begin, int32_t end, elements e0[4],
     elements e1[4], const bool clamped) {
@@ -117,8 +117,8 @@ VE_INLINE elements times4(elements value) {
   return twice + twice;
 }
 
-// Row r of F(2x4) likewise. Each output has one term that nothing is
-// multiplied with; the offset goes in there.
+// Row r of F(2x4) likewise. The offset is added to the one term of each output
+// that is not multiplied.
 VE_INLINE void row_2x4(const ve_winograd_input_args *args, const int r, int32_t channel) {
   const elements offset = splat(10 * args->levels), more = splat(r == 1 ? 6 * args->levels : 0);
   const ptrdiff_t column = 4 * args->v_row;

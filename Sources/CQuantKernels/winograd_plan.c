@@ -69,8 +69,8 @@ static int32_t most_input(ve_transform transform, int32_t levels) {
   return transform == VE_F2X1 ? 2 * levels : transform == VE_F2X2 ? 4 * levels : 20 * levels;
 }
 
-// The epilogue multiplies a sum that is `scale` times too large by a
-// multiplier that is as many times too small: the same product, if that
+// The epilogue multiplies a sum that is too large by a factor of `scale` by a
+// multiplier that is too small by the same factor: the product is equal if the
 // division is exact and the sum fits.
 static bool scales_exactly(const ve_conv3x3 *plan, const int8_t *weights, int32_t scale) {
   const ve_conv3x3_description *d = &plan->description;
@@ -89,7 +89,7 @@ static bool scales_exactly(const ve_conv3x3 *plan, const int8_t *weights, int32_
 const int32_t ve_winograd_column_order[VE_TRANSFORM_COUNT][6] = {
     [VE_F2X1] = {0}, [VE_F2X2] = {1, 2, 0, 3}, [VE_F2X4] = {1, 2, 3, 4, 0, 5}};
 
-// What the offsets of transformed inputs come to in the four rows of column c of an output channel, and what sums start from.
+// Computes the contribution of input offsets to the four rows of column c of an output channel, and the initial sums.
 static void sum_offsets(
     const ve_conv3x3 *plan, const ve_winograd_plan *w, const int8_t *weights, int32_t out, int32_t c,
     uint32_t offsets[4]) {
@@ -106,7 +106,7 @@ static void sum_offsets(
   }
 }
 
-// The four rows of one lane's i-th product in column c.
+// Packs the four rows of one lane's i-th product in column c.
 static void pack_product(
     const ve_winograd_plan *w, const int8_t *taps, int32_t c, int32_t i, int32_t tap, int8_t *to, ptrdiff_t width) {
   static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
@@ -123,8 +123,8 @@ static void pack_product(
   }
 }
 
-// What to add to an output before its last factor: the bias, and what the
-// offsets of transformed inputs have added, taken off.
+// The constant to add to an output before its last factor: the bias minus the
+// contribution of input offsets.
 static uint32_t output_constant(
     ve_transform transform, const uint32_t offsets[6][4], int32_t row, int32_t output,
     uint32_t bias) {
@@ -222,12 +222,12 @@ static ve_winograd_plan *create(
   w->traits = &traits[transform];
   w->kernels = kernels;
   w->levels = kernels->operands == VE_OPERANDS_WORDS ? 0 : d->activation_levels;
-  // All of VE_F2X1's weights are one column; fewer lanes keep it in L1.
+  // All weights of VE_F2X1 are in one column; fewer lanes keep it in L1.
   const int32_t fewer = 32 / plan->kernels->lanes, most = plan->kernels->block_vectors;
   if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, fewer < most ? fewer : most);
   w->depth = d->channels_in * w->traits->taps;
   if (transform == VE_F2X1) {
-    // Taps are read from neighbouring tiles, which must therefore touch.
+    // Taps are read from adjacent tiles, which must therefore be contiguous.
     w->v_tile = d->channels_in;
     w->v_row = (ptrdiff_t)ve_rounded_up((size_t)((VE_RUN_TILES + 2) * w->v_tile)) + VECTOR_BYTES;
   } else {
@@ -244,8 +244,8 @@ static ve_winograd_plan *create(
 
 // MARK: - Choice
 
-// Steps of the vector units for four bytes of operands, times what of them there is for an output: one with dot products,
-// else a product, an addition, and for every stretch of 16-bit sums two more to widen them.
+// Vector operations per four bytes of operands, times the number of those per output: one with dot products, otherwise a
+// product, an addition, and two more per stretch of 16-bit sums to widen them.
 static double cost(ve_winograd_operands operands, double products, double stretch) {
   switch (operands) {
     case VE_OPERANDS_BYTES: return products;
@@ -262,13 +262,13 @@ static double direct_cost(const ve_conv3x3 *plan) {
 
 static double products_an_output(const ve_transform_traits *t) { return 2.0 * t->columns * t->taps / t->outputs; }
 
-// Transforms cost the same however few products they save.
+// The cost of transforms does not depend on how many products they save.
 static bool pays(const ve_conv3x3_description *d, ve_transform transform) {
   return d->channels_in * d->slots >= (transform == VE_F2X1 ? 32 : 16) &&
          d->channels_in * d->slots * d->channels_out >= 512;
 }
 
-// What a transform on these kernels would cost, with 16-bit sums at least; INFINITY where it is not exact.
+// A lower bound of a transform's cost on these kernels with 16-bit sums; INFINITY if it is not exact.
 static double cost_of(
     const ve_conv3x3 *plan, const int8_t *weights, const ve_winograd_kernels *kernels, ve_transform transform) {
   const ve_conv3x3_description *d = &plan->description;
@@ -293,7 +293,7 @@ ve_winograd_plan *ve_winograd_plan_create(ve_conv3x3 *plan, const int8_t *weight
     for (int t = 0; t < VE_TRANSFORM_COUNT; t++) {
       double this_cost = cost_of(plan, weights, candidates[i], (ve_transform)t);
       if (this_cost < best_cost && candidates[i]->operands == VE_OPERANDS_BYTES_IN_16) {
-        // How long stretches are shows when weights are packed.
+        // The lengths of stretches are only known after packing.
         ve_winograd_plan *w = create(plan, weights, candidates[i], (ve_transform)t);
         this_cost = w ? cost(VE_OPERANDS_BYTES_IN_16, products_an_output(&traits[t]), w->mean_stretch) : INFINITY;
         ve_winograd_plan_destroy(w);

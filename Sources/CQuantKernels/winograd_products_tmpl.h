@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of Winograd's products, for vectors of any width: nothing but additions and shifts, which the compiler's
-// vector types express for all instruction sets. Include once in a file, inside its target attribute, with
+// Operations on Winograd products for vectors of any width: only additions and shifts, which the compiler's vector types
+// express for all instruction sets. Include once per file, inside its target attribute, with
 //
 //   VE_VECTOR_BYTES   16, 32 or 64
 //
-// and, where the epilogue is fused, VE_FUSES_EPILOGUE, with writer and write_pixel() of that instruction set.
+// and, if the epilogue is fused, VE_FUSES_EPILOGUE, with writer and write_pixel() of that instruction set.
 #if !defined(VE_VECTOR_BYTES)
 #error "define VE_VECTOR_BYTES first"
 #endif
@@ -24,8 +24,8 @@ VE_INLINE words load_words(const int32_t *from) {
 
 VE_INLINE void store_words(int32_t *to, words value) { memcpy(to, &value, sizeof value); }
 
-// The part of what is to be fetched that falls to `tiles` tiles. Lines that are to be written are fetched,
-// too: stores to lines that are not in cache would hold up those after them.
+// Prefetches the share of `tiles` tiles. Lines that will be written are prefetched too, since stores to lines that
+// are not in cache would delay later ones.
 VE_INLINE void fetch(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
   VE_UNROLL for (int f = 0; f < VE_FETCHES; f++) {
     const ve_winograd_fetch read = args->reads[f], write = args->writes[f];
@@ -38,7 +38,7 @@ VE_INLINE void fetch(const ve_winograd_products_args *args, int32_t tile, int32_
 
 // MARK: - Steps
 
-// What the last steps hand their sums to.
+// Receives the sums of the last steps.
 typedef struct finisher {
 #if defined(VE_FUSES_EPILOGUE)
   writer writers[2][2];  // [output][row]
@@ -48,7 +48,7 @@ typedef struct finisher {
 #endif
 } finisher;
 
-// Sums of `vectors` vectors of one pixel, from vector `first` of the block on.
+// Finishes the sums of `vectors` vectors of one pixel, starting at vector `first` of the block.
 VE_INLINE void finish_pixel(
     const ve_winograd_products_args *args, const finisher *finisher, const int output,
     const int row, int32_t tile, int32_t first, const words *sums, const int vectors,
@@ -65,8 +65,8 @@ VE_INLINE void finish_pixel(
 #endif
 }
 
-// What `step` does with one vector of a row; see winograd.c. The step is a constant where this
-// is inlined. Sums of outputs that are finished by it go into `finished`.
+// Applies `step` to one vector of a row; see winograd.c. The step is a constant after inlining.
+// Sums of outputs that it completes are stored in `finished`.
 VE_INLINE void apply_step(
     const ve_winograd_products_args *args, const ve_winograd_step step, ptrdiff_t at,
     const int32_t *constants, words m, words finished[2]) {
@@ -102,8 +102,8 @@ VE_INLINE void apply_step(
   }
 }
 
-// The same for a register tile of `tiles` x `vectors` pairs of sums, from
-// vector `first` of the block on.
+// The same for a register tile of `tiles` x `vectors` pairs of sums, starting
+// at vector `first` of the block.
 VE_INLINE void apply_constant_step(
     const ve_winograd_products_args *args, const finisher *finisher, const ve_winograd_step step,
     int32_t tile, int32_t first, const words *m0, const words *m1, const int tiles,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of bytes in sums of 16 bits, for instruction sets without dot products.
+// Products of bytes with 16-bit sums, for instruction sets without dot products.
 //
 // An instruction multiplies two pairs of bytes and adds their products with saturation; sums of those wrap around. Both are
-// exact where the ends are known to fit, and with the weights known they can be: transformed inputs lie in 0 ... most,
-// so what the weights of a stretch can make of them lies between two numbers for each sum. Sums start where the lower one
-// comes to -2^15; a stretch goes on as long as the upper one of no sum passes 2^15 - 1. Where the two products of one
-// instruction could saturate, the weights are cut in halves and the quad comes twice, at the end of one stretch and the
-// beginning of the next.
+// exact if the results are known to fit, which the weights determine: transformed inputs are in 0 ... most, so the weights of
+// a stretch bound each sum from below and above. Initial values move the lower bound to -2^15, and a stretch extends as long
+// as no upper bound exceeds 2^15 - 1. If the two products of one instruction could saturate, the weights are halved and the
+// quad is processed twice, at the end of one stretch and the start of the next.
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,22 +13,22 @@
 
 enum { HALVES = 2 * VE_BLOCK_LANES };
 
-// Where rows are written. Without memory only sizes are counted.
+// The destination of rows. Without memory, only sizes are counted.
 typedef struct sink {
   int8_t *u;
   ve_winograd_stretch *stretches;
   size_t u_bytes, stretch_count;
 } sink;
 
-// A row that is being divided into stretches.
+// A row being divided into stretches.
 typedef struct builder {
   sink *sink;
-  int32_t width;  // bytes of weights a step
+  int32_t width;  // bytes of weights per step
   int32_t lanes;
   int32_t most_input;
-  size_t start_at;  // where the present stretch begins in u
+  size_t start_at;  // start of the current stretch in u
   ve_winograd_stretch stretch;
-  // What its weights come to at least and at most, by sum, per unit of input.
+  // Lower and upper bound of each sum per unit of input.
   int32_t least[HALVES], most[HALVES];
   uint32_t *starts;  // by lane
   uint32_t factor;
@@ -82,7 +81,7 @@ static void add_quad(builder *b, const int8_t *quad, int32_t at) {
   b->stretch.quads++;
 }
 
-// Whether the two products of one instruction could pass 16 bits.
+// Whether the two products of one instruction could exceed 16 bits.
 static bool saturates(const builder *b, const int8_t *quad) {
   for (int32_t half = 0; half < 2 * b->lanes; half++) {
     const int32_t first = quad[2 * half], second = quad[2 * half + 1];
@@ -93,7 +92,7 @@ static bool saturates(const builder *b, const int8_t *quad) {
   return false;
 }
 
-// Half of a weight fits with half of any other: 2 x 64 x 255 = 32640.
+// Halves of any two weights fit: 2 x 64 x 255 = 32640.
 static void add_halves(builder *b, int8_t *quad, int32_t at) {
   int8_t rest[4 * VE_BLOCK_LANES];
   for (int32_t i = 0; i < 4 * b->lanes; i++) {
@@ -159,7 +158,7 @@ bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *w, const in
   w->u = aligned_alloc(VE_ALIGNMENT, ve_rounded_up(sink.u_bytes));
   w->stretches = calloc(sink.stretch_count, sizeof *w->stretches);
   if (!w->u || !w->stretches) return false;
-  // All but the lists' ends are stretches. More of them cost what shorter ones would.
+  // All entries except the ends of lists are stretches. Splitting costs as much as shorter stretches would.
   const double quads = (double)rows * plan->description.slots * w->depth / 4;
   w->mean_stretch = quads / (double)(sink.stretch_count - rows);
   sink = (struct sink){.u = w->u, .stretches = w->stretches};

@@ -6,8 +6,8 @@
 
 #include "winograd_plan.h"
 
-// Scratch: transformed inputs, what waits between columns of products (a, b, c
-// and sums over the slots so far), and sums for the epilogue (two outputs).
+// Scratch: transformed inputs, intermediate values between columns of products
+// (a, b, c and sums over slots so far), and sums for the epilogue (two outputs).
 enum { AREA = 2 * VE_ROW, AREAS = 4 };
 
 static size_t v_bytes(const ve_winograd_plan *w, int32_t slots) {
@@ -19,12 +19,12 @@ size_t ve_winograd_plan_scratch_bytes(const ve_winograd_plan *w, int32_t slots) 
          (AREAS + 2) * AREA * sizeof(int32_t);
 }
 
-// One run of tiles: where it is, and its scratch.
+// One run of tiles: its position and scratch memory.
 typedef struct run {
   const ve_conv3x3 *plan;
   const ve_conv3x3_io *io;
   int32_t x, y, rows, tiles;
-  int32_t next_x, next_y;  // of the run that follows; none when next_y is row_end or more
+  int32_t next_x, next_y;  // of the next run; none if next_y is row_end or more
   int32_t row_end;
   uint8_t *v;
   int32_t *areas;
@@ -36,7 +36,7 @@ static void transform_inputs(const run *run) {
   const ve_conv3x3_description *d = &run->plan->description;
   ve_winograd_input_args args = {
       .channels = d->channels_in,
-      // Of VE_F2X1, whose tiles are pixels, the products read two more.
+      // For VE_F2X1, whose tiles are pixels, the products read two more.
       .tiles = run->tiles + w->traits->taps - 1,
       .last_pixel = run->io->width + 1 - run->x,
       .levels = w->levels,
@@ -46,7 +46,7 @@ static void transform_inputs(const run *run) {
   for (int32_t slot = 0; slot < d->slots; slot++) {
     const ve_codes_input *input = &run->io->inputs[slot];
     for (int32_t i = 0; i < 4; i++) {
-      // An odd height leaves a last row below the border, for outputs that do
+      // With an odd height, the last row is below the border, for outputs that do
       // not exist.
       const int32_t y = run->y - 1 + i < run->io->height ? run->y - 1 + i : run->io->height;
       args.rows[i] =
@@ -57,7 +57,7 @@ static void transform_inputs(const run *run) {
   }
 }
 
-// The part of a row of the run that follows.
+// The part of a row that the next run uses.
 static ve_winograd_fetch part_of_row(
     const run *run, const void *data, ptrdiff_t row_stride, ve_wrap wrap, int32_t y, int32_t pixel_bytes,
     int32_t part) {
@@ -69,13 +69,13 @@ static ve_winograd_fetch part_of_row(
   return (ve_winograd_fetch){row + bytes * part / parts, bytes / parts / VE_RUN_TILES};
 }
 
-// Products are all arithmetic: what the next run reads and writes can come in behind them, a part with each
-// column of each block. Two of its four rows of codes the row of tiles above has left in cache.
+// Products are bound by arithmetic, so the next run's memory is prefetched during them, a part with each column
+// of each block. Two of its four rows of codes are still in cache from the row of tiles above.
 static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t slot, int32_t part) {
   const ve_conv3x3_io *io = run->io;
   const ve_conv3x3_description *d = &run->plan->description;
   const ve_codes_input *input = &io->inputs[slot];
-  // The rest once.
+  // The rest is prefetched once.
   const void *stream_in = slot == 0 ? io->stream_in : NULL;
   const void *stream_out = slot == 0 && io->stream_out != io->stream_in ? io->stream_out : NULL;
   const ve_codes_output *output = slot == 0 && io->output_count > 0 ? &io->outputs[0] : &(ve_codes_output){0};
@@ -91,7 +91,7 @@ static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t
   }
 }
 
-// The epilogue for pixel `output` of each tile, by rows; of pixels and rows that do not exist there are none.
+// Prepares the epilogue for pixel `output` of each tile, by rows, without pixels and rows that do not exist.
 static void prepare_epilogue(
     const run *run, const ve_block *block, int32_t output, const int32_t *sums,
     ve_epilogue_args epilogue[2]) {
@@ -110,7 +110,7 @@ typedef struct column_step {
   int32_t before;  // area, or -1
   int32_t to;  // area
   bool constants;
-  int32_t output;  // first pixel that comes out
+  int32_t output;  // first pixel of the output
   uint32_t factor;
 } column_step;
 
@@ -138,7 +138,7 @@ static void compute_block(const run *run, int32_t number) {
   const ptrdiff_t column_bytes = lanes * (ptrdiff_t)ve_winograd_lane_bytes(run->plan, w) / w->traits->columns;
   const ptrdiff_t u_slot = column_bytes / slots;
   const int32_t calls = w->kernels->adds_slots ? 1 : slots;
-  // Where there are rows, they say where their weights are.
+  // Rows, if any, contain pointers to their weights.
   const int8_t *u = w->rows ? w->u : w->u + (size_t)block->first_channel * ve_winograd_lane_bytes(run->plan, w);
   int32_t *partial = run->areas + PARTIAL * AREA;
   ve_winograd_products_args args = {
@@ -173,7 +173,7 @@ static void compute_block(const run *run, int32_t number) {
       args.v = run->v + slot * w->v_slot + ve_winograd_column_order[w->transform][i] * 4 * w->v_row;
       args.u = w->rows ? u : u + i * column_bytes + slot * u_slot;
       args.rows = w->rows ? &w->rows[(number * w->traits->columns + i) * 4] : NULL;
-      // After the last column comes the first again.
+      // The last column is followed by the first.
       args.next_u = w->rows || (last && i == w->traits->columns - 1) ? u : args.u + u_slot;
       args.step = last ? column->step : VE_STEP_KEEP;
       args.to = last ? run->areas + column->to * AREA : partial;

@@ -3,15 +3,15 @@ public import EnhancementModel
 public import Tensors
 import Training
 
-/// How far the activations of a whole integer network have drifted from those of the full-precision one when they reach each
-/// layer: the errors of all quantizers before it together, where a calibration report tells those of its own alone.
+/// Measures how far the inputs of each layer of an integer network deviate from the full-precision network's: the combined
+/// errors of all preceding quantizers, in contrast to a calibration report, which lists each quantizer's own error.
 public final class CumulativeErrors {
   private let full: FloatExecutor
   private let pass: FakeQuantizedPass
   private var sums: [[Int]: (error: Double, power: Double)] = [:]
 
   /// Prepares for windows of one size.
-  /// - Parameter network: the full-precision network that the model was made of.
+  /// - Parameter network: the full-precision network from which the model was quantized.
   public init(_ model: QuantizedModel, network: NetworkWeights, height: Int, width: Int) throws {
     let graph = network.architecture.graph
     full = try FloatExecutor(
@@ -23,7 +23,7 @@ public final class CumulativeErrors {
     pass.setModel(model)
   }
 
-  /// Runs both networks on a window (one tensor a slot, (code - 128) / 255).
+  /// Runs both networks on a window (one tensor per slot, (code - 128) / 255).
   public func observe(_ frames: [FloatTensor]) throws {
     let trace = try pass.forward(frames: Distiller.codes(frames)).trace
     let quantizers = pass.modelInUse!.quantizers
@@ -52,8 +52,8 @@ public final class CumulativeErrors {
     sums[key] = (error, power)
   }
 
-  /// Power of the full-precision activations over that of the drift, by operation and slot; nil for inputs not observed, such
-  /// as frames.
+  /// Ratio of the power of full-precision activations to that of the deviation, by operation and slot; nil for inputs that are
+  /// not observed, such as frames.
   public func signalToNoise(operation: Int, slot: Int) -> Double? {
     sums[[operation, slot]].flatMap { $0.error > 0 ? $0.power / $0.error : nil }
   }

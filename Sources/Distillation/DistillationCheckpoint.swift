@@ -24,7 +24,7 @@ enum DistillationCheckpoint {
     try file.write(path: path)
   }
 
-  /// Restores the sets; nil when there is no file yet.
+  /// Restores the sets; nil if there is no file yet.
   static func read(_ path: String, settings: DistillationSettings, sets: [(String, ParameterSet)]) throws
     -> State?
   {

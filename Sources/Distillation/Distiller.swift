@@ -6,29 +6,29 @@ public import Training
 
 /// Everything that defines a distillation. Written into the model's recipe.
 public struct DistillationSettings: Codable, Hashable, Sendable {
-  /// Batches, data, minutes, seed; its architecture is the student's. Its learning rate is that of weights and biases.
+  /// Batches, data, minutes, seed; with the student's architecture and the learning rate of weights and biases.
   public var training: TrainingSettings
   /// Bits of the student.
   public var bits: Int
-  /// Codes of the body's activations where they are more than those of the model that the run started from; nil is as they were.
+  /// Number of codes of the body's activations, if more than in the initial model; nil keeps the initial model's.
   public var activationCodes: Int?
   /// Learning rate of the logarithms of all steps.
   public var stepRate: Float = 1e-3
   /// Share of the ground truth in the loss; the rest is the teachers'.
   public var truthShare: Float = 0.5
-  /// Weight of the relative squared distance of the last streams, beside the loss of outputs; 0, which gives better students
-  /// (docs/lab/quantization.md), does without.
+  /// Weight of the relative squared distance of the final streams, relative to the output loss; 0 disables it, which yields
+  /// better students (docs/lab/quantization.md).
   public var featureWeight: Float = 0
-  /// Whether weights move, or clipping ranges and weights' steps alone.
+  /// Whether weights are trained, or only clipping ranges and weight steps.
   public var movesWeights = true
-  /// Whether the full-precision network teaches beside the intermediate ones.
+  /// Whether the full-precision network is a teacher in addition to the intermediate ones.
   public var usesFullPrecision = true
-  /// Part of the run over which the full-precision teacher's weight a(t) grows to 1 (PMQ-VE, eq. 6).
+  /// Fraction of the run over which the full-precision teacher's weight a(t) grows to 1 (PMQ-VE, eq. 6).
   public var teacherWarmUp: Double = 0.2
-  /// Bits of the intermediate teachers, by which their models are named in the recipe.
+  /// Bits of the intermediate teachers, which identify them in the recipe.
   public var intermediateBits: [Int] = []
 
-  /// Settings of a distillation to `bits` bits.
+  /// Creates settings for a distillation to `bits` bits.
   public init(training: TrainingSettings, bits: Int) {
     self.training = training
     self.bits = bits
@@ -36,13 +36,14 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
 }
 
 /// Progressive multi-teacher distillation (PMTD, PMQ-VE section 3.3): a student of few bits learns from the full-precision
-/// network and from students of more bits, and from the ground truth.
+/// network, from models of more bits, and from the ground truth.
 ///
 /// The loss is (L_INT + a(t) L_FP) / (1 + a(t)) over the teachers (eq. 4-6; without intermediate teachers L_FP alone), mixed
-/// with the loss against the truth. Outputs are compared by a Charbonnier loss, as in training, the streams that enter the
-/// last layer by their relative squared distance. A teacher sees each window of the pool once: its answer is kept.
+/// with the loss relative to the ground truth. Outputs are compared by a Charbonnier loss, as in training, and the input
+/// streams of the last layer by their relative squared distance. Teachers run once per window of the pool; their outputs
+/// are stored.
 public final class Distiller {
-  /// The run.
+  /// The settings of the run.
   public let settings: DistillationSettings
   /// Steps done.
   public var step: Int { valueOptimizer.step }
@@ -62,11 +63,11 @@ public final class Distiller {
     let teachers: Teachers
   }
 
-  /// Prepares a run, continuing from the checkpoint if there is one.
-  /// - Parameter calibrated: the model that the student starts from.
-  /// - Parameter start: the real weights that it was made of; nil for the teacher's.
+  /// Prepares a run that continues from the checkpoint if there is one.
+  /// - Parameter calibrated: the initial student.
+  /// - Parameter start: the student's real weights; nil for the teacher's.
   /// - Parameter teacher: the full-precision network.
-  /// - Parameter intermediates: models of more bits that teach as well.
+  /// - Parameter intermediates: additional teachers of more bits.
   public init(
     settings: DistillationSettings, calibrated: QuantizedModel, start: NetworkWeights? = nil,
     teacher: NetworkWeights, intermediates: [QuantizedModel], data: URL, checkpointPath: String,
@@ -115,7 +116,7 @@ public final class Distiller {
     }
   }
 
-  /// Holds the teacher's weights, which executors may read in place.
+  /// Keeps the teacher's weights alive, which executors may read in place.
   private let teacherParameters: ParameterSet
   private let teacherCount: Int
 
@@ -137,12 +138,12 @@ public final class Distiller {
       recipe: #"{"method":"pmtd","settings":\#(text),"start":\#(baseRecipe),"steps":\#(step)}"#)
   }
 
-  /// The averaged real weights behind the student, for a student of fewer bits to start from.
+  /// The averaged real weights of the student, from which a student of fewer bits can start.
   public var realWeights: NetworkWeights {
     valueOptimizer.average.network(settings.training.architecture, recipe: model.recipe)
   }
 
-  /// Distills until the run's minutes are over or `isCancelled`.
+  /// Distills until the end of the run or until `isCancelled` returns true.
   public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let training = settings.training
@@ -183,7 +184,7 @@ public final class Distiller {
     try validation.evaluate(model, parameters: parameters, precision: settings.training.precision)
   }
 
-  /// Inputs in units of codes: what `WindowPool.batch` gives, times 255, whole again.
+  /// Inputs in units of codes: those of `WindowPool.batch` times 255, rounded.
   static func codes(_ frames: [FloatTensor]) -> [FloatTensor] {
     frames.map { frame in
       let result = FloatTensor(like: frame)
@@ -196,7 +197,7 @@ public final class Distiller {
     for i in 0..<tensor.count { tensor.pointer[i] *= factor }
   }
 
-  /// One step.
+  /// Runs one step.
   private func advance(rate: Float, progress: Double) throws -> Float {
     let model = parameters.model()
     let weights = teacherWeights(progress: progress)
@@ -210,7 +211,7 @@ public final class Distiller {
     let norm = valueOptimizer.update(
       parameters.values, gradients: ParameterSet.sum(students.map(\.gradients)),
       rate: settings.movesWeights ? rate : 0)
-    // Steps follow the same schedule at their own height.
+    // Quantizer steps follow the same schedule with their own peak rate.
     let stepRate = rate * settings.stepRate / settings.training.learningRate
     weightStepOptimizer.update(
       parameters.weightSteps, gradients: ParameterSet.sum(students.map(\.weightStepGradients)), rate: stepRate
@@ -222,7 +223,7 @@ public final class Distiller {
     return value
   }
 
-  /// Each teacher's share of the loss: (L_INT + a L_FP) / (1 + a) of what the truth leaves.
+  /// Each teacher's share of the loss: (L_INT + a L_FP) / (1 + a) of the part that is not the ground truth's.
   private func teacherWeights(progress: Double) -> [Float] {
     let rest = 1 - settings.truthShare
     guard teacherCount > 1 else { return [rest] }
@@ -232,7 +233,7 @@ public final class Distiller {
     return [rest * a / (1 + a)] + Array(repeating: each, count: teacherCount - 1)
   }
 
-  /// Forward and backward through a shard's student; returns the loss.
+  /// Runs forward and backward through a shard's student; returns the loss.
   private func learn(
     _ student: FakeQuantizedPass, from windows: [TrainingWindow], weights: [Float]
   ) throws -> Float {
@@ -277,7 +278,7 @@ public final class Distiller {
 
 extension ValidationSet {
   /// Luma PSNR of a quantized model, in the exact arithmetic of the integer kernels.
-  /// - Parameter weights: the full-precision network that it was made of.
+  /// - Parameter weights: the full-precision network from which it was quantized.
   public func evaluate(
     _ model: QuantizedModel, weights: NetworkWeights, precision: FloatPrecision
   ) throws -> ValidationResult {

@@ -4,18 +4,18 @@ internal import Kernels
 public import Tensors
 public import Training
 
-/// Forward and backward through an integer model in floating point that computes the integer kernels' numbers exactly:
-/// operands are whole numbers of at most 8 bits (exact in bfloat16), sums stay below 2^24 (exact in a float), and what
-/// follows a sum is the kernels' own sequence of single-precision operations. Rounding passes gradients straight through,
-/// clipping stops them (PMQ-VE, section 3.1; bounds learn as in LSQ).
+/// Forward and backward through an integer model in floating point, with exactly the results of the integer kernels:
+/// operands are integers of at most 8 bits (exact in bfloat16), sums stay below 2^24 (exact in a float), and sums are
+/// followed by the same sequence of single-precision operations as in the kernels. Gradients pass straight through
+/// rounding and stop at clipping (PMQ-VE, section 3.1; bounds learn as in LSQ).
 ///
 /// One shard of a batch; one thread at a time.
 public final class FakeQuantizedPass {
-  /// Gradients by real weights and biases.
+  /// Gradients with respect to real weights and biases.
   public let gradients: ParameterSet
-  /// Gradients by logarithms of the weights' steps.
+  /// Gradients with respect to the logarithms of weight steps.
   public let weightStepGradients: ParameterSet
-  /// Gradients by logarithms of the activations' steps.
+  /// Gradients with respect to the logarithms of activation steps.
   public let activationStepGradients: ParameterSet
 
   private let graph: NetworkGraph
@@ -26,7 +26,7 @@ public final class FakeQuantizedPass {
   private let codes: ParameterSet
   private let scratch: ParameterSet
   private var whole: QuantizedModel?
-  /// The model with the ranges of the band of noise that the last windows were of, and its plan.
+  /// The model with the ranges of the last windows' noise band, and its plan.
   private var current: (band: Int, model: QuantizedModel, plan: IntegerPlan)?
 
   /// Prepares a shard of `batch` windows on a `height` x `width` grid.
@@ -51,16 +51,16 @@ public final class FakeQuantizedPass {
     }
   }
 
-  /// Takes over an integer model.
+  /// Sets the integer model.
   public func setModel(_ model: QuantizedModel) {
     whole = model
     current = nil
   }
 
-  /// The model with the ranges that the last windows were computed with.
+  /// The model with the ranges used for the last windows.
   public var modelInUse: QuantizedModel? { current?.model }
 
-  /// The model with the ranges of a band of noise: its plan, and its codes as the weights of the convolutions.
+  /// Prepares the model with the ranges of a noise band: its plan, and its codes as the weights of the convolutions.
   private func inBand(_ band: Int) throws -> (band: Int, model: QuantizedModel, plan: IntegerPlan) {
     guard let whole else { preconditionFailure("setModel comes first") }
     if let current, current.band == band { return current }
@@ -78,27 +78,27 @@ public final class FakeQuantizedPass {
     return (band, model, plan)
   }
 
-  /// `NoiseLevel.code` of windows (codes - 128 as floats); nil for networks that are not told. The windows of a batch must be
-  /// of one band: its ranges hold for all of them.
+  /// `NoiseLevel.code` of windows (codes - 128 as floats); nil for networks without a noise level input. All windows of a
+  /// batch must be in the same band, whose ranges apply to all of them.
   private func noiseCode(_ frames: [FloatTensor]) -> UInt8? {
     let architecture = parameters.base.architecture
     guard architecture.hasNoiseBands else { return nil }
     return UInt8(frames[architecture.window / 2].pointer[Architecture.frameChannels] + 128)
   }
 
-  /// What a forward pass leaves for the backward pass.
+  /// Data recorded by a forward pass for the backward pass.
   public struct Trace {
-    /// By step: the convolution's operand, whole numbers q - zero point.
+    /// By step: the convolution's operand, integers q - zero point.
     var operands: [ConvolutionOperand] = []
     /// By operation and input: values in units of the code before rounding and clipping.
     var unrounded: [[Int]: FloatTensor] = [:]
-    /// The stream that enters the last step, whole numbers; nil in networks without one.
+    /// The input stream of the last step, in integers; nil in networks without one.
     public var stream: FloatTensor?
   }
 
-  /// One forward pass.
+  /// Runs a forward pass.
   /// - Parameter frames: by slot, codes - 128 as floats.
-  /// - Returns: residuals in 1/64 of a level, whole numbers, as the integer executor gives.
+  /// - Returns: integer residuals in 1/64 of a level, equal to those of the integer executor.
   public func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
     let plan = try inBand(whole?.noiseBand(of: noiseCode(frames)) ?? 0).plan
     var trace = Trace()
@@ -137,14 +137,14 @@ public final class FakeQuantizedPass {
     return (output!, trace)
   }
 
-  /// Codes of a use without their zero point.
+  /// The range of an output's codes minus their zero point.
   private func range(_ use: IntegerStep.Output) -> ClosedRange<Float> {
     Float(-use.quantizer.zeroPoint)...Float(use.quantizer.levels - use.quantizer.zeroPoint)
   }
 
   // MARK: - Backward
 
-  /// Backward from the gradient by the output (in units of 1/64 of a level), and from that by the last step's stream if there
+  /// Propagates the gradient of the output (in units of 1/64 of a level) backward, and that of the last step's stream if there
   /// is one. Overwrites the three sets of gradients.
   public func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
   {
@@ -174,7 +174,7 @@ public final class FakeQuantizedPass {
         }
       }
       if let addend = step.addend {
-        // The older term receives the same gradient: handed on, since this step only reads it from here on.
+        // The older term receives the same gradient. It can be shared, since this step only reads it from here on.
         let shared = FloatTensor(like: gradient)
         shared.pointer.update(from: gradient.pointer, count: gradient.count)
         streamGradients[addend] = streamGradients[addend].map { add($0, shared) } ?? shared
@@ -195,7 +195,7 @@ public final class FakeQuantizedPass {
     return result
   }
 
-  /// From gradients by codes (in `scratch`) to those by real weights, biases and weight steps.
+  /// Converts gradients of codes (in `scratch`) to those of real weights, biases and weight steps.
   private func accumulateWeights(_ step: IntegerStep, _ model: QuantizedModel) {
     let layer = graph.layers[step.layer]
     let quantized = model.layers[step.layer]
@@ -223,7 +223,7 @@ public final class FakeQuantizedPass {
     }
   }
 
-  /// Gradients by the codes that entered a step.
+  /// Computes the gradients of a step's input codes.
   private func spread(
     _ difference: ConvolutionOperand, step: IntegerStep, into codeGradients: inout [[Int]: FloatTensor]
   ) throws {

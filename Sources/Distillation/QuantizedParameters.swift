@@ -3,25 +3,25 @@ public import EnhancementModel
 import Foundation
 public import Training
 
-/// What distillation moves: real weights and biases, the logarithms of the weights' steps by output channel, and of the
-/// activations' steps by operation and slot. Zero points and the stream's step stay as calibration found them.
+/// The trainable parameters of distillation: real weights and biases, the logarithms of weight steps by output channel, and
+/// of activation steps by operation and slot. Zero points and the stream's step are those of calibration.
 public final class QuantizedParameters {
-  /// The model that calibration made.
+  /// The calibrated model.
   public let base: QuantizedModel
-  /// Weights and biases by layer; weights as the full-precision network has them, slot ratios not folded in.
+  /// Weights and biases by layer; weights as in the full-precision network, without slot ratios.
   public let values: ParameterSet
-  /// By layer: logarithms of the weights' steps.
+  /// By layer: logarithms of weight steps.
   public let weightSteps: ParameterSet
-  /// One entry: logarithms of the activations' steps, in the order of `stepIndex`, then those of the factors of each band of
-  /// noise, by band and operation.
+  /// A single entry: logarithms of activation steps in the order of `stepIndex`, then those of the factors of noise bands, by
+  /// band and operation.
   public let activationSteps: ParameterSet
-  /// Place of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
+  /// Index of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
   public let stepIndex: [[Int?]]
 
   private let graph: NetworkGraph
   private let stepCount: Int
 
-  /// Starts from a calibrated model and the full-precision weights that it was made of.
+  /// Starts from a calibrated model and its full-precision weights.
   public init(_ base: QuantizedModel, weights: NetworkWeights) {
     self.base = base
     graph = base.architecture.graph
@@ -52,13 +52,12 @@ public final class QuantizedParameters {
     for (i, step) in steps.enumerated() { activationSteps.layers[0].all[i] = step }
   }
 
-  /// Place in `activationSteps` of the factor of an operation in a band of noise; nil without bands.
+  /// Index in `activationSteps` of an operation's factor in a noise band; nil without bands.
   public func factorIndex(band: Int, operation: Int) -> Int? {
     base.noiseBands == nil ? nil : stepCount + band * graph.operations.count + operation
   }
 
-  /// The integer model that these numbers make. `averages` reads other sets of the same shapes instead (the optimisers'
-  /// averages).
+  /// The integer model of these parameters, or of other sets of the same shapes in `averages` (the optimisers' averages).
   public func model(
     values: ParameterSet? = nil, weightSteps: ParameterSet? = nil, activationSteps: ParameterSet? = nil,
     recipe: String = ""
@@ -104,7 +103,7 @@ public final class QuantizedParameters {
     return model
   }
 
-  /// Step of each slot over the first slot's, for the operations of a layer; 1 for layers of one slot.
+  /// Ratio of each slot's step to the first slot's, for the operations of a layer; 1 for layers of one slot.
   public func slotRatios(_ model: QuantizedModel, layer index: Int) -> [Float] {
     let slots = graph.layers[index].slots
     guard slots > 1 else { return [1] }

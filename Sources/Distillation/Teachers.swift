@@ -3,17 +3,17 @@ import EnhancementModel
 import Tensors
 import Training
 
-/// The teachers of one shard: the full-precision network and models of more bits than the student has. They look at one
-/// window at a time, once; what they say is kept with the window. Each is named by its place: 0 is full precision.
+/// The teachers of one shard: the full-precision network and models of more bits than the student. They process one window
+/// at a time, once; their outputs are stored in the window. Teachers are identified by index: 0 is full precision.
 final class Teachers {
   private let full: FloatExecutor
   private let intermediates: [(pass: FakeQuantizedPass, streamStep: Float)]
-  /// Real value of one unit of the student's stream; nil where streams are not compared.
+  /// Real value of one unit of the student's stream; nil if streams are not compared.
   private let streamStep: Float?
   private let lastOperation: Int
   private let hasMask: Bool
 
-  /// - Parameter weights: the full-precision network's, which executors may read in place.
+  /// - Parameter weights: the full-precision network's weights, which executors may read in place.
   init(
     weights: ParameterSet, network: NetworkWeights, intermediates models: [QuantizedModel], side: Int,
     precision: FloatPrecision, streamStep: Float?
@@ -34,8 +34,9 @@ final class Teachers {
     }
   }
 
-  /// What all teachers say about a window. With a mask it is the sum that counts, in which residual and mask may share the work
-  /// otherwise than the student does: the sum stands in place of the residual, and what the mask multiplies in its own.
+  /// The outputs of all teachers for a window. With a mask, only the total correction matters, since the student may divide it
+  /// differently between residual and mask. So the residual channels contain the total, and the mask channels the warped
+  /// frames' difference that the mask multiplies.
   func teach(_ window: TrainingWindow) throws -> [Teaching] {
     let frames = WindowPool.batch([window]).frames
     var stream: FloatTensor?
@@ -59,7 +60,7 @@ final class Teachers {
     return result
   }
 
-  /// An output whose residual has taken up what its mask adds, with the window's differences for a mask.
+  /// An output with the mask's contribution added to the residual, and the window's differences in the mask channels.
   private func masked(_ output: [Int16], _ window: TrainingWindow) -> [Int16] {
     guard hasMask else { return output }
     let count = Architecture.frameChannels
@@ -80,14 +81,14 @@ final class Teachers {
   }
 }
 
-/// The squared distance of the student's last stream from a teacher's, relative to the teacher's square (the feature term of
-/// PMQ-VE, eq. 4, made relative: absolute squares of features vanish beside the loss of outputs).
+/// The squared distance of the student's final stream from a teacher's, relative to the teacher's squared norm (the feature
+/// term of PMQ-VE, eq. 4, but relative, since absolute squares of features are negligible beside the output loss).
 struct StreamLoss {
-  /// Weight beside the loss of outputs.
+  /// Weight relative to the output loss.
   var weight: Float
 
-  /// Mean over the windows of |student - teacher|^2 / |teacher|^2 times `share` and the weight; adds its gradient by the
-  /// student's stream to `gradient`.
+  /// Mean over the windows of |student - teacher|^2 / |teacher|^2 times `share` and the weight; adds its gradient with
+  /// respect to the student's stream to `gradient`.
   func callAsFunction(
     _ student: FloatTensor, teachings: [[Int16]], share: Float, addTo gradient: FloatTensor
   ) -> Float {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The real interval that an activation's codes span; values outside are clipped.
+/// The real interval covered by an activation's codes; values outside are clipped.
 public struct ClippingRange: Hashable, Codable, Sendable {
   /// Bounds lb and ub of PMQ-VE, eq. 1.
   public var lower, upper: Float
 
-  /// A range.
+  /// Creates a range.
   public init(lower: Float, upper: Float) {
     self.lower = lower
     self.upper = upper
   }
 
-  /// The range moved so that real zero has a code of its own: zero padding must be exact in integers, which the paper's
-  /// quantizer does not need. Zero is taken into the range first.
+  /// The range, extended to include zero and shifted so that zero has an exact code. Unlike the paper's quantizer, this
+  /// one needs exact zeros, because of zero padding in integer arithmetic.
   public func snapped(levels: Int32) -> ClippingRange {
     let quantizer = ActivationQuantizer(range: self, levels: levels)
     return ClippingRange(
@@ -24,21 +24,21 @@ public struct ClippingRange: Hashable, Codable, Sendable {
 /// Uniform asymmetric quantizer: code = clamp(round(x / step) + zeroPoint, 0, levels) (PMQ-VE, eq. 1-2, with lb a multiple
 /// of the step).
 public struct ActivationQuantizer: Hashable, Codable, Sendable {
-  /// Real distance of neighbouring codes.
+  /// Real distance between adjacent codes.
   public var step: Float
   /// Code of real zero, in 0...levels.
   public var zeroPoint: Int32
-  /// Greatest code: 2^bits - 1, or less where a kernel has room for some more codes but not for twice as many.
+  /// Greatest code: 2^bits - 1, or less where a kernel has room for more codes, but not for twice as many.
   public var levels: Int32
 
-  /// A quantizer as given.
+  /// Creates a quantizer from its parameters.
   public init(step: Float, zeroPoint: Int32, levels: Int32) {
     self.step = step
     self.zeroPoint = zeroPoint
     self.levels = levels
   }
 
-  /// The quantizer of a range with codes of 0...levels.
+  /// Creates the quantizer of a range with codes 0...levels.
   ///
   /// Postconditions: real zero has a code; the step is positive.
   public init(range: ClippingRange, levels: Int32) {

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
 
-/// What a network is for.
+/// The task of a network.
 public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
   /// Super-resolution.
   case superResolution = "sr"
-  /// Removal of what compression, noise and softness have done to frames, which keep their size.
+  /// Removal of compression artefacts, noise and blur; frames keep their size.
   case restoration = "restore"
-  /// Removal of noise: frames keep their size, and the level of the noise is an input.
+  /// Noise removal: frames keep their size, and the noise level is an input.
   case denoising = "denoise"
-  /// Frame interpolation: the two frames around a new instant, warped to it, enter; their blend is what is corrected.
+  /// Frame interpolation: the inputs are the two frames around a new instant, warped to it; the network corrects their blend.
   case interpolation = "interp"
 }
 
-/// How neighbouring frames are brought to the centre frame before they enter the network.
+/// How neighbouring frames are aligned to the centre frame before they enter the network.
 public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
-  /// They enter as they are.
+  /// Not aligned.
   case none
-  /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers), and the remainder of the motion is
-  /// given to the network beside them: see `WindowPacker`.
+  /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers), and the fractional motion is an
+  /// additional input: see `WindowPacker`.
   case block
 }
 
 /// A network as a value: everything needed to build its graph. Stored in every weight file.
 public struct Architecture: Hashable, Codable, Sendable {
-  /// What it is for.
+  /// Task.
   public var task: EnhancementTask
-  /// Enlargement of width and height.
+  /// Upscaling factor of width and height.
   public var scale: Int
-  /// Frames of a window, odd: the centre frame is the one enhanced. Two for interpolation: those around the new instant.
+  /// Frames per window, odd: the centre frame is enhanced. Two for interpolation: the frames around the new instant.
   public var window: Int
-  /// How the neighbours are brought to the centre.
+  /// Alignment of the neighbours.
   public var alignment: WindowAlignment
   /// Channels of each frame's encoding.
   public var encoderChannels: Int
@@ -38,11 +38,11 @@ public struct Architecture: Hashable, Codable, Sendable {
   public var channels: Int
   /// Residual blocks of two convolutions.
   public var blocks: Int
-  /// Whether a network for interpolation also says, for each sample, which of the two warped frames to trust: see
-  /// `BlendMask`. Nil, as in files from before it, is no.
+  /// Whether an interpolation network also outputs, for each sample, how to weight the two warped frames: see
+  /// `BlendMask`. Nil, as in older files, means no.
   public var hasMask: Bool?
-  /// Whether what is known of the source is an input: the level of its noise, and how coarsely the blocks of each frame
-  /// were quantized (`QuantizerMap`). Nil, as in files from before it, is no. Denoising takes the level of noise anyway.
+  /// Whether properties of the source are inputs: its noise level, and the quantizers of each frame's blocks
+  /// (`QuantizerMap`). Nil, as in older files, means no. Denoising always takes the noise level.
   public var isConditioned: Bool?
 
   /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
@@ -50,7 +50,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// One 64 -> 64 3x3 layer on the grid, in multiply-accumulates per point: the unit of cost.
   public static let referenceLayerCost = 64 * 64 * 9
 
-  /// A network.
+  /// Creates an architecture.
   public init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
@@ -72,7 +72,7 @@ public struct Architecture: Hashable, Codable, Sendable {
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4)
 
-  /// The default super-resolution network for footage as people have it.
+  /// The default super-resolution network for real footage.
   public static let realSuperResolution = Architecture(
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4, isConditioned: true)
@@ -110,33 +110,33 @@ public struct Architecture: Hashable, Codable, Sendable {
     return centreChannels
   }
 
-  /// Channels of the packed centre frame: the frame, then what is known of the source.
+  /// Channels of the packed centre frame: the frame, then the properties of the source.
   public var centreChannels: Int {
     Self.frameChannels + (takesNoiseLevel ? 1 : 0) + (takesQuantizers ? 1 : 0)
   }
 
-  /// Whether the slot of the window is the frame that is enhanced itself.
+  /// Whether the slot of the window is the enhanced frame itself.
   private func isCentre(_ slot: Int) -> Bool { task != .interpolation && slot == window / 2 }
 
-  /// Whether the level of the noise is an input.
+  /// Whether the noise level is an input.
   public var takesNoiseLevel: Bool { task == .denoising || takesQuantizers }
-  /// Whether clipping ranges follow the level of noise (`NoiseBands`).
+  /// Whether clipping ranges depend on the noise level (`NoiseBands`).
   public var hasNoiseBands: Bool { task == .denoising }
   /// Whether the quantizers of the frames are an input.
   public var takesQuantizers: Bool { isConditioned ?? false }
 
   /// Channels of the residual on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var residualChannels: Int { Self.frameChannels * scale * scale }
-  /// Channels of the last layer: those of the residual, then as many of the mask where there is one.
+  /// Channels of the last layer: those of the residual, then as many for the mask if there is one.
   public var outputChannels: Int { residualChannels * (isMasked ? 2 : 1) }
-  /// Whether there is a mask.
+  /// Whether the network outputs a mask.
   public var isMasked: Bool { hasMask ?? false }
-  /// The first channels of the output, which are luma.
+  /// The number of luma channels of the output, which come first.
   public var lumaChannels: Int { 4 * scale * scale }
   /// Cost of a frame in reference layers (L64).
   public var cost: Double { Double(graph.operationsPerPoint) / Double(Self.referenceLayerCost) }
 
-  /// Extents that `init(from:)` may read from a file without asking for absurd memory.
+  /// Checks that all extents are sensible, so that a file cannot cause absurd allocations.
   public func validate() throws(ModelError) {
     let isWindow = task == .interpolation ? window == 2 : (1...9).contains(window) && window % 2 == 1
     let plausible =
@@ -159,7 +159,8 @@ public struct Architecture: Hashable, Codable, Sendable {
     }
   }
 
-  /// Encoder per slot (the centre's and the neighbours', which share theirs) -> fusion over the slots -> pre-activation residual blocks -> tail.
+  /// One encoder for the centre and one shared by the neighbours -> fusion of all slots -> pre-activation residual blocks
+  /// -> tail.
   public var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Tensors
 
-/// Runs a network's graph in floating point through oneDNN, for one shape. Also keeps what the backward pass needs.
+/// Runs a network's graph in floating point through oneDNN, for one shape. Can also record operands for a backward pass.
 ///
-/// Not thread-safe: one executor serves one thread at a time.
+/// Not thread-safe: use by one thread at a time.
 public final class FloatExecutor {
-  /// The steps it runs.
+  /// The graph to run.
   public let graph: NetworkGraph
-  /// Images at a time, and the grid's extents.
+  /// Batch size and the grid's extents.
   public let batch, height, width: Int
-  /// Operands' arithmetic.
+  /// Precision of the operands.
   public let precision: FloatPrecision
-  /// The convolution of each layer. (Backward passes call them.)
+  /// The convolution of each layer; also used by backward passes.
   public let convolutions: [FloatConvolution]
 
   private let lastUse: [Int]
-  /// What the memory of each layer's weights lives with.
+  /// The owner of each layer's weight memory.
   private var owners: [AnyObject?]
 
-  /// What a forward pass leaves for the backward pass: the operand of each convolution operation.
+  /// Data recorded by a forward pass for the backward pass: the operand of each convolution.
   public struct Trace {
-    /// By operation index; nil for operations that are no convolutions.
+    /// By operation index; nil for operations other than convolutions.
     public var operands: [ConvolutionOperand?]
-    /// The value of each operation's shape, for gradients: channels by operation index.
+    /// Channels of each operation's value, for gradients, by operation index.
     public var channels: [Int]
   }
 
   /// Prepares a graph for tensors of `batch` x `height` x `width`.
-  /// - Throws: `ConvolutionError` when oneDNN refuses.
+  /// - Throws: `ConvolutionError` if oneDNN fails.
   public init(
     graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision, training: Bool
   ) throws {
@@ -55,8 +55,8 @@ public final class FloatExecutor {
     self.lastUse = lastUse
   }
 
-  /// Hands weights and biases of layer `index` over; the memory must stay as it is while passes run.
-  /// - Parameter owner: what the memory lives with, kept alive from now on; nil where the caller sees to it.
+  /// Sets the weights and biases of layer `index`; the memory must not change while passes run.
+  /// - Parameter owner: the owner of the memory, retained from now on; nil if the caller keeps it alive.
   public func setWeights(
     layer index: Int, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, owner: AnyObject? = nil
   ) throws(ConvolutionError) {
@@ -64,9 +64,9 @@ public final class FloatExecutor {
     try convolutions[index].setWeights(weights, bias: bias)
   }
 
-  /// One forward pass.
+  /// Runs a forward pass.
   /// - Parameter frames: for each window slot, `[batch, height, width, frame channels]`, (code - 128) / 255.
-  /// - Parameter observe: sees every convolution's inputs before rectification, with the operation's index.
+  /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
   /// - Returns: the value of the last operation.
   public func run(
     frames: [FloatTensor], observe: ((Int, [FloatTensor]) -> Void)? = nil
@@ -74,15 +74,15 @@ public final class FloatExecutor {
     try forward(frame: { frames[$0] }, keepsOperands: false, observe: observe).output
   }
 
-  /// One forward pass whose inputs are made when they are needed, one slot at a time.
-  /// - Parameter observe: sees every convolution's inputs before rectification, with the operation's index.
+  /// Runs a forward pass whose inputs are created on demand, one slot at a time.
+  /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
   public func run(
     observe: ((Int, [FloatTensor]) -> Void)? = nil, frame: (_ slot: Int) -> FloatTensor
   ) throws(ConvolutionError) -> FloatTensor {
     try forward(frame: frame, keepsOperands: false, observe: observe).output
   }
 
-  /// One forward pass that keeps its operands.
+  /// Runs a forward pass that records its operands.
   public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace)
   {
     try forward(frame: { frames[$0] }, keepsOperands: true, observe: nil)

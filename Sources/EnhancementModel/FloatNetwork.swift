@@ -3,7 +3,7 @@ public import Tensors
 
 /// A network in floating point (`--bits 32`).
 public final class FloatNetwork: WindowNetwork {
-  /// What it is.
+  /// The network's architecture.
   public let architecture: Architecture
 
   private let weights: NetworkWeights
@@ -26,7 +26,7 @@ public final class FloatNetwork: WindowNetwork {
     for index in architecture.graph.layers.indices {
       try weights.weights[index].withUnsafeBufferPointer { values in
         try weights.biases[index].withUnsafeBufferPointer { biases in
-          // The arrays live in `self.weights`, unmoved, as long as the executor.
+          // The arrays are held by `self.weights`, so the pointers stay valid as long as the executor.
           try executor.setWeights(layer: index, values.baseAddress!, bias: biases.baseAddress!)
         }
       }
@@ -37,7 +37,7 @@ public final class FloatNetwork: WindowNetwork {
   public func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
-    // The thread count belongs to the calling thread, and tasks move between threads.
+    // The thread count is a property of the calling thread, and tasks may switch threads.
     setConvolutionThreads(threads)
     let (prepared, codes) = profile.measure("motion, packing") {
       let prepared = packer.prepare(window, at: instant, given: conditions)
@@ -51,7 +51,7 @@ public final class FloatNetwork: WindowNetwork {
     let result = Residual(gridWidth: output.width, gridHeight: output.height, channels: output.channels)
     for i in 0..<output.count {
       let units = (output.pointer[i] * ResidualScale.unitsPerRange).rounded(.toNearestOrEven)
-      // Clamping would make white spots of it.
+      // Clamping would turn these into white spots.
       guard units.isFinite else { throw ModelError.notFinite }
       result.values[i] = Int16(max(-32768, min(32767, units)))
     }

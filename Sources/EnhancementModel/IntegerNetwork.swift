@@ -2,14 +2,14 @@
 public import Kernels
 internal import LineEngine
 
-/// A network on integers (`--bits 8` and below): every convolution of the graph on unsigned codes and signed weights, the
-/// residual stream in 16 bits.
+/// A network in integer arithmetic (`--bits 8` and below): convolutions of unsigned codes with signed weights, and a 16-bit
+/// residual stream.
 public final class IntegerNetwork: WindowNetwork {
-  /// What it is.
+  /// The network's architecture.
   public let architecture: Architecture
-  /// The steps as they run, for reports.
+  /// The compiled steps, for reports.
   public let steps: [IntegerStep]
-  /// Bytes of all tensors between the layers; they do not grow with the height of frames.
+  /// Bytes of all intermediate tensors; independent of the height of frames.
   public var tensorBytes: Int { executor.bytes }
 
   private let model: QuantizedModel
@@ -18,13 +18,13 @@ public final class IntegerNetwork: WindowNetwork {
   private let executor: LineExecutor
   private let packer: WindowPacker
   private let kernel: (IntegerStep) throws -> IntegerConvolution
-  /// Steps by band of noise, made when they are first wanted: weights are the same in all, ranges are not.
+  /// Steps by noise band, created on first use: bands share weights but not ranges.
   private var linesOfBand: [Int: [LineStep]] = [:]
   private var band = 0
 
   /// Packs weights and plans memory for frames of `width` x `height` (even).
-  /// - Parameter rowsAtOnce: of the grid, for tests; nil for the usual number.
-  /// - Throws: `ModelError` when the model's numbers cannot run exactly.
+  /// - Parameter rowsAtOnce: grid rows per turn, for tests; nil for the default.
+  /// - Throws: `ModelError` if the model cannot be computed exactly.
   public init(
     _ model: QuantizedModel, width: Int, height: Int, threads: Int,
     algorithm: ConvolutionAlgorithm = .automatic,
@@ -78,7 +78,7 @@ public final class IntegerNetwork: WindowNetwork {
       residual: result.channels == channels ? result : result.first(channels), alignment: prepared.alignment)
   }
 
-  /// See `WindowNetwork`. Rows are taken as they are made: no residuals of a whole frame are ever held.
+  /// See `WindowNetwork`. Delivers rows as they are computed, without storing the residuals of a whole frame.
   public func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
@@ -98,7 +98,7 @@ public final class IntegerNetwork: WindowNetwork {
     }
   }
 
-  /// Goes on with the clipping ranges of a band of noise.
+  /// Switches to the clipping ranges of a noise band.
   private func takeRanges(of wanted: Int) throws {
     if wanted == band { return }
     let lines =
@@ -123,7 +123,7 @@ public final class IntegerNetwork: WindowNetwork {
       }, fill: window.fill)
   }
 
-  /// The plan's steps with their kernels.
+  /// Combines the plan's steps with their kernels.
   private static func lines(
     _ plan: IntegerPlan, _ kernel: (IntegerStep) throws -> IntegerConvolution
   ) rethrows -> [LineStep] {
@@ -150,10 +150,10 @@ public final class IntegerNetwork: WindowNetwork {
 }
 
 extension IntegerConvolutionParameters {
-  /// Channels that kernels compute for `channels`: whole eights.
+  /// `channels` rounded up to a multiple of 8, as the kernels require.
   static func padded(_ channels: Int) -> Int { (channels + 7) / 8 * 8 }
 
-  /// With output channels of zeros up to whole eights.
+  /// The parameters with output channels zero-padded to a multiple of 8.
   var padded: IntegerConvolutionParameters {
     let missing = Self.padded(outputChannels) - outputChannels
     if missing == 0 { return self }

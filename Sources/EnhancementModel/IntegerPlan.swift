@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Kernels
 
-/// A convolution as it runs on integers, with what is fused into its end.
+/// An integer convolution with the operations fused into it.
 public struct IntegerStep {
-  /// Its layer's name, and its index in the graph.
+  /// The layer's name and its index in the graph.
   public let name: String
   /// See `name`.
   public let layer: Int
-  /// The graph's operation that convolves.
+  /// The graph's convolution operation.
   public let operation: Int
-  /// The graph's operation whose value leaves the step: the convolution, or the sum fused into it.
+  /// The graph's operation whose value the step outputs: the convolution, or the sum fused into it.
   public let value: Int
-  /// Values that enter, by slot.
+  /// Input values, by slot.
   public let inputs: [Int]
   /// The stream value added, if any.
   public let addend: Int?
@@ -19,40 +19,40 @@ public struct IntegerStep {
   public let keepsStream: Bool
   /// Whether it is the network's output.
   public let isOutput: Bool
-  /// Channels out.
+  /// Output channels.
   public let outputChannels: Int
-  /// Codes made from the value: for which operation and input, with which quantizer and multiplier.
+  /// Codes computed from the value, each for one operation and input, with a quantizer and multiplier.
   public let outputs: [Output]
   /// Integer weights, bias and multipliers.
   public let parameters: IntegerConvolutionParameters
-  /// The bias before the zero points' share: what is added to sums of w (q - zero point).
+  /// The bias without the zero points' share, to be added to sums of w (q - zero point).
   public let centredBias: [Int32]
 
   /// Codes for one use of a value.
   public struct Output {
-    /// The convolution that reads them, and as which of its inputs.
+    /// The convolution that reads them, and the index of its input.
     public let operation: Int
     /// See `operation`.
     public let input: Int
-    /// How values become codes.
+    /// Maps values to codes.
     public let quantizer: ActivationQuantizer
-    /// Stream units (or accumulators already scaled: 1) to code units.
+    /// Converts stream units to code units; 1 if accumulators are already scaled.
     public let multiplier: Float
   }
 }
 
 /// A quantized model compiled to integer steps: scales folded, sums fused.
 ///
-/// The integer executor packs these numbers for its kernels; distillation evaluates them in exact floating point and so
-/// sees in training what the kernels will compute, to the bit.
+/// The integer executor packs these numbers for its kernels; distillation evaluates them in exact floating point, so that
+/// training matches the kernels bit for bit.
 public struct IntegerPlan {
-  /// The network.
+  /// The network's architecture.
   public let architecture: Architecture
   /// Its steps in order.
   public let steps: [IntegerStep]
 
   /// Compiles a model.
-  /// - Throws: `ModelError` when a number does not fit.
+  /// - Throws: `ModelError` if a number does not fit.
   public init(_ model: QuantizedModel) throws(ModelError) {
     let graph = model.architecture.graph
     architecture = model.architecture
@@ -60,7 +60,7 @@ public struct IntegerPlan {
     var steps: [IntegerStep] = []
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
-      // A sum that follows is computed where the convolution ends.
+      // Fuse a subsequent sum into the convolution's epilogue.
       let sum = uses.onlySum(of: index)
       let value = sum?.operation ?? index
       let isOutput = value == graph.operations.count - 1
@@ -78,7 +78,7 @@ public struct IntegerPlan {
           operation: reader.operation, input: reader.input, quantizer: quantizer,
           multiplier: keepsStream ? model.streamStep / quantizer.step : 1)
       }
-      // Kernels take finite numbers only.
+      // Kernels require finite numbers.
       guard parameters.multiplier.allSatisfy(\.isFinite), outputs.allSatisfy(\.multiplier.isFinite) else {
         throw .badArchitecture("steps of layer \(graph.layers[layer].name) and its readers are too far apart")
       }
@@ -92,10 +92,10 @@ public struct IntegerPlan {
     self.steps = steps
   }
 
-  /// Integer weights, bias and multipliers of a layer whose inputs have the given quantizers.
+  /// Computes the integer weights, bias and multipliers of a layer for the given input quantizers.
   ///
   /// real = sum over slots of slotStep * sum(w (q - zero)) + bias. The layer's steps are those of w * slotStep / firstStep,
-  /// so one accumulator serves all slots; the zero points' share goes into the integer bias.
+  /// so all slots share one accumulator; the zero points' share is folded into the integer bias.
   private static func parameters(
     _ model: QuantizedModel, layer index: Int, inputs: [ActivationQuantizer], outputStep: Float
   ) throws(ModelError) -> (IntegerConvolutionParameters, centredBias: [Int32]) {
@@ -136,11 +136,11 @@ public struct IntegerPlan {
   }
 }
 
-/// Who reads each value of a graph.
+/// The readers of each value of a graph.
 private struct Uses {
-  /// Convolutions that read a value, and as which input.
+  /// Convolutions that read a value, and the index of the input.
   var convolutions: [[(operation: Int, input: Int)]]
-  /// Whether a value enters a sum.
+  /// Whether a value is an operand of a sum.
   var isSummed: [Bool]
   private var sums: [[(operation: Int, other: Int)]]
 
@@ -163,7 +163,7 @@ private struct Uses {
     }
   }
 
-  /// The sum that is the only reader of a value and can be fused into its making: the other term is older.
+  /// The sum that is the only reader of a value and can be fused into its computation: its other term is computed earlier.
   func onlySum(of value: Int) -> (operation: Int, other: Int)? {
     guard convolutions[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else {
       return nil

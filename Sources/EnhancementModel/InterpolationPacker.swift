@@ -2,26 +2,26 @@
 public import Kernels
 internal import LineEngine
 
-/// Two frames brought to an instant between them.
+/// Two frames aligned to an instant between them.
 public struct FrameAlignment: Sendable {
-  /// The motion between them, as seen from the instant.
+  /// The motion between them, relative to the instant.
   public let motion: FrameMotion
   /// Both frames warped to the instant.
   public let warped: [PlanarFrame]
 
-  /// An alignment.
-  /// - Parameter warped: none where networks see other pictures than those to be blended.
+  /// Creates an alignment.
+  /// - Parameter warped: empty if the network's inputs differ from the pictures to blend.
   public init(motion: FrameMotion, warped: [PlanarFrame]) {
     self.motion = motion
     self.warped = warped
   }
 }
 
-/// Turns the two frames around a new instant into what interpolation networks read, and into the blend that they correct.
+/// Turns the two frames around a new instant into the inputs of interpolation networks, and the blend that these correct.
 ///
-/// Channels of a slot: 0-5 the packed frame warped to the instant, 6-11 the frame as it is, 12 how badly the frames match at
-/// the block's vector, 13 the warped luma minus the other slot's, 14 the share of this frame in the blend, 15 how much the
-/// vectors around differ. Not thread-safe. It keeps the search's pyramids of the last window only.
+/// Channels of a slot: 0-5 the packed frame warped to the instant, 6-11 the original frame, 12 the matching error at the
+/// block's vector, 13 the warped luma minus the other slot's, 14 the weight of this frame in the blend, 15 the spread of the
+/// surrounding vectors. Not thread-safe. Caches the search pyramids of the last window only.
 public final class InterpolationPacker {
   /// Channels of a slot.
   public static let channels = 16
@@ -29,12 +29,12 @@ public final class InterpolationPacker {
   private let threads: Int
   private var pyramids: [(frame: PlanarFrame, pyramid: MotionPyramid)] = []
 
-  /// A packer that uses `threads` threads.
+  /// Creates a packer that uses `threads` threads.
   public init(threads: Int = 1) { self.threads = threads }
 
   /// Warps both frames of a window to an instant, 1 ..< `FrameMotion.unit`.
   func align(_ window: [PlanarFrame], at instant: Int) -> FrameAlignment {
-    // A frame is the second of one window and the first of the next.
+    // The second frame of a window is the first of the next.
     pyramids = window.map { frame in
       let known = pyramids.first { $0.frame === frame }
       return known
@@ -44,7 +44,7 @@ public final class InterpolationPacker {
       from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant, threads: threads)
     let (width, height) = (window[0].width, window[0].height)
     let targets = window.map { _ in PlanarFrame(width: width, height: height) }
-    // Bands write rows of their own.
+    // Each band writes its own rows.
     Parallel.bands(rows: height, multiple: 16, threads: threads) { rows, _ in
       for (slot, frame) in window.enumerated() {
         let luma = WarpSource(
@@ -63,10 +63,10 @@ public final class InterpolationPacker {
     return FrameAlignment(motion: motion, warped: targets)
   }
 
-  /// What packs rows of an aligned window of two frames into destinations, which have room for `channels` codes a point.
+  /// Returns a function that packs rows of an aligned window into destinations with room for `channels` codes per point.
   static func rows(of window: [PlanarFrame], _ alignment: FrameAlignment) -> PreparedWindow.Fill {
     let (motion, warped, instant) = (alignment.motion, alignment.warped, alignment.motion.instant)
-    // Errors of 0 ... 32 levels and differences of 0 ... 16 pixels are told apart.
+    // Resolves errors of 0 ... 32 levels and differences of 0 ... 16 pixels.
     let blocks = (0..<motion.columns * ((warped[0].height + 7) / 8)).map { index in
       BlockCodes(
         error: UInt8(128 + min(127, motion.error(index) / 4)),
@@ -90,7 +90,7 @@ public final class InterpolationPacker {
     }
   }
 
-  /// What is known about a block.
+  /// The motion codes of a block.
   private struct BlockCodes {
     let error, disorder: UInt8
   }
@@ -120,7 +120,7 @@ public final class InterpolationPacker {
     }
   }
 
-  /// 64 x the blend of two warped samples, which networks correct.
+  /// 64 x the blend of two warped samples, which the networks correct.
   @inlinable
   public static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value
   {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be wrong with a model file or its use.
+/// An error in a model file or its use.
 public enum ModelError: Error, Equatable, CustomStringConvertible {
   /// The file cannot be read or written.
   case cannotOpen(path: String, reason: String)
-  /// The file is not a safetensors file, or is damaged; `detail` says where.
+  /// The file is not a safetensors file, or is damaged; `detail` describes where.
   case damaged(path: String, detail: String)
-  /// The metadata describes no network that this version can build.
+  /// The metadata does not describe a network that this version supports.
   case badArchitecture(String)
-  /// A tensor that the architecture needs is absent, has another shape, or holds numbers that it cannot.
+  /// A tensor that the architecture needs is missing, has the wrong shape, or holds invalid numbers.
   case missingTensor(name: String)
-  /// No weights are shipped for what was asked.
+  /// No shipped weights match the request.
   case notShipped(name: String)
-  /// A float network's sums left the range of numbers: infinities or NaN came out.
+  /// The output of a float network contains infinities or NaN.
   case notFinite
 
-  /// One lower-case line.
+  /// One lower-case line for the user.
   public var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"

@@ -5,19 +5,19 @@
 public struct ConvolutionLayer: Hashable, Codable, Sendable {
   /// Unique name.
   public var name: String
-  /// Tensors that enter side by side, one per frame slot of the window where the layer fuses frames; else 1.
+  /// Number of concatenated input tensors: one per frame slot of the window if the layer fuses frames, otherwise 1.
   public var slots: Int
-  /// Channels of each of them.
+  /// Channels of each input tensor.
   public var inputChannels: Int
-  /// Channels out.
+  /// Output channels.
   public var outputChannels: Int
-  /// The layers through which the picture itself enters and leaves the stream stay at 8 bits; the body, which only adds to
-  /// the stream, takes the model's bits (docs/reference/quantization.md).
+  /// Whether the layer stays at 8 bits, as do those through which the picture enters and leaves the stream; the body, which
+  /// only adds to the stream, uses the model's bits (docs/reference/quantization.md).
   public var isEdge: Bool
   /// Side of the kernel.
   public static let kernel = 3
 
-  /// A layer.
+  /// Creates a layer.
   public init(name: String, slots: Int = 1, inputChannels: Int, outputChannels: Int, isEdge: Bool) {
     self.name = name
     self.slots = slots
@@ -34,14 +34,14 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
   public var operationsPerPoint: Int { weightCount }
 }
 
-/// What a network computes, as a list of steps on tensors of one grid. Executors and the trainer read the same list:
-/// there is one definition of each network.
+/// A network's computation as a list of operations on tensors of one grid. Executors and the trainer share this single
+/// definition of each network.
 public struct NetworkGraph: Hashable, Sendable {
   /// Value `index` is the result of operation `index`.
   public enum Operation: Hashable, Sendable {
     /// The packed input of a window slot (`Architecture.channels(ofSlot:)` channels), (code - 128) / 255.
     case frame(slot: Int)
-    /// Layer `layer` applied to the values `inputs` side by side, each rectified (ReLU) first if `rectified`.
+    /// Layer `layer` applied to the concatenated values `inputs`, each rectified (ReLU) first if `rectified`.
     case convolution(layer: Int, inputs: [Int], rectified: Bool)
     /// The sum of two values of equal shape: the residual stream.
     case add(Int, Int)
@@ -49,10 +49,10 @@ public struct NetworkGraph: Hashable, Sendable {
 
   /// Layers in the order of first use.
   public private(set) var layers: [ConvolutionLayer] = []
-  /// Steps; the last one's value is the network's output.
+  /// Operations; the last one's value is the network's output.
   public private(set) var operations: [Operation] = []
 
-  /// An empty graph.
+  /// Creates an empty graph.
   public init() {}
 
   /// Appends a frame input; returns its value.

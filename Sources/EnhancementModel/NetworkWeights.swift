@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A full-precision network: its architecture, the weights and biases of its layers, and how they came to be.
+/// A full-precision network: its architecture, the weights and biases of its layers, and how they were trained.
 public struct NetworkWeights: Sendable {
-  /// What the network is.
+  /// The network's architecture.
   public var architecture: Architecture
   /// OIHW weights by layer, in the graph's order.
   public var weights: [[Float]]
   /// Biases by layer.
   public var biases: [[Float]]
-  /// How the weights were made: settings, data, hours; written into the file's metadata.
+  /// How the weights were trained: settings, data, hours; stored in the file's metadata.
   public var recipe: String
 
   /// Key of the metadata entry that holds the architecture as JSON.
   static let architectureKey = "videnhance.architecture"
   static let recipeKey = "videnhance.recipe"
 
-  /// Given parameters.
+  /// Creates a network from its parameters.
   public init(architecture: Architecture, weights: [[Float]], biases: [[Float]], recipe: String) {
     self.architecture = architecture
     self.weights = weights
@@ -27,7 +27,7 @@ public struct NetworkWeights: Sendable {
   /// Reads a model file.
   public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
 
-  /// Takes the parameters out of a file in memory.
+  /// Reads the parameters from a file in memory.
   public init(file: Safetensors) throws(ModelError) {
     architecture = try Self.architecture(of: file)
     recipe = file.metadata[Self.recipeKey] ?? ""
@@ -39,7 +39,7 @@ public struct NetworkWeights: Sendable {
     }
   }
 
-  /// The architecture named in a file's metadata.
+  /// The architecture in a file's metadata.
   static func architecture(of file: Safetensors) throws(ModelError) -> Architecture {
     guard let json = file.metadata[architectureKey],
       let architecture = try? JSONDecoder().decode(Architecture.self, from: Data(json.utf8))

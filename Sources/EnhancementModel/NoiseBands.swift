@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Clipping ranges that follow the level of the noise.
+/// Clipping ranges that depend on the noise level.
 ///
-/// What a denoising network computes grows with the noise: ranges that hold for 50 levels leave a film with 10 a fifth of the
-/// codes. So the steps of a model's activations are multiplied by a factor for each convolution and band of levels; weights
-/// stay as they are, since a layer that fuses slots has one factor for all of them.
+/// Activations of a denoising network grow with the noise: with ranges for 50 levels, a film with 10 uses only a fifth of
+/// the codes. So the activation steps of a model are multiplied by a factor per convolution and band of levels. Weights do
+/// not change, since a layer that fuses slots has one factor for all of them.
 public struct NoiseBands: Sendable, Equatable {
   /// The greatest `NoiseLevel.code` of each band, ascending.
   public let bounds: [UInt8]
   /// By band and operation: steps of the operation's inputs in this band over those of `QuantizedModel.quantizers`.
   public var factors: [[Float]]
 
-  /// Bounds of the bands that calibration makes: from the highest level down, each 1.75 times the next.
+  /// Bounds of the bands used by calibration: from the highest level down, each 1.75 times the next.
   public static let standardBounds: [UInt8] = [6.7, 11.8, 20.6, 36].map { NoiseLevel.code($0) } + [.max]
 
-  /// Bands as given.
+  /// Creates bands from their bounds and factors.
   public init(bounds: [UInt8], factors: [[Float]]) {
     self.bounds = bounds
     self.factors = factors
   }
 
-  /// The band of a level's code.
+  /// The band that contains a level's code.
   public static func index(of code: UInt8, in bounds: [UInt8]) -> Int {
     bounds.firstIndex { code <= $0 } ?? bounds.count - 1
   }
@@ -29,10 +29,10 @@ public struct NoiseBands: Sendable, Equatable {
 
   private static let boundsName = "noise.bounds"
   private static let factorsName = "noise.factors"
-  /// More would be a file's mistake.
+  /// The most bands that a file may have.
   private static let most = 16
 
-  /// The bands in a model file; nil where there are none.
+  /// Reads the bands of a model file; nil if there are none.
   init?(file: Safetensors, operations: Int) throws(ModelError) {
     guard let entry = file.tensors[Self.boundsName] else { return nil }
     guard entry.shape.count == 1, (1...Self.most).contains(entry.shape[0]) else {
@@ -58,13 +58,13 @@ public struct NoiseBands: Sendable, Equatable {
 }
 
 extension QuantizedModel {
-  /// The band whose ranges serve a window with the given `NoiseLevel.code`; 0 where the model has one range for all.
+  /// The band for a window with the given `NoiseLevel.code`; 0 if the model's ranges do not depend on the level.
   public func noiseBand(of code: UInt8?) -> Int {
     guard let noiseBands, let code else { return 0 }
     return NoiseBands.index(of: code, in: noiseBands.bounds)
   }
 
-  /// The model with the ranges of one band, and none beside them.
+  /// The model with the ranges of one band only.
   public func inNoiseBand(_ band: Int) -> QuantizedModel {
     guard let noiseBands else { return self }
     var result = self

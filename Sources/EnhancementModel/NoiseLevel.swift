@@ -2,27 +2,27 @@
 
 /// The standard deviation of noise in a frame, in 8-bit levels.
 public enum NoiseLevel {
-  /// The highest level told apart.
+  /// The highest level distinguished.
   public static let most: Float = 63
 
-  /// Code of a level as an input of networks: half a level a step, 128 = no noise.
+  /// The code of a level as a network input: half a level per step, 128 = no noise.
   public static func code(_ level: Float) -> UInt8 {
     UInt8(128 + (max(0, min(most, level)) * 2).rounded())
   }
 
-  /// The level that a code stands for.
+  /// The level of a code.
   public static func level(ofCode code: UInt8) -> Float { min(most, Float(Int(code) - 128) / 2) }
 
   /// Estimates the level from the luma of `frame`.
   ///
-  /// The second difference in both directions, which smooth pictures do not have, is averaged over blocks of 8 x 8 pixels
-  /// (J. Immerkær, Fast Noise Variance Estimation, 1996); of all blocks that are neither near black nor near white, where
-  /// noise is clipped, the calmest fifth tells the level: texture makes a block look noisier, never calmer.
+  /// The second difference in both directions, which is near zero in smooth pictures, is averaged over blocks of 8 x 8
+  /// pixels (J. Immerkær, Fast Noise Variance Estimation, 1996). Of all blocks that are not close to black or white, where
+  /// noise is clipped, the calmest fifth determines the level: texture makes a block look noisier, never calmer.
   public static func estimate(_ frame: PlanarFrame) -> Float {
     min(most, estimate(frame.luma, width: frame.width, height: frame.height, log2Sums: 0))
   }
 
-  /// The same for a plane whose samples are sums of 2^`log2Sums` 8-bit samples each, in the unit of the sums.
+  /// Like `estimate`, for a plane whose samples are sums of 2^`log2Sums` 8-bit samples each, in units of the sums.
   static func estimate<Sample: FixedWidthInteger>(
     _ luma: UnsafePointer<Sample>, width: Int, height: Int, log2Sums: Int
   ) -> Float {
@@ -39,8 +39,8 @@ public enum NoiseLevel {
     if calm.count * 10 >= sums.count { sums = calm }
     sums.sort()
     let typical = Float(sums[sums.count / 5]) / Float(side * side)
-    // The mean of |second difference| of Gaussian noise is 6 sqrt(2 / pi) levels for each level of it; its fifth of
-    // blocks lies below the mean (both measured on flat pictures: NoiseLevelTests).
+    // The mean of |second difference| of Gaussian noise is 6 sqrt(2 / pi) times its level; the calmest fifth of blocks is
+    // below the mean (both measured on flat pictures: NoiseLevelTests).
     return typical / (6 * 0.797_885 * 0.859)
   }
 

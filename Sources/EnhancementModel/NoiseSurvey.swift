@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Luma of a frame at full, half and quarter size, to find noise that a single frame and a single scale hide.
+/// Luma of a frame at full, half and quarter size, to detect noise that a single frame or scale does not reveal.
 ///
-/// Grain that is correlated from sample to sample has little of the highest frequencies, and texture has as much of them as
-/// noise. Averages over 2 x 2 and 4 x 4 samples show the one, differences between frames tell the other apart.
+/// Grain that is correlated between samples has little energy at the highest frequencies, and texture has as much as noise.
+/// Averages over 2 x 2 and 4 x 4 samples reveal correlated grain; differences between frames distinguish texture from noise.
 final class NoiseSurvey: Sendable {
-  /// Standard deviation of noise as each scale of this frame alone shows it, in 8-bit levels of white noise.
+  /// Standard deviation of noise estimated from this frame alone at each scale, in 8-bit levels of white noise.
   private let spatial: [Float]
   /// Sums over 1, 4 and 16 samples.
   private let scales: [Scale]
@@ -35,28 +35,28 @@ final class NoiseSurvey: Sendable {
     }
   }
 
-  /// The estimate of this frame alone.
+  /// The estimate from this frame alone.
   var level: Float { min(NoiseLevel.most, spatial[0]) }
 
-  /// Whether motion is better searched on smoothed frames: where any scale looks noisy, be it texture.
+  /// Whether motion search should use smoothed frames: if any scale looks noisy, even from texture.
   var isRough: Bool { spatial[0] > 2 || spatial[2] > 6 }
 
-  /// The level of noise that the frames of a window and their changes show together.
+  /// Estimates the noise level from the frames of a window and their changes.
   ///
-  /// Noise is in both, the frames and the differences between them; texture is in the first alone and motion in the second,
-  /// so at each scale the lesser counts. White noise is the same at all scales. Where a coarser one has clearly more, noise
-  /// is correlated, and what counts is its density at low frequencies.
+  /// Noise appears both in frames and in the differences between them, texture only in frames, and motion only in
+  /// differences, so the smaller estimate counts at each scale. White noise is equal at all scales. If a coarser scale has
+  /// clearly more, the noise is correlated, and its density at low frequencies counts.
   /// - Parameter changes: `difference(from:)` of pairs of neighbours.
   static func level(of window: [NoiseSurvey], changes: [[Float]]) -> Float {
     let spatial = (0..<scaleCount).map { scale in median(window.map { $0.spatial[scale] }) }
-    // A repeated frame shows nothing.
+    // Ignore repeated frames.
     let changes = changes.filter { $0.contains { $0 > 0 } }
     guard !changes.isEmpty else { return min(NoiseLevel.most, spatial[0]) }
     let levels = spatial.enumerated().map { scale, level in min(level, median(changes.map { $0[scale] })) }
-    // Compression freezes noise where it skips blocks: what the frames show is not given up altogether.
+    // Compression freezes noise in skipped blocks, so keep a share of the estimate from the frames.
     let white = max(levels[0], leastShare * spatial[0])
     let (middle, coarse) = (levels[1], levels[2])
-    // Blur of the noise still dampens the coarsest scale; the less the middle one has, the more.
+    // Blurred noise is dampened even at the coarsest scale, the more so the less noise the middle scale has.
     let rise = coarse > 0 ? 1 - min(1, middle / coarse) : 0
     let correlated = coarse * (1 + dampening * rise) - mostOfCleanFilm
     return min(NoiseLevel.most, max(white, correlated))
@@ -64,14 +64,14 @@ final class NoiseSurvey: Sendable {
 
   private static func median(_ values: [Float]) -> Float { values.sorted()[values.count / 2] }
 
-  /// Part of the level in the frames that counts whatever changes between them.
+  /// Minimum share of the level in the frames, whatever the changes between them.
   private static let leastShare: Float = 0.4
   /// See `level(of:changes:)`. Gaussian blur of 0.5 to 1.2 samples: docs/lab/networks.md.
   private static let dampening: Float = 1
-  /// Coarse scales read up to so many levels on films without noise.
+  /// The highest level that coarse scales read on films without noise.
   private static let mostOfCleanFilm: Float = 2.5
 
-  /// By scale, the noise that explains how the calmest fifth of blocks differs from those of another frame.
+  /// By scale, the noise level implied by the differences of the calmest fifth of blocks from another frame.
   func difference(from other: NoiseSurvey) -> [Float] {
     scales.indices.map { index in
       let (a, b) = (scales[index], other.scales[index])
@@ -82,12 +82,12 @@ final class NoiseSurvey: Sendable {
         }
       }
       guard !deviations.isEmpty else { return 0 }
-      // The calmest fifth of blocks of 8 x 8 samples lies 7 % below the deviation (measured on flat pictures: NoiseLevelTests).
+      // The calmest fifth of 8 x 8 blocks is 7 % below the deviation (measured on flat pictures: NoiseLevelTests).
       return deviations.sorted()[deviations.count / 5] / (Float(2).squareRoot() * 0.93 * Float(1 << index))
     }
   }
 
-  /// The standard deviation of the difference in each block that is neither near black nor near white.
+  /// The standard deviation of the difference in each block that is not close to black or white.
   private static func deviations(
     _ a: UnsafeBufferPointer<UInt16>, _ b: UnsafeBufferPointer<UInt16>, _ width: Int, _ height: Int,
     log2Sums: Int

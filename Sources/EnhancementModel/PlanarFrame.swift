@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import Kernels
 
-/// An 8-bit 4:2:0 picture of even extents: what networks see of a frame, whatever depth and chroma the file has.
+/// An 8-bit 4:2:0 picture of even extents: the networks' input, whatever the file's depth and chroma format.
 public final class PlanarFrame: @unchecked Sendable {
-  // Unchecked: written by its maker before it is shared, then only read.
+  // Unchecked: written by its creator before it is shared, then only read.
 
   /// Luma extents, even.
   public let width, height: Int
-  /// Luma, row after row without gaps.
+  /// Luma, with contiguous rows.
   public let luma: UnsafeMutablePointer<UInt8>
-  /// U and V planes, half the extents; they follow luma, one after the other, in one piece of memory.
+  /// U and V planes of half the extents, stored directly after luma in the same allocation.
   public let chroma: [UnsafeMutablePointer<UInt8>]
 
-  /// How coarsely the frame was quantized by the codec it was decoded from; nil where that is not known.
+  /// The quantizers with which the frame was coded; nil if unknown.
   public var quantizers: QuantizerMap?
 
   private let memory: AlignedBuffer
 
-  /// An uninitialised picture.
+  /// Creates an uninitialised picture.
   public init(width: Int, height: Int) {
     precondition(
       width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0, "extents are positive and even")
@@ -29,13 +29,13 @@ public final class PlanarFrame: @unchecked Sendable {
     chroma = [self.luma + luma, self.luma + luma + luma / 4]
   }
 
-  /// Extents of the half-resolution grid that networks work on.
+  /// Extents of the networks' half-resolution grid.
   public var gridWidth: Int { width / 2 }
   /// See `gridWidth`.
   public var gridHeight: Int { height / 2 }
 
   /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
-  /// - Parameter pixelStride: elements from one grid point to the next (at least 6; what lies between is untouched).
+  /// - Parameter pixelStride: elements from one grid point to the next (at least 6; those in between are not written).
   /// - Parameter rowStride: elements from one grid row to the next.
   /// - Parameter rows: grid rows to write; nil for all.
   @inlinable
@@ -61,7 +61,7 @@ public final class PlanarFrame: @unchecked Sendable {
     }
   }
 
-  /// A code as the float that networks take: zero point 128, step 1/255.
+  /// Converts a code to the float input of networks: zero point 128, step 1/255.
   @inlinable
   public static func centred(_ code: UInt8) -> Float { Float(Int(code) - 128) * (1 / 255) }
 }
@@ -74,10 +74,10 @@ public enum ResidualScale {
   public static let unitsPerRange: Float = 255 * 64
 }
 
-/// Doubling of a plane's extents by bicubic interpolation (Keys, a = -1/2), samples centred, edges repeated.
+/// Doubles a plane's extents by bicubic interpolation (Keys, a = -1/2), with centred samples and replicated edges.
 ///
-/// With a = -1/2 the taps at the two phases are whole 128ths (111, 29, -9, -3), so the result is exact in integers and the
-/// same everywhere.
+/// With a = -1/2, the taps at the two phases are multiples of 1/128 (111, 29, -9, -3), so the result is exact in integers
+/// and identical on all machines.
 public enum BicubicDoubling {
   /// `result` (2 width x 2 height) = 64 x the interpolated samples of `source`, rounded.
   @inlinable
@@ -114,7 +114,7 @@ public enum BicubicDoubling {
           let (c, b, d, a) = (taps[0], taps[1], taps[2], taps[3])
           let to = result + (2 * y + phase) * 2 * width
           for x in 0..<(2 * width) {
-            // 16-bit samples would overflow 32 bits here: sums reach 65535 * 1.4² * 2^14.
+            // 64 bits, since sums of 16-bit samples reach 65535 * 1.4² * 2^14.
             let sum = 111 &* Int64(c[x]) &+ 29 &* Int64(b[x]) &- 9 &* Int64(d[x]) &- 3 &* Int64(a[x])
             to[x] = Int32(truncatingIfNeeded: (sum &+ 128) >> 8)
           }

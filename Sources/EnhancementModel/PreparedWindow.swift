@@ -3,25 +3,25 @@ internal import Kernels
 public import LineEngine
 public import Tensors
 
-/// What is known about a window beside its frames.
+/// Properties of a window besides its frames.
 public struct WindowConditions: Sendable, Hashable {
-  /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only networks that remove noise use it.
+  /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only used by networks that remove noise.
   public var noiseLevel: Float?
 
-  /// Conditions; nothing is known by default.
+  /// Creates conditions; unknown by default.
   public init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
 }
 
-/// A window whose motion is known: all that its codes depend on. Made by `WindowPacker.prepare`.
+/// A window with its motion, which together determine the input codes. Created by `WindowPacker.prepare`.
 public struct PreparedWindow {
-  /// Packs rows of the grid (from a multiple of 4 on) into one destination a slot; called by several threads at once.
+  /// Packs rows of the grid (starting at a multiple of 4) into one destination per slot; called by several threads at once.
   typealias Fill = (Range<Int>, UnsafeBufferPointer<WindowPacker.Destination>) -> Void
 
   /// Its frames.
   public let frames: [PlanarFrame]
-  /// `NoiseLevel.code` of the level that the network gets; nil for networks without that input.
+  /// `NoiseLevel.code` of the network's noise level input; nil for networks without that input.
   public let noiseCode: UInt8?
-  /// The two frames of a window for interpolation, brought to the instant.
+  /// The two frames of an interpolation window, aligned to the instant.
   public let alignment: FrameAlignment?
   /// See `Fill`.
   let fill: Fill
@@ -41,17 +41,17 @@ public struct PreparedWindow {
     self.fill = fill
   }
 
-  /// Packs the whole window: one destination a slot, each with room for `Architecture.channels(ofSlot:)` codes a point.
+  /// Packs the whole window into one destination per slot, each with room for `Architecture.channels(ofSlot:)` codes per point.
   public func pack(into destinations: [WindowPacker.Destination]) {
     destinations.withUnsafeBufferPointer { destinations in
-      nonisolated(unsafe) let (fill, targets) = (fill, destinations)  // Bands write rows of their own.
+      nonisolated(unsafe) let (fill, targets) = (fill, destinations)  // Each band writes its own rows.
       Parallel.bands(rows: frames[0].gridHeight, multiple: 4, threads: threads) { rows, _ in
         fill(rows, targets)
       }
     }
   }
 
-  /// The window as arrays of codes, one a slot: `[gridHeight, gridWidth, channels(ofSlot:)]`.
+  /// The window as arrays of codes, one per slot: `[gridHeight, gridWidth, channels(ofSlot:)]`.
   public func codes() -> [[UInt8]] {
     let points = frames[0].gridWidth * frames[0].gridHeight
     let sizes = frames.indices.map { points * architecture.channels(ofSlot: $0) }

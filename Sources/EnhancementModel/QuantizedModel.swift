@@ -5,17 +5,17 @@ import Foundation
 public struct QuantizedLayer: Sendable, Equatable {
   /// Bits of a weight.
   public var bits: Int
-  /// Which whole numbers the codes may be.
+  /// The set of values that codes may have.
   public var grid: WeightGrid
   /// OIHW codes.
   public var codes: [Int8]
-  /// Real value of one code, by output channel; for a layer that fuses slots, of weights multiplied by
-  /// slot step / first slot's step, so that every slot's range enters one integer sum exactly.
+  /// Real value of one code, by output channel; in a layer that fuses slots, weights are multiplied by
+  /// slot step / first slot's step, so that one integer sum combines slots of different ranges exactly.
   public var steps: [Float]
   /// Real biases.
   public var biases: [Float]
 
-  /// A layer.
+  /// Creates a layer.
   public init(bits: Int, grid: WeightGrid = .midTread, codes: [Int8], steps: [Float], biases: [Float]) {
     self.bits = bits
     self.grid = grid
@@ -25,25 +25,25 @@ public struct QuantizedLayer: Sendable, Equatable {
   }
 }
 
-/// A network whose convolutions run on integers: codes, steps and clipping ranges.
+/// A quantized network: weight codes, steps and clipping ranges.
 public struct QuantizedModel: Sendable, Equatable {
-  /// What the network is.
+  /// The network's architecture.
   public var architecture: Architecture
   /// Bits of the body's operands.
   public var bits: Int
   /// By layer, in the graph's order.
   public var layers: [QuantizedLayer]
-  /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames have
-  /// `ActivationQuantizer.frame`; where inputs are rectified, a zero point of 0 is what rectifies them.
+  /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames use
+  /// `ActivationQuantizer.frame`; a zero point of 0 rectifies inputs.
   public var quantizers: [[ActivationQuantizer]]
-  /// How the steps of `quantizers` change with the level of the noise, for networks that take it; nil is not at all.
+  /// How the steps of `quantizers` depend on the noise level, for networks that take it; nil if they do not.
   public var noiseBands: NoiseBands?
   /// Real value of one unit of the 16-bit residual stream.
   public var streamStep: Float
   /// How it was made.
   public var recipe: String
 
-  /// A model.
+  /// Creates a model.
   public init(
     architecture: Architecture, bits: Int, layers: [QuantizedLayer], quantizers: [[ActivationQuantizer]],
     noiseBands: NoiseBands? = nil, streamStep: Float, recipe: String
@@ -57,12 +57,12 @@ public struct QuantizedModel: Sendable, Equatable {
     self.recipe = recipe
   }
 
-  /// The real weights that its codes stand for.
+  /// The real weights represented by the codes.
   public var realWeights: NetworkWeights {
     let graph = architecture.graph
     var weights: [[Float]] = []
     for (index, (layer, quantized)) in zip(graph.layers, layers).enumerated() {
-      // Codes of a layer that fuses slots carry each slot's step over the first one's.
+      // In a layer that fuses slots, codes include the ratio of each slot's step to the first one's.
       var ratios = [Float](repeating: 1, count: layer.slots)
       for (operation, inputs) in zip(graph.operations, quantizers) where layer.slots > 1 {
         if case .convolution(index, _, _) = operation { ratios = inputs.map { $0.step / inputs[0].step } }
@@ -78,7 +78,7 @@ public struct QuantizedModel: Sendable, Equatable {
       architecture: architecture, weights: weights, biases: layers.map(\.biases), recipe: recipe)
   }
 
-  /// Gives the activations of the body codes of 0...levels where they have fewer: ranges stay, steps become finer.
+  /// Raises the activation codes of the body to 0...levels where there are fewer; keeps ranges and refines steps.
   public mutating func refineActivations(levels: Int32) {
     let graph = architecture.graph
     for (index, operation) in graph.operations.enumerated() {
@@ -102,7 +102,7 @@ public struct QuantizedModel: Sendable, Equatable {
   /// Reads a model file.
   public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
 
-  /// Takes the model out of a file in memory, checking every number that could do harm.
+  /// Reads the model from a file in memory, validating all values.
   public init(file: Safetensors) throws(ModelError) {
     architecture = try NetworkWeights.architecture(of: file)
     guard let bits = file.metadata[Self.bitsKey].flatMap({ Int($0) }), (2...8).contains(bits) else {
@@ -148,7 +148,7 @@ public struct QuantizedModel: Sendable, Equatable {
     noiseBands =
       architecture.hasNoiseBands ? try NoiseBands(file: file, operations: graph.operations.count) : nil
     streamStep = try Self.positive(file, "stream.step", count: 1)[0]
-    // A frame's codes are its samples, whatever a file says.
+    // A frame's codes are its samples, whatever the file contains.
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(_, let inputs, _) = operation else { continue }
       for (input, quantizer) in zip(inputs, quantizers[index]) {
@@ -158,7 +158,7 @@ public struct QuantizedModel: Sendable, Equatable {
     }
   }
 
-  /// Mid-tread where nothing is said.
+  /// The weight grid of a layer; mid-tread if unspecified.
   private static func grid(_ file: Safetensors, _ name: String, bits: Int) throws(ModelError) -> WeightGrid {
     guard file.tensors[name] != nil else { return .midTread }
     let place = Int(try file.integers(name, count: 1)[0])
@@ -202,9 +202,9 @@ public struct QuantizedModel: Sendable, Equatable {
   }
 }
 
-/// Signed integers of 2 to 8 bits, packed without gaps, the lowest bits first.
+/// Packs signed integers of 2 to 8 bits without gaps, lowest bits first.
 public enum BitPacking {
-  /// Bytes that `count` integers take.
+  /// The number of bytes for `count` integers.
   public static func byteCount(_ count: Int, bits: Int) -> Int { (count * bits + 7) / 8 }
 
   /// Packs two's-complement integers.
@@ -227,7 +227,7 @@ public enum BitPacking {
       let low = UInt16(bytes[position / 8])
       let high = position / 8 + 1 < bytes.count ? UInt16(bytes[position / 8 + 1]) : 0
       let code = (low | high << 8) >> UInt16(position % 8)
-      // The sign bit moves to the top and back.
+      // Sign-extend.
       return Int8(bitPattern: UInt8(truncatingIfNeeded: code << UInt16(8 - bits))) >> Int8(8 - bits)
     }
   }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How coarsely the blocks of a frame were quantized: an input of networks that are conditioned on their source.
+/// The quantizers of a frame's blocks: an input of networks that are conditioned on their source.
 ///
 /// Values are twice the quantizer on the scale of H.264 (8-bit video), 0 ... 126.
 public struct QuantizerMap: Sendable, Hashable {
-  /// Columns and rows of luma that a value stands for.
+  /// Columns and rows of luma per value.
   public static let side = 16
-  /// The network's input where nothing is known.
+  /// The network's input for an unknown quantizer.
   public static let unknown: UInt8 = 128
   /// Extents in blocks.
   public let columns, rows: Int
   /// `rows * columns` values, row by row.
   public let values: [UInt8]
 
-  /// Blocks of a frame.
+  /// Creates a map.
   /// - Precondition: `values` holds `columns * rows`, at least one.
   public init(columns: Int, rows: Int, values: [UInt8]) {
     precondition(columns > 0 && rows > 0 && values.count == columns * rows, "a value for each block")
@@ -22,13 +22,13 @@ public struct QuantizerMap: Sendable, Hashable {
     self.values = values
   }
 
-  /// One value for all blocks of a frame of `width` x `height`.
+  /// Creates a map with one value for all blocks of a frame of `width` x `height`.
   public init(width: Int, height: Int, value: UInt8) {
     let (columns, rows) = ((width + Self.side - 1) / Self.side, (height + Self.side - 1) / Self.side)
     self.init(columns: columns, rows: rows, values: Array(repeating: value, count: columns * rows))
   }
 
-  /// The network's input for a value: above `unknown`, which stands for zero.
+  /// The network's input for a value: always above `unknown`, whose real value is zero.
   static func code(_ value: UInt8) -> UInt8 { 129 + min(126, value) }
 
   /// Writes the codes of grid rows `rows` (two rows of luma each) at `to` plus the strides.

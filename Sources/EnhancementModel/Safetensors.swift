@@ -12,10 +12,10 @@ public import Foundation
 /// Layout: a little-endian 64-bit header length, a JSON header, then the tensors' bytes. Everything read from a file is
 /// bounds-checked before use; sizes are checked before anything is allocated.
 ///
-/// What this type writes carries a checksum of all its bytes in its metadata, by which a flipped bit is found when the file is
-/// read; files without one are read, too.
+/// Files written by this type have a checksum of all bytes in their metadata, which detects flipped bits when the file is
+/// read; files without a checksum are accepted.
 public struct Safetensors: Sendable {
-  /// Element types that model files use.
+  /// Element types used in model files.
   public enum ElementType: String, Sendable, CaseIterable {
     /// 32-bit float.
     case float32 = "F32"
@@ -45,7 +45,7 @@ public struct Safetensors: Sendable {
   /// Free text by key.
   public var metadata: [String: String] = [:]
 
-  /// An empty file.
+  /// Creates an empty file.
   public init() {}
 
   /// Adds or replaces a tensor of floats.
@@ -72,7 +72,7 @@ public struct Safetensors: Sendable {
     }
   }
 
-  /// The floats of a tensor of exactly `count` elements, none of them infinite or no number at all.
+  /// The floats of a tensor of exactly `count` elements, all of them finite.
   func finiteFloats(_ name: String, count: Int) throws(ModelError) -> [Float] {
     let values = try floats(name, count: count)
     guard values.allSatisfy(\.isFinite) else { throw .missingTensor(name: name) }
@@ -104,16 +104,16 @@ public struct Safetensors: Sendable {
     var data_offsets: [Int]
   }
 
-  /// Largest file that is read: far above any model, far below what a machine cannot hold.
+  /// The largest accepted file: far above any model, far below what exhausts memory.
   static let sizeLimit = 1 << 30
 
-  /// Largest header that is read: a hundred times that of any model. Parsed, a header takes some sixty times its size.
+  /// The largest accepted header: a hundred times that of any model. A parsed header takes some sixty times its size.
   static let headerLimit = 1 << 20
 
   /// Reads a file.
   public init(path: String) throws(ModelError) { try self.init(data: Self.contents(path), path: path) }
 
-  /// The bytes of a file. What is none, such as a pipe that nobody writes to, is not waited for.
+  /// The bytes of a regular file. Rejects pipes and the like, which could block.
   private static func contents(_ path: String) throws(ModelError) -> Data {
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -182,7 +182,7 @@ public struct Safetensors: Sendable {
       tensors[name] = Entry(type: type, shape: shape, bytes: Data())
       places.append((name, (start + offsets[0])..<(start + offsets[1])))
     }
-    // The format wants the bytes covered without overlaps, by which a small file could fill the memory, and gaps.
+    // The format forbids overlaps, with which a small file could exhaust memory, and gaps.
     var end = start
     for (name, range) in places.sorted(by: {
       ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
@@ -194,7 +194,7 @@ public struct Safetensors: Sendable {
     if end != bytes.count { throw .damaged(path: path, detail: "it goes on after the last tensor") }
   }
 
-  /// The file's bytes, with a checksum. Equal contents give equal bytes: names are sorted.
+  /// The file's bytes, with a checksum. Deterministic: names are sorted.
   public func serialized() -> Data {
     var whole = self
     whole.metadata[Self.checksumKey] = String(repeating: "0", count: Self.checksumLength)
@@ -205,7 +205,7 @@ public struct Safetensors: Sendable {
     return Data(bytes)
   }
 
-  /// The file's bytes with the metadata as they are: without a checksum unless they have one.
+  /// The file's bytes with unchanged metadata: without a checksum unless there is one.
   func serializedAsIs() -> Data {
     var header: [String: Any] = [:]
     var body = Data()
@@ -220,7 +220,7 @@ public struct Safetensors: Sendable {
     var json =
       (try? JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes]))
       ?? Data()
-    // The format asks for the tensors to begin at a multiple of eight.
+    // The format requires the tensors to start at a multiple of eight.
     while (json.count + 8) % 8 != 0 { json.append(0x20) }
     var file = Data()
     withUnsafeBytes(of: UInt64(json.count).littleEndian) { file.append(contentsOf: $0) }
@@ -232,7 +232,7 @@ public struct Safetensors: Sendable {
   static let checksumKey = "videnhance.checksum"
   private static let checksumLength = 16
 
-  /// Where the digits of the checksum stand; nil if there is none.
+  /// The position of the checksum's digits; nil if there is none.
   private static func checksumPlace(in header: ArraySlice<UInt8>) -> Range<Int>? {
     let key = Array("\"\(checksumKey)\":\"".utf8)
     guard let start = header.firstRange(of: key)?.upperBound, start + checksumLength <= header.endIndex else {
@@ -241,7 +241,7 @@ public struct Safetensors: Sendable {
     return start..<start + checksumLength
   }
 
-  /// FNV-1a of 64 bits over all bytes, the digits of the checksum taken as zeros: no change of a single byte goes unnoticed.
+  /// 64-bit FNV-1a over all bytes, with the checksum's digits as zeros: detects any change of a single byte.
   private static func checksum(_ bytes: [UInt8], _ digits: Range<Int>) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -252,7 +252,7 @@ public struct Safetensors: Sendable {
     return String(repeating: "0", count: checksumLength - text.count) + text
   }
 
-  /// Writes the file at once or not at all.
+  /// Writes the file atomically.
   public func write(path: String) throws(ModelError) {
     do {
       try serialized().write(to: URL(fileURLWithPath: path), options: .atomic)

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The whole numbers that weights of some bits may be, in units of their channel's step.
+/// The set of integer values of weights with a given number of bits, in units of the channel's step.
 public enum WeightGrid: String, Sendable, Codable, CaseIterable {
-  /// -2^(bits-1) ... 2^(bits-1) - 1: zero is among them, and there is one more below it than above.
+  /// -2^(bits-1) ... 2^(bits-1) - 1: includes zero, with one more value below it than above.
   case midTread = "mid-tread"
-  /// The odd numbers from -(2^bits - 1) to 2^bits - 1: as many on either side, and no zero. Of four values that weights of 2
-  /// bits can have none lies far from where weights are.
+  /// The odd numbers from -(2^bits - 1) to 2^bits - 1: symmetric, without zero. At 2 bits, all four values are close to where
+  /// weights are.
   case midRise = "mid-rise"
-  /// Not uniform: close to each other where most weights are, and few far out, as far as Winograd stays exact for any weights:
-  /// transformed ones of F(2x4, 3x3) for 3 and 2 bits are up to 21 x 6 = 126, those of F(2x2, 3x3) for 4 bits 9 x 14 = 126.
-  /// Of all such sets that of least squared error over the shipped networks' weights (docs/lab/quantization.md).
+  /// Nonuniform: dense where most weights are, with a few larger values, as far as Winograd stays exact for any weights:
+  /// transformed weights of F(2x4, 3x3) at 3 and 2 bits are up to 21 x 6 = 126, those of F(2x2, 3x3) at 4 bits 9 x 14 = 126.
+  /// Of all such sets, this is the one of least squared error on the shipped networks' weights (docs/lab/quantization.md).
   case spread
 
-  /// Bits that there is such a grid for.
+  /// The numbers of bits for which the grid is defined.
   public var bits: ClosedRange<Int> {
     switch self {
     case .midTread: 2...8
@@ -21,7 +21,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// All of them, in rising order.
+  /// All values in ascending order.
   public func values(bits: Int) -> [Int8] {
     let half = 1 << (bits - 1)
     switch self {
@@ -36,13 +36,13 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// The greatest magnitude that a kernel must be ready for, but for one more below zero.
+  /// The greatest magnitude that a kernel must support; negative values may exceed it by one.
   public func greatest(bits: Int) -> Int {
     let values = values(bits: bits)
     return max(Int(values.last!), -Int(values[0]) - 1)
   }
 
-  /// As signed numbers of `bits` bits without gaps, which is how files hold them: the place among `values`, less half.
+  /// The packed form of codes in files: indices into `values` minus half their count, as signed numbers of `bits` bits.
   func packed(_ codes: [Int8], bits: Int) -> [UInt8] {
     if self == .midTread { return BitPacking.pack(codes, bits: bits) }
     let values = values(bits: bits)
@@ -50,7 +50,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
     return BitPacking.pack(codes.map { Int8(values.firstIndex(of: $0)! - half) }, bits: bits)
   }
 
-  /// The opposite of `packed`.
+  /// The inverse of `packed`.
   func unpacked(_ bytes: [UInt8], count: Int, bits: Int) -> [Int8] {
     let places = BitPacking.unpack(bytes, count: count, bits: bits)
     if self == .midTread { return places }
@@ -59,16 +59,16 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   }
 }
 
-/// Rounds to the values of a grid.
+/// Rounds to the nearest value of a grid.
 public struct WeightRounding: Sendable {
-  /// Values beyond are clipped: no gradient passes.
+  /// Values outside are clipped and pass no gradient.
   public let limits: ClosedRange<Float>
-  /// Uniform grids: distance of values, and what lies between them and its multiples.
+  /// For uniform grids: the spacing of values, and their offset from its multiples.
   private let spacing, offset: Float
-  /// Others: the values, and the middle between each and the next.
+  /// For other grids: the values, and the midpoints between adjacent ones.
   private let values, middles: [Float]
 
-  /// Rounding to a grid of `bits` bits.
+  /// Creates a rounding to a grid of `bits` bits.
   public init(_ grid: WeightGrid, bits: Int) {
     let all = grid.values(bits: bits).map(Float.init)
     limits = all[0]...all.last!
@@ -91,8 +91,8 @@ public struct WeightRounding: Sendable {
   }
 }
 
-/// Rounds to the nearest whole number, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 leaves
-/// no room for a fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
+/// Rounds to the nearest integer, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 discards
+/// the fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
 @inline(__always)
 public func roundToNearestEven(_ value: Float) -> Float {
   let limited = max(-0x1p22, min(0x1p22, value))

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
 
-/// What a network finds for a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
+/// A network's output for a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
 /// grid. Channels: (2 scale)² luma phases row by row, then scale² phases of U, then of V.
 public final class Residual: @unchecked Sendable {
-  // Unchecked: written by its maker before it is shared, then only read.
+  // Unchecked: written by its creator before it is shared, then only read.
 
-  /// Extents of the grid, and channels of each point.
+  /// Extents of the grid, and channels per point.
   public let gridWidth, gridHeight, channels: Int
   /// `gridHeight * gridWidth * channels` values.
   public let values: UnsafeMutablePointer<Int16>
 
   private let memory: AlignedBuffer
 
-  /// Uninitialised residuals.
+  /// Creates uninitialised residuals.
   public init(gridWidth: Int, gridHeight: Int, channels: Int) {
     self.gridWidth = gridWidth
     self.gridHeight = gridHeight
@@ -32,20 +32,20 @@ public final class Residual: @unchecked Sendable {
   }
 }
 
-/// Some rows of a residual, where they were made.
+/// Some rows of a residual, in the memory in which they were computed.
 public struct ResidualRows: @unchecked Sendable {
   // Unchecked: only read.
 
-  /// Which rows of the grid.
+  /// The range of grid rows.
   public let rows: Range<Int>
-  /// Extents of the whole grid, and channels of each point.
+  /// Extents of the whole grid, and channels per point.
   public let gridWidth, gridHeight, channels: Int
-  /// Values from one point to the next; `gridWidth` points are a row.
+  /// Distance from one point to the next in values; a row has `gridWidth` points.
   public let stride: Int
-  /// The values of the first of the rows.
+  /// The values of the first row.
   public let values: UnsafePointer<Int16>
 
-  /// Rows.
+  /// Creates rows.
   public init(
     rows: Range<Int>, gridWidth: Int, gridHeight: Int, channels: Int, stride: Int,
     values: UnsafePointer<Int16>
@@ -60,7 +60,7 @@ public struct ResidualRows: @unchecked Sendable {
 }
 
 extension Residual {
-  /// All rows, valid as long as this is.
+  /// All rows, valid for the lifetime of this object.
   public var rows: ResidualRows {
     ResidualRows(
       rows: 0..<gridHeight, gridWidth: gridWidth, gridHeight: gridHeight, channels: channels,
@@ -69,41 +69,41 @@ extension Residual {
   }
 }
 
-/// What a network makes of a window.
+/// A network's result for a window.
 public struct Prediction: Sendable {
-  /// What is added to the resampled centre frame, or to the blend of the aligned frames.
+  /// The correction to the resampled centre frame, or to the blend of the aligned frames.
   public let residual: Residual
-  /// For interpolation, the frames of the window brought to the instant.
+  /// For interpolation, the frames of the window aligned to the instant.
   public let alignment: FrameAlignment?
 
-  /// A prediction.
+  /// Creates a prediction.
   public init(residual: Residual, alignment: FrameAlignment? = nil) {
     self.residual = residual
     self.alignment = alignment
   }
 }
 
-/// A network ready to run on windows of frames of one size, in whatever arithmetic.
+/// A network that is ready to run on windows of frames of one size, in any arithmetic.
 ///
-/// Not thread-safe: one call at a time. It may keep what it computed for a frame while the same object is in the windows
-/// that follow.
+/// Not thread-safe: one call at a time. Implementations may cache data computed for a frame while the same object is in
+/// subsequent windows.
 public protocol WindowNetwork: AnyObject {
-  /// What it is.
+  /// The network's architecture.
   var architecture: Architecture { get }
 
   /// Runs the network.
   /// - Parameters:
-  ///   - window: `architecture.window` frames in order of time, all of the size the network was made for.
-  ///   - instant: for interpolation, the instant to make between the two frames, 1 ..< `FrameMotion.unit`. Others ignore it.
-  ///   - conditions: what is known about the source beside its frames.
-  ///   - profile: where the time of the parts is added up.
+  ///   - window: `architecture.window` frames in temporal order, all of the size the network was created for.
+  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`. Others ignore it.
+  ///   - conditions: known properties of the source.
+  ///   - profile: accumulates the time of each part.
   func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction
 
-  /// The residual of the centre frame a few rows at a time, where that saves memory.
-  /// - Parameter take: uses rows at once; called by any thread, by several at a time, with disjoint rows.
-  /// - Precondition: the network is not for interpolation, which corrects no frame of its window.
+  /// Computes the residual of the centre frame a few rows at a time, to save memory.
+  /// - Parameter take: consumes rows before it returns; called by several threads concurrently, with disjoint rows.
+  /// - Precondition: the network is not for interpolation, which does not correct a frame of its window.
   func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
@@ -111,12 +111,12 @@ public protocol WindowNetwork: AnyObject {
 }
 
 extension WindowNetwork {
-  /// Runs the network on a window of which nothing else is known; half-way between its frames for interpolation.
+  /// Runs the network on a window with unknown conditions; for interpolation, half-way between its frames.
   public func predict(_ window: [PlanarFrame]) throws -> Prediction {
     try predict(window, at: FrameMotion.unit / 2, given: WindowConditions(), profile: nil)
   }
 
-  /// All rows at once, for networks that make them so.
+  /// Delivers all rows at once, for networks that compute them that way.
   public func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void

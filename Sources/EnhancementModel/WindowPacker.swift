@@ -3,34 +3,34 @@ public import Kernels
 public import LineEngine
 public import Tensors
 
-/// Turns windows of frames into what networks read: one tensor of 8-bit codes a slot, on the grid, 128 meaning zero.
+/// Turns windows of frames into network inputs: one tensor of 8-bit codes per slot, on the grid, where 128 is zero.
 ///
-/// The centre frame is packed as it is. With `WindowAlignment.block`, a neighbour's blocks are moved by whole-pixel vectors,
-/// and the remainder of the motion reaches the network as modulated copies of the samples: without the sub-pixel phase,
-/// further frames tell a network little (docs/lab/networks.md). The trainer and all executors use this one definition.
+/// The centre frame is packed unchanged. With `WindowAlignment.block`, a neighbour's blocks are moved by whole-pixel vectors,
+/// and the fractional motion is passed to the network as modulated copies of the samples: without the sub-pixel phase,
+/// additional frames help a network little (docs/lab/networks.md). The trainer and all executors share this definition.
 ///
-/// Not thread-safe. Prepared planes are kept while their frames are in the windows that follow.
+/// Not thread-safe. Caches prepared planes while their frames are in subsequent windows.
 public final class WindowPacker {
-  /// Whose windows.
+  /// The network's architecture.
   public let architecture: Architecture
 
   private let threads: Int
   private let interpolation: InterpolationPacker
   private var prepared: [ObjectIdentifier: PreparedPlanes] = [:]
-  /// How neighbours among `prepared` differ, for the level of noise.
+  /// Differences between neighbours in `prepared`, for noise estimation.
   private var changes: [FramePair: [Float]] = [:]
-  /// What `prepared` was made under.
+  /// The conditions under which `prepared` was computed.
   private var conditions = WindowConditions()
 
-  /// What is kept of a frame.
+  /// Cached data of a frame.
   private struct PreparedPlanes {
     let frame: PlanarFrame
-    /// Samples that networks get.
+    /// The samples for the network.
     let plane: MotionPlane
-    /// Samples that motion is searched on.
+    /// The samples for motion search.
     let search: MotionPlane
     let noiseLevel: Float
-    /// What denoising estimates noise from.
+    /// Input of noise estimation, for denoising.
     var survey: NoiseSurvey?
   }
 
@@ -38,21 +38,21 @@ public final class WindowPacker {
     let first, second: ObjectIdentifier
   }
 
-  /// A packer that uses `threads` threads.
+  /// Creates a packer that uses `threads` threads.
   public init(_ architecture: Architecture, threads: Int = 1) {
     self.architecture = architecture
     self.threads = threads
     interpolation = InterpolationPacker(threads: threads)
   }
 
-  /// Where the codes of a slot go.
+  /// The destination of a slot's codes.
   public typealias Destination = LineExecutor.Target
 
-  /// Finds the motion of a window, and whatever else its codes depend on.
+  /// Computes the motion of a window and everything else that its codes depend on.
   /// - Parameters:
   ///   - window: `architecture.window` frames of one size.
   ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`.
-  ///   - conditions: what is known beside the frames.
+  ///   - conditions: known properties of the source.
   public func prepare(
     _ window: [PlanarFrame], at instant: Int = FrameMotion.unit / 2,
     given conditions: WindowConditions = WindowConditions()
@@ -98,7 +98,7 @@ public final class WindowPacker {
     }
   }
 
-  /// The level of noise in a window, from all of its frames: one may be misjudged, and its neighbours show it.
+  /// Estimates the noise level of a window from all of its frames, which is more robust than from one.
   private func noiseLevel(of window: [PreparedPlanes]) -> Float {
     let surveys = window.compactMap(\.survey)
     guard surveys.count == window.count, window.count > 1 else {
@@ -120,8 +120,8 @@ public final class WindowPacker {
     let middle = planes.count / 2
     var result = [BlockMotion?](repeating: nil, count: planes.count)
     result.withUnsafeMutableBufferPointer { found in
-      nonisolated(unsafe) let found = found  // Sides write different slots.
-      // Both directions of time side by side; within one, the nearer frame's motion starts the search of the next.
+      nonisolated(unsafe) let found = found  // Each side writes its own slots.
+      // Search both temporal directions concurrently; within one, the nearer frame's motion seeds the search of the next.
       Parallel.bands(rows: 2, threads: threads) { sides, _ in
         for side in sides {
           var prior: BlockMotion?
@@ -149,7 +149,7 @@ public final class WindowPacker {
   }
 
   private func planes(of window: [PlanarFrame]) -> [PreparedPlanes] {
-    // What has left the window goes first: what enters takes its memory.
+    // Drop frames that have left the window first, so that new ones reuse their memory.
     let keys = Set(window.map(ObjectIdentifier.init))
     prepared = prepared.filter { keys.contains($0.key) }
     return window.map { frame in
@@ -172,7 +172,7 @@ public final class WindowPacker {
     guard architecture.alignment == .block && isNoisy else {
       return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level, survey: survey)
     }
-    // Matching noise with noise would pick what resembles this frame's noise, and averaging would keep it.
+    // Matching on noisy samples would prefer blocks with similar noise, which averaging would then preserve.
     let calm = Self.smoothed(frame)
     let search = calm.withUnsafeBufferPointer {
       MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
@@ -180,7 +180,7 @@ public final class WindowPacker {
     return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level, survey: survey)
   }
 
-  /// Luma under the binomial filter of 5 x 5 taps; edges repeat.
+  /// Luma smoothed with the 5 x 5 binomial filter; edges are replicated.
   private static func smoothed(_ frame: PlanarFrame) -> [UInt8] {
     let (width, height) = (frame.width, frame.height)
     var rows = [UInt16](repeating: 0, count: width * height)
@@ -226,9 +226,9 @@ public final class WindowPacker {
     return tensor
   }
 
-  /// The codes of a window of which nothing else is known; see `PreparedWindow.codes`.
+  /// The codes of a window with unknown conditions; see `PreparedWindow.codes`.
   public func codes(_ window: [PlanarFrame]) -> [[UInt8]] { prepare(window).codes() }
 
-  /// The same as float tensors; see `PreparedWindow.floats`.
+  /// The codes as float tensors; see `PreparedWindow.floats`.
   public func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] { prepare(window).floats() }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// Adds up where time goes: seconds by the name of a part of the work.
+/// Accumulates the time spent in each part of the work.
 ///
-/// Seconds are those that pass on the clock while a part is worked on, on however many threads; what waits for other parts
-/// does not count. Parts that run side by side add up to more than the whole.
+/// Times are wall-clock seconds while a part is running, on any number of threads, without waiting for other parts. Parts
+/// that run concurrently add up to more than the total.
 public final class WorkProfile: Sendable {
   /// One part of the work.
   public struct Part: Sendable {
     /// Its name.
     public let name: String
-    /// Seconds in all, and how often it was done.
+    /// Total seconds, and number of runs.
     public var seconds: Double
     /// See `seconds`.
     public var count: Int
@@ -18,10 +18,10 @@ public final class WorkProfile: Sendable {
 
   private let state = Mutex<[Part]>([])
 
-  /// An empty profile.
+  /// Creates an empty profile.
   public init() {}
 
-  /// The parts in the order of their first end.
+  /// The parts in the order in which they first finished.
   public var parts: [Part] { state.withLock { $0 } }
 
   /// Adds `duration` to a part.
@@ -39,7 +39,7 @@ public final class WorkProfile: Sendable {
 }
 
 extension Optional<WorkProfile> {
-  /// Does a part of the work, and adds its time to the profile if there is one.
+  /// Runs a part of the work, and adds its time to the profile if there is one.
   @inlinable
   public func measure<Result, Failure: Error>(
     _ name: String, _ body: () throws(Failure) -> Result

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Memory aligned to 64 bytes that belongs to its holder alone. Contents are undefined at first.
+/// Uniquely owned memory, aligned to 64 bytes. Initial contents are undefined.
 ///
-/// It comes from a process-wide pool and returns to it: work on frames and training make and drop the same few sizes
-/// thousands of times, and fresh pages cost more than the arithmetic on them.
+/// Allocated from a process-wide pool: processing frames and training allocate and free the same few sizes thousands of
+/// times, and fresh pages cost more than the arithmetic on them.
 package struct AlignedBuffer: ~Copyable, @unchecked Sendable {
-  // Unchecked: whoever shares the memory between threads writes disjoint parts or only reads, as with any buffer.
+  // Unchecked: threads that share the memory write disjoint parts or only read, as with any buffer.
 
   /// The first byte.
   package let pointer: UnsafeMutableRawPointer
   private let bytes: Int
 
-  /// `bytes` bytes, at least one.
+  /// Allocates `bytes` bytes, at least one.
   package init(bytes: Int) {
     self.bytes = max(bytes, 1)
     pointer = AlignedPool.shared.take(bytes: self.bytes)
   }
 
-  /// Room for `count` values.
+  /// Allocates memory for `count` values.
   package init<Value: BitwiseCopyable>(_: Value.Type, count: Int) {
     self.init(bytes: count * MemoryLayout<Value>.stride)
   }
@@ -31,16 +31,16 @@ package struct AlignedBuffer: ~Copyable, @unchecked Sendable {
   }
 }
 
-/// Recycles 64-byte aligned blocks. A request takes a free block of its own size, or one up to half larger, so that tensors
-/// of near sizes share memory over time.
+/// Recycles 64-byte aligned blocks. A request uses a free block of its own size, or one up to half larger, so that tensors
+/// of similar sizes share memory over time.
 final class AlignedPool: @unchecked Sendable {
   // Unchecked: `free` is only touched under `lock`.
   static let shared = AlignedPool()
 
   private let lock = NSLock()
-  /// Free blocks by the size they were made with.
+  /// Free blocks by allocated size.
   private var free: [Int: [UnsafeMutableRawPointer]] = [:]
-  /// Sizes that blocks in use were made with, where that is not the size asked for.
+  /// Allocated sizes of blocks in use that are larger than requested.
   private var larger: [UnsafeMutableRawPointer: Int] = [:]
 
   func take(bytes: Int) -> UnsafeMutableRawPointer {
@@ -57,7 +57,7 @@ final class AlignedPool: @unchecked Sendable {
 
   func give(_ block: UnsafeMutableRawPointer, bytes: Int) {
     #if UNPOOLED
-      // For AddressSanitizer, which sees a use after the end only of memory that was given back.
+      // AddressSanitizer only detects use after free of deallocated memory.
       block.deallocate()
     #else
       lock.lock()
@@ -67,7 +67,7 @@ final class AlignedPool: @unchecked Sendable {
   }
 }
 
-/// Returns the memory of buffers no longer in use to the system.
+/// Returns the memory of unused buffers to the system.
 public func releasePooledMemory() { AlignedPool.shared.releaseAll() }
 
 extension AlignedPool {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
 
-/// Unsigned 8-bit activation codes of one image, NHWC, with a border of one pixel that holds the zero point: what integer
-/// convolutions read.
+/// Unsigned 8-bit activation codes of one image, NHWC, with a border of one pixel filled with the zero point: the input of
+/// integer convolutions.
 public final class CodeTensor: @unchecked Sendable {
-  // Unchecked: threads write disjoint bands of rows, and nobody reads before they have joined.
+  // Unchecked: threads write disjoint bands of rows, and reads only happen after they have joined.
 
   /// Extents without the border.
   public let width, height, channels: Int
-  /// Code of real zero, in the border.
+  /// Code of real zero, which fills the border.
   public let zeroPoint: UInt8
   /// Bytes from one row to the next.
   public var rowStride: Int { (width + 2) * channels }
@@ -17,7 +17,7 @@ public final class CodeTensor: @unchecked Sendable {
 
   private let memory: AlignedBuffer
 
-  /// A tensor of zero points.
+  /// Creates a tensor filled with the zero point.
   public init(width: Int, height: Int, channels: Int, zeroPoint: Int32) {
     precondition(
       channels % 4 == 0 && (0...255).contains(zeroPoint), "channels come in fours, codes are 8-bit")
@@ -33,9 +33,9 @@ public final class CodeTensor: @unchecked Sendable {
   }
 }
 
-/// 16-bit values of one image, NHWC without border: the residual stream, and outputs.
+/// 16-bit values of one image, NHWC without border: residual streams and outputs.
 public final class StreamTensor: @unchecked Sendable {
-  // Unchecked for the reason given at CodeTensor.
+  // Unchecked for the same reason as CodeTensor.
 
   /// Extents.
   public let width, height, channels: Int
@@ -44,7 +44,7 @@ public final class StreamTensor: @unchecked Sendable {
 
   private let memory: AlignedBuffer
 
-  /// Uninitialised values.
+  /// Creates an uninitialised tensor.
   public init(width: Int, height: Int, channels: Int) {
     self.width = width
     self.height = height

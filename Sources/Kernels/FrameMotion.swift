@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
 
-/// A luma plane prepared for the search of motion between two frames.
+/// A luma plane prepared for motion search between two frames.
 public final class MotionPyramid: @unchecked Sendable {
   // Unchecked: filled by init, then only read.
   fileprivate let plane: ve_interp_plane
   private let memory: AlignedBuffer
 
-  /// Copies and prepares a plane of `width` x `height` samples without gaps.
+  /// Copies and prepares a contiguous plane of `width` x `height` samples.
   public init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
     memory = AlignedBuffer(bytes: ve_interp_plane_bytes(Int32(width), Int32(height)))
     plane = ve_interp_plane_prepare(luma, Int32(width), Int32(height), memory.pointer)
@@ -20,14 +20,14 @@ public struct WarpSource: @unchecked Sendable {
   fileprivate let source: ve_interp_source
 
   /// A plane of 8-bit samples.
-  /// - Parameter log2Width: how often luma's width is halved in this plane; `log2Height` likewise.
+  /// - Parameter log2Width: binary logarithm of the ratio of luma's width to this plane's; `log2Height` likewise.
   public init(
     _ samples: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int
   ) {
     self.init(samples, stride, width, height, log2Width, log2Height, depth: 8, isWide: false)
   }
 
-  /// A plane of samples of `depth` bits in 16.
+  /// A plane of 16-bit samples of depth `depth`.
   public init(
     _ samples: UnsafePointer<UInt16>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int,
     depth: Int
@@ -46,23 +46,23 @@ public struct WarpSource: @unchecked Sendable {
   }
 }
 
-/// Motion between two frames as seen from an instant between them: a vector for every 8 x 8 luma pixels, in sixteenths of a
-/// pixel, found symmetrically and from coarse to fine (`interpolation_search.c`).
+/// Motion between two frames relative to an instant between them: a vector for every 8 x 8 luma pixels, in sixteenths of a
+/// pixel, found by a symmetric coarse-to-fine search (`interpolation_search.c`).
 public struct FrameMotion: Sendable {
-  /// The first frame's instant is 0, the second one's `unit`.
+  /// The unit of instants: the first frame is at 0, the second at `unit`.
   public static let unit = Int(VE_INTERP_ONE)
 
   /// Luma extents.
   public let width, height: Int
   /// The instant, 1 ..< unit.
   public let instant: Int
-  /// Blocks in a row.
+  /// Blocks per row.
   public let columns: Int
 
   private let vectors: [ve_interp_vector]
   private let instructionSet: InstructionSet
 
-  /// Searches, on `threads` threads where that is possible.
+  /// Searches motion, on `threads` threads where possible.
   public init(
     from first: MotionPyramid, to second: MotionPyramid, instant: Int, threads: Int = 1,
     instructionSet: InstructionSet = .best
@@ -77,7 +77,7 @@ public struct FrameMotion: Sendable {
     let count = columns * rows
     vectors = [ve_interp_vector](unsafeUninitializedCapacity: count) { buffer, initialized in
       var (a, b) = (first.plane, second.plane)
-      // Without memory nothing moves: the frames are blended.
+      // Out of memory: assume no motion, so that the frames are blended.
       if ve_interp_search(&a, &b, Int32(instant), buffer.baseAddress, instructionSet.handle) != 0 {
         buffer.initialize(repeating: ve_interp_vector())
       }
@@ -93,7 +93,7 @@ public struct FrameMotion: Sendable {
     }
   }
 
-  /// Displacement from the first to the second frame of block `index`, row by row, in pixels.
+  /// Displacement of block `index` (row by row) from the first to the second frame, in pixels.
   public func displacement(_ index: Int) -> (x: Float, y: Float) {
     (Float(vectors[index].x) / 16, Float(vectors[index].y) / 16)
   }
@@ -105,7 +105,7 @@ public struct FrameMotion: Sendable {
   public func disorder(_ index: Int) -> Int { Int(vectors[index].disorder) }
 
   /// Warps rows of a plane of the first or second frame to the instant.
-  /// - Parameter result: samples like the source's, `stride` from row to row.
+  /// - Parameter result: samples like the source's, with row stride `stride`.
   public func warp(
     _ plane: WarpSource, isSecond: Bool, into result: UnsafeMutableRawPointer, stride: Int, rows: Range<Int>
   ) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CQuantKernels
 
-/// Instruction sets that integer kernels exist for.
+/// Instruction sets of the integer kernels.
 public enum InstructionSet: Int32, Sendable, CaseIterable {
-  /// Portable C, the truth that all others agree with.
+  /// Portable C, the reference with which all others agree.
   case scalar = 0
   /// AVX2 without dot products.
   case avx2 = 1
@@ -14,15 +14,15 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   /// 128-bit dot products of arm64.
   case neondot = 4
 
-  /// The fastest of this machine; `limit(to:)` and else the environment variable VIDENHANCE_ISA step down.
+  /// The fastest on this machine, limited by `limit(to:)`, or else by the environment variable VIDENHANCE_ISA.
   public static var best: InstructionSet {
     InstructionSet(rawValue: Int32(ve_isa_best().rawValue)) ?? .scalar
   }
-  /// Whether this machine has it.
+  /// Whether this machine supports it.
   public var isSupported: Bool { ve_isa_supported(handle) }
-  /// Those that this machine has.
+  /// The instruction sets that this machine supports.
   public static var supported: [InstructionSet] { allCases.filter(\.isSupported) }
-  /// Lets networks that are made from now on use `set` at best, in the whole process.
+  /// Limits networks that are created from now on to `set`, in the whole process.
   public static func limit(to set: InstructionSet) { ve_isa_limit(set.handle) }
   /// Its name in VIDENHANCE_ISA.
   public var name: String { String(cString: ve_isa_name(handle)) }
@@ -30,10 +30,10 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   package var handle: ve_isa { ve_isa(rawValue: UInt32(rawValue)) }
 }
 
-/// Peaks of this machine on one thread.
+/// Peak performance of this machine on one thread.
 public enum MachinePeak {
-  /// u8 x s8 dot products in billions of multiply-accumulates a second; 0 without VNNI.
+  /// u8 x s8 dot products in billions of multiply-accumulates per second; 0 without VNNI.
   public static func integerDotProducts(seconds: Double = 0.2) -> Double { ve_peak_vpdpbusd(seconds) }
-  /// 32-bit floating-point fused multiply-adds likewise; 0 where not measured.
+  /// 32-bit floating-point fused multiply-adds likewise; 0 if not measured.
   public static func floatMultiplyAdds(seconds: Double = 0.2) -> Double { ve_peak_fp32(seconds) }
 }

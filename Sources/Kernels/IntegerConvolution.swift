@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CQuantKernels
 
-/// How an integer convolution is computed; results are the same.
+/// The algorithm of an integer convolution; results are identical.
 public enum ConvolutionAlgorithm: UInt32, Sendable {
-  /// The fastest that is exact.
+  /// The fastest exact algorithm.
   case automatic = 0
   /// Tap by tap.
   case direct = 1
-  /// Exact Winograd where operand ranges allow.
+  /// Exact Winograd, if operand ranges permit it.
   case winograd = 2
 }
 
-/// Where an integer convolution writes codes: code = clamp(rne(value * multiplier) + zeroPoint, 0, levels), the value being
-/// the stream's, or without a stream the accumulator's (then the multiplier is not used).
+/// A destination of codes: code = clamp(rne(value * multiplier) + zeroPoint, 0, levels), where the value is the stream's, or
+/// without a stream the accumulator's (then the multiplier is not used).
 public struct CodeOutput {
   /// Pixel (0, 0) of the destination, and bytes from row to row.
   public var data: UnsafeMutablePointer<UInt8>
   /// See `data`.
   public var rowStride: Int
-  /// Stream units to codes.
+  /// Converts stream units to codes.
   public var multiplier: Float
   /// Code of real zero.
   public var zeroPoint: Int32
   /// Greatest code.
   public var levels: Int32
 
-  /// An output to `tensor`, which must outlive it.
+  /// Creates an output to `tensor`, which must outlive it.
   public init(tensor: CodeTensor, multiplier: Float, zeroPoint: Int32, levels: Int32) {
     self.init(
       data: tensor.origin, rowStride: tensor.rowStride, multiplier: multiplier, zeroPoint: zeroPoint,
       levels: levels)
   }
 
-  /// An output to memory.
+  /// Creates an output to memory.
   public init(
     data: UnsafeMutablePointer<UInt8>, rowStride: Int, multiplier: Float, zeroPoint: Int32, levels: Int32
   ) {
@@ -44,22 +44,22 @@ public struct CodeOutput {
   }
 }
 
-/// Numbers of an integer convolution.
+/// Parameters of an integer convolution.
 public struct IntegerConvolutionParameters {
-  /// Tensors summed, channels of each (a multiple of 4), channels out (a multiple of 8).
+  /// Input tensors, channels of each (a multiple of 4), output channels (a multiple of 8).
   public var slots, inputChannels, outputChannels: Int
   /// Greatest activation code over all slots.
   public var activationLevels: Int32
-  /// Greatest weight, 1 to 127; the least is at most one further from zero.
+  /// Greatest weight, 1 to 127; the magnitude of negative weights may exceed it by one.
   public var weightLevels: Int32
   /// `[output][slot][input][3][3]`.
   public var weights: [Int8]
-  /// Added to the accumulators; zero points folded in.
+  /// Added to the accumulators, with zero points folded in.
   public var bias: [Int32]
-  /// Accumulator to output units, by output channel.
+  /// Converts accumulators to output units, by output channel.
   public var multiplier: [Float]
 
-  /// All of them.
+  /// Creates parameters.
   public init(
     slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightLevels: Int32,
     weights: [Int8],
@@ -76,18 +76,18 @@ public struct IntegerConvolutionParameters {
   }
 }
 
-/// A 3x3 convolution on integers with its weights packed for one instruction set. Immutable: any number of threads may
-/// run it.
+/// A 3x3 integer convolution with weights packed for one instruction set. Immutable, so any number of threads may run
+/// it.
 public final class IntegerConvolution: @unchecked Sendable {
   // Unchecked: the plan behind `handle` is immutable.
 
   private let handle: OpaquePointer
-  /// Scratch memory of one thread.
+  /// Bytes of scratch memory per thread.
   package let scratchBytes: Int
   private let slots: Int
 
   /// Packs the weights.
-  /// - Returns: nil when numbers are out of range, an accumulator could pass 32 bits, or `algorithm` cannot be exact.
+  /// - Returns: nil if parameters are out of range, an accumulator could overflow 32 bits, or `algorithm` cannot be exact.
   public init?(
     _ parameters: IntegerConvolutionParameters, algorithm: ConvolutionAlgorithm = .automatic,
     instructionSet: InstructionSet = .best
@@ -111,12 +111,12 @@ public final class IntegerConvolution: @unchecked Sendable {
 
   deinit { ve_conv3x3_destroy(handle) }
 
-  /// "direct", "winograd-2x2" and so on.
+  /// The name of the chosen algorithm, such as "direct" or "winograd-2x2".
   public var algorithmName: String { String(cString: ve_conv3x3_algorithm_name(handle)) }
 
-  /// Computes the whole image, bands of rows side by side on `threads` threads.
-  /// - Parameter stream: what is added to the result, if anything.
-  /// - Parameter result: where the 16-bit sum goes, if anywhere; may be `stream`'s memory.
+  /// Computes the whole image, with bands of rows in parallel on `threads` threads.
+  /// - Parameter stream: added to the result, if given.
+  /// - Parameter result: receives the 16-bit sum, if given; may be `stream`'s memory.
   public func run(
     _ inputs: [CodeTensor], adding stream: UnsafePointer<Int16>?, stream result: UnsafeMutablePointer<Int16>?,
     streamChannels: Int, codes: [CodeOutput], threads: Int
@@ -137,7 +137,7 @@ public final class IntegerConvolution: @unchecked Sendable {
           stream_in_stride: streamStride, stream_in_wrap: ve_wrap(), stream_out: result,
           stream_out_stride: streamStride, stream_out_wrap: ve_wrap(), outputs: outputs.baseAddress,
           output_count: Int32(outputs.count))
-        // Bands are disjoint, inputs and plan only read.
+        // Bands are disjoint; inputs and plan are only read.
         nonisolated(unsafe) let (shared, plan) = (io, handle)
         Parallel.bands(rows: height, multiple: 2, threads: threads, scratchBytes: scratchBytes) {
           rows, scratch in

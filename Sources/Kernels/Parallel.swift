@@ -2,12 +2,12 @@
 internal import Foundation
 internal import Synchronization
 
-/// Work side by side on the threads of libdispatch.
+/// Parallel loops on libdispatch's threads.
 public enum Parallel {
   /// Processors that this process may use.
   public static var processorCount: Int { ProcessorShare.count }
 
-  /// Calls `body` with 0 ..< count, on up to `threads` threads at once, the calling one among them; returns when all is done.
+  /// Calls `body` with 0 ..< count on up to `threads` threads, including the calling one; returns when all calls have finished.
   public static func forEach(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
     let workers = min(count, threads)
     if workers <= 1 {
@@ -25,13 +25,13 @@ public enum Parallel {
   }
 
   /// The results of `body` for 0 ..< count, in order.
-  /// - Throws: the error of the lowest number that threw; the others are tried all the same.
+  /// - Throws: the error of the lowest index that failed; all others run nevertheless.
   public static func map<Value, Failure: Error>(
     _ count: Int, threads: Int = processorCount, _ body: (Int) throws(Failure) -> Value
   ) throws(Failure) -> [Value] {
     var results = [Result<Value, Failure>?](repeating: nil, count: count)
     results.withUnsafeMutableBufferPointer { buffer in
-      // Each call writes a slot of its own, and shares nothing mutable with the others: that is the caller's promise.
+      // Each call writes its own slot; the caller guarantees that `body` shares no mutable state.
       nonisolated(unsafe) let slots = buffer
       withoutActuallyEscaping(body) { body in
         nonisolated(unsafe) let work = body
@@ -50,15 +50,15 @@ public enum Parallel {
     return values
   }
 
-  /// Calls `body` with disjoint ranges that cover 0 ..< rows, each but the last a multiple of `multiple` long, and all of
-  /// nearly one length.
-  /// - Parameter scratchBytes: scratch memory that each call gets (64-byte aligned).
+  /// Calls `body` with disjoint ranges that cover 0 ..< rows, of nearly equal lengths that are multiples of `multiple`, except
+  /// for the last.
+  /// - Parameter scratchBytes: size of the scratch memory passed to each call (64-byte aligned).
   public static func bands(
     rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
     _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
   ) {
-    // A few bands a thread, so that a thread that was interrupted does not hold up the others for long; of one length,
-    // give or take a piece, so that none is waited for at the end.
+    // A few bands per thread, so that an interrupted thread does not delay the others for long, of nearly equal lengths,
+    // so that all finish at about the same time.
     let pieces = (rows + multiple - 1) / multiple
     let count = min(pieces, threads == 1 ? 1 : threads * 4)
     forEach(count, threads: threads) { index in

@@ -2,24 +2,24 @@
 internal import CQuantKernels
 public import Kernels
 
-/// A convolution of a `LineExecutor`, with what is fused into its end.
+/// A convolution of a `LineExecutor`, with the operations fused into it.
 public struct LineStep {
-  /// Codes that a step reads.
+  /// An input of a step.
   public enum Input: Sendable {
-    /// A picture that enters, by its place among the sources.
+    /// A source, by index.
     case source(Int)
     /// An output of an earlier step.
     case codes(step: Int, output: Int)
   }
 
-  /// Codes that a step makes: see `CodeOutput`.
+  /// The format of a step's output codes: see `CodeOutput`.
   public struct Codes: Sendable {
     /// Code of real zero, and the greatest code.
     public var zeroPoint, levels: Int32
-    /// Stream units to codes.
+    /// Converts stream units to codes.
     public var multiplier: Float
 
-    /// A format.
+    /// Creates a format.
     public init(zeroPoint: Int32, levels: Int32, multiplier: Float) {
       self.zeroPoint = zeroPoint
       self.levels = levels
@@ -27,22 +27,22 @@ public struct LineStep {
     }
   }
 
-  /// What computes it.
+  /// The kernel.
   public var kernel: IntegerConvolution
-  /// One for each slot.
+  /// Inputs, one per slot.
   public var inputs: [Input]
-  /// Channels out.
+  /// Output channels.
   public var channels: Int
-  /// The earlier step whose stream is added; nil for none.
+  /// The earlier step whose stream is added, if any.
   public var addend: Int?
-  /// Whether its value is kept as a 16-bit stream.
+  /// Whether its value is stored as a 16-bit stream.
   public var keepsStream: Bool
-  /// Whether the stream is what the executor makes.
+  /// Whether the stream is the executor's result.
   public var isOutput: Bool
-  /// Codes made of its value.
+  /// Codes computed from its value.
   public var codes: [Codes]
 
-  /// A step.
+  /// Creates a step.
   public init(
     _ kernel: IntegerConvolution, inputs: [Input], channels: Int, addend: Int? = nil,
     keepsStream: Bool = false,
@@ -58,10 +58,10 @@ public struct LineStep {
   }
 }
 
-/// Runs integer convolutions from line to line: a step follows the one it reads by one row, and of each tensor only the rows
-/// between its maker and its last reader are kept. Memory is one block, made once; it grows with the width of pictures and
-/// not with their height. Threads take bands of rows from one list (`LineSchedule`) and wait for what a band reads, not for each
-/// other; results do not depend on that, nor on `chunk`.
+/// Runs integer convolutions line by line: a step lags one row behind the step it reads, and only the rows of a tensor between
+/// its writer and its last reader are stored. Memory is a single block, allocated once, whose size depends on the width but
+/// not the height of pictures. Threads take bands of rows from a shared list (`LineSchedule`) and only wait for a band's
+/// inputs; results depend neither on the number of threads nor on `chunk`.
 ///
 /// Not thread-safe: one call at a time.
 public final class LineExecutor {
@@ -70,19 +70,19 @@ public final class LineExecutor {
     var channels: Int
     var zeroPoint: Int32
 
-    /// A source.
+    /// Creates a source.
     public init(channels: Int, zeroPoint: Int32) {
       self.channels = channels
       self.zeroPoint = zeroPoint
     }
   }
 
-  /// Bytes of all rows that are kept.
+  /// Bytes of all stored rows.
   public let bytes: Int
-  /// Rows that a step makes before the next one's turn.
+  /// Rows that a step computes per turn.
   public let chunk: Int
 
-  /// What is run. Others of the same shapes may take their place between pictures.
+  /// The steps. May be replaced between pictures by steps of the same shapes.
   public var steps: [LineStep]
   private let width, height: Int
   private let plan: LinePlan
@@ -93,11 +93,11 @@ public final class LineExecutor {
   private let progress: LineProgress
 
   /// Plans the memory for pictures of `width` x `height`.
-  /// - Parameter chunk: nil for the usual number, a multiple of 4 for tests.
+  /// - Parameter chunk: a multiple of 4, for tests; nil for the default.
   public init(
     _ steps: [LineStep], sources: [Source], width: Int, height: Int, threads: Int, chunk: Int? = nil
   ) {
-    // Two bands a thread: while one thread ends a step, the others find the next one's first rows ready.
+    // Two bands per thread: while one thread finishes a step, the first inputs of the next are ready for the others.
     let rows = chunk ?? max(8, (2 * threads * LineSchedule.bandHeight + 3) / 4 * 4)
     self.chunk = rows
     self.steps = steps
@@ -125,16 +125,16 @@ public final class LineExecutor {
     progress = LineProgress(workers: workers.count)
   }
 
-  /// Where rows of a source go: `origin` is the place of pixel (0, 0) of the picture, of which only the rows asked for exist.
+  /// The destination of rows of a source: `origin` is the address of pixel (0, 0), but only the requested rows exist.
   public struct Target: @unchecked Sendable {
-    // Unchecked: who fills rows writes disjoint ones.
+    // Unchecked: threads write disjoint rows.
 
     /// See `Target`.
     public let origin: UnsafeMutablePointer<UInt8>
-    /// Bytes from point to point and from row to row.
+    /// Strides of points and rows in bytes.
     public let pixelStride, rowStride: Int
 
-    /// A target.
+    /// Creates a target.
     public init(origin: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int) {
       self.origin = origin
       self.pixelStride = pixelStride
@@ -142,25 +142,26 @@ public final class LineExecutor {
     }
   }
 
-  /// Where the values of the step that is the output go, `width * channels` a row.
+  /// The destination of the result, `width * channels` values per row.
   public enum Result {
-    /// Into memory for all rows.
+    /// Memory for all rows.
     case whole(UnsafeMutablePointer<Int16>)
-    /// A few rows at a time to who uses them at once; called by any thread, with disjoint rows.
+    /// A consumer of a few rows at a time; called by several threads, with disjoint rows.
     case rows((_ rows: Range<Int>, _ values: UnsafePointer<Int16>) -> Void)
   }
 
-  /// What time is spent on.
+  /// A part of the work for time measurement.
   public enum Part: Hashable {
-    /// Filling sources, a step, or what takes rows of the result.
+    /// Filling sources, a step, or consuming rows of the result.
     case filling
     case step(Int)
     case taking
   }
 
   /// Computes one picture.
-  /// - Parameter timing: told at the end how long each part took, divided by the number of threads; nil measures nothing.
-  /// - Parameter fill: writes a few rows of all sources (from a multiple of 4 on); called by any thread, with disjoint rows.
+  /// - Parameter timing: called at the end with the time of each part divided by the number of threads; nil measures nothing.
+  /// - Parameter fill: writes a few rows of all sources (starting at a multiple of 4); called by several threads, with disjoint
+  ///   rows.
   public func run(
     into result: Result, timing: ((Part, Duration) -> Void)? = nil,
     fill: (_ rows: Range<Int>, _ targets: UnsafeBufferPointer<Target>) -> Void
@@ -168,7 +169,7 @@ public final class LineExecutor {
     progress.begin()
     for worker in workers { worker.begin(isMeasuring: timing != nil) }
     withoutActuallyEscaping(fill) { fill in
-      // Bands are disjoint, and each waits for what it reads.
+      // Bands are disjoint, and each waits for its inputs.
       nonisolated(unsafe) let (shared, result, fill) = (self, result, fill)
       Parallel.forEach(workers.count, threads: workers.count) { shared.work($0, result, fill) }
     }
@@ -179,7 +180,7 @@ public final class LineExecutor {
     }
   }
 
-  /// What one thread does: takes bands until there are none.
+  /// The work of one thread: takes bands until there are none left.
   private func work(
     _ number: Int, _ result: Result, _ fill: (Range<Int>, UnsafeBufferPointer<Target>) -> Void
   ) {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
 
-/// Which rows of which tensors a `LineExecutor` keeps. Planned without regard to the height of pictures.
+/// The rows of each tensor that a `LineExecutor` stores. Independent of the height of pictures.
 struct LinePlan {
-  /// Which buffers a step uses.
+  /// The buffers of a step.
   struct Use {
     var inputs: [Int] = []
     var codes: [Int] = []
     var streamIn: Int?
-    /// The step that made what is added.
+    /// The step that computes the addend.
     var addend: Int?
     var streamOut: Int?
-    /// Whether what it makes leaves.
+    /// Whether its value is the result.
     var isOutput = false
   }
 
-  /// Rows by which each step is behind the sources.
+  /// Rows by which each step lags behind the sources.
   private(set) var lags: [Int] = []
   private(set) var uses: [Use] = []
-  /// Buffers of codes, those of the sources first.
+  /// Code buffers, starting with the sources'.
   private(set) var codes: [LineBuffer.Shape]
   private(set) var streams: [LineBuffer.Shape] = []
   let sourceCount: Int
@@ -37,7 +37,7 @@ struct LinePlan {
       use.streamIn = step.addend.flatMap { uses[$0].streamOut }
       use.addend = step.addend
       use.isOutput = step.isOutput
-      // A convolution reads one row below its own; what is added must be there.
+      // A convolution reads one row below its own, and its addend must be available.
       let lag = max(use.inputs.map { codes[$0].maker }.max()! + 1, step.addend.map { lags[$0] } ?? 0)
       lags.append(lag)
       for input in use.inputs { codes[input].lastReader = max(codes[input].lastReader, lag) }
@@ -47,7 +47,7 @@ struct LinePlan {
         use.codes.append(codes.count - 1)
       }
       if step.keepsStream && !step.isOutput {
-        // The last reader may write over what it has read, if the others are ahead of it.
+        // The last reader may overwrite its input if all other readers are ahead of it.
         let others = steps.indices.filter { $0 != index && steps[$0].addend == step.addend }
         if let stream = use.streamIn, others.allSatisfy({ $0 < index && lags[$0] <= lag }) {
           use.streamOut = stream
@@ -58,33 +58,34 @@ struct LinePlan {
       }
       uses.append(use)
     }
-    // Whole fours, so that the rows of a band of the sources lie together.
+    // Multiples of 4, so that the rows of a source band are contiguous.
     for index in codes.indices { codes[index].rows = (chunk + codes[index].span + 2 + 3) / 4 * 4 }
     for index in streams.indices { streams[index].rows = chunk + streams[index].span }
   }
 
-  /// The step that makes codes, -1 for sources.
+  /// The step that writes a code buffer; -1 for sources.
   func codeMaker(of buffer: Int) -> Int { uses.firstIndex { $0.codes.contains(buffer) } ?? -1 }
 }
 
-/// Rows of a tensor, of codes with a border of one pixel, in a ring: a row takes the place of one that nobody reads any more.
+/// A ring buffer of rows of a tensor, where rows of codes have a border of one pixel: new rows replace those that are no
+/// longer read.
 struct LineBuffer {
   struct Shape {
-    /// From row to row, and from the start of a row to its first pixel.
+    /// Bytes from row to row, and from the start of a row to its first pixel.
     let rowBytes, borderBytes: Int
-    /// What the border holds; nil for streams, which have none.
+    /// The border's value; nil for streams, which have no border.
     let zeroPoint: UInt8?
-    /// Bytes of a pixel.
+    /// Bytes per pixel.
     let pixelBytes: Int
-    /// Lags of the step that writes and of the last one that reads.
+    /// Lags of the writing step and of the last reading step.
     let maker: Int
     var lastReader: Int
-    /// Rows that there is room for.
+    /// Capacity in rows.
     var rows = 0
 
-    /// Rows between writing and reading.
+    /// Rows from the writer to the last reader.
     var span: Int { lastReader - maker }
-    /// All of them, with what kernels may read behind the last one, in whole cache lines.
+    /// Size of all rows, with the slack that kernels may read after the last one, in whole cache lines.
     var bytes: Int { (rows * rowBytes + (zeroPoint == nil ? 0 : Int(VE_SLACK_BYTES)) + 63) / 64 * 64 }
 
     static func codes(width: Int, channels: Int, zeroPoint: Int32, maker: Int) -> Shape {
@@ -112,10 +113,10 @@ struct LineBuffer {
     memory.initializeMemory(as: UInt8.self, repeating: shape.zeroPoint ?? 0, count: shape.bytes)
   }
 
-  /// Place in the ring of row `y`, -1 or more.
+  /// Index in the ring of row `y`, which is at least -1.
   private func place(_ y: Int) -> Int { (y + shape.rows) % shape.rows }
 
-  /// Pixel 0 of row `y`, and where rows behind it wrap around, counted from there; of the row above, too, the place is right.
+  /// Pixel 0 of row `y`, and where subsequent rows wrap around, relative to it; also valid for the row above.
   func rows(from y: Int) -> (UnsafeMutableRawPointer, ve_wrap) {
     let above = place(y - 1)
     return (
@@ -124,7 +125,7 @@ struct LineBuffer {
     )
   }
 
-  /// Where rows of a source go, which do not wrap around among themselves.
+  /// The target of rows of a source, which must not wrap around.
   func target(_ rows: Range<Int>) -> LineExecutor.Target {
     let first = memory + place(rows.lowerBound) * shape.rowBytes + shape.borderBytes
     return LineExecutor.Target(
@@ -132,7 +133,7 @@ struct LineBuffer {
       pixelStride: shape.pixelBytes, rowStride: shape.rowBytes)
   }
 
-  /// Makes a row one of the border.
+  /// Fills a row with the border's value.
   func makeBorder(row y: Int) {
     guard let zeroPoint = shape.zeroPoint else { return }
     (memory + place(y) * shape.rowBytes).initializeMemory(

@@ -4,29 +4,29 @@ internal import Foundation
 internal import Kernels
 internal import Synchronization
 
-/// The bands of rows of one picture in the order in which threads take them, and what each waits for.
+/// The bands of rows of one picture in the order in which threads take them, and the dependencies of each.
 struct LineSchedule {
   /// Rows of one step.
   struct Band {
     /// The step, or -1 for the sources.
     let step: Int
     let rows: Range<Int>
-    /// How many bands at the head of the list must be done before.
+    /// How many bands at the head of the list must be finished first.
     let after: Int
   }
 
-  /// Rows of a band at most: what Winograd makes at a time.
+  /// Maximum rows of a band: the number that Winograd computes at a time.
   static let bandHeight = 2
-  /// The same where pictures enter and leave: the blocks of 8 x 8 samples that motion is searched for are of four rows of the
-  /// grid, and who enlarges a frame reads rows above and below his own.
+  /// Maximum rows of a source or output band: the 8 x 8 blocks of motion search are four grid rows high, and consumers that
+  /// enlarge frames read rows above and below the band.
   static let edgeBandHeight = 4
 
   private(set) var bands: [Band] = []
-  /// By step, the sources first: the last row of each of its bands, and the band's place.
+  /// By step, starting with the sources: the last row and the index of each band.
   private var made: [[(last: Int, index: Int)]]
   private let height: Int
 
-  /// Steps take turns: each makes `chunk` rows, as far behind the sources as the plan says.
+  /// Schedules the steps in turns of `chunk` rows, with the plan's lags behind the sources.
   init(_ plan: LinePlan, height: Int, chunk: Int) {
     self.height = height
     made = Array(repeating: [], count: plan.lags.count + 1)
@@ -50,10 +50,10 @@ struct LineSchedule {
     func need(_ other: Int, through row: Int) { after = max(after, count(of: other, through: row)) }
     let last = rows.upperBound - 1
     let use = step < 0 ? LinePlan.Use(codes: Array(0..<plan.sourceCount)) : plan.uses[step]
-    // What is read: a row more than is made.
+    // Inputs: one row more than the output.
     for buffer in use.inputs { need(plan.codeMaker(of: buffer), through: last + 1) }
     if let addend = use.addend { need(addend, through: last) }
-    // What is written over: rows a whole ring above, the border below the picture among those that write.
+    // Overwritten rows: those a whole ring above; the border below the picture counts as written.
     let end = last == height - 1 ? height : last
     for buffer in use.codes {
       need(step, through: end - plan.codes[buffer].rows)
@@ -64,7 +64,7 @@ struct LineSchedule {
     if let stream = use.streamOut {
       if stream != use.streamIn { need(step, through: last - plan.streams[stream].rows) }
       for user in plan.uses.indices where user != step && plan.uses[user].streamIn == stream {
-        // In place, others who add the same have read what is written over now.
+        // In place: other readers of the addend must have read the rows that are overwritten now.
         let isInPlace = stream == use.streamIn
         if isInPlace && plan.uses[user].addend != use.addend { continue }
         need(user, through: isInPlace ? last : last - plan.streams[stream].rows)
@@ -74,10 +74,10 @@ struct LineSchedule {
     bands.append(Band(step: step, rows: rows, after: after))
   }
 
-  /// How many bands of the list are done when a step has made its rows through `row`.
+  /// The number of bands that are finished once a step has computed its rows through `row`.
   private func count(of step: Int, through row: Int) -> Int {
     if row < 0 { return 0 }
-    // From the end: what is asked for was made lately.
+    // Search from the end, since the row was usually computed recently.
     var found: Int?
     for band in made[step + 1].reversed() {
       if band.last < min(row, height - 1) { break }
@@ -88,19 +88,19 @@ struct LineSchedule {
   }
 }
 
-/// How far threads are with a list of bands that they take in order.
+/// Tracks the progress of threads through a list of bands that they take in order.
 ///
-/// Each publishes the band that it works on. It has then done all it took before, so the first n bands are done when all of
-/// them were taken and no thread is at one of them.
+/// Each thread publishes its current band and has then finished all bands it took before. So the first n bands are finished
+/// when all of them have been taken and no thread is working on one of them.
 final class LineProgress: @unchecked Sendable {
-  // Unchecked: all that changes is atomic.
+  // Unchecked: all mutable state is atomic.
 
   private let next = Atomic(0)
   private let current: UnsafeMutablePointer<Atomic<Int>>
   private let workers: Int
-  /// Each thread's number has a cache line of its own.
+  /// Each thread's counter has its own cache line.
   private static let stride = 64 / MemoryLayout<Atomic<Int>>.stride
-  /// Looks at other threads before the processor is offered to whoever else can run: some tens of microseconds.
+  /// Number of polls before yielding the processor: some tens of microseconds.
   private static let patience = 1000
 
   init(workers: Int) {
@@ -114,26 +114,26 @@ final class LineProgress: @unchecked Sendable {
     current.deallocate()
   }
 
-  /// Starts a list, when no thread works.
+  /// Starts a list; no thread may be working.
   func begin() { next.store(0, ordering: .relaxed) }
 
-  /// A thread begins.
+  /// Registers a thread.
   func enter(_ worker: Int) {
-    // Before its first band is known the thread may be at any that is not taken yet. Whoever takes a later one sees this.
+    // Until the thread has its first band, that may be any band not taken yet. Threads that take a later one see this.
     current[worker * Self.stride].store(next.load(ordering: .relaxed), ordering: .releasing)
   }
 
-  /// Takes the next band: its place, or one behind the list's end.
+  /// Takes the next band; returns its index, or one beyond the end of the list.
   func take(_ worker: Int) -> Int {
     let index = next.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
     current[worker * Self.stride].store(index, ordering: .releasing)
     return index
   }
 
-  /// A thread has found no more bands.
+  /// Unregisters a thread that has found no more bands.
   func leave(_ worker: Int) { current[worker * Self.stride].store(Int.max, ordering: .releasing) }
 
-  /// Waits until the first `count` bands are done; all of them are taken, as `worker` has a later one.
+  /// Waits until the first `count` bands are finished; all of them have been taken, since `worker` has a later one.
   func wait(_ worker: Int, until count: Int) {
     for other in 0..<workers where other != worker {
       var tries = 0
@@ -145,17 +145,17 @@ final class LineProgress: @unchecked Sendable {
   }
 }
 
-/// What a thread has for itself.
+/// Thread-local data.
 final class LineWorker {
-  /// For kernels.
+  /// Scratch memory for kernels.
   var scratch: UnsafeMutableRawPointer { kernelMemory.pointer }
-  /// A band of the result.
+  /// Buffer for a band of the result.
   var result: UnsafeMutablePointer<Int16> { resultMemory.values(Int16.self) }
-  /// The band's tensors.
+  /// The band's input tensors.
   let inputs: UnsafeMutablePointer<ve_codes_input>
   let outputs: UnsafeMutablePointer<ve_codes_output>
   let targets: UnsafeMutablePointer<LineExecutor.Target>
-  /// Time on filling, on each step, and on taking the result; empty when it is not measured.
+  /// Time of filling, of each step, and of consuming the result; empty if not measured.
   private(set) var spent: [Duration] = []
   private let partCount: Int
   private let kernelMemory, resultMemory: AlignedBuffer
@@ -183,7 +183,7 @@ final class LineWorker {
     }
   }
 
-  /// Does a part of the work.
+  /// Runs and times a part of the work.
   @inline(__always)
   func measure(_ part: Int, _ work: () -> Void) {
     if spent.isEmpty { return work() }

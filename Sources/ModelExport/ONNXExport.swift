@@ -3,15 +3,16 @@ public import EnhancementModel
 public import Foundation
 internal import SwiftProtobuf
 
-/// Networks as ONNX files, for other runtimes. Packing and alignment of frames are not in them: see docs/reference/model-format.md.
+/// Exports networks as ONNX files for other runtimes, without packing and alignment of frames: see
+/// docs/reference/model-format.md.
 ///
 /// Inputs `frame0` ... are float32 tensors `[1, channels, height, width]` on the half-resolution grid, (code - 128) / 255, where a
-/// code is what `WindowPacker` makes. The output `residual` has `[1, channels, height, width]` floats; times 255 * 64 and
-/// rounded they are a `Residual`.
+/// code is an output of `WindowPacker`. The output `residual` has `[1, channels, height, width]` floats; multiplied by 255 * 64
+/// and rounded, they are a `Residual`.
 public enum ONNXExport {
   /// Opset of the operators: the first with QuantizeLinear and DequantizeLinear per axis.
   public static let opset: Int64 = 13
-  /// Version of the file format that belongs to it.
+  /// The corresponding version of the file format.
   static let irVersion: Int64 = 7
 
   /// Floating point: Relu, Concat, Conv and Add.
@@ -43,11 +44,11 @@ public enum ONNXExport {
     return try builder.file(bits: 32, recipe: weights.recipe)
   }
 
-  /// Integers as QuantizeLinear and DequantizeLinear around float convolutions (QDQ), with the model's own ranges.
+  /// Integer models: QuantizeLinear and DequantizeLinear around float convolutions (QDQ), with the model's own ranges.
   ///
-  /// Weights are int8 codes with a scale for each output channel; where a layer fuses frame slots, each slot has a convolution of
-  /// its own, since its range enters its scale. Activations are uint8 codes; for less than 8 bits a Clip in front keeps them
-  /// in the range. Not in the file is the rounding of the 16-bit stream between layers.
+  /// Weights are int8 codes with a scale per output channel; if a layer fuses frame slots, each slot has its own convolution,
+  /// since the slot's range is part of its scale. Activations are uint8 codes; below 8 bits, a Clip limits their range. The
+  /// file does not include the rounding of the 16-bit stream between layers.
   public static func file(_ model: QuantizedModel) throws -> Data {
     var builder = GraphBuilder(model.architecture)
     let graph = model.architecture.graph
@@ -69,7 +70,7 @@ public enum ONNXExport {
         var operands = [operand, weight]
         if slot == 0 {
           let bias = "\(description.name).bias"
-          // As integers have it: whole units of the sums.
+          // Rounded to whole units of the sums, as in the integer network.
           let biases = zip(quantized.biases, quantized.steps).map { bias, step in
             let unit = quantizers[0].step * step
             return (bias / unit).rounded(.toNearestOrEven) * unit
@@ -120,7 +121,7 @@ private struct GraphBuilder {
     graph.node.append(node)
   }
 
-  /// Frames and sums.
+  /// Appends frames and sums.
   mutating func appendOther(_ operation: NetworkGraph.Operation, _ index: Int) {
     switch operation {
     case .frame(let slot): append("Identity", ["frame\(slot)"], Self.value(index), [])
@@ -129,7 +130,7 @@ private struct GraphBuilder {
     }
   }
 
-  /// A value's rectification, made once.
+  /// A value's rectification, created once.
   mutating func rectified(_ value: String) -> String {
     let name = value + ".rectified"
     if known.insert(name).inserted { append("Relu", [value], name, []) }
@@ -141,7 +142,7 @@ private struct GraphBuilder {
     if known.insert(name).inserted { graph.initializer.append(make()) }
   }
 
-  /// Quantizes a value and brings it back.
+  /// Quantizes and dequantizes a value.
   mutating func quantized(_ value: String, _ quantizer: ActivationQuantizer, name: String) -> String {
     addOnce(name + ".scale") { .floats(name + ".scale", [], [quantizer.step]) }
     addOnce(name + ".zero") { .bytes(name + ".zero", [UInt8(clamping: quantizer.zeroPoint)]) }
@@ -162,7 +163,7 @@ private struct GraphBuilder {
     return name
   }
 
-  /// Weights of one slot of a layer, dequantized by output channel; made once.
+  /// Weights of one slot of a layer, dequantized by output channel; created once.
   mutating func weights(
     _ name: String, _ quantized: QuantizedLayer, _ description: ConvolutionLayer, slot: Int, ratio: Float
   ) -> String {
@@ -232,7 +233,7 @@ extension Onnx_AttributeProto {
 }
 
 extension Onnx_TensorProto {
-  /// ONNX's numbers of element types.
+  /// ONNX's codes of element types.
   static let float: Int32 = 1
   static let unsigned8: Int32 = 2
   static let signed8: Int32 = 3
@@ -247,7 +248,7 @@ extension Onnx_TensorProto {
   }
 
   fileprivate static func floats(_ name: String, _ shape: [Int], _ values: [Float]) -> Self {
-    // Little-endian, as the format demands.
+    // Little-endian, as the format requires.
     let bytes = values.flatMap { value in
       (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * $0)) }
     }
@@ -264,7 +265,7 @@ extension Onnx_TensorProto {
 }
 
 extension Onnx_ValueInfoProto {
-  /// A picture of any extents on the grid.
+  /// A picture of arbitrary extents on the grid.
   fileprivate static func picture(_ name: String, channels: Int) -> Self {
     var result = Self()
     result.name = name

@@ -3,7 +3,7 @@ package import EnhancementPipeline
 internal import Foundation
 internal import VideoIO
 
-/// Why there is nothing to see.
+/// The reason that a preview failed.
 package struct PreviewError: Error, CustomStringConvertible {
   package var detail: String
   package var description: String { "cannot preview: \(detail)" }
@@ -15,11 +15,11 @@ package struct PreviewError: Error, CustomStringConvertible {
 package struct ClipPreview: Sendable {
   /// The clip.
   package let input: String
-  /// What is done to it.
+  /// The steps to run.
   package let steps: [EnhancementStep]
-  /// Whether one of the steps makes frames between those of the source.
+  /// Whether one of the steps interpolates frames.
   package let isInterpolating: Bool
-  /// Threads to work on; 0 for one a core.
+  /// Number of threads; 0 for one per core.
   package let threads: Int
 
   package init(of input: String, steps: [EnhancementStep], isInterpolating: Bool, threads: Int) {
@@ -29,12 +29,12 @@ package struct ClipPreview: Sendable {
     self.threads = threads
   }
 
-  /// Seconds from the beginning of the busiest spot in each of `count` stretches.
+  /// Times in seconds of the busiest spot in each of `count` parts.
   package func spots(_ count: Int) throws -> [Double] {
     try BusySpots.find(in: input, count: count, threads: threads)
   }
 
-  /// Writes `<name>before.png`, `<name>after.png` and `<name>crop.png` of the frame shown at `seconds`.
+  /// Writes `<name>before.png`, `<name>after.png` and `<name>crop.png` for the frame at `seconds`.
   package func write(at seconds: Double, to name: String) async throws {
     let (before, after) = try await enhance(at: seconds)
     try write(before, name + "before.png")
@@ -46,7 +46,7 @@ package struct ClipPreview: Sendable {
     try Data(try PictureEncoding.png(frame)).write(to: URL(fileURLWithPath: path), options: .atomic)
   }
 
-  /// The frame shown at `seconds`, enlarged without a network, and as the networks make it.
+  /// The frame at `seconds`, enlarged without a network and enhanced by the networks.
   private func enhance(at seconds: Double) async throws -> (before: VideoFrame, after: VideoFrame) {
     // Windows reach a few frames back.
     let info = try VideoReader(path: input, threads: threads).info
@@ -62,7 +62,7 @@ package struct ClipPreview: Sendable {
       start = start ?? frame.presentationTimestamp
       let time = Double(frame.presentationTimestamp - (start ?? 0)) * made.timeBase.doubleValue
       after = frame
-      // Interpolation makes the frames between: the first one behind the source's own.
+      // For interpolation, take the first interpolated frame after the source's.
       if time >= lead + (isInterpolating ? 0.25 / rate : -0.25 / rate) { break }
     }
     guard let after else {
@@ -94,12 +94,12 @@ package struct ClipPreview: Sendable {
   }
 }
 
-/// Looks for moments that show what a network does: texture and motion.
+/// Finds moments that show a network's effect: texture and motion.
 package enum BusySpots {
-  /// Places that are looked at in each stretch.
+  /// Places to examine in each part.
   private static let places = 3
 
-  /// Seconds from the beginning, one in each of `count` stretches, in order.
+  /// Times in seconds, one for each of `count` parts, in order.
   package static func find(in path: String, count: Int, threads: Int) throws -> [Double] {
     let info = try VideoReader(path: path, threads: threads).info
     guard let duration = info.duration, duration > 0 else { return [0] }
@@ -119,7 +119,7 @@ package enum BusySpots {
     return spots.isEmpty ? [0] : spots
   }
 
-  /// Mean difference of neighbours, across and from a frame to the next, in 8-bit levels.
+  /// Mean difference between horizontal neighbours and between consecutive frames, in 8-bit levels.
   private static func score(of path: String, at time: Double, threads: Int) throws -> Double {
     var options = VideoReader.Options()
     options.start = .microseconds(Int64(time * 1_000_000))
@@ -159,7 +159,7 @@ enum CropPair {
     guard before.format == after.format, before.width == after.width, before.height == after.height else {
       throw PreviewError(detail: "the pictures differ in shape")
     }
-    // Multiples of 4, so that chroma of any layout goes along.
+    // Multiples of 4, to suit any chroma subsampling.
     let place = try DifferenceCrop(
       of: before, after, width: Self.width, height: Self.height, alignment: 4)
     let (width, height) = (place.width, place.height)

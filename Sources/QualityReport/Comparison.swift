@@ -5,33 +5,33 @@ internal import Foundation
 package import Videnhance
 internal import VideoIO
 
-/// Measures networks, FFmpeg's filters and finished files against each other.
+/// Compares networks, FFmpeg's filters and finished files.
 package struct Comparison: Sendable {
   /// The video to enhance, or finished videos.
   package var files: [String]
-  /// What is done; nil compares the files as they are.
+  /// The task; nil compares the files as they are.
   package var task: EnhancementTask?
-  /// Bits of the shipped networks that take part.
+  /// Bit widths of the shipped networks to compare.
   package var bits: [NetworkBits] = []
-  /// Enlargement by super-resolution.
+  /// Upscaling factor of super-resolution.
   package var scale = 2
   /// Tier of the shipped networks.
   package var tier = NetworkTier.balanced
-  /// Model files that take part.
+  /// Model files to compare.
   package var modelFiles: [String] = []
-  /// FFmpeg's filters that take part: words of `BaselineCatalog`, or filters with options.
+  /// FFmpeg filters to compare: names in `BaselineCatalog`, or filters with options.
   package var filters: [String] = []
-  /// What the result should be; nil for the network of full precision, or the first file.
+  /// The reference file; nil for the full-precision network, or the first file.
   package var reference: String?
-  /// Whether the file is the truth, and what is enhanced is made of it.
+  /// Whether the file is the reference, and a degraded copy of it is enhanced.
   package var degrades = false
-  /// Noise for degrading, in 8-bit levels.
+  /// Noise to add when degrading, in 8-bit levels.
   package var noiseLevel: Float = 25
   /// Frames to measure at most; nil for all.
   package var frameLimit: Int?
-  /// Threads to work on.
+  /// Number of threads.
   package var threads: Int
-  /// Whether frames are kept for a report.
+  /// Whether to keep frames for a report.
   package var keepsPictures = false
 
   package init(of files: [String], threads: Int) {
@@ -41,7 +41,7 @@ package struct Comparison: Sendable {
 
   /// Measures all contenders, one after another.
   /// - Parameter announce: called with the name of each before it is measured.
-  /// - Throws: `CompareError`, or what reading, enhancing and writing throw.
+  /// - Throws: `CompareError`, or the errors of reading, enhancing and writing.
   package func run(announce: (String) -> Void) async throws -> ([ContenderResult], ComparisonPictures) {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-compare-\(UUID().uuidString)")
@@ -53,7 +53,7 @@ package struct Comparison: Sendable {
 
   private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
 
-  /// What is compared with what; makes the files that are missing.
+  /// Sets up the contenders and the reference; creates missing files.
   private func prepare(folder: String) async throws -> (ComparisonRun, [Contender]) {
     guard let task else {
       let all = files.map { Contender(name: fileName($0), source: .file($0)) }
@@ -80,7 +80,7 @@ package struct Comparison: Sendable {
     let survey = try SourceSurvey(path: input, options: VideoReader.Options(), threads: threads)
     let contenders = try contenders(task, rate: rate, survey: survey)
     if truth == nil {
-      // Without a truth, full precision is what fewer bits should come to.
+      // Without a reference, compare with full precision.
       truth = folder + "/full.mkv"
       try await writeFullPrecision(input, to: truth ?? "", task: task)
     }
@@ -155,7 +155,7 @@ package struct Comparison: Sendable {
       announce(contender.name)
       var result = try await run.measure(contender, keeping: times)
       if keepsPictures, results.isEmpty {
-        // The first contender tells which frames are looked at: its worst, and one in the middle of the order.
+        // Show the worst and the median frame of the first contender.
         let order = result.frames.sorted { $0.sample.error > $1.sample.error }
         times = [order[0].time, order[order.count / 2].time]
         result.kept = try await run.measure(contender, keeping: times).kept

@@ -26,7 +26,7 @@ package enum ComparisonOutput {
     return cells.map { row in
       row.indices.map { column in
         let padding = String(repeating: " ", count: widths[column] - row[column].count)
-        // Names to the left, numbers to the right.
+        // Align names left and numbers right.
         return column == 0 ? row[column] + padding : padding + row[column]
       }.joined(separator: "  ")
     }.joined(separator: "\n")
@@ -51,7 +51,7 @@ package enum ComparisonOutput {
     var frames: [Frame]
   }
 
-  /// An array with an object for each contender; a PSNR of equal frames, which has no number, is left out.
+  /// An array with an object per contender; the infinite PSNR of equal frames is omitted.
   package static func json(_ results: [ContenderResult]) throws -> String {
     func finite(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
     let entries = results.map { result in

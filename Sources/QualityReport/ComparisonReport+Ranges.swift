@@ -2,9 +2,9 @@
 internal import EnhancementModel
 internal import Foundation
 
-/// Clipping ranges of the quantized networks, for each layer and each frame slot of the window.
+/// The section on clipping ranges of the quantized networks, per layer and frame slot of the window.
 extension ComparisonReport {
-  /// A table for each network; that of the fewest bits is open.
+  /// A table per network; only that of the fewest bits is expanded.
   func rangeSection() -> String {
     let models = results.compactMap { result -> (name: String, model: ModelDescription)? in
       guard result.contender.bits ?? 32 < 32, let file = result.contender.models.first,
@@ -22,7 +22,7 @@ extension ComparisonReport {
       }.joined()
   }
 
-  /// A row for each slot of a layer, drawn on one scale, so that slots can be compared.
+  /// A row per slot of a layer, on a common scale for comparison.
   private static func rows(_ layer: ModelDescription.Layer, window: Int) -> String {
     let ranges = layer.activations.filter { !$0.isFrame }
       .flatMap { range in range.slots.map { (slot: $0, range: range) } }.sorted { $0.slot < $1.slot }
@@ -44,7 +44,8 @@ extension ComparisonReport {
     }.joined()
   }
 
-  /// A slot by the place of its frame in the window: 0 is the one that is enhanced. Interpolation has none of these.
+  /// The name of a slot: the position of its frame relative to the enhanced one, which is 0 and does not exist for
+  /// interpolation.
   private static func name(ofSlot slot: Int, of count: Int, window: Int) -> String {
     if count < 2 { return "-" }
     if window % 2 == 0 { return slot == 0 ? "before" : "after" }

@@ -4,14 +4,14 @@ internal import EnhancementPipeline
 internal import Foundation
 package import VideoIO
 
-/// Frames that a report shows, by their times.
+/// The frames in a report, by time.
 package struct ComparisonPictures {
   package var times: [Double] = []
   package var reference: [Double: VideoFrame] = [:]
   package var input: [Double: VideoFrame] = [:]
 }
 
-/// A page with the results of a comparison: a single file that needs nothing else.
+/// A self-contained HTML page with the results of a comparison.
 package struct ComparisonReport {
   package let title: String
   package let results: [ContenderResult]
@@ -30,7 +30,7 @@ package struct ComparisonReport {
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f",
   ]
 
-  /// Writes `folder/index.html`; the folder is made.
+  /// Creates the folder and writes `folder/index.html`.
   package func write(to folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try Data(try html().utf8).write(to: URL(fileURLWithPath: folder + "/index.html"), options: .atomic)
@@ -141,7 +141,7 @@ package struct ComparisonReport {
         "<figure><img src=\"\(difference)\" alt=\"difference of \(Self.escape(result.contender.name))\"><figcaption>\(Self.escape(result.contender.name))</figcaption></figure>"
       )
     }
-    // Pictures are in the page once: the right choice takes them from the left one.
+    // Each picture is embedded once: the right selector reuses those of the left one.
     func choice(_ name: String, _ selected: String) -> String {
       let list = layers.map { layer in
         "<option" + (name == "left" ? " value=\"\(layer.1)\"" : "") + (layer.0 == selected ? " selected" : "")
@@ -163,7 +163,7 @@ package struct ComparisonReport {
       """
   }
 
-  /// A crop as an image in the page; a smaller frame (the input) is enlarged without smoothing.
+  /// A crop as an embedded image; a smaller frame (the input) is enlarged without smoothing.
   private static func picture(_ frame: VideoFrame, _ crop: DifferenceCrop, outputWidth: Int? = nil) throws
     -> String
   {
@@ -203,7 +203,7 @@ package struct ComparisonReport {
 
   // MARK: - Style and behaviour
 
-  // In the program itself: the page can be written wherever it runs.
+  // Embedded in the program, so that no resource files are needed.
   private static let style = String(decoding: PackageResources.report_css, as: UTF8.self)
   private static let script = String(decoding: PackageResources.report_js, as: UTF8.self)
 }

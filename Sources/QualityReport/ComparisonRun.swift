@@ -3,9 +3,9 @@ internal import EnhancementPipeline
 internal import Foundation
 package import VideoIO
 
-/// What a contender came to.
+/// The measurements of a contender.
 package struct ContenderResult: Sendable {
-  /// Figures of one frame.
+  /// The measurements of one frame.
   package struct Frame: Sendable {
     /// Seconds from the first frame.
     package var time: Double
@@ -15,9 +15,9 @@ package struct ContenderResult: Sendable {
   package var contender: Contender
   package var frames: [Frame] = []
   package var psnr, ssim, flicker: Double?
-  /// Wall time of making a frame.
+  /// Wall-clock time per frame.
   package var secondsPerFrame = 0.0
-  /// Most memory of the process while it worked; nil where the system does not tell.
+  /// Peak memory of the process during the work; nil if the system does not report it.
   package var peakMemoryBytes: Int?
   /// Frames kept for the report, by time.
   package var kept: [Double: VideoFrame] = [:]
@@ -25,16 +25,16 @@ package struct ContenderResult: Sendable {
 
 /// Runs contenders on the same frames and measures them.
 package struct ComparisonRun {
-  /// What is enhanced.
+  /// The file to enhance.
   package let input: String
-  /// What it should come to.
+  /// The reference file.
   package let reference: String
-  /// Filters that the reference goes through first; nil for none.
+  /// Filters to apply to the reference; nil for none.
   package var referenceFilter: String?
   package let threads: Int
-  /// Frames that are measured at most; nil for all.
+  /// The most frames to measure; nil for all.
   package let frameLimit: Int?
-  /// Times of frames that are the input's own, which are not measured: interpolation does not make them.
+  /// Times of the input's own frames, which are not measured because interpolation does not create them.
   package var givenTimes: [Double] = []
 
   package init(input: String, reference: String, threads: Int, frameLimit: Int?) {
@@ -44,11 +44,11 @@ package struct ComparisonRun {
     self.frameLimit = frameLimit
   }
 
-  /// Seconds by which times may differ where they mean the same frame.
+  /// The tolerance in seconds for matching frames by time.
   private static let tolerance = 0.004
 
   /// Measures one contender.
-  /// - Parameter keeping: times whose frames are kept.
+  /// - Parameter keeping: times of the frames to keep.
   package func measure(_ contender: Contender, keeping: Set<Double> = []) async throws -> ContenderResult {
     var result = ContenderResult(contender: contender)
     var meter = QualityMeter()
@@ -76,7 +76,7 @@ package struct ComparisonRun {
       throw CompareError(detail: "\(contender.name): \(error)")
     }
     let elapsed = (ContinuousClock.now - start).seconds
-    // A network works on while its frames are measured; with a filter, one comes after the other.
+    // A network runs while its frames are measured; a filter and the measurement alternate.
     var working = elapsed
     if case .network = contender.source {} else { working -= measuring.seconds }
     guard !result.frames.isEmpty else {
@@ -97,7 +97,7 @@ package struct ComparisonRun {
     return low < givenTimes.count && givenTimes[low] <= time + Self.tolerance
   }
 
-  /// The frames at some times of a file, kept as they are.
+  /// The frames of a file at the given times.
   package func frames(of path: String, filter: String? = nil, at times: Set<Double>) throws -> [Double:
     VideoFrame]
   {
@@ -110,7 +110,7 @@ package struct ComparisonRun {
   }
 }
 
-/// Why something cannot be compared.
+/// The reason that a comparison failed.
 package struct CompareError: Error, CustomStringConvertible {
   package var detail: String
 
@@ -119,11 +119,11 @@ package struct CompareError: Error, CustomStringConvertible {
   package var description: String { "cannot compare: \(detail)" }
 }
 
-/// The process's largest memory since a moment.
+/// The process's peak memory since creation of this value.
 struct PeakMemory {
   private let isReset: Bool
 
-  /// From now on. Linux can set its record back; elsewhere nothing is told.
+  /// Starts measuring by resetting Linux's counter; other systems do not support this.
   init() {
     #if canImport(Glibc)
       guard let file = fopen("/proc/self/clear_refs", "w") else {

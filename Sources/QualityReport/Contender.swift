@@ -5,19 +5,19 @@ internal import Foundation
 internal import Videnhance
 package import VideoIO
 
-/// One way to make the frames that are compared.
+/// A source of frames to compare.
 package struct Contender: Sendable {
   package enum Source: Sendable {
-    /// Networks on the input.
+    /// Networks applied to the input.
     case network([EnhancementStep])
-    /// A chain of FFmpeg's filters on the input.
+    /// A chain of FFmpeg filters applied to the input.
     case filter(String)
     /// A finished file.
     case file(String)
   }
 
   package var name: String
-  /// Bits of its network; nil where there is none.
+  /// Bits of its network; nil if there is none.
   package var bits: Int?
   package var source: Source
   /// Files of its networks.
@@ -30,12 +30,12 @@ package struct Contender: Sendable {
     self.models = models
   }
 
-  /// Bytes of its models; nil without one.
+  /// Total bytes of its models; nil without models.
   package var modelBytes: Int? {
     models.isEmpty ? nil : models.reduce(0) { $0 + ModelDescription.size(ofFile: $1) }
   }
 
-  /// Gives the frames in their order, with their times in seconds from the first one's, until `body` says to stop.
+  /// Calls `body` with the frames in order and their times in seconds since the first, until it returns false.
   package func forEachFrame(of input: String, threads: Int, _ body: (VideoFrame, Double) throws -> Bool)
     async throws
   {
@@ -68,7 +68,7 @@ package struct Contender: Sendable {
   }
 }
 
-/// The frames of a file one after another, through filters where wanted, with times in seconds from the first one's.
+/// The frames of a file in order, optionally filtered, with times in seconds since the first.
 package struct FileFrames: ~Copyable {
   private var reader: VideoReader
   private var filter: FrameFilter?
@@ -118,7 +118,7 @@ package struct FileFrames: ~Copyable {
   }
 }
 
-/// FFmpeg's filters that are known by a single word, for each task.
+/// FFmpeg filters with short names, by task.
 package enum BaselineCatalog {
   package static func names(_ task: EnhancementTask) -> [String] {
     switch task {
@@ -129,7 +129,7 @@ package enum BaselineCatalog {
     }
   }
 
-  /// The filters that a word or a chain with options stands for; nil for an unknown word.
+  /// The filter chain for a name, or a chain with options itself; nil for an unknown name.
   package static func filter(
     _ name: String, task: EnhancementTask, scale: Int, level: Float, rate: Rational
   ) -> String? {

@@ -4,18 +4,18 @@ internal import Foundation
 internal import Tensors
 internal import VideoIO
 
-/// Makes worse what a task is to make better, so that the original tells how well it does.
+/// Degrades a file as input for a task, so that the result can be compared with the original.
 package enum DegradedInput {
-  /// Extents that `scale` can be taken out of twice, for chroma too; what is beyond is cut off, in the reference as well.
+  /// Crops to extents that are divisible by twice `scale`, for chroma; the reference is cropped as well.
   package static func crop(scale: Int) -> String {
     "crop=trunc(iw/\(2 * scale))*\(2 * scale):trunc(ih/\(2 * scale))*\(2 * scale):0:0"
   }
 
   /// Writes the input for a comparison, losslessly and without sound.
   /// - Parameters:
-  ///   - level: of Gaussian noise, in 8-bit levels.
-  ///   - frames: of the original to take at most; nil for all.
-  /// - Returns: times of the frames of the result if it is those of the original that are left, in seconds.
+  ///   - level: standard deviation of Gaussian noise, in 8-bit levels.
+  ///   - frames: the most frames of the original to use; nil for all.
+  /// - Returns: the times in seconds of the result's frames, if these are a subset of the original's.
   package static func write(
     _ input: String, to output: String, task: EnhancementTask, scale: Int, level: Float, frames limit: Int?,
     threads: Int
@@ -46,7 +46,7 @@ package enum DegradedInput {
     return task == .interpolation ? times : []
   }
 
-  /// The frame with Gaussian noise on all planes.
+  /// The frame with Gaussian noise added to all planes.
   private static func noisy(_ frame: VideoFrame, level: Float, using random: inout SplitMix64) throws
     -> VideoFrame
   {

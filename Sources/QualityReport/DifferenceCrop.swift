@@ -2,15 +2,15 @@
 internal import EnhancementPipeline
 internal import VideoIO
 
-/// The part of a frame that differs most from another.
+/// The area of a frame that differs most from another frame.
 struct DifferenceCrop {
-  /// Its place and extents, in samples of luma.
+  /// Its position and extents, in luma samples.
   let x, y, width, height: Int
 
-  /// Looks at every 32nd place, and there at every fourth sample of every fourth row, for the largest squared difference.
+  /// Searches for the largest squared difference at every 32nd position, using every fourth sample of every fourth row.
   /// - Parameters:
-  ///   - width: extents at most; those of the frames where they are smaller.
-  ///   - alignment: extents are multiples of it, for subsampled chroma.
+  ///   - width: maximum width; limited to that of the frames, like the height.
+  ///   - alignment: the extents are multiples of this, for subsampled chroma.
   /// - Throws: `PipelineError.extentsDiffer`.
   init(of frame: VideoFrame, _ other: VideoFrame, width: Int, height: Int, alignment: Int = 1)
     throws(PipelineError)
@@ -40,6 +40,6 @@ struct DifferenceCrop {
     (x, y, self.width, self.height) = (best.x, best.y, width, height)
   }
 
-  /// FFmpeg's filter that cuts it out.
+  /// The FFmpeg filter for this crop.
   var filter: String { "crop=\(width):\(height):\(x):\(y)" }
 }

@@ -2,7 +2,7 @@
 package import EnhancementModel
 internal import Foundation
 
-/// Why a model cannot be shown.
+/// The reason that a model cannot be described.
 package struct InspectError: Error, CustomStringConvertible {
   package var path, detail: String
 
@@ -14,21 +14,21 @@ package struct InspectError: Error, CustomStringConvertible {
   package var description: String { "cannot inspect model \(path): \(detail)" }
 }
 
-/// What there is to say about a model.
+/// A description of a model.
 package struct ModelDescription {
-  /// What one layer computes with.
+  /// The operands of one layer.
   package struct Layer {
     /// The clipping range of an input.
     package struct Activation: Equatable {
-      /// Slots of the window that have it; 0 alone where a layer has one input.
+      /// The window slots that share it; only 0 for a layer with one input.
       package var slots: [Int]
       package var bits, codes: Int
       package var lower, upper: Float
       /// Whether the input is the frame itself.
       package var isFrame: Bool
-      /// What both bounds are multiplied by in each band of noise; empty where they hold for all.
+      /// The factor on both bounds in each noise band; empty if the range is the same for all.
       package var noiseFactors: [Float] = []
-      /// Bits, or the number of codes where it is not a power of two.
+      /// The number of bits, or of codes if that is not a power of two.
       package var width: String { codes == 1 << bits ? "\(bits) bits" : "\(codes) codes" }
     }
 
@@ -46,11 +46,11 @@ package struct ModelDescription {
   package let bits: Int
   package let recipe: String
   package let layers: [Layer]
-  /// The highest level of noise of each band that has ranges of its own.
+  /// The highest noise level of each band that has its own ranges.
   package let noiseLevels: [Float]
 
   /// Reads a file.
-  /// - Throws: one line that names the file.
+  /// - Throws: an error whose description names the file.
   package init(path: String) throws {
     self.path = path
     do {
@@ -71,13 +71,13 @@ package struct ModelDescription {
         }
       }
     } catch {
-      // Errors about contents do not know where they were read.
+      // Errors about contents do not include the path.
       if "\(error)".contains(path) { throw error }
       throw InspectError(path: path, detail: "\(error)")
     }
   }
 
-  /// Bytes of a file; 0 where there is none.
+  /// Bytes of a file; 0 if it does not exist.
   package static func size(ofFile path: String) -> Int {
     let attributes = try? FileManager.default.attributesOfItem(
       atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
@@ -87,7 +87,7 @@ package struct ModelDescription {
   private static func layers(of model: QuantizedModel) -> [Layer] {
     let graph = model.architecture.graph
     return graph.layers.indices.map { index in
-      // An encoder runs once for each slot, a fusion once with an input for each.
+      // An encoder runs once per slot, a fusion runs once with one input per slot.
       var inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)] = []
       var factors: [Float] = []
       for (place, (operation, quantizers)) in zip(graph.operations, model.quantizers).enumerated() {
@@ -122,8 +122,8 @@ package struct ModelDescription {
     }
   }
 
-  /// Least and greatest real weight.
-  /// - Parameter slotSteps: steps of the activations, by whose ratios the stored weights of a fusion are multiplied.
+  /// Minimum and maximum real weight.
+  /// - Parameter slotSteps: steps of the activations, whose ratios are folded into the stored weights of a fusion.
   private static func weightRange(
     _ layer: ConvolutionLayer, _ quantized: QuantizedLayer, slotSteps: [Float]
   ) -> ClosedRange<Float> {
@@ -133,19 +133,19 @@ package struct ModelDescription {
       let slot = index / slotCount % layer.slots
       let ratio = slot < slotSteps.count ? slotSteps[0] / slotSteps[slot] : 1
       let weight = Float(code) * quantized.steps[index / (slotCount * layer.slots)] * ratio
-      // Ratios of absurd steps are no numbers, which no range can hold.
+      // Ratios of extreme steps may not be finite.
       guard weight.isFinite else { continue }
       range = range.map { min($0.lowerBound, weight)...max($0.upperBound, weight) } ?? weight...weight
     }
     return range ?? 0...0
   }
 
-  /// Multiply-accumulates for a pixel of the source: a point of the grid stands for two by two.
+  /// Multiply-accumulates per source pixel: a grid point covers 2 x 2 pixels.
   package var operationsPerPixel: Double { Double(architecture.graph.operationsPerPoint) / 4 }
 
-  // MARK: - For people
+  // MARK: - Text
 
-  /// Everything as lines of text.
+  /// The description as text.
   package func text() -> String {
     let a = architecture
     let parameters = a.graph.layers.reduce(0) { $0 + $1.weightCount + $1.outputChannels }
@@ -174,7 +174,7 @@ package struct ModelDescription {
     return lines.joined(separator: "\n")
   }
 
-  /// What the number of bits means, in one sentence.
+  /// Explains the number of bits in one sentence.
   private var bitsExplained: String {
     let codes = layers.filter { !$0.layer.isEdge }.flatMap(\.activations).map(\.codes)
     let least = codes.min() ?? 0
@@ -225,7 +225,7 @@ package struct ModelDescription {
     String(format: "%.4g ... %.4g", Double(lower), Double(upper))
   }
 
-  /// The recipe over lines if it is JSON, else as it is, but for what could steer a terminal.
+  /// The recipe, formatted if it is JSON, and with control characters escaped.
   private func prettyRecipe() -> String {
     let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     if let table = try? JSONSerialization.jsonObject(with: Data(recipe.utf8)),
@@ -239,11 +239,11 @@ package struct ModelDescription {
     return text.isEmpty ? "none" : text
   }
 
-  // MARK: - For machines
+  // MARK: - JSON
 
-  /// Everything as one object.
+  /// The description as a JSON object.
   package func json() throws -> String {
-    // Through text, by which a float keeps its few digits.
+    // Via text, to keep the float's short decimal form.
     func number(_ value: Float) -> Double { Double("\(value)") ?? 0 }
     let a = architecture
     let table: [String: Any] = [
@@ -275,7 +275,7 @@ package struct ModelDescription {
         ]
       },
     ]
-    // A range beyond all floats is infinite, which JSON has no number for.
+    // A range may overflow to infinity, which JSON cannot represent.
     guard JSONSerialization.isValidJSONObject(table) else {
       throw InspectError(path: path, detail: "its ranges are beyond all numbers")
     }

@@ -3,19 +3,19 @@ package import EnhancementPipeline
 internal import Foundation
 package import VideoIO
 
-/// Compares frames with those they should be, in luma.
+/// Compares frames with reference frames, in luma.
 ///
 /// - PSNR and SSIM are those of FFmpeg's filters `psnr` and `ssim` (SSIM of 8x8 windows, four samples apart; Wang et al., 2004).
-/// - Flicker is the mean of |(o(t) - o(t-1)) - (r(t) - r(t-1))| over the samples, in levels of 8 bits: what changes from frame
-///   to frame though the reference does not, and what stands still though it moves.
+/// - Flicker is the mean of |(o(t) - o(t-1)) - (r(t) - r(t-1))| over the samples, in 8-bit levels: it measures changes between
+///   frames that the reference does not have, and vice versa.
 package struct QualityMeter {
-  /// Figures of one frame.
+  /// The measurements of one frame.
   package struct Sample: Sendable, Equatable {
-    /// Mean of squared differences, as a part of the squared range of levels; 0 for equal frames.
+    /// Mean squared difference relative to the squared range; 0 for equal frames.
     package var error: Double
     /// Structural similarity, at most 1; nil for pictures below 8x8.
     package var ssim: Double?
-    /// Levels of 8 bits; nil for the first frame.
+    /// In 8-bit levels; nil for the first frame.
     package var flicker: Double?
 
     /// Decibels; infinite for equal frames.
@@ -24,18 +24,18 @@ package struct QualityMeter {
     package static func decibels(_ error: Double) -> Double { error == 0 ? .infinity : -10 * log10(error) }
   }
 
-  /// Figures of all frames so far.
+  /// The measurements of all frames so far.
   package private(set) var samples: [Sample] = []
   private var last: (output: [Int32], reference: [Int32])?
 
-  /// A meter that has seen nothing.
+  /// Creates a meter without samples.
   package init() {}
 
-  /// PSNR of the mean error of all frames, as FFmpeg's filter gives it; nil before the first.
+  /// PSNR of the mean error of all frames, like FFmpeg's filter; nil before the first.
   package var psnr: Double? { mean(\.error).map(Sample.decibels) }
   /// Mean over the frames.
   package var ssim: Double? { mean(\.ssim) }
-  /// Mean over the frames but the first.
+  /// Mean over all frames except the first.
   package var flicker: Double? { mean(\.flicker) }
 
   private func mean(_ value: (Sample) -> Double?) -> Double? {
@@ -43,7 +43,7 @@ package struct QualityMeter {
     return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
   }
 
-  /// Takes the next frame and its reference; depths may differ, extents not.
+  /// Adds the next frame and its reference; depths may differ, but extents must be equal.
   /// - Throws: `PipelineError.extentsDiffer`.
   @discardableResult
   package mutating func measure(_ output: VideoFrame, reference: VideoFrame) throws(PipelineError) -> Sample {
@@ -73,7 +73,7 @@ package struct QualityMeter {
     return sample
   }
 
-  /// Luma as levels of `depth` bits, row after row.
+  /// Luma in levels of `depth` bits, row by row.
   /// - Precondition: `depth` is at least the frame's.
   package static func luma(_ frame: VideoFrame, depth: Int) -> [Int32] {
     func gather<Sample: SampleInteger>(_: Sample.Type) -> [Int32] {
@@ -132,13 +132,13 @@ package struct QualityMeter {
     return sum / Double((columns - 1) * (rows - 1))
   }
 
-  /// Of the 64 samples in four blocks.
+  /// SSIM of the 64 samples in four blocks.
   private static func similarity(_ blocks: [Sums], _ most: Double) -> Double {
     let a = Double(blocks.reduce(0) { $0 + $1.a })
     let b = Double(blocks.reduce(0) { $0 + $1.b })
     let squares = Double(blocks.reduce(0) { $0 + $1.squares })
     let product = Double(blocks.reduce(0) { $0 + $1.product })
-    // The constants as FFmpeg rounds them.
+    // Constants rounded like FFmpeg's.
     let c1 = (0.01 * 0.01 * most * most * 64 + 0.5).rounded(.down)
     let c2 = (0.03 * 0.03 * most * most * 64 * 63 + 0.5).rounded(.down)
     let variances = squares * 64 - a * a - b * b

@@ -2,39 +2,39 @@
 internal import Dispatch
 internal import Kernels
 
-/// The distribution of an activation tensor's values in a fixed number of bins, gathered in one pass over any number of
-/// tensors: memory does not grow with the clips (raw tensors are never kept).
+/// A histogram of an activation tensor's values with a fixed number of bins, collected in one pass over any number of tensors
+/// in constant memory (raw tensors are not stored).
 ///
-/// The range doubles, and bins merge in pairs, whenever a value falls outside. Exact zeros are counted apart: after ReLU
-/// they are the most frequent value by far, every quantizer represents them exactly, and a bin's centre is not zero.
+/// The range doubles, and bins merge in pairs, whenever a value falls outside. Exact zeros are counted separately: after
+/// ReLU, they are by far the most frequent value, every quantizer represents them exactly, and no bin's centre is zero.
 public struct ActivationHistogram: Sendable {
   /// Number of bins.
   public static let binCount = 2048
 
-  /// Least and greatest value seen; zero counts. (0, 0) before the first.
+  /// Minimum and maximum of all values and zero; (0, 0) before the first value.
   public private(set) var minimum: Float = 0
   /// See `minimum`.
   public private(set) var maximum: Float = 0
-  /// Exact zeros seen.
+  /// Number of exact zeros.
   public private(set) var zeros: Int = 0
-  /// Values in each bin.
+  /// Number of values per bin.
   public private(set) var bins: [Int]
-  /// Bins lie side by side from `-halfSpan` to `halfSpan`.
+  /// Bins cover `-halfSpan` to `halfSpan`.
   public private(set) var halfSpan: Float = 0
 
-  /// An empty histogram.
+  /// Creates an empty histogram.
   public init() { bins = Array(repeating: 0, count: Self.binCount) }
 
-  /// Number of values seen.
+  /// Total number of values.
   public var count: Int { zeros + bins.reduce(0, +) }
   /// Width of a bin.
   public var binWidth: Float { 2 * halfSpan / Float(Self.binCount) }
   /// Value at the middle of bin `index`.
   public func centre(_ index: Int) -> Float { (Float(index) + 0.5) * binWidth - halfSpan }
 
-  /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies). A tensor with a NaN or a number beyond 1e30
-  /// in it is left out: it would ask for endless doubling, and calibration of such a network is meaningless anyway.
-  /// - Parameter threads: how many count side by side; the result does not depend on it.
+  /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies). Skips tensors that contain a NaN or a number
+  /// beyond 1e30: they would cause endless doubling, and calibration of such a network is meaningless anyway.
+  /// - Parameter threads: number of threads; the result does not depend on it.
   /// - Returns: the greatest magnitude before the floor.
   @discardableResult
   public mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float, threads: Int = 1) -> Float {
@@ -62,7 +62,7 @@ public struct ActivationHistogram: Sendable {
   private static func parts(_ values: UnsafeBufferPointer<Float>, _ threads: Int) -> [UnsafeBufferPointer<
     Float
   >] {
-    // A few thousand values are counted before another thread has woken up.
+    // Counting a few thousand values takes less time than waking up another thread.
     let count = max(1, min(threads, values.count / 16_384))
     return (0..<count).map {
       UnsafeBufferPointer(rebasing: values[values.count * $0 / count..<values.count * ($0 + 1) / count])
@@ -75,7 +75,7 @@ public struct ActivationHistogram: Sendable {
     Parallel.map(parts.count, threads: parts.count) { body(parts[$0]) }
   }
 
-  /// Least and greatest value, zero among them, and whether all are numbers.
+  /// Minimum and maximum of all values and zero, and whether all values are finite.
   private static func extremes(_ values: UnsafeBufferPointer<Float>) -> (
     low: Float, high: Float, isSane: Bool
   ) {
@@ -87,7 +87,7 @@ public struct ActivationHistogram: Sendable {
       let v = UnsafeRawPointer(values.baseAddress! + index).loadUnaligned(as: SIMD8<Float>.self)
       low.replace(with: v, where: v .< low)
       high.replace(with: v, where: v .> high)
-      // Times zero: zero, or NaN for infinities and NaN.
+      // Multiplied by zero, infinities and NaN become NaN.
       check += v * 0
     }
     var (least, greatest, sum) = (low.min(), high.max(), check.sum())
@@ -119,7 +119,7 @@ public struct ActivationHistogram: Sendable {
     return (zeros, bins)
   }
 
-  /// Adds what another histogram has counted, its values taken for the middles of its bins.
+  /// Adds the counts of another histogram, with its values at the centres of its bins.
   public mutating func add(_ other: ActivationHistogram) {
     minimum = min(minimum, other.minimum)
     maximum = max(maximum, other.maximum)
@@ -139,7 +139,7 @@ public struct ActivationHistogram: Sendable {
       return
     }
     while halfSpan < magnitude {
-      // Twice the span: old bins 2k and 2k + 1 fall into one new bin in the middle half.
+      // Double the span: old bins 2k and 2k + 1 merge into one new bin in the middle half.
       var merged = [Int](repeating: 0, count: Self.binCount)
       for index in 0..<Self.binCount { merged[Self.binCount / 4 + index / 2] += bins[index] }
       bins = merged
@@ -147,8 +147,8 @@ public struct ActivationHistogram: Sendable {
     }
   }
 
-  /// The value below which `fraction` (0...1) of all values lie; 0 and 1 give the exact extremes. Never falls as
-  /// `fraction` rises.
+  /// The value below which `fraction` (0...1) of all values lie; 0 and 1 return the exact extremes. Monotonic in
+  /// `fraction`.
   public func quantile(_ fraction: Double) -> Float {
     if fraction <= 0 { return minimum }
     if fraction >= 1 { return maximum }
@@ -163,7 +163,7 @@ public struct ActivationHistogram: Sendable {
       let here = Double(bins[index])
       if below + here >= wanted, here > 0 {
         let within = Float((wanted - below) / here)
-        // Counted from the middle, so that no rounding carries it over zero or a neighbouring bin.
+        // Relative to the middle, so that rounding cannot cross zero or a bin boundary.
         return min(maximum, max(minimum, (Float(index - middle) + within) * binWidth))
       }
       below += here
@@ -171,7 +171,7 @@ public struct ActivationHistogram: Sendable {
     return maximum
   }
 
-  /// Bins that hold anything, as value and weight, zeros left out.
+  /// Nonempty bins as value and weight, without zeros.
   var occupied: [(value: Float, weight: Float)] {
     bins.indices.compactMap { bins[$0] == 0 ? nil : (centre($0), Float(bins[$0])) }
   }

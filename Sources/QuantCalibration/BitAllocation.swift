@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 
-/// Finds out which layers of a network suffer most from few bits, and gives single layers more of them until a model loses
-/// no more than asked for: the most quality for each multiplication first.
+/// Determines which layers of a network lose most at few bits, and raises the bits of single layers until the model's loss is
+/// acceptable, in order of quality gained per multiplication.
 public struct BitAllocation {
-  /// What a layer of the body is worth.
+  /// The gain and cost of more bits in a layer of the body.
   public struct Sensitivity: Sendable {
     /// Its name.
     public var layer: String
-    /// Bits that it was given, all others keeping theirs.
+    /// The raised number of bits; all other layers are unchanged.
     public var bits: Int
-    /// What that wins, in dB.
+    /// Gain in dB.
     public var gain: Double
-    /// What it costs, in reference layers of 8-bit work (`BitAllocation.cost`).
+    /// Additional cost, in reference layers of 8-bit work (`BitAllocation.cost`).
     public var cost: Double
   }
 
-  /// A model with some layers of more bits.
+  /// A model with raised bits in some layers.
   public struct Choice {
     /// The bits of all layers.
     public var widths: Calibrator.Widths
@@ -24,16 +24,16 @@ public struct BitAllocation {
     public var model: QuantizedModel
     /// Its loss in dB.
     public var loss: Double
-    /// Its work.
+    /// Its cost.
     public var cost: Double
   }
 
-  /// Makes the models.
+  /// Creates a model.
   public var makeModel: (Calibrator.Widths) -> QuantizedModel
-  /// Measures what a model loses against full precision, in dB.
+  /// Measures the loss of a model relative to full precision, in dB.
   public var loss: (QuantizedModel) throws -> Double
 
-  /// An allocation that makes models and measures them as told.
+  /// Creates an allocation from functions that create and measure models.
   public init(
     makeModel: @escaping (Calibrator.Widths) -> QuantizedModel,
     loss: @escaping (QuantizedModel) throws -> Double
@@ -42,11 +42,11 @@ public struct BitAllocation {
     self.loss = loss
   }
 
-  /// Bits that integer kernels know, in rising order.
+  /// Bits supported by the integer kernels, in ascending order.
   static let ladder = [2, 3, 4, 6, 8]
 
-  /// Multiplications of a layer's kernel against direct convolution, for bits of weights and the greatest code of activations:
-  /// F(2x4, 3x3) where it is exact, else F(2x2, 3x3), else F(2, 3).
+  /// Multiplications of a layer's kernel relative to direct convolution, for weight bits and the greatest activation code:
+  /// F(2x4, 3x3) if exact, otherwise F(2x2, 3x3), otherwise F(2, 3).
   static func multiplications(weights: Int, levels: Int32) -> Double {
     switch (weights, levels) {
     case (...3, ...12): 1 / 3
@@ -56,7 +56,7 @@ public struct BitAllocation {
     }
   }
 
-  /// The work of a network for a point of the grid, in reference layers (64 -> 64) of 8-bit direct convolution.
+  /// The cost of a network per grid point, in reference layers (64 -> 64) of 8-bit direct convolution.
   public static func cost(_ architecture: Architecture, _ widths: Calibrator.Widths) -> Double {
     architecture.graph.operations.reduce(0) { sum, operation in
       guard case .convolution(let index, _, _) = operation else { return sum }
@@ -67,7 +67,7 @@ public struct BitAllocation {
     }
   }
 
-  /// What each layer of the body wins by the next more bits, all others as in `widths`.
+  /// The gain and cost of raising each layer of the body to the next number of bits, with all others unchanged.
   public func sensitivities(_ start: Choice) throws -> [Sensitivity] {
     let architecture = start.model.architecture
     return try architecture.graph.layers.filter { !$0.isEdge }.compactMap { layer in
@@ -91,7 +91,7 @@ public struct BitAllocation {
   }
 
   /// Raises single layers until the loss is at most `most` dB or all layers have 8 bits.
-  /// - Parameter report: hears of each choice, beginning with the first, and of what was measured to come to it.
+  /// - Parameter report: called with each choice, starting with the first, and the measurements that led to it.
   public func raised(
     from widths: Calibrator.Widths, most: Double, report: (Choice, [Sensitivity]) -> Void
   ) throws -> Choice {
@@ -99,7 +99,7 @@ public struct BitAllocation {
     report(best, [])
     while best.loss > most {
       let found = try sensitivities(best)
-      // Where nothing costs anything (2 to 3 bits), the gain alone decides.
+      // If raising is free (2 to 3 bits), only the gain counts.
       guard let next = found.max(by: { Self.worth($0) < Self.worth($1) }) else { break }
       var raised = best.widths
       raised.layers[next.layer] = next.bits

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 
-/// How a clipping range is chosen from an activation's histogram: BMFQ and the methods that the paper compares with.
+/// A method of choosing a clipping range from an activation's histogram: BMFQ and the methods that the paper compares it with.
 public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
   /// The extremes.
   case minmax
   /// The 0.1th and 99.9th percentile.
   case percentile
-  /// Least squared error over shrunken upper and lower bounds, each bound on its own grid of a hundred.
+  /// Least squared error over reduced upper and lower bounds, each on its own grid of a hundred values.
   case mse
-  /// 2DQuant's DOBI: both bounds shrink in a hundred equal steps towards each other; least squared error.
+  /// 2DQuant's DOBI: least squared error while both bounds move towards each other in a hundred equal steps.
   case dobi
-  /// DOBI for activations that begin at zero: only the upper bound shrinks.
+  /// DOBI for activations that start at zero: only the upper bound moves.
   case dobiOneSided = "dobi-one-sided"
   /// The paper's pruned, backtracking search (`BacktrackingSearch`).
   case bmfq
 
-  /// The range for codes of 0...levels of the values in `histogram`.
+  /// Finds the range for quantizing the values in `histogram` to codes 0...levels.
   public func search(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
     let (low, high) = (histogram.minimum, histogram.maximum)
     switch self {
@@ -32,7 +32,7 @@ public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
       let step = (high - low) / 100
       return best(of: (0..<100).map { (low, high - Float($0) * step) }, histogram, levels: levels)
     case .mse:
-      // One bound after the other: the error of a bound hardly depends on where the other one lies.
+      // One bound after the other: the error of a bound hardly depends on the other one.
       let uppers = (1...100).map { (low, high * Float($0) / 100) }
       let upper = best(of: uppers, histogram, levels: levels).range.upper
       let lowers = (0...100).map { (low * Float($0) / 100, upper) }

@@ -2,29 +2,29 @@
 internal import EnhancementModel
 internal import Foundation
 
-/// How the clipping ranges of a model fit the activations that were seen: an entry for each layer and frame slot.
+/// The fit of a model's clipping ranges to the observed activations, with an entry per layer and frame slot.
 public struct CalibrationReport: Sendable, Encodable {
   /// One activation.
   public struct Entry: Sendable, Encodable {
     /// The layer that reads it.
     public var layer: String
-    /// The frame slot; 0 where a layer has one input.
+    /// The frame slot; 0 if the layer has one input.
     public var slot: Int
-    /// Bits of a code, and how many codes there are: 2^bits, or fewer.
+    /// Bits of a code, and number of codes: 2^bits, or fewer.
     public var bits, codes: Int
     /// The clipping range.
     public var lower, upper: Float
-    /// Least and greatest value seen.
+    /// Minimum and maximum observed value.
     public var minimum, maximum: Float
-    /// Part of the values beyond the range, by more than half a step.
+    /// Fraction of the values outside the range by more than half a step.
     public var clippedFraction: Double
     /// Mean squared error of quantizing this activation alone.
     public var error: Float
-    /// The same against the mean square of the values, in dB.
+    /// The ratio of the mean square of the values to that error, in dB.
     public var signalToNoise: Double
-    /// The same where all layers before are quantized, too; nil where that was not measured.
+    /// The same ratio with all preceding layers quantized; nil if not measured.
     public var cumulativeSignalToNoise: Double?
-    /// Codes that no value has.
+    /// Number of unused codes.
     public var deadLevels: Int
 
     init(layer: String, slot: Int, quantizer: ActivationQuantizer, histogram: ActivationHistogram) {

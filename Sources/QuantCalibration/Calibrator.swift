@@ -3,12 +3,12 @@ public import EnhancementModel
 import Foundation
 public import Tensors
 
-/// Gathers what a full-precision network's convolutions see, and makes a quantized model of it (BMFQ, PMQ-VE section 3.2):
-/// a clipping range for every activation of every frame slot, a step for every output channel's weights.
+/// Collects activation statistics of a full-precision network and quantizes it (BMFQ, PMQ-VE section 3.2), with a clipping
+/// range for every activation of every frame slot and a weight step for every output channel.
 public final class Calibrator {
-  /// The network.
+  /// The full-precision network.
   public let network: NetworkWeights
-  /// By operation and input.
+  /// Histograms by operation and input.
   public var histograms: [[ActivationHistogram]] {
     var all = bandHistograms[0]
     for (operation, band) in bandHistograms.dropFirst().flatMap({ $0.enumerated() }) {
@@ -16,12 +16,12 @@ public final class Calibrator {
     }
     return all
   }
-  /// By band of noise, operation and input; one band where the network is not told the level.
+  /// By noise band, operation and input; one band if the network has no noise level input.
   private var bandHistograms: [[[ActivationHistogram]]]
   private var bandCounts: [Int]
-  /// By operation and input.
+  /// Channel means by operation and input.
   private var means: [[ChannelMeans]]
-  /// Windows seen.
+  /// Number of observed windows.
   public private(set) var windowCount = 0
 
   private let graph: NetworkGraph
@@ -29,7 +29,7 @@ public final class Calibrator {
   private var executor: FloatExecutor?
   private let threads: Int
 
-  /// A calibrator for `network`.
+  /// Creates a calibrator for `network`.
   public init(_ network: NetworkWeights, threads: Int) {
     self.network = network
     self.threads = threads
@@ -44,18 +44,17 @@ public final class Calibrator {
     means = empty.map { $0.map { _ in ChannelMeans() } }
   }
 
-  /// Runs the network on a window (aligned, one tensor a slot, (code - 128) / 255) and counts every activation.
+  /// Runs the network on a window (aligned, one tensor per slot, (code - 128) / 255) and counts every activation.
   public func observe(_ frames: [FloatTensor]) throws {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
-    // Its plane is the last of the centre frame's.
+    // The noise level is the last plane of the centre frame.
     let code =
       network.architecture.hasNoiseBands
       ? UInt8(frames[frames.count / 2].pointer[Architecture.frameChannels] * 255 + 128.5) : nil
     try observe(executor, noiseCode: code) { frames[$0] }
   }
 
-  /// Runs the network on a window and counts every activation; its slots become tensors one after another, which saves the
-  /// memory of all but one.
+  /// Runs the network on a window and counts every activation; converts one slot at a time to a float tensor, to save memory.
   public func observe(_ window: PreparedWindow) throws {
     let codes = window.codes()
     let frame = window.frames[0]
@@ -76,7 +75,7 @@ public final class Calibrator {
         let peak = bandHistograms[band][operation][slot].add(
           values, floor: rectified ? 0 : -.infinity, threads: threads)
         means[operation][slot].add(input, rectified: rectified)
-        // Values that enter a convolution are also what the 16-bit stream holds, before rectification.
+        // Before rectification, inputs of convolutions are the values of the 16-bit stream.
         if rectified { streamPeak = max(streamPeak, peak) }
       }
     }
@@ -93,7 +92,7 @@ public final class Calibrator {
     for index in graph.layers.indices {
       try network.weights[index].withUnsafeBufferPointer { weights in
         try network.biases[index].withUnsafeBufferPointer { biases in
-          // The arrays live in `network`, unmoved, as long as the executor.
+          // The arrays are held by `network`, so the pointers stay valid as long as the executor.
           try made.setWeights(layer: index, weights.baseAddress!, bias: biases.baseAddress!)
         }
       }
@@ -104,16 +103,16 @@ public final class Calibrator {
 
   /// Bits of a model's operands.
   public struct Widths: Sendable, Hashable {
-    /// Bits of weights in the body.
+    /// Weight bits of the body.
     public var weights: Int
-    /// How many values activations in the body may take, 2^weights unless set; see `mostCodes`.
+    /// Number of activation codes in the body, 2^weights unless set; see `mostCodes`.
     public var activationCodes: Int
-    /// Which whole numbers weights in the body may be, but for those of single layers with bits of their own.
+    /// Weight grid of the body, except for layers with their own bits.
     public var grid = WeightGrid.midTread
-    /// Bits of weights and, where that is more than `activationCodes`, of activations in single layers, by the layer's name.
+    /// Bits of single layers by name, for weights and, if that is more than `activationCodes`, for activations.
     public var layers: [String: Int] = [:]
 
-    /// The most values of activations for which the fastest kernel of these weights' bits is exact: F(2x4, 3x3) for 2 and 3
+    /// The most activation codes for which the fastest kernel for a number of weight bits is exact: F(2x4, 3x3) for 2 and 3
     /// bits, F(2x2, 3x3) for 4, F(2, 3) for 6.
     public static func mostCodes(weightBits: Int) -> Int {
       switch weightBits {
@@ -124,7 +123,7 @@ public final class Calibrator {
       }
     }
 
-    /// The same bits for weights and activations.
+    /// Creates widths with the same bits for weights and activations.
     public init(_ bits: Int) {
       weights = bits
       activationCodes = 1 << bits
@@ -141,7 +140,7 @@ public final class Calibrator {
     }
   }
 
-  /// The model at `bits` bits: edge layers at 8. See `model(widths:method:isPerFrame:note:)`.
+  /// The model at `bits` bits, with edge layers at 8. See `model(widths:method:isPerFrame:note:)`.
   public func model(
     bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
@@ -150,8 +149,8 @@ public final class Calibrator {
 
   /// The model with operands of the given widths.
   /// - Parameters:
-  ///   - method: how clipping ranges are chosen.
-  ///   - isPerFrame: whether each frame slot has a range of its own; else all slots share one.
+  ///   - method: the method of choosing clipping ranges.
+  ///   - isPerFrame: whether each frame slot has its own range; otherwise all slots share one.
   public func model(
     widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
@@ -183,7 +182,7 @@ public final class Calibrator {
         real: folded, layer: layer, means: means(ofLayer: index), slotRatios: layer.slots > 1 ? ratios : [1])
       return quantized
     }
-    // A fifth of headroom: clips that follow may be livelier than those seen.
+    // 20 % headroom, since other clips may have larger activations than the observed ones.
     let streamStep = max(streamPeak, 1e-3) * 1.2 / 32767
     return QuantizedModel(
       architecture: network.architecture, bits: widths.weights, layers: layers, quantizers: quantizers,
@@ -201,18 +200,18 @@ public final class Calibrator {
     return result
   }
 
-  /// How much finer or coarser the ranges of each band are than those of all windows; nil where the level is not told.
+  /// The ratio of each band's ranges to those of all windows; nil if the network has no noise level input.
   private func noiseBands(
     _ quantizers: [[ActivationQuantizer]], widths: Widths, method: CalibrationMethod
   ) -> NoiseBands? {
     if bandHistograms.count == 1 { return nil }
     let found = bandHistograms.indices.map { band -> [Float]? in
-      // A few windows are no sample of a band.
+      // A few windows are not representative of a band.
       if bandCounts[band] < Self.leastWindowsOfBand { return nil }
       return graph.operations.enumerated().map { index, operation in
         guard case .convolution(let layer, let inputs, _) = operation else { return 1 }
         let levels = widths.of(graph.layers[layer]).levels
-        // One factor for all slots, whose ratios are in the weights: the mean of what each would have.
+        // One factor for all slots, since their ratios are folded into the weights: the mean of their individual factors.
         let logarithms = inputs.indices.map { slot -> Float in
           if case .frame = graph.operations[inputs[slot]] { return 0 }
           let range = method.search(bandHistograms[band][index][slot], levels: levels).range
@@ -223,7 +222,7 @@ public final class Calibrator {
     }
     let known = found.indices.filter { found[$0] != nil }
     let neutral = graph.operations.map { _ in Float(1) }
-    // A band without windows takes the ranges of the nearest one that has some, the louder of two.
+    // A band without windows uses the ranges of the nearest one with windows, the noisier one of two.
     let factors = found.indices.map { band in
       known.min { (abs($0 - band), -$0) < (abs($1 - band), -$1) }.flatMap { found[$0] } ?? neutral
     }
@@ -232,15 +231,15 @@ public final class Calibrator {
 
   private static let leastWindowsOfBand = 4
 
-  /// For each slot the values of all of them.
+  /// The combined histogram of all slots, for each slot.
   private static func shared(_ histograms: [ActivationHistogram]) -> [ActivationHistogram] {
     guard var all = histograms.first, histograms.count > 1 else { return histograms }
     for other in histograms.dropFirst() { all.add(other) }
     return histograms.map { _ in all }
   }
 
-  /// How the ranges of a model fit what was seen.
-  /// - Parameter cumulative: power over that of the error with all layers before quantized, by operation and slot.
+  /// Reports the fit of a model's ranges to the observed activations.
+  /// - Parameter cumulative: ratio of signal to error power with all preceding layers quantized, by operation and slot.
   public func report(
     on model: QuantizedModel, cumulative: (_ operation: Int, _ slot: Int) -> Double? = { _, _ in nil }
   ) -> CalibrationReport {
@@ -260,12 +259,12 @@ public final class Calibrator {
     return CalibrationReport(entries: entries)
   }
 
-  /// How the model came to be, as JSON.
+  /// The model's recipe, as JSON.
   private func recipe(_ widths: Widths, method: CalibrationMethod, isPerFrame: Bool, note: String) -> String {
     func quoted(_ text: String) -> String {
       (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
     }
-    // A network's recipe may be any text.
+    // The network's recipe may be any text.
     let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
     let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
     var ranges = isPerFrame ? "" : #""perFrame":false,"#
@@ -281,7 +280,7 @@ public final class Calibrator {
       #"{"method":"\#(method.rawValue)",\#(ranges)"windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
   }
 
-  /// Weights times slot step / first slot's step: see `QuantizedLayer.steps`.
+  /// Weights multiplied by slot step / first slot's step: see `QuantizedLayer.steps`.
   static func folded(_ weights: [Float], layer: ConvolutionLayer, slots: [ActivationQuantizer]) -> [Float] {
     guard layer.slots > 1, slots.count == layer.slots else { return weights }
     var result = weights

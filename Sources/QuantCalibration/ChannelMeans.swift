@@ -2,12 +2,12 @@
 import EnhancementModel
 import Tensors
 
-/// Means of the channels that enter a convolution, over every fourth row of all tensors seen.
+/// Means of a convolution's input channels, over every fourth row of all observed tensors.
 struct ChannelMeans: Sendable {
   private var sums: [Double] = []
   private var pixels = 0
 
-  /// Counts a tensor, rectified first where the convolution rectifies.
+  /// Adds a tensor, rectified first if the convolution rectifies.
   mutating func add(_ tensor: FloatTensor, rectified: Bool) {
     let channels = tensor.channels
     if sums.isEmpty { sums = Array(repeating: 0, count: channels) }
@@ -27,25 +27,25 @@ struct ChannelMeans: Sendable {
     }
   }
 
-  /// Adds what others have counted.
+  /// Adds the sums of another instance.
   mutating func add(_ other: ChannelMeans) {
     if sums.isEmpty { sums = Array(repeating: 0, count: other.sums.count) }
     for c in other.sums.indices { sums[c] += other.sums[c] }
     pixels += other.pixels
   }
 
-  /// The mean of a channel; 0 before anything was seen.
+  /// The mean of a channel; 0 before the first tensor.
   subscript(channel: Int) -> Double { sums.isEmpty ? 0 : sums[channel] / Double(max(1, pixels)) }
 }
 
 extension QuantizedLayer {
-  /// Moves the biases by what rounding the weights shifts the mean of each output channel (M. Nagel et al., Data-Free
-  /// Quantization Through Weight Equalization and Bias Correction, 2019): inputs after a ReLU have means, by which errors of
+  /// Corrects the biases for the shift of each output channel's mean due to weight rounding (M. Nagel et al., Data-Free
+  /// Quantization Through Weight Equalization and Bias Correction, 2019): inputs after a ReLU have nonzero means, so errors of
   /// many weights add up to a constant.
   /// - Parameters:
-  ///   - real: the weights that the codes stand for, slot ratios folded in.
-  ///   - means: of the inputs, by slot.
-  ///   - slotRatios: step of each slot over the first one's.
+  ///   - real: the real weights, with slot ratios folded in.
+  ///   - means: means of the inputs, by slot.
+  ///   - slotRatios: ratio of each slot's step to the first one's.
   mutating func correctBiases(
     real: [Float], layer: ConvolutionLayer, means: [ChannelMeans], slotRatios: [Float]
   ) {

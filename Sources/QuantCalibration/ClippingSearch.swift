@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 
-/// Where a search began and what it cost, for reports.
+/// The result and cost of a search, for reports.
 public struct ClippingSearchResult: Sendable, Hashable {
   /// The range found.
   public var range: ClippingRange
-  /// Mean squared quantization error over the histogram, by that range.
+  /// Mean squared quantization error over the histogram with this range.
   public var error: Float
-  /// Ranges whose error was computed.
+  /// Number of ranges evaluated.
   public var visits: Int
 }
 
-/// BMFQ's search for the clipping range of one tensor slot: a backtracking walk over a grid in the box that percentiles
-/// span, pruned where the error is far above the best (PMQ-VE, arXiv 2505.12266, section 3.2, BTBI).
+/// BMFQ's search for the clipping range of one tensor slot: a backtracking walk over a grid in the box spanned by
+/// percentiles, pruned where the error is far above the best (PMQ-VE, arXiv 2505.12266, section 3.2, BTBI).
 ///
-/// What the paper leaves open is decided thus: a grid of 33 x 33 points spans the box; the walk is depth-first from the
-/// percentile estimate with an explicit stack, four neighbours a point; a point is pruned when its error exceeds the best by
-/// more than `tolerance` (relative). At 4 bits and above the box opens to the extremes, where the best bounds often lie.
+/// Details that the paper leaves open: a grid of 33 x 33 points spans the box; the walk is depth-first from the percentile
+/// estimate with an explicit stack and four neighbours per point; a point is pruned if its error exceeds the best by more
+/// than `tolerance` (relative). At 4 bits and above, the box extends to the extremes, where the best bounds often are.
 public struct BacktrackingSearch: Sendable {
-  /// Steps of the grid along each bound.
+  /// Grid steps along each bound.
   public var gridSteps = 32
-  /// Relative excess over the best error that is still followed.
+  /// The relative excess over the best error up to which a point is expanded.
   public var tolerance: Float = 0.02
 
   /// Defaults.
   public init() {}
 
-  /// The range of least squared error for codes of 0...levels of the values in `histogram`.
+  /// Finds the range of least squared error for quantizing the values in `histogram` to codes 0...levels.
   public func callAsFunction(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
     let isWide = levels >= 15
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
@@ -43,7 +43,7 @@ public struct BacktrackingSearch: Sendable {
     var visited = [Bool](repeating: false, count: side * side)
     var best: ClippingSearchResult?
     var visits = 0
-    // The estimate: the box's outer corner clips least; three quarters of the way is where low bits usually end.
+    // The box's outer corner clips least; at low bits, the optimum is usually at three quarters of the way.
     var stack = [(0, gridSteps), (gridSteps / 4, gridSteps * 3 / 4)]
     while let (i, j) = stack.popLast() {
       guard i >= 0, j >= 0, i < side, j < side, !visited[i * side + j] else { continue }
@@ -78,16 +78,16 @@ public struct BacktrackingSearch: Sendable {
   }
 }
 
-/// Quantizes a layer's weights with a step per output channel, each of least squared error among `candidates` clipped
-/// fractions of the channel's largest weight.
+/// Quantizes a layer's weights with one step per output channel, of least squared error among `candidates` clipping points,
+/// which are fractions of the channel's largest weight.
 public struct WeightQuantizer: Sendable {
-  /// Clipped fractions tried, from 0.3 to 1.
+  /// Number of fractions to try, from 0.3 to 1.
   public var candidates = 71
 
   /// Defaults.
   public init() {}
 
-  /// Codes of `grid` and the steps by output channel.
+  /// Computes codes of `grid`, and the steps by output channel.
   /// - Parameter weights: OIHW, `channels` output channels.
   public func callAsFunction(
     _ weights: [Float], channels: Int, bits: Int, grid: WeightGrid = .midTread
@@ -101,7 +101,7 @@ public struct WeightQuantizer: Sendable {
       let slice = weights[channel * count..<(channel + 1) * count]
       let largest = slice.reduce(Float(0)) { max($0, abs($1)) }
       guard largest > 0 else {
-        // A grid without a zero comes as near to it as makes no difference.
+        // A grid without zero represents zero weights with a negligible step.
         if !grid.values(bits: bits).contains(0) {
           steps[channel] = 1e-9
           for index in slice.indices { codes[index] = 1 }

@@ -2,17 +2,17 @@
 
 internal import CQuantKernels
 
-// Plain loops over pointers: the optimiser vectorises them. Those that take most of a training step are in C
+// Plain loops over pointers, which the optimiser vectorises. The loops that dominate a training step are in C
 // (`VEElementwise.h`), for wider vectors.
 
-/// bfloat16 bit pattern nearest to `value`, ties to even. Infinities stay; a NaN may become an infinity.
+/// The bfloat16 bit pattern nearest to `value`, ties to even. Preserves infinities; a NaN may become an infinity.
 @inline(__always)
 public func bfloat16Bits(_ value: Float) -> UInt16 {
   let bits = value.bitPattern
   return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
 }
 
-/// Operands of a convolution: floats or bfloat16, as the precision asks.
+/// Operands of a convolution: floats or bfloat16, depending on the precision.
 public enum ConvolutionOperand {
   /// 32-bit operands.
   case float(FloatTensor)
@@ -28,7 +28,8 @@ public enum ConvolutionOperand {
   }
 }
 
-/// Joins tensors of equal batch, height and width along channels as a convolution's operand, rectified (ReLU) if asked.
+/// Concatenates tensors of equal batch, height and width along channels as a convolution's operand, rectified (ReLU) if
+/// `rectified`.
 public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision)
   -> ConvolutionOperand
 {
@@ -73,8 +74,8 @@ private func gather<T>(
   }
 }
 
-/// Adds the part of `gradient` (of the joined operand) that belongs to channels `offset ..< offset + target.channels`
-/// to `target`, where the rectified operand was positive (everywhere if `operand` is nil).
+/// Adds channels `offset ..< offset + target.channels` of `gradient` (of the concatenated operand) to `target`, where the
+/// rectified operand was positive (everywhere if `operand` is nil).
 public func scatterGradient(
   _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?,
   addTo target: FloatTensor
@@ -93,7 +94,7 @@ public func scatterGradient(
   }
 }
 
-/// `value` or zero, without a branch: a conditional load would keep the loop from being vectorised.
+/// `value` or zero, without a branch: a conditional load would prevent vectorisation.
 @inline(__always)
 private func masked(_ value: Float, _ passes: Bool) -> Float {
   Float(bitPattern: value.bitPattern & (0 &- (passes ? 1 : 0)))
@@ -142,12 +143,12 @@ public func scale(_ tensor: FloatTensor, byChannel multiplier: [Float]) {
   ve_scale_channels(tensor.pointer, tensor.pixels, tensor.channels, multiplier)
 }
 
-/// Values become those of the 16-bit stream: rounded (ties to even), `addend` added, clamped.
+/// Converts values to those of the 16-bit stream: rounds (ties to even), adds `addend`, clamps.
 public func makeStream(_ values: FloatTensor, adding addend: FloatTensor?) {
   ve_fake_stream(values.pointer, values.count, addend.map { UnsafePointer($0.pointer) })
 }
 
-/// Codes of values without their zero point: `codes = clamp(round(values * multiplier), range)`; `unrounded` keeps the
+/// Codes of values minus their zero point: `codes = clamp(round(values * multiplier), range)`; `unrounded` receives the
 /// products for the backward pass.
 public func fakeQuantize(
   _ values: FloatTensor, multiplier: Float, range: ClosedRange<Float>, unrounded: FloatTensor,
@@ -159,7 +160,8 @@ public func fakeQuantize(
 }
 
 /// Adds `gradient * multiplier` to `target` where the value was not clipped.
-/// - Returns: the gradient by the logarithm of the step: sum of gradient * (code - value), of gradient * code where clipped.
+/// - Returns: the gradient with respect to the logarithm of the step: the sum of gradient * (code - value), or of gradient *
+///   code where clipped.
 public func fakeQuantizeBackward(
   _ gradient: FloatTensor, unrounded: FloatTensor, multiplier: Float, range: ClosedRange<Float>,
   addTo target: FloatTensor

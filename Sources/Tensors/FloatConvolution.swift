@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CDNNL
 
-/// Arithmetic of a floating-point convolution's operands. Sums are always 32-bit.
+/// Precision of a floating-point convolution's operands. Sums are always 32-bit.
 public enum FloatPrecision: String, Sendable, CaseIterable, Codable {
   /// 32-bit operands.
   case float32 = "f32"
-  /// bfloat16 operands: half the memory, and twice the speed where the CPU has bf16 dot products.
+  /// bfloat16 operands: half the memory, and twice the speed if the CPU has bf16 dot products.
   case bfloat16 = "bf16"
 
-  /// `bfloat16` where the hardware computes it, else `float32`.
+  /// `bfloat16` if the hardware supports it, otherwise `float32`.
   public static var fastest: FloatPrecision { ve_dnn_has_fast_bf16() ? .bfloat16 : .float32 }
 }
 
-/// oneDNN refused a shape, or failed; `status` is its `dnnl_status_t`.
+/// oneDNN does not support a shape, or failed; `status` is its `dnnl_status_t`.
 public struct ConvolutionError: Error, Equatable, CustomStringConvertible {
   /// oneDNN's status code.
   public let status: Int32
   /// What was attempted.
   public let action: String
-  /// One lower-case line.
+  /// One lower-case line for the user.
   public var description: String { "oneDNN cannot \(action) (status \(status))" }
 }
 
 /// A k x k convolution with zero padding of k/2 on NHWC tensors of one fixed shape, by oneDNN.
 ///
-/// Not thread-safe: one object serves one thread at a time.
+/// Not thread-safe: use by one thread at a time.
 public final class FloatConvolution {
   /// Extents of the input.
   public let batch, height, width: Int
-  /// Channels in and out.
+  /// Input and output channels.
   public let inputChannels, outputChannels: Int
-  /// Side of the kernel (odd), and distance of output pixels on the input.
+  /// Side of the kernel (odd), and stride.
   public let kernel, stride: Int
   /// Type of the operands.
   public let precision: FloatPrecision
@@ -42,8 +42,8 @@ public final class FloatConvolution {
   private let handle: OpaquePointer
 
   /// Prepares the primitives.
-  /// - Parameter training: whether the two backward directions are wanted as well.
-  /// - Throws: `ConvolutionError` when oneDNN has no implementation or memory runs out.
+  /// - Parameter training: whether to prepare the two backward directions as well.
+  /// - Throws: `ConvolutionError` if oneDNN has no implementation or memory runs out.
   public init(
     batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3,
     stride: Int = 1,
@@ -71,8 +71,8 @@ public final class FloatConvolution {
 
   deinit { ve_dnn_convolution_destroy(handle) }
 
-  /// Takes over weights (OIHW) and biases. The memory must stay as it is while the convolution is used with it:
-  /// oneDNN may read it in place.
+  /// Sets weights (OIHW) and biases. The memory must not change while the convolution uses it, since oneDNN may
+  /// read it in place.
   public func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
@@ -85,14 +85,14 @@ public final class FloatConvolution {
     try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
   }
 
-  /// The gradient of the source from that of the result (`precision`'s type).
+  /// Computes the gradient of the source from that of the result (`precision`'s type).
   public func backwardData(_ gradient: UnsafeRawPointer, into sourceGradient: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_backward_data(handle, gradient, sourceGradient), "convolve backward")
   }
 
-  /// Overwrites the gradients of weights (OIHW) and biases.
+  /// Computes the gradients of weights (OIHW) and biases, overwriting previous values.
   public func backwardWeights(
     _ source: UnsafeRawPointer, _ gradient: UnsafeRawPointer,
     into weightGradient: UnsafeMutablePointer<Float>,
@@ -108,7 +108,7 @@ public final class FloatConvolution {
   }
 }
 
-/// Threads that oneDNN's convolutions use when called from the current thread.
+/// Sets the number of threads that oneDNN uses when called from the current thread.
 public func setConvolutionThreads(_ count: Int) { _ = ve_dnn_set_threads(Int32(count)) }
 
 /// Version of the oneDNN library in use, such as "2.6.3".

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
 
-/// A dense NHWC tensor of 32-bit floats: `[batch, height, width, channels]`, channels running fastest.
+/// A dense NHWC tensor of 32-bit floats: `[batch, height, width, channels]`, channels innermost.
 ///
-/// A tensor is a counted handle on its memory: assigning it shares, nothing copies on write.
+/// A tensor is a reference to its memory: assignments share it, without copy-on-write.
 public final class FloatTensor: @unchecked Sendable {
-  // Unchecked: the memory is only reached through `pointer`, and whoever shares a tensor between threads writes
-  // disjoint parts or only reads, as with any buffer.
+  // Unchecked: the memory is only accessed through `pointer`, and threads that share a tensor write disjoint parts or
+  // only read, as with any buffer.
 
   /// Images, rows, columns and channels.
   public let batch, height, width, channels: Int
@@ -15,7 +15,7 @@ public final class FloatTensor: @unchecked Sendable {
 
   private let memory: AlignedBuffer
 
-  /// An uninitialised tensor. Every extent must be positive.
+  /// Creates an uninitialised tensor. Every extent must be positive.
   public init(batch: Int = 1, height: Int, width: Int, channels: Int) {
     precondition(batch > 0 && height > 0 && width > 0 && channels > 0, "a tensor's extents are positive")
     self.batch = batch
@@ -26,7 +26,7 @@ public final class FloatTensor: @unchecked Sendable {
     pointer = memory.values(Float.self)
   }
 
-  /// A tensor of the same shape as `other`, uninitialised.
+  /// Creates an uninitialised tensor of the same shape as `other`.
   public convenience init(like other: FloatTensor) {
     self.init(batch: other.batch, height: other.height, width: other.width, channels: other.channels)
   }
@@ -38,7 +38,7 @@ public final class FloatTensor: @unchecked Sendable {
   /// The floats.
   public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
-  /// Whether all four extents agree.
+  /// Whether all four extents are equal.
   public func hasShape(of other: FloatTensor) -> Bool {
     batch == other.batch && height == other.height && width == other.width && channels == other.channels
   }
@@ -47,9 +47,9 @@ public final class FloatTensor: @unchecked Sendable {
   public func fill(_ value: Float) { buffer.update(repeating: value) }
 }
 
-/// A 16-bit tensor of the same layout: bfloat16 operands of convolutions, kept as bit patterns.
+/// A 16-bit tensor of the same layout: bfloat16 operands of convolutions, stored as bit patterns.
 public final class BFloatTensor: @unchecked Sendable {
-  // Unchecked for the reason given at FloatTensor.
+  // Unchecked for the same reason as FloatTensor.
 
   /// Number of elements.
   public let count: Int
@@ -58,7 +58,7 @@ public final class BFloatTensor: @unchecked Sendable {
 
   private let memory: AlignedBuffer
 
-  /// Uninitialised storage of `count` elements.
+  /// Allocates uninitialised storage for `count` elements.
   public init(count: Int) {
     self.count = count
     memory = AlignedBuffer(UInt16.self, count: count)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): a small seeded generator whose whole state is one integer, so that a
-/// checkpoint can carry it.
+/// SplitMix64 (Steele, Lea and Flood, 2014): a small seeded generator whose state is a single integer, which is easy to
+/// store in a checkpoint.
 public struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
-  /// The state; equal states give equal sequences.
+  /// The state; equal states yield equal sequences.
   public var state: UInt64
 
-  /// A generator for `seed`.
+  /// Creates a generator from `seed`.
   public init(seed: UInt64) { state = seed }
 
   /// The next 64 bits.
@@ -26,14 +26,14 @@ public struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
     range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
   }
 
-  /// A standard normal number (sum of twelve uniforms: bounded by six, which noise in 8 bits never reaches).
+  /// An approximately standard normal number (the sum of twelve uniforms, bounded by six, which 8-bit noise never reaches).
   public mutating func normal() -> Float {
     var sum: Float = -6
     for _ in 0..<12 { sum += uniform() }
     return sum
   }
 
-  /// A whole number in 0 ..< count.
+  /// An integer in 0 ..< count.
   public mutating func index(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 
   /// True with `probability`.

@@ -4,9 +4,9 @@ public import Foundation
 internal import Kernels
 public import Tensors
 
-/// Batches for a run: draws from a pool of windows and renews it, a few windows a step, on the shards' own threads.
+/// Provides the batches of a run: draws from a pool of windows and replaces a few windows per step, on the shards' threads.
 ///
-/// Seeded: equal seeds and step numbers make equal windows. (A resumed run begins with a fresh pool.)
+/// Seeded: equal seeds and step numbers yield equal windows. (A resumed run starts with a fresh pool.)
 public final class BatchSource {
   private let settings: TrainingSettings
   private let maker: WindowMaker
@@ -15,8 +15,8 @@ public final class BatchSource {
   private let complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)?
 
   /// Opens the training data.
-  /// - Parameter kind: windows that a shard gets together are of one kind; nil for no matter which.
-  /// - Parameter complete: adds to a new window what else is wanted; called by one thread a shard.
+  /// - Parameter kind: classifies windows so that each shard gets windows of one kind; nil does not classify them.
+  /// - Parameter complete: completes a new window, such as with teachers' outputs; called by one thread per shard.
   public init(
     settings: TrainingSettings, data: URL, log: (String) -> Void, kind: ((TrainingWindow) -> Int)? = nil,
     complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)? = nil
@@ -31,8 +31,8 @@ public final class BatchSource {
     pool = WindowPool(capacity: settings.poolCapacity)
   }
 
-  /// Runs one step's shards side by side.
-  /// - Parameter body: computes shard `index` on its part of the batch; its result comes back in order.
+  /// Runs one step's shards concurrently.
+  /// - Parameter body: computes shard `index` on its part of the batch; results are returned in order.
   public func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws
     -> [R]
   {
@@ -56,7 +56,7 @@ public final class BatchSource {
     return results.map(\.0)
   }
 
-  /// Windows of one kind, kinds as often as they are in the pool.
+  /// Picks windows of one kind; kinds are as frequent as in the pool.
   private func pick(_ count: Int, _ random: inout SplitMix64) -> [TrainingWindow] {
     let windows = pool.windows
     let first = windows[random.index(windows.count)]
@@ -70,7 +70,7 @@ public final class BatchSource {
       }
   }
 
-  /// The pool's first windows.
+  /// Fills the pool initially.
   private func fill(_ random: inout SplitMix64) throws {
     let seeds = (0..<4 * settings.batch).map { _ in random.next() }
     let parts = try Parallel.map(settings.shards) { [self] shard in
@@ -89,7 +89,7 @@ public final class BatchSource {
     return window
   }
 
-  /// Windows outside the pool, as they are made.
+  /// Creates windows outside the pool.
   public func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
     let seeds = (0..<count).map { _ in random.next() }
     return try Parallel.map(count) { [maker] index in

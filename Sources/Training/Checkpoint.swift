@@ -25,7 +25,7 @@ struct Checkpoint {
     try file.write(path: path)
   }
 
-  /// Restores parameters and optimiser; nil when there is no file yet.
+  /// Restores parameters and optimiser; nil if there is no file yet.
   static func read(
     _ path: String, architecture: Architecture, parameters: ParameterSet, optimizer: inout AdamOptimizer,
     graph: NetworkGraph

@@ -3,21 +3,21 @@ public import EnhancementModel
 public import Tensors
 import VideoIO
 
-/// How the low-resolution input of a training window is made from its ground truth: always a bicubic shrinking, and for a
-/// part of the windows what real footage has suffered besides (02: compression, noise, slight blur).
+/// How the low-resolution input of a training window is made from its ground truth: always by bicubic downscaling, and for
+/// a fraction of the windows with degradations of real footage (compression, noise, slight blur).
 public struct Degradation: Sendable, Codable, Hashable {
-  /// Part of the windows that are only shrunk.
+  /// Fraction of the windows that are only downscaled.
   public var cleanShare: Float = 0.6
-  /// Part of denoising's windows that are shown out of focus, and half as many darker; nil (older recipes) is none.
+  /// Fraction of the denoising windows that are defocused; half as many are darkened. nil (older recipes) means none.
   public var varietyShare: Float?
-  /// Part of the windows of conditioned networks in which the network is given the quantizers where they are known; nil
-  /// (older recipes) is none.
+  /// Fraction of the windows in which conditioned networks receive the quantizers if known; nil (older recipes) means
+  /// none.
   public var toldShare: Float?
 
   /// Defaults.
   public init() {}
 
-  /// Shrinks and spoils the frames of a window.
+  /// Downscales and degrades the frames of a window.
   /// - Parameter factor: 2 or 4.
   public func callAsFunction(
     _ window: [PlanarFrame], factor: Int, using random: inout SplitMix64
@@ -36,19 +36,19 @@ public struct Degradation: Sendable, Codable, Hashable {
     return frames
   }
 
-  /// Highest standard deviation of noise that denoising is trained for, in 8-bit levels.
+  /// Highest standard deviation of noise in the training of denoising, in 8-bit levels.
   static let mostNoise: Float = 55
 
-  /// The frames with noise to remove, and the level that the network is told: half the time the true one, otherwise nil,
-  /// for what the frames tell by themselves. A part of the windows stays clean, so that clean film is left alone; another
-  /// has signal-dependent, coarser or compressed noise, as cameras and codecs leave it.
+  /// Returns noisy frames, and the level passed to the network: half the time the true one, otherwise nil, to estimate it
+  /// from the frames. Some windows stay clean, so that the network preserves clean film; others have signal-dependent,
+  /// coarser or compressed noise, as from cameras and codecs.
   func noisy(
     _ window: [PlanarFrame], using random: inout SplitMix64
   ) throws -> (frames: [PlanarFrame], level: Float?) {
     var frames = window.map { $0.copy() }
     let isTold = random.chance(0.5)
     if random.chance(0.08) { return (frames, isTold ? 0 : nil) }
-    // Squared: weak noise is common, and more is to be won or spoiled there.
+    // Squared: weak noise is more common, and the network can gain or lose more there.
     let draw = random.uniform()
     let level = Self.mostNoise * (random.chance(0.5) ? draw : draw * draw)
     let isCamera = !random.chance(cleanShare)
@@ -61,11 +61,11 @@ public struct Degradation: Sendable, Codable, Hashable {
     return (frames, isTold && !isCamera ? level : nil)
   }
 
-  /// Part of denoising's windows in which frames are repeated.
+  /// Fraction of the denoising windows with repeated frames.
   static let repeatedShare: Float = 0.12
 
-  /// A window in which some frames are shown again with their noise, as sources of repeated frames and short scenes have them: a
-  /// network that has never seen it takes the centre's own noise, seen again, for what is there.
+  /// A window in which some frames are repeated including their noise, as in sources with duplicate frames and short scenes:
+  /// an untrained network would mistake repeated noise of the centre frame for detail.
   static func repeating(_ window: [PlanarFrame], using random: inout SplitMix64) -> [PlanarFrame] {
     let middle = window.count / 2
     let share = random.uniform(0.2...1)
@@ -77,7 +77,7 @@ public struct Degradation: Sendable, Codable, Hashable {
     return result
   }
 
-  /// The frames as they are, or, beyond the clean share, as a codec leaves them.
+  /// The frames unchanged for the clean share, otherwise compressed.
   func compressed(_ window: [PlanarFrame], using random: inout SplitMix64) throws -> [PlanarFrame] {
     random.chance(cleanShare) ? window : try Self.recompress(window, using: &random)
   }
@@ -117,8 +117,8 @@ public struct Degradation: Sendable, Codable, Hashable {
     }
   }
 
-  /// Adds Gaussian noise of standard deviation `deviation`, times `chroma` in chroma: cameras and codecs leave it less.
-  /// - Parameter dependsOnSignal: whether noise grows with the square root of brightness, as photons' does.
+  /// Adds Gaussian noise of standard deviation `deviation`, times `chroma` in chroma, where cameras and codecs leave less.
+  /// - Parameter dependsOnSignal: whether noise grows with the square root of brightness, like shot noise.
   static func addNoise(
     _ frame: PlanarFrame, deviation: Float, chroma: Float = 0.6, dependsOnSignal: Bool = false,
     using random: inout SplitMix64
@@ -139,8 +139,8 @@ public struct Degradation: Sendable, Codable, Hashable {
     let old = random.chance(0.15)
     let codec = old ? "mpeg2video" : "libx264"
     let quality = old ? 2 + random.index(8) : 18 + random.index(17)
-    // Without mbtree, whose AVX-512 code in libx264 lets its result depend on what memory happens to hold: windows of equal
-    // seeds would differ.
+    // Without mbtree: in libx264, the results of its AVX-512 code depend on uninitialised memory, so windows of equal seeds
+    // would differ.
     let options: [String: String] =
       old
       ? ["qmin": "\(quality)", "qmax": "\(quality)"]
@@ -151,14 +151,14 @@ public struct Degradation: Sendable, Codable, Hashable {
 }
 
 extension PlanarFrame {
-  /// A copy to write on.
+  /// A writable copy.
   func copy() -> PlanarFrame {
     let result = PlanarFrame(width: width, height: height)
     result.luma.update(from: luma, count: width * height * 3 / 2)
     return result
   }
 
-  /// A copy as a frame of VideoIO.
+  /// A copy as a `VideoFrame`.
   func videoFrame(time: Int) throws -> VideoFrame {
     var buffer = try FrameBuffer(width: width, height: height, format: .yuv420p, like: nil)
     for (index, source) in ([luma] + chroma).enumerated() {

@@ -4,7 +4,7 @@ import Tensors
 public import VideoIO
 
 extension DegradationChain {
-  /// Shrinks and does nothing else.
+  /// Downscales only.
   public static let clean = DegradationChain(kernel: .bicubic, steps: [])
 
   /// The fixed kinds of `bench quality --tables restore`, which keep the size, by name.
@@ -18,14 +18,14 @@ extension DegradationChain {
     ),
   ]
 
-  /// Does all steps to a clip and writes a video with the last codec's own stream, so that whoever reads it gets
-  /// what a decoder knows; without a codec at the end it is lossless.
+  /// Applies all steps to a clip and writes a video with the last codec's own stream, so that readers get everything
+  /// that a decoder exports; without a codec at the end, the file is lossless.
   /// - Parameters:
-  ///   - clip: 8-bit 4:2:0 frames of one size, in order of time; without any, nothing is written.
-  ///   - factor: 1, 2 or 4; extents are multiples of twice as much.
-  ///   - info: the clip's file, for its rate and colour.
-  ///   - path: a new file, whose ending names the container; Matroska holds all codecs.
-  ///   - seed: of grain.
+  ///   - clip: 8-bit 4:2:0 frames of one size, in temporal order; if empty, nothing is written.
+  ///   - factor: 1, 2 or 4; extents must be multiples of twice this.
+  ///   - info: the clip's file, for its frame rate and colour.
+  ///   - path: a new file, whose extension selects the container; Matroska supports all codecs.
+  ///   - seed: random seed for grain.
   /// - Throws: `VideoIOError` of a filter, codec or the file; `TrainingError.badFilter`.
   public func write(
     _ clip: [VideoFrame], factor: Int, like info: MediaInfo, to path: String, seed: UInt64 = 2026
@@ -33,7 +33,7 @@ extension DegradationChain {
     guard !clip.isEmpty else { return }
     var frames = clip
     if factor > 1 {
-      // As whoever checks the figures does it with the ffmpeg program, not with rounding as exact as ours.
+      // Like the ffmpeg program, so that the figures can be reproduced; our own scaler rounds more exactly.
       frames = try Self.filtered(clip, "scale=iw/\(factor):ih/\(factor):flags=\(kernel.rawValue)")
     }
     var settings = EncoderSettings(codec: "ffv1", threads: 1)

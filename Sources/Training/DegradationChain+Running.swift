@@ -5,12 +5,12 @@ import Tensors
 import VideoIO
 
 extension DegradationChain {
-  /// Shrinks a clip and does all steps to it.
+  /// Downscales a clip and applies all steps.
   ///
-  /// Frames carry the quantizers of the last codec where FFmpeg exports them and no step followed it.
+  /// Frames carry the quantizers of the last codec if FFmpeg exports them and no step follows.
   /// - Parameters:
-  ///   - clip: frames of one size, in order of time.
-  ///   - factor: 1, 2 or 4; extents are multiples of twice as much.
+  ///   - clip: frames of one size, in temporal order.
+  ///   - factor: 1, 2 or 4; extents must be multiples of twice this.
   ///   - random: for grain.
   /// - Throws: `VideoIOError` of a filter or codec.
   func callAsFunction(
@@ -61,13 +61,13 @@ extension DegradationChain {
   }
 }
 
-/// Noise as film, sensors and amplifiers leave it: white, or correlated from sample to sample.
+/// Noise of film, sensors and amplifiers: white, or correlated between samples.
 enum Grain {
   /// Adds Gaussian noise to a frame.
   /// - Parameters:
-  ///   - deviation: standard deviation in luma, in 8-bit levels, whatever the size.
-  ///   - chroma: times as much in chroma.
-  ///   - size: standard deviation of the blur that correlates it, in samples; 0 leaves it white.
+  ///   - deviation: standard deviation in luma, in 8-bit levels, independent of `size`.
+  ///   - chroma: factor on the deviation in chroma.
+  ///   - size: standard deviation of the correlating blur, in samples; 0 yields white noise.
   static func add(
     to frame: PlanarFrame, deviation: Float, chroma: Float, size: Float, using random: inout SplitMix64
   ) {
@@ -91,7 +91,7 @@ enum Grain {
   ) -> [Float] {
     var field = (0..<width * height).map { _ in random.normal() }
     guard size > 0 else { return field }
-    // Five taps each way, scaled so that the variance stays.
+    // Five taps per direction, scaled to preserve the variance.
     let near = exp(-1 / (2 * size * size))
     let far = exp(-4 / (2 * size * size))
     let norm = 1 / (1 + 2 * near * near + 2 * far * far).squareRoot()

@@ -2,25 +2,25 @@
 public import Tensors
 public import VideoIO
 
-/// What a clip went through before it reached the user: filters, grain and codecs, one after another.
+/// The history of a clip before it reached the user: a sequence of filters, grain and codecs.
 ///
-/// The idea of random chains of second order is that of X. Wang et al., Real-ESRGAN (2021), and K. Chan et al.,
-/// RealBasicVSR (2022); here whole clips go through real encoders with their own rate control and groups of pictures.
+/// Random second-order chains follow X. Wang et al., Real-ESRGAN (2021), and K. Chan et al., RealBasicVSR (2022); here
+/// whole clips pass through real encoders with their own rate control and GOPs.
 public struct DegradationChain: Codable, Hashable, Sendable {
-  /// One thing done to all frames of a clip.
+  /// One operation on all frames of a clip.
   public enum Step: Codable, Hashable, Sendable {
-    /// Filters of libavfilter as FFmpeg's `-vf` takes them, which keep the size.
+    /// libavfilter filters in the syntax of FFmpeg's `-vf`, which keep the size.
     case filter(String)
-    /// Gaussian noise of a standard deviation in 8-bit levels, `chroma` times as much of it in chroma.
-    /// `size` is the standard deviation of its blur in samples: 0 is white.
+    /// Gaussian noise with a standard deviation in 8-bit levels, multiplied by `chroma` in chroma.
+    /// `size` is the standard deviation of its blur in samples: 0 is white noise.
     case grain(deviation: Float, chroma: Float, size: Float)
-    /// Coding and decoding by FFmpeg's encoder of that name.
+    /// Encoding and decoding with FFmpeg's encoder of this name.
     case codec(String, options: [String: String])
   }
 
-  /// swscale's kernel by which the ground truth is shrunk.
+  /// swscale's kernel for downscaling the ground truth.
   public var kernel: ScalingKernel
-  /// What follows, in order.
+  /// The steps after downscaling, in order.
   public var steps: [Step]
 
   /// The four fixed kinds of validation and of `bench quality --tables real`, by name.
@@ -53,11 +53,11 @@ public struct DegradationChain: Codable, Hashable, Sendable {
 // MARK: - Drawing
 
 extension DegradationChain {
-  /// A chain as footage has it: the four common kinds at strengths of all sizes, noise without much of a codec, and one to
-  /// three generations of anything.
+  /// A random chain that resembles real footage: the four common kinds at various strengths, noise with light compression,
+  /// and one to three generations of arbitrary steps.
   /// - Parameters:
-  ///   - width: columns of the clip, from which low bit rates follow.
-  ///   - height: its rows.
+  ///   - width: columns of the clip, which determine bit rates.
+  ///   - height: rows of the clip.
   public static func random(width: Int, height: Int, using random: inout SplitMix64) -> DegradationChain {
     let kernels: [ScalingKernel] = [.bicubic, .bicubic, .bicubic, .area, .area, .lanczos]
     let kernel = kernels[random.index(kernels.count)]
@@ -96,7 +96,7 @@ extension DegradationChain {
     return filters
   }
 
-  /// Isotropic, or unequal across and down.
+  /// Isotropic or anisotropic blur.
   private static func blur(_ sigma: ClosedRange<Float>, _ random: inout SplitMix64) -> Step {
     let across = random.uniform(sigma)
     let down = random.chance(0.6) ? across : random.uniform(sigma)
@@ -104,7 +104,7 @@ extension DegradationChain {
   }
 
   private static func grain(_ deviation: ClosedRange<Float>, _ random: inout SplitMix64) -> Step {
-    // Squared: weak grain is common.
+    // Squared: weak grain is more common.
     let draw = random.uniform()
     let level = deviation.lowerBound + (deviation.upperBound - deviation.lowerBound) * draw * draw
     return .grain(
@@ -112,7 +112,7 @@ extension DegradationChain {
       size: random.chance(0.5) ? 0 : random.uniform(0.4...1))
   }
 
-  /// Fewer samples and back again: enlarged by somebody before.
+  /// Downscaling and upscaling, as in footage that was enlarged before.
   private static func resizing(_ width: Int, _ height: Int, _ random: inout SplitMix64) -> Step {
     let kernels = ["bicubic", "bilinear", "lanczos", "area"]
     let factor = random.uniform(0.45...0.9)
@@ -121,7 +121,7 @@ extension DegradationChain {
     return .filter("scale=\(w):\(h):flags=\(down),scale=\(width):\(height):flags=\(up)")
   }
 
-  /// Over-sharpening, or the ripples of a sharp cut in frequency.
+  /// Oversharpening, or ringing from a sharp frequency cutoff.
   private static func ringing(_ width: Int, _ height: Int, _ random: inout SplitMix64) -> Step {
     if random.chance(0.6) {
       let side = [3, 5, 7][random.index(3)]
@@ -132,10 +132,10 @@ extension DegradationChain {
     return .filter("scale=\(w):\(h):flags=sinc,scale=\(width):\(height):flags=sinc")
   }
 
-  /// Constant quality, or a low bit rate that the encoder controls itself.
+  /// Constant quality, or a low bit rate with the encoder's rate control.
   private static func codec(_ name: String, _ pixels: Int, _ random: inout SplitMix64) -> Step {
     let group = ["12", "25", "50", "250"][random.index(4)]
-    /// Bits a second at 25 frames a second, from bits a sample.
+    /// Bits per second at 25 frames per second, from bits per sample.
     func rate(_ range: ClosedRange<Float>) -> String {
       "\(max(20_000, Int(random.uniform(range) * Float(pixels) * 25)))"
     }

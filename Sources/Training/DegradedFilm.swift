@@ -4,30 +4,30 @@ public import Foundation
 import Kernels
 import Tensors
 
-/// A clip as footage has it, made from some frames of a film.
+/// A degraded clip, made from a range of frames of a film.
 struct DegradedClip: Codable, Sendable {
-  /// The first of the film's frames, and their number.
+  /// The first frame in the film, and the number of frames.
   var first, count: Int
-  /// Where the clip begins in the file.
+  /// Offset of the clip in the file.
   var offset: Int
-  /// What was done to it.
+  /// The degradations applied.
   var chain: DegradationChain
   /// Name of the fixed kind, for validation.
   var kind: String?
 }
 
-/// Degraded clips of one film, made once from a seed and kept beside it in the cache folder: training encodes nothing.
+/// Degraded clips of one film, created once from a seed and cached next to it, so that training does not need to encode.
 ///
-/// The file holds, for each frame, planes Y, U, V without gaps, then a byte for each 16 x 16 block: 0 where the quantizer
-/// is not known, else one more than `QuantizerMap`'s value.
+/// For each frame, the file contains contiguous planes Y, U, V, then a byte per 16 x 16 block: 0 if the quantizer is
+/// unknown, otherwise one more than `QuantizerMap`'s value.
 final class DegradedFilm: Sendable {
   /// The ground truth.
   let film: Film
-  /// How much smaller the clips are than the film.
+  /// Downscaling factor of the clips relative to the film.
   let factor: Int
   /// Extents of the clips.
   let width, height: Int
-  /// The clips, in the order of the file.
+  /// The clips, in file order.
   let clips: [DegradedClip]
 
   private let data: Data
@@ -39,7 +39,7 @@ final class DegradedFilm: Sendable {
     var clips: [DegradedClip]
   }
 
-  /// Raised when chains change, so that old caches are made anew.
+  /// Incremented when chains change, to invalidate old caches.
   private static let version = 1
 
   private static func files(_ film: Film, folder: URL, factor: Int, pass: String) throws -> (URL, URL) {
@@ -48,8 +48,8 @@ final class DegradedFilm: Sendable {
   }
 
   /// Opens the clips of a film.
-  /// - Parameter pass: which of several sets.
-  /// - Throws: `TrainingError.noDegradedClips` if they have not been made, `badCache` if they are damaged.
+  /// - Parameter pass: the name of the set of clips.
+  /// - Throws: `TrainingError.noDegradedClips` if they do not exist, `badCache` if they are damaged.
   init(of film: Film, folder: URL, factor: Int, pass: String) throws {
     self.film = film
     self.factor = factor
@@ -76,10 +76,10 @@ final class DegradedFilm: Sendable {
     }
   }
 
-  /// Makes the clips of a film, unless they are there.
+  /// Creates the clips of a film if they do not exist.
   /// - Parameters:
-  ///   - parts: which frames become a clip, and how.
-  ///   - log: is told of progress.
+  ///   - parts: the frames and degradations of each clip.
+  ///   - log: called with progress messages.
   static func make(
     of film: Film, folder: URL, factor: Int, pass: String, seed: UInt64,
     parts: [(frames: Range<Int>, kind: String?, chain: DegradationChain)], log: (String) -> Void
@@ -134,7 +134,7 @@ final class DegradedFilm: Sendable {
     return bytes
   }
 
-  /// Copies a rectangle of a clip's frame, with its quantizers. The origin is a multiple of 16, extents are even.
+  /// Copies a rectangle of a clip's frame, with its quantizers. The origin must be a multiple of 16, extents even.
   func crop(_ clip: DegradedClip, _ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
     let bytes = width * height * 3 / 2 + columns * rows
     return data.withUnsafeBytes { buffer in
@@ -156,16 +156,16 @@ final class DegradedFilm: Sendable {
   }
 }
 
-/// All degraded clips of a data folder for one size of output.
+/// All degraded clips of a data folder for one scale.
 public enum DegradedClips {
-  /// Sets of differently degraded clips of each film for training.
+  /// The name of a set of training clips; each set degrades the films differently.
   static func trainingPass(_ index: Int) -> String { "train\(index)" }
-  /// The set for validation, fixed for ever.
+  /// The name of the validation set, which never changes.
   static let validationPass = "val"
 
-  /// Frames of a clip.
+  /// Frames per clip.
   private static let clipLengths = 40...72
-  /// Frames of a clip in validation, and clips of each film and kind.
+  /// Frames per validation clip, and clips per film and kind.
   private static let validationLength = 48
   private static let validationClips = 2
 
@@ -174,7 +174,7 @@ public enum DegradedClips {
     let use = isTraining ? "train" : "val"
     let photographs = MediaFolder(folder.appendingPathComponent(use)).photographs.count
     guard photographs > 0 else { return nil }
-    // A dozen of each, but no more of a few than they have to show.
+    // About a dozen per photograph, but only two each if there are few photographs.
     let clips = !isTraining ? 4 : photographs < 10 ? 2 * photographs : 360
     let (length, side) = (photographLength, 288)
     var pictures: [PlanarFrame]?
@@ -194,14 +194,14 @@ public enum DegradedClips {
       return SyntheticMotion.window(from: known, count: length, size: side, using: &random)
     }
   }
-  /// Frames of a clip of photographs.
+  /// Frames per clip of photographs.
   static let photographLength = 24
 
-  /// Makes what is missing.
+  /// Creates all missing clips.
   /// - Parameters:
-  ///   - factor: how much smaller clips are than their ground truth: 1, 2 or 4.
-  ///   - passes: sets for training, each film degraded as often.
-  ///   - log: is called with a line of progress now and then.
+  ///   - factor: downscaling factor relative to the ground truth: 1, 2 or 4.
+  ///   - passes: number of training sets, each of which degrades every film once.
+  ///   - log: called with progress messages.
   public static func make(folder: URL, factor: Int, passes: Int, log: (String) -> Void) throws {
     for section in try FilmSection.sections(of: folder) {
       let film = try Film(section: section, folder: folder)
@@ -237,7 +237,7 @@ public enum DegradedClips {
       let wanted =
         isPhotographs
         ? photographLength : clipLengths.lowerBound + random.index(clipLengths.count)
-      // What is left over after this one joins it.
+      // A short remainder is merged into this clip.
       let end = film.count - first < wanted + clipLengths.lowerBound / 2 ? film.count : first + wanted
       let last = isPhotographs ? first + wanted : end
       let chain = DegradationChain.random(

@@ -4,28 +4,28 @@ public import Foundation
 internal import Kernels
 import VideoIO
 
-/// A part of a clip that may be used, from the data folder's `sections.tsv`.
+/// A usable section of a clip, from the data folder's `sections.tsv`.
 public struct FilmSection: Sendable, Hashable {
   /// Path of the clip, relative to the data folder.
   public var path: String
-  /// Whether it may be trained on, or only validated on.
+  /// Whether it is for training rather than validation.
   public var isTraining: Bool
-  /// First second used, and the end (nil: to the end).
+  /// Start and end in seconds; a nil end means the end of the clip.
   public var start: Double
   /// See `start`.
   public var end: Double?
-  /// 2 uses the clip at half size, which hides its own compression.
+  /// Downscaling divisor: 2 uses the clip at half size, which hides its own compression.
   public var divisor: Int
-  /// Whether repeated frames are left out.
+  /// Whether to drop repeated frames.
   public var dropsDuplicates: Bool
-  /// Whether its motion is true enough to train interpolation.
+  /// Whether its motion is natural enough to train interpolation.
   public var suitsInterpolation: Bool
 
-  /// Reads `sections.tsv` of a data folder; a folder without one offers every clip in it.
+  /// Reads `sections.tsv` of a data folder; without that file, all clips in the folder are used.
   ///
-  /// A line holds, separated by tabs: the clip, `train` or `val`, first second, end or `-`, divisor (1 to 8), and `0` or
-  /// `1` for each of `dropsDuplicates` and `suitsInterpolation`; what follows is a remark.
-  /// - Throws: `TrainingError.badSections` at the first line that does not.
+  /// A line consists of, separated by tabs: the clip, `train` or `val`, start, end or `-`, divisor (1 to 8), `0` or `1` for
+  /// each of `dropsDuplicates` and `suitsInterpolation`, and an optional remark.
+  /// - Throws: `TrainingError.badSections` for the first invalid line.
   public static func sections(of folder: URL) throws -> [FilmSection] {
     let table = folder.appendingPathComponent("sections.tsv")
     guard let text = try? String(contentsOf: table, encoding: .utf8) else {
@@ -63,7 +63,7 @@ extension FilmSection {
   }
 }
 
-/// Media files below a folder, relative paths, sorted.
+/// Media files below a folder, as sorted relative paths.
 struct MediaFolder {
   let clips: [String]
   let photographs: [String]
@@ -80,9 +80,9 @@ struct MediaFolder {
   }
 }
 
-/// A section's frames, decoded once into a memory-mapped file of raw 8-bit 4:2:0 pictures: random access at no cost.
+/// A section's frames, decoded once into a memory-mapped file of raw 8-bit 4:2:0 pictures for fast random access.
 public final class Film: Sendable {
-  /// Where it came from.
+  /// The source section.
   public let section: FilmSection
   /// Extents, multiples of 4.
   public let width, height: Int
@@ -92,7 +92,7 @@ public final class Film: Sendable {
   /// Its name in the cache folder, without extension.
   let name: String
 
-  /// The folder in which frames are kept, inside a data folder.
+  /// The cache folder for frames, inside a data folder.
   static func cacheFolder(_ folder: URL) throws -> URL {
     let cache = folder.appendingPathComponent(".cache")
     try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
@@ -104,7 +104,7 @@ public final class Film: Sendable {
 
   private struct Header: Codable {
     var width, height, count: Int
-    // What the frames were made from, as far as it is not in the file's name; absent in old caches.
+    // The frames' source, as far as the file name does not include it; absent in old caches.
     var path: String?
     var end: Double?
     var dropsDuplicates: Bool?
@@ -120,7 +120,7 @@ public final class Film: Sendable {
     }
   }
 
-  /// Opens a section from the cache folder, filling the cache first if needed.
+  /// Opens a section from the cache folder, after filling the cache if needed.
   public convenience init(section: FilmSection, folder: URL) throws {
     let name = section.path.replacingOccurrences(of: "/", with: "_") + "-\(section.start)-\(section.divisor)"
     try self.init(section: section, name: name, folder: folder) {
@@ -128,7 +128,7 @@ public final class Film: Sendable {
     }
   }
 
-  /// Opens frames from the cache folder; `fill` makes the file of frames first if needed.
+  /// Opens frames from the cache folder, after creating the file with `fill` if needed.
   private init(
     section: FilmSection, name: String, folder: URL, fill: (_ file: URL) throws -> Header
   ) throws {
@@ -158,8 +158,8 @@ public final class Film: Sendable {
     }
   }
 
-  /// Opens clips that are made once, one behind the other, each of `framesPerClip` frames.
-  /// - Parameter make: the frames of a clip; called on several threads.
+  /// Opens a sequence of generated clips, which are cached, each of `framesPerClip` frames.
+  /// - Parameter make: creates the frames of a clip; called on several threads.
   convenience init(
     made name: String, folder: URL, width: Int, height: Int, clips: Int, framesPerClip: Int,
     make: (_ index: Int) throws -> [PlanarFrame]
@@ -195,7 +195,7 @@ public final class Film: Sendable {
     let width = info.width / section.divisor / 4 * 4
     let height = info.height / section.divisor / 4 * 4
     guard width >= 32, height >= 32 else { throw TrainingError.tooSmall(path: path) }
-    // Under another name first: a run may have the old frames mapped.
+    // Write under another name first: a run may have the old frames mapped.
     let part = file.appendingPathExtension("\(ProcessInfo.processInfo.processIdentifier).part")
     try Data().write(to: part)
     defer { try? FileManager.default.removeItem(at: part) }
@@ -235,7 +235,7 @@ public final class Film: Sendable {
     return bytes
   }
 
-  /// Mean absolute luma difference below half a level: a frame repeated by the film's maker, then coded once more.
+  /// Whether the mean absolute luma difference is below half a level, as for a repeated frame that was coded again.
   private static func isNearlyEqual(_ a: Data, _ b: Data, lumaCount: Int) -> Bool {
     guard a.count == b.count else { return false }
     return a.withUnsafeBytes { a in
@@ -247,7 +247,7 @@ public final class Film: Sendable {
     }
   }
 
-  /// Calls `body` with the start of frame `index`: Y, U and V planes without gaps.
+  /// Calls `body` with the start of frame `index`: contiguous Y, U and V planes.
   public func withFrame<R>(_ index: Int, _ body: (UnsafePointer<UInt8>) -> R) -> R {
     data.withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: UInt8.self) + index * frameBytes) }
   }
@@ -278,7 +278,7 @@ public final class Film: Sendable {
 }
 
 extension PlanarFrame {
-  /// Copies a rectangle (even origin and extents) of a picture whose planes follow each other without gaps.
+  /// Copies a rectangle (even origin and extents) of a picture with contiguous planes.
   convenience init(
     cutFrom start: UnsafePointer<UInt8>, sourceWidth: Int, sourceHeight: Int, x: Int, y: Int, width: Int,
     height: Int

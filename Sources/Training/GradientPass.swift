@@ -4,10 +4,10 @@ public import Tensors
 
 /// Forward and backward through a graph for one shard of a batch.
 ///
-/// A training step runs several shards side by side, each on one thread with its own primitives, and sums their
-/// gradients in fixed order: the result does not depend on how many threads there were.
+/// A training step runs several shards concurrently, each on one thread with its own primitives, and sums their
+/// gradients in fixed order, so the result does not depend on the number of threads.
 public final class GradientPass {
-  /// The forward half.
+  /// Runs the forward pass.
   public let executor: FloatExecutor
   /// Gradients of this shard's loss by every weight and bias, overwritten by each `backward`.
   public let gradients: ParameterSet
@@ -22,12 +22,12 @@ public final class GradientPass {
     scratch = ParameterSet(graph: graph)
   }
 
-  /// Takes over the current parameters.
+  /// Sets the current parameters.
   public func setParameters(_ parameters: ParameterSet) throws {
     try executor.setWeights(parameters)
   }
 
-  /// Backward from the gradient of the output. Fills `gradients`.
+  /// Propagates the gradient of the output backward and fills `gradients`.
   public func backward(_ trace: FloatExecutor.Trace, outputGradient: FloatTensor) throws {
     let graph = executor.graph
     var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
@@ -39,7 +39,7 @@ public final class GradientPass {
       switch graph.operations[index] {
       case .frame: break
       case .add(let a, let b):
-        // Both terms receive the same gradient; it is copied where something will be added to it.
+        // Both terms receive the same gradient; copy it if something will be added to it.
         for term in [a, b] { values[term] = values[term].map { add($0, gradient) } ?? copy(gradient) }
       case .convolution(let layer, let inputs, let rectified):
         let operand = trace.operands[index]!
@@ -57,7 +57,7 @@ public final class GradientPass {
     }
   }
 
-  /// Carries the gradient of a convolution's result to its inputs, frames excepted: they have no use for it.
+  /// Propagates the gradient of a convolution's result to its inputs, except frames, which do not need it.
   private func spread(
     _ difference: ConvolutionOperand, through convolution: FloatConvolution, to inputs: [Int],
     operand: ConvolutionOperand?, trace: FloatExecutor.Trace, values: inout [FloatTensor?]

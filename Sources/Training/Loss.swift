@@ -5,38 +5,38 @@ public import Tensors
 /// Charbonnier loss sqrt(d² + epsilon²), a smooth absolute error, averaged over the luma channels plus a quarter of the
 /// average over the chroma channels. Units: 1 = full range of a sample.
 public struct CharbonnierLoss: Sendable {
-  /// Width of the smooth bottom.
+  /// Width of the smooth minimum.
   public var epsilon: Float = 1e-3
-  /// Width of the smooth bottom of a window as a part of the window's own error before enhancement, the root mean square
-  /// of its target; the larger of the two widths counts.
+  /// Width of a window's smooth minimum relative to the window's own error before enhancement, the root mean square of its
+  /// target; the larger of the two widths applies.
   public var relativeEpsilon: Float = 0
-  /// Weight of chroma against luma.
+  /// Weight of chroma relative to luma.
   public var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
   public var lumaChannels: Int
-  /// Whether the second half of the channels is a mask in outputs, and what it multiplies in targets (`BlendMask`).
+  /// Whether the second half of the channels is a mask in outputs, and the difference it multiplies in targets (`BlendMask`).
   public var hasMask = false
 
-  /// The loss that networks of an architecture are trained with. Interpolation fails in few places and by much: its errors
-  /// count squared up to some levels. By absolute errors the many places that are right outvote those, and the network
-  /// learns to be silent (docs/lab/training-log.md).
+  /// The training loss for an architecture. Interpolation has few but large errors, which count squared up to some levels:
+  /// with absolute errors, the many correct places would dominate, and the network would learn to output nothing
+  /// (docs/lab/training-log.md).
   public init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
-    // What compression has taken away can only be guessed, and the mean of the guesses is wanted, not their median. A
-    // constant width would give that as well, but nearly no weight to clean windows, whose errors are small.
+    // Detail lost to compression can only be guessed, and the mean of the guesses is wanted rather than their median. A
+    // constant width would achieve that too, but give almost no weight to clean windows, whose errors are small.
     if architecture.takesQuantizers { relativeEpsilon = Self.conditionedWidth }
   }
 
   /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
   public static let conditionedWidth: Float = 0.5
 
-  /// A loss for outputs whose first `lumaChannels` channels are luma.
+  /// Creates a loss for outputs whose first `lumaChannels` channels are luma.
   public init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
 
-  /// Loss of `output` against `target`, and its gradient by `output`, both scaled by `share` (a shard's part of the
+  /// Loss of `output` relative to `target`, and its gradient by `output`, both scaled by `share` (a shard's part of the
   /// batch).
   public func callAsFunction(
     _ output: FloatTensor, target: FloatTensor, share: Float
@@ -72,7 +72,7 @@ public struct CharbonnierLoss: Sendable {
     return (Float(total), gradient)
   }
 
-  /// Width of the smooth bottom for the window that begins at a pixel of the target.
+  /// Width of the smooth minimum for the window that starts at a pixel of the target.
   private func width(_ target: FloatTensor, firstPixel: Int, count: Int) -> Float {
     if relativeEpsilon == 0 { return epsilon }
     var sum: Float = 0

@@ -3,34 +3,34 @@ import Foundation
 
 /// Learning rate over the course of a run: linear warm-up, then half a cosine down to a hundredth.
 public struct CosineSchedule: Sendable, Codable, Hashable {
-  /// The highest rate.
+  /// The peak rate.
   public var peak: Float
   /// Steps of warm-up.
   public var warmUpSteps: Int
 
-  /// A schedule.
+  /// Creates a schedule.
   public init(peak: Float, warmUpSteps: Int = 200) {
     self.peak = peak
     self.warmUpSteps = warmUpSteps
   }
 
-  /// Rate at step `step` when `progress` (0...1) of the run is done.
+  /// The rate at step `step` and `progress` (0...1) of the run.
   public func rate(step: Int, progress: Double) -> Float {
     let cosine = 0.5 + 0.5 * Float(cos(Double.pi * min(1, progress)))
     return peak * (0.01 + 0.99 * cosine) * min(1, Float(step + 1) / Float(max(1, warmUpSteps)))
   }
 }
 
-/// Adam (Kingma and Ba, 2015) with the gradient's norm clipped, and an exponential average of the parameters, which is
-/// what gets evaluated and shipped.
+/// Adam (Kingma and Ba, 2015) with gradient norm clipping, and an exponential average of the parameters, which is used for
+/// evaluation and shipping.
 public struct AdamOptimizer: Sendable {
   /// Decay of the first and second moments.
   public var beta1: Float = 0.9
   /// See `beta1`.
   public var beta2: Float = 0.99
-  /// Keeps the division away from zero.
+  /// Prevents division by zero.
   public var epsilon: Float = 1e-8
-  /// Largest norm of the whole gradient.
+  /// Maximum norm of the whole gradient.
   public var clipNorm: Float = 0.5
   /// Decay of the average of the parameters.
   public var averageDecay: Float = 0.999
@@ -40,7 +40,7 @@ public struct AdamOptimizer: Sendable {
   /// Moments and the average.
   public let first, second, average: ParameterSet
 
-  /// A fresh optimiser; the average starts at `parameters`.
+  /// Creates an optimiser; the average starts at `parameters`.
   public init(like parameters: ParameterSet, zero: () -> ParameterSet) {
     first = zero()
     second = zero()
@@ -50,7 +50,7 @@ public struct AdamOptimizer: Sendable {
     }
   }
 
-  /// Moves `parameters` against `gradients` (which it scales where they exceed the clip norm).
+  /// Updates `parameters` from `gradients`, which are scaled if they exceed the clip norm.
   /// - Returns: the norm of the gradient before clipping.
   @discardableResult
   public mutating func update(_ parameters: ParameterSet, gradients: ParameterSet, rate: Float) -> Float {
@@ -60,7 +60,7 @@ public struct AdamOptimizer: Sendable {
     step += 1
     let correction1 = 1 - pow(beta1, Float(step))
     let correction2 = 1 - pow(beta2, Float(step))
-    // A young average follows closely, or it would remember the random start for thousands of steps.
+    // Follow closely at first, or the average would include the random start for thousands of steps.
     let decay = min(averageDecay, Float(1 + step) / Float(10 + step))
     for index in parameters.layers.indices {
       let value = parameters.layers[index].all.baseAddress!

@@ -2,7 +2,7 @@
 public import EnhancementModel
 public import Tensors
 
-/// One layer's numbers of some kind (values, gradients, moments): weights OIHW and biases in fixed memory.
+/// One layer's values, gradients or moments: weights (OIHW) and biases in fixed memory.
 public final class LayerNumbers: @unchecked Sendable {
   // Unchecked: trainers write each object from one thread at a time, between joins.
 
@@ -34,12 +34,12 @@ public final class LayerNumbers: @unchecked Sendable {
   public var biases: UnsafeMutablePointer<Float> { all.baseAddress! + weightCount }
 }
 
-/// One kind of number for every layer of a graph.
+/// Values, gradients or moments of every layer of a graph.
 public struct ParameterSet: Sendable {
   /// By layer.
   public let layers: [LayerNumbers]
 
-  /// Numbers as given.
+  /// Creates a set from its layers.
   public init(layers: [LayerNumbers]) { self.layers = layers }
 
   /// Zeros for every layer of `graph`.
@@ -51,7 +51,7 @@ public struct ParameterSet: Sendable {
     load(weights)
   }
 
-  /// Overwrites all values by a network's weights.
+  /// Overwrites all values with a network's weights.
   public func load(_ network: NetworkWeights) {
     for (index, layer) in layers.enumerated() {
       for (i, value) in network.weights[index].enumerated() { layer.weights[i] = value }
@@ -68,9 +68,9 @@ public struct ParameterSet: Sendable {
     )
   }
 
-  /// Random start: weights and biases uniform in ±1/sqrt(fan-in). He's wider start kills most ReLUs of these networks
-  /// within the first hundred steps (tried: no gain over bicubic after 1,300). The last layer of each residual branch
-  /// and the network's last layer start at a tenth, so that the network begins near "the resampled source, unchanged".
+  /// Random initialisation: weights and biases uniform in ±1/sqrt(fan-in). He's wider initialisation kills most ReLUs of
+  /// these networks within the first hundred steps (tested: no gain over bicubic after 1,300). The last layer of each
+  /// residual branch and of the network starts at a tenth, so that the network starts near the resampled source.
   public func initialize(graph: NetworkGraph, seed: UInt64) {
     var random = SplitMix64(seed: seed)
     for (layer, numbers) in zip(graph.layers, layers) {
@@ -83,9 +83,9 @@ public struct ParameterSet: Sendable {
     }
   }
 
-  /// Silences the output and lifts the stream, for interpolation: most of a blend is right, and a network that starts with
-  /// noise learns first to be silent, by pushing the stream below zero for good (docs/lab/training-log.md). From silence it can
-  /// only learn to say something useful, and a lifted stream stays alive meanwhile.
+  /// Zeroes the output and raises the stream, for interpolation: most of a blend is correct, and a network that starts with
+  /// noise first learns to output nothing, by pushing the stream below zero permanently (docs/lab/training-log.md). From zero
+  /// output it can only improve, and the raised stream keeps its ReLUs alive.
   public func quieten(graph: NetworkGraph) {
     for (layer, numbers) in zip(graph.layers, layers) {
       if layer.name == "tail" { numbers.all.update(repeating: 0) }
@@ -93,7 +93,7 @@ public struct ParameterSet: Sendable {
     }
   }
 
-  /// Sums sets of equal shape into the first one, in order, and returns it.
+  /// Adds sets of equal shape to the first one, in order, and returns it.
   public static func sum(_ sets: [ParameterSet]) -> ParameterSet {
     for set in sets.dropFirst() {
       for (sum, part) in zip(sets[0].layers, set.layers) {
@@ -110,7 +110,7 @@ public struct ParameterSet: Sendable {
 }
 
 extension FloatExecutor {
-  /// Hands the weights and biases of every layer over; the executor keeps the set's memory alive.
+  /// Sets the weights and biases of every layer; the executor keeps the set's memory alive.
   public func setWeights(_ parameters: ParameterSet) throws(ConvolutionError) {
     for (index, layer) in parameters.layers.enumerated() {
       try setWeights(layer: index, layer.weights, bias: layer.biases, owner: layer)

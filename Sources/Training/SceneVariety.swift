@@ -2,10 +2,10 @@
 import EnhancementModel
 import Tensors
 
-/// Scenes that training material lacks: out of focus and dark ones. Photographs are sharp and rendered film is bright, so a
-/// denoiser that sees only those leaves noise of low frequency on what is smooth.
+/// Adds scenes that training material lacks: defocused and dark ones. Photographs are sharp and rendered film is bright, so
+/// a denoiser trained only on those leaves low-frequency noise in smooth areas.
 enum SceneVariety {
-  /// The window itself, or one out of focus (wholly, or from one side on), or darker; or both.
+  /// The window unchanged, or defocused (everywhere, or increasingly towards one side), darkened, or both.
   static func varied(
     _ window: [PlanarFrame], share: Float, using random: inout SplitMix64
   ) -> [PlanarFrame] {
@@ -15,7 +15,7 @@ enum SceneVariety {
     let frames = window.map { $0.copy() }
     if isBlurred {
       let radius = 1 + random.index(8)
-      // Where focus is lost: everywhere, or beyond a line across the picture.
+      // Defocus everywhere, or beyond a line across the picture.
       let ramp = random.chance(0.5) ? nil : FocusRamp(using: &random)
       for frame in frames { defocus(frame, radius: radius, ramp: ramp) }
     }
@@ -26,24 +26,24 @@ enum SceneVariety {
     return frames
   }
 
-  /// How much of the blur a place gets.
+  /// The amount of blur by position.
   struct FocusRamp {
     var x, y, offset: Float
 
     init(using random: inout SplitMix64) {
-      // Slopes per picture, so that the line is neither hard nor lost.
+      // Slope per picture width, so that the transition is neither hard nor invisible.
       x = random.uniform(-6...6)
       y = random.uniform(-6...6)
       offset = random.uniform(-0.3...0.3)
     }
 
-    /// 0 (sharp) ... 256, for a place in -0.5 ... 0.5 of the extents.
+    /// 0 (sharp) ... 256, for a position in -0.5 ... 0.5 of the extents.
     func share(_ atX: Float, _ atY: Float) -> Int {
       Int(256 * max(0, min(1, 0.5 + offset + x * atX + y * atY)))
     }
   }
 
-  /// Means over squares of 2 radius + 1, twice, in luma, of half the radius in chroma.
+  /// Applies a box blur of side 2 radius + 1 twice in luma, with half the radius in chroma.
   static func defocus(_ frame: PlanarFrame, radius: Int, ramp: FocusRamp?) {
     let (w, h) = (frame.width, frame.height)
     defocus(frame.luma, width: w, height: h, radius: radius, ramp: ramp)
@@ -74,7 +74,7 @@ enum SceneVariety {
     }
   }
 
-  /// Running means along the lines of a plane, edges repeated; the result is transposed.
+  /// Running means along the lines of a plane, with replicated edges; the result is transposed.
   private static func boxMeans(_ plane: [UInt8], lines: Int, length: Int, radius: Int) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: plane.count)
     let size = 2 * radius + 1
@@ -90,7 +90,7 @@ enum SceneVariety {
     return result
   }
 
-  /// Luma nearer to black, chroma nearer to none.
+  /// Moves luma towards black and chroma towards neutral.
   static func darken(_ frame: PlanarFrame, gain: Float) {
     let factor = Int(gain * 256)
     let luma = frame.width * frame.height

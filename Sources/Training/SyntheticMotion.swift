@@ -4,12 +4,12 @@ public import Foundation
 public import Tensors
 import VideoIO
 
-/// Photographs as sources of sharp camera detail: windows of frames are cut from them along smooth paths.
+/// Photographs as sources of sharp camera detail, from which windows of frames are cut along smooth paths.
 public final class PhotographStore: Sendable {
   /// Pictures, the shorter side at most `shortSide`.
   public let pictures: [PlanarFrame]
 
-  /// Side that pictures are shrunk to, which hides their own compression.
+  /// The length to which the shorter side is reduced, which hides the pictures' own compression.
   static let shortSide = 1200
 
   /// Reads every photograph below `folder` whose shorter side is at least `smallest` pixels.
@@ -55,11 +55,11 @@ extension PlanarFrame {
   }
 }
 
-/// Windows of frames cut from a photograph along a smooth path: pan, rotation, zoom, and half the time a second
-/// photograph's piece that moves over it.
+/// Windows of frames cut from a photograph along a smooth path: pan, rotation, zoom, and half the time a moving piece of
+/// a second photograph in front.
 public enum SyntheticMotion {
-  /// `count` frames of `size` x `size`, `size` even. The middle frame is the undisturbed one: samples of the photographs as
-  /// they are, except in the windows that change their size and at the rim of what moves over them.
+  /// Creates `count` frames of `size` x `size`, `size` even. The middle frame contains the photographs' original samples,
+  /// except in windows that zoom and at the edge of the moving piece.
   public static func window(
     from pictures: [PlanarFrame], count: Int, size: Int, using random: inout SplitMix64
   ) -> [PlanarFrame] {
@@ -82,9 +82,9 @@ public enum SyntheticMotion {
   struct Transform {
     var a, b, c, d: Float
 
-    /// The same in coordinates of a plane of half the extents.
+    /// The transform in coordinates of a plane of half the extents.
     var halved: Transform {
-      // Centre of chroma sample k lies at luma coordinate 2k + 1/2, both in output and in source.
+      // The centre of chroma sample k is at luma coordinate 2k + 1/2, both in output and in source.
       Transform(a: a, b: b, c: (c + 0.5 * (a - b) - 0.5) / 2, d: (d + 0.5 * (a + b) - 0.5) / 2)
     }
   }
@@ -103,8 +103,8 @@ public enum SyntheticMotion {
       let corner = Float(size) / 2
       half = corner
       let margin = 0.75 * Float(size) * max(1, start) + 12 * Float(count)
-      // On whole chroma samples, so that the middle frame of a path that keeps its size is not interpolated: ground truth
-      // must be sharp.
+      // Align to whole chroma samples, so that the middle frame of a path without zoom is not interpolated: the ground
+      // truth must be sharp.
       func place(_ extent: Int) -> Float {
         let middle =
           Float(extent) > 2 * margin
@@ -124,11 +124,11 @@ public enum SyntheticMotion {
     }
   }
 
-  /// A soft-edged convex piece of another photograph, moving straight.
+  /// A soft-edged convex piece of another photograph, moving in a straight line.
   private struct Foreground {
     let picture: PlanarFrame
     let originX, originY, velocityX, velocityY: Float
-    /// Half-planes n·p < distance around the frame's centre, whose intersection is the piece.
+    /// The piece is the intersection of half-planes n·p < distance around the frame's centre.
     let edges: [(x: Float, y: Float, distance: Float)]
 
     init(pictures: [PlanarFrame], size: Int, count: Int, using random: inout SplitMix64) {
@@ -169,7 +169,7 @@ public enum SyntheticMotion {
           let py = (Float(y) + 0.5 - Float(height) / 2) * step - velocityY * t
           var inside: Float = 1
           for edge in edges { inside = min(inside, edge.distance - edge.x * px - edge.y * py) }
-          // One pixel of softness at the rim.
+          // A soft edge of one pixel.
           let share = max(0, inside + (inside < 1 ? 0.5 : 0))
           guard share > 0 else { continue }
           let i = y * width + x
@@ -179,7 +179,7 @@ public enum SyntheticMotion {
     }
   }
 
-  /// Resamples all three planes, bicubic (a = -1/2) with edges repeated.
+  /// Resamples all three planes, bicubic (a = -1/2) with replicated edges.
   static func render(_ picture: PlanarFrame, _ transform: Transform, into frame: PlanarFrame) {
     resample(
       picture.luma, picture.width, picture.height, transform, into: frame.luma, frame.width, frame.height)

@@ -5,9 +5,9 @@ import Tensors
 
 /// Trains a network: batches from the pool, shards in parallel, Adam with a cosine schedule, checkpoints, validation.
 public final class Trainer {
-  /// The run.
+  /// The settings of the run.
   public let settings: TrainingSettings
-  /// Where the state is kept.
+  /// Path of the checkpoint.
   public let checkpointPath: String
   /// Steps done.
   public var step: Int { optimizer.step }
@@ -20,10 +20,10 @@ public final class Trainer {
   private let validation: ValidationSet
   private var loss: CharbonnierLoss
   private var secondsBefore = 0.0
-  /// How the weights were made that this run started from, as JSON.
+  /// The recipe of the weights that this run started from, as JSON.
   private let startRecipe: String
 
-  /// Prepares a run, continuing from the checkpoint if there is one, else from `start`, else from random weights.
+  /// Prepares a run that continues from the checkpoint if there is one, otherwise from `start` or random weights.
   public init(
     settings: TrainingSettings, data: URL, checkpointPath: String, start: NetworkWeights?,
     log: (String) -> Void
@@ -69,7 +69,7 @@ public final class Trainer {
     )
   }
 
-  /// Trains until the run's minutes are over or `isCancelled`.
+  /// Trains until the end of the run or until `isCancelled` returns true.
   public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let loop = TrainingLoop(
@@ -100,7 +100,7 @@ public final class Trainer {
       checkpointPath, state: state, parameters: parameters, optimizer: optimizer, graph: graph)
   }
 
-  /// One step.
+  /// Runs one step.
   private func advance(rate: Float) throws -> Float {
     let share = 1 / Float(settings.shards)
     let losses = try source.withBatch(step: step) { [self] shard, windows -> Float in

@@ -4,14 +4,14 @@ import Foundation
 import Kernels
 import Tensors
 
-/// Times training steps on random numbers, data loading left out: what the arithmetic alone takes.
+/// Times training steps on random numbers without data loading, to measure the arithmetic alone.
 public struct TrainingBenchmark {
   private let settings: TrainingSettings
 
-  /// A benchmark of a run's step.
+  /// Creates a benchmark of a run's step.
   public init(settings: TrainingSettings) { self.settings = settings }
 
-  /// Seconds of each of `rounds` steps (forward, backward, Adam), after three that warm up.
+  /// Seconds of each of `rounds` steps (forward, backward, Adam), after three warm-up steps.
   public func seconds(rounds: Int) throws -> [Double] {
     let graph = settings.architecture.graph
     let side = settings.gridSide

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can stop a training run.
+/// An error that stops a training run.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
-  /// A line of `sections.tsv` cannot be read.
+  /// A line of `sections.tsv` is invalid.
   case badSections(path: String, line: Int)
-  /// A cached file is shorter than its description says.
+  /// A cached file is shorter than described.
   case badCache(path: String)
   /// A clip is smaller than a training crop.
   case tooSmall(path: String)
-  /// The data folder holds nothing to train on.
+  /// The data folder contains no training data.
   case noData(path: String)
-  /// A filter did not return the frames it was given.
+  /// A filter did not return as many frames as it received.
   case badFilter(String)
-  /// The degraded clips have not been made.
+  /// The degraded clips do not exist.
   case noDegradedClips(path: String)
-  /// The loss is no longer a number.
+  /// The loss is not finite.
   case diverged(step: Int)
   /// A checkpoint belongs to another network.
   case otherNetwork(path: String)
 
-  /// One lower-case line.
+  /// One lower-case line for the user.
   public var description: String {
     switch self {
     case .badSections(let path, let line): "\(path): line \(line) is not a section"

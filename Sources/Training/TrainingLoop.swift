@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// How a run stands.
+/// The state of a run.
 public struct TrainingReport: Sendable {
   /// Steps done and minutes trained, over all sessions of the run.
   public var step: Int
@@ -19,15 +19,15 @@ public struct TrainingReport: Sendable {
   public var validation: ValidationResult?
 }
 
-/// The clockwork of a run: steps until its minutes are over, reports, validations and checkpoints in between.
+/// Runs training steps until the end of the run, with reports, validations and checkpoints in between.
 public struct TrainingLoop {
-  /// Length of the whole run, resumed parts included.
+  /// Length of the run in minutes, including resumed parts.
   public var minutes: Double
-  /// Length in steps instead; nil counts minutes.
+  /// Length in steps instead; nil uses minutes.
   public var steps: Int?
   /// Seconds trained in earlier sessions.
   public var secondsBefore: Double
-  /// Multiply-accumulates of a step.
+  /// Multiply-accumulates per step.
   public var operationsPerStep: Double
   /// Intervals in seconds.
   public var reportSeconds = 15.0
@@ -36,7 +36,7 @@ public struct TrainingLoop {
   /// See `reportSeconds`.
   public var checkpointSeconds = 240.0
 
-  /// A loop.
+  /// Creates a loop.
   public init(minutes: Double, steps: Int? = nil, secondsBefore: Double, operationsPerStep: Double) {
     self.minutes = minutes
     self.steps = steps
@@ -44,22 +44,22 @@ public struct TrainingLoop {
     self.operationsPerStep = operationsPerStep
   }
 
-  /// What a run does.
+  /// The callbacks of a run.
   public struct Actions {
-    /// One step at `progress` (0...1): its loss (1 = full range) and learning rate.
+    /// Runs one step at `progress` (0...1); returns its loss (1 = full range) and learning rate.
     public var advance: (_ progress: Double) throws -> (loss: Float, rate: Float)
     /// Steps done so far.
     public var stepCount: () -> Int
-    /// Measures quality; nil where there is nothing to measure on.
+    /// Measures quality; nil if there is no validation data.
     public var validate: () throws -> ValidationResult?
-    /// Writes the state.
+    /// Writes a checkpoint.
     public var save: (_ seconds: Double) throws -> Void
-    /// Ends the run early when true.
+    /// Ends the run early if true.
     public var isCancelled: () -> Bool
-    /// Hears how the run stands.
+    /// Called with the state of the run.
     public var report: (TrainingReport) throws -> Void
 
-    /// All of them.
+    /// Creates the set of callbacks.
     public init(
       advance: @escaping (Double) throws -> (loss: Float, rate: Float), stepCount: @escaping () -> Int,
       validate: @escaping () throws -> ValidationResult?, save: @escaping (Double) throws -> Void,
@@ -74,7 +74,7 @@ public struct TrainingLoop {
     }
   }
 
-  /// Runs; writes the state and reports with a validation at the end, however it comes.
+  /// Runs; writes a checkpoint and a report with a validation at the end, even if cancelled.
   public func run(_ actions: Actions) throws {
     let began = Date()
     var (lastReport, lastValidation, lastCheckpoint) = (began, began, began)

@@ -7,34 +7,34 @@ public import Tensors
 public struct TrainingSettings: Codable, Hashable, Sendable {
   /// The network.
   public var architecture: Architecture
-  /// Length of the whole run, resumed parts included.
+  /// Length of the run in minutes, including resumed parts.
   public var minutes: Double
-  /// Length in steps instead, for runs to compare; nil counts minutes.
+  /// Length in steps instead, for comparable runs; nil uses minutes.
   public var steps: Int?
-  /// Highest learning rate.
+  /// Peak learning rate.
   public var learningRate: Float = 1e-3
-  /// Windows in a step.
+  /// Windows per step.
   public var batch = 8
-  /// Parts of a batch that run side by side, one thread each. Part of the run's definition: sums are taken in this order.
+  /// Parts of a batch that run concurrently, one thread each. Affects results, because it determines the order of sums.
   public var shards = 2
   /// Side of the ground truth in pixels.
   public var cropSize = 192
   /// Arithmetic.
   public var precision = FloatPrecision.fastest
-  /// Seed of everything random.
+  /// Random seed.
   public var seed: UInt64 = 1
-  /// How inputs are spoiled.
+  /// How inputs are degraded.
   public var degradation = Degradation()
-  /// `CharbonnierLoss.relativeEpsilon` where it is not the architecture's own.
+  /// `CharbonnierLoss.relativeEpsilon` if it differs from the architecture's default.
   public var relativeEpsilon: Float?
-  /// Windows held in the pool, and made anew at each step.
+  /// Size of the pool, and new windows per step.
   public var poolCapacity = 1500
   /// See `poolCapacity`.
   public var freshPerStep = 2
-  /// Weights that the run started from, by name; empty for a random start.
+  /// Name of the weights that the run started from; empty for a random start.
   public var startedFrom = ""
 
-  /// A run of `minutes` for a network.
+  /// Creates settings for a run of `minutes`.
   public init(architecture: Architecture, minutes: Double) {
     self.architecture = architecture
     self.minutes = minutes
@@ -45,13 +45,13 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
     }
   }
 
-  /// Side of the pictures that windows are made from.
+  /// Side of the pictures from which windows are made.
   public var sourceSize: Int {
     architecture.task == .interpolation ? cropSize + 2 * WindowMaker.motionMargin : cropSize
   }
   /// Side of a training window on the grid.
   public var gridSide: Int { cropSize / architecture.scale / 2 }
-  /// Multiply-accumulates of a step: forward, and backward twice.
+  /// Multiply-accumulates per step: one forward and two for backward.
   public var operationsPerStep: Double {
     3 * Double(architecture.graph.operationsPerPoint) * Double(batch * gridSide * gridSide)
   }

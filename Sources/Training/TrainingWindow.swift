@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 
-/// What a teacher says about a window.
+/// A teacher's output for a window.
 public struct Teaching: Sendable {
   /// Residuals like `TrainingWindow.target`.
   public var output: [Int16]
-  /// The stream that enters the last layer, in units of the student's stream; empty where it is not asked for.
+  /// The input stream of the last layer, in units of the student's stream; empty if not requested.
   public var stream: [Int16]
 
-  /// As given.
+  /// Creates a teaching.
   public init(output: [Int16], stream: [Int16]) {
     self.output = output
     self.stream = stream
   }
 }
 
-/// One training example on the grid: packed 8-bit frames of the window, and the residual that the network should give.
+/// One training example on the grid: packed 8-bit frames of the window, and the target residual.
 public struct TrainingWindow: Sendable {
   /// Extents of the grid.
   public var height, width: Int
-  /// For each slot `height * width * channels` codes.
+  /// `height * width * channels` codes per slot.
   public var frames: [[UInt8]]
-  /// `height * width * outputChannels` values in 1/64 of a level: residuals, and where the network has a mask, the second warped
+  /// `height * width * outputChannels` values in 1/64 of a level: residuals, and if the network has a mask, the second warped
   /// frame minus the first in the mask's channels.
   public var target: [Int16]
-  /// What teachers say about it, for distillation: asked once, however often the window is drawn.
+  /// The teachers' outputs, for distillation: computed once per window.
   public var teachings: [Teaching] = []
 
-  /// `NoiseLevel.code` of the level that the network gets; nil for networks without that input.
+  /// `NoiseLevel.code` of the network's noise level input; nil for networks without that input.
   public var noiseCode: UInt8? {
     let middle = frames[frames.count / 2]
     let channels = Architecture.frameChannels + 1
@@ -35,7 +35,7 @@ public struct TrainingWindow: Sendable {
   }
 
   /// Packs low-resolution frames and the ground truth of the middle one.
-  /// - Parameter noiseLevel: the level of noise that is an input of the network; nil estimates it from the frames.
+  /// - Parameter noiseLevel: the network's noise level input; nil estimates it from the frames.
   public init(
     frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
   ) {
@@ -48,7 +48,7 @@ public struct TrainingWindow: Sendable {
   }
 
   /// Packs two frames for interpolation at `instant` (of `FrameMotion.unit`) and the ground truth of that instant.
-  /// - Parameter margin: pixels at each side (a multiple of 2) that serve the search of motion only and are cut off.
+  /// - Parameter margin: pixels at each side (a multiple of 2) that are used for motion search only and cropped.
   public init(
     first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,
     margin: Int = 0
@@ -118,7 +118,7 @@ public struct TrainingWindow: Sendable {
     var result = [Int32](repeating: 0, count: 4 * width * height)
     BicubicDoubling.double(plane, width: width, height: height, stride: width, into: &result)
     guard scale == 4 else { return result }
-    // The second doubling starts from 64ths, so that nothing is lost between the two.
+    // The second doubling starts from 1/64 levels, without intermediate rounding.
     let fine = result.map { UInt16(clamping: $0) }
     var twice = [Int32](repeating: 0, count: 16 * width * height)
     BicubicDoubling.double(fine, width: 2 * width, height: 2 * height, stride: 2 * width, into: &twice)

@@ -4,15 +4,15 @@ public import Foundation
 internal import Kernels
 public import Tensors
 
-/// Luma PSNR of a network on held-back windows, against the bicubic enlargement of the same windows.
+/// Luma PSNR of a network on validation windows, and that of their bicubic enlargement.
 public struct ValidationResult: Sendable {
-  /// Name of the clip or photographs, our PSNR and bicubic's in dB; of clean sources, then of degraded ones.
+  /// Name of the clip or photographs, PSNR of the network and of bicubic in dB; first clean sources, then degraded ones.
   public var clips: [(name: String, psnr: Double, bicubic: Double)]
-  /// The last ones, which are degraded.
+  /// The number of degraded clips, which come last.
   public var degradedCount = 0
-  /// Mean gain over the clean clips in dB.
+  /// Mean gain on the clean clips in dB.
   public var meanGain: Double { Self.mean(clips.dropLast(degradedCount)) }
-  /// Mean gain over the degraded ones in dB; nil without any.
+  /// Mean gain on the degraded clips in dB; nil if there are none.
   public var degradedGain: Double? { degradedCount > 0 ? Self.mean(clips.suffix(degradedCount)) : nil }
 
   private static func mean(_ clips: ArraySlice<(name: String, psnr: Double, bicubic: Double)>) -> Double {
@@ -20,21 +20,21 @@ public struct ValidationResult: Sendable {
   }
 }
 
-/// Fixed windows from the VAL part of a data folder: only shrunk (or made noisy), so that runs compare.
+/// Fixed windows from the validation part of a data folder, only downscaled (or with noise added), for comparable runs.
 public final class ValidationSet {
   private let groups: [(name: String, windows: [TrainingWindow])]
   private let hasMask: Bool
   private var degradedCount = 0
 
-  /// Cuts `perClip` windows out of every validation clip, and of the validation photographs with synthetic motion.
+  /// Cuts `perClip` windows from every validation clip, and from the validation photographs with synthetic motion.
   public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
     hasMask = architecture.isMasked
     var groups: [(String, [TrainingWindow])] = []
     var random = SplitMix64(seed: 2026)
     let isInterpolation = architecture.task == .interpolation
-    // Interpolation leaves the middle one of three frames out.
+    // Interpolation predicts the middle one of three frames.
     let count = isInterpolation ? 3 : architecture.window
-    /// Denoising is judged at a level of noise in the middle of its range, told by the frames alone.
+    /// Denoising is validated at a noise level in the middle of its range, estimated from the frames.
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
       if architecture.task == .interpolation {
         return TrainingWindow(
@@ -51,7 +51,7 @@ public final class ValidationSet {
         ? truth : try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
       return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
     }
-    // Runs with windows of different lengths must see the same centre frames.
+    // Use the same centre frames for all window lengths.
     let longest = max(5, count)
     for section in try FilmSection.sections(of: folder)
     where !section.isTraining && (section.suitsInterpolation || !isInterpolation) {
@@ -85,7 +85,7 @@ public final class ValidationSet {
     self.groups = groups
   }
 
-  /// Windows of the degraded clips, one group a kind.
+  /// Windows of the degraded clips, one group per kind.
   private static func degraded(
     folder: URL, architecture: Architecture, perClip: Int, size: Int, hasPhotographs: Bool
   ) throws -> [(name: String, windows: [TrainingWindow])] {
@@ -122,7 +122,7 @@ public final class ValidationSet {
     return DegradationChain.fixed.map { ($0.name, windows[$0.name] ?? []) }.filter { !$0.1.isEmpty }
   }
 
-  /// Whether there is anything to validate on.
+  /// Whether there are no validation windows.
   public var isEmpty: Bool { groups.isEmpty }
 
   /// Extents of the grid of every window.
@@ -130,14 +130,14 @@ public final class ValidationSet {
     groups.first.map { ($0.windows[0].height, $0.windows[0].width) } ?? (0, 0)
   }
 
-  /// An executor for windows of this set.
+  /// Creates an executor for windows of this set.
   public func makeExecutor(graph: NetworkGraph, precision: FloatPrecision) throws -> FloatExecutor {
     let (height, width) = gridExtents
     return try FloatExecutor(
       graph: graph, batch: 1, height: height, width: width, precision: precision, training: false)
   }
 
-  /// Runs a network on every window; `network` takes the slots' tensors and gives residuals, 1 = full range.
+  /// Runs a network on every window; `network` takes the slots' tensors and returns residuals, 1 = full range.
   public func evaluate(
     lumaChannels: Int, network: ([FloatTensor]) throws -> FloatTensor
   ) throws -> ValidationResult {
@@ -149,7 +149,7 @@ public final class ValidationSet {
         for pixel in 0..<output.pixels {
           for c in 0..<lumaChannels {
             let i = pixel * output.channels + c
-            // A twelfth of a squared level is what rounding to whole levels will add.
+            // Rounding to whole levels adds 1/12 of a squared level.
             let wanted = target.pointer[i] * 255
             var given = output.pointer[i] * 255
             if hasMask {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 
-/// Starts a network from another's weights where layers agree: a one-frame network starts the centre slot of a fusing
-/// layer, and the neighbours start near zero (02, first experiments).
+/// Initialises a network from another's weights where layers match: a one-frame network initialises the centre slot of a
+/// fusing layer, and the neighbours start near zero.
 struct WarmStart {
   let architecture: Architecture
 
@@ -15,10 +15,10 @@ struct WarmStart {
     for (index, layer) in layers.enumerated() {
       guard let old = from[layer.name] else { continue }
       let oldLayer = source.architecture.graph.layers[old]
-      // A mask is new beside an old network's residual.
+      // Add a mask to the old network's residual.
       let getsMask = layer.name == "tail" && architecture.isMasked && !source.architecture.isMasked
       let outputs = layer.outputChannels / (getsMask ? 2 : 1)
-      // Inputs that are new come last: what is known of the source.
+      // New inputs, the properties of the source, come last.
       let getsInputs = architecture.takesQuantizers && !source.architecture.takesQuantizers
       guard
         oldLayer.inputChannels == layer.inputChannels

@@ -4,9 +4,9 @@ public import Foundation
 internal import Kernels
 public import Tensors
 
-/// Makes training windows from film and photographs. Seeded: equal seeds give equal windows.
+/// Creates training windows from film and photographs. Seeded: equal seeds yield equal windows.
 public final class WindowMaker: Sendable {
-  /// Ground truth's side in pixels (a multiple of 2 x scale).
+  /// Side of the ground truth in pixels (a multiple of 2 x scale).
   public let size: Int
   private let films: [Film]
   private let filmWeights: [Float]
@@ -14,12 +14,12 @@ public final class WindowMaker: Sendable {
   private let architecture: Architecture
   private let degradation: Degradation
   private let photographShare: Float
-  /// What conditioned networks learn from beside the films: their degraded clips, and those of photographs.
+  /// Additional material for conditioned networks: degraded clips of the films and of photographs.
   private let degraded: [DegradedFilm]
   private let degradedPhotographs: [DegradedFilm]
   private let degradedWeights: [Float]
 
-  /// Opens what `folder` offers for training.
+  /// Opens the training data in `folder`.
   public init(
     folder: URL, architecture: Architecture, size: Int = 192, degradation: Degradation = Degradation(),
     log: (String) -> Void
@@ -37,7 +37,7 @@ public final class WindowMaker: Sendable {
       throw TrainingError.noData(path: folder.path)
     }
     photographShare = photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : 0.6
-    // Long films would drown the rest: they count by the square root of their length.
+    // Weight films by the square root of their length, so that long ones do not dominate.
     filmWeights = films.map { Float($0.count).squareRoot() }
     log(
       "\(films.count) film sections, \(films.reduce(0) { $0 + $1.count }) frames, \(photographs.pictures.count) photographs"
@@ -50,7 +50,7 @@ public final class WindowMaker: Sendable {
       return
     }
     func open(_ film: Film) throws -> [DegradedFilm] {
-      // The first set must be there, the others may.
+      // The first set is required, the others are optional.
       var sets = [
         try DegradedFilm(
           of: film, folder: folder, factor: architecture.scale, pass: DegradedClips.trainingPass(0))
@@ -70,7 +70,7 @@ public final class WindowMaker: Sendable {
     log("\((degraded + degradedPhotographs).reduce(0) { $0 + $1.clips.count }) degraded clips")
   }
 
-  /// A fresh window.
+  /// Creates a window.
   public func make(using random: inout SplitMix64) throws -> TrainingWindow {
     if architecture.task == .interpolation { return try interpolation(using: &random) }
     let count = architecture.window
@@ -95,7 +95,7 @@ public final class WindowMaker: Sendable {
       let low =
         try architecture.scale == 1
         ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
-      // Fine quantizers are what good sources have.
+      // Good sources have fine quantizers.
       if random.chance(degradation.toldShare ?? 0) {
         let value = UInt8(random.index(30))
         for frame in low {
@@ -108,14 +108,14 @@ public final class WindowMaker: Sendable {
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
   }
 
-  /// A window of a degraded clip.
+  /// Creates a window of a degraded clip.
   private func degradedWindow(using random: inout SplitMix64) -> TrainingWindow {
     let (count, scale) = (architecture.window, architecture.scale)
     let side = size / scale
     let isTold = random.chance(degradation.toldShare ?? 0)
     let fromPhotographs = !degradedPhotographs.isEmpty && random.chance(photographShare)
     var candidate: (low: [PlanarFrame], truth: PlanarFrame)?
-    // As with films: cuts and flat pictures teach nothing.
+    // As with films, avoid cuts and flat pictures.
     for _ in 0..<8 {
       let source =
         fromPhotographs
@@ -144,20 +144,20 @@ public final class WindowMaker: Sendable {
       frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture)
   }
 
-  /// Pixels around a window for interpolation in which motion is searched, so that what moves far is found.
+  /// Extra pixels around an interpolation window for motion search, to find large motion.
   static let motionMargin = 40
 
-  /// Two frames some steps apart and one between them.
+  /// Creates a window of two frames some steps apart and one between them.
   private func interpolation(using random: inout SplitMix64) throws -> TrainingWindow {
     let span = [2, 2, 2, 2, 3, 4, 4, 6, 8][random.index(9)]
     let between = 1 + random.index(span - 1)
     let isPhotograph = random.chance(photographShare * 0.6)
     var frames: [PlanarFrame] = []
-    // Still pictures teach little; a few are wanted, so that they are left alone.
+    // Static pictures are of little use, but a few teach the network to preserve them.
     let leastMotion: Float = random.chance(0.1) ? 0 : 1.5
     for _ in 0..<8 {
       if isPhotograph {
-        // Odd, with the middle frame undisturbed.
+        // An odd count, with an unmodified middle frame.
         let all = SyntheticMotion.window(
           from: photographs.pictures, count: 2 * between + 1, size: size, using: &random)
         let last = max(between + 1, min(all.count - 1, span))
@@ -185,7 +185,7 @@ public final class WindowMaker: Sendable {
       margin: Self.motionMargin)
   }
 
-  /// Mean absolute difference of two frames' middles.
+  /// Mean absolute difference of the central parts of two frames.
   private static func change(_ a: PlanarFrame, _ b: PlanarFrame) -> Float {
     var (sum, samples) = (0, 0)
     for y in stride(from: a.height / 4, to: a.height * 3 / 4, by: 2) {
@@ -199,7 +199,7 @@ public final class WindowMaker: Sendable {
 
   private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {
     var candidate: [PlanarFrame] = []
-    // Cuts and flat pictures teach nothing: try elsewhere, but not forever.
+    // Avoid cuts and flat pictures, with a limited number of attempts.
     for _ in 0..<8 {
       let film = pickFilm(using: &random)
       let first = random.index(film.count - count + 1)
@@ -241,7 +241,7 @@ public final class WindowMaker: Sendable {
   }
 }
 
-/// Mirror, turn and time reversal of a window.
+/// Mirroring, rotation and time reversal of a window.
 struct Symmetry {
   var mirrors, flips, transposes, reverses: Bool
 
@@ -252,7 +252,7 @@ struct Symmetry {
     reverses = random.chance(0.5)
   }
 
-  /// The window so turned. Frames are square.
+  /// The transformed window. Frames must be square.
   func applied(to window: [PlanarFrame]) -> [PlanarFrame] {
     let turned = window.map { frame in
       let result = PlanarFrame(width: frame.width, height: frame.height)

@@ -2,15 +2,15 @@
 import EnhancementModel
 public import Tensors
 
-/// A pool of training windows from which batches are drawn, a few being replaced at every step: making a window costs
-/// more than a tenth of a step's arithmetic, and a window may well be seen several times.
+/// A pool of training windows from which batches are drawn. A few windows are replaced at every step: creating one costs
+/// more than a tenth of a step's arithmetic, and windows can be reused several times.
 public final class WindowPool {
-  /// Windows held.
+  /// The windows in the pool.
   public private(set) var windows: [TrainingWindow] = []
-  /// Most windows held.
+  /// The maximum number of windows.
   public let capacity: Int
 
-  /// An empty pool.
+  /// Creates an empty pool.
   public init(capacity: Int) { self.capacity = capacity }
 
   /// Adds windows, replacing random ones once the pool is full.
@@ -24,7 +24,7 @@ public final class WindowPool {
     }
   }
 
-  /// Input tensors by slot and the target of windows, ready for a network. Targets are in units of the full range.
+  /// Input tensors by slot, and the target tensor of windows. Targets are in units of the full range.
   public static func batch(_ windows: [TrainingWindow]) -> (frames: [FloatTensor], target: FloatTensor) {
     let (height, width) = (windows[0].height, windows[0].width)
     let points = height * width

@@ -3,9 +3,9 @@ internal import EnhancementModel
 public import EnhancementPipeline
 
 extension EnhancementStep {
-  /// A step by a network of the catalog.
+  /// A step that runs a network of the catalog.
   /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
-  /// - Parameter rate: for interpolation: how many frames are made.
+  /// - Parameter rate: for interpolation: the output frame rate.
   public static func network(
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
   ) -> EnhancementStep {
@@ -23,7 +23,7 @@ extension EnhancementStep {
     return step
   }
 
-  /// Enlarges `scale` times (2 or 4) with a shipped network.
+  /// Upscales by `scale` (2 or 4) with a shipped network.
   public static func superResolution(
     scale: Int = 2, bits: NetworkBits = .four, tier: NetworkTier = .balanced, source: SourceKind = .auto
   ) -> EnhancementStep {
@@ -36,7 +36,7 @@ extension EnhancementStep {
     network(NetworkChoice(.denoising, bits: bits), noiseLevel: level)
   }
 
-  /// Makes frames in between with a shipped network.
+  /// Interpolates frames with a shipped network.
   public static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four)
     -> EnhancementStep
   {

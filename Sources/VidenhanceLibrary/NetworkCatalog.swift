@@ -4,22 +4,22 @@ public import EnhancementPipeline
 internal import Foundation
 internal import VideoIO
 
-/// Which network does a task: one of those shipped, or one from a file.
+/// Selects the network for a task: a shipped one, or one from a file.
 public struct NetworkChoice: Sendable, Hashable {
-  /// What is done.
+  /// The task.
   public var task: EnhancementTask
-  /// Enlargement of width and height by super-resolution; nil is what the file holds, and 2 without a file.
+  /// Upscaling factor of super-resolution; nil means that of the file, or 2 without a file.
   public var scale: Int?
-  /// Bits of weights and activations; nil is what the file holds, and 4 without a file.
+  /// Bits of weights and activations; nil means those of the file, or 4 without a file.
   public var bits: NetworkBits?
-  /// How much is computed, where no file is given.
+  /// Tier of the shipped network; ignored if a file is given.
   public var tier: NetworkTier
-  /// What the source has been through, where no file is given. `auto` is decided by `EnhancementJob`, and `real` elsewhere.
+  /// The kind of source; ignored if a file is given. `EnhancementJob` resolves `auto`; elsewhere it means `real`.
   public var source: SourceKind
-  /// A file of weights or of a model; nil for those shipped.
+  /// A file of weights or a quantized model; nil for a shipped network.
   public var modelFile: String?
 
-  /// A choice.
+  /// Creates a choice.
   public init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
     source: SourceKind = .auto, modelFile: String? = nil
@@ -32,13 +32,13 @@ public struct NetworkChoice: Sendable, Hashable {
     self.modelFile = modelFile
   }
 
-  /// The shipped model that it means where no file is given.
+  /// The shipped model that is used if no file is given.
   public var shippedModel: ShippedModel { shipped(bits ?? .four) }
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
     let family = "\(name)-\(tier.rawValue)"
-    // Where no model was trained for real footage, one does both.
+    // If there is no separate model for real footage, one model serves both kinds.
     let real = ShippedModel(family: "\(family)-real", bits: bits)
     return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
   }
@@ -51,7 +51,7 @@ public struct NetworkChoice: Sendable, Hashable {
     return result
   }
 
-  /// The file that is read.
+  /// The path of the model file.
   /// - Throws: `ModelError.notShipped`.
   public func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
@@ -62,18 +62,18 @@ public struct NetworkChoice: Sendable, Hashable {
 }
 
 extension NetworkChoice {
-  /// What tells the network from any other: its task, and its file's size and hash.
+  /// Identifies the network: its task, and its file's size and hash.
   var identity: String {
-    // A model that is missing is told of when it is loaded.
+    // A missing model is reported when it is loaded.
     let print = (try? path()).flatMap { try? SourceFingerprint(path: $0) }
     return "\(task.rawValue) \(print.map { "\($0.size) bytes \($0.digest)" } ?? "without model")"
   }
 }
 
-/// The networks that can be had: those shipped beside the program, and those in files of the user.
+/// The available networks: those shipped with the program, and those in the user's files.
 public enum NetworkCatalog {
-  /// A network ready to run on frames of `width` x `height` (even).
-  /// - Throws: `ModelError`, or what oneDNN refuses.
+  /// Creates a network for frames of `width` x `height` (even).
+  /// - Throws: `ModelError` or `ConvolutionError`.
   public static func network(
     _ choice: NetworkChoice, width: Int, height: Int, threads: Int
   ) throws -> any WindowNetwork {

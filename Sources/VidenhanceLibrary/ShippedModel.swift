@@ -11,27 +11,27 @@ public enum NetworkBits: Int, CaseIterable, Sendable {
   case float = 32
 }
 
-/// How much a shipped network computes for a frame, and how good it is.
+/// The trade-off between a shipped network's cost and quality.
 public enum NetworkTier: String, CaseIterable, Sendable {
-  /// About a third of `balanced`; for super-resolution x2 only.
+  /// About a third of the cost of `balanced`; super-resolution x2 only.
   case fast
-  /// What a new user should get.
+  /// The default.
   case balanced
 }
 
-/// What a source has been through, which decides between networks for the same task.
+/// The kind of source, which selects between networks for the same task.
 public enum SourceKind: String, CaseIterable, Sendable {
-  /// Found out from its first frames: `SourceSurvey.isPristine`.
+  /// Determined from the first frames: `SourceSurvey.isPristine`.
   case auto
-  /// Compression, noise, softness.
+  /// Compressed, noisy or soft footage.
   case real
-  /// Nothing: masters, renderings, or as good as that.
+  /// Masters, renderings, or footage of similar quality.
   case clean
 }
 
 /// A model that comes with the package.
 public struct ShippedModel: Sendable, Hashable {
-  /// The network, whatever its bits, such as `sr-x2-balanced`.
+  /// The network's name without bits, such as `sr-x2-balanced`.
   public let family: String
   /// Bits of its operands.
   public let bits: NetworkBits
@@ -39,10 +39,10 @@ public struct ShippedModel: Sendable, Hashable {
   /// Its name without `.safetensors`, such as `sr-x2-balanced-4bit`.
   public var name: String { bits == .float ? family : "\(family)-\(bits.rawValue)bit" }
 
-  /// Where it is; nil if it is missing.
+  /// Path of the file; nil if it is missing.
   public var path: String? { ResourceFolder.path(of: name + ".safetensors") }
 
-  /// A model; whether it is there, `path` tells.
+  /// Creates a reference to a model, which may be missing: see `path`.
   public init(family: String, bits: NetworkBits) {
     self.family = family
     self.bits = bits
@@ -54,11 +54,11 @@ public struct ShippedModel: Sendable, Hashable {
     "interp-balanced",
   ]
 
-  /// All that may be there: each family in full precision and at each number of bits.
+  /// All possible models: each family in full precision and at each number of bits.
   public static let all = families.flatMap { family in
     NetworkBits.allCases.reversed().map { ShippedModel(family: family, bits: $0) }
   }
 
-  /// The one that runs when nothing is chosen.
+  /// The default model.
   public static let usual = ShippedModel(family: "sr-x2-balanced", bits: .four)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-// `stdout` is a variable to Swift.
+// Swift imports `stdout` as a mutable variable.
 @preconcurrency import Foundation
 import Kernels
 import VideoIO
@@ -10,7 +10,7 @@ import VideoIO
 struct VidenhanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "videnhance",
-    abstract: "Make video sharper and larger with networks of few bits, on the CPU.",
+    abstract: "Make video sharper and larger with low-bit neural networks on the CPU.",
     usage: """
       videnhance [<options>] <input> <output>
       videnhance <subcommand>
@@ -30,10 +30,10 @@ struct VidenhanceCommand: AsyncParsableCommand {
       Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are. \
       See 'videnhance help enhance' for all options.
 
-      Exit codes: 0 done, 1 failed, 2 done with a stream left out or, in a folder, with files that failed, \
-      64 wrong usage, 70 stopped by an internal error or want of memory, 75 worth another try (another run is at work \
-      on the same output; for 'plan', 'shard' and 'join' also a full disk, exhausted memory, or pieces that are missing), \
-      130 interrupted, 143 the same by SIGTERM or SIGHUP for those.
+      Exit codes: 0 success, 1 failure, 2 success but a stream was left out or, for a folder, some files failed, \
+      64 usage error, 70 internal error or out of memory, 75 may succeed later (another run is writing the same output; \
+      for 'plan', 'shard' and 'join' also a full disk, exhausted memory, or missing pieces), 130 interrupted, \
+      143 the same by SIGTERM or SIGHUP for those.
       """,
     version: Version.current,
     groupedSubcommands: [
@@ -51,7 +51,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
 
   static func main() async {
     Collapse.install()
-    // Into a file or a pipe, too, whoever reads along wants every line when it is printed.
+    // Line buffering even for files and pipes, for readers that follow the output.
     setvbuf(stdout, nil, _IOLBF, 0)
     #if canImport(Glibc)
       ThreadShortage.watch()
@@ -75,7 +75,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
     }
   }
 
-  /// - Throws: `ValidationError` for a variable that is set to what nobody understands.
+  /// - Throws: `ValidationError` for a variable with an invalid value.
   private static func checkEnvironment() throws {
     let name = "VIDENHANCE_ISA"
     guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty,

@@ -45,7 +45,7 @@ import Testing
   @Test func helpNamesEveryOption() throws {
     let general = try Program.run("--help")
     #expect(general.code == 0)
-    for word in ["videnhance in.mp4 out.mp4", "Exit codes: 0 done", "130", "enhance (default)"] {
+    for word in ["videnhance in.mp4 out.mp4", "Exit codes: 0 success", "130", "enhance (default)"] {
       #expect(general.output.contains(word))
     }
     let help = try Program.run("help", "enhance")
@@ -112,7 +112,7 @@ import Testing
   @Test func meaningOfBitsIsSaid() throws {
     #expect(
       try Program.run("help", "enhance").output.replacing(#/\s+/#, with: " ").contains(
-        "Bits of the weights in the body of the network; activations there have as many codes"))
+        "Bits of the weights in the body of the network; activations there use as many codes"))
     let four = try Program.run("inspect", "sr-x2-balanced-4bit")
     #expect(four.output.firstMatch(of: #/body: weights of 4 bits, activations of \d+/#) != nil)
     #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small face of oneDNN's C API: 3x3 (or k x k) convolutions, forward and backward, on NHWC tensors. oneDNN 2.x
-// (Debian 12) and 3.x differ in every creating call; the difference ends in convolution.c.
+// A small wrapper of oneDNN's C API: 3x3 (or k x k) convolutions, forward and backward, on NHWC tensors. oneDNN 2.x
+// (Debian 12) and 3.x differ in every creation function; convolution.c hides the differences.
 #ifndef CDNNL_H
 #define CDNNL_H
 
@@ -14,16 +14,16 @@ typedef struct {
   int32_t channels_in, channels_out;
   int32_t kernel, stride; // kernel odd; padding is kernel / 2 zeros on every side
   ve_dnn_type type;       // of source, weights and differences; results and weight gradients are always f32
-  bool training;          // also make the two backward primitives
+  bool training;          // also create the two backward primitives
 } ve_dnn_convolution_description;
 
 typedef struct ve_dnn_convolution ve_dnn_convolution;
 
-/// Null when oneDNN refuses the shape or memory is short; `status` (may be null) then holds dnnl_status_t.
+/// Returns null if oneDNN does not support the shape or memory runs out; `status` (may be null) then receives dnnl_status_t.
 ve_dnn_convolution *ve_dnn_convolution_create(const ve_dnn_convolution_description *description, int32_t *status);
 void ve_dnn_convolution_destroy(ve_dnn_convolution *convolution);
 
-/// Takes over weights (f32, OIHW) and bias (f32, one per output channel) in the layouts the primitives chose.
+/// Sets weights (f32, OIHW) and bias (f32, one per output channel), converted to the primitives' layouts.
 int32_t ve_dnn_convolution_set_weights(ve_dnn_convolution *convolution, const float *weights, const float *bias);
 
 /// destination (f32, NHWC) = convolution of source (NHWC, `type`) + bias.

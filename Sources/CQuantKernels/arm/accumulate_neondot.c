@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums of a direct 3x3 convolution with 128-bit dot products. These multiply signed bytes: codes lose 128 by a flipped
-// bit, which the biases make up for (ve_kernels.signed_codes).
+// Sums of a direct 3x3 convolution with 128-bit dot products of signed bytes: flipping the top bit subtracts 128 from
+// codes, which the biases compensate (ve_kernels.signed_codes).
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <string.h>
@@ -19,7 +19,7 @@ VE_INLINE int8x16_t broadcast(const uint8_t *codes) {
   return vreinterpretq_s8_u32(vdupq_n_u32(quad ^ 0x80808080u));
 }
 
-// A quad of four that were loaded together; `lane` has to be written as a number.
+// Adds one of four quads that were loaded together; `lane` must be a literal.
 #define VE_ADD_QUAD(lane)                                                                        \
   VE_UNROLL for (int j = 0; j < vectors; j++) {                                                  \
     const int8x16_t w = vld1q_s8(weights + 16 * (lane * vectors + j));                           \

@@ -14,7 +14,7 @@ VE_INLINE int32x4_t scaled(int32x4_t value, float32x4_t multiplier) {
   return round_clamped(vmulq_f32(vcvtq_f32_s32(value), multiplier));
 }
 
-// Four codes from whole numbers of 24 bits at most.
+// Stores four codes from integers of at most 24 bits.
 VE_INLINE void store_codes(uint8_t *to, int32x4_t steps, const ve_codes_output *output) {
   const int32x4_t offset = vdupq_n_s32(output->zero_point), most = vdupq_n_s32(output->levels);
   const int32x4_t codes = vminq_s32(vmaxq_s32(vaddq_s32(steps, offset), vdupq_n_s32(0)), most);

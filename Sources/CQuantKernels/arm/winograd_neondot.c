@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd with 128-bit dot products of signed bytes: transformed inputs lose 128 by a flipped bit, which the constants
-// make up for (ve_kernels.signed_codes).
+// Winograd with 128-bit dot products of signed bytes: flipping the top bit subtracts 128 from transformed inputs, which
+// the constants compensate (ve_kernels.signed_codes).
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <string.h>
@@ -25,7 +25,7 @@ VE_INLINE int8x16_t broadcast(const uint8_t *codes) {
   return vreinterpretq_s8_u32(vdupq_n_u32(quad ^ 0x80808080u));
 }
 
-// A quad of four that were loaded together; `lane` has to be written as a number.
+// Adds one of four quads that were loaded together; `lane` must be a literal.
 #define VE_ADD_QUAD(lane)                                                                        \
   VE_UNROLL for (int j = 0; j < vectors; j++) {                                                  \
     const int8x16_t w = vld1q_s8(u + lane * u_quad + 16 * j);                                    \
@@ -53,8 +53,8 @@ VE_INLINE void add_row(int32x4_t *sums, const uint8_t *v, ptrdiff_t v_tile, cons
     }
 }
 
-// `tiles` x `vectors` = 12 pairs of sums, as in winograd_avx512vnni.c. One row after the other: a row's inputs and sums
-// fit the registers, both rows' do not.
+// `tiles` x `vectors` = 12 pairs of sums, as in winograd_avx512vnni.c. One row after the other, since the inputs and sums
+// of one row fit the registers, but not those of both.
 VE_INLINE void group(
     const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, const int tiles,
     const int vectors) {

@@ -9,7 +9,7 @@
 //
 // Kernels compute whole register tiles and therefore read (never write) past
 // the last pixel of a tensor: VE_SLACK_BYTES after the last border pixel must
-// be readable. What is in there never reaches an output.
+// be readable. Their contents never affect an output.
 #ifndef VE_CQUANTKERNELS_H
 #define VE_CQUANTKERNELS_H
 
@@ -37,8 +37,8 @@ extern "C" {
 
 // MARK: - Tensors
 
-/// Where rows go on when their memory is a ring: from row `row` on they lie `bytes` before their place by the stride.
-/// All zeros where rows are not.
+/// The wrap-around of rows in a ring buffer: from row `row` on, they are `bytes` before their address by the stride.
+/// All zeros if rows do not wrap around.
 typedef struct ve_wrap {
   int32_t row;
   ptrdiff_t bytes;
@@ -51,9 +51,9 @@ typedef struct ve_codes_input {
 } ve_codes_input;
 
 /// One tensor of codes to write. From a value v it stores
-/// clamp(rne(v * multiplier) + zero_point, 0, levels) when v comes from a
-/// stream, and clamp(v + zero_point, 0, levels) when it does not. The product is
-/// held to -2^23 ... 2^23 - 1 before rounding; 0 <= zero_point <= levels <= 255.
+/// clamp(rne(v * multiplier) + zero_point, 0, levels) if v comes from a stream,
+/// and clamp(v + zero_point, 0, levels) otherwise. The product is clamped to
+/// -2^23 ... 2^23 - 1 before rounding; 0 <= zero_point <= levels <= 255.
 typedef struct ve_codes_output {
   uint8_t *data;
   ptrdiff_t row_stride;
@@ -66,10 +66,10 @@ typedef struct ve_codes_output {
 // MARK: - Convolution
 
 typedef enum ve_conv3x3_algorithm {
-  /// The fastest that is exact for these weights and activation levels.
+  /// The fastest algorithm that is exact for these weights and activation levels.
   VE_CONV3X3_AUTO = 0,
   VE_CONV3X3_DIRECT = 1,
-  /// Winograd; creation fails when no transform is exact for these operands.
+  /// Winograd; creation fails if no transform is exact for these operands.
   VE_CONV3X3_WINOGRAD = 2,
 } ve_conv3x3_algorithm;
 
@@ -82,7 +82,7 @@ typedef struct ve_conv3x3_description {
   int32_t channels_out;
   /// Largest activation code in any slot, border included: 1 ... 255.
   int32_t activation_levels;
-  /// Weights lie in -(weight_levels + 1) ... weight_levels: 1 ... 127.
+  /// Weights are in -(weight_levels + 1) ... weight_levels: 1 ... 127.
   int32_t weight_levels;
   ve_conv3x3_algorithm algorithm;
 } ve_conv3x3_description;
@@ -95,57 +95,57 @@ typedef struct ve_conv3x3 ve_conv3x3;
 typedef struct ve_conv3x3_io {
   int32_t width;
   int32_t height;
-  /// One tensor a slot.
+  /// One tensor per slot.
   const ve_codes_input *inputs;
-  /// Added to the result when not NULL: channels_out values a pixel, no border.
+  /// Added to the result if not NULL: channels_out values per pixel, no border.
   const int16_t *stream_in;
   ptrdiff_t stream_in_stride;
   ve_wrap stream_in_wrap;
-  /// Receives the sum when not NULL; may be stream_in.
+  /// Receives the sum if not NULL; may be stream_in.
   int16_t *stream_out;
   ptrdiff_t stream_out_stride;
   ve_wrap stream_out_wrap;
-  /// Up to VE_MAX_OUTPUTS, all made from the same sum.
+  /// Up to VE_MAX_OUTPUTS, all computed from the same sum.
   const ve_codes_output *outputs;
   int32_t output_count;
 } ve_conv3x3_io;
 
-/// Makes a plan; copies what it is given.
+/// Creates a plan; copies its arguments.
 ///
 /// - weights: [channels_out][slots][channels_in][3][3].
 /// - bias: channels_out values, with -zero_point * sum(w) folded in.
-/// - multiplier: channels_out finite values, accumulator to output steps.
-/// Returns NULL when the description is out of range, a weight is out of
-/// range, an accumulator could pass 32 bits, the algorithm cannot be exact,
-/// the instruction set is not supported, or memory is out.
+/// - multiplier: channels_out finite values, from accumulators to output steps.
+/// Returns NULL if the description or a weight is out of range, an accumulator
+/// could exceed 32 bits, the algorithm cannot be exact, the instruction set is
+/// not supported, or memory runs out.
 ve_conv3x3 *ve_conv3x3_create(
     const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
     const float *multiplier, ve_isa isa);
 
 void ve_conv3x3_destroy(ve_conv3x3 *plan);
 
-/// What automatic choice came to: VE_CONV3X3_DIRECT or VE_CONV3X3_WINOGRAD.
+/// The algorithm chosen: VE_CONV3X3_DIRECT or VE_CONV3X3_WINOGRAD.
 ve_conv3x3_algorithm ve_conv3x3_chosen_algorithm(const ve_conv3x3 *plan);
 
-/// The same in words: "direct", "winograd-2x2", ...
+/// The name of the algorithm: "direct", "winograd-2x2", ...
 const char *ve_conv3x3_algorithm_name(const ve_conv3x3 *plan);
 
-/// Scratch memory that one concurrent call of ve_conv3x3_run needs; may be 0.
+/// Bytes of scratch memory per concurrent call of ve_conv3x3_run; may be 0.
 size_t ve_conv3x3_scratch_bytes(const ve_conv3x3 *plan);
 
-/// Computes rows row_begin ..< row_end of all outputs. Of the others there need be only those of the inputs above and below.
+/// Computes rows row_begin ..< row_end of all outputs. Inputs also need the rows directly above and below.
 ///
 ///   acc = bias[oc] + sum over slots, taps, channels of w * q   (exact, int32)
 ///   s = clamp(float(acc) * multiplier[oc], -2^23, 2^23 - 1);  v = rne(s)
-///   v += stream_in, when given
-///   v = clamp(v, -32768, 32767), when there is a stream; stream_out = v
+///   v += stream_in, if given
+///   v = clamp(v, -32768, 32767), if there is a stream; stream_out = v
 ///   codes: see ve_codes_output
 ///
-/// float(acc) and the products round to nearest even, nothing is fused: the
-/// result is the same to the bit on every instruction set. Calls on disjoint
-/// bands of rows may run at the same time, each with its own scratch. No two
-/// outputs may overlap, and no output may overlap an input. Bands of an even
-/// number of rows are faster: Winograd makes rows in pairs.
+/// float(acc) and the products round to nearest even, and nothing is fused: the
+/// result is identical on every instruction set. Calls on disjoint bands of rows
+/// may run concurrently, each with its own scratch memory. Outputs must not
+/// overlap each other or an input. Bands of an even number of rows are faster,
+/// because Winograd computes rows in pairs.
 void ve_conv3x3_run(
     const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end,
     void *scratch);
@@ -153,9 +153,9 @@ void ve_conv3x3_run(
 // MARK: - Streams
 
 /// Rows row_begin ..< row_end of codes from a stream of 16-bit values
-/// (`channels` a pixel, a multiple of 8, no border), for up to VE_MAX_OUTPUTS
+/// (`channels` per pixel, a multiple of 8, no border), for up to VE_MAX_OUTPUTS
 /// tensors. `stream` is the first pixel of row 0.
-/// `stream` and outputs are no rings.
+/// `stream` and outputs must not be ring buffers.
 void ve_requantize(
     const int16_t *stream, ptrdiff_t stream_stride, int32_t width, int32_t channels,
     const ve_codes_output *outputs, int32_t output_count, int32_t row_begin, int32_t row_end,
@@ -163,11 +163,11 @@ void ve_requantize(
 
 // MARK: - Machine peaks
 
-/// u8 x s8 dot products of the widest supported VNNI, in 10^9 multiply-adds a
+/// u8 x s8 dot products of the widest supported VNNI, in 10^9 multiply-adds per
 /// second on the calling thread, measured for about `seconds`; 0 without VNNI.
 double ve_peak_vpdpbusd(double seconds);
 
-/// 32-bit floating-point fused multiply-adds likewise; 0 when not on x86.
+/// 32-bit floating-point fused multiply-adds likewise; 0 if not on x86.
 double ve_peak_fp32(double seconds);
 
 #ifdef __cplusplus

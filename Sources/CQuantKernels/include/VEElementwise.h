@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise passes of training and distillation, which are bound by how many floats an instruction holds: the compiler
-// makes a version of each for several instruction sets. All versions give the same bits: nothing is fused, and sums are
-// taken in sixteen interleaved parts whatever the width.
+// Elementwise passes of training and distillation, whose speed depends on the vector width: the compiler generates versions
+// for several instruction sets. All versions return identical bits: nothing is fused, and sums are computed in sixteen
+// interleaved parts for any width.
 #ifndef VE_ELEMENTWISE_H
 #define VE_ELEMENTWISE_H
 
@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /// bfloat16 bit patterns nearest to `values`, ties to even, of max(value, 0) if `rectified`. `pixels` runs of `channels`
-/// values; a run of results begins every `result_stride` elements.
+/// values; a run of results starts every `result_stride` elements.
 void ve_to_bfloat16(const float *values, ptrdiff_t pixels, ptrdiff_t channels, int32_t rectified, uint16_t *result,
                     ptrdiff_t result_stride);
 
@@ -28,7 +28,7 @@ void ve_fake_quantize(const float *values, ptrdiff_t count, float multiplier, fl
                       float *codes);
 
 /// The straight-through gradient: target += gradient * multiplier where low <= unrounded <= high.
-/// Returns the sum of gradient * (code - unrounded, or code where clipped): the gradient by the logarithm of the step.
+/// Returns the sum of gradient * (code - unrounded, or code where clipped): the gradient with respect to the step's logarithm.
 double ve_fake_quantize_backward(const float *gradient, const float *unrounded, ptrdiff_t count, float multiplier,
                                  float low, float high, float *target);
 

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/// Instruction sets, each containing the ones before it in speed, not always
-/// in instructions: a processor may have AVX512-VNNI without AVX-VNNI.
+/// Instruction sets in ascending order of speed. Later ones do not always
+/// include earlier ones: a processor may have AVX512-VNNI without AVX-VNNI.
 typedef enum ve_isa {
   VE_ISA_SCALAR = 0,
   VE_ISA_AVX2 = 1,
@@ -19,22 +19,22 @@ typedef enum ve_isa {
 } ve_isa;
 #define VE_ISA_COUNT 5
 
-/// True when processor and operating system can run this instruction set.
+/// Whether the processor and operating system support this instruction set.
 bool ve_isa_supported(ve_isa isa);
 
-/// The fastest supported instruction set that is not above the limit: what
-/// ve_isa_limit() has set, else the environment variable VIDENHANCE_ISA
-/// (scalar, avx2, avxvnni, avx512vnni, neondot).
+/// The fastest supported instruction set within the limit, which is set by
+/// ve_isa_limit(), or else by the environment variable VIDENHANCE_ISA (scalar,
+/// avx2, avxvnni, avx512vnni, neondot).
 ve_isa ve_isa_best(void);
 
-/// Sets the limit for the whole process; before kernels are made, as those that
-/// exist stay what they are.
+/// Sets the limit for the whole process. Kernels that have already been created
+/// do not change.
 void ve_isa_limit(ve_isa isa);
 
-/// The name VIDENHANCE_ISA uses, or "unknown".
+/// The name in VIDENHANCE_ISA, or "unknown".
 const char *ve_isa_name(ve_isa isa);
 
-/// Tells the processor that a loop waits for another thread.
+/// Hints to the processor that this is a spin-wait loop.
 static inline void ve_relax(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -3,7 +3,7 @@
 //
 // Two kernels: one widens to 16 bits and is exact for all operands; the other
 // adds u8 x s8 products in 16-bit lanes, twice as many at a time, for as many
-// steps as cannot overflow. Sums live in memory (L1) between rows of taps.
+// steps as cannot overflow. Sums are in memory (L1) between rows of taps.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
@@ -20,7 +20,7 @@ VE_INLINE __m256i broadcast(const void *four_bytes) {
 
 VE_INLINE void start_from_bias(const ve_accumulate_args *args) {
   const int32_t width = args->vectors * 8;
-  // Whole tiles, which may end past the last pixel but never past the strip.
+  // Whole tiles, which may extend beyond the last pixel but never beyond the strip.
   for (int32_t pixel = 0; pixel < VE_STRIP; pixel++)
     memcpy(args->sums + pixel * width, args->bias, (size_t)width * sizeof *args->sums);
 }

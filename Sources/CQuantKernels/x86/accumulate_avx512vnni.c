@@ -105,7 +105,7 @@ static void pairs(const ve_accumulate_args *args) {
 }
 
 void ve_accumulate_avx512vnni(const ve_accumulate_args *args) {
-  // A single vector would gain nothing: it waits for activations.
+  // A single vector would gain nothing, since it is bound by loads of activations.
   if (args->half && args->vectors > 1) {
     pairs(args);
     return;

@@ -14,8 +14,8 @@ VE_INLINE __m256i broadcast(const uint8_t *codes) {
   return _mm256_set1_epi32(quad);
 }
 
-// One register tile of `pixels` x `vectors` = 12 sums: with 16 registers that
-// leaves three or four for a tap's operands.
+// One register tile of `pixels` x `vectors` = 12 sums, which leaves three or
+// four of 16 registers for a tap's operands.
 VE_INLINE void tile(
     const ve_accumulate_args *args, int32_t x, const int pixels, const int vectors) {
   __m256i sums[12];
@@ -30,7 +30,7 @@ VE_INLINE void tile(
     const uint8_t *codes = args->rows[row] + x * step;
     for (ptrdiff_t k = 0; k < run; k += 4) {
       if (pixels < vectors) {
-        // Fewer activations than weights: those stay in registers.
+        // Fewer activations than weights: keep activations in registers.
         __m256i a[4];
         VE_UNROLL for (int i = 0; i < pixels; i++) a[i] = broadcast(codes + i * step + k);
         VE_UNROLL for (int j = 0; j < vectors; j++) {

@@ -37,22 +37,22 @@ VE_INLINE __m256i load_stream(const int16_t *from) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
 }
 
-// Four vectors of whole numbers that are at most levels - zero_point. Packing
-// saturates, first to 16 bits and then to 0 ... 255, which does the rest of
-// the clamping.
+// Stores codes from four vectors of integers that are at most levels -
+// zero_point. Packing saturates, first to 16 bits and then to 0 ... 255, which
+// completes the clamping.
 VE_INLINE void store_codes4(uint8_t *to, const __m256i *steps, int32_t zero_point) {
   const __m256i offset = _mm256_set1_epi16((int16_t)zero_point);
   const __m256i low = _mm256_adds_epi16(_mm256_packs_epi32(steps[0], steps[1]), offset);
   const __m256i high = _mm256_adds_epi16(_mm256_packs_epi32(steps[2], steps[3]), offset);
-  // Packing works within halves of a register.
+  // Packing works within 128-bit lanes.
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   const __m256i codes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order);
   _mm256_storeu_si256((__m256i *)to, codes);
 }
 
 // One output and no stream, channels by 32. Rounding is monotonic and the
-// limits are whole numbers, so limits can come before it. Arguments are read
-// before the loop: a store of bytes may change anything in memory.
+// limits are integers, so clamping can precede it. Arguments are copied before
+// the loop, since stores of bytes may alias them.
 static void codes_only(const ve_epilogue_args *args) {
   const int32_t pixels = args->pixels, channels = args->channels;
   const int32_t zero_point = args->outputs[0].zero_point;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums in registers to the streams and codes of a pixel: included where sums are made and where they are
-// read, inside the target attribute.
+// From sums in registers to the streams and codes of a pixel: included in the files that compute or read sums,
+// inside the target attribute.
 #include <immintrin.h>
 
 #include "../kernels.h"
@@ -37,9 +37,9 @@ VE_INLINE void store_first(uint8_t *to, __m512i value, int32_t count) {
   if (count & 8) _mm_storel_epi64((__m128i *)to, quarter);
 }
 
-// Codes from whole numbers that are at most levels - zero_point. Packing
-// saturates, first to 16 bits and then to 0 ... 255, which does the rest of
-// the clamping.
+// Stores codes from integers that are at most levels - zero_point. Packing
+// saturates, first to 16 bits and then to 0 ... 255, which completes the
+// clamping.
 VE_INLINE void store_codes(
     uint8_t *to, const __m512i *steps, const int vectors, int32_t channels, __m512i zero_point) {
   const int last = vectors - 1;
@@ -48,8 +48,8 @@ VE_INLINE void store_codes(
       vectors > 2 ? _mm512_packs_epi32(steps[2], steps[last < 3 ? last : 3]) : low;
   const __m512i mixed = _mm512_packus_epi16(
       _mm512_adds_epi16(low, zero_point), _mm512_adds_epi16(high, zero_point));
-  // Packing works within quarters of a register; put the quarters' quarters
-  // back in order.
+  // Packing works within 128-bit lanes; restore the order of their 32-bit
+  // parts.
   const __m512i order =
       _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   store_first(to, _mm512_permutexvar_epi32(order, mixed), channels);
@@ -59,7 +59,7 @@ VE_INLINE __m512 scaled(__m512i value, __m512 multiplier) {
   return _mm512_mul_ps(_mm512_cvtepi32_ps(value), multiplier);
 }
 
-// What one tensor of codes needs, in registers' form.
+// The format of one code tensor, in registers.
 typedef struct format {
   uint8_t *to;
   __m512 multiplier, most_float;
@@ -81,7 +81,7 @@ VE_INLINE void codes_of_stream(
     const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
     int32_t channels) {
   __m512i steps[4];
-  // Below 32 bits, conversion gives the lowest number, as wanted.
+  // Below the 32-bit range, conversion returns the lowest integer, as desired.
   VE_UNROLL for (int j = 0; j < vectors; j++)
     steps[j] = _mm512_cvtps_epi32(
         _mm512_min_ps(scaled(values[j], format->multiplier), format->most_float));
@@ -123,8 +123,8 @@ VE_INLINE void store_stream(
 
 // MARK: - Pixels
 
-// ve_epilogue_args read once: a store of bytes may change anything in memory but local variables, and would
-// have them read again for every pixel.
+// A local copy of ve_epilogue_args: stores of bytes may alias anything except local variables, so the compiler
+// would reload them for every pixel.
 typedef struct writer {
   bool codes_only;  // one output and no stream
   int32_t pixels, channels, output_count;
@@ -151,7 +151,7 @@ VE_INLINE void make_writer(writer *w, const ve_epilogue_args *args, const int ve
 
 VE_INLINE void write_codes(
     const writer *w, ptrdiff_t at, const __m512i *sums, const int vectors) {
-  // Rounding is monotonic and the limits are whole numbers, so limits can come before it.
+  // Rounding is monotonic and the limits are integers, so clamping can precede it.
   __m512i steps[4];
   VE_UNROLL for (int j = 0; j < vectors; j++)
     steps[j] = _mm512_cvtps_epi32(
@@ -180,7 +180,7 @@ VE_INLINE void write_outputs(
     codes_of_stream(&w->formats[i], at, values, vectors, w->channels);
 }
 
-// One pixel, whose sums are `vectors` registers.
+// Writes one pixel, whose sums are in `vectors` registers.
 VE_INLINE void write_pixel(
     const writer *w, int32_t pixel, const __m512i *sums, const int vectors, const bool codes_only) {
   const ptrdiff_t at = pixel * w->step;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of motion between two frames with 256-bit vectors.
+// Motion search between two frames with 256-bit vectors.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ VE_INLINE vicinity make_vicinity(const vector *vectors) { return load16(vectors)
 VE_INLINE int32_t distance(const vicinity *around, vector v) {
   int32_t both;
   memcpy(&both, &v, sizeof both);
-  // Vectors are far below 2^14 long.
+  // Vectors are far shorter than 2^14.
   const __m128i parts = _mm_abs_epi16(_mm_sub_epi16(*around, _mm_set1_epi32(both)));
   const __m128i distances = _mm_min_epi32(_mm_madd_epi16(parts, _mm_set1_epi16(1)), _mm_set1_epi32(16));
   const __m128i half = _mm_add_epi32(distances, _mm_shuffle_epi32(distances, _MM_SHUFFLE(1, 0, 3, 2)));
@@ -89,7 +89,7 @@ VE_INLINE __m256i between(const uint8_t *from, __m256i left, __m256i right) {
 static void fill_patch(patch *result, const uint8_t *from, ptrdiff_t stride, int32_t fx, int32_t fy) {
   const __m256i left = _mm256_set1_epi16((int16_t)(16 - fx)), right = _mm256_set1_epi16((int16_t)fx);
   const __m256i top = _mm256_set1_epi16((int16_t)(16 - fy)), bottom = _mm256_set1_epi16((int16_t)fy);
-  // The last two samples of a row are made again, together with the fourteen before.
+  // The last two samples of a row are computed together with the preceding fourteen again.
   __m256i above[2] = {between(from, left, right), between(from + 2, left, right)};
   for (int32_t j = 0; j < fine; j++) {
     from += stride;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Warping by overlapped blocks with 256-bit vectors.
+// Overlapped block warping with 256-bit vectors.
 #if defined(__x86_64__)
 #include "../interpolation.h"
 

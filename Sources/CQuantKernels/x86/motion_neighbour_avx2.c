@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aligned neighbours, four grid points at a time: those of a row of one block.
+// Packing of aligned neighbours, four grid points (a row of one block) at a time.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
@@ -40,7 +40,7 @@ VE_INLINE __m256i modulated(__m256i centred, int32_t factor) {
   return _mm256_add_epi16(_mm256_sign_epi16(size, product), _mm256_set1_epi16(128));
 }
 
-// Two points' groups of six bytes, eight bytes at a time: what is too much the next group writes over.
+// Stores two points' groups of six bytes, eight bytes at a time: the next group overwrites the excess.
 VE_INLINE void store_groups(uint8_t *to, ptrdiff_t pixel_stride, __m256i groups) {
   const __m128i first = _mm256_castsi256_si128(groups), second = _mm256_extracti128_si256(groups, 1);
   _mm_storel_epi64((__m128i *)(void *)to, first);
@@ -49,7 +49,7 @@ VE_INLINE void store_groups(uint8_t *to, ptrdiff_t pixel_stride, __m256i groups)
   _mm_storeh_pd((double *)(void *)(to + pixel_stride + 6), _mm_castsi128_pd(second));
 }
 
-// `samples`: six and two of no meaning for each of two points, in 16 bits; `match`: what ends their channels, in the upper
+// `samples`: six 16-bit samples and two unused ones for each of two points; `match`: their last channels, in the upper
 // 32 bits of each point.
 VE_INLINE void write_two(uint8_t *to, ptrdiff_t pixel_stride, __m256i samples, __m256i match, ve_motion_vector v) {
   const int32_t limit = VE_MOTION_REMAINDER;

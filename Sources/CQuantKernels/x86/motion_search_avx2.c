@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search of block motion with 256-bit sums of absolute differences.
+// Block motion search with 256-bit sums of absolute differences.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -17,7 +17,7 @@ VE_INLINE __m256i two_rows(const uint8_t *from, ptrdiff_t stride) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(from)), load16(from + stride), 1);
 }
 
-// Two rows a register.
+// Two rows per register.
 typedef struct block16 {
   __m256i rows[8];
 } block16;
@@ -47,7 +47,7 @@ VE_INLINE int32_t difference16(const block16 *block, const uint8_t *there, ptrdi
   return sum_of(_mm256_add_epi32(above, difference_of_half(block->rows + 4, there + 8 * stride, stride)));
 }
 
-// Two rows of eight a register, in the lower halves of its halves.
+// Two rows of eight per register, each in the lower half of a 128-bit lane.
 typedef struct block8 {
   __m256i rows[4];
 } block8;
@@ -68,7 +68,7 @@ static int32_t nearest_in_row(const block8 *block, const uint8_t *there, ptrdiff
     __m256i sums = _mm256_setzero_si256();
     VE_UNROLL for (int j = 0; j < 4; j++) {
       const __m256i rows = two_rows(there + 2 * j * stride + i, stride);
-      // The first four of a row's eight samples, then the other four, four further on.
+      // The first four of a row's eight samples, then the other four.
       sums = _mm256_add_epi16(sums, _mm256_mpsadbw_epu8(rows, block->rows[j], 0));
       sums = _mm256_add_epi16(sums, _mm256_mpsadbw_epu8(rows, block->rows[j], 5 | 5 << 3));
     }

@@ -14,7 +14,7 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Repeats `round` until the time is over; returns the best rate in 10^9 a
+// Repeats `round` for the given time; returns the best rate in 10^9 per
 // second.
 static double best_rate(double (*round)(int64_t), double seconds) {
   enum { steps = 200000 };
@@ -29,7 +29,7 @@ static double best_rate(double (*round)(int64_t), double seconds) {
   return best * 1e-9;
 }
 
-// An empty asm that reads a register keeps the loop from being dropped.
+// An empty asm that reads a register prevents the loop from being optimised away.
 #define USE(value) __asm__ volatile("" ::"x"(value))
 
 #define ACCUMULATORS 12

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd without dot-product instructions: sums of 16 bits as far as they fit (winograd_rows.c), then of 32.
+// Winograd without dot-product instructions: 16-bit sums as far as they fit (winograd_rows.c), then 32-bit sums.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(inpu
 #include "../winograd_input_tmpl.h"
 #include "../winograd_products_tmpl.h"
 
-// Pairs of sums of a group: with 16 registers that leaves four for weights, inputs and a product.
+// Pairs of sums per group, which leaves four of 16 registers for weights, inputs and a product.
 enum { GROUP = 12 };
 
 VE_INLINE __m256i broadcast(const uint8_t *codes) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order of products with 16 registers of 256 bits, for any kind of operands. Include once in a file, inside its target
+// The order of products with 16 registers of 256 bits, for any kind of operands. Include once per file, inside its target
 // attribute and after winograd_products_tmpl.h, with
 //
-//   GROUP            pairs of sums of a group
+//   GROUP            pairs of sums per group
 //   add_row(sums, args, r, tile, first, tiles, vectors): adds the products of row r to the sums
 
 VE_INLINE void group(
@@ -27,7 +27,7 @@ VE_INLINE void group(
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
   const finisher finisher = {.sums = copy.sums};
-  // All fetches with the first vectors.
+  // Prefetch everything with the first vectors.
   for (int32_t tile = 0; tile < args->tiles; tile += 6) fetch(args, tile, 6);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)

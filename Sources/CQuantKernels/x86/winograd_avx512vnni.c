@@ -38,15 +38,15 @@ VE_INLINE void add_products(
 }
 
 // `tiles` x `vectors` = 12 pairs of sums. Rows 1 and 2 of products come first;
-// their sum and difference are then where rows 0 and 3 are added, so that the
-// transform down the columns costs no trip to memory.
+// rows 0 and 3 are then added to their sum and difference, so that the
+// transform down the columns needs no memory accesses.
 VE_INLINE void group(
     const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, const int tiles,
     const int vectors) {
   const uint8_t *v = args->v + tile * args->v_tile;
   const int8_t *u = args->u;
   const ptrdiff_t run = 4 * (ptrdiff_t)args->quads;
-  // A call for a whole run of tiles fetches all of next_u.
+  // A call for a whole run of tiles prefetches all of next_u.
   const int8_t *next_u = args->next_u + 32 * run * (tile / tiles);
   fetch(args, tile, tiles);
 

@@ -35,7 +35,7 @@ VE_INLINE void add_products(
 }
 
 // As in winograd_avx512vnni.c, for 6 pairs of sums at a time. `width` is the
-// block's vectors, of which `vectors` from `first` on are computed.
+// number of the block's vectors, of which `vectors` from `first` on are computed.
 VE_INLINE void group(
     const ve_winograd_products_args *args, const finisher *finisher, int32_t tile, int32_t first,
     const int tiles, const int vectors) {
@@ -66,7 +66,7 @@ VE_INLINE void group(
 static void products(const ve_winograd_products_args *shared_args) {
   const ve_winograd_products_args copy = *shared_args, *args = &copy;
   const finisher finisher = {.sums = copy.sums};
-  // All fetches with the first vectors.
+  // Prefetch everything with the first vectors.
   for (int32_t tile = 0; tile < args->tiles; tile += 3) fetch(args, tile, 3);
   int32_t first = 0;
   for (; first + 2 <= args->vectors; first += 2)

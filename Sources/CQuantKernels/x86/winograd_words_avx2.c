@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd on 16-bit operands: half as many products an instruction as of bytes, but exact for all weights and levels.
+// Winograd on 16-bit operands: half as many products per instruction as with bytes, but exact for all weights and levels.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>

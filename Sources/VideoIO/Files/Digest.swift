@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// SHA-256 of bytes that come in pieces.
+/// Incremental SHA-256.
 ///
 /// The corresponding C functions are `av_sha_init`, `av_sha_update` and `av_sha_final`.
 struct Digest: ~Copyable {
@@ -17,7 +17,7 @@ struct Digest: ~Copyable {
 
   func add(_ bytes: [UInt8]) { av_sha_update(context, bytes, bytes.count) }
 
-  /// The digest of what was added, in hexadecimal digits; nothing can be added afterwards.
+  /// Finishes the digest and returns it in hexadecimal; no bytes can be added afterwards.
   var text: String {
     var result = [UInt8](repeating: 0, count: 32)
     av_sha_final(context, &result)

@@ -5,18 +5,18 @@
   internal import Glibc
 #endif
 
-/// An opened file, for the few bytes that do not go through FFmpeg.
+/// An open file descriptor, for the few files that are not read or written by FFmpeg.
 struct DiskFile: ~Copyable {
   private let descriptor: Int32
 
   init(reading path: String) throws(LibavError) { self = try Self.open(path, O_RDONLY) }
 
-  /// Opens a file of our own: no link, and nothing that waits or never ends, which others may have put in its place.
+  /// Opens a regular file that this package wrote. Refuses links, pipes and devices that others may have put in its place.
   init(readingOwn path: String) throws(LibavError) {
     self = try Self.openFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   }
 
-  /// Makes a file of our own anew. Whatever had the name loses it; what it led to stays as it is.
+  /// Creates a new file. An existing entry of this name is unlinked; the target of a link is left untouched.
   init(creating path: String, permissions: FilePermissions = FilePermissions()) throws(LibavError) {
     unlink(FileName.cString(path))
     guard let file = try Self.makingNew(path, permissions: permissions) else {
@@ -25,12 +25,12 @@ struct DiskFile: ~Copyable {
     self = file
   }
 
-  /// Opens a file that is there to be locked, or makes it.
+  /// Opens or creates a lock file.
   init(lockable path: String) throws(LibavError) {
     self = try Self.openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
   }
 
-  /// Makes a file; nil if something has the name.
+  /// Creates a file; nil if the name is taken.
   static func makingNew(_ path: String, permissions: FilePermissions) throws(LibavError) -> DiskFile? {
     while true {
       let descriptor = call(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, permissions.mode)
@@ -57,7 +57,7 @@ struct DiskFile: ~Copyable {
     }
   }
 
-  /// Opens a file, and nothing else that has a name.
+  /// Opens a regular file; fails for anything else.
   private static func openFile(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
     let file = try open(path, flags)
     guard try file.status().st_mode & S_IFMT == S_IFREG else { throw .invalidData }
@@ -72,7 +72,7 @@ struct DiskFile: ~Copyable {
     #endif
   }
 
-  /// Its state as the system tells it.
+  /// The file's status (`fstat`).
   func status() throws(LibavError) -> stat {
     var result = stat()
     guard fstat(descriptor, &result) == 0 else { throw LibavError(errno: errno) }
@@ -122,23 +122,23 @@ struct DiskFile: ~Copyable {
     guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw LibavError(errno: errno) }
   }
 
-  /// Waits until everything is on the disk.
+  /// Flushes everything to disk.
   func synchronize() throws(LibavError) {
     if fsync(descriptor) == 0 { return }
-    // Some file systems cannot; that is no reason to fail.
+    // Some file systems do not support this; ignore that.
     if errno != EINVAL && errno != ENOTSUP && errno != EROFS { throw LibavError(errno: errno) }
   }
 
-  /// What a try to lock a file comes to.
+  /// The result of an attempt to lock a file.
   enum Lock {
     case taken
-    /// Another process has it.
+    /// Another process holds the lock.
     case held
-    /// The file system knows no locks.
+    /// The file system does not support locks.
     case impossible
   }
 
-  /// Takes the file for this process alone. The system takes the lock back when the process ends, however it does.
+  /// Locks the file exclusively. The system releases the lock when the process ends for whatever reason.
   func lock() -> Lock {
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       if errno == EINTR { continue }
@@ -147,14 +147,14 @@ struct DiskFile: ~Copyable {
     return .taken
   }
 
-  /// Waits until what a folder holds under its names is on the disk.
+  /// Flushes a folder's entries to disk.
   static func synchronizeFolder(_ path: String) throws(LibavError) {
-    // A folder that may be written to but not read cannot be waited for; that is no reason to fail.
+    // A folder that is writable but not readable cannot be opened for this; ignore that.
     if access(FileName.cString(path), R_OK) != 0, errno == EACCES { return }
     try DiskFile(reading: path).synchronize()
   }
 
-  /// Writes a file that is there whole or not at all, even after a power loss.
+  /// Writes a file atomically, so that it is complete or absent even after a power loss.
   static func replace(
     _ path: String, folder: String, with bytes: [UInt8], permissions: FilePermissions = FilePermissions()
   ) throws(LibavError) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// File names as text. For the system they are bytes, of any encoding or none; text of Swift is Unicode.
+/// Converts file names to text. To the system, names are bytes in any encoding or none; Swift strings are Unicode.
 ///
-/// Bytes that are no UTF-8 stand in text as the scalars U+10FE80 to U+10FEFF, one for each byte from 0x80 to 0xFF. A name that
-/// holds these scalars itself has its bytes replaced alike, so every name has one text, and every text leads back to its bytes.
+/// Bytes that are not valid UTF-8 are mapped to the scalars U+10FE80 to U+10FEFF, one for each byte from 0x80 to 0xFF.
+/// The bytes of these scalars in a name are mapped likewise, so names and texts correspond one to one.
 public enum FileName {
   private static let firstScalar: UInt32 = 0x10_FE00
   private static let scalars = (firstScalar + 0x80)...(firstScalar + 0xFF)
 
-  /// The text that stands for bytes.
+  /// The text for the bytes of a name.
   public static func text(_ bytes: some Collection<UInt8>) -> String {
     if let text = String(validating: bytes, as: UTF8.self),
       !text.unicodeScalars.contains(where: { scalars.contains($0.value) })
@@ -38,7 +38,7 @@ public enum FileName {
     return String(result)
   }
 
-  /// The bytes that a text stands for.
+  /// The bytes of a name given as text.
   public static func bytes(_ text: String) -> [UInt8] {
     guard text.unicodeScalars.contains(where: { scalars.contains($0.value) }) else { return Array(text.utf8) }
     var result: [UInt8] = []
@@ -52,12 +52,12 @@ public enum FileName {
     return result
   }
 
-  /// The bytes that a text stands for, with a zero behind them, as C takes them.
+  /// The bytes of a name given as text, as a C string.
   public static func cString(_ text: String) -> [CChar] { bytes(text).map { CChar(bitPattern: $0) } + [0] }
 
-  /// Text that does nothing to a terminal: what would move its cursor, colour it or turn the direction of writing is shown as
-  /// `\x1b` or `\u{202e}`, and bytes that are no text as `\xe9`.
-  /// - Parameter lines: whether line breaks stay.
+  /// Text that is safe to print on a terminal: control characters and marks of writing direction are escaped, as in
+  /// `\x1b` or `\u{202e}`, and bytes that are not valid UTF-8 as in `\xe9`.
+  /// - Parameter lines: whether to keep line breaks.
   public static func escaped(_ text: String, lines: Bool = false) -> String {
     guard text.unicodeScalars.contains(where: { needsEscape($0) }) else { return text }
     var result = ""
@@ -78,7 +78,7 @@ public enum FileName {
     return result
   }
 
-  /// The text with bytes that are none shown as `\xe9`, and all else as it is: for formats that have escapes of their own.
+  /// The text with only invalid bytes escaped, as in `\xe9`: for formats that have their own escapes.
   public static func legible(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: { scalars.contains($0.value) }) else { return text }
     return text.unicodeScalars.reduce(into: "") { result, scalar in
@@ -91,14 +91,14 @@ public enum FileName {
   }
 
   private static func stand(for byte: UInt8) -> Unicode.Scalar {
-    // Bytes below 0x80 are never part of what is no UTF-8.
+    // Invalid sequences contain no bytes below 0x80.
     Unicode.Scalar(firstScalar + UInt32(byte)) ?? "\u{FFFD}"
   }
 
   private static func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .lineSeparator, .paragraphSeparator: return true
-    // Marks that turn the direction of writing, by which a name can look like another one.
+    // Marks of writing direction can make a name look like another one.
     case .format:
       return (0x200E...0x200F).contains(scalar.value) || (0x202A...0x202E).contains(scalar.value)
         || (0x2066...0x2069).contains(scalar.value)

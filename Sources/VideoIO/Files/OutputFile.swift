@@ -5,10 +5,10 @@
   internal import Glibc
 #endif
 
-/// A file being written beside its target under the name `<target>.part`.
+/// A file being written next to its target as `<target>.part`.
 ///
-/// It is made anew and locked: a second run for the same target is refused, and whatever had its name before stays as it is
-/// under its other names. `commit` gives it its real name; without that it is removed when it goes out of scope.
+/// The file is newly created and locked: a second run for the same target fails, and a file that had the name before is
+/// unlinked, not overwritten. `commit` renames the file to its target; otherwise it is removed when this goes out of scope.
 struct OutputFile: ~Copyable {
   /// The path as the user gave it.
   let path: String
@@ -16,7 +16,7 @@ struct OutputFile: ~Copyable {
   let writingPath: String
   /// Whether it is a pipe or a device.
   let isStream: Bool
-  /// Whether the file system has no locks, so that a second run would not be refused at once.
+  /// Whether the file system does not support locks, so that a second run is not refused immediately.
   let isUnlocked: Bool
   private let targetPath: String
   private let isOverwriting: Bool
@@ -25,8 +25,8 @@ struct OutputFile: ~Copyable {
   private let unfinished: DiskFile?
   private let place: FilePlace?
 
-  /// Checks the target, and makes the unfinished file.
-  /// - Throws: what `validate` throws; `VideoIOError.outputInUse` if another run writes to it; `cannotCreate`.
+  /// Checks the target and creates the unfinished file.
+  /// - Throws: the errors of `validate`; `VideoIOError.outputInUse` if another run is writing it; `cannotCreate`.
   init(path: String, input: String?, overwrite: Bool) throws(VideoIOError) {
     self = try Self.open(path: path, input: input, overwrite: overwrite)
   }
@@ -65,7 +65,7 @@ struct OutputFile: ~Copyable {
     let writing = companion(of: target, ending: ".part")
     var permissions = FilePermissions(like: input)
     if let replaced = status(target) { permissions.limit(to: replaced) }
-    // Another run may come and go between any two of these steps.
+    // Another run may start and finish between any two of these steps.
     for _ in 0..<16 {
       try clear(writing, path: path)
       let file: DiskFile
@@ -86,7 +86,7 @@ struct OutputFile: ~Copyable {
     throw .outputInUse(path: path)
   }
 
-  /// Takes the name of the unfinished file from what has it: what an earlier run left, a link, a pipe.
+  /// Unlinks whatever has the name of the unfinished file: the remains of an earlier run, a link, a pipe.
   /// - Throws: `VideoIOError.outputInUse` if another run is writing it.
   private static func clear(_ writing: String, path: String) throws(VideoIOError) {
     var found = stat()
@@ -96,7 +96,7 @@ struct OutputFile: ~Copyable {
       do throws(LibavError) {
         let file = try DiskFile(readingOwn: writing)
         if file.lock() == .held { throw LibavError(errno: EWOULDBLOCK) }
-        // It may have got its real name while we waited for the lock; then this name is another file's.
+        // It may have been renamed while we waited for the lock; then the name belongs to another file.
         guard try FilePlace(file.status()) == FilePlace(path: writing) else { return }
         if unlink(FileName.cString(writing)) != 0, errno != ENOENT { throw LibavError(errno: errno) }
       } catch {
@@ -110,7 +110,7 @@ struct OutputFile: ~Copyable {
     }
   }
 
-  /// Checks that an output may be written, without touching anything.
+  /// Checks that an output can be written, without modifying anything.
   ///
   /// - Throws: `VideoIOError.outputIsInput`, `unfinishedIsInput`, `outputExists`, or `cannotCreate` if it is a directory, or
   ///   its directory is missing or not writable.
@@ -140,11 +140,11 @@ struct OutputFile: ~Copyable {
     }
   }
 
-  /// Gives the finished file its real name.
-  /// - Parameter isReplaced: whether the container makes the file itself, maybe several times, so that it is another one than
-  ///   that which was locked.
-  /// - Throws: `VideoIOError.cannotWrite`; `outputExists` if someone made the target meanwhile; `outputInUse` if someone took
-  ///   the unfinished file's name.
+  /// Renames the finished file to its target.
+  /// - Parameter isReplaced: whether the container creates the file itself, possibly several times, so that it is not the
+  ///   file that was locked.
+  /// - Throws: `VideoIOError.cannotWrite`; `outputExists` if the target was created in the meantime; `outputInUse` if the
+  ///   unfinished file was replaced.
   consuming func commit(isReplaced: Bool = false) throws(VideoIOError) {
     if isCommitted { return }
     guard let found = FilePlace(path: writingPath) else {
@@ -153,11 +153,11 @@ struct OutputFile: ~Copyable {
     if !isReplaced, found != place { throw .outputInUse(path: path) }
     if !isOverwriting, Self.status(targetPath) != nil { throw .outputExists(path: path) }
     let (from, to) = (FileName.cString(writingPath), FileName.cString(targetPath))
-    // A name must not come back after a power loss without what it stands for.
+    // After a power loss, the name must not exist without the file's contents.
     do throws(LibavError) {
       try DiskFile(reading: writingPath).synchronize()
       if !isOverwriting, link(from, to) == 0 {
-        // Unlike a renaming, this never replaces what someone made in this moment.
+        // Unlike rename, link never replaces a file that was created at this very moment.
         unlink(from)
       } else if !isOverwriting, errno == EEXIST {
         throw LibavError(errno: EEXIST)
@@ -173,7 +173,7 @@ struct OutputFile: ~Copyable {
     }
   }
 
-  /// Whether the path is standard output, a pipe or a device: written to as it is.
+  /// Whether the path is standard output, a pipe or a device, which are written to directly.
   static func isStream(_ path: String) -> Bool {
     if path == "-" { return true }
     guard let kind = status(path).map({ $0.st_mode & S_IFMT }) else { return false }
@@ -202,17 +202,17 @@ struct OutputFile: ~Copyable {
     return limit > 0 ? limit : 255
   }
 
-  /// What lies beside a file while it is made: its name and an ending, or a short name of its own where that is too long for
-  /// the file system.
+  /// The path of a companion to an unfinished file: its name with an extension appended, or a short hashed name if that
+  /// is too long for the file system.
   static func companion(of path: String, ending: String) -> String {
     let name = lastComponent(of: path)
     if name.count + ending.utf8.count <= longestName(beside: path) { return path + ending }
-    // Always the same for a name, or a second run would not find it.
+    // The hash must be stable, or a second run would not find the file.
     let hash = name.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     return directory(of: path) + "/videnhance-" + String(hash, radix: 16) + ending
   }
 
-  /// The file that a symbolic link leads to, so that replacing keeps the link.
+  /// The target of a symbolic link, so that replacing the file keeps the link.
   static func resolvingLink(_ path: String) -> String {
     guard let resolved = realpath(FileName.cString(path), nil) else { return path }
     defer { free(resolved) }
@@ -221,7 +221,7 @@ struct OutputFile: ~Copyable {
   }
 }
 
-/// What a path leads to: the same for all names of a file.
+/// The identity of a file: equal for all of its names.
 struct FilePlace: Equatable {
   let device, number: UInt64
 
@@ -230,7 +230,7 @@ struct FilePlace: Equatable {
     number = UInt64(truncatingIfNeeded: status.st_ino)
   }
 
-  /// Links are not followed; nil if nothing has the name.
+  /// Does not follow links; nil if the path does not exist.
   init?(path: String) {
     var status = stat()
     guard lstat(FileName.cString(path), &status) == 0 else { return nil }
@@ -238,12 +238,12 @@ struct FilePlace: Equatable {
   }
 }
 
-/// Who may read a file that is made from another one: nobody who may not read that one.
+/// Permissions of a file derived from another one: it is readable only by those who can read the original.
 struct FilePermissions {
   private(set) var mode: mode_t = 0o666
   private var group: gid_t?
 
-  /// As of a file; of nothing in particular where there is none, as with standard input.
+  /// The permissions of a file; the defaults if there is none, as with standard input.
   init(like path: String? = nil) {
     var status = stat()
     guard let path, path != "-", stat(FileName.cString(path), &status) == 0,
@@ -257,13 +257,13 @@ struct FilePermissions {
     group = status.st_gid
   }
 
-  /// The same for a file that has come to belong to a group.
+  /// The mode of a file that belongs to group `owner`.
   func mode(forGroup owner: gid_t) -> mode_t {
     guard let group, group != owner else { return mode }
-    // Its group may be one of strangers.
+    // The new group may differ from the original's: grant it no more than others have.
     return mode & (~0o070 | mode << 3)
   }
 
-  /// The same for a folder.
+  /// The mode of a folder with the same readers.
   var folderMode: mode_t { (mode | (mode & 0o444) >> 2) & 0o777 | 0o100 }
 }

@@ -7,36 +7,36 @@ internal import Synchronization
   internal import Glibc
 #endif
 
-/// The `.part` files that are being written, for a process that ends in the middle of it.
+/// The `.part` files being written, so that they can be removed if the process ends early.
 public enum UnfinishedOutputs {
   private static let capacity = 256
   private static let lock = Mutex(())
-  /// A file: its path as a C string, and which file it must be for us to remove it.
+  /// A file: its path as a C string, and its identity, which must match before it is removed.
   private struct Entry {
     let path: UnsafeMutablePointer<CChar>
     let place: FilePlace
   }
 
-  /// Where they are, nil where there is none; memory that a signal's handler can read without a lock.
-  // Unsafe: written under `lock`; the handler reads whole pointers, and from when it begins none is freed.
+  /// The entries, nil for unused slots, in memory that a signal handler can read without a lock.
+  // Unsafe: written under `lock`; the handler reads whole pointers, and none is freed once it has started.
   nonisolated(unsafe) private static let slots: UnsafeMutablePointer<UnsafeMutablePointer<Entry>?> = {
     let slots = UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>.allocate(capacity: capacity)
     slots.initialize(repeating: nil, count: capacity)
     return slots
   }()
 
-  /// Whether someone has begun to read the paths. Who takes a path away looks here after that, who reads says so before: one
-  /// of the two always sees the other.
+  /// Whether a handler is reading the paths. Readers set this before they read; removers clear their slot before they check
+  /// it. So one of the two always sees the other.
   private static let isRead = Atomic(false)
 
-  /// Makes `removeAll` safe to call from a signal's handler.
+  /// Makes `removeAll` safe to call from a signal handler.
   public static func prepare() {
     _ = slots
     _ = isRead.load(ordering: .relaxed)
   }
 
-  /// Removes them all. Outputs that get their name meanwhile stay.
-  /// - Returns: whether there was any.
+  /// Removes all unfinished files. Outputs that are renamed to their targets at the same time are kept.
+  /// - Returns: whether there were any.
   @discardableResult
   public static func removeAll() -> Bool {
     isRead.store(true, ordering: .relaxed)
@@ -44,7 +44,7 @@ public enum UnfinishedOutputs {
     var hasRemoved = false
     for index in 0..<capacity {
       guard let entry = slots[index]?.pointee else { continue }
-      // Another run may have put its own file there.
+      // Another run may have created its own file there.
       var status = stat()
       guard lstat(entry.path, &status) == 0, FilePlace(status) == entry.place else { continue }
       if unlink(entry.path) == 0 { hasRemoved = true }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// How coarsely the blocks of a frame were quantized by the codec it was decoded from.
+/// The quantizers with which the blocks of a frame were coded.
 ///
 /// Values are twice the quantizer on H.264's scale of 8-bit video (a step of 0.625 x 2^(qp / 6) levels of an orthonormal
 /// transform), 0 ... 126. Other codecs' steps are converted to it.
 public struct BlockQuantizers: Sendable, Hashable {
-  /// Columns and rows of luma that a value stands for.
+  /// Columns and rows of luma per value.
   public static let side = 16
   /// Extents in blocks, rounded up.
   public let columns, rows: Int
@@ -58,7 +58,7 @@ extension VideoFrame {
     for index in 0..<parameters.pointee.nb_blocks {
       guard let block = av_video_enc_params_block(parameters, index) else { continue }
       let value = BlockQuantizers.value(step: convert(base &+ block.pointee.delta_qp))
-      // Blocks of less than 16 samples: the last one of them stands for all.
+      // Of blocks smaller than 16 samples, the last one determines the value.
       let (x, y) = (Int(block.pointee.src_x), Int(block.pointee.src_y))
       let (right, bottom) = (x + Int(block.pointee.w), y + Int(block.pointee.h))
       guard x >= 0, y >= 0, right > x, bottom > y else { continue }
@@ -71,8 +71,8 @@ extension VideoFrame {
     return BlockQuantizers(columns: columns, rows: rows, values: values)
   }
 
-  /// VP9's step for its quantizer index, as two lines that follow the specification's table to some percent: linear up to
-  /// 95, exponential from there; coefficients are eight times an orthonormal transform's.
+  /// VP9's step for a quantizer index, by a fit to the specification's table that is accurate to a few percent: linear up
+  /// to 95, exponential above; coefficients are eight times those of an orthonormal transform.
   private static func stepOfVP9(_ index: Int32) -> Double {
     let index = Double(max(0, min(255, index)))
     return (index <= 95 ? 7 + index : 102 * exp((index - 95) * 0.018_04)) / 8

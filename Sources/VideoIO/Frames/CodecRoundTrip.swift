@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Encodes frames in memory and decodes them again, to see what a codec does to them.
+/// Encodes and decodes frames in memory, to obtain a codec's losses.
 public enum CodecRoundTrip {
-  /// What a codec leaves of frames.
+  /// Frames after encoding and decoding.
   ///
   /// Postconditions: as many frames, in the same order, with the same times, colour, side data and
   /// metadata; only samples differ.
   ///
   /// - Parameters:
-  ///   - frames: all of one size and layout; shown in this order at 25 frames per second whatever their
-  ///     times are.
+  ///   - frames: all of one size and layout; encoded in this order at 25 frames per second whatever their
+  ///     times.
   ///   - codec: FFmpeg's name of the encoder, such as `libx264` or `mpeg2video`.
   ///   - options: the encoder's, such as `crf` or `b`.
-  /// - Throws: `VideoIOError` of the encoder; `roundTripLost` if another number of frames comes back.
+  /// - Throws: `VideoIOError` of the encoder; `roundTripLost` if the number of frames changes.
   public static func recompress(
     _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
   ) throws(VideoIOError) -> [VideoFrame] {
     try roundTrip(frames, codec: codec, options: options).map(\.frame)
   }
 
-  /// The same, with the quantizers of each frame's blocks where FFmpeg exports them.
+  /// Like `recompress`, but also returns the block quantizers of each frame where FFmpeg exports them.
   /// - Throws: as `recompress`.
   public static func roundTrip(
     _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
@@ -127,7 +127,7 @@ public enum CodecRoundTrip {
     }
   }
 
-  /// Takes everything but the picture from another frame.
+  /// Replaces all properties except the picture with those of another frame.
   private static func replaceProperties(
     of target: UnsafeMutablePointer<AVFrame>, with source: UnsafePointer<AVFrame>
   ) throws(VideoIOError) {

@@ -3,20 +3,20 @@ internal import CFFmpeg
 
 /// What sample values mean: matrix, primaries, transfer, range and chroma siting, with the code points of
 /// ITU-T H.273 as FFmpeg numbers them. The value 2 (matrix, primaries, transfer) or 0 (range, chroma) is
-/// "not said".
+/// "unspecified".
 public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
-  /// From YUV to RGB (`AVColorSpace`): 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020.
+  /// YUV to RGB matrix (`AVColorSpace`): 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020.
   public var matrix: Int32
-  /// The colours of R, G and B (`AVColorPrimaries`).
+  /// Chromaticities of R, G and B (`AVColorPrimaries`).
   public var primaries: Int32
-  /// The light per value (`AVColorTransferCharacteristic`): 16 is PQ, 18 is HLG.
+  /// Transfer characteristic (`AVColorTransferCharacteristic`): 16 is PQ, 18 is HLG.
   public var transfer: Int32
-  /// `AVColorRange`: 0 not said, 1 limited (16...235), 2 full (0...255).
+  /// `AVColorRange`: 0 unspecified, 1 limited (16...235), 2 full (0...255).
   public var range: Int32
-  /// Where chroma samples lie (`AVChromaLocation`): 0 not said, 1 left, 2 centre, 3 top left.
+  /// Position of chroma samples (`AVChromaLocation`): 0 unspecified, 1 left, 2 centre, 3 top left.
   public var chromaLocation: Int32
 
-  /// A description of FFmpeg's codes; nothing said unless given.
+  /// Creates a description from FFmpeg's codes; unspecified by default.
   public init(
     matrix: Int32 = 2, primaries: Int32 = 2, transfer: Int32 = 2, range: Int32 = 0, chromaLocation: Int32 = 0
   ) {
@@ -27,10 +27,10 @@ public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
     self.chromaLocation = chromaLocation
   }
 
-  /// Whether values span the full range; video that says nothing is of limited range.
+  /// Whether values span the full range; an unspecified range counts as limited.
   public var isFullRange: Bool { range == 2 }
 
-  /// FFmpeg's name of the matrix, such as `bt709`; `unknown` if not said.
+  /// FFmpeg's name of the matrix, such as `bt709`; `unknown` if unspecified.
   public var matrixName: String { Self.name(av_color_space_name(AVColorSpace(UInt32(bitPattern: matrix)))) }
   /// FFmpeg's name of the primaries.
   public var primariesName: String {
@@ -56,7 +56,7 @@ public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
     "\(matrixName)/\(primariesName)/\(transferName), \(rangeName)"
   }
 
-  /// The description with the matrix that players assume where it is not said: BT.601 for pictures of
+  /// The description with an unspecified matrix replaced by the one that players assume: BT.601 for
   /// standard definition, BT.709 above 1279 columns or 576 rows.
   public func assumingDefaults(width: Int, height: Int) -> ColorDescription {
     guard matrix == 2 || matrix == 0 else { return self }

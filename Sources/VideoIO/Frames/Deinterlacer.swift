@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// What deinterlacing makes of a frame of two fields.
+/// The output of deinterlacing for a frame of two fields.
 public enum Deinterlacing: Sendable, Hashable {
-  /// One frame, of the same time.
+  /// One frame, at the same time.
   case frames
-  /// Two frames, one for each field: twice the rate, motion as smooth as it was filmed.
+  /// Two frames, one per field: twice the rate, with the full smoothness of motion.
   case fields
 }
 
-/// Makes whole frames of fields, by FFmpeg's `bwdif`.
+/// Deinterlaces frames with FFmpeg's `bwdif`.
 ///
-/// One owner, used by one task. It holds two frames back. Where the first frame says that it is interlaced, frames that say
-/// they are not are left as they are; otherwise nothing in the file can be trusted, and all are deinterlaced.
+/// One owner, used by one task. Delays its output by two frames. If the first frame is flagged as interlaced, frames flagged
+/// as progressive pass unchanged; otherwise the flags cannot be trusted, and all frames are deinterlaced.
 public struct Deinterlacer: ~Copyable {
-  /// Seconds per tick of the frames that come out.
+  /// Seconds per tick of the output frames.
   public let timeBase: Rational
 
   private let mode: Deinterlacing
   private var filter: FrameFilter
-  /// Ticks of the frames that went in, and how long those last, of which more may come out.
+  /// Times and durations, in ticks, of the input frames whose output is pending.
   private var times: [(presentation: Int64, duration: Int64)] = []
 
-  /// For frames like `first`.
-  /// - Throws: `VideoIOError.cannotFilter` for pictures too small to have fields, or a time base that cannot be halved.
+  /// Creates a deinterlacer for frames like `first`.
+  /// - Throws: `VideoIOError.cannotFilter` for pictures too small for fields, or a time base that cannot be halved.
   public init(_ mode: Deinterlacing, like first: VideoFrame, timeBase: Rational, threads: Int)
     throws(VideoIOError)
   {
@@ -31,7 +31,7 @@ public struct Deinterlacer: ~Copyable {
     let which = first.isInterlaced ? "interlaced" : "all"
     let description = "bwdif=mode=\(rate):parity=auto:deint=\(which),format=\(first.format.name)"
     let filter = try FrameFilter(description, like: first, timeBase: timeBase, threads: threads)
-    // The filter counts in half ticks; where 32 bits do not hold those, it would round times.
+    // The filter counts in half ticks; it would round times if those did not fit in 32 bits.
     guard
       Int64(filter.timeBase.numerator) * 2 * Int64(timeBase.denominator)
         == Int64(filter.timeBase.denominator) * Int64(timeBase.numerator)
@@ -41,18 +41,18 @@ public struct Deinterlacer: ~Copyable {
     self.filter = filter
   }
 
-  /// Takes a frame; returns those that are ready.
+  /// Adds a frame; returns the frames that are ready.
   /// - Throws: `VideoIOError`.
   public mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
     times.append((frame.presentationTimestamp, frame.duration))
     return try timed(filter.push(frame))
   }
 
-  /// Ends the stream; returns what was held back.
+  /// Ends the stream; returns the remaining frames.
   /// - Throws: `VideoIOError`.
   public mutating func finish() throws(VideoIOError) -> [VideoFrame] { try timed(filter.finish()) }
 
-  /// Frames with the duration of their source, or half of it, which is as many ticks.
+  /// Sets the durations: the source's, or half of it, which is the same number of ticks.
   private mutating func timed(_ frames: [VideoFrame]) throws(VideoIOError) -> [VideoFrame] {
     var result: [VideoFrame] = []
     for frame in frames {
@@ -60,7 +60,7 @@ public struct Deinterlacer: ~Copyable {
       while times.count > 1, times[1].presentation.saturatingTimes(2) <= time { times.removeFirst() }
       let source = times.first ?? (time / 2, 0)
       let isFirst = source.presentation.saturatingTimes(2) == time
-      // Captions are told once for both fields.
+      // Only the first field keeps the captions.
       let whole = isFirst ? frame : try frame.withoutCaptions()
       result.append(
         try whole.retimed(
@@ -74,7 +74,7 @@ extension VideoFrame {
   /// Whether closed captions (ATSC A/53) come with the frame.
   public var hasCaptions: Bool { av_frame_get_side_data(raw, AV_FRAME_DATA_A53_CC) != nil }
 
-  /// The same frame without closed captions: for frames made of one that keeps them.
+  /// The same frame without closed captions, for further frames made from a frame that keeps them.
   /// - Throws: `VideoIOError.outOfMemory`.
   public func withoutCaptions() throws(VideoIOError) -> VideoFrame {
     guard hasCaptions else { return self }

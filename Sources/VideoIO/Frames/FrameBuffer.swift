@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// A picture being made: writable, with one owner, and turned into a `VideoFrame` when it is done.
+/// A writable picture with one owner; `freeze` turns it into a `VideoFrame`.
 public struct FrameBuffer: ~Copyable {
   /// Columns of luma.
   public let width: Int
@@ -12,19 +12,19 @@ public struct FrameBuffer: ~Copyable {
 
   private let owner: FrameOwner
 
-  /// A picture with undefined samples.
+  /// Creates a picture with undefined samples.
   ///
   /// - Parameters:
-  ///   - like: a frame whose colour, aspect ratio, side data and metadata are taken over; side data that
-  ///     lies in pixel coordinates is left out if the size differs.
-  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg does not allocate.
+  ///   - like: a frame whose colour, aspect ratio, side data and metadata are copied; side data in pixel
+  ///     coordinates is omitted if the size differs.
+  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg cannot allocate.
   public init(
     width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil
   ) throws(VideoIOError) {
     let owner = try FrameOwner(width: width, height: height, code: format.code)
     if let source {
       try copyProperties(from: source.raw, to: owner.raw)
-      // A picture that is made has not been through the source's codec.
+      // A new picture has not been through the source's codec.
       av_frame_remove_side_data(owner.raw, AV_FRAME_DATA_VIDEO_ENC_PARAMS)
     }
     self.width = width
@@ -33,7 +33,7 @@ public struct FrameBuffer: ~Copyable {
     self.owner = owner
   }
 
-  /// Calls `body` with the bytes of plane `index`, first row first, and the distance of rows in bytes.
+  /// Calls `body` with the bytes of plane `index`, top row first, and the row stride in bytes.
   ///
   /// The buffer ends with the last sample of the last row; it is valid during the call only.
   /// - Precondition: `index` is below `format.planeCount`.
@@ -44,23 +44,23 @@ public struct FrameBuffer: ~Copyable {
     return try body(plane.bytes, plane.bytesPerRow)
   }
 
-  /// Calls `body` with the bytes and the distance of rows in bytes of all planes, as `withMutablePlane` does with one.
+  /// Calls `body` with the bytes and row strides of all planes, like `withMutablePlane` for one.
   public mutating func withMutablePlanes<R, E: Error>(
     _ body: ([(bytes: UnsafeMutableRawBufferPointer, bytesPerRow: Int)]) throws(E) -> R
   ) throws(E) -> R {
     try body((0..<format.planeCount).map { plane(of: owner.raw, $0, format) })
   }
 
-  /// Sets what the sample values mean.
+  /// Sets the colour description.
   public mutating func setColor(_ color: ColorDescription) {
     color.store(in: owner.raw)
   }
 
-  /// Ends the making.
+  /// Turns the buffer into an immutable frame.
   ///
   /// - Parameters:
-  ///   - presentationTimestamp: when the picture is shown, in ticks of the file's time base.
-  ///   - duration: how long, in the same ticks; 0 if unknown.
+  ///   - presentationTimestamp: presentation time in ticks of the file's time base.
+  ///   - duration: in the same ticks; 0 if unknown.
   public consuming func freeze(presentationTimestamp: Int64, duration: Int64) -> VideoFrame {
     owner.raw.pointee.pts = presentationTimestamp
     cffmpeg_frame_set_duration(owner.raw, duration)
@@ -69,8 +69,8 @@ public struct FrameBuffer: ~Copyable {
 }
 
 extension VideoFrame {
-  /// A frame filled plane by plane by `fill(plane index, bytes, bytes per row)`.
-  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg does not allocate.
+  /// Creates a frame whose planes are filled by `fill(plane index, bytes, bytes per row)`.
+  /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg cannot allocate.
   public static func make(
     width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil,
     presentationTimestamp: Int64 = 0, duration: Int64 = 0, color: ColorDescription? = nil,
@@ -85,7 +85,7 @@ extension VideoFrame {
   }
 }
 
-/// Copies everything but the picture: times, colour, aspect ratio, side data, metadata.
+/// Copies all properties except the picture: times, colour, aspect ratio, side data, metadata.
 func copyProperties(
   from source: UnsafePointer<AVFrame>, to target: UnsafeMutablePointer<AVFrame>
 ) throws(VideoIOError) {

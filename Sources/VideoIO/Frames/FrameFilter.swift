@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// A chain of FFmpeg's own filters, such as `bwdif` or `nlmeans=s=4`, that frames go through one after another.
+/// A chain of FFmpeg filters, such as `bwdif` or `nlmeans=s=4`.
 ///
-/// One owner, used by one task. The filters may hold frames back: `push` gives those that are ready, `finish` the rest.
+/// One owner, used by one task. Filters may delay frames: `push` returns those that are ready, `finish` the rest.
 public struct FrameFilter: ~Copyable {
-  /// Seconds per tick of what comes out; the frame filters of a constant number of frames keep the source's.
+  /// Seconds per tick of the output; filters that keep the number of frames keep the source's.
   public let timeBase: Rational
-  /// Frames per second of what comes out; unknown for most filters.
+  /// Frames per second of the output; unknown for most filters.
   public let frameRate: Rational
 
   private let description: String
@@ -16,14 +16,14 @@ public struct FrameFilter: ~Copyable {
   private let source: UnsafeMutablePointer<AVFilterContext>
   private let sink: UnsafeMutablePointer<AVFilterContext>
 
-  /// A chain for frames like `frame`.
+  /// Creates a chain for frames like `frame`.
   ///
   /// - Parameters:
-  ///   - description: filters with their options, as FFmpeg's `-vf` takes them; one input, one output.
+  ///   - description: filters with their options in the syntax of FFmpeg's `-vf`; one input, one output.
   ///   - timeBase: seconds per tick of the frames' times.
-  ///   - frameRate: frames per second if known: some filters ask for it.
+  ///   - frameRate: frames per second if known; some filters need it.
   ///   - threads: for the filters; 0 for as many as there are cores.
-  /// - Throws: `VideoIOError.cannotFilter` if FFmpeg does not understand the description.
+  /// - Throws: `VideoIOError.cannotFilter` if FFmpeg rejects the description.
   public init(
     _ description: String, like frame: VideoFrame, timeBase: Rational, frameRate: Rational = Rational(0, 1),
     threads: Int = 0
@@ -54,8 +54,8 @@ public struct FrameFilter: ~Copyable {
     self.frameRate = Rational(av_buffersink_get_frame_rate(sink))
   }
 
-  /// Gives a frame to the chain; returns what comes out of it, times in ticks of `timeBase`.
-  /// - Throws: `VideoIOError.cannotFilter`, or `frameMismatch` for another shape than the chain was made for.
+  /// Pushes a frame into the chain; returns the frames that are ready, with times in ticks of `timeBase`.
+  /// - Throws: `VideoIOError.cannotFilter`, or `frameMismatch` for a frame of another shape than the first.
   public mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
     guard frame.shapeText == shape else {
       throw .frameMismatch(path: "filter \(description)", expected: shape, found: frame.shapeText)
@@ -68,7 +68,7 @@ public struct FrameFilter: ~Copyable {
     return try ready()
   }
 
-  /// Ends the input; returns what was held back.
+  /// Ends the input; returns the remaining frames.
   /// - Throws: `VideoIOError.cannotFilter`.
   public mutating func finish() throws(VideoIOError) -> [VideoFrame] {
     let (result, log) = LibavLog.collecting { av_buffersrc_add_frame_flags(source, nil, 0) }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Scales and converts whole frames of one shape to another shape, over and over with the same tables.
+/// Scales and converts frames of one shape to another, reusing the same tables.
 ///
-/// Chroma stays where it belongs: its siting is minded. One owner, used by one task.
+/// Respects chroma siting. One owner, used by one task.
 public struct FrameScaler: ~Copyable {
   private let converter: PictureConverter
   private let format: PixelFormat
 
-  /// A scaler for frames like `frame`.
+  /// Creates a scaler for frames like `frame`.
   ///
   /// - Parameters:
   ///   - width: columns of the results.
   ///   - height: rows of the results.
   ///   - format: layout of the results.
-  ///   - color: what the results' values shall mean; nil keeps the frame's meaning, with the matrix spelled
-  ///     out if players would guess another one at the new size.
+  ///   - color: colour of the results; nil keeps the frame's, with the matrix made explicit if players would
+  ///     assume another one at the new size.
   /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
   public init(
     like frame: VideoFrame, width: Int, height: Int, format: PixelFormat, color: ColorDescription? = nil,
@@ -28,7 +28,7 @@ public struct FrameScaler: ~Copyable {
     }
     var source = assumed
     if color == nil {
-      // Gray that says nothing is of full range, YUV of limited: spell it out where one becomes the other.
+      // An unspecified range means full for gray and limited for YUV: make it explicit if one becomes the other.
       if target.range == 0, frame.format.isGray != format.isGray {
         target.range = frame.format.isGray ? 2 : 1
       }
@@ -40,8 +40,8 @@ public struct FrameScaler: ~Copyable {
     self.format = format
   }
 
-  /// The frame in the new shape, with its times, side data and metadata.
-  /// - Throws: `VideoIOError.frameMismatch` for a frame of another shape than the scaler was made for.
+  /// Returns the frame in the new shape, with its times, side data and metadata.
+  /// - Throws: `VideoIOError.frameMismatch` for a frame of another shape than the scaler was created for.
   public mutating func scale(_ frame: VideoFrame) throws(VideoIOError) -> VideoFrame {
     let source = converter.source
     guard frame.width == source.width, frame.height == source.height, frame.format.code == source.code else {
@@ -52,14 +52,14 @@ public struct FrameScaler: ~Copyable {
 }
 
 extension VideoFrame {
-  /// The frame scaled and converted, with its times, side data and metadata.
+  /// Returns the frame scaled and converted, with its times, side data and metadata.
   ///
-  /// For many frames of one shape, `FrameScaler` saves the tables.
+  /// For many frames of one shape, `FrameScaler` reuses the tables.
   /// - Parameters:
   ///   - width: nil keeps it.
   ///   - height: nil keeps it.
   ///   - format: nil keeps it.
-  ///   - color: what the result's values shall mean; nil keeps the meaning.
+  ///   - color: colour of the result; nil keeps it.
   /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
   public func converted(
     width: Int? = nil, height: Int? = nil, format: PixelFormat? = nil, color: ColorDescription? = nil,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// HDR10's static metadata, in the words of x264 and x265.
+/// HDR10 static metadata in the syntax of x264 and x265.
 struct HDRMetadata {
   /// `G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)` in units of 0.00002 and 0.0001 cd/m2 (SMPTE ST 2086).
   let masteringDisplay: String?
-  /// Largest light of a pixel and of a frame's mean in cd/m2 (CTA-861.3).
+  /// Maximum light level of a pixel and of a frame average in cd/m2 (CTA-861.3).
   let contentLight: String?
 
-  /// nil if the stream tells neither.
+  /// nil if the stream has neither.
   init?(_ stream: SourceStream) {
     func bytes(_ type: AVPacketSideDataType) -> [UInt8]? {
       stream.sideData.first { $0.type == type.rawValue }?.bytes

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// How a picture is resampled.
+/// A resampling kernel.
 public enum ScalingKernel: String, Codable, Sendable, Hashable, CaseIterable {
   /// Cubic convolution with a = -0.6, swscale's default.
   case bicubic
-  /// The mean of the area that a sample covers.
+  /// The mean over the area of a sample.
   case area
-  /// A windowed sine of three lobes.
+  /// A windowed sinc with three lobes.
   case lanczos
 
   var flag: Int32 {
@@ -39,7 +39,7 @@ struct PictureConverter: ~Copyable {
       else { return nil }
       let position = color.chromaPosition(
         log2Width: Int32(descriptor.log2_chroma_w), log2Height: Int32(descriptor.log2_chroma_h))
-      // Gray that says nothing is of full range, unlike YUV.
+      // An unspecified range means full for gray, unlike YUV.
       let isFull = color.isFullRange || (descriptor.nb_components <= 2 && color.range == 0)
       return cffmpeg_picture(
         width: w, height: h, format: code, full_range: isFull ? 1 : 0, matrix: color.matrix,
@@ -51,7 +51,7 @@ struct PictureConverter: ~Copyable {
   let target: Side
   private let scaler: OpaquePointer
 
-  /// - Throws: `VideoIOError.cannotConvert` where swscale has no way.
+  /// - Throws: `VideoIOError.cannotConvert` if swscale does not support the conversion.
   init(
     from source: Side, to target: Side, kernel: ScalingKernel = .bicubic
   ) throws(VideoIOError) {
@@ -70,7 +70,7 @@ struct PictureConverter: ~Copyable {
 
   deinit { cffmpeg_scaler_free(scaler) }
 
-  /// Fills `to` from `from`; both must have the converter's sizes and layouts.
+  /// Converts `from` into `to`; both must have the converter's sizes and layouts.
   func run(from: UnsafePointer<AVFrame>, to: UnsafeMutablePointer<AVFrame>) throws(VideoIOError) {
     let code = cffmpeg_scaler_run(scaler, from, to)
     guard code >= 0 else {
@@ -78,7 +78,7 @@ struct PictureConverter: ~Copyable {
     }
   }
 
-  /// A new frame with the picture converted and the other properties kept.
+  /// Returns a new frame with the picture converted and all other properties kept.
   func converted(_ frame: UnsafePointer<AVFrame>) throws(VideoIOError) -> FrameOwner {
     let result = try FrameOwner(width: target.width, height: target.height, code: target.code)
     try run(from: frame, to: result.raw)
@@ -89,9 +89,9 @@ struct PictureConverter: ~Copyable {
 }
 
 extension ColorDescription {
-  /// Where swscale shall take chroma samples to lie, in 1/256 of a luma sample.
+  /// The position of chroma samples for swscale, in 1/256 of a luma sample.
   ///
-  /// Unsaid means left, as MPEG-2 and later put it, and the centre for full range, as JPEG does.
+  /// Unspecified means left, as in MPEG-2 and later, or centre for full range, as in JPEG.
   fileprivate func chromaPosition(log2Width: Int32, log2Height: Int32) -> (x: Int32, y: Int32) {
     let location = chromaLocation == 0 ? (isFullRange ? 2 : 1) : chromaLocation
     // Left 1, centre 2, top left 3, top 4, bottom left 5, bottom 6.

@@ -3,9 +3,9 @@ internal import CFFmpeg
 
 /// The layout of a picture: planar YUV or gray, 8 to 16 bits per sample, little-endian.
 ///
-/// Only layouts that the package works on have a value: 4:2:0, 4:2:2, 4:4:0, 4:4:4 and gray. Samples of
-/// more than 8 bits take two bytes. Whether values span the full range is the frame's colour, not the
-/// layout's, so FFmpeg's `yuvj420p` is `yuv420p` here.
+/// Only supported layouts have a value: 4:2:0, 4:2:2, 4:4:0, 4:4:4 and gray. Samples of more than 8 bits
+/// take two bytes. The range is part of a frame's colour, not of its layout, so FFmpeg's `yuvj420p` is
+/// `yuv420p` here.
 public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
   /// FFmpeg's name, such as `yuv420p10le`.
   public let name: String
@@ -30,9 +30,9 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
   /// FFmpeg's name.
   public var description: String { name }
 
-  /// The layout that FFmpeg calls `name`; nil if FFmpeg has none such, or it is not one worked on.
+  /// The layout with FFmpeg's `name`; nil if FFmpeg does not have it or this package does not support it.
   ///
-  /// `yuvj420p` and its like give the plain layout. Names without `le` give the little-endian layout on
+  /// `yuvj420p` and the like yield the plain layout. Names without `le` yield the little-endian layout on
   /// little-endian machines. The corresponding C function is `av_get_pix_fmt`.
   public init?(name: String) {
     self.init(code: av_get_pix_fmt(name).rawValue)
@@ -87,7 +87,7 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     index == 0 ? height : (height + (1 << log2ChromaHeight) - 1) >> log2ChromaHeight
   }
 
-  /// Whether a frame of a decoder in this layout can be used as it is.
+  /// Whether decoded frames in this layout can be used without conversion.
   private static func isProcessable(_ descriptor: AVPixFmtDescriptor) -> Bool {
     let refused = UInt64(
       AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_HWACCEL
@@ -107,12 +107,12 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     return true
   }
 
-  /// The layout of FFmpeg's full-range doubles, or `code` itself.
+  /// The plain layout for one of FFmpeg's full-range duplicates, or `code` itself.
   static func withoutRange(_ code: Int32) -> Int32 {
     rangePairs.first { $0.full == code }?.plain ?? code
   }
 
-  /// FFmpeg's full-range double of a layout, if it has one.
+  /// FFmpeg's full-range duplicate of a layout, if it has one.
   static func withFullRange(_ code: Int32) -> Int32? {
     rangePairs.first { $0.plain == code }?.full
   }
@@ -125,20 +125,20 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
     (AV_PIX_FMT_YUVJ411P.rawValue, AV_PIX_FMT_YUV411P.rawValue),
   ]
 
-  /// Whether samples are red, green and blue, directly, through a palette or in a mosaic.
+  /// Whether pixels are RGB, directly, through a palette or as a Bayer mosaic.
   static func isRGB(_ code: Int32) -> Bool {
     guard let flags = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee.flags else { return false }
     return flags & UInt64(AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER) != 0
   }
 
-  /// Whether pixels have a transparency of their own; palettes nominally have, too, and do not count.
+  /// Whether pixels have an alpha channel; palettes nominally have one but do not count.
   static func hasAlpha(_ code: Int32) -> Bool {
     guard let flags = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee.flags else { return false }
     return flags & UInt64(AV_PIX_FMT_FLAG_ALPHA) != 0 && flags & UInt64(AV_PIX_FMT_FLAG_PAL) == 0
   }
 
-  /// The nearest layout worked on that loses neither depth (up to 16 bits) nor chroma resolution;
-  /// alpha is lost. RGB becomes 4:4:4.
+  /// The nearest supported layout that loses neither depth (up to 16 bits) nor chroma resolution;
+  /// alpha is dropped. RGB becomes 4:4:4.
   ///
   /// - Returns: nil for layouts that swscale cannot read.
   static func nearest(toCode code: Int32) -> PixelFormat? {

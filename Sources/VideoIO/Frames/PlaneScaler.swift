@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Resamples single planes from one size to another, over and over with the same tables.
+/// Resamples single planes from one size to another, reusing the same tables.
 ///
-/// The centres of both pictures lie upon each other; samples beyond the border repeat the border. Results
-/// are the same on every machine. One owner, used by one task.
+/// The centres of both pictures coincide; the border is replicated. Results are identical on every
+/// machine. One owner, used by one task.
 public struct PlaneScaler: ~Copyable {
-  /// Columns and rows that `scale` takes.
+  /// Columns that `scale` takes.
   public let sourceWidth: Int
   /// Rows that `scale` takes.
   public let sourceHeight: Int
-  /// Columns that `scale` gives.
+  /// Columns that `scale` returns.
   public let width: Int
-  /// Rows that `scale` gives.
+  /// Rows that `scale` returns.
   public let height: Int
   /// Bits per sample: 8 in one byte; 9, 10, 12, 14 or 16 in two, in the machine's byte order.
   public let bitDepth: Int
@@ -23,8 +23,8 @@ public struct PlaneScaler: ~Copyable {
   private let target: FrameOwner
   private let format: PixelFormat
 
-  /// A scaler between two sizes; results are limited to the bit depth.
-  /// - Throws: `VideoIOError.invalidPicture` for sizes or depths that FFmpeg does not do.
+  /// Creates a scaler between two sizes; results are clipped to the bit depth.
+  /// - Throws: `VideoIOError.invalidPicture` for sizes or depths that FFmpeg does not support.
   public init(
     sourceWidth: Int, sourceHeight: Int, width: Int, height: Int, bitDepth: Int = 8,
     kernel: ScalingKernel = .bicubic
@@ -53,10 +53,10 @@ public struct PlaneScaler: ~Copyable {
   /// Resamples a plane.
   ///
   /// - Parameters:
-  ///   - input: first row first, at least up to the last sample of the last row.
-  ///   - bytesPerRow: the distance of its rows.
+  ///   - input: top row first, at least up to the last sample of the last row.
+  ///   - bytesPerRow: its row stride.
   ///   - output: likewise.
-  ///   - outputBytesPerRow: the distance of its rows.
+  ///   - outputBytesPerRow: its row stride.
   /// - Precondition: the buffers hold the rows.
   /// - Throws: `VideoIOError.cannotConvert`.
   public mutating func scale(
@@ -111,7 +111,7 @@ public struct PlaneScaler: ~Copyable {
   }
 }
 
-/// Copies rows between planes of different row distances.
+/// Copies rows between planes of different strides.
 /// - Precondition: both buffers hold the rows.
 private func copyRows(
   _ source: UnsafeRawBufferPointer, _ sourceBytesPerRow: Int, to target: UnsafeMutableRawBufferPointer,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Turns RGB frames into YUV 4:4:4 of the same depth, by the formulas of ITU-T H.273.
+/// Converts RGB frames to YUV 4:4:4 of the same depth by the formulas of ITU-T H.273.
 ///
-/// swscale would do it too, but scales deep samples as if white were 256, not 255.
+/// swscale can do this too, but scales deep samples as if white were 256, not 255.
 struct RGBConversion: ~Copyable {
   private let format: PixelFormat
   private let color: ColorDescription
   private let layout: Layout
-  /// To a layout that can be read directly, where the decoder's cannot.
+  /// Converts to a layout that can be read directly if the decoder's cannot.
   private let unpacker: PictureConverter?
 
-  /// Where the samples of R, G and B lie.
+  /// The positions of the R, G and B samples.
   private struct Layout {
     struct Component {
       let plane: Int32
@@ -22,7 +22,7 @@ struct RGBConversion: ~Copyable {
     let bytesPerSample: Int
     let isBigEndian: Bool
 
-    /// nil if samples are not whole bytes of one kind.
+    /// nil if samples are not whole bytes of one size.
     init?(code: Int32, depth: Int) {
       guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee else { return nil }
       let flags = UInt64(descriptor.flags)
@@ -41,8 +41,8 @@ struct RGBConversion: ~Copyable {
 
   /// - Parameters:
   ///   - code: the decoder's layout, RGB of any kind.
-  ///   - format: 4:4:4 of the depth wanted.
-  ///   - color: what the results' values shall mean.
+  ///   - format: 4:4:4 of the requested depth.
+  ///   - color: colour of the results.
   /// - Throws: `VideoIOError.cannotConvert`.
   init(
     width: Int, height: Int, code: Int32, to format: PixelFormat, color: ColorDescription
@@ -79,7 +79,7 @@ struct RGBConversion: ~Copyable {
     return RGBConversion(format: format, color: color, layout: layout, unpacker: unpacker)
   }
 
-  /// A new frame with the picture converted and the other properties kept.
+  /// Returns a new frame with the picture converted and all other properties kept.
   func converted(_ frame: UnsafePointer<AVFrame>) throws(VideoIOError) -> FrameOwner {
     let result = try FrameOwner(
       width: Int(frame.pointee.width), height: Int(frame.pointee.height), code: format.code)
@@ -94,7 +94,7 @@ struct RGBConversion: ~Copyable {
   }
 
   private func fill(_ target: UnsafeMutablePointer<AVFrame>, from source: UnsafePointer<AVFrame>) {
-    // 32 bits hold the sums up to 12 bits per sample.
+    // The sums fit in 32 bits up to 12 bits per sample.
     switch format.bitDepth {
     case 8: fill(target, from: source, UInt8.self, Weights<Int32>(color, bitDepth: 8, fractionBits: 16))
     case ...12:
@@ -147,7 +147,7 @@ struct RGBConversion: ~Copyable {
     }
   }
 
-  /// The matrix in fixed point, scaled to sample values.
+  /// The matrix in fixed point, scaled to the sample range.
   private struct Weights<Sum: FixedWidthInteger> {
     struct Row {
       let red: Sum
@@ -176,7 +176,7 @@ struct RGBConversion: ~Copyable {
       let isFull = color.isFullRange
       let one = Double(1 << fractionBits)
       func row(_ r: Double, _ g: Double, _ b: Double, _ scale: Double, _ offset: Double) -> Row {
-        // Half a step more, as shifting cuts.
+        // Add half a step, since shifting truncates.
         Row(
           red: Sum((r * scale * one).rounded()), green: Sum((g * scale * one).rounded()),
           blue: Sum((b * scale * one).rounded()), offset: Sum(((offset + 0.5) * one).rounded()))
@@ -193,7 +193,7 @@ struct RGBConversion: ~Copyable {
 }
 
 extension ColorDescription {
-  /// The shares of red and blue in luma, by matrix; BT.601's where the matrix is none of these.
+  /// The weights of red and blue in luma for the matrix; those of BT.601 for other matrices.
   var lumaWeights: (red: Double, blue: Double) {
     switch matrix {
     case 1: (0.2126, 0.0722)

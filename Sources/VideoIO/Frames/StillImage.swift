@@ -9,8 +9,8 @@ internal import CFFmpeg
 
 /// Writes a frame as a PNG file of 8 bits per sample: RGB, or gray for gray frames.
 ///
-/// The matrix is the frame's, or the one players assume for its size. The file appears when it is complete.
-/// - Parameter overwrite: whether an existing file is replaced.
+/// Uses the frame's matrix, or the one that players assume for its size. The file appears only when complete.
+/// - Parameter overwrite: whether to replace an existing file.
 /// - Throws: `VideoIOError.outputExists`, `cannotCreate`, `cannotWrite`, `cannotConvert`.
 public func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = true) throws(VideoIOError) {
   let file = try OutputFile(path: path, input: nil, overwrite: overwrite)

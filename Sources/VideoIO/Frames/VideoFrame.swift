@@ -3,8 +3,8 @@ internal import CFFmpeg
 
 /// One picture of a video, immutable and shared by reference.
 ///
-/// `@unchecked Sendable` is right because the frame behind it is set once in `init` and only read from
-/// then on; libav's reference counts, touched when the last reference goes, are atomic.
+/// `@unchecked Sendable` is safe because the underlying frame is set once in `init` and only read
+/// afterwards; libav's reference counts are atomic.
 public final class VideoFrame: @unchecked Sendable {
   /// Columns of luma.
   public let width: Int
@@ -12,18 +12,18 @@ public final class VideoFrame: @unchecked Sendable {
   public let height: Int
   /// The layout of the planes.
   public let format: PixelFormat
-  /// When the picture is shown, in ticks of its file's `MediaInfo.timeBase`.
+  /// Presentation time in ticks of the file's `MediaInfo.timeBase`.
   public let presentationTimestamp: Int64
-  /// How long it is shown, in the same ticks; 0 if unknown.
+  /// Duration in the same ticks; 0 if unknown.
   public let duration: Int64
-  /// What the sample values mean.
+  /// The meaning of the sample values.
   public let color: ColorDescription
-  /// Whether the decoder says that the lines belong to two fields.
+  /// Whether the decoder flags the frame as interlaced.
   public let isInterlaced: Bool
 
   let raw: UnsafeMutablePointer<AVFrame>
 
-  /// Takes over a frame whose layout and planes have been checked.
+  /// Adopts a frame whose layout and planes have been checked.
   init(adopting owner: consuming FrameOwner, format: PixelFormat) {
     let raw = owner.release()
     self.raw = raw
@@ -47,7 +47,7 @@ public final class VideoFrame: @unchecked Sendable {
   /// Rows of plane `index`.
   public func planeHeight(_ index: Int) -> Int { format.planeHeight(index, height: height) }
 
-  /// Calls `body` with the bytes of plane `index`, first row first, and the distance of rows in bytes.
+  /// Calls `body` with the bytes of plane `index`, top row first, and the row stride in bytes.
   ///
   /// The buffer ends with the last sample of the last row; it is valid during the call only.
   /// - Precondition: `index` is below `format.planeCount`.
@@ -58,7 +58,7 @@ public final class VideoFrame: @unchecked Sendable {
     return try body(UnsafeRawBufferPointer(plane.bytes), plane.bytesPerRow)
   }
 
-  /// The same picture and properties at another time; the planes are shared, not copied.
+  /// Returns the same picture and properties at another time; the planes are shared, not copied.
   /// - Throws: `VideoIOError.outOfMemory`.
   public func retimed(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) -> VideoFrame {
     let copy = try reference()
@@ -67,12 +67,12 @@ public final class VideoFrame: @unchecked Sendable {
     return VideoFrame(adopting: copy, format: format)
   }
 
-  /// The same picture and properties with equal samples that lie elsewhere, of 8 bits in three planes: the decoder can have
-  /// this frame's memory back.
+  /// Returns the same picture and properties backed by other memory that holds equal samples, of 8 bits in three planes, so
+  /// that this frame's memory can return to the decoder.
   /// - Parameters:
   ///   - memory: all planes.
-  ///   - planes: where each begins in it, and the distance of its rows in bytes.
-  ///   - owner: what keeps the memory alive and unchanged; held as long as the frame is.
+  ///   - planes: the offset of each in `memory`, and its row stride in bytes.
+  ///   - owner: keeps the memory alive and unchanged; retained by the frame.
   /// - Throws: `VideoIOError.outOfMemory`.
   public func sharing(
     _ memory: UnsafeMutableRawBufferPointer, planes: [(offset: Int, bytesPerRow: Int)],
@@ -109,14 +109,14 @@ public final class VideoFrame: @unchecked Sendable {
     return VideoFrame(adopting: copy, format: format)
   }
 
-  /// A frame of libav that shares the planes.
+  /// A libav frame that shares the planes.
   func reference() throws(VideoIOError) -> FrameOwner {
     let copy = try FrameOwner()
     guard av_frame_ref(copy.raw, raw) >= 0 else { throw .outOfMemory }
     return copy
   }
 
-  /// Size and layout in words, for messages.
+  /// Size and layout, for messages.
   var shapeText: String { "\(width)x\(height) \(format)" }
 }
 
@@ -134,7 +134,7 @@ func plane(
 }
 
 extension ColorDescription {
-  /// The codes in a frame of libav.
+  /// Reads the codes of a libav frame.
   init(frame: UnsafePointer<AVFrame>) {
     self.init(
       matrix: Int32(bitPattern: frame.pointee.colorspace.rawValue),
@@ -144,7 +144,7 @@ extension ColorDescription {
       chromaLocation: Int32(bitPattern: frame.pointee.chroma_location.rawValue))
   }
 
-  /// Writes the codes into a frame of libav.
+  /// Writes the codes into a libav frame.
   func store(in frame: UnsafeMutablePointer<AVFrame>) {
     frame.pointee.colorspace = AVColorSpace(UInt32(bitPattern: matrix))
     frame.pointee.color_primaries = AVColorPrimaries(UInt32(bitPattern: primaries))
@@ -164,7 +164,7 @@ extension ColorDescription {
 }
 
 extension VideoFrame {
-  /// FFmpeg's kinds of side data that the frame has.
+  /// The frame's side data types, as FFmpeg's codes.
   var sideDataTypes: Set<UInt32> {
     Set(
       (0..<Int(max(raw.pointee.nb_side_data, 0))).compactMap {

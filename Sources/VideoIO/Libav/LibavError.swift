@@ -7,7 +7,7 @@ internal import CFFmpeg
   internal import Glibc
 #endif
 
-/// What FFmpeg said when a call failed: its error code, and the lines it logged meanwhile.
+/// A failed FFmpeg call: its error code, and the lines logged during the call.
 public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   /// FFmpeg's code: a negated `errno`, or one of FFmpeg's own tags; always negative.
   public let code: Int32
@@ -15,13 +15,13 @@ public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What FFmpeg logged as an error or warning during the call, oldest first; often empty.
   public let log: [String]
 
-  /// An error with FFmpeg's code and what was logged with it.
+  /// Creates an error from FFmpeg's code and the lines logged.
   public init(code: Int32, log: [String] = []) {
     self.code = code
     self.log = log
   }
 
-  /// The error that an `errno` value of the operating system stands for.
+  /// Creates an error from an `errno` value.
   public init(errno: Int32) {
     self.init(errno: errno, log: [])
   }
@@ -41,7 +41,7 @@ public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   static let invalidData = LibavError(code: cffmpeg_error_invalid_data())
   static let outOfMemory = LibavError(errno: 12)
 
-  /// FFmpeg's words for the code, with the telling log line in parentheses if there is one.
+  /// FFmpeg's message for the code, with the most relevant log line in parentheses if there is one.
   ///
   /// The corresponding C function is `av_strerror`.
   public var description: String {
@@ -49,7 +49,7 @@ public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
     return "\(words) (\(line))"
   }
 
-  /// FFmpeg's words for the code alone.
+  /// FFmpeg's message for the code alone.
   var words: String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
       guard let base = buffer.baseAddress, av_strerror(code, base, buffer.count) >= 0 else {

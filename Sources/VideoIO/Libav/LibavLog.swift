@@ -2,16 +2,16 @@
 internal import CFFmpeg
 internal import Synchronization
 
-/// FFmpeg's log, kept off stderr. Lines reach a caller only where it asks for them.
+/// FFmpeg's log, kept off stderr. Callers collect lines where they need them.
 enum LibavLog {
-  /// What FFmpeg said once.
+  /// One logged message.
   struct Line {
     let text: String
-    /// Whether it is an error, not only a warning.
+    /// Whether it is an error rather than a warning.
     let isError: Bool
   }
 
-  /// Lines being collected, by the thread that collects; other threads' lines are dropped.
+  /// Lines being collected, by collecting thread; lines of other threads are dropped.
   private static let collections = Mutex<[UInt: [Line]]>([:])
 
   private static let installed: Void = cffmpeg_set_line_handler { level, line in
@@ -20,7 +20,7 @@ enum LibavLog {
       String(cString: line), isError: level <= AV_LOG_ERROR, thread: cffmpeg_thread_identity())
   }
 
-  /// Silences FFmpeg; done once, before its first use.
+  /// Redirects FFmpeg's log; runs once, before FFmpeg's first use.
   static func install() { installed }
 
   private static func append(_ line: String, isError: Bool, thread: UInt) {
@@ -28,20 +28,20 @@ enum LibavLog {
     while let last = text.last, last.isWhitespace { text.removeLast() }
     guard !text.isEmpty else { return }
     collections.withLock { collections in
-      // A damaged file can log without end; the first lines tell what is wrong.
+      // A damaged file can log endlessly; the first lines are enough to identify the problem.
       guard var lines = collections[thread], lines.count < 16 else { return }
       lines.append(Line(text: String(text), isError: isError))
       collections[thread] = lines
     }
   }
 
-  /// Runs `body` and returns what FFmpeg logged on this thread as warning or error.
+  /// Runs `body` and returns the warnings and errors that FFmpeg logged on this thread.
   static func collecting<Result>(_ body: () -> Result) -> (Result, [String]) {
     let (result, lines) = collectingLines(body)
     return (result, lines.map(\.text))
   }
 
-  /// Runs `body` and returns what FFmpeg logged on this thread, errors told from warnings.
+  /// Runs `body` and returns what FFmpeg logged on this thread, with errors distinguished from warnings.
   static func collectingLines<Result>(_ body: () -> Result) -> (Result, [Line]) {
     install()
     let thread = cffmpeg_thread_identity()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-// One owner per FFmpeg resource: born in one place, freed when it goes out of scope.
+// One owner per FFmpeg resource, which is freed when the owner goes out of scope.
 
 /// Owns an `AVFrame` until it is released to a `VideoFrame`.
 struct FrameOwner: ~Copyable {
@@ -12,7 +12,7 @@ struct FrameOwner: ~Copyable {
     self.raw = raw
   }
 
-  /// A frame with memory of its own.
+  /// Allocates a frame with its own memory.
   init(width: Int, height: Int, code: Int32) throws(VideoIOError) {
     let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
     guard let w = Int32(exactly: width), let h = Int32(exactly: height), w > 0, h > 0 else {
@@ -36,7 +36,7 @@ struct FrameOwner: ~Copyable {
     av_frame_free(&frame)
   }
 
-  /// Gives the frame to a caller that frees it.
+  /// Transfers ownership of the frame to the caller.
   consuming func release() -> UnsafeMutablePointer<AVFrame> {
     let raw = raw
     discard self
@@ -62,7 +62,7 @@ struct PacketOwner: ~Copyable {
 /// Owns an `AVCodecContext`, a decoder or an encoder.
 struct CodecContextOwner: ~Copyable {
   let raw: UnsafeMutablePointer<AVCodecContext>
-  /// Whether it was given a frame to encode.
+  /// Whether a frame has been sent to the encoder.
   var isUsed = false
 
   init(_ codec: UnsafePointer<AVCodec>) throws(VideoIOError) {
@@ -76,8 +76,8 @@ struct CodecContextOwner: ~Copyable {
     avcodec_free_context(&context)
   }
 
-  /// SVT-AV1 (1.4 at least) complains when it is closed before the end of its stream, and waits for ever if it never
-  /// saw a frame: it gets one then, and the end, and nobody asks for the packets.
+  /// SVT-AV1 (at least 1.4) logs an error when closed before the end of its stream, and hangs if it never received a
+  /// frame. So this sends one if necessary, then the end of the stream, and discards the packets.
   private static func endStream(_ context: UnsafeMutablePointer<AVCodecContext>, isUsed: Bool) {
     guard avcodec_is_open(context) != 0, let codec = context.pointee.codec,
       String(cString: codec.pointee.name) == "libsvtav1"

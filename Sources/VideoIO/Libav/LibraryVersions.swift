@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// The FFmpeg that the program runs with: its libraries, and what they were built with.
+/// The FFmpeg build in use: its libraries and their features.
 public enum LibavBuild {
   /// One of the libraries.
   public struct Library: Sendable, Hashable {
@@ -9,7 +9,7 @@ public enum LibavBuild {
     public let name: String
     /// Its version at run time: major, minor and micro.
     public let version: [Int]
-    /// Whether it is at least that of FFmpeg 5.1, the oldest that this package works with.
+    /// Whether it is at least the version of FFmpeg 5.1, the oldest supported release.
     public let isRecent: Bool
 
     init(_ name: String, _ version: UInt32, oldest: [Int]) {
@@ -20,7 +20,7 @@ public enum LibavBuild {
     }
   }
 
-  /// FFmpeg's own version, such as `5.1.9`; what distributions append stays.
+  /// FFmpeg's version, such as `5.1.9`, including any suffix of the distribution.
   public static var version: String { av_version_info().map { String(cString: $0) } ?? "unknown" }
 
   /// The libraries in use.
@@ -34,11 +34,11 @@ public enum LibavBuild {
     ]
   }
 
-  /// Whether there is an encoder of this name.
+  /// Whether FFmpeg has an encoder of this name.
   public static func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }
 
-  /// Whether an ending, such as `mkv`, tells a container that takes a video of any length. Pictures do not, nor do
-  /// the animated ones: their few colours or lossless frames are not what a video is enhanced for.
+  /// Whether a file name extension, such as `mkv`, selects a container for video of any length. Excludes pictures, even
+  /// animated ones: few colours or lossless frames are not a sensible output for enhanced video.
   public static func holdsVideo(ending: String) -> Bool {
     guard !ending.isEmpty, let format = av_guess_format(nil, "x." + ending, nil) else { return false }
     let isPicture =

@@ -10,7 +10,7 @@ public struct Rational: Sendable, Hashable, CustomStringConvertible {
   /// The lower number; zero in an unknown value.
   public let denominator: Int32
 
-  /// The fraction as written; it is not reduced.
+  /// Creates a fraction without reducing it.
   public init(_ numerator: Int32, _ denominator: Int32) {
     self.numerator = numerator
     self.denominator = denominator
@@ -22,7 +22,7 @@ public struct Rational: Sendable, Hashable, CustomStringConvertible {
 
   var libav: AVRational { AVRational(num: numerator, den: denominator) }
 
-  /// Whether both numbers are above zero.
+  /// Whether both numbers are positive.
   public var isPositive: Bool { numerator > 0 && denominator > 0 }
 
   /// The fraction as a floating-point number; 0 when unknown. For display, never for timelines.
@@ -33,8 +33,8 @@ public struct Rational: Sendable, Hashable, CustomStringConvertible {
   /// One divided by the fraction.
   public var inverse: Rational { Rational(denominator, numerator) }
 
-  /// `value` ticks of this time base counted in ticks of `other`, rounded to nearest, halves away from
-  /// zero; `value` itself where a time base is unknown.
+  /// Converts `value` ticks of this time base to ticks of `other`, rounded to nearest, halves away from
+  /// zero; returns `value` itself if a time base is unknown.
   ///
   /// The corresponding C function is `av_rescale_q`.
   public func rescale(_ value: Int64, to other: Rational) -> Int64 {

@@ -1,89 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a file cannot be read or written. Cases carry facts; `description` puts them in words.
+/// An error in reading or writing a file. Cases carry the facts; `description` formats them.
 public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The file cannot be opened, or is no media file.
+  /// The file cannot be opened, or is not a media file.
   case cannotOpen(path: String, reason: LibavError)
-  /// The file is a playlist, and was not to be followed.
+  /// The file is a playlist, and playlists are not allowed.
   case isPlaylist(path: String)
-  /// A playlist leads out of its folder, or has no end.
+  /// A playlist leads out of its folder, or is endless.
   case badPlaylist(path: String, reason: String)
   /// The video is encrypted.
   case encrypted(path: String)
-  /// The picture can only be shown with its Dolby Vision metadata, which encoders do not take.
+  /// The picture can only be shown with its Dolby Vision metadata, which encoders do not accept.
   case needsDolbyVision(path: String)
-  /// The file has no moving picture (cover art is none).
+  /// The file has no video stream (cover art does not count).
   case noVideoStream(path: String)
-  /// The stream asked for is none of the file's videos, whose indices are `videos`.
+  /// The requested stream is not one of the file's video streams, whose indices are `videos`.
   case noSuchVideoStream(path: String, index: Int, videos: [Int])
   /// This build of FFmpeg cannot decode the codec.
   case noDecoder(path: String, codec: String)
-  /// Not one frame came out of the video stream.
+  /// The video stream yields no frames.
   case noFrames(path: String, reason: LibavError?)
-  /// A packet cannot be read from the file, at a position in seconds.
+  /// Reading a packet failed, at a position in seconds.
   case cannotRead(path: String, seconds: Double, reason: LibavError)
-  /// The decoder gave up, at a position in seconds.
+  /// Decoding failed, at a position in seconds.
   case cannotDecode(path: String, seconds: Double, reason: LibavError)
-  /// The file stops before its announced end: it was cut off.
+  /// The file ends before its announced end: it is truncated.
   case endsEarly(path: String, seconds: Double, expectedSeconds: Double?)
   /// Size or layout of the picture changes within the file.
   case pictureChanges(path: String, seconds: Double, from: String, to: String)
-  /// The layout of the picture cannot be converted to one that the package works on.
+  /// The pixel layout cannot be converted to a supported one.
   case unsupportedFormat(path: String, format: String)
-  /// The output exists and was not to be replaced.
+  /// The output exists and must not be replaced.
   case outputExists(path: String)
   /// The output is the input.
   case outputIsInput(path: String)
-  /// The file in which the output would be made is the input.
+  /// The unfinished file of the output would be the input.
   case unfinishedIsInput(path: String, unfinished: String)
-  /// Another run writes to this output.
+  /// Another run is writing this output.
   case outputInUse(path: String)
   /// The output cannot be created.
   case cannotCreate(path: String, reason: LibavError)
-  /// The output's name does not tell a container.
+  /// The output's name does not determine a container.
   case unknownContainer(path: String)
   /// FFmpeg has no encoder of this name.
   case unknownEncoder(name: String)
-  /// The encoder does not know an option, or refuses its value.
+  /// The encoder does not have an option, or rejects its value.
   case encoderOption(encoder: String, option: String, value: String, reason: LibavError)
-  /// The encoder does not take this layout.
+  /// The encoder does not support this pixel layout.
   case encoderFormat(encoder: String, format: String, supported: [String])
-  /// The encoder does not start.
+  /// The encoder cannot be started.
   case cannotStartEncoder(encoder: String, reason: LibavError)
   /// The container cannot hold the video.
   case containerRefusesVideo(path: String, container: String, codec: String, reason: LibavError)
   /// The encoder failed on a frame.
   case cannotEncode(path: String, reason: LibavError)
-  /// The file cannot be written to, for example as the disk is full.
+  /// Writing to the file failed, for example because the disk is full.
   case cannotWrite(path: String, reason: LibavError)
-  /// A frame differs in size or layout from what the writer was opened for.
+  /// A frame's size or layout differs from that of the writer.
   case frameMismatch(path: String, expected: String, found: String)
   /// A second frame was written to a picture file.
   case holdsOneFrame(path: String)
-  /// A picture of this size and layout cannot be made.
+  /// A picture of this size and layout cannot be allocated.
   case invalidPicture(width: Int, height: Int, format: String)
   /// A picture cannot be scaled or converted.
   case cannotConvert(from: String, to: String, reason: LibavError)
-  /// FFmpeg's filters do not take these options, or fail on a frame.
+  /// FFmpeg rejects the filters or their options, or a filter fails on a frame.
   case cannotFilter(String, reason: LibavError)
-  /// A codec gave back another number of frames than it was given.
+  /// A codec returned a different number of frames than it received.
   case roundTripLost(codec: String, frames: Int, returned: Int)
-  /// There is unfinished work for this output, which was not to be continued.
+  /// There is unfinished work for this output, and continuing was not requested.
   case segmentsExist(path: String)
-  /// Another process works on this output.
+  /// Another process is working on this output.
   case segmentsInUse(path: String)
-  /// The unfinished work was begun with something else than it is to be continued with.
+  /// The unfinished work was started with different settings.
   case segmentsDiffer(path: String, name: String, before: String, now: String)
-  /// What is kept of the unfinished work cannot be used.
+  /// The saved work is damaged.
   case segmentsDamaged(path: String, reason: String)
-  /// An output of this kind cannot be worked on in segments.
+  /// An output of this kind cannot be made in segments.
   case segmentsImpossible(path: String, reason: String)
-  /// What was written is not in the file when it is read again.
+  /// Reading the file back does not return what was written.
   case outputDamaged(path: String, detail: String)
-  /// Memory is exhausted.
+  /// Out of memory.
   case outOfMemory
 
-  /// Whether memory is exhausted, whatever was being done.
+  /// Whether the underlying cause is a lack of memory.
   var isWantOfMemory: Bool {
     switch self {
     case .outOfMemory: true
@@ -93,7 +93,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether it is another run that stands in the way: what fails now may work later.
+  /// Whether the error is caused by another run, so that a later attempt may succeed.
   public var isTemporary: Bool {
     switch self {
     case .outputInUse, .segmentsInUse: true
@@ -113,7 +113,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// One lower-case line without a period; names the file, and what FFmpeg said.
+  /// One lower-case line without a period, with the file's name and FFmpeg's message.
   public var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
@@ -180,7 +180,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// What the user can do, in one lower-case line without a period; nil where there is nothing to say.
+  /// Advice for the user in one lower-case line without a period; nil if there is none.
   public var hint: String? {
     switch self {
     case .cannotOpen(_, let reason) where reason.log.contains { $0.contains("moov atom not found") }:

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Makes one clock of the clocks that a file tells: those that start again or jump where recordings were joined, and single
-/// times that fit nowhere. docs/reference/video-files.md has the rules in words.
+/// Turns a file's timestamps into one continuous clock: corrects clocks that restart or jump where recordings were joined,
+/// and single outliers. docs/reference/video-files.md describes the rules.
 ///
-/// Picture and sound are judged together, as a gap of one of them is no jump of the clock. Packets are taken in the order of
-/// the file; only where one is far from what is expected of its stream does this look ahead, by a bounded number of packets.
+/// Video and audio are judged together, because a gap in one of them is not a jump of the clock. Packets are processed in file
+/// order; only when one is far from the expected time of its stream does this look ahead, by a bounded number of packets.
 package struct ClockRepair: Sendable {
-  /// What is told of a packet; times are in microseconds.
+  /// The properties of a packet that matter here; times are in microseconds.
   package struct Packet: Sendable {
     package var stream: Int
-    /// When it is decoded, or shown if that is not said; nil if neither is.
+    /// Decoding time, or presentation time if that is unknown; nil if both are unknown.
     package var time: Int64?
     /// 0 if unknown.
     package var duration: Int64
-    /// By how much the stream's times go back where nothing is wrong: not at all if they are those of decoding.
+    /// By how much the stream's times may go back legitimately; 0 for decoding times.
     package var reordering: Int64
 
     package init(stream: Int, time: Int64?, duration: Int64, reordering: Int64 = 0) {
@@ -24,10 +24,10 @@ package struct ClockRepair: Sendable {
     }
   }
 
-  /// The packets that follow in the file.
+  /// The next packets in the file.
   package struct Lookahead: Sendable {
     package var packets: [Packet]
-    /// Whether the file ends behind them.
+    /// Whether the file ends after them.
     package var reachesEnd: Bool
 
     package init(packets: [Packet], reachesEnd: Bool) {
@@ -36,58 +36,58 @@ package struct ClockRepair: Sendable {
     }
   }
 
-  /// Packets that a look ahead is worth.
+  /// The most packets to look ahead.
   package static let reach = 200
 
   private struct Stream {
-    /// What is added to its times.
+    /// Added to its times.
     var offset: Int64 = 0
-    /// Where it goes on; nil before its first packet.
+    /// Expected time of its next packet; nil before its first packet.
     var expected: Int64?
   }
 
-  /// By index, those of picture and sound.
+  /// The video and audio streams by index.
   private var streams: [Int: Stream] = [:]
   private let leading: Set<Int>
   private let closesGaps: Bool
   private let announcedEnd: Int64?
-  /// What is added to the times of each stretch of the file between jumps; the last one is that of the latest.
+  /// The offset of each section of the file between jumps; the last one is the current section's.
   private var offsets: [Int64] = [0]
-  /// The furthest end of a packet so far.
+  /// The latest end of any packet so far.
   private var front: Int64?
   private var jumpCount = 0
   private var outlierCount = 0
 
-  /// Jumps ahead of more than this are looked at; it is the ffmpeg program's choice too.
+  /// Larger forward jumps are examined; the ffmpeg program uses the same limit.
   private static let ahead: Int64 = 10_000_000
-  /// Jumps back of more than this are looked at.
+  /// Larger backward jumps are examined.
   private static let back: Int64 = 500_000
-  /// Times beyond this, 285 years, are none.
+  /// Times beyond this, 285 years, are treated as missing.
   private static let absurd: UInt64 = 1 << 53
-  /// How many packets of a stream may have times that fit nowhere before it is the clock that is another.
+  /// How many consecutive packets of a stream may be outliers before they are taken for a new clock.
   private static let mostOutliers = 4
 
   /// - Parameters:
-  ///   - leading: the streams of picture and sound; others, which come and go, follow them.
-  ///   - closesGaps: whether the container's clock may jump ahead, as those of transport streams; if not, a jump ahead of all
-  ///     streams is a gap in the recording, and stays.
-  ///   - announcedEnd: where the container says that the file ends.
+  ///   - leading: the video and audio streams; others, which may be sparse, follow them.
+  ///   - closesGaps: whether the container's clock may jump ahead, as in transport streams; if not, a forward jump of all
+  ///     streams is a gap in the recording and is kept.
+  ///   - announcedEnd: the end of the file as announced by the container.
   package init(leading: Set<Int>, closesGaps: Bool, announcedEnd: Int64? = nil) {
     self.leading = leading
     self.closesGaps = closesGaps
     self.announcedEnd = announcedEnd
   }
 
-  /// What is said of a packet.
+  /// The verdict on a packet.
   package enum Answer: Equatable, Sendable {
-    /// What to add to its times, in microseconds.
+    /// The offset to add to its times, in microseconds.
     case offset(Int64)
-    /// That some of what follows must be known: so many packets of its own stream, or as many as `packets` of all.
+    /// Lookahead is required: this many packets of its own stream, or `packets` of all streams.
     case needs(own: Int, packets: Int)
   }
 
   /// Judges the next packet of the file.
-  /// - Parameter following: what follows it; nil if that was not looked at yet. With it, the answer is an offset.
+  /// - Parameter following: the packets after it; nil if not read yet. If given, the answer is an offset.
   package mutating func answer(for packet: Packet, following: Lookahead? = nil) -> Answer {
     guard leading.contains(packet.stream) else {
       return .offset(packet.time.map(nearestOffset) ?? offsets[offsets.count - 1])
@@ -105,7 +105,7 @@ package struct ClockRepair: Sendable {
       stream.offset = offset
       return .offset(accept(packet, time, &stream))
     }
-    // A gap of this stream alone: the others have got there step by step.
+    // A gap in this stream alone: the others reached this time step by step.
     if moved > expected, let front, moved <= front.saturatingPlus(Self.ahead) {
       return .offset(accept(packet, time, &stream))
     }
@@ -114,7 +114,7 @@ package struct ClockRepair: Sendable {
       outlierCount += 1
       return .offset(replace(time, by: expected, packet, &stream))
     }
-    // A gap of all streams, where clocks do not jump ahead.
+    // A gap in all streams, in a container whose clock does not jump ahead.
     if moved > expected, !closesGaps { return .offset(accept(packet, time, &stream)) }
     jumpCount += 1
     stream.offset = offset(ofJump: packet, time, expected, following)
@@ -149,7 +149,7 @@ package struct ClockRepair: Sendable {
     return expected.saturatingMinus(time)
   }
 
-  /// The first packet of a stream: nothing is expected of it but that those behind it follow.
+  /// Handles the first packet of a stream, which has no expected time but must be consistent with those after it.
   private mutating func begin(
     _ packet: Packet, _ time: Int64, _ stream: inout Stream, _ following: Lookahead
   ) -> Int64 {
@@ -170,7 +170,7 @@ package struct ClockRepair: Sendable {
     return accept(packet, time, &stream)
   }
 
-  /// The offset of the stretch of the file that a time lies in.
+  /// The offset of the section of the file that contains a time.
   private func nearestOffset(_ time: Int64) -> Int64 {
     let latest = offsets[offsets.count - 1]
     guard let front, offsets.count > 1 else { return latest }
@@ -186,8 +186,8 @@ package struct ClockRepair: Sendable {
     return !Self.isAbsurd(moved) && jump <= ahead && jump >= -Self.back - packet.reordering
   }
 
-  /// The offset of a later stretch of the file that another stream has found before, if the packet goes on there rather than
-  /// behind a gap in the stretch where it was.
+  /// The offset of a later section that another stream has already reached, if the packet continues there rather than after
+  /// a gap in its current section.
   private func offsetOfOthers(_ packet: Packet, _ time: Int64, _ expected: Int64, _ own: Int64) -> Int64? {
     guard let front, !Self.isAbsurd(time) else { return nil }
     let first = offsets.lastIndex(of: own).map { $0 + 1 } ?? offsets.count - 1
@@ -202,7 +202,7 @@ package struct ClockRepair: Sendable {
     return best == own ? nil : best
   }
 
-  /// Whether a time fits nowhere: those behind it go on as if it was not there.
+  /// Whether a time is an outlier: the times after it continue as if it were not there.
   private func isOutlier(
     _ packet: Packet, _ moved: Int64, _ expected: Int64, _ offset: Int64, _ following: Lookahead
   ) -> Bool {
@@ -210,7 +210,7 @@ package struct ClockRepair: Sendable {
     let own = following.packets.filter { $0.stream == packet.stream && $0.time != nil }.prefix(
       Self.mostOutliers)
     if own.isEmpty {
-      // The last one: what the file announces, or the other streams, say whether it can be.
+      // For the last packet, check against the announced end or the other streams.
       return following.reachesEnd
         && (moved < expected || moved > max(front ?? 0, announcedEnd ?? 0).saturatingPlus(Self.ahead))
     }
@@ -220,8 +220,8 @@ package struct ClockRepair: Sendable {
     }
   }
 
-  /// What to add from a jump on: the same for all streams that jump, so that sound stays with the picture, and so much that no
-  /// stream has to go back.
+  /// The offset after a jump: the same for all streams that jump, to keep audio and video in sync, and large enough that no
+  /// stream goes back.
   private mutating func offset(
     ofJump packet: Packet, _ time: Int64, _ expected: Int64, _ following: Lookahead
   ) -> Int64 {
@@ -246,7 +246,7 @@ package struct ClockRepair: Sendable {
       end = max(end, last)
       if let jumped, Self.near(jumped, time, by: Self.ahead) { first = min(first, jumped) }
     }
-    // One stream alone goes on where it was.
+    // A single stream continues where it was.
     if others > 0, staying == others { return expected.saturatingMinus(time) }
     let offset = end.saturatingMinus(first)
     if offsets[offsets.count - 1] != offset { offsets.append(offset) }
@@ -254,7 +254,7 @@ package struct ClockRepair: Sendable {
     return offset
   }
 
-  /// What was repaired, in words; nil if nothing.
+  /// Describes the repairs; nil if there were none.
   package var warning: String? {
     var parts: [String] = []
     if jumpCount > 0 { parts.append("the clock of the file jumps; \(jumpCount) jumps were closed") }

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Owns an opened input file.
+/// Owns an open input file.
 struct Demuxer: ~Copyable {
   let path: String
   let context: UnsafeMutablePointer<AVFormatContext>
-  /// Whether it is numbered pictures.
+  /// Whether the input is a sequence of numbered pictures.
   let isSequence: Bool
 
-  /// What reading a packet came to.
+  /// The result of reading a packet.
   enum Outcome {
-    /// A packet, with the errors that FFmpeg logged on the way to it, such as damage that it skipped.
+    /// A packet, with the errors that FFmpeg logged before it, such as skipped damage.
     case packet(log: [String])
-    /// The end, with what FFmpeg logged about it.
+    /// The end, with what FFmpeg logged there.
     case end(log: [String])
     case failed(LibavError)
   }
 
-  /// Opens the file and looks into its streams.
+  /// Opens the file and probes its streams.
   ///
   /// The corresponding C functions are `avformat_open_input` and `avformat_find_stream_info`.
-  /// - Parameter allowsPlaylists: whether a playlist is followed that the file's name does not promise.
+  /// - Parameter allowsPlaylists: whether to follow a playlist even if the file's name does not indicate one.
   /// - Throws: `VideoIOError.cannotOpen`; `isPlaylist`, `badPlaylist`.
   init(path: String, allowsPlaylists: Bool = false) throws(VideoIOError) {
     let followsPlaylists = try Self.checkPlaylist(path, isAllowed: allowsPlaylists)
     var context: UnsafeMutablePointer<AVFormatContext>?
     let (url, protocols) = InputFormats.address(path)
     var options: OpaquePointer?
-    // Names with % or * would be taken for picture sequences where they are none.
+    // Otherwise, names with % or * would be mistaken for picture sequences.
     let isSequence = InputFormats.isSequence(path)
     av_dict_set(&options, "pattern_type", isSequence ? "sequence" : "none", 0)
-    // Pictures may be numbered from anywhere.
+    // Numbering may start anywhere.
     if isSequence { av_dict_set(&options, "start_number_range", "1000000", 0) }
     let format = isSequence ? av_find_input_format("image2") : nil
     av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
@@ -54,7 +54,7 @@ struct Demuxer: ~Copyable {
     self.isSequence = isSequence
   }
 
-  /// Whether the file is a playlist that may be followed.
+  /// Whether the file is a playlist; throws if it must not be followed.
   private static func checkPlaylist(_ path: String, isAllowed: Bool) throws(VideoIOError) -> Bool {
     guard Playlist.isOne(path) else { return false }
     guard isAllowed || Playlist.isNamed(path) else { throw .isPlaylist(path: path) }
@@ -69,7 +69,7 @@ struct Demuxer: ~Copyable {
 
   var streamCount: Int { Int(context.pointee.nb_streams) }
 
-  /// The stream at an index that FFmpeg gave.
+  /// The stream at an index.
   func stream(_ index: Int) -> UnsafeMutablePointer<AVStream>? {
     guard index >= 0, index < streamCount else { return nil }
     return context.pointee.streams[index]
@@ -88,7 +88,7 @@ struct Demuxer: ~Copyable {
     }
     if code >= 0 { return .packet(log: lines.filter(\.isError).map(\.text)) }
     let log = lines.map(\.text)
-    // Some demuxers pass the end off as success while the byte stream failed.
+    // Some demuxers report a normal end although reading failed.
     if code == LibavError.endOfFile.code {
       if let error = context.pointee.pb?.pointee.error, error < 0, error != code {
         return .failed(LibavError(code: error, log: log))
@@ -98,23 +98,23 @@ struct Demuxer: ~Copyable {
     return .failed(LibavError(code: code, log: log))
   }
 
-  /// Moves to a key frame at or before a moment of the container's clock, in microseconds; where the container
-  /// cannot, reading stays at its beginning.
+  /// Seeks to a key frame at or before a time on the container's clock, in microseconds; if the container does
+  /// not support that, reading stays at the beginning.
   ///
-  /// Containers look for decoding times, which lie before those of presentation by some frames.
+  /// Containers search by decoding time, which is some frames earlier than the presentation time.
   /// The corresponding C function is `avformat_seek_file`.
   func seek(to target: Int64) {
     _ = LibavLog.collecting { avformat_seek_file(context, -1, Int64.min, target, target, 0) }
   }
 
-  /// Whether a frame has the same time wherever reading begins. AVI has no times of presentation; with
-  /// reordered frames they are guessed from what came before.
+  /// Whether a frame's time does not depend on where reading starts. AVI has no presentation times; with
+  /// reordered frames, they are guessed from earlier packets.
   func hasFirmTimes(_ videoIndex: Int) -> Bool {
     let name = context.pointee.iformat?.pointee.name.map { String(cString: $0) }
     return name != "avi" || stream(videoIndex)?.pointee.codecpar?.pointee.video_delay == 0
   }
 
-  /// Whether the announced duration is the last moment, wherever the first one is: so FFmpeg writes Matroska.
+  /// Whether the announced duration is the end time regardless of the start time, as FFmpeg writes it in Matroska.
   var durationIncludesStart: Bool {
     context.pointee.iformat?.pointee.name.map { String(cString: $0).hasPrefix("matroska") } ?? false
   }
@@ -125,8 +125,8 @@ struct Demuxer: ~Copyable {
     return name.hasSuffix("_pipe") || name == "image2" && !isSequence
   }
 
-  /// Checks the index of a stream to work on.
-  /// - Throws: `VideoIOError.noSuchVideoStream` if there is no video of that index.
+  /// Checks the index of the requested video stream.
+  /// - Throws: `VideoIOError.noSuchVideoStream` if there is no video stream with this index.
   func videoStream(_ index: Int) throws(VideoIOError) -> Int {
     if isMovingPicture(index) { return index }
     var videos: [Int] = []
@@ -142,8 +142,8 @@ struct Demuxer: ~Copyable {
     return stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) == 0
   }
 
-  /// The index of the stream to work on: never cover art; of default disposition before others, then the
-  /// one with most pixels, then the first.
+  /// The index of the best video stream: never cover art; streams of default disposition before others, then
+  /// by most pixels, then the first.
   func bestVideoStream() throws(VideoIOError) -> Int {
     var best: (index: Int, rank: (Int, Int64))?
     for index in 0..<streamCount {
@@ -163,12 +163,12 @@ struct Demuxer: ~Copyable {
   }
 }
 
-/// A name and a value of a dictionary of FFmpeg; names may repeat.
+/// An entry of an FFmpeg dictionary; keys may repeat.
 struct MetadataEntry: Sendable, Hashable {
   let key: String
   let value: String
 
-  /// All entries in their order.
+  /// All entries in order.
   static func entries(of dictionary: OpaquePointer?) -> [MetadataEntry] {
     var result: [MetadataEntry] = []
     var entry: UnsafeMutablePointer<AVDictionaryEntry>?
@@ -181,7 +181,7 @@ struct MetadataEntry: Sendable, Hashable {
     return result
   }
 
-  /// Adds entries to a dictionary of FFmpeg.
+  /// Adds entries to an FFmpeg dictionary.
   static func store(_ entries: [MetadataEntry], in dictionary: inout OpaquePointer?) {
     for entry in entries {
       av_dict_set(&dictionary, entry.key, entry.value, AV_DICT_MULTIKEY)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Turns a decoder's frames into `VideoFrame`s: layout, range, timestamps, constancy of shape.
+/// Converts decoded frames to `VideoFrame`s: unifies layout and range, repairs timestamps, checks that the shape is constant.
 struct FrameIntake: ~Copyable {
-  /// What the first frame was like, and all others must be.
+  /// The properties of the first frame that all others must share.
   private struct Shape: Equatable {
     let width: Int32
     let height: Int32
@@ -18,11 +18,11 @@ struct FrameIntake: ~Copyable {
   private var converter: PictureConverter?
   private var rgbConversion: RGBConversion?
   private(set) var timestamps: TimestampRepair
-  /// What the first frame's values mean, and the shape of its pixels: those of the whole output.
+  /// The colour and pixel aspect ratio of the first frame, which apply to the whole output.
   private var firstColor: ColorDescription?
   private var firstAspect = Rational(0, 1)
   private var recoloring: PictureConverter?
-  /// What changes on the way, one line each.
+  /// Changes within the video, one line each.
   private(set) var warnings: [String] = []
 
   init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool) {
@@ -36,21 +36,21 @@ struct FrameIntake: ~Copyable {
     recoloring = nil
   }
 
-  /// FFmpeg's name of the decoder's layout, once a frame has come.
+  /// FFmpeg's name of the decoder's layout, known after the first frame.
   var sourceFormatName: String {
     guard let sourceCode else { return "unknown" }
     return av_get_pix_fmt_name(AVPixelFormat(sourceCode)).map { String(cString: $0) } ?? "unknown"
   }
 
-  /// Whether the decoder's frames have a transparency, which is left out.
+  /// Whether decoded frames have an alpha channel, which is dropped.
   var losesTransparency: Bool { shape.map { PixelFormat.hasAlpha($0.code) } ?? false }
 
   /// Whether frames are converted.
   var isConverting: Bool { converter != nil || rgbConversion != nil }
 
-  /// Takes a frame as the decoder gave it.
+  /// Converts a decoded frame.
   /// - Throws: `VideoIOError.pictureChanges`, `unsupportedFormat`, `cannotConvert`, `outOfMemory`.
-  /// - Parameter isAtEnd: whether the decoder is being emptied.
+  /// - Parameter isAtEnd: whether the decoder is being flushed.
   mutating func take(_ owner: consuming FrameOwner, isAtEnd: Bool = false) throws(VideoIOError) -> VideoFrame
   {
     let raw = owner.raw
@@ -82,7 +82,7 @@ struct FrameIntake: ~Copyable {
     return VideoFrame(adopting: try recolored(converted, color, format, at: seconds), format: format)
   }
 
-  /// The frame with values that mean what those of the first one do.
+  /// Converts the frame to the colour of the first one.
   private mutating func recolored(
     _ owner: consuming FrameOwner, _ color: ColorDescription, _ format: PixelFormat, at seconds: Double
   ) throws(VideoIOError) -> FrameOwner {
@@ -126,7 +126,7 @@ struct FrameIntake: ~Copyable {
     return result
   }
 
-  /// BT.601 has two numbers.
+  /// BT.601 has two codes.
   private static func isSameMatrix(_ a: Int32, _ b: Int32) -> Bool {
     a == b || [a, b].allSatisfy { $0 == 5 || $0 == 6 }
   }
@@ -148,13 +148,13 @@ struct FrameIntake: ~Copyable {
     }
   }
 
-  /// Notes what changes; of a file that changes all the time, the first few times.
+  /// Records a change; of a file that changes constantly, only the first few.
   private mutating func warn(_ line: String) {
     if warnings.count < 4, !warnings.contains(line) { warnings.append(line) }
   }
 
   private mutating func checkShape(of raw: UnsafePointer<AVFrame>, at seconds: Double) throws(VideoIOError) {
-    // Full range is a matter of colour, which is converted.
+    // The range is part of the colour, which is converted.
     let found = Shape(
       width: raw.pointee.width, height: raw.pointee.height, code: PixelFormat.withoutRange(raw.pointee.format)
     )
@@ -181,8 +181,8 @@ struct FrameIntake: ~Copyable {
     throw .outOfMemory
   }
 
-  /// RGB gets the matrix of its size and limited range; photographs get BT.601 and full range, as in JPEG.
-  /// YUV keeps its meaning.
+  /// RGB is converted with the matrix for its size and limited range, still images with BT.601 and full range, as in JPEG.
+  /// YUV keeps its colour.
   private mutating func chooseConversion(
     of raw: UnsafePointer<AVFrame>, to format: PixelFormat
   ) throws(VideoIOError) {
@@ -202,7 +202,7 @@ struct FrameIntake: ~Copyable {
     rgbConversion = try RGBConversion(width: width, height: height, code: code, to: format, color: color)
   }
 
-  /// The frame with all rows stored downwards; some decoders of raw video store them upwards.
+  /// The frame with rows stored top to bottom; some raw video decoders store them bottom up.
   private static func upright(
     _ owner: consuming FrameOwner, _ format: PixelFormat
   ) throws(VideoIOError) -> FrameOwner {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// The machinery behind `VideoReader`: demuxer, decoder and what lies between.
+/// The implementation of `VideoReader`: demuxer, decoder and everything in between.
 struct FrameSource: ~Copyable {
   private let demuxer: Demuxer
   private let decoder: VideoDecoder
@@ -21,31 +21,31 @@ struct FrameSource: ~Copyable {
   private var isCopying = false
   /// How far the packets of the video have come, in microseconds.
   private(set) var videoPosition = Int64.min
-  /// Whether the file was sought in and no key frame has come since.
+  /// Whether no key frame has arrived since seeking.
   private var isSeeking = false
-  /// Whether a key frame at the start of the part or before it has been found.
+  /// Whether a key frame at or before the start of the part has been found.
   private(set) var hasFoundStart = true
   private var progress: ReadingProgress
   private var window: TrimWindow?
   private var clock: ClockRepair
-  /// What was read ahead to judge the clock, and what reading on would come to.
+  /// Packets read ahead to judge the clock, and the result of reading beyond them.
   private var ahead = PacketQueue()
-  /// Streams of which packets are encrypted.
+  /// Streams with encrypted packets.
   private var encryptedStreams: Set<Int> = []
-  /// What is not in the output, one line each.
+  /// Content that is missing from the output, one line each.
   private var losses: [String] = []
-  /// Why reading stopped before the end, to be thrown when all decoded frames are out.
+  /// The error that ended reading early, thrown after all decoded frames have been returned.
   private var pendingError: VideoIOError?
   private var damagedCount = 0
   private var lastDamage: LibavError?
-  /// Places at which the demuxer found the file damaged and went on behind it, and what it said of the first.
+  /// The number of damaged places that the demuxer skipped, and its message for the first.
   private var skippedCount = 0
   private var firstSkipped: String?
   private let stamp: FileStamp?
   private var unannouncedStreams: Set<Int> = []
 
   /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
-  ///   reads all that comes before it.
+  ///   reads everything before it.
   init(
     path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
   ) throws(VideoIOError) {
@@ -88,7 +88,7 @@ struct FrameSource: ~Copyable {
     self.options = options
   }
 
-  /// Decodes up to the first frame; it and the packets on the way are kept for `popEarlyItem`.
+  /// Decodes up to the first frame; keeps it and the packets before it for `popEarlyItem`.
   mutating func firstFrame() throws(VideoIOError) -> VideoFrame {
     do throws(VideoIOError) {
       while let item = try next() {
@@ -105,7 +105,7 @@ struct FrameSource: ~Copyable {
   /// From now on, gives the packets of other streams alone.
   mutating func stopDecoding() { isCopying = true }
 
-  /// The next item that was read to find the first frame.
+  /// The next of the items read before the first frame.
   mutating func popEarlyItem() -> MediaItem? {
     guard earlyPosition < earlyItems.count else {
       earlyItems = []
@@ -145,7 +145,7 @@ struct FrameSource: ~Copyable {
     return lines
   }
 
-  /// What of the source does not come out of here, one line each.
+  /// Parts of the source that are left out, one line each.
   var leftOut: [String] {
     losses
       + encryptedStreams.sorted().map {
@@ -177,7 +177,7 @@ struct FrameSource: ~Copyable {
     return nil
   }
 
-  /// One step of decoding: a frame or a packet on the way to it, nil if neither.
+  /// One step of decoding: a frame, or a packet read before it; nil if neither.
   private mutating func nextOfDecoder() throws(VideoIOError) -> MediaItem? {
     let frame = try FrameOwner()
     switch decoder.receive(into: frame) {
@@ -199,7 +199,7 @@ struct FrameSource: ~Copyable {
       }
     case .damaged(let reason):
       note(damage: reason)
-      // A decoder that fails for ever while being emptied must not hold us.
+      // Do not loop forever on a decoder that keeps failing while being flushed.
       if isDraining, damagedCount > 100_000 { isFinished = true }
     case .end:
       isFinished = true
@@ -213,7 +213,7 @@ struct FrameSource: ~Copyable {
     return nil
   }
 
-  /// Reads one packet; the video's goes to the decoder, any other is returned.
+  /// Reads one packet; sends it to the decoder if it is the video's, otherwise returns it.
   private mutating func readPacket() throws(VideoIOError) -> EncodedPacket? {
     switch ahead.next(of: demuxer, into: packet) {
     case .packet(let log):
@@ -258,7 +258,7 @@ struct FrameSource: ~Copyable {
     if case .behind = window?.place(of: time, timeBase: video.timeBase) { isVideoDone = true }
   }
 
-  /// Whether a packet of the video is the first key packet after seeking, or follows it.
+  /// Whether a video packet is the first key packet after seeking, or follows it.
   private mutating func hasBegun(with packet: UnsafePointer<AVPacket>) -> Bool {
     guard isSeeking else { return true }
     guard packet.pointee.flags & AV_PKT_FLAG_KEY != 0 else { return false }
@@ -270,12 +270,12 @@ struct FrameSource: ~Copyable {
     return true
   }
 
-  /// Takes jumps of the clock out of the packet's times.
+  /// Removes clock jumps from the packet's times.
   private mutating func correctClock(of index: Int) throws(VideoIOError) {
     let raw = packet.raw
     let timeBase = source.streams[index].timeBase
     if raw.pointee.pts != noTimestamp, raw.pointee.dts != noTimestamp {
-      // Frames are held back by some others, not by minutes.
+      // Reordering delays frames by a few frames, not by minutes.
       let wait = timeBase.rescale(raw.pointee.pts.saturatingMinus(raw.pointee.dts), to: microseconds)
       let limit = max(10_000_000, 20 * length(of: raw, in: source.streams[index]))
       if wait > limit || wait < -limit { raw.pointee.pts = raw.pointee.dts }
@@ -294,7 +294,7 @@ struct FrameSource: ~Copyable {
     if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingPlus(ticks) }
   }
 
-  /// A packet as its time is judged.
+  /// The properties of a packet for `ClockRepair`.
   private func describe(_ raw: UnsafePointer<AVPacket>) -> ClockRepair.Packet {
     let index = Int(raw.pointee.stream_index)
     guard index < source.streams.count else {
@@ -309,7 +309,7 @@ struct FrameSource: ~Copyable {
       duration: raw.pointee.duration > 0 ? length : 0, reordering: isDecoding ? 0 : 20 * length)
   }
 
-  /// How long a packet lasts, by itself or by the stream's rate, in microseconds; up to an hour.
+  /// A packet's own duration or that given by the stream's rate, in microseconds; at most an hour.
   private func length(of raw: UnsafePointer<AVPacket>, in stream: SourceStream) -> Int64 {
     let own = stream.timeBase.rescale(max(raw.pointee.duration, 0), to: microseconds)
     let usual =

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// What Matroska wants of packets' times that FFmpeg's muxer does not see to.
+/// Corrections to packet times that Matroska requires but FFmpeg's muxer does not make.
 struct MatroskaTimes {
-  /// Added to all times of a stream, in its ticks: the lead-in of Opus, which players take off again.
+  /// Added to all times of a stream, in its ticks: the lead-in of Opus, which players subtract again.
   private let leadIn: Int64
 
   /// - Parameters:
-  ///   - stream: of an output whose header is written.
+  ///   - stream: a stream of an output whose header has been written.
   init(_ stream: UnsafePointer<AVStream>) {
     guard let parameters = stream.pointee.codecpar?.pointee, parameters.codec_id == AV_CODEC_ID_OPUS,
       parameters.initial_padding > 0, !Self.muxerAddsLeadIn
@@ -15,7 +15,7 @@ struct MatroskaTimes {
       leadIn = 0
       return
     }
-    // Opus counts in 48 kHz, whatever it was made from.
+    // Opus always counts in 48 kHz.
     leadIn = Rational(1, 48000).rescale(
       Int64(parameters.initial_padding), to: Rational(stream.pointee.time_base))
   }
@@ -26,20 +26,20 @@ struct MatroskaTimes {
     packet.pointee.pts = packet.pointee.pts.saturatingPlus(leadIn)
     guard packet.pointee.dts != noTimestamp else { return }
     packet.pointee.dts = packet.pointee.dts.saturatingPlus(leadIn)
-    // Matroska has no decoding times; those below zero would only make the muxer move all streams.
+    // Matroska stores no decoding times; negative ones would only make the muxer shift all streams.
     if packet.pointee.dts < 0, packet.pointee.pts >= 0 { packet.pointee.dts = 0 }
   }
 
-  /// Whether FFmpeg's muxer adds the lead-in itself. Those up to version 7 write how long it is (`CodecDelay`) and leave
-  /// the times as they are, so that sound comes early by it; which one this is shows in what it writes.
+  /// Whether FFmpeg's muxer adds the lead-in itself. Versions up to 7 write its length (`CodecDelay`) but do not adjust
+  /// the times, so audio plays early by that much. Detected from a sample that the muxer writes.
   private static let muxerAddsLeadIn: Bool = {
-    // A second of lead-in before a packet at zero: its cluster begins at 1000 or at 0.
+    // With one second of lead-in and a packet at zero, the cluster starts at 1000 or at 0.
     guard let written = sample(leadIn: 48000) else { return true }
     let moved: [UInt8] = [0xE7, 0x82, 0x03, 0xE8]
     return written.indices.contains { written[$0...].starts(with: moved) }
   }()
 
-  /// A Matroska file of one packet of Opus at time zero; nil if FFmpeg does not write one.
+  /// A Matroska file with one Opus packet at time zero; nil if FFmpeg cannot write one.
   private static func sample(leadIn: Int32) -> [UInt8]? {
     guard let format = av_guess_format("matroska", nil, nil),
       let context = try? MuxerContext(format: format, url: ""),

@@ -2,9 +2,9 @@
 internal import CFFmpeg
 
 extension MediaInfo {
-  /// Whether the codec of the video loses nothing, or as little as those that masters are kept in.
+  /// Whether the video codec is lossless or a mastering codec with little loss.
   ///
-  /// Codecs that can do both, such as H.264, count as lossy: their quantizers tell more.
+  /// Codecs with lossy and lossless modes, such as H.264, count as lossy; their quantizers are more informative.
   public var isMaster: Bool {
     if ["prores", "dnxhd", "cfhd", "vc2", "dirac"].contains(codecName) { return true }
     guard let descriptor = avcodec_descriptor_get_by_name(codecName) else { return false }

@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 extension MediaInfo {
-  /// Facts of an opened file, of which the first frame has been decoded.
+  /// Describes an open file whose first frame has been decoded.
   init(
     demuxer: borrowing Demuxer, videoIndex: Int, source: SourceFile, first: VideoFrame,
     sourceFormatName: String, isConverted: Bool, window: TrimWindow?
@@ -60,7 +60,7 @@ extension MediaInfo {
 }
 
 extension MediaInfo {
-  /// A description of a file with nothing but a video stream, to write frames that come from no file.
+  /// Describes a file with only a video stream, for writing frames that do not come from a file.
   ///
   /// - Parameters:
   ///   - timeBase: seconds per tick of the frames' timestamps.
@@ -86,15 +86,15 @@ extension MediaInfo {
 }
 
 extension Rational {
-  /// Whether both are frame rates that differ by less than a thousandth.
+  /// Whether both are valid frame rates that differ by less than a thousandth.
   fileprivate func isNear(_ other: Rational) -> Bool {
     isPositive && other.isPositive && abs(doubleValue - other.doubleValue) < doubleValue / 1000
   }
 }
 
 extension SourceStream {
-  /// Adds what the bitstream says about the whole video where the container does not say it: HDR mastering
-  /// data and orientation.
+  /// Adds properties of the whole video from the bitstream if the container lacks them: HDR mastering data
+  /// and orientation.
   fileprivate mutating func addSideData(of frame: VideoFrame) {
     let pairs = [
       (AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_MASTERING_DISPLAY_METADATA),
@@ -113,9 +113,9 @@ extension SourceStream {
 }
 
 extension SourceStream {
-  /// Whether the picture is of a kind of Dolby Vision that players without it show in wrong colours.
+  /// Whether the video uses a Dolby Vision profile whose colours are wrong in players without support for it.
   var needsDolbyVision: Bool {
-    // Version (2 bytes), profile, level, three flags, kind of compatibility.
+    // Version (2 bytes), profile, level, three flags, compatibility ID.
     guard let record = sideData.first(where: { $0.type == AV_PKT_DATA_DOVI_CONF.rawValue })?.bytes,
       record.count >= 8
     else { return false }
@@ -124,7 +124,7 @@ extension SourceStream {
 }
 
 extension EncodedPacket.SideData {
-  /// Degrees counterclockwise, if this is a display matrix that rotates.
+  /// Rotation in degrees counterclockwise, if this is a display matrix with one.
   ///
   /// The corresponding C function is `av_display_rotation_get`.
   fileprivate var rotation: Double? {

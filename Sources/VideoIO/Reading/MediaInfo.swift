@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a file holds, and how its picture is coded.
+/// Describes a file's contents and the format of its video.
 public struct MediaInfo: Sendable {
   /// The path as given.
   public let path: String
@@ -15,45 +15,45 @@ public struct MediaInfo: Sendable {
   public let width: Int
   /// Rows of luma.
   public let height: Int
-  /// The layout of the frames that the reader gives.
+  /// The layout of the frames that the reader returns.
   public let format: PixelFormat
-  /// FFmpeg's name of the layout that the decoder gives; where it is none that the package works on, frames
-  /// are converted to `format`.
+  /// FFmpeg's name of the decoder's output layout; if it is not a supported one, frames are converted to
+  /// `format`.
   public let sourceFormatName: String
   /// Whether frames are converted to another layout on reading.
   public let isConverted: Bool
-  /// What the sample values of the frames mean.
+  /// The meaning of the frames' sample values.
   public let color: ColorDescription
-  /// Width over height of a pixel; unknown is taken as square by players.
+  /// Width over height of a pixel; players treat unknown as square.
   public let sampleAspectRatio: Rational
   /// Seconds per tick of the frames' timestamps.
   public let timeBase: Rational
-  /// Frames per second on average; not positive if unknown. For display and encoders' hints, never for timelines.
+  /// Average frames per second; not positive if unknown. For display and as an encoder hint, never for timelines.
   public let averageFrameRate: Rational
   /// The video's first timestamp, in ticks.
   public let startTime: Int64
-  /// Length in seconds as the container announces it; nil if it does not.
+  /// Length in seconds as announced by the container; nil if unknown.
   public let duration: Double?
-  /// The number of frames as the container announces it, or length times average rate; nil if neither is known.
+  /// The number of frames as announced by the container, or length times average rate; nil if neither is known.
   public let estimatedFrameCount: Int?
-  /// Whether the file asks players to rotate or mirror the picture.
+  /// Whether the file instructs players to rotate or mirror the picture.
   public let hasDisplayMatrix: Bool
   /// Degrees by which players rotate the picture counterclockwise; 0 without a display matrix.
   public let rotation: Double
-  /// Whether this is a photograph, not a video.
+  /// Whether this is a still image rather than a video.
   public let isStillImage: Bool
-  /// All streams but the video, in the order of the file.
+  /// All streams except the video, in file order.
   public let otherStreams: [StreamInfo]
 
-  /// What the writer needs to make a file like this one.
+  /// What the writer needs to create a file like this one.
   let source: SourceFile
 }
 
-/// A stream that is copied as it is.
+/// A stream that is copied without change.
 public struct StreamInfo: Sendable, Hashable {
-  /// What a stream carries.
+  /// The kind of a stream's content.
   public enum Kind: String, Sendable {
-    /// A second video.
+    /// Another video stream.
     case video
     /// Cover art: one picture.
     case coverArt = "cover art"
@@ -65,13 +65,13 @@ public struct StreamInfo: Sendable, Hashable {
     case data
     /// A file within the file, such as a font.
     case attachment
-    /// Something FFmpeg does not know.
+    /// A kind unknown to FFmpeg.
     case unknown
   }
 
   /// The index in the file.
   public let index: Int
-  /// What it carries.
+  /// The kind of its content.
   public let kind: Kind
   /// FFmpeg's name of its codec, such as `aac`.
   public let codecName: String
@@ -80,7 +80,7 @@ public struct StreamInfo: Sendable, Hashable {
   /// The title as tagged.
   public let title: String?
 
-  /// A description of a stream.
+  /// Describes a stream.
   public init(index: Int, kind: Kind, codecName: String, language: String? = nil, title: String? = nil) {
     self.index = index
     self.kind = kind
@@ -90,7 +90,7 @@ public struct StreamInfo: Sendable, Hashable {
   }
 }
 
-/// The parts of a file that have no public face and travel from reader to writer.
+/// Internal properties of a file that are passed from reader to writer.
 struct SourceFile: Sendable {
   var streams: [SourceStream]
   let metadata: [MetadataEntry]
@@ -99,15 +99,15 @@ struct SourceFile: Sendable {
   var programs: [SourceProgram] = []
   /// The earliest timestamp of all streams, in microseconds.
   let startTime: Int64
-  /// Whether the container's clock starts anywhere and may jump, as in MPEG transport streams.
+  /// Whether the container's clock may start anywhere and jump, as in MPEG transport streams.
   let hasTimestampJumps: Bool
-  /// Whether the video's frames come at equal distances, as far as FFmpeg can tell.
+  /// Whether the video has a constant frame rate, as far as FFmpeg can determine.
   var hasConstantRate = false
-  /// Where the part that is read begins, in microseconds of the container's clock; nil for the whole file.
+  /// Start of the part to read, in microseconds of the container's clock; nil for the whole file.
   var trimStart: Int64?
 }
 
-/// A stream of the source with all that describes it.
+/// A stream of the source with all of its properties.
 struct SourceStream: Sendable {
   let info: StreamInfo
   let parameters: CodecParameters
@@ -117,14 +117,14 @@ struct SourceStream: Sendable {
   let disposition: Int32
   let metadata: [MetadataEntry]
   var sideData: [EncodedPacket.SideData]
-  /// The demuxer reads it for its own use, as with QuickTime's chapter tracks.
+  /// Whether the demuxer consumes it itself, as with QuickTime's chapter tracks.
   let isDiscarded: Bool
   /// The coded picture, if this is cover art.
   let coverArt: [UInt8]
 }
 
 extension SourceStream {
-  /// Whether transparency lies in blocks beside the packets, as with VP8 and VP9, where FFmpeg's own decoders do not look.
+  /// Whether alpha is stored in side blocks, as with VP8 and VP9; FFmpeg's native decoders ignore those.
   var hasSeparateAlpha: Bool { metadata.contains { $0.key.lowercased() == "alpha_mode" && $0.value == "1" } }
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Packets that were read ahead, in the order of the file.
+/// Packets read ahead, in file order.
 struct PacketQueue: ~Copyable {
-  /// Bytes of packets that are held at most.
+  /// The most bytes of packets held.
   private static let mostBytes = 32 << 20
 
   private final class Entry {
@@ -19,15 +19,15 @@ struct PacketQueue: ~Copyable {
   private var entries: [Entry] = []
   private var position = 0
   private var byteCount = 0
-  /// What reading on came to, if it was no packet.
+  /// The outcome of reading ahead if it was not a packet.
   private var end: Demuxer.Outcome?
 
   init() {}
 
-  /// Whether the file ends behind what is held.
+  /// Whether the file ends after the held packets.
   var reachesEnd: Bool { end != nil }
 
-  /// Takes the next packet, one of those held or one of the file.
+  /// Takes the next packet, from the queue or else from the file.
   mutating func next(of demuxer: borrowing Demuxer, into packet: borrowing PacketOwner) -> Demuxer.Outcome {
     guard position < entries.count else {
       if let end { return end }
@@ -45,7 +45,7 @@ struct PacketQueue: ~Copyable {
     return .packet(log: entry.log)
   }
 
-  /// Reads ahead until so many packets are held, or as many of one stream.
+  /// Reads ahead until `packets` packets are held, or `own` packets of one stream.
   mutating func fill(from demuxer: borrowing Demuxer, packets: Int, own: Int, stream: Int)
     throws(VideoIOError)
   {
@@ -65,7 +65,7 @@ struct PacketQueue: ~Copyable {
     }
   }
 
-  /// What is made of each packet held.
+  /// Maps the held packets.
   func map<Result>(_ body: (UnsafePointer<AVPacket>) -> Result?) -> [Result] {
     entries[position...].compactMap { body($0.packet.raw) }
   }

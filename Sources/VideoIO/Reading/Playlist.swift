@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// A file that names other files to be read: HLS, DASH, a list of FFmpeg's concat. Looked at before FFmpeg follows it, so that it
-/// leads nowhere but into its own folder, and has an end.
+/// A file that refers to other files: HLS, DASH or an FFmpeg concat list. It is checked before FFmpeg follows it, to ensure
+/// that it stays within its own folder and is finite.
 struct Playlist {
   private enum Kind { case hls, dash, concat }
 
-  /// Bytes of a playlist; names in it; playlists that it leads to.
+  /// Limits: bytes of a playlist; names in it; playlists that it leads to.
   private static let mostBytes = 4 << 20
   private static let mostEntries = 10_000
   private static let mostPlaylists = 64
   private static let mostDepth = 2
-  /// Pieces that a description of DASH may stand for without naming them.
+  /// The most segments that a DASH manifest may imply without naming them.
   private static let mostPieces = 100_000.0
 
   private let path: String
   private var count = 0
   private var entries = 0
 
-  /// Whether a file is a playlist by its content.
+  /// Whether a file's content is a playlist.
   static func isOne(_ path: String) -> Bool { kind(of: head(path, 4096)) != nil }
 
-  /// Whether the user names a playlist, and so wants it read.
+  /// Whether the path itself names a playlist, so that the user wants it followed.
   static func isNamed(_ path: String) -> Bool {
     let name = path.lowercased()
     return [".m3u8", ".mpd", ".ffconcat"].contains { name.hasSuffix($0) }
   }
 
-  /// Goes through a playlist and all that it names.
+  /// Checks a playlist and everything that it refers to.
   /// - Throws: `VideoIOError.badPlaylist`.
   static func check(_ path: String) throws(VideoIOError) {
     var playlist = Playlist(path: path)
@@ -44,7 +44,7 @@ struct Playlist {
     return nil
   }
 
-  /// The first bytes of what a path or an address leads to; none if it cannot be read.
+  /// The first bytes at a path or URL; empty if it cannot be read.
   private static func head(_ path: String, _ count: Int) -> [UInt8] {
     if path == "-" || OutputFile.isStream(path) { return [] }
     var context: UnsafeMutablePointer<AVIOContext>?
@@ -137,7 +137,7 @@ struct Playlist {
     }
   }
 
-  /// The attributes of all elements of XML.
+  /// The attributes of all XML elements.
   private static func attributes(of text: String) -> [(name: String, value: String)] {
     text.ranges(of: "=").compactMap { place in
       let rest = text[place.upperBound...]
@@ -148,7 +148,7 @@ struct Playlist {
     }
   }
 
-  /// Seconds of a length as XML writes it, such as PT1H2M3.5S; an absurd number if it is none.
+  /// The seconds of an XML duration such as PT1H2M3.5S; an absurdly large number if it is invalid.
   private static func seconds(_ text: String) -> Double {
     guard text.hasPrefix("PT") else { return 1e12 }
     var (total, number) = (0.0, "")
@@ -179,7 +179,7 @@ struct Playlist {
     }
   }
 
-  /// Checks that a name leads to a file beside the playlist or below it.
+  /// Checks that a name refers to a file in the playlist's folder or below it.
   private mutating func checkName(_ name: String) throws(VideoIOError) {
     entries += 1
     if entries > Self.mostEntries { throw bad("it names more than \(Self.mostEntries) files") }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// How far reading has come, to tell a whole file from one that was cut off.
+/// Tracks the read position, to detect truncated files.
 struct ReadingProgress: Sendable {
   /// End of the latest packet of any stream, in seconds of the container's clock.
   private(set) var seconds = 0.0
@@ -9,12 +9,12 @@ struct ReadingProgress: Sendable {
   private let expectedEnd: Double?
   private let expectedVideoEnd: Double?
 
-  /// Where the container says that the file ends, in microseconds of its clock; nil if it does not.
+  /// The end of the file as announced by the container, in microseconds of its clock; nil if unknown.
   var announcedEnd: Int64? { expectedEnd.flatMap { Int64(exactly: ($0 * 1e6).rounded()) } }
 
   init(_ demuxer: borrowing Demuxer, videoIndex: Int) {
     let context = demuxer.context.pointee
-    // A clock that jumps tells nothing about the length.
+    // With a clock that jumps, the announced length is meaningless.
     let isAnnounced =
       context.duration > 0 && context.duration_estimation_method != AVFMT_DURATION_FROM_BITRATE
       && cffmpeg_input_has_timestamp_jumps(demuxer.context) == 0
@@ -24,7 +24,7 @@ struct ReadingProgress: Sendable {
       ? Double(demuxer.durationIncludesStart ? 0 : start) / 1e6 + Double(context.duration) / 1e6 : nil
     if let stream = demuxer.stream(videoIndex)?.pointee, isAnnounced, stream.duration > 0 {
       let start = stream.start_time == noTimestamp ? 0 : stream.start_time
-      // Of an AVI file that was cut off, FFmpeg estimates the duration anew; the frame count stays announced.
+      // For a truncated AVI file, FFmpeg re-estimates the duration; the frame count remains as announced.
       let isAVI = context.iformat?.pointee.name.map { String(cString: $0) } == "avi"
       let ticks = isAVI ? max(stream.duration, stream.nb_frames) : stream.duration
       expectedVideoEnd = (Double(start) + Double(ticks)) * Rational(stream.time_base).doubleValue
@@ -42,10 +42,10 @@ struct ReadingProgress: Sendable {
     if isVideo { videoSeconds = max(videoSeconds, end) }
   }
 
-  /// The error for a file whose end has been reached too soon; nil for a whole file.
+  /// The error for a file that ends too early; nil for a complete file.
   ///
-  /// Announced lengths may be a little wrong, so a lack of less than a second or 1 % counts for nothing
-  /// unless FFmpeg said that the file is incomplete.
+  /// Announced lengths may be slightly wrong, so a shortfall of less than a second or 1 % is ignored unless
+  /// FFmpeg reported an incomplete file.
   func shortfall(log: [String], path: String) -> VideoIOError? {
     let expected = expectedVideoEnd ?? expectedEnd
     let reached = expectedVideoEnd == nil ? seconds : videoSeconds

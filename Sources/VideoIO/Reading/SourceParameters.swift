@@ -3,11 +3,11 @@ internal import CFFmpeg
 
 /// A copy of a stream's codec parameters.
 ///
-/// `@unchecked Sendable` is right because the parameters are filled in `init` and only read until `deinit`.
+/// `@unchecked Sendable` is safe because the parameters are set in `init` and only read until `deinit`.
 final class CodecParameters: @unchecked Sendable {
   let raw: UnsafeMutablePointer<AVCodecParameters>
 
-  /// Parameters that say nothing.
+  /// Creates empty parameters.
   init() throws(VideoIOError) {
     guard let raw = avcodec_parameters_alloc() else { throw .outOfMemory }
     self.raw = raw

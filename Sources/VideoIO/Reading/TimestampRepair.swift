@@ -2,27 +2,27 @@
 
 /// Makes the timestamps of a stream's frames strictly increasing without dropping a frame.
 ///
-/// Postcondition: each result is above the one before; timestamps that are present and increasing are
-/// returned as they are.
+/// Postcondition: each result is greater than the previous one; timestamps that are present and increasing
+/// are returned unchanged.
 package struct TimestampRepair: Sendable {
   private var last: Int64?
   private var step: Int64
   /// Frames without a timestamp.
   package private(set) var missingCount = 0
-  /// Frames whose timestamp was not above the one before.
+  /// Frames whose timestamp was not greater than the previous one.
   package private(set) var backwardCount = 0
 
-  /// - Parameter usualDuration: ticks from frame to frame where nothing else is known; at least 1 is taken.
+  /// - Parameter usualDuration: ticks from frame to frame if nothing else is known; raised to at least 1.
   package init(usualDuration: Int64) {
     step = max(usualDuration, 1)
   }
 
-  /// The timestamp to use for the next frame.
+  /// Returns the timestamp to use for the next frame.
   /// - Parameters:
   ///   - timestamp: the frame's own, nil if missing.
   ///   - duration: the frame's own, 0 if unknown.
-  ///   - isAtEnd: whether the decoder is being emptied; some then have no timestamps left to give, which is
-  ///     nothing to warn of.
+  ///   - isAtEnd: whether the decoder is being flushed; some decoders then return no timestamps, which is
+  ///     not worth a warning.
   package mutating func next(_ timestamp: Int64?, duration: Int64, isAtEnd: Bool = false) -> Int64 {
     defer { if duration > 0 { step = duration } }
     guard let last else {
@@ -47,7 +47,7 @@ package struct TimestampRepair: Sendable {
     return result
   }
 
-  /// What was repaired, in words; nil if nothing.
+  /// Describes the repairs; nil if there were none.
   package var warning: String? {
     var parts: [String] = []
     if missingCount > 0 { parts.append("\(missingCount) without timestamp") }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// The part of a file that is read, on the container's clock in microseconds.
+/// The part of a file to read, on the container's clock in microseconds.
 struct TrimWindow: Sendable {
-  /// The first moment that is wanted.
+  /// Start, inclusive.
   let start: Int64
-  /// The first moment that is not wanted any more; nil at the file's end.
+  /// End, exclusive; nil for the end of the file.
   let end: Int64?
-  /// Streams whose next packet must be a key packet before any is taken.
+  /// Streams that are waiting for a key packet.
   private var waiting: Set<Int>
-  /// Streams of sound that have not reached the end yet.
+  /// Audio streams that have not reached the end yet.
   private var unfinished: Set<Int>
   private var isPastEnd = false
 
-  /// nil if all of the file is wanted.
+  /// nil for the whole file.
   init?(_ options: VideoReader.Options, source: SourceFile) {
     guard options.start != nil || options.length != nil else { return nil }
     let from = max(options.start.map(Self.microseconds) ?? 0, 0)
@@ -23,13 +23,13 @@ struct TrimWindow: Sendable {
     unfinished = Set(source.streams.filter { $0.info.kind == .audio && !$0.isDiscarded }.map(\.info.index))
   }
 
-  /// A duration in whole microseconds, limited to what fits.
+  /// A duration in whole microseconds, saturated.
   static func microseconds(_ duration: Duration) -> Int64 {
     let (seconds, attoseconds) = duration.components
     return seconds.saturatingTimes(1_000_000).saturatingPlus(attoseconds / 1_000_000_000_000)
   }
 
-  /// Where a frame lies: before, within or behind the window.
+  /// The position of a frame relative to the window.
   enum Place { case before, within, behind }
 
   func place(of timestamp: Int64, timeBase: Rational) -> Place {
@@ -37,14 +37,14 @@ struct TrimWindow: Sendable {
     return Self.isBefore(timestamp, timeBase, start) ? .before : .within
   }
 
-  /// Whether a time is the window's start or lies before it.
+  /// Whether a time is at or before the window's start.
   func isAtOrBeforeStart(_ timestamp: Int64, timeBase: Rational) -> Bool {
     start == .max || Self.isBefore(timestamp, timeBase, start + 1)
   }
 
-  /// Whether a packet of a copied stream is wanted.
+  /// Whether to keep a packet of a copied stream.
   ///
-  /// Subtitles that began before the window and last into it are not; a stream begins with a key packet.
+  /// Subtitles that start before the window are dropped even if they extend into it; each stream starts with a key packet.
   mutating func wants(_ packet: EncodedPacket, isCoverArt: Bool) -> Bool {
     if isCoverArt { return true }
     guard let time = packet.presentationTimestamp ?? packet.decodingTimestamp else {
@@ -66,7 +66,7 @@ struct TrimWindow: Sendable {
     return true
   }
 
-  /// Seconds within the window of a file that is `seconds` long; nil if neither is known.
+  /// The length of the window in a file of `seconds` seconds; nil if neither is known.
   func length(ofWhole seconds: Double?, source: SourceFile) -> Double? {
     let wanted = end.map { Double($0.saturatingMinus(start)) / 1e6 }
     let left = seconds.map { max($0 - Double(start.saturatingMinus(source.startTime)) / 1e6, 0) }
@@ -74,10 +74,10 @@ struct TrimWindow: Sendable {
     return min(wanted, left)
   }
 
-  /// Whether no stream of sound needs more packets.
+  /// Whether no audio stream needs more packets.
   var hasAllSound: Bool { unfinished.isEmpty || isPastEnd }
 
-  /// Whether a time lies before a moment; exact, whatever the units.
+  /// Whether a time is before a moment; exact for all units.
   private static func isBefore(_ timestamp: Int64, _ timeBase: Rational, _ moment: Int64) -> Bool {
     guard timeBase.isPositive else { return false }
     return av_compare_ts(timestamp, timeBase.libav, moment, VideoIO.microseconds.libav) < 0
@@ -85,7 +85,7 @@ struct TrimWindow: Sendable {
 }
 
 extension SourceFile {
-  /// The file's description for a part of it: chapters outside are gone, those across its ends are cut.
+  /// The description of a part of the file: chapters outside it are removed, and those that cross its ends are cut.
   func trimmed(to window: TrimWindow) -> SourceFile {
     let kept = chapters.compactMap { chapter -> SourceChapter? in
       let first = microseconds.rescale(window.start, to: chapter.timeBase)

@@ -5,7 +5,7 @@ internal import CFFmpeg
 struct VideoDecoder: ~Copyable {
   private let owner: CodecContextOwner
 
-  /// What asking for a frame came to.
+  /// The result of requesting a frame.
   enum Outcome {
     case frame
     case needsPacket
@@ -14,7 +14,7 @@ struct VideoDecoder: ~Copyable {
     case damaged(LibavError)
   }
 
-  /// Opens the decoder for codec parameters.
+  /// Opens a decoder for codec parameters.
   ///
   /// - Parameters:
   ///   - path: for error messages.
@@ -43,16 +43,16 @@ struct VideoDecoder: ~Copyable {
     self.owner = owner
   }
 
-  /// Gives a packet to the decoder, nil at the end of the stream.
+  /// Sends a packet to the decoder; nil marks the end of the stream.
   ///
-  /// - Returns: what is wrong with the packet, nil if nothing.
+  /// - Returns: the decoder's error for the packet; nil if there is none.
   func send(_ packet: UnsafePointer<AVPacket>?) -> LibavError? {
     let (code, log) = LibavLog.collecting { avcodec_send_packet(owner.raw, packet) }
     if code >= 0 || code == LibavError.endOfFile.code { return nil }
     return LibavError(code: code, log: log)
   }
 
-  /// Takes the next frame in order of presentation.
+  /// Receives the next frame in presentation order.
   func receive(into frame: borrowing FrameOwner) -> Outcome {
     let (code, log) = LibavLog.collecting { avcodec_receive_frame(owner.raw, frame.raw) }
     switch code {

@@ -3,37 +3,37 @@ internal import CFFmpeg
 
 /// Reads a video file: its best video stream as frames, all other streams as packets, in file order.
 ///
-/// One owner, used by one task. Frames and packets it gives may go anywhere.
+/// One owner, used by one task. The frames and packets it returns may be sent to other tasks.
 public struct VideoReader: ~Copyable {
-  /// How strict reading is, and what part is read.
+  /// The strictness of reading, and the part to read.
   public struct Options: Sendable {
-    /// Whether a file that was cut off, or whose picture changes its size on the way, ends like a whole one, and `leftOut` says
-    /// so. If not, `next` throws at the end of what is there.
+    /// Whether a truncated file, or one whose picture changes size, ends normally and is reported in `leftOut`. If not, `next`
+    /// throws at that point.
     public var toleratesEarlyEnd = false
 
-    /// Whether playlists (HLS, DASH, ffconcat) are followed that their names do not announce. They may name files in their own
-    /// folder and below it.
+    /// Whether to follow playlists (HLS, DASH, ffconcat) whose names do not identify them as such. They may refer to files in
+    /// their own folder and below it.
     public var allowsPlaylists = false
-    /// Whether Dolby Vision is taken whose picture has wrong colours without its metadata.
+    /// Whether to accept Dolby Vision whose colours are wrong without its metadata.
     public var ignoresDolbyVision = false
 
-    /// How far behind the file's beginning reading starts; nil for the beginning. The first frame is the
-    /// first one shown at this moment or later; other streams start there, too.
+    /// Where reading starts, relative to the start of the file; nil for the start. The first frame is the first
+    /// one presented at this time or later; other streams start there, too.
     public var start: Duration?
-    /// How much is read, of the picture and all other streams; nil for all.
+    /// How much to read of all streams; nil for everything.
     public var length: Duration?
 
     /// The video stream to decode, by its index in the file; nil for the best one. Other video streams are copied.
     public var stream: Int?
 
-    /// Whether frames carry the quantizers that their blocks were coded with: see `VideoFrame.quantizers`.
+    /// Whether frames carry the quantizers of their blocks: see `VideoFrame.quantizers`.
     public var exportsQuantizers = false
 
-    /// Strict, the whole file.
+    /// Strict reading of the whole file.
     public init() {}
   }
 
-  /// What the file holds.
+  /// Describes the file.
   public let info: MediaInfo
 
   private var source: FrameSource
@@ -43,8 +43,8 @@ public struct VideoReader: ~Copyable {
   /// - Parameters:
   ///   - path: the file; `-` is standard input.
   ///   - threads: for decoding; 0 for as many as there are cores.
-  ///   - options: the part to read, and what is tolerated.
-  /// - Throws: `VideoIOError` if the file cannot be opened, has no video or not the one asked for, or no frame can be decoded or lies
+  ///   - options: the part to read, and the errors to tolerate.
+  /// - Throws: `VideoIOError` if the file cannot be opened, lacks a video stream or the requested one, or has no decodable frame
   ///   within the part.
   public init(path: String, threads: Int = 0, options: Options = Options()) throws(VideoIOError) {
     self = try Self.open(path: path, threads: threads, options: options)
@@ -55,12 +55,12 @@ public struct VideoReader: ~Copyable {
     self.source = source
   }
 
-  /// Opens a file, and again with another way of finding the start if one lands behind it.
+  /// Opens a file; retries with another seek lead if seeking lands after the start.
   private static func open(path: String, threads: Int, options: Options) throws(VideoIOError) -> VideoReader {
-    // What was read from a pipe is gone: there is one try only, from its beginning.
+    // A pipe cannot be read twice: there is only one attempt, from its start.
     for lead: Int64 in [500_000, 12_000_000] where options.start != nil && !OutputFile.isStream(path) {
       var source = try FrameSource(path: path, threads: threads, options: options, seekLead: lead)
-      // An error here may come from a place that only seeking leads to.
+      // An error here may be due to seeking alone.
       if let first = try? source.firstFrame(), source.hasFoundStart {
         return VideoReader(source: source, first: first)
       }
@@ -70,16 +70,16 @@ public struct VideoReader: ~Copyable {
     return VideoReader(source: source, first: first)
   }
 
-  /// What was not quite right so far, one line each.
+  /// Warnings so far, one line each.
   public var warnings: [String] { source.warnings }
 
-  /// What of the source does not come out of the reader, one line each: all that is known when the end has been reached.
+  /// Parts of the source that the reader leaves out, one line each; complete once the end has been reached.
   public var leftOut: [String] { source.leftOut }
 
   /// The next frame or packet; nil at the end.
   ///
-  /// - Throws: `VideoIOError.endsEarly` or `cannotRead` for a file that was cut off, after all frames that
-  ///   could be saved; `pictureChanges` where size or layout changes.
+  /// - Throws: `VideoIOError.endsEarly` or `cannotRead` for a truncated file, after all frames that could be
+  ///   recovered; `pictureChanges` if size or layout changes.
   public mutating func next() throws(VideoIOError) -> MediaItem? {
     if let item = source.popEarlyItem() { return item }
     return try source.next()

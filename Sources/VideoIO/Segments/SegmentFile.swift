@@ -7,9 +7,9 @@ internal import CFFmpeg
   internal import Glibc
 #endif
 
-// A segment's file: the magic, the encoder's extradata, then records in the order of the work, little-endian. A record
-// is a frame (1: when it is shown, how long) or a packet that the encoder gave after that frame (2: times, flags, side
-// data, bytes). No container keeps all of this, nor the order, by which the output becomes the same to the byte.
+// Segment file format, little-endian: the magic, the encoder's extradata, then records in the order of encoding. A record
+// is a frame (1: presentation time, duration) or a packet that the encoder returned after that frame (2: times, flags,
+// side data, bytes). No container preserves all of this and the order, which make a resumed output identical to the byte.
 private let segmentMagic: [UInt8] = Array("VENHSEG1".utf8)
 private let frameMark: UInt8 = 1
 private let packetMark: UInt8 = 2
@@ -132,7 +132,7 @@ struct SegmentRecorder: ~Copyable {
   }
 }
 
-/// Reads a segment back, frame by frame. Lengths are checked before memory is taken.
+/// Reads a segment back, frame by frame. Checks lengths before allocating memory.
 struct SegmentReplay: ~Copyable {
   private let path: String
   private let file: DiskFile
@@ -193,7 +193,7 @@ struct SegmentReplay: ~Copyable {
     return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
   }
 
-  /// The next packet that came after the frame; nil before the next frame and at the end.
+  /// The next packet that follows the current frame; nil before the next frame and at the end.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
     guard let mark = try nextMark(), mark != frameMark else { return nil }
     guard mark == packetMark else { throw damaged }

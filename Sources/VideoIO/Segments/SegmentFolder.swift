@@ -5,47 +5,47 @@
   internal import Glibc
 #endif
 
-/// The folder `<output>.segments`, in which a job keeps what it has finished until all of it is.
+/// The folder `<output>.segments`, in which a job keeps finished segments until it is complete.
 ///
-/// A segment holds the encoder's packets of a fixed number of frames. Its file is on the disk before the manifest names
-/// it, and the manifest is replaced in one step: whenever the power goes, the manifest tells the truth.
+/// A segment holds the encoder's packets for a fixed number of frames. Its file is flushed to disk before the manifest
+/// lists it, and the manifest is replaced atomically, so the manifest is correct even after a power loss.
 public struct SegmentFolder: Sendable {
-  /// Where it is.
+  /// Path of the folder.
   public let path: String
-  /// What was not quite right with what was found, one line each.
+  /// Warnings about existing segments, one line each.
   public private(set) var warnings: [String] = []
   var manifest: SegmentManifest
   private let lock: FolderLock
   private let isNew: Bool
-  /// Of the files in it.
+  /// Permissions of the files in it.
   let permissions: FilePermissions
 
-  /// Frames in a segment where nothing else is asked for.
+  /// Default number of frames per segment.
   public static let usualFrames = 240
 
-  /// Frames that need not be made again.
+  /// Number of finished frames.
   public var frameCount: Int { manifest.frameCount }
-  /// What the writer was told with the last of these frames; empty if there is none.
+  /// The `origins` passed to `VideoWriter.write` with the last of these frames; empty if there is none.
   public var origins: [Int] { manifest.segments.last?.origins ?? [] }
-  /// Threads that the encoder worked with when the job began.
+  /// Number of encoder threads when the job started.
   public var encoderThreads: Int { manifest.encoderThreads }
 
-  /// The folder's name for an output.
+  /// The folder's path for an output.
   public static func path(output: String) -> String {
     OutputFile.companion(of: OutputFile.resolvingLink(output), ending: ".segments")
   }
 
-  /// Makes the folder of a job, or takes up what an earlier run left in it.
+  /// Creates the folder of a job, or opens that of an earlier run.
   ///
   /// - Parameters:
-  ///   - output: the file that is to be.
-  ///   - frames: frames in a segment; nil takes those of the earlier run, or `usualFrames`.
-  ///   - encoderThreads: threads of the encoder, for a job that begins.
-  ///   - settings: everything that the result depends on, in words by name.
-  ///   - input: the source: who may not read it may not read its segments.
-  ///   - resumes: whether an earlier run is continued. If not, there must not have been any.
+  ///   - output: the output file.
+  ///   - frames: frames per segment; nil uses that of the earlier run, or `usualFrames`.
+  ///   - encoderThreads: threads of the encoder, for a new job.
+  ///   - settings: everything that the result depends on, as text by name.
+  ///   - input: the source; the segments are readable only by those who can read it.
+  ///   - resumes: whether to continue an earlier run. If not, there must not be one.
   /// - Throws: `VideoIOError.segmentsExist`, `segmentsInUse`, `segmentsDiffer`, `segmentsDamaged`,
-  ///   `segmentsImpossible` for an output that is no file and where files cannot be locked, `cannotCreate`.
+  ///   `segmentsImpossible` if the output is not a file or files cannot be locked, `cannotCreate`.
   public init(
     output: String, frames: Int?, encoderThreads: Int, settings: [String: String], input: String? = nil,
     resumes: Bool
@@ -55,7 +55,7 @@ public struct SegmentFolder: Sendable {
     let permissions = FilePermissions(like: input)
     let isNew = mkdir(FileName.cString(path), permissions.folderMode) == 0
     if !isNew, errno != EEXIST { throw .cannotCreate(path: path, reason: LibavError(errno: errno)) }
-    // Hours of work lie in it: its own name must be on the disk, too.
+    // The folder may hold hours of work: its own entry must be on disk, too.
     do throws(LibavError) {
       if isNew { try DiskFile.synchronizeFolder(OutputFile.directory(of: path)) }
     } catch {
@@ -99,7 +99,7 @@ public struct SegmentFolder: Sendable {
     return manifest
   }
 
-  /// Forgets the first segment whose file is not as it was written, and those that follow.
+  /// Drops the first damaged segment and all that follow it.
   private mutating func dropDamaged() throws(VideoIOError) {
     for (index, segment) in manifest.segments.enumerated() {
       if Self.isWhole(file(index), segment) { continue }
@@ -118,7 +118,7 @@ public struct SegmentFolder: Sendable {
         guard digest.text == segment.sha256, let counts = try? SegmentReplay.counts(path) else {
           return false
         }
-        // A packet for each frame, or frames would be missing where segments are joined.
+        // One packet per frame, or frames would be missing where segments are joined.
         return counts == (segment.frames, segment.frames)
       }
       digest.add(bytes)
@@ -129,7 +129,7 @@ public struct SegmentFolder: Sendable {
   /// Path of a segment's file.
   func file(_ index: Int) -> String { path + "/\(index).segment" }
 
-  /// Adds a segment whose file is on the disk.
+  /// Adds a segment whose file is on disk.
   mutating func commit(_ segment: SegmentManifest.Segment) throws(VideoIOError) {
     manifest.segments.append(segment)
     do throws(LibavError) {
@@ -141,13 +141,13 @@ public struct SegmentFolder: Sendable {
     }
   }
 
-  /// Removes the folder and what it holds.
+  /// Removes the folder and its contents.
   public func remove() {
     for name in Self.names(in: path) where Self.isOurs(name) { unlink(FileName.cString(path + "/" + name)) }
     rmdir(FileName.cString(path))
   }
 
-  /// Removes the folder if it holds nothing that a later run could use, and else what is no use in it.
+  /// Removes the folder if it contains nothing that a later run could use, otherwise only its useless files.
   public func removeUnlessUsed() {
     let count = (try? Self.readManifest(folder: path))??.segments.count
     if let count, count > 0 {
@@ -185,7 +185,7 @@ public struct SegmentFolder: Sendable {
   }
 }
 
-/// Keeps a second run out of a folder.
+/// Locks a folder against a second run.
 private final class FolderLock: Sendable {
   static let name = "lock"
 
@@ -199,7 +199,7 @@ private final class FolderLock: Sendable {
       let file = try DiskFile(lockable: path)
       switch file.lock() {
       case .taken:
-        // The run that had it may have removed it on its way out.
+        // The previous holder may have removed the file when it finished.
         if try FilePlace(file.status()) == FilePlace(path: path) { return FolderLock(file) }
       case .held: break
       case .impossible:

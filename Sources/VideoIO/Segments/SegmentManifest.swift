@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// The list of a job's finished segments, and what the job depends on. Kept as JSON.
+/// The list of a job's finished segments and the settings it depends on, stored as JSON.
 ///
-/// It names no files: segments are called by their numbers, so that a manifest cannot lead anywhere else.
+/// It contains no file names: segment files are named by number, so a manifest cannot refer to other files.
 struct SegmentManifest: Codable, Sendable, Equatable {
-  /// A run of output frames that is encoded and on the disk.
+  /// A range of output frames that is encoded and on disk.
   struct Segment: Codable, Sendable, Equatable {
-    /// Frames in it; only the last one of a video has fewer than the others.
+    /// Number of frames; only the last segment of a video has fewer than the others.
     var frames: Int
-    /// Length of its file.
+    /// Length of its file in bytes.
     var bytes: Int
     /// SHA-256 of its file.
     var sha256: String
-    /// What `VideoWriter.write` was told with its last frame.
+    /// The `origins` passed to `VideoWriter.write` with its last frame.
     var origins: [Int]
   }
 
   static let currentVersion = 1
-  /// Far above what any video needs.
+  /// Limit far above what any video needs.
   static let mostSegments = 10_000_000
   static let mostFrames = 1_000_000
 
-  /// Of this format.
+  /// Version of the format.
   var version = currentVersion
   /// Frames in each segment.
   var segmentFrames: Int
-  /// Threads of the encoder, on which its result may depend.
+  /// Number of encoder threads, which may affect the result.
   var encoderThreads: Int
-  /// What the result depends on, in words by name.
+  /// The settings that the result depends on, as text by name.
   var settings: [String: String]
-  /// In the order of the video.
+  /// In presentation order.
   var segments: [Segment] = []
 
   init(segmentFrames: Int, encoderThreads: Int, settings: [String: String]) {
@@ -39,7 +39,7 @@ struct SegmentManifest: Codable, Sendable, Equatable {
     self.settings = settings
   }
 
-  /// Frames in all segments together.
+  /// Total number of frames.
   var frameCount: Int { segments.reduce(0) { $0 + $1.frames } }
 
   var json: [UInt8] {
@@ -48,7 +48,7 @@ struct SegmentManifest: Codable, Sendable, Equatable {
     return [UInt8]((try? encoder.encode(self)) ?? Data())
   }
 
-  /// Reads a manifest, every number checked; nil if it is none of this version.
+  /// Parses and validates a manifest; nil if it is invalid or of another version.
   init?(json: [UInt8]) {
     guard let manifest = try? JSONDecoder().decode(Self.self, from: Data(json)), manifest.isSound else {
       return nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The place within a job's segments: what was finished is played back, what follows is recorded.
+/// The position within a job's segments: finished segments are replayed, later ones recorded.
 struct SegmentedStream: ~Copyable {
   /// Where finished segments are kept.
   private(set) var store: SegmentStore
@@ -22,11 +22,11 @@ struct SegmentedStream: ~Copyable {
   /// Frames in a segment.
   var segmentFrames: Int { store.segmentFrames }
 
-  /// Whether a segment is begun and not finished.
+  /// Whether a segment is being recorded.
   private(set) var isRecording = false
 
-  /// Takes the place of a finished frame.
-  /// - Throws: `VideoIOError.segmentsDamaged` if the frame there is another one.
+  /// Replays a finished frame.
+  /// - Throws: `VideoIOError.segmentsDamaged` if the recorded frame differs.
   mutating func pass(_ frame: Int, _ time: FrameTime) throws(VideoIOError) {
     guard try next(frame) == time else {
       throw .segmentsDamaged(
@@ -52,12 +52,12 @@ struct SegmentedStream: ~Copyable {
     return time
   }
 
-  /// The next packet that came with the frame passed.
+  /// The next packet recorded with the current frame.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
     try replay?.nextPacket(streamIndex: streamIndex)
   }
 
-  /// Begins a segment with a frame.
+  /// Starts a segment with a frame.
   mutating func begin(_ frame: Int, extradata found: [UInt8]) throws(VideoIOError) {
     replay = nil
     guard found == extradata else {

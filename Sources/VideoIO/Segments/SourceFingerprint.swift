@@ -5,10 +5,10 @@
   internal import Glibc
 #endif
 
-/// What tells a file from another one by what is in it, without reading all of it: a copy has the same, wherever and
+/// Identifies a file by its content without reading all of it: a copy has the same fingerprint, wherever and
 /// whenever it was made.
 public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
-  /// Bytes.
+  /// Length in bytes.
   public let size: Int
   /// SHA-256 of its first and last MiB and of blocks at equal distances between them; of all of it up to 8 MiB.
   public let digest: String
@@ -18,12 +18,12 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   private static let sampleCount = 64
   private static let sampleLength = 64 << 10
 
-  /// Looks at a file.
-  /// - Throws: `VideoIOError.cannotOpen`; also for what is no file, such as a pipe.
+  /// Computes the fingerprint of a file.
+  /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe.
   public init(path: String) throws(VideoIOError) {
     let digest = try Digest()
     do throws(LibavError) {
-      // Opening a pipe that nobody writes to would wait for ever.
+      // Opening a pipe without a writer would block forever.
       var status = stat()
       if stat(FileName.cString(path), &status) == 0, !FileStamp(status).isRegular {
         throw LibavError(errno: ESPIPE)
@@ -54,13 +54,13 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   public var description: String { "\(size) bytes, \(digest)" }
 }
 
-/// A file's length and when it was changed last.
+/// A file's length and modification time.
 struct FileStamp: Equatable {
-  /// Bytes.
+  /// Length in bytes.
   let size: Int
-  /// In nanoseconds since 1970.
+  /// Modification time in nanoseconds since 1970.
   let modified: Int64
-  /// Whether it is no pipe, device or folder.
+  /// Whether it is a regular file, not a pipe, device or folder.
   let isRegular: Bool
 
   init(_ status: stat) {
@@ -73,7 +73,7 @@ struct FileStamp: Equatable {
     #endif
   }
 
-  /// nil for what is not there or is no file.
+  /// nil if the path does not exist or is not a regular file.
   init?(path: String) {
     var status = stat()
     guard stat(FileName.cString(path), &status) == 0 else { return nil }

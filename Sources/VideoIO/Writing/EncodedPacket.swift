@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// A packet of a stream that is copied as it is: sound, subtitles, data, a second video.
+/// A packet of a stream that is copied without change: audio, subtitles, data, another video.
 public struct EncodedPacket: Sendable {
   /// The stream's index in its source file.
   public let streamIndex: Int
-  /// When it is presented, in ticks of its stream; nil if not said.
+  /// Presentation time in ticks of its stream; nil if unknown.
   public let presentationTimestamp: Int64?
-  /// When it is decoded, in ticks of its stream; nil if not said.
+  /// Decoding time in ticks of its stream; nil if unknown.
   public let decodingTimestamp: Int64?
-  /// How long it lasts, in the same ticks; 0 if unknown.
+  /// Duration in the same ticks; 0 if unknown.
   public let duration: Int64
   /// Seconds per tick.
   public let timeBase: Rational
@@ -26,7 +26,7 @@ public struct EncodedPacket: Sendable {
     let bytes: [UInt8]
   }
 
-  /// A packet from its parts; `Int64.min` for times that are not said.
+  /// Creates a packet from its parts; `Int64.min` stands for an unknown time.
   init(
     streamIndex: Int, presentation: Int64, decoding: Int64, duration: Int64, timeBase: Rational,
     bytes: [UInt8],
@@ -58,8 +58,8 @@ public struct EncodedPacket: Sendable {
     }
   }
 
-  /// Fills an empty packet of libav; times are in the packet's own ticks.
-  /// - Parameter ignored: kinds of side data that stay behind.
+  /// Fills an empty libav packet; times are in the packet's own ticks.
+  /// - Parameter ignored: types of side data to omit.
   func store(
     in packet: UnsafeMutablePointer<AVPacket>, without ignored: Set<UInt32> = []
   ) throws(VideoIOError) {
@@ -85,13 +85,13 @@ public struct EncodedPacket: Sendable {
   }
 }
 
-/// A copy of bytes of libav; empty for null.
+/// Copies bytes owned by libav; empty for null.
 func byteArray(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
   guard let bytes, count > 0 else { return [] }
   return Array(UnsafeBufferPointer(start: bytes, count: count))
 }
 
-/// What a reader gives, in the order of the file.
+/// An item returned by a reader, in file order.
 public enum MediaItem: Sendable {
   /// A decoded picture of the video stream.
   case frame(VideoFrame)

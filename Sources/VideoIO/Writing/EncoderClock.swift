@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// How an encoder counts time.
+/// The clock that an encoder needs.
 enum EncoderClock {
-  /// In any unit: it is given the source's.
+  /// Any time base: the encoder gets the source's.
   case ticks
-  /// In frames of constant rate; its packets are given the source's times back afterwards.
+  /// Frames at a constant rate; the source's times are restored in its packets afterwards.
   case frames
-  /// In frames of one of the rates that MPEG-1 and MPEG-2 know.
+  /// Frames at one of the rates that MPEG-1 and MPEG-2 support.
   case broadcastFrames
 
   init(codec: AVCodecID) {
@@ -23,13 +23,13 @@ enum EncoderClock {
     }
   }
 
-  /// The rate that the codec can write which is nearest to `rate`.
+  /// The rate nearest to `rate` that the codec supports.
   func nominalRate(_ rate: Rational) -> Rational {
     switch self {
     case .ticks:
       return rate
     case .frames:
-      // MPEG-4 counts up to 65535 ticks per second.
+      // MPEG-4 supports up to 65535 ticks per second.
       var (numerator, denominator): (Int32, Int32) = (0, 0)
       av_reduce(&numerator, &denominator, Int64(rate.numerator), Int64(rate.denominator), 65535)
       let reduced = Rational(numerator, denominator)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Which of an encoder's layouts is used for ours.
+/// Selects the encoder's layout for ours.
 struct EncoderLayout {
   let code: Int32
   let needsConversion: Bool
@@ -9,7 +9,7 @@ struct EncoderLayout {
   let color: ColorDescription
   let sourceColor: ColorDescription
 
-  /// - Throws: `VideoIOError.encoderFormat` if colour would be lost, or the layout that is asked for is none of the encoder's.
+  /// - Throws: `VideoIOError.encoderFormat` if chroma would be lost, or the encoder does not support the requested layout.
   init(
     for request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>,
     context: UnsafePointer<AVCodecContext>, name: String
@@ -26,7 +26,7 @@ struct EncoderLayout {
       return
     }
     if codec.pointee.id == AV_CODEC_ID_MJPEG || codec.pointee.id == AV_CODEC_ID_LJPEG {
-      // JPEG knows full range only.
+      // JPEG supports full range only.
       var color = sourceColor
       color.range = 2
       code = PixelFormat.withFullRange(format.code) ?? format.code
@@ -71,8 +71,8 @@ struct EncoderLayout {
     av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
   }
 
-  /// The layout that the user asks for by name; nil if none.
-  /// - Throws: `VideoIOError.encoderFormat` for one that the encoder or FFmpeg does not know.
+  /// The layout that the user requests by name; nil if none.
+  /// - Throws: `VideoIOError.encoderFormat` for a layout that the encoder or FFmpeg does not support.
   private static func wanted(
     _ request: VideoEncoder.Request, codec: UnsafePointer<AVCodec>, context: UnsafePointer<AVCodecContext>,
     name: String
@@ -89,7 +89,7 @@ struct EncoderLayout {
     return code.rawValue
   }
 
-  /// The size that is encoded: an encoder may take even columns and rows only where chroma is halved.
+  /// The encoded size: encoders may require even dimensions where chroma is subsampled.
   func extents(for request: VideoEncoder.Request, name: String) -> (width: Int, height: Int) {
     guard ["libx264", "libx265"].contains(name),
       let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee,
@@ -101,7 +101,7 @@ struct EncoderLayout {
     )
   }
 
-  /// What is to be said of the layout, if it loses something or was asked for, and of the size.
+  /// Warnings about the layout, if it was requested or loses something, and about the size.
   func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [String] {
     var lines: [String] = []
     if code != request.format.code, request.layoutCode == nil {
@@ -130,7 +130,7 @@ struct EncoderLayout {
     return lines
   }
 
-  /// What values mean after conversion to a layout: RGB and gray are of full range, and so is what is named so.
+  /// The colour after conversion to a layout: RGB, gray and FFmpeg's full-range layouts have full range.
   private static func color(_ color: ColorDescription, inLayout code: Int32) -> ColorDescription {
     guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(code))?.pointee else { return color }
     var result = color
@@ -143,7 +143,7 @@ struct EncoderLayout {
     return result
   }
 
-  /// From our layout to the encoder's; nil if they are the same.
+  /// Converts from our layout to the encoder's; nil if they are the same.
   func converter(for request: VideoEncoder.Request) throws(VideoIOError) -> PictureConverter? {
     guard needsConversion else { return nil }
     return try PictureConverter(

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which encoder makes the video, and how.
+/// Selects and configures the video encoder.
 public struct EncoderSettings: Sendable, Hashable, Codable {
-  /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, takes FFmpeg's first
-  /// encoder for it. `auto` is `libx264` where the container holds H.264, else the container's usual one: VP9
-  /// for WebM, PNG for .png.
+  /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, selects FFmpeg's first
+  /// encoder for it. `auto` is `libx264` if the container supports H.264, otherwise the container's default:
+  /// VP9 for WebM, PNG for .png.
   public var codec: String
-  /// Constant quality, lower is better; nil takes this package's choice for the encoder (16 for libx264).
+  /// Constant quality, lower is better; nil uses this package's default for the encoder (16 for libx264).
   public var crf: Double?
-  /// The encoder's preset; nil takes `medium` where the encoder has that.
+  /// The encoder's preset; nil uses `medium` if the encoder has it.
   public var preset: String?
-  /// Further options of the encoder as FFmpeg names them. A name or value that the encoder does not know is
-  /// an error.
+  /// Further encoder options by their FFmpeg names. A name or value that the encoder does not accept is an
+  /// error.
   public var options: [String: String]
   /// Options of the container, such as `movflags`.
   public var containerOptions: [String: String]
-  /// FFmpeg's name of the container, such as `yuv4mpegpipe`; nil takes it from the file's name.
+  /// FFmpeg's name of the container, such as `yuv4mpegpipe`; nil derives it from the file's name.
   public var container: String?
-  /// FFmpeg's name of the layout to encode, such as `yuv420p`; nil keeps that of the frames. What is lost by it is a warning.
+  /// FFmpeg's name of the layout to encode, such as `yuv420p`; nil keeps that of the frames. Losses cause a warning.
   public var pixelFormat: String?
   /// Threads of the encoder; 0 lets it choose.
   public var threads: Int
 
-  /// Settings; all have a default.
+  /// Creates settings; all have defaults.
   public init(
     codec: String = "libx264", crf: Double? = nil, preset: String? = nil, options: [String: String] = [:],
     containerOptions: [String: String] = [:], container: String? = nil, pixelFormat: String? = nil,
@@ -38,7 +38,7 @@ public struct EncoderSettings: Sendable, Hashable, Codable {
     self.threads = threads
   }
 
-  /// The quality that this package asks of an encoder which has a `crf` option: near transparency.
+  /// This package's default quality for encoders with a `crf` option: near transparency.
   static func defaultCRF(encoder: String) -> Double? {
     switch encoder {
     case "libx264", "libx264rgb": 16
@@ -49,7 +49,7 @@ public struct EncoderSettings: Sendable, Hashable, Codable {
     }
   }
 
-  /// The preset that this package asks for; nil leaves the encoder's own.
+  /// This package's default preset; nil keeps the encoder's own.
   static func defaultPreset(encoder: String) -> String? {
     ["libx264", "libx264rgb", "libx265"].contains(encoder) ? "medium" : nil
   }

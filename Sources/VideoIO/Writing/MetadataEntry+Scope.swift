@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 extension MetadataEntry {
-  /// Whether the tag speaks of the old video's bytes: its encoder, bit rate or statistics.
+  /// Whether the tag describes the old video's encoding: its encoder, bit rate or statistics.
   var describesOldEncoding: Bool {
     let name = key.uppercased()
     return ["ENCODER", "DURATION", "ENCODER_OPTIONS", "ALPHA_MODE"].contains(name)
@@ -11,8 +11,8 @@ extension MetadataEntry {
       || name.hasPrefix("DURATION-")
   }
 
-  /// Whether the tag of a stream belongs to the container that it was in: names of its parts and writers, and what others
-  /// tell in other ways.
+  /// Whether a stream's tag is specific to its original container: names of its handlers and writers, and properties that
+  /// other containers store differently.
   var describesOldContainer: Bool {
     [
       "file_package_umid", "file_package_name", "vendor_id", "handler_name", "creation_time", "language",

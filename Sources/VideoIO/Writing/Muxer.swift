@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Owns a container being written, and the file under it.
+/// Owns a container being written, and its file.
 struct Muxer: ~Copyable {
-  /// What becomes of a stream of the source.
+  /// The output stream of a source stream.
   struct Route {
     let outputIndex: Int
     let timeBase: Rational
     /// Kind and codec, for messages.
     let name: String
-    /// The last decoding timestamp, in the output's ticks.
+    /// Last decoding timestamp in the output's ticks.
     var lastTimestamp: Int64?
     var nextTimestamp: Int64?
-    /// Puts decoding times to packets that have none.
+    /// Generates decoding times for packets that have none.
     var order: DecodingOrder
     /// nil for other containers.
     let matroska: MatroskaTimes?
@@ -24,7 +24,7 @@ struct Muxer: ~Copyable {
   private let packet: PacketOwner
   private var routes: [Int: Route]
   private let videoIndex: Int
-  /// Seconds that are taken off all timestamps, as microseconds.
+  /// Subtracted from all timestamps, in microseconds.
   private let shift: Int64
   private let isStrict: Bool
   private let census: SourceCensus
@@ -32,17 +32,17 @@ struct Muxer: ~Copyable {
   private let makesItsFiles: Bool
   private var cutCount = 0
   private var written: WrittenFile
-  /// The least time of presentation below zero, in microseconds.
+  /// The lowest negative presentation time, in microseconds.
   private var lowestTime: Int64 = 0
   private let movesChapters: Bool
 
-  /// Streams that the container does not take, one line each.
+  /// Streams that the container does not accept, one line each.
   private(set) var leftOut: [String]
 
   /// Creates the file and writes its header.
   ///
   /// - Parameters:
-  ///   - video: the encoder whose packets come as `videoIndex`.
+  ///   - video: the encoder of stream `videoIndex`.
   /// - Throws: `VideoIOError.cannotCreate`, `containerRefusesVideo`, `encoderOption` for container options.
   init(
     file: consuming OutputFile, plan: MuxerPlan, video: UnsafePointer<AVCodecContext>
@@ -89,10 +89,10 @@ struct Muxer: ~Copyable {
     movesChapters = plan.writesChaptersLast
   }
 
-  /// Seconds per tick of the video's times in the container.
+  /// Seconds per tick of the video stream in the container.
   var videoTimeBase: Rational { routes[videoIndex]?.timeBase ?? microseconds }
 
-  /// Writes a packet of the encoder. Its times are in `timeBase`.
+  /// Writes an encoder packet whose times are in `timeBase`.
   mutating func writeVideo(_ packet: borrowing PacketOwner, timeBase: Rational) throws(VideoIOError) {
     guard let route = routes[videoIndex] else { return }
     prepare(packet.raw, from: timeBase, route: route, streamIndex: videoIndex)
@@ -101,15 +101,15 @@ struct Muxer: ~Copyable {
     guard code >= 0 else { throw .cannotWrite(path: file.path, reason: LibavError(code: code, log: log)) }
   }
 
-  /// Copies a packet of another stream; of streams that are left out, it does nothing.
+  /// Copies a packet of another stream; ignores streams that are left out.
   ///
-  /// A stream whose packets the container refuses is left out from there on, with a warning.
+  /// A stream with a packet that the container rejects is left out from then on, with a warning.
   /// - Throws: `VideoIOError.cannotWrite` if the file itself cannot be written.
   mutating func copy(_ encoded: EncodedPacket) throws(VideoIOError) {
     let index = encoded.streamIndex
     guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
     av_packet_unref(packet.raw)
-    // FFmpeg's muxer of Matroska writes a new header of sound over what follows the old one, so that nothing can be read.
+    // FFmpeg's Matroska muxer writes new audio extradata over whatever follows the old, which makes the file unreadable.
     let ignored: Set<UInt32> = route.matroska == nil ? [] : [AV_PKT_DATA_NEW_EXTRADATA.rawValue]
     try encoded.store(in: packet.raw, without: ignored)
     prepare(packet.raw, from: encoded.timeBase, route: route, streamIndex: index)
@@ -130,7 +130,7 @@ struct Muxer: ~Copyable {
       "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
   }
 
-  /// What was not quite right with what was written, one line each.
+  /// Warnings about the written streams, one line each.
   var warnings: [String] {
     var lines: [String] = []
     if cutCount > 0 { lines.append("\(cutCount) packets that were to last longer than a day were cut") }
@@ -142,10 +142,10 @@ struct Muxer: ~Copyable {
     return lines
   }
 
-  /// Writes the index, reads the file again to see that all is in it, and gives it its name.
-  /// - Parameter frameData: kinds of side data that the source's frames had.
-  /// - Returns: a line for everything of the source that is not in the file.
-  /// - Throws: `VideoIOError.cannotWrite`; `outputDamaged` if not all frames are in it.
+  /// Writes the index, reads the file back to verify it, and renames it to its target.
+  /// - Parameter frameData: types of side data that the source's frames had.
+  /// - Returns: one line for everything in the source that the file lacks.
+  /// - Throws: `VideoIOError.cannotWrite`; `outputDamaged` if frames are missing.
   consuming func finish(frameData: Set<UInt32> = []) throws(VideoIOError) -> [String] {
     let path = file.path
     if movesChapters { moveChapters() }
@@ -170,8 +170,8 @@ struct Muxer: ~Copyable {
     return lost
   }
 
-  /// Moves the chapters as FFmpeg's muxer of Matroska moves all streams when a time lies below zero, as that of the lead-in
-  /// of sound does.
+  /// Shifts the chapters like FFmpeg's Matroska muxer shifts all streams when a time is negative, as with the lead-in of
+  /// audio.
   private func moveChapters() {
     for index in 0..<Int(context.raw.pointee.nb_chapters) {
       guard let chapter = context.raw.pointee.chapters[index] else { continue }
@@ -181,12 +181,12 @@ struct Muxer: ~Copyable {
     }
   }
 
-  /// Brings times into the output's ticks and makes decoding times increase, as muxers demand.
+  /// Converts times to the output's ticks and makes decoding times increase, as muxers require.
   private mutating func prepare(
     _ raw: UnsafeMutablePointer<AVPacket>, from timeBase: Rational, route: Route, streamIndex: Int
   ) {
     av_packet_rescale_ts(raw, timeBase.libav, route.timeBase.libav)
-    // The output's ticks may be finer than the source's: sound and picture must move alike.
+    // Shift in the output's ticks, which may be finer than the source's: audio and video must shift alike.
     let offset = microseconds.rescale(shift, to: route.timeBase)
     if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingMinus(offset) }
     if raw.pointee.dts != noTimestamp { raw.pointee.dts = raw.pointee.dts.saturatingMinus(offset) }
@@ -224,13 +224,13 @@ struct Muxer: ~Copyable {
   }
 }
 
-/// Decoding times of a copied stream whose container has none, such as Matroska's: the presentation times in their order,
-/// moved ahead by as many frames as the decoder holds back.
+/// Generates decoding times for a stream copied from a container without them, such as Matroska: the presentation times in
+/// sorted order, shifted earlier by the decoder's reordering depth.
 struct DecodingOrder: Sendable {
   private let delay: Int
   private var held: [Int64] = []
 
-  /// - Parameter delay: frames that the decoder holds back.
+  /// - Parameter delay: the decoder's reordering depth in frames.
   init(delay: Int) { self.delay = min(max(delay, 0), 16) }
 
   /// The next packet's decoding time, at most its presentation time.
@@ -246,11 +246,11 @@ struct DecodingOrder: Sendable {
   }
 }
 
-/// Owns an `AVFormatContext` for output, and the bytes under it.
+/// Owns an output `AVFormatContext` and its `AVIOContext`.
 struct MuxerContext: ~Copyable {
   let raw: UnsafeMutablePointer<AVFormatContext>
 
-  /// - Throws: `LibavError` if FFmpeg refuses.
+  /// - Throws: `LibavError` if FFmpeg fails.
   init(format: UnsafePointer<AVOutputFormat>, url: String) throws(LibavError) {
     var context: UnsafeMutablePointer<AVFormatContext>?
     try LibavLog.check { avformat_alloc_output_context2(&context, format, nil, FileName.cString(url)) }
@@ -265,7 +265,7 @@ struct MuxerContext: ~Copyable {
     avformat_free_context(raw)
   }
 
-  /// Opens the file under the container.
+  /// Opens the container's file.
   func open(_ writingPath: String, path: String) throws(VideoIOError) {
     guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0 else { return }
     let (code, log) = LibavLog.collecting {
@@ -285,5 +285,5 @@ struct MuxerContext: ~Copyable {
   }
 }
 
-/// FFmpeg's address of a file, whatever its name looks like.
+/// FFmpeg's URL of a file, safe for any file name.
 func fileURL(_ path: String) -> String { path == "-" ? "pipe:1" : "file:" + path }

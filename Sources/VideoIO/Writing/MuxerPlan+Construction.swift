@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-// What a muxer is made from.
+// Creates a muxer from its plan.
 extension MuxerPlan {
-  /// A container with streams, chapters and tags, not yet opened.
+  /// Creates a container with streams, chapters and tags, without opening its file.
   func build(
     streams: Set<Int>, video: UnsafePointer<AVCodecContext>, path: String
   ) throws(VideoIOError) -> MuxerContext {
     do throws(LibavError) {
       let context = try MuxerContext(format: format, url: url)
-      // As the ffmpeg program has it: time for players of program streams to fill their buffers.
+      // Same as in the ffmpeg program: time for players of program streams to fill their buffers.
       context.raw.pointee.max_delay = 700_000
-      // Sound such as FLAC in MP4 counts as experimental with older FFmpegs; losing it is no better.
+      // Older versions of FFmpeg treat FLAC in MP4 and the like as experimental; losing it would be worse.
       context.raw.pointee.strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL
       for stream in source.streams where streams.contains(stream.info.index) {
         guard let output = avformat_new_stream(context.raw, nil) else { throw .outOfMemory }
@@ -34,7 +34,7 @@ extension MuxerPlan {
     }
   }
 
-  /// Writes the header to the opened file.
+  /// Writes the header to the open file.
   func writeHeader(_ context: borrowing MuxerContext, path: String) throws(VideoIOError) {
     var options: OpaquePointer?
     defer { av_dict_free(&options) }
@@ -52,31 +52,31 @@ extension MuxerPlan {
     guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
   }
 
-  /// The user's options of the container and our own where the user says nothing.
+  /// The user's container options, and our defaults for the others.
   private func options(forPlayersOf context: borrowing MuxerContext) -> [String: String] {
     var wanted: [String: String] = [:]
     func knows(_ option: String) -> Bool {
       av_opt_find(context.raw, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
     }
     if isQuickTime, knows("movflags") {
-      // What goes into a pipe cannot be completed afterwards: there the index comes in pieces.
+      // A pipe cannot be rewound to write the index, so the file is fragmented.
       if isPipe {
         wanted["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
       } else if containerName != "ismv" {
         wanted["movflags"] = "+faststart"
       }
-      // Edit lists, which hold the streams' starts, count in this unit; its default is a millisecond.
+      // Edit lists store the start times of streams in this unit, which defaults to a millisecond.
       if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
     }
-    // A picture's name may look like the pattern of a sequence.
+    // A picture's name may look like a sequence pattern.
     if isPicture { wanted["update"] = "1" }
     if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
-    // FFmpeg tells by the name, which is another one as long as the file is unfinished.
+    // FFmpeg decides by the extension, which differs while the file is unfinished.
     if isDiscStream, knows("mpegts_m2ts_mode") { wanted["mpegts_m2ts_mode"] = "1" }
     return wanted.merging(containerOptions) { $1 }
   }
 
-  /// The ticks per second that FFmpeg's muxer gives the video's track.
+  /// The timescale that FFmpeg's muxer chooses for the video track.
   private var quickTimeScale: Int32 {
     var scale = max(timeBase.denominator, 1)
     while scale < 10000 { scale *= 2 }
@@ -92,7 +92,7 @@ extension MuxerPlan {
   ) throws(LibavError) {
     try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, encoder) }
     if isQuickTime, encoder.pointee.codec_id == AV_CODEC_ID_HEVC {
-      // Apple's players refuse FFmpeg's default, which allows for parameters within the stream ('hvc1' backwards).
+      // 'hvc1' in little-endian: Apple's players reject FFmpeg's default tag, which allows in-band parameter sets.
       output.pointee.codecpar.pointee.codec_tag = 0x3163_7668
     }
     let rate = frameRate.isPositive ? frameRate : Rational(25, 1)
@@ -108,7 +108,7 @@ extension MuxerPlan {
       AV_PKT_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_ICC_PROFILE,
     ].map(\.rawValue)
     try addSideData(stream.sideData.filter { kept.contains($0.type) }, to: output)
-    // The encoder's own, such as buffer sizes.
+    // The encoder's side data, such as buffer sizes.
     for index in 0..<Int(encoder.pointee.nb_coded_side_data) {
       guard let entry = encoder.pointee.coded_side_data?[index] else { continue }
       try LibavLog.check { cffmpeg_stream_set_side_data(output, entry.type, entry.data, entry.size) }
@@ -120,7 +120,7 @@ extension MuxerPlan {
   ) throws(LibavError) {
     try LibavLog.check { avcodec_parameters_copy(output.pointee.codecpar, stream.parameters.raw) }
     guard let parameters = output.pointee.codecpar else { throw .outOfMemory }
-    // Four-letter codes of one container mean nothing or something else in another.
+    // FourCCs are specific to a container.
     if let tags = format.pointee.codec_tag,
       av_codec_get_id(tags, parameters.pointee.codec_tag) != parameters.pointee.codec_id
     {
@@ -193,24 +193,24 @@ extension MuxerPlan {
     }
   }
 
-  /// Whether chapters are written at the end, when it is known by how much the muxer has moved all times.
+  /// Whether chapters are written at the end, when the muxer's shift of all times is known.
   var writesChaptersLast: Bool { isMatroska && !isPipe }
 
-  /// The tags of a stream that should be found in the output.
+  /// The tags of a stream that the output should have.
   func expectedTags(of index: Int) -> [MetadataEntry] {
-    // What goes through a pipe between programs has no place for them, and pictures have none either.
+    // Y4M and pictures do not have tags.
     guard !isPicture, containerName != "yuv4mpegpipe" else { return [] }
     return source.streams[index].metadata.filter {
-      // QuickTime's name of a track, which FFmpeg 5 writes but does not read.
+      // QuickTime's track name, which FFmpeg 5 writes but does not read.
       let isName = isQuickTime && $0.key.lowercased() == "title"
       return !$0.describesOldEncoding && !$0.describesOldContainer && !isName
     }
   }
 
-  /// Whether the container tells a tag of the file in another way.
+  /// Whether the container stores a tag of the file in another form.
   func isToldElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
 
-  /// The source's programs, in the only container that knows them.
+  /// Adds the source's programs, if the container supports them.
   private func addPrograms(
     to context: UnsafeMutablePointer<AVFormatContext>, streams: Set<Int>
   ) throws(LibavError) {
@@ -225,9 +225,9 @@ extension MuxerPlan {
     }
   }
 
-  /// The source's tags without those that only describe its container.
+  /// The source's tags except those that only describe its container.
   var fileMetadata: [MetadataEntry] {
-    // The last two lines are what MXF says of the program that wrote it.
+    // The last two lines are MXF's tags about the program that wrote the file.
     let container = [
       "major_brand", "minor_version", "compatible_brands", "encoder", "software",
       "uid", "generation_uid", "company_name", "product_name", "product_version", "product_version_num",

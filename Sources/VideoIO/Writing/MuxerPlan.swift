@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Which streams go into an output, and all that describes them.
+/// The streams of an output and their properties.
 struct MuxerPlan {
   let format: UnsafePointer<AVOutputFormat>
   let source: SourceFile
   let videoIndex: Int
-  /// What the user calls the output.
+  /// The output's path as given by the user.
   let path: String
   let url: String
-  /// Frames per second, for containers that know no other clock.
+  /// Frames per second, for containers with a frame clock only.
   let frameRate: Rational
-  /// The unit of the video's timestamps.
+  /// Seconds per tick of the video's timestamps.
   let timeBase: Rational
   let sampleAspectRatio: Rational
   let containerOptions: [String: String]
@@ -19,7 +19,7 @@ struct MuxerPlan {
   /// FFmpeg's name of the container.
   var containerName: String { String(cString: format.pointee.name) }
 
-  /// The format that a file's name stands for, or that is asked for by name.
+  /// The format for a file name, or the one requested by name.
   static func format(path: String, container: String?) throws(VideoIOError) -> UnsafePointer<AVOutputFormat> {
     LibavLog.install()
     guard let format = av_guess_format(container, container == nil ? path : nil, nil) else {
@@ -28,12 +28,12 @@ struct MuxerPlan {
     return format
   }
 
-  /// The encoder that `auto` stands for with a container; any other name stands for itself.
+  /// Resolves `auto` to the encoder for a container; other names are returned unchanged.
   static func encoderName(_ name: String, format: UnsafePointer<AVOutputFormat>, path: String) -> String {
     guard name == "auto" else { return name }
     let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
     let container = String(cString: format.pointee.name)
-    // Where FFmpeg does not know, as with transport streams, H.264 goes in; but not into pictures.
+    // If FFmpeg cannot tell, as with transport streams, assume that H.264 is supported, except in pictures.
     let isOpen = holdsH264 < 0 && container != "yuv4mpegpipe" && format.pointee.flags & AVFMT_NOFILE == 0
     if holdsH264 > 0 || isOpen { return "libx264" }
     let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
@@ -44,14 +44,14 @@ struct MuxerPlan {
   /// Whether the output is a picture file, not a video.
   var isPicture: Bool { containerName == "image2" }
 
-  /// What is taken off all times, in microseconds: where the source's clock starts anywhere, the output's
-  /// starts at zero, and likewise that of a part; otherwise nothing.
+  /// The shift subtracted from all times, in microseconds: if the source's clock may start anywhere, or only a
+  /// part is written, the output starts at zero; otherwise times are kept.
   var shift: Int64 {
     source.trimStart ?? (source.hasTimestampJumps && !keepsProgramClock ? source.startTime : 0)
   }
 
-  /// Whether output and source are transport streams, of which the former can keep the latter's clock. It
-  /// must have started long enough ago for the packets to lie before their times.
+  /// Whether source and output are transport streams and the output can keep the source's clock, which must
+  /// start late enough for packets to precede their times.
   var keepsProgramClock: Bool {
     containerName == "mpegts" && source.hasTimestampJumps && source.startTime >= 1_000_000
       && source.trimStart == nil
@@ -62,30 +62,30 @@ struct MuxerPlan {
     ["mov", "mp4", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"].contains(containerName)
   }
 
-  /// Whether every frame has a time of its own; if not, times are a frame rate's multiples.
+  /// Whether every frame has its own time; if not, times are multiples of the frame duration.
   ///
-  /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is missing on MP4 and others that could bear it.
+  /// FFmpeg's flag for this (`AVFMT_VARIABLE_FPS`) is not set for MP4 and others that support it.
   var hasFreeClock: Bool {
     !["avi", "yuv4mpegpipe", "mxf", "mxf_opatom", "mxf_d10", "gxf", "dv", "swf", "ogg"].contains(
       containerName)
   }
 
-  /// Whether the stream becomes an attachment: a file within the file, without packets.
+  /// Whether the stream is an attachment: a file within the file, without packets.
   func isAttachment(_ stream: SourceStream) -> Bool {
     stream.info.kind == .attachment || (stream.info.kind == .coverArt && isMatroska)
   }
 
-  /// Whether it is one, and the container takes it.
+  /// Whether the stream is an attachment and the container supports it.
   func takesAttachment(_ stream: SourceStream) -> Bool {
     isAttachment(stream) && containerName == "matroska" && !stream.isDiscarded
   }
 
   // MARK: - Choice of streams
 
-  /// The streams that the container takes, and a line on each that it does not.
+  /// The streams that the container accepts, and a line on each other one.
   ///
-  /// What FFmpeg says about a codec is not always known beforehand, so headers are tried in memory.
-  /// - Throws: `VideoIOError.containerRefusesVideo` if it does not even take the video alone.
+  /// FFmpeg cannot always predict whether it supports a codec, so headers are test-written in memory.
+  /// - Throws: `VideoIOError.containerRefusesVideo` if it does not even accept the video alone.
   func acceptedStreams(
     video: UnsafePointer<AVCodecContext>
   ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [String]) {
@@ -99,7 +99,7 @@ struct MuxerPlan {
       }
     }
     var leftOut = left.sorted().map { describe(source.streams[$0]) }
-    // Containers that write files of their own, such as pictures, cannot be tried.
+    // Formats that open their own files, such as pictures, cannot be tested.
     if format.pointee.flags & AVFMT_NOFILE != 0 { return (candidates, leftOut) }
     if failure(of: candidates, video: video) == nil { return (candidates, leftOut) }
     var accepted: Set<Int> = [videoIndex]
@@ -132,14 +132,14 @@ struct MuxerPlan {
     if stream.info.kind == .unknown || format.pointee.flags & AVFMT_NOFILE != 0 { return false }
     if containerName == "yuv4mpegpipe" { return false }
     let codec = stream.parameters.raw.pointee.codec_id
-    // What FFmpeg does not know, nobody finds again.
+    // Players cannot identify a codec that FFmpeg does not know.
     if codec == AV_CODEC_ID_NONE { return false }
     if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
     if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 
-  /// Whether transport streams have a number for a codec. FFmpeg's muxer takes all others, too, as data that nobody can read.
+  /// Whether transport streams have a stream type for a codec. FFmpeg's muxer accepts all others too, as unreadable data.
   func mayTakeInTransportStream(_ codec: AVCodecID) -> Bool {
     let known = [
       AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_H264, AV_CODEC_ID_HEVC,
@@ -156,18 +156,18 @@ struct MuxerPlan {
     return known.contains(codec) || isDiscStream && ofDiscs.contains(codec)
   }
 
-  /// Whether it is a transport stream as discs and camcorders have it, with a time before each packet.
+  /// Whether the output is an M2TS transport stream, as on discs and camcorders, with a timestamp before each packet.
   var isDiscStream: Bool {
     containerName == "mpegts" && [".m2ts", ".mts"].contains { path.lowercased().hasSuffix($0) }
   }
 
-  /// QuickTime's timecode tracks are made anew from the video's metadata.
+  /// Whether the muxer creates the stream itself: it regenerates QuickTime's timecode tracks from the video's metadata.
   func isMadeByMuxer(_ stream: SourceStream) -> Bool {
     let timecode: UInt32 = 0x6463_6D74  // 'tmcd'
     return isQuickTime && stream.info.kind == .data && stream.parameters.raw.pointee.codec_tag == timecode
   }
 
-  /// Why a header with these streams cannot be written; nil if it can.
+  /// The error in writing a header with these streams; nil if it succeeds.
   func failure(of streams: Set<Int>, video: UnsafePointer<AVCodecContext>) -> LibavError? {
     do throws(VideoIOError) {
       let context = try build(streams: streams, video: video, path: url)

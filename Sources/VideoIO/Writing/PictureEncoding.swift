@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Single pictures as files in memory.
+/// Encodes single pictures in memory.
 public enum PictureEncoding {
-  /// A frame as a PNG file, in RGB.
-  /// - Throws: `VideoIOError.cannotEncode`, or what the encoder's start throws.
+  /// Encodes a frame as a PNG file, in RGB.
+  /// - Throws: `VideoIOError.cannotEncode`, or the errors of opening the encoder.
   public static func png(_ frame: VideoFrame) throws(VideoIOError) -> [UInt8] {
     var encoder = try VideoEncoder(
       .init(

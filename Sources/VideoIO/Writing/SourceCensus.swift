@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// All that a source has beside pictures and packets: tags, side data, dispositions, languages, chapters, attachments. When
-/// the output is written it is read again, and what is not in it gets a line: muxers and encoders drop in silence what they
-/// know no place for. A difference without a line is one that is meant, with its reason in here.
+/// An inventory of everything in a source besides pictures and packets: tags, side data, dispositions, languages, chapters,
+/// attachments. The finished output is read back and compared, because muxers and encoders silently drop what they do not
+/// support. Every difference is reported, except intended ones, whose reasons are documented here.
 struct SourceCensus: Sendable {
-  /// What a stream should have.
+  /// The expected properties of a stream.
   private struct Stream: Sendable {
     let sourceIndex: Int
     let tags: [MetadataEntry]
@@ -14,16 +14,16 @@ struct SourceCensus: Sendable {
     let sideData: [EncodedPacket.SideData]
   }
 
-  /// By index in the output.
+  /// The streams by index in the output.
   private let streams: [Int: Stream]
   private let videoIndex: Int?
   private let tags: [MetadataEntry]
   private let chapterCount: Int
   private let attachmentCount: Int
-  /// Whether there is nothing to compare, as with pictures and bare frames for another program.
+  /// Whether there is nothing to compare, as with pictures and raw frames for another program.
   private let isEmpty: Bool
 
-  /// - Parameter streams: the index in the output of each stream of the source that is in it.
+  /// - Parameter streams: maps indices in the source to indices in the output.
   init(_ plan: MuxerPlan, streams routes: [Int: Int]) {
     isEmpty = plan.isPicture || plan.containerName == "yuv4mpegpipe"
     tags = plan.fileMetadata.filter { !plan.isToldElsewhere($0) }
@@ -40,16 +40,16 @@ struct SourceCensus: Sendable {
     self.streams = streams
   }
 
-  /// Those that say something to whoever chooses a stream. "Default" is not among them: containers without it play the first
-  /// stream, and others mark one by themselves.
+  /// Dispositions that matter for choosing a stream. "Default" is not one of them: containers without it play the first
+  /// stream, and others set it themselves.
   private static let dispositions =
     AV_DISPOSITION_FORCED | AV_DISPOSITION_COMMENT | AV_DISPOSITION_HEARING_IMPAIRED
     | AV_DISPOSITION_VISUAL_IMPAIRED
     | AV_DISPOSITION_CLEAN_EFFECTS | AV_DISPOSITION_LYRICS | AV_DISPOSITION_KARAOKE | AV_DISPOSITION_ORIGINAL
     | AV_DISPOSITION_DUB
 
-  /// Side data of streams that say something about how to show them. Others are of the old bytes (sizes of buffers, encryption,
-  /// statistics), or stand in the packets or tags, too, as the kind of sound service and the replay gain do.
+  /// Stream side data that affects presentation. Other types describe the old encoding (buffer sizes, encryption, statistics),
+  /// or duplicate packets or tags, such as the audio service type and replay gain.
   private static let sideData: [(type: AVPacketSideDataType, name: String)] = [
     (AV_PKT_DATA_DISPLAYMATRIX, "rotation"), (AV_PKT_DATA_SPHERICAL, "360-degree data"),
     (AV_PKT_DATA_STEREO3D, "stereoscopic arrangement"),
@@ -57,15 +57,15 @@ struct SourceCensus: Sendable {
     (AV_PKT_DATA_CONTENT_LIGHT_LEVEL, "HDR light level"), (AV_PKT_DATA_ICC_PROFILE, "ICC profile"),
   ]
 
-  /// The same of frames. Motion vectors, quantizers, film grain that is in the picture already, and what the old encoder says of
-  /// itself are of the old bytes.
+  /// Frame side data that affects presentation. Motion vectors, quantizers, film grain that is already applied and the old
+  /// encoder's description of itself belong to the old encoding.
   private static let frameData: [(type: AVFrameSideDataType, name: String)] = [
     (AV_FRAME_DATA_DYNAMIC_HDR_PLUS, "HDR10+ metadata"), (AV_FRAME_DATA_AFD, "active format descriptions"),
     (AV_FRAME_DATA_DYNAMIC_HDR_VIVID, "HDR Vivid metadata"),
   ]
 
-  /// What is not in a file, one line each.
-  /// - Parameter frameData: kinds of side data that the source's frames had.
+  /// Everything that a file lacks, one line each.
+  /// - Parameter frameData: types of side data that the source's frames had.
   func losses(in path: String, container: String, frameData: Set<UInt32>) -> [String] {
     guard !isEmpty, var reader = try? VideoReader(path: path, threads: 1) else { return [] }
     let found = reader.info.source
@@ -104,7 +104,7 @@ struct SourceCensus: Sendable {
     return lines
   }
 
-  /// The keys of `tags` that are not among others, each once.
+  /// The keys of `tags` that are missing from `found`, without duplicates.
   private static func missing(_ tags: [MetadataEntry], in found: [MetadataEntry]) -> [String] {
     let kept = Set(found.map { $0.key.lowercased() })
     var lost: [String] = []

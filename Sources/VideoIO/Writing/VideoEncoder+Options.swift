@@ -3,8 +3,8 @@ internal import CFFmpeg
 internal import Foundation
 
 extension VideoEncoder {
-  /// Sets the user's options, and ours where the user says nothing.
-  /// - Throws: `VideoIOError.encoderOption` for what the encoder does not know.
+  /// Sets the user's options, and our defaults for the others.
+  /// - Throws: `VideoIOError.encoderOption` for options that the encoder does not accept.
   static func apply(
     _ request: Request, to context: UnsafeMutablePointer<AVCodecContext>,
     codec: UnsafePointer<AVCodec>, name: String
@@ -21,11 +21,11 @@ extension VideoEncoder {
     {
       options["crf"] = "\(crf)"
     } else if usesQuantizerScale(codec.pointee.id), options["b"] == nil, options["global_quality"] == nil {
-      // Their default is 200 kb/s whatever the size.
+      // Their default is 200 kb/s for any size.
       context.pointee.flags |= AV_CODEC_FLAG_QSCALE
       context.pointee.global_quality = 2 * FF_QP2LAMBDA
     } else if codec.pointee.id == AV_CODEC_ID_THEORA, options["b"] == nil, options["global_quality"] == nil {
-      // Here more is better, up to 10.
+      // Here higher is better, up to 10.
       context.pointee.flags |= AV_CODEC_FLAG_QSCALE
       context.pointee.global_quality = 9 * FF_QP2LAMBDA
     }
@@ -45,7 +45,7 @@ extension VideoEncoder {
     }
   }
 
-  /// x264 tells of a wrong preset past FFmpeg's log.
+  /// Checks the preset here, since x264 reports a wrong one without using FFmpeg's log.
   private static func checkPreset(_ preset: String, name: String) throws(VideoIOError) {
     let known = [
       "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -59,17 +59,17 @@ extension VideoEncoder {
       reason: LibavError(errno: EINVAL, log: ["its presets are \(known.joined(separator: ", "))"]))
   }
 
-  /// Adds what x264 and x265 are told in strings of their own; what the user says there goes first.
+  /// Adds options to the parameter strings of x264 and x265; the user's parameters take precedence.
   private static func addParameters(of request: Request, name: String, to options: inout [String: String]) {
     var added: [(key: String, value: String)] = []
     let option: String
     switch name {
     case "libx264":
       option = "x264-params"
-      // Without this, the stream itself would tell the source's ticks as frame rate.
+      // Without this, the stream would declare the source's ticks as its frame rate.
       if request.isConstantRate { added.append(("force-cfr", "1")) }
       added += lookaheadLimit(request, options)
-      // Its thread of lookahead holds four more pictures, 30 MB at 1080p, and changes nothing in the stream.
+      // The lookahead thread buffers four more pictures, 30 MB at 1080p, and does not affect the stream.
       if ProcessInfo.processInfo.activeProcessorCount <= 4 { added.append(("sync-lookahead", "0")) }
       added += fewerPictures(request, options)
       if let hdr = request.hdr {
@@ -78,7 +78,7 @@ extension VideoEncoder {
       }
     case "libx265":
       option = "x265-params"
-      // It writes to stderr past FFmpeg's log.
+      // x265 logs to stderr directly, not through FFmpeg.
       added.append(("log-level", "error"))
       if let hdr = request.hdr {
         if let display = hdr.masteringDisplay { added.append(("master-display", display)) }
@@ -97,8 +97,8 @@ extension VideoEncoder {
     if !parts.isEmpty { options[option] = parts.joined(separator: ":") }
   }
 
-  /// Fewer frames of lookahead for x264 where the preset's would hold hundreds of megabytes: at 1080p, 40 frames are
-  /// 370 MB. The limit is what about 80 MB of pictures allow, at least 10 frames; it changes nothing below 1440x800 or so.
+  /// Limits x264's lookahead where the preset's would take hundreds of megabytes: at 1080p, 40 frames are 370 MB. The
+  /// limit is about 80 MB of pictures, but at least 10 frames; it has no effect below about 1440x800.
   private static func lookaheadLimit(_ request: Request, _ options: [String: String]) -> [(
     key: String, value: String
   )] {
@@ -110,7 +110,7 @@ extension VideoEncoder {
     return [("rc-lookahead", "\(limit)"), ("sync-lookahead", "0")]
   }
 
-  /// x264 and x265 only warn about wrong parameters of their own; for a user they are errors.
+  /// Turns wrong x264 and x265 parameters, about which the libraries only warn, into errors.
   static func checkRefusals(
     _ log: [String], settings: EncoderSettings, name: String
   ) throws(VideoIOError) {
@@ -122,11 +122,11 @@ extension VideoEncoder {
       reason: LibavError(errno: EINVAL, log: [line]))
   }
 
-  /// At presets that take less time than a network does, fewer pictures that x264 holds.
+  /// Makes x264 buffer fewer pictures at presets that are faster than the network.
   ///
-  /// Half the threads keep up, and each holds two pictures more, 20 MB at 1080p. With one frame to refer to, the kinds of
-  /// `b-pyramid` make the same stream but for the number of frames that decoders must keep, which x264 keeps as well. A
-  /// lookahead of 9 instead of 10 frames saves another 7 MB for 0.7 % of the bit rate (docs/lab/performance.md).
+  /// Half the threads suffice, and each one buffers two more pictures, 20 MB at 1080p. With one reference frame, all modes
+  /// of `b-pyramid` yield the same stream except for the number of frames that decoders, and x264 itself, must keep. A
+  /// lookahead of 9 instead of 10 frames saves another 7 MB for 0.7 % more bit rate (docs/lab/performance.md).
   private static func fewerPictures(_ request: Request, _ options: [String: String]) -> [(
     key: String, value: String
   )] {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Owns an encoder of video.
+/// Owns a video encoder.
 struct VideoEncoder: ~Copyable {
-  /// What an encoder is opened for.
+  /// The parameters for opening an encoder.
   struct Request {
     var settings: EncoderSettings
     var width: Int
@@ -14,15 +14,15 @@ struct VideoEncoder: ~Copyable {
     var timeBase: Rational
     var frameRate: Rational
     var wantsGlobalHeader = false
-    /// Whether frames come at equal distances.
+    /// Whether the frame rate is constant.
     var isConstantRate = false
-    /// The light of the screen and the scenes that the video was made for.
+    /// Mastering display and content light level.
     var hdr: HDRMetadata?
-    /// The encoder's layout to convert to; nil takes the frames' own or the nearest one.
+    /// The encoder's layout to convert to; nil uses the frames' own or the nearest one.
     var layoutCode: Int32?
   }
 
-  /// What asking for a packet came to.
+  /// The result of requesting a packet.
   enum Outcome {
     case packet
     case needsFrame
@@ -33,23 +33,23 @@ struct VideoEncoder: ~Copyable {
   /// FFmpeg's name of the encoder.
   let name: String
   private var owner: CodecContextOwner
-  /// To the encoder's layout where it takes none of ours, as with RGB encoders.
+  /// Converts to the encoder's layout if it supports none of ours, as with RGB encoders.
   private let converter: PictureConverter?
   private let clock: EncoderClock
-  /// What the encoder's layout and size do to the frames, one line each.
+  /// Warnings about the encoder's layout and size, one line each.
   let layoutWarnings: [String]
 
-  /// The unit in which frames must come and packets leave.
+  /// The time base of input frames and output packets.
   var timeBase: Rational { Rational(context.pointee.time_base) }
   /// Whether the encoder counts frames instead of ticks.
   var countsFrames: Bool { clock != .ticks }
 
-  /// Whether closed captions of the frames go into the stream (FFmpeg's option for that has two names).
+  /// Whether closed captions of the frames are written to the stream (FFmpeg's option for this has two names).
   var writesCaptions: Bool {
     func has(_ option: String) -> Bool { av_opt_find(context, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil }
     return has("a53cc") || has("a53_cc")
   }
-  /// What a container must know to have the packets decoded.
+  /// The codec's global headers.
   var extradata: [UInt8] { byteArray(context.pointee.extradata, Int(context.pointee.extradata_size)) }
 
   /// Opens the encoder.
@@ -93,18 +93,18 @@ struct VideoEncoder: ~Copyable {
     layoutWarnings = layout.warnings(for: request, name: name, width: evenWidth, height: evenHeight)
   }
 
-  /// Gives a frame to the encoder at a time in its own ticks.
+  /// Sends a frame to the encoder with a time in the encoder's ticks.
   mutating func send(_ frame: VideoFrame, at timestamp: Int64) throws(LibavError) {
     owner.isUsed = true
     let picture = try picture(of: frame)
     let raw = picture.raw
     raw.pointee.format = context.pointee.pix_fmt.rawValue
-    // An odd last column or row that the encoder cannot take stays behind.
+    // Crop an odd last column or row that the encoder does not support.
     raw.pointee.width = context.pointee.width
     raw.pointee.height = context.pointee.height
     raw.pointee.pts = timestamp
     cffmpeg_frame_set_duration(raw, 0)
-    // The source's own frame types would be forced upon the encoder.
+    // Otherwise, the encoder would be forced to use the source's frame types.
     raw.pointee.pict_type = AV_PICTURE_TYPE_NONE
     raw.pointee.quality = context.pointee.global_quality
     try LibavLog.check { avcodec_send_frame(context, raw) }
@@ -119,12 +119,12 @@ struct VideoEncoder: ~Copyable {
     }
   }
 
-  /// Tells the encoder that no more frames come.
+  /// Signals the end of the stream to the encoder.
   func finish() throws(LibavError) {
     try LibavLog.check { avcodec_send_frame(context, nil) }
   }
 
-  /// Takes the next packet in order of decoding.
+  /// Receives the next packet in decoding order.
   func receive(into packet: borrowing PacketOwner) throws(LibavError) -> Outcome {
     let (code, log) = LibavLog.collecting { avcodec_receive_packet(context, packet.raw) }
     switch code {
@@ -135,7 +135,7 @@ struct VideoEncoder: ~Copyable {
     }
   }
 
-  /// An encoder by its name, or the first one for a codec of that name.
+  /// Finds an encoder by its name, or the first one for a codec of that name.
   private static func find(_ name: String) throws(VideoIOError) -> UnsafePointer<AVCodec> {
     if let codec = avcodec_find_encoder_by_name(name), codec.pointee.type == AVMEDIA_TYPE_VIDEO {
       return codec

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Writes a video file like its source: new frames, everything else copied.
+/// Writes a video file like its source, with new frames and everything else copied.
 ///
-/// One owner, used by one task. Bytes go to `<path>.part`, which gets its real name in `finish` and is
-/// removed if the writer goes out of scope before.
+/// One owner, used by one task. Writes to `<path>.part`, which `finish` renames to `path` and which is
+/// removed if the writer goes out of scope earlier.
 public struct VideoWriter: ~Copyable {
   /// The path as given.
   public let path: String
-  /// The size and layout that frames must have.
+  /// Columns of luma.
   public let width: Int
   /// Rows of luma.
   public let height: Int
@@ -29,42 +29,42 @@ public struct VideoWriter: ~Copyable {
   private let losesDolbyVision: Bool
   /// Whether packets go into the container; if not, it is there for its clock alone, and is never finished.
   private let isMuxing: Bool
-  /// What is said of a layout that nobody asked for; nil if there is nothing to say.
+  /// A warning about a layout that was chosen by default; nil if there is none.
   private let layoutNote: String?
   private var losesCaptions = false
-  /// Kinds of side data that the frames have had.
+  /// Types of side data of the frames so far.
   private var frameData: Set<UInt32> = []
-  /// Packets that came of the frames.
+  /// Number of encoded packets.
   private var packetCount = 0
-  /// Times of the frames within the encoder, by what it was given as timestamp.
+  /// Times of the frames in the encoder, by the timestamps passed to it.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
   private var lastTimestamp: Int64?
   private var repairCount = 0
-  /// The job's segments; nil for a video that is encoded in one go.
+  /// The job's segments; nil for a video that is encoded without them.
   private var segments: SegmentedStream?
-  /// Frames that the encoder was given since it was opened.
+  /// Frames sent to the encoder since it was opened.
   private var encodedCount = 0
-  /// Whether the encoder was emptied and takes no more frames.
+  /// Whether the encoder has been flushed and accepts no more frames.
   private var isDrained = false
   private var origins: [Int] = []
 
   /// Opens an output and writes its header.
   ///
   /// - Parameters:
-  ///   - path: the file; its ending tells the container. `-` is standard output.
-  ///   - info: the source, whose other streams, tags, chapters and colour are taken over.
-  ///   - width: columns of the frames to come.
-  ///   - height: rows.
-  ///   - format: their layout.
-  ///   - color: what their values mean; nil takes the source's. Where neither says the matrix and the new
-  ///     size would make players assume another one than for the source, it is written.
-  ///   - timeBase: seconds per tick of the frames' timestamps; nil takes the source's.
-  ///   - frameRate: frames per second on average, a hint; nil takes the source's.
-  ///   - overwrite: whether an existing file is replaced.
-  ///   - segments: where what is finished is kept; the encoder then begins anew with each segment.
-  /// - Throws: `VideoIOError` if the output exists, is the input or cannot be created, or if encoder or
-  ///   container refuse.
+  ///   - path: the file; its extension selects the container. `-` is standard output.
+  ///   - info: the source, whose other streams, tags, chapters and colour are copied.
+  ///   - width: columns of the frames.
+  ///   - height: rows of the frames.
+  ///   - format: layout of the frames.
+  ///   - color: colour of the frames; nil uses the source's. If neither specifies the matrix and players
+  ///     would assume another one at the new size, the source's is written explicitly.
+  ///   - timeBase: seconds per tick of the frames' timestamps; nil uses the source's.
+  ///   - frameRate: average frames per second, a hint; nil uses the source's.
+  ///   - overwrite: whether to replace an existing file.
+  ///   - segments: the folder for finished segments; if given, the encoder restarts with each segment.
+  /// - Throws: `VideoIOError` if the output exists, is the input or cannot be created, or if the encoder or
+  ///   container fails.
   public init(
     path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat,
     color: ColorDescription? = nil, timeBase: Rational? = nil, frameRate: Rational? = nil,
@@ -157,8 +157,8 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
-  /// The layout for frames that come of red, green and blue, as GIF and recordings of screens do: such of 4:4:4 are played by
-  /// hardly anything but programs. nil for all others, and where the user or a lossless quality says what is wanted.
+  /// The layout for frames converted from RGB, as with GIF and screen recordings: few devices can play 4:4:4. nil for all other
+  /// frames, and if the user requests a layout or lossless quality.
   private static func commonLayout(for request: VideoEncoder.Request, sourceFormat: String) -> Int32? {
     let settings = request.settings
     let isLossless =
@@ -172,7 +172,7 @@ public struct VideoWriter: ~Copyable {
       ? AV_PIX_FMT_YUV420P.rawValue : AV_PIX_FMT_YUV420P10LE.rawValue
   }
 
-  /// Checks that an output could be written, before any work.
+  /// Checks that an output can be written, before any work is done.
   /// - Parameter input: the source, which must not be the output; nil if there is none.
   /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`.
   public static func validate(
@@ -182,24 +182,24 @@ public struct VideoWriter: ~Copyable {
     _ = try MuxerPlan.format(path: path, container: container)
   }
 
-  /// The source's streams that are not in the output, one line each with number, kind, codec and reason; and closed captions
-  /// that the encoder does not write.
+  /// The source's streams that the output lacks, one line each with index, kind, codec and reason; also closed captions that
+  /// the encoder does not write.
   public var leftOut: [String] {
     muxer.leftOut + (losesDolbyVision ? ["Dolby Vision metadata, which \(encoderName) does not write"] : [])
       + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
   }
 
-  /// What was not quite right so far, one line each.
+  /// Warnings so far, one line each.
   public var warnings: [String] {
     encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
       + (repairCount > 0
         ? ["\(repairCount) frames had a timestamp that does not increase by a tick of the output"] : [])
   }
 
-  /// Encodes a frame; its timestamps are ticks of the time base given at opening.
+  /// Encodes a frame; its timestamps are in ticks of the time base passed to `init`.
   ///
-  /// - Parameter origins: kept with the segment that ends with this frame, for whoever takes up the work; never less than
-  ///   with the frame before.
+  /// - Parameter origins: stored with the segment that ends with this frame, for resuming the work; must not decrease from
+  ///   frame to frame.
   /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`;
   ///   `holdsOneFrame` for the second frame of a picture file.
   public mutating func write(_ frame: VideoFrame, origins: [Int] = []) throws(VideoIOError) {
@@ -227,9 +227,9 @@ public struct VideoWriter: ~Copyable {
     if let length = segments?.segmentFrames, frameCount % length == 0 { try endSegment() }
   }
 
-  /// Takes a frame of a finished segment, of which only the times are needed; its packets come from the segment.
+  /// Skips a frame of a finished segment: only its times are needed, as its packets come from the segment.
   ///
-  /// - Throws: `VideoIOError.segmentsDamaged` if it is not the frame that the segment has; `cannotWrite`.
+  /// - Throws: `VideoIOError.segmentsDamaged` if it differs from the frame in the segment; `cannotWrite`.
   public mutating func skip(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) {
     let time = place(presentationTimestamp, duration: duration)
     try segments?.pass(frameCount, time)
@@ -282,7 +282,7 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
-  /// A frame's times, the first one made to increase, in the ticks of the container, too.
+  /// A frame's times, with a presentation time that increases even in the container's ticks.
   private mutating func place(_ timestamp: Int64, duration: Int64) -> FrameTime {
     var presentation = timestamp
     if let last = lastTimestamp {
@@ -316,7 +316,7 @@ public struct VideoWriter: ~Copyable {
     try segments?.commit(origins: origins, facts: facts)
   }
 
-  /// Writes all that the encoder still holds.
+  /// Flushes the encoder.
   private mutating func emptyEncoder() throws(VideoIOError) {
     if isDrained || (segments != nil && encodedCount == 0) { return }
     do throws(LibavError) {
@@ -334,7 +334,7 @@ public struct VideoWriter: ~Copyable {
     try muxer.copy(packet)
   }
 
-  /// Writes either.
+  /// Writes a frame or a packet.
   public mutating func write(_ item: MediaItem) throws(VideoIOError) {
     switch item {
     case .frame(let frame): try write(frame)
@@ -342,11 +342,11 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
-  /// Encodes what the encoder still holds, completes the file and gives it its real name.
+  /// Flushes the encoder, completes the file and renames it to its target.
   ///
-  /// - Returns: what of the source is not in the file, such as tags that the container did not take, one line each; found by
-  ///   reading it.
-  /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; then no file is left.
+  /// - Returns: the parts of the source that the file lacks, such as tags that the container does not support, one line each;
+  ///   determined by reading the file back.
+  /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; in that case no file is left.
   @discardableResult
   public consuming func finish() throws(VideoIOError) -> [String] {
     try emptyEncoder()
@@ -357,7 +357,7 @@ public struct VideoWriter: ~Copyable {
     return lines + (try muxer.finish(frameData: frameData))
   }
 
-  /// Writes what the encoder has ready.
+  /// Writes the packets that are ready.
   private mutating func drain() throws(VideoIOError) {
     while true {
       let outcome: VideoEncoder.Outcome
@@ -374,7 +374,7 @@ public struct VideoWriter: ~Copyable {
     }
   }
 
-  /// Gives a packet the source's times and duration back.
+  /// Restores the source's times and duration in a packet.
   private mutating func restoreTimes() {
     let raw = packet.raw
     let key = raw.pointee.pts
@@ -382,7 +382,7 @@ public struct VideoWriter: ~Copyable {
     if encoder.countsFrames {
       raw.pointee.dts = timestamp(ofFrame: raw.pointee.dts)
       if let time { raw.pointee.pts = time.presentation }
-      // Frames below this one's decoding time are not asked for again.
+      // Frames before this one's decoding time are no longer needed.
       times = times.filter { $0.key >= key.saturatingMinus(64) }
     } else {
       times[key] = nil
@@ -390,7 +390,7 @@ public struct VideoWriter: ~Copyable {
     raw.pointee.duration = time?.duration ?? 0
   }
 
-  /// The time at which the frame of a number is decoded, for encoders that count.
+  /// The decoding time for a frame number, for encoders that count frames.
   private func timestamp(ofFrame number: Int64) -> Int64 {
     if number == noTimestamp { return noTimestamp }
     if let time = times[number] { return time.presentation }
@@ -400,7 +400,7 @@ public struct VideoWriter: ~Copyable {
 }
 
 extension MediaInfo {
-  /// The colour to write: the source's, with the matrix spelled out if players would guess another one at
+  /// The colour to write: the source's, with the matrix made explicit if players would assume another one at
   /// the new size.
   func color(width: Int, height: Int) -> ColorDescription {
     let assumed = color.assumingDefaults(width: self.width, height: self.height)

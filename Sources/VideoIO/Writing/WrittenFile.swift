@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// What was given to a container, to be found again when the file is read.
+/// A record of what was written to a container, compared when the file is read back.
 struct WrittenFile {
-  /// What went into a stream.
+  /// The record of one stream.
   struct Stream {
     var kind: AVMediaType
-    /// Packets that are not empty.
+    /// Number of nonempty packets.
     var packets = 0
-    /// The least and the greatest time of presentation, in `timeBase`.
+    /// Minimum and maximum presentation time, in `timeBase`.
     var first = Int64.max
     var last = Int64.min
     var timeBase: Rational
@@ -20,15 +20,15 @@ struct WrittenFile {
       last = max(last, packet.pointee.pts)
     }
 
-    /// From the first to the last time, in seconds.
+    /// The difference between the last and the first time, in seconds.
     var span: Double { last > first ? Double(last.saturatingMinus(first)) * timeBase.doubleValue : 0 }
   }
 
-  /// By index in the file.
+  /// The streams by index in the file.
   var streams: [Int: Stream] = [:]
   var videoIndex: Int?
 
-  /// Containers that are read by what they are called, and whether every packet keeps its time in them.
+  /// Demuxers for known containers, and whether packets keep their times in them.
   private static let known: [String: (reader: String, keepsTimes: Bool)] = [
     "matroska": ("matroska", true), "webm": ("matroska", true), "mp4": ("mov", true), "mov": ("mov", true),
     "ipod": ("mov", true), "3gp": ("mov", true), "3g2": ("mov", true), "nut": ("nut", true),
@@ -37,20 +37,20 @@ struct WrittenFile {
     "yuv4mpegpipe": ("yuv4mpegpipe", false),
   ]
 
-  /// What reading the file has come to.
+  /// The result of reading the file back.
   struct Finding {
-    /// Why it is no good, in words; nil if it is.
+    /// Why the file is unusable; nil if it is fine.
     var fault: String?
-    /// Streams of sound that nobody finds in it, by their index.
+    /// Indices of the audio streams that are missing.
     var missing: Set<Int> = []
-    /// What else is not as it should be, one line each.
+    /// Other problems, one line each.
     var doubts: [String] = []
   }
 
   /// Reads the file to its end and compares.
   ///
-  /// A file that can be played is no failure, whatever is missing in it: hours of work went into it. Containers that this
-  /// package has not been tried with need only be readable where FFmpeg reads them at all.
+  /// A playable file is never a failure, whatever it lacks, since it may represent hours of work. Containers that are not
+  /// known here only need to be readable, if FFmpeg can read them at all.
   func finding(path: String, container: String) -> Finding {
     let known = Self.known[container]
     guard let known, let format = av_find_input_format(known.reader) else { return Finding() }
@@ -102,7 +102,7 @@ struct WrittenFile {
       return finding
     }
     if read.packets < wrote.packets { finding.fault = "\(read.packets) of \(wrote.packets) frames are there" }
-    // Each container's ticks may round both ends.
+    // Both ends may be rounded to the ticks of either container.
     let tolerance = 0.002 + 2 * (wrote.timeBase.doubleValue + read.timeBase.doubleValue)
     if keepsTimes, abs(read.span - wrote.span) > tolerance {
       finding.doubts.append(

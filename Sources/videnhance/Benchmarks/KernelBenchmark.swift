@@ -3,13 +3,13 @@ import Foundation
 import Kernels
 import Tensors
 
-/// Times one 64 -> 64 3x3 layer at each bit width, in rounds that take turns, beside the machine's peak; and compares every
-/// result with the scalar kernel's to the bit.
+/// Times one 64 -> 64 3x3 layer at each bit width, in alternating rounds, relative to the machine's peak, and compares every
+/// result bit for bit with the scalar kernel.
 struct KernelBenchmark {
   /// Grid of a 540p frame.
   var width = 480
   var height = 270
-  /// Rounds; medians are quoted.
+  /// Number of rounds, of which medians are reported.
   var rounds = 9
   var threads = 1
   var instructionSet = InstructionSet.best
@@ -81,7 +81,7 @@ struct KernelBenchmark {
     let half = 1 << (weightBits - 1)
     let weights = (0..<64 * 64 * 9).map { _ in Int8(random.index(2 * half) - half) }
     let bias = (0..<64).map { _ in Int32(random.index(2000) - 1000) }
-    // Outputs spread over all codes: sums of 576 products vary by about this much.
+    // Spreads outputs over all codes: this is roughly the deviation of sums of 576 products.
     let spread = Float(half) * Float(levels) * 0.33 * 24
     let parameters = IntegerConvolutionParameters(
       slots: 1, inputChannels: 64, outputChannels: 64, activationLevels: levels,

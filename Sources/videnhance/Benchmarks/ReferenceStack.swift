@@ -5,11 +5,11 @@ import Kernels
 import LineEngine
 import Tensors
 
-/// The stack of convolutions that engines are compared on: 30 -> 64, eight times 64 -> 64, 64 -> 24, all 3x3 and rectified,
+/// The stack of convolutions for comparing engines: 30 -> 64, eight times 64 -> 64, 64 -> 24, all 3x3 and rectified,
 /// on the 480 x 270 grid of a 540p frame; 42.25 billion multiply-accumulates.
 ///
-/// The layers at both ends are of `edgeBits`, 8 in the shipped networks, those between of `bits`. Weights are random: time
-/// does not depend on them.
+/// The first and last layers have `edgeBits`, 8 in the shipped networks, and the others `bits`. Weights are random, since
+/// they do not affect the time.
 final class ReferenceStack {
   /// Channels from layer to layer.
   static let channels = [30] + Array(repeating: 64, count: 9) + [24]
@@ -21,10 +21,10 @@ final class ReferenceStack {
 
   private let runOnce: () throws -> Void
 
-  /// How its body is computed: an algorithm of the integer kernels, or oneDNN.
+  /// The algorithm of its body: one of the integer kernels', or oneDNN.
   let algorithm: String
 
-  /// A stack ready to run on `threads` threads; 32 bits are floating point.
+  /// Creates a stack for `threads` threads; 32 bits are floating point.
   init(bits: Int, edgeBits: Int = 8, threads: Int, instructionSet: InstructionSet = .best) throws {
     if bits == 32 {
       runOnce = try Self.floats(threads: threads)
@@ -59,7 +59,7 @@ final class ReferenceStack {
       let (inputs, outputs) = (index == 0 ? 32 : channels[index], channels[index + 1])
       let (half, levels) = (1 << (width - 1), (1 << width) - 1)
       let outputLevels = (1 << (index >= last - 1 ? edgeBits : bits)) - 1
-      // Sums vary by about this much; outputs are spread over their codes.
+      // The approximate deviation of sums, so that outputs are spread over their codes.
       let spread = 0.33 * Float(half * levels) * Float(inputs * 9).squareRoot()
       let parameters = IntegerConvolutionParameters(
         slots: 1, inputChannels: inputs, outputChannels: outputs, activationLevels: Int32(levels),

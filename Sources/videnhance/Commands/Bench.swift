@@ -7,10 +7,10 @@ import Kernels
 import Tensors
 import Training
 
-/// Measures this machine.
+/// Measures quality and speed on this machine.
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure quality of networks, and kernels and training on this machine.",
+    abstract: "Measure the quality of networks, and time kernels and training on this machine.",
     discussion: "Example: videnhance bench kernels --threads 2",
     subcommands: [
       BenchQuality.self, BenchCalibration.self, BenchKernels.self, BenchEngine.self, BenchTraining.self,
@@ -21,11 +21,12 @@ struct Bench: AsyncParsableCommand {
 struct BenchKernels: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels",
-    abstract: "Time one 64 -> 64 3x3 layer at 480x270 at each bit width against the machine's peak.",
+    abstract: "Time one 64 -> 64 3x3 layer at 480x270 at each bit width, relative to the machine's peak.",
     discussion:
-      "Rounds take turns and medians are quoted; every result is compared with the scalar kernel to the bit.")
+      "Rounds of all widths alternate, and medians are printed; every result is compared bit for bit with the scalar kernel."
+  )
 
-  @Option(help: "Threads to work on.") var threads: Int = 1
+  @Option(help: "Number of threads.") var threads: Int = 1
   @Option(help: "Rounds.") var rounds: Int = 9
   @Option(help: "Instruction set (default: the best).") var isa: InstructionSet?
 
@@ -60,7 +61,7 @@ struct BenchKernels: ParsableCommand {
 struct BenchTraining: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "training",
-    abstract: "Time a training step of the default network (Benchmarks/training_step.py is the witness).")
+    abstract: "Time a training step of the default network (Benchmarks/training_step.py is the reference).")
 
   @Option(help: "Rounds.") var rounds: Int = 15
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest

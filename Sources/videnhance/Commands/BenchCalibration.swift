@@ -8,28 +8,28 @@ import Tensors
 import Training
 import Videnhance
 
-/// Calibrators side by side.
+/// Compares calibration methods.
 struct BenchCalibration: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibration",
-    abstract: "Measure what each way to choose clipping ranges loses, in the integers' exact arithmetic.",
+    abstract: "Measure the loss of each method of choosing clipping ranges, in exact integer arithmetic.",
     discussion: """
       Example: videnhance bench calibration --data data --task denoise --bits 4
 
-      All methods see the same windows of the training clips; the loss is the luma PSNR on the validation clips below that of \
-      the full-precision network. Ranges are for each frame slot or shared by all slots.
+      All methods use the same windows of the training clips; the loss is the drop in luma PSNR on the validation clips \
+      relative to the full-precision network. Ranges are per frame slot or shared by all slots.
       """)
 
-  @Option(help: "Training data (make data).") var data: String
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Folder of training data (make data).") var data: String
+  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
-  @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
-  @Option(help: "The tier of the network: balanced or fast.") var model: NetworkTier = .balanced
-  @Option(help: ArgumentHelp("Bits, separated by commas.", valueName: "list"))
+  @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
+  @Option(help: "Tier of the network: balanced or fast.") var model: NetworkTier = .balanced
+  @Option(help: ArgumentHelp("Bit widths, separated by commas.", valueName: "list"))
   var bits = BitsList(bits: [.four])
-  @Option(help: "Windows to calibrate on.") var windows = 60
-  @Option(help: "Windows of each validation clip.") var perClip = 4
-  @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
+  @Option(help: "Number of windows to calibrate on.") var windows = 60
+  @Option(help: "Windows per validation clip.") var perClip = 4
+  @Option(help: "Number of threads (default: one per core).") var threads: Int?
 
   func validate() throws {
     if windows < 1 || perClip < 1 { throw ValidationError("--windows and --per-clip must be positive") }

@@ -7,34 +7,34 @@ import Kernels
 import Tensors
 import Videnhance
 
-/// Runs networks when told to, so that other programs can take turns with it.
+/// Runs networks on request, so that measurements can alternate with those of other programs.
 struct BenchEngine: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "engine",
     abstract:
-      "Run networks by lines of standard input, for comparison with other runtimes (Benchmarks/peers.py).",
+      "Run networks as requested on standard input, for comparison with other runtimes (Benchmarks/peers.py).",
     discussion: """
-      stack BITS THREADS [EDGE]   runs the reference stack once, its ends at 8 bits or EDGE, prints milliseconds
+      stack BITS THREADS [EDGE]   runs the reference stack once, first and last layer at 8 bits or EDGE, prints milliseconds
       network MODEL THREADS       runs a model on a window of the clip, prints milliseconds of network and of packing
       save MODEL FOLDER           writes frame<slot>.f32 and residual.f32 of that window (docs/reference/model-format.md, ONNX)
-      memory                      prints the largest memory of the process so far in MB
+      memory                      prints the peak memory of the process so far in MB
 
-      Everything is made when it is first named, run once unmeasured, and kept. One line is printed for each line read.
+      Stacks and networks are created when first named, run once unmeasured, and kept. Each input line yields one output line.
       """)
 
-  @Option(help: "The clip whose middle gives the windows.") var clip: String?
+  @Option(help: "Clip from whose middle the windows are taken.") var clip: String?
 
   func run() throws {
     var engine = EngineUnderTest(clip: clip)
     while let line = readLine() {
       let words = line.split(separator: " ").map(String.init)
-      // Not print, which keeps lines back when they go into a pipe.
+      // Not `print`, which buffers when standard output is a pipe.
       if !words.isEmpty { FileHandle.standardOutput.write(Data((try engine.answer(words) + "\n").utf8)) }
     }
   }
 }
 
-/// What has been made so far.
+/// The stacks and networks created so far.
 private struct EngineUnderTest {
   let clip: String?
   private var stacks: [String: ReferenceStack] = [:]
@@ -110,7 +110,7 @@ private struct EngineUnderTest {
     func write(_ values: [Float], _ name: String) throws {
       try values.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: "\(folder)/\(name).f32")) }
     }
-    // Channels outermost, as in ONNX.
+    // Channel-major, as in ONNX.
     func planes(_ count: Int, _ value: (Int) -> Float) -> [Float] {
       let points = window[0].gridWidth * window[0].gridHeight
       return (0..<count * points).map { value($0 % points * count + $0 / points) }

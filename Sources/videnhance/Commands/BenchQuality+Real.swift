@@ -4,27 +4,27 @@ import EnhancementModel
 import Foundation
 import Videnhance
 
-/// What only the tables of real footage and those with peers are asked.
+/// Options that only apply to the tables of real footage and those with peers.
 struct RealFootageOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A Python with the wheels of Benchmarks/requirements.txt: other programs' networks take part, on the CPU.",
+      "A Python with the wheels of Benchmarks/requirements.txt: also measures other programs' networks, on the CPU.",
       valueName: "python"))
   var peers: String?
   @Option(
     help: ArgumentHelp(
-      "Peers that take part, separated by commas (default: all that Benchmarks/video_peers.py knows).",
+      "Peers to measure, separated by commas (default: all in Benchmarks/video_peers.py).",
       valueName: "list"))
   var peerNames: String?
   @Option(
     help: ArgumentHelp(
-      "Where rows of peers and filters are kept; what is there for the same frames is not measured again.",
+      "Cache for the rows of peers and filters; rows of the same frames are not measured again.",
       valueName: "file"))
   var peerResults: String?
   @Option(
     name: .customLong("vmaf-ffmpeg"),
     help: ArgumentHelp(
-      "An ffmpeg with libvmaf for VMAF NEG (default: VIDENHANCE_VMAF_FFMPEG, that of the peers, or the usual one).",
+      "An ffmpeg with libvmaf for VMAF NEG (default: VIDENHANCE_VMAF_FFMPEG, that of the peers, or the one in PATH).",
       valueName: "program"))
   var vmafFFmpeg: String?
   @Option(
@@ -39,7 +39,7 @@ struct RealFootageOptions: ParsableArguments {
     }
   }
 
-  /// Makes and prints tables.
+  /// Measures and prints tables.
   func run(
     _ tables: [RealTable], clips paths: [String], frames: Int, bits: [NetworkBits], filters: Switch,
     threads: Int,

@@ -7,7 +7,7 @@ import QualityReport
 import Videnhance
 import VideoIO
 
-/// Makes the tables of quality: clips made worse, brought back by networks and by FFmpeg's filters.
+/// Makes the quality tables: degraded clips, restored by networks and by FFmpeg's filters.
 struct BenchQuality: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quality",
@@ -15,12 +15,12 @@ struct BenchQuality: AsyncParsableCommand {
     discussion: """
       Example: videnhance bench quality data-test/bikes.mp4 data-test/bigbuckbunny.mp4
 
-      Each clip is made at most 640 samples wide (bicubic), then made worse: halved, quartered, with Gaussian noise of 10 and 30 \
-      levels, or without every second frame. What networks and filters make of that is compared with the clip. Of the filters \
-      for noise the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
+      Each clip is reduced to at most 640 samples wide (bicubic), then degraded: scaled to a half or a quarter, given Gaussian \
+      noise of 10 or 30 levels, or stripped of every second frame. The results of networks and filters are compared with the \
+      clip. For denoising filters the best of a few strengths is shown. The clips of Scripts/fetch-test.sh are never trained on.
 
-      The tables real and restore spoil the clips as footage is, by real encoders (docs/lab/real-footage.md), and measure SSIM, \
-      flicker, VMAF NEG and processor time as well: 40 frames at 4 bits unless told otherwise.
+      The tables real and restore degrade the clips with real encoders, like real footage (docs/lab/real-footage.md), and also \
+      measure SSIM, flicker, VMAF NEG and processor time: 40 frames at 4 bits by default.
         videnhance bench quality data-test/bikes.mp4 --tables real,restore \\
             --peers .build-bench/peers/bin/python
       """)
@@ -28,17 +28,18 @@ struct BenchQuality: AsyncParsableCommand {
   @Argument(help: "Clips.") var clips: [String]
   @Option(
     help: ArgumentHelp(
-      "Bits of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).",
+      "Bit widths of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).",
       valueName: "list"))
   var bits: BitsList?
   @Option(
     help: ArgumentHelp(
-      "Tables: of real, restore, sr2, sr4, fast, denoise10, denoise30, interp.", valueName: "list"))
+      "Tables, separated by commas: real, restore, sr2, sr4, fast, denoise10, denoise30, interp.",
+      valueName: "list"))
   var tables = "sr2,fast,sr4,denoise10,denoise30,interp"
-  @Option(help: "Whether FFmpeg's filters are measured, too: on or off; bm3d takes longest of all.")
+  @Option(help: "Whether to measure FFmpeg's filters as well: on or off; bm3d is the slowest.")
   var filters = Switch.on
-  @Option(help: "Frames of each clip; 0 is all (default: all; real and restore: 40).") var frames: Int?
-  @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
+  @Option(help: "Frames per clip; 0 is all (default: all; real and restore: 40).") var frames: Int?
+  @Option(help: "Number of threads (default: one per core).") var threads: Int?
   @OptionGroup var real: RealFootageOptions
 
   func validate() throws {
@@ -80,7 +81,7 @@ struct BenchQuality: AsyncParsableCommand {
     }
   }
 
-  /// The clip at most 640 wide, its first frames, without loss.
+  /// Writes the first frames of a clip, at most 640 wide, losslessly.
   private static func prepare(_ path: String, to output: String, frames limit: Int) throws -> String {
     var frames = try FileFrames(
       path: path, filter: "scale=min(640\\,iw):-4:flags=bicubic,crop=trunc(iw/8)*8:trunc(ih/8)*8:0:0")
@@ -104,7 +105,7 @@ struct BenchQuality: AsyncParsableCommand {
   private func print(
     _ table: QualityTable, _ clips: [(name: String, path: String)], peers: VideoPeers?, folder: String
   ) async throws {
-    // Super-resolution has its peers in the tables of real footage.
+    // The peers of super-resolution are in the tables of real footage.
     let names =
       table.task == .superResolution ? [] : try await peers?.names(of: table.task, folder: folder) ?? []
     var header: [String] = []
@@ -149,7 +150,7 @@ struct BenchQuality: AsyncParsableCommand {
 
   private static let allBits: [NetworkBits] = [.float, .eight, .six, .four, .three, .two]
 
-  /// What a peer comes to; a peer that fails is named, and the cell is left empty.
+  /// The result of a peer; if it fails, this prints a warning and leaves the cell empty.
   private func peerFigure(
     _ name: String, _ table: QualityTable, _ run: ComparisonRun, peers: VideoPeers?, folder: String
   ) async throws -> String {
@@ -198,13 +199,13 @@ private enum QualityTable: String, CaseIterable {
     )
   }
 
-  /// Both steps of BM3D. Its sigma is not in levels: 3.5 to 5.5 times the noise's level is best. Blocks are not grouped, as groups
-  /// of FFmpeg's filter took twenty times as long and removed less.
+  /// Both steps of BM3D. Its sigma is not in levels: 3.5 to 5.5 times the noise level works best. Blocks are not grouped:
+  /// with groups, FFmpeg's filter took twenty times as long and removed less.
   private static func twoStepBM3D(sigma: Int) -> String {
     "split[a][b];[a]bm3d=sigma=\(sigma)[basic];[b][basic]bm3d=sigma=\(sigma):estim=final:ref=1"
   }
 
-  /// FFmpeg's filters, each with the strengths that are tried.
+  /// FFmpeg's filters, each with the strengths to try.
   func baselines(rate: Rational) -> [(name: String, filters: [String])] {
     func known(_ name: String) -> (String, [String]) {
       let filter = BaselineCatalog.filter(name, task: task, scale: scale, level: level, rate: rate)

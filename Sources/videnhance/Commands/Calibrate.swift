@@ -11,13 +11,13 @@ import Training
 import Videnhance
 import VideoIO
 
-/// Makes an integer model of a full-precision network.
+/// Quantizes a full-precision network.
 struct Calibrate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make an integer model of a network by looking at clips.",
+    abstract: "Quantize a network to an integer model, calibrated on clips.",
     discussion: """
-      Clipping ranges are found for each frame slot of the window by BMFQ's pruned, backtracking search; weights get a step \
-      for each output channel.
+      Clipping ranges are found per frame slot of the window by BMFQ's pruned, backtracking search; weights get one step per \
+      output channel.
 
       Examples:
         videnhance calibrate film/*.mp4 --task sr --bits 4 -o mine.safetensors
@@ -27,40 +27,41 @@ struct Calibrate: ParsableCommand {
       """)
 
   @Argument(help: "Clips like those that will be enhanced, or folders of them.") var clips: [String] = []
-  @Option(help: "Training data to take windows from instead of clips (make data).") var data: String?
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Folder of training data to take windows from instead of clips (make data).") var data:
+    String?
+  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
-  @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
-  @Option(help: "Bits of weights: 8, 6, 4, 3 or 2.") var bits: Int = 4
-  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
+  @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
+  @Option(help: "Bits of the weights: 8, 6, 4, 3 or 2.") var bits: Int = 4
+  @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
   var modelFile: String?
   @Option(name: .shortAndLong, help: "File to write.") var output: String
-  @Option(help: "How clipping ranges are chosen.") var method = CalibrationMethod.bmfq
-  @Option(help: "Whether each frame slot of the window has a range of its own: on or off.") var perFrame =
+  @Option(help: "Method of choosing clipping ranges.") var method = CalibrationMethod.bmfq
+  @Option(help: "Whether each frame slot of the window has its own ranges: on or off.") var perFrame =
     Switch.on
   @Option(
     help: ArgumentHelp(
-      "Write how each range fits: JSON if the name ends in .json, else a table; - is standard output.",
+      "Write a report on the fit of each range: JSON if the name ends in .json, otherwise a table; - is standard output.",
       valueName: "file"))
   var report: String?
   @Option(
     help: ArgumentHelp(
-      "How many values activations may take (default: as many as cost no time; 256, 128, 64 and 13 with 8, 6, 4 and 3 or 2 bits).",
+      "Number of values of activations (default: as many as cost no time: 256, 128, 64 and 13 with 8, 6, 4 and 3 or 2 bits).",
       valueName: "codes"))
   var activationCodes: Int?
   @Option(
     help: """
-      Which numbers weights may be: mid-tread (all about zero), mid-rise (odd ones, up to 6 bits) or spread (dense near zero \
-      only, up to 4 bits; default for 4 and 3, for 2 it pays after distill).
+      Weight grid: mid-tread (consecutive values around zero), mid-rise (odd values, up to 6 bits) or spread (dense near \
+      zero only, up to 4 bits; default for 4 and 3 bits; for 2 bits it pays off after distill).
       """)
   var weightGrid: WeightGrid?
   @Option(
     help: ArgumentHelp(
-      "Give single layers more bits until the validation clips of --data lose at most this much.",
+      "Raise the bits of single layers until the loss on the validation clips of --data is at most this.",
       valueName: "dB"))
   var maxLoss: Double?
-  @Option(help: "Most windows to look at.") var windows: Int = 200
-  @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
+  @Option(help: "Maximum number of windows.") var windows: Int = 200
+  @Option(help: "Number of threads (default: one per core).") var threads: Int?
   @Flag(help: "Replace the output if it exists.") var overwrite = false
 
   func validate() throws {
@@ -78,7 +79,7 @@ struct Calibrate: ParsableCommand {
     if windows < 1 { throw ValidationError("--windows must be positive") }
   }
 
-  /// Activations may be finer than weights, and not coarser.
+  /// Activations may be finer than weights, but not coarser.
   static func check(activationCodes: Int?, weightBits: Int) throws {
     guard let activationCodes, (2...8).contains(weightBits) else { return }
     guard (1 << weightBits...256).contains(activationCodes) else {
@@ -94,7 +95,7 @@ struct Calibrate: ParsableCommand {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let network = try NetworkCatalog.weights(NetworkChoice(task, scale: scale, modelFile: modelFile))
     let calibrator = Calibrator(network, threads: threads)
-    // The report's cumulative errors are measured on the first windows, kept for that.
+    // Keep the first windows: the report measures cumulative errors on them.
     var kept: [[FloatTensor]] = []
     func observe(_ frames: [FloatTensor]) throws {
       try calibrator.observe(frames)
@@ -112,7 +113,7 @@ struct Calibrate: ParsableCommand {
           path: clip, length: isInterpolation ? 3 : network.architecture.window, limit: share,
           edge: isInterpolation ? .repeated : .opposite)
         try source.forEach(threads: threads) { frames in
-          // Every second frame is what will be made.
+          // Interpolation predicts every second frame.
           let window = packer.prepare(isInterpolation ? [frames[0], frames[2]] : frames)
           if report != nil && kept.count < 4 { kept.append(window.floats()) }
           try calibrator.observe(window)
@@ -139,7 +140,7 @@ struct Calibrate: ParsableCommand {
       from: widths, most: maxLoss, makeModel: make)
   }
 
-  /// The clips, with those below folders, in order of their names.
+  /// The clips, including those below folders, sorted by name.
   private func footage() throws -> [String] {
     var found: [String] = []
     for path in clips {
@@ -178,7 +179,7 @@ struct Calibrate: ParsableCommand {
     for _ in 0..<windows { try body(WindowPool.batch([maker.make(using: &random)]).frames) }
   }
 
-  /// Errors with all layers before quantized; windows of other sizes than the first are passed over.
+  /// Errors with all preceding layers quantized; windows that differ in size from the first are skipped.
   private static func errors(
     of model: QuantizedModel, network: NetworkWeights, on windows: [[FloatTensor]]
   ) throws -> (Int, Int) -> Double? {

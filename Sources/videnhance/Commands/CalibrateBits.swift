@@ -6,13 +6,13 @@ import QuantCalibration
 import Tensors
 import Training
 
-/// `calibrate --max-loss`: which layers get more bits, judged on the validation clips of a data folder.
+/// `calibrate --max-loss`: chooses the layers that get more bits by the loss on the validation clips of a data folder.
 struct BitChooser {
   let network: NetworkWeights
   let validation: ValidationSet
   private let full: Double
 
-  /// - Parameter threads: those of the full-precision network.
+  /// - Parameter threads: for the full-precision network.
   init(_ network: NetworkWeights, data: String, threads: Int) throws {
     self.network = network
     validation = try ValidationSet(
@@ -24,7 +24,7 @@ struct BitChooser {
     full = try validation.gain(of: network, threads: threads)
   }
 
-  /// The model that loses at most `most` dB, with a line for each layer that was raised.
+  /// The model that loses at most `most` dB; prints a line for each raised layer.
   func choose(
     from widths: Calibrator.Widths, most: Double, makeModel: @escaping (Calibrator.Widths) -> QuantizedModel
   ) throws -> QuantizedModel {

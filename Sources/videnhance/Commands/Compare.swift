@@ -5,7 +5,7 @@ import Foundation
 import QualityReport
 import Videnhance
 
-/// Measures networks, FFmpeg's filters and finished files against each other.
+/// Compares networks, FFmpeg's filters and finished files.
 struct Compare: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Compare networks, filters and files on the same frames.",
@@ -21,32 +21,33 @@ struct Compare: AsyncParsableCommand {
         videnhance compare in.mp4 --task sr --bits 8,4
         videnhance compare a.mp4 b.mp4 --reference original.mkv --json
 
-      --degrade takes the input as the truth, and what is enhanced is made of it: sr halves it by bicubic, denoise adds \
-      Gaussian noise, interp drops every second frame. Without --reference and --degrade, networks are compared with the \
-      32-bit one, and files with the first of them.
+      With --degrade, the input is the reference, and a degraded copy of it is enhanced: sr halves the size (bicubic), denoise \
+      adds Gaussian noise, interp drops every second frame. Without --reference and --degrade, networks are compared with \
+      the 32-bit one, and files with the first file.
       """)
 
   @Argument(help: "The video to enhance, or finished videos.") var files: [String]
-  @Option(help: "What is done: sr, denoise or interp; without it, files are compared as they are.")
+  @Option(help: "Task to run: sr, denoise or interp; without it, files are compared as they are.")
   var task: EnhancementTask?
-  @Option(help: ArgumentHelp("Bits of the networks, separated by commas.", valueName: "list"))
+  @Option(help: ArgumentHelp("Bit widths of the networks, separated by commas.", valueName: "list"))
   var bits = BitsList(bits: [.float, .eight, .six, .four])
-  @Option(help: "Enlargement by sr: 2 or 4.") var scale = 2
-  @Option(help: "The tier of the networks: balanced or fast.") var model: NetworkTier = .balanced
-  @Option(help: ArgumentHelp("A model file that takes part; again for another.", valueName: "file"))
+  @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
+  @Option(help: "Tier of the networks: balanced or fast.") var model: NetworkTier = .balanced
+  @Option(help: ArgumentHelp("A model file to compare; may be repeated.", valueName: "file"))
   var modelFile: [String] = []
   @Option(
     help: ArgumentHelp(
-      "FFmpeg's filters that take part, separated by commas: a known word or a filter with its options.",
+      "FFmpeg filters to compare, separated by commas: a known name, or a filter with its options.",
       valueName: "list"))
   var also = ""
-  @Option(help: ArgumentHelp("What the result should be.", valueName: "file")) var reference: String?
-  @Flag(help: "Take the input as the truth, and enhance what is made worse of it.") var degrade = false
-  @Option(help: "Noise for --degrade: its standard deviation in 8-bit levels.") var noiseLevel: Float = 25
+  @Option(help: ArgumentHelp("What the result should look like.", valueName: "file")) var reference: String?
+  @Flag(help: "Use the input as the reference, and enhance a degraded copy of it.") var degrade = false
+  @Option(help: "Noise that --degrade adds: its standard deviation in 8-bit levels.") var noiseLevel: Float =
+    25
   @Option(help: "Frames to measure; 0 is all.") var frames = 100
-  @Option(help: "Threads (default: as many as there are cores).") var threads: Int?
-  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
-  @Option(help: ArgumentHelp("Write a page with pictures into this new folder.", valueName: "folder"))
+  @Option(help: "Number of threads (default: one per core).") var threads: Int?
+  @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
+  @Option(help: ArgumentHelp("Write an HTML report with pictures into this new folder.", valueName: "folder"))
   var report: String?
 
   func validate() throws {
@@ -115,7 +116,7 @@ struct Compare: AsyncParsableCommand {
   private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
 }
 
-/// `--bits`: several numbers of bits.
+/// `--bits`: a list of bit widths.
 struct BitsList: ExpressibleByArgument {
   var bits: [NetworkBits]
 

@@ -9,15 +9,15 @@ struct Degrade: ParsableCommand {
     abstract: "Make the degraded clips that networks for real footage are trained on.",
     discussion: """
       Each film of a data folder, and photographs in synthetic motion, are blurred, resized, sharpened, given grain and \
-      sent through real encoders, in random order and strength, from fixed seeds. What is there already is kept.
+      sent through real encoders, in random order and strength, from fixed seeds. Existing clips are kept.
 
       Example:
         videnhance degrade --data data --scale 2
       """)
 
   @Option(help: "Folder of clips and photographs (make data).") var data: String
-  @Option(help: "How much smaller than the ground truth: 1 (restore), 2 or 4.") var scale: [Int] = [2]
-  @Option(help: "How often each film is degraded.") var passes: Int = 1
+  @Option(help: "Reduction relative to the ground truth: 1 (restore), 2 or 4.") var scale: [Int] = [2]
+  @Option(help: "Number of degraded versions of each film.") var passes: Int = 1
 
   func validate() throws {
     if scale.contains(where: { ![1, 2, 4].contains($0) }) {

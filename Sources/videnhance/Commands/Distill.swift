@@ -13,7 +13,7 @@ struct Distill: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train an integer model against its full-precision network (PMTD).",
     discussion: """
-      Weights, biases and all steps move; what training computes is what the integer kernels compute, to the bit.
+      Weights, biases and all steps are trained; the forward pass matches the integer kernels bit for bit.
 
       Example:
         videnhance distill --task sr --bits 4 --data data --minutes 15 \\
@@ -22,52 +22,55 @@ struct Distill: ParsableCommand {
       Run again with the same checkpoint to continue.
       """)
 
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
-  @Option(help: "Enlargement of sr: 2 or 4.") var scale: Int?
+  @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
   @Option(help: "Folder of clips and photographs (make data).") var data: String
-  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double?
-  @Option(help: "Length of the run in steps instead of minutes.") var steps: Int?
-  @Option(help: "The calibrated model to start from.") var calibrated: String
-  @Option(help: ArgumentHelp("Full-precision weights instead of those shipped.", valueName: "file"))
+  @Option(help: "Length of the run in minutes, including resumed parts.") var minutes: Double?
+  @Option(help: "Length of the run in steps, instead of --minutes.") var steps: Int?
+  @Option(help: "Calibrated model to start from.") var calibrated: String
+  @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
   var modelFile: String?
   @Option(
     help: ArgumentHelp(
-      "Weights to start from, if not the full-precision ones: real ones, or those of an integer model.",
+      "Weights to start from instead of the full-precision ones: real weights, or those of an integer model.",
       valueName: "file"
     ))
   var start: String?
-  @Option(parsing: .upToNextOption, help: "Models of more bits that teach as well.") var teachers: [String] =
-    []
-  @Option(help: "Whether the full-precision network teaches beside --teachers: on or off.")
+  @Option(parsing: .upToNextOption, help: "More teachers: models of more bits.") var teachers: [String] = []
+  @Option(help: "Whether the full-precision network is a teacher in addition to --teachers: on or off.")
   var fullPrecisionTeacher = Switch.on
-  @Option(help: "File that keeps the state of the run.") var checkpoint: String
-  @Option(name: .shortAndLong, help: "File for the averaged student.") var output: String
+  @Option(help: "Checkpoint file of the run.") var checkpoint: String
+  @Option(name: .shortAndLong, help: "Output file for the averaged student.") var output: String
   @Option(
     help: ArgumentHelp(
-      "File for the student's real weights, to start one of fewer bits from.", valueName: "file"))
+      "Output file for the student's real weights, to start a student of fewer bits from.", valueName: "file")
+  )
   var realWeights: String?
   @Option(
     help: ArgumentHelp(
-      "How many values activations may take, if more than in --calibrated: 64 with --bits 4, 13 with 3 or 2.",
+      "Number of values of activations, if more than in --calibrated: 64 with --bits 4, 13 with 3 or 2.",
       valueName: "codes"))
   var activationCodes: Int?
-  @Option(help: "Weight of the distance between the last streams; 0 is none.") var featureWeight: Float = 0
-  @Option(help: "Whether weights move: on, or off for clipping ranges and weights' steps only.")
+  @Option(help: "Weight of the distance between the final residual streams in the loss; 0 disables it.")
+  var featureWeight: Float = 0
+  @Option(help: "Whether weights are trained: on, or off to train clipping ranges and weight steps only.")
   var moveWeights =
     Switch.on
-  @Option(help: "Highest learning rate of weights.") var learningRate: Float = 2e-4
-  @Option(help: "Highest learning rate of steps' logarithms.") var stepRate: Float = 1e-3
-  @Option(help: "Share of the ground truth in the loss, beside the teachers' (default: 0.5, for interp 0).")
-  var truthShare: Float?
-  @Option(help: "Windows in a step.") var batch: Int = 8
+  @Option(help: "Peak learning rate of weights.") var learningRate: Float = 2e-4
+  @Option(help: "Peak learning rate of the logarithms of steps.") var stepRate: Float = 1e-3
   @Option(
-    help: "Part of the inputs that are only shrunk, not degraded (default: 0.7, 0.25 for real footage).")
+    help: "Share of the ground truth in the loss; the rest is the teachers' (default: 0.5, for interp 0).")
+  var truthShare: Float?
+  @Option(help: "Windows per step.") var batch: Int = 8
+  @Option(
+    help:
+      "Fraction of the inputs that are only downscaled, not degraded (default: 0.7, 0.25 for real footage).")
   var cleanShare: Float?
-  @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
+  @Option(help: "Fraction of the denoising windows that are defocused; half as many are darkened.")
   var varietyShare: Float = 0.3
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 1
+  @Option(help: "Random seed.") var seed: UInt64 = 1
 
   func validate() throws {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
@@ -103,7 +106,7 @@ struct Distill: ParsableCommand {
     training.learningRate = learningRate
     training.batch = batch
     training.seed = seed
-    // Three teachers and the making cost a new window as much as three steps with it.
+    // Creating a window and running three teachers on it costs as much as three steps with it.
     training.freshPerStep = 1
     if let cleanShare {
       training.degradation.cleanShare = cleanShare
@@ -114,8 +117,8 @@ struct Distill: ParsableCommand {
     var settings = DistillationSettings(training: training, bits: bits)
     settings.activationCodes = activationCodes
     settings.stepRate = stepRate
-    // Most of how a frame in between differs from what is made of its neighbours nobody can know: gradients of it are noise
-    // in which few bits get lost (docs/lab/quantization.md).
+    // Most of the difference between a frame and its interpolation cannot be predicted from the neighbours. Its gradients
+    // are noise, in which a network of few bits loses its way (docs/lab/quantization.md).
     settings.truthShare = truthShare ?? (task == .interpolation ? 0 : 0.5)
     settings.featureWeight = featureWeight
     settings.movesWeights = moveWeights == .on

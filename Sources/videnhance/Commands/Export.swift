@@ -5,7 +5,7 @@ import Foundation
 import ModelExport
 import Videnhance
 
-/// Writes a network for other runtimes.
+/// Exports a network for other runtimes.
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a network as an ONNX file for other runtimes.",
@@ -15,8 +15,8 @@ struct Export: ParsableCommand {
         videnhance export mine.safetensors -o mine.onnx --overwrite
 
       Full-precision networks become float convolutions, integer models QuantizeLinear and DequantizeLinear with their own \
-      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file: docs/reference/model-format.md tells what \
-      goes in and what comes out.
+      ranges (QDQ), opset 13. Packing and alignment of the frames are not in the file; docs/reference/model-format.md describes \
+      the inputs and outputs.
       """)
 
   @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
@@ -24,7 +24,7 @@ struct Export: ParsableCommand {
   @Option(name: [.short, .long], help: "The file to write.") var output: String
   @Option(
     help: ArgumentHelp(
-      "The level of noise whose clipping ranges are written, for integer models that have some for each.",
+      "Noise level whose clipping ranges are written, for integer models with ranges per noise level.",
       valueName: "level"))
   var noise: Float = 25
   @Flag(help: "Replace the output if it exists.") var overwrite = false
@@ -50,7 +50,7 @@ struct Export: ParsableCommand {
       throw ExportError(detail: "\(path): \(error)")
     }
     do {
-      // Written beside it and renamed: never half a file of this name.
+      // Written to a temporary file and renamed, so that no partial file ever has this name.
       try bytes.write(to: URL(fileURLWithPath: output), options: .atomic)
     } catch {
       throw ExportError(detail: "\(output) cannot be written: \(String(cString: strerror(errno)))")
@@ -58,7 +58,7 @@ struct Export: ParsableCommand {
   }
 }
 
-/// Why a network is not written.
+/// The reason that a network cannot be exported.
 struct ExportError: Error, CustomStringConvertible {
   var detail: String
   var description: String { "cannot export: \(detail)" }

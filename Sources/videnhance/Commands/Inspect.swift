@@ -6,10 +6,10 @@ import QualityReport
 import Videnhance
 import VideoIO
 
-/// Shows what a model file holds.
+/// Shows the contents of a model file.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show what a model file holds: its network, cost, bits, ranges and how it was made.",
+    abstract: "Show the contents of a model file: network, cost, bits, ranges and provenance.",
     discussion: """
       Examples:
         videnhance inspect denoise-balanced-4bit
@@ -18,14 +18,14 @@ struct Inspect: ParsableCommand {
 
   @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
     String
-  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
+  @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
 
   func run() throws {
     let description = try ModelDescription(path: try Self.path(of: model))
     print(try json ? description.json() : FileName.escaped(description.text(), lines: true))
   }
 
-  /// A file goes before a shipped model of the same name.
+  /// The path of a model; a file takes precedence over a shipped model of the same name.
   static func path(of model: String) throws -> String {
     if FileManager.default.fileExists(atPath: model) { return model }
     let file = model.hasSuffix(".safetensors") ? model : model + ".safetensors"

@@ -5,30 +5,31 @@ import Foundation
 import QualityReport
 import Videnhance
 
-/// Shows what a job would do to a few frames, before it is begun.
+/// Shows the effect of a job on a few frames before it is started.
 struct Preview: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Enhance a few frames at the busiest spots: pictures before and after, in seconds.",
+    abstract:
+      "Enhance a few frames at the busiest spots, and save pictures from before and after, within seconds.",
     discussion: """
       Examples:
         videnhance preview in.mp4 --task sr --bits 4
         videnhance preview noisy.mkv --task denoise --frames 5 --output look
 
-      The clip is cut into as many stretches as frames are wanted; of a few places in each, the one with most texture and \
-      motion is taken. For each there are NN-before.png and NN-after.png at the output's full size, before being the \
-      bicubic enlargement, and NN-crop.png: the part that changed most, before on the left, after on the right.
+      The clip is divided into as many parts as frames are requested; of a few places in each part, the one with the most \
+      texture and motion is chosen. For each frame, NN-before.png (bicubic enlargement) and NN-after.png have the output's \
+      full size, and NN-crop.png shows the area that changed most, before on the left, after on the right.
       """)
 
-  @Argument(help: "The video.") var input: String
+  @Argument(help: "Input video.") var input: String
   @OptionGroup(title: "Network options") var network: NetworkOptions
-  @Option(help: "How many frames: 1 to 20.") var frames = 3
+  @Option(help: "Number of frames: 1 to 20.") var frames = 3
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "Folder for the pictures (default: the video's name and -preview).", valueName: "folder"))
+      "Folder for the pictures (default: the video's name with -preview appended).", valueName: "folder"))
   var output: String?
-  @Option(help: "Threads to work on (default: one for each core).") var threads: Int?
-  @Flag(help: "Replace pictures of these names in the folder.") var overwrite = false
+  @Option(help: "Number of threads (default: one per core).") var threads: Int?
+  @Flag(help: "Replace existing pictures of the same names.") var overwrite = false
 
   func validate() throws {
     if !(1...20).contains(frames) { throw ValidationError("--frames must be 1...20") }

@@ -2,10 +2,10 @@
 import ArgumentParser
 import EnhancementModel
 
-/// Writes model files again, so that they carry a checksum. For those that were made before there was one, or by other programs.
+/// Rewrites model files with a checksum, for files made by other programs or before checksums were introduced.
 struct Stamp: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write model files again with a checksum of their bytes.",
+    abstract: "Rewrite model files with a checksum of their bytes.",
     discussion: "Example: videnhance stamp models/*.safetensors", shouldDisplay: false)
 
   @Argument(help: "Model files.") var models: [String]

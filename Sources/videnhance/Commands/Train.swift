@@ -17,39 +17,44 @@ struct Train: ParsableCommand {
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 
-  @Option(help: "What the network is for: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
-  @Option(help: "Enlargement of sr: 2 or 4 (default: 2).") var scale: Int?
+  @Option(help: "Upscaling factor of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).") var data: String
-  @Option(help: "Minutes of the whole run, resumed parts included.") var minutes: Double?
-  @Option(help: "Length of the run in steps instead of minutes.") var steps: Int?
-  @Option(help: "File that keeps the state of the run.") var checkpoint: String
-  @Option(help: "File for the averaged weights, written with every checkpoint report.") var output: String?
+  @Option(help: "Length of the run in minutes, including resumed parts.") var minutes: Double?
+  @Option(help: "Length of the run in steps, instead of --minutes.") var steps: Int?
+  @Option(help: "Checkpoint file of the run.") var checkpoint: String
+  @Option(help: "Output file for the averaged weights, written with every checkpoint report.") var output:
+    String?
   @Option(help: "Weights to start from.") var start: String?
-  @Option(help: "Frames in a window (odd).") var window: Int?
-  @Option(help: "Residual blocks.") var blocks: Int?
-  @Option(help: "Channels of the residual stream.") var channels: Int?
-  @Option(help: "Whether interpolation learns which of the two frames to trust: on or off.") var mask:
+  @Option(help: "Number of frames in a window (odd).") var window: Int?
+  @Option(help: "Number of residual blocks.") var blocks: Int?
+  @Option(help: "Number of channels of the residual stream.") var channels: Int?
+  @Option(help: "Whether interpolation learns a blend mask that weights the two frames: on or off.") var mask:
     Switch = .on
-  @Option(help: "Highest learning rate.") var learningRate: Float = 1e-3
-  @Option(help: "Windows in a step.") var batch: Int = 8
+  @Option(help: "Peak learning rate.") var learningRate: Float = 1e-3
+  @Option(help: "Windows per step.") var batch: Int = 8
   @Option(
-    help: "Part of the inputs that are only shrunk, not degraded (default: 0.6, 0.25 if --conditioned).")
+    help:
+      "Fraction of the inputs that are only downscaled, not degraded (default: 0.6, 0.25 if --conditioned).")
   var cleanShare: Float?
-  @Option(help: "Part of the windows of denoising that are put out of focus; half as many are darkened.")
+  @Option(help: "Fraction of the denoising windows that are defocused; half as many are darkened.")
   var varietyShare: Float = 0.3
   @Option(
     help:
-      "Whether the network takes the source's noise and quantizers and learns from degraded clips: on or off."
+      "Whether the network takes the source's noise level and quantizers as inputs and trains on degraded clips: on or off."
   )
   var conditioned: Switch?
-  @Option(help: "Part of the windows in which a conditioned network is given the quantizers (default: 0.65).")
+  @Option(
+    help: "Fraction of the windows in which a conditioned network receives the quantizers (default: 0.65).")
   var toldShare: Float?
   @Option(
-    help: "Width of the loss's smooth bottom as a part of a window's error before enhancement (default: \(CharbonnierLoss.conditionedWidth) if --conditioned, else 0).")
+    help:
+      "Width of the loss's smooth minimum as a fraction of a window's error before enhancement (default: \(CharbonnierLoss.conditionedWidth) if --conditioned, otherwise 0)."
+  )
   var lossWidth: Float?
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 1
+  @Option(help: "Random seed.") var seed: UInt64 = 1
 
   func validate() throws {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }

@@ -8,7 +8,7 @@ struct Version: ParsableCommand {
 
   static let configuration = CommandConfiguration(
     abstract: "Show the version.",
-    discussion: "Example: videnhance version\n\nThe same as videnhance --version.")
+    discussion: "Example: videnhance version\n\nSame as videnhance --version.")
 
   func run() { print(Self.current) }
 }

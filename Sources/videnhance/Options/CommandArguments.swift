@@ -5,7 +5,7 @@ import VideoIO
 
 /// The words of the command line.
 enum CommandArguments {
-  /// Those that the process was given, their bytes kept (see `FileName`).
+  /// The arguments of this process, byte for byte (see `FileName`).
   static var own: [String] {
     let words = CommandLine.unsafeArgv
     return (1..<max(1, Int(CommandLine.argc))).compactMap { index in
@@ -15,14 +15,14 @@ enum CommandArguments {
     }
   }
 
-  /// Refuses what looks like a heap of short options. There are none that could be put together, so it is a file whose name
-  /// begins with a dash, or an option that lacks one.
+  /// Rejects arguments that look like grouped short options. No short options can be grouped, so the argument is a file
+  /// whose name begins with a dash, or a long option that lacks one.
   /// - Throws: `ValidationError`.
   static func check(_ arguments: [String]) throws {
     for (index, word) in arguments.enumerated() {
       if word == "--" { return }
       guard word.hasPrefix("-"), !word.hasPrefix("--"), word.count > 2 else { continue }
-      // Negative numbers, and what an option is given, are none of our business.
+      // Skip negative numbers and the values of options.
       if Double(word) != nil || index > 0 && arguments[index - 1].hasPrefix("--") { continue }
       throw ValidationError(
         "unknown option '\(FileName.escaped(word))' (hint: a file of this name is written ./\(FileName.escaped(word)))"

@@ -21,27 +21,27 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Encode frames of this layout, such as yuv420p (default: the source's); what is lost by it is told.",
+      "Encode frames of this layout, such as yuv420p (default: the source's). Prints a warning if the conversion loses anything.",
       valueName: "name"))
   var pixFmt: String?
 
   @Option(
     help: ArgumentHelp(
-      "An option of the encoder as FFmpeg names it; may be repeated.", valueName: "name=value"))
+      "An encoder option by its FFmpeg name; may be repeated.", valueName: "name=value"))
   var encoderOption: [EncoderOption] = []
 
   @Option(
     help:
-      "FFmpeg's name of the container (default: by the output's name; y4m for -, which nut suits, too: it carries sound and all times)."
+      "FFmpeg's name of the container (default: from the output's extension; y4m for -, where nut works as well and also carries sound and all timestamps)."
   )
   var container: String?
 
-  /// The choices for `threads` threads and an output of this name.
+  /// The encoder settings for `threads` threads and an output of this name.
   func settings(output: String, threads: Int) -> EncoderSettings {
     let container = container ?? (output == "-" ? Self.uncompressed : nil)
     let isUncompressed =
       container.map { $0 == Self.uncompressed } ?? output.lowercased().hasSuffix(".y4m")
-    // NUT in a pipe is for a program that goes on working: it gets all that there is.
+    // NUT in a pipe feeds a program that processes the video further, so nothing is compressed.
     let usual =
       isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "auto"
     let pairs = encoderOption.map { ($0.name, $0.value) }

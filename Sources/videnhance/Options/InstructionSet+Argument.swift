@@ -3,16 +3,16 @@ public import ArgumentParser
 public import Kernels
 
 extension InstructionSet: ExpressibleByArgument {
-  /// By the name that VIDENHANCE_ISA takes.
+  /// Parses the names that VIDENHANCE_ISA accepts.
   public init?(argument: String) {
     guard let match = Self.allCases.first(where: { $0.name == argument }) else { return nil }
     self = match
   }
 
-  /// For messages and completions: those that this machine has.
+  /// The sets that this machine supports, for messages and completions.
   public static var allValueStrings: [String] { supported.map(\.name) }
 
-  /// - Throws: what is said where the machine lacks it.
+  /// - Throws: `ValidationError` if the machine does not support the set.
   func validate() throws {
     if isSupported { return }
     let names = Self.supported.map(\.name).joined(separator: ", ")

@@ -5,48 +5,48 @@ import EnhancementPipeline
 public import Videnhance
 import VideoIO
 
-/// Which network works.
+/// Selects the network.
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "What is done: sr is super-resolution, denoise removes noise, interp makes frames in between; several, separated by commas, are done in this order.",
+      "Task: sr (super-resolution), denoise (noise removal) or interp (frame interpolation); several, separated by commas, run in the given order.",
       valueName: "tasks"))
   var task = TaskList(tasks: [.superResolution])
 
-  @Option(help: "Enlargement of width and height by sr: 2 or 4 (default: 2, or what --model-file holds).")
+  @Option(help: "Upscaling factor of sr for width and height: 2 or 4 (default: 2, or that of --model-file).")
   var scale: Int?
 
   @Option(
     help:
-      "Noise that denoise removes: its standard deviation in 8-bit levels, 0 to 63, or auto, told by the frames."
+      "Noise that denoise removes: its standard deviation in 8-bit levels, 0 to 63, or auto to estimate it from the frames."
   )
   var noise = NoiseOption.auto
 
-  @Option(help: "Frames that interp makes of each one: 2 to 64 (default: 2).")
+  @Option(help: "Output frames of interp per input frame: 2 to 64 (default: 2).")
   var factor: Int?
 
-  @Option(help: "Frames per second that interp makes, such as 50, 59.94 or 60000/1001; instead of --factor.")
+  @Option(help: "Output frame rate of interp, such as 50, 59.94 or 60000/1001; replaces --factor.")
   var fps: FrameRateOption?
 
   @Option(
     help:
-      "Bits of the weights in the body of the network; activations there have as many codes as the integer kernel is exact for, both ends stay at 8 bits; 32 is floating point (default: 4, or what --model-file holds)."
+      "Bits of the weights in the body of the network; activations there use as many codes as the integer kernel computes exactly, and the first and last layers stay at 8 bits; 32 is floating point (default: 4, or that of --model-file)."
   )
   var bits: NetworkBits?
 
-  @Option(help: "How much is computed for a frame: balanced, or fast for sr x2 (default: balanced).")
+  @Option(help: "Amount of computation per frame: balanced, or fast for sr x2 (default: balanced).")
   var model: NetworkTier?
 
   @Option(
     help: ArgumentHelp(
-      "What the source has been through: real footage (compressed, noisy, soft), clean (masters, renderings), or auto, which decides by its first frames.",
+      "Kind of source: real (compressed, noisy or soft footage), clean (masters, renderings), or auto, which decides from the first frames.",
       valueName: "kind"))
   var source = SourceKind.auto
 
   @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
   var modelFile: String?
 
-  /// What is done, one step for each task.
+  /// The steps to run, one per task.
   var steps: [EnhancementStep] {
     task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
@@ -54,7 +54,7 @@ struct NetworkOptions: ParsableArguments {
     }
   }
 
-  /// The network of a task.
+  /// The network for a task.
   func choice(_ task: EnhancementTask) -> NetworkChoice {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
@@ -111,7 +111,7 @@ struct TaskList: ExpressibleByArgument, CustomStringConvertible {
   static var allValueStrings: [String] { EnhancementTask.allCases.map(\.rawValue) }
 }
 
-/// `--fps`: a rate as a whole number, a fraction or one of the broadcast rates as they are usually written.
+/// `--fps`: a whole number, a fraction, or a broadcast rate in its usual decimal form.
 struct FrameRateOption: ExpressibleByArgument {
   var rate: Rational
 
@@ -149,7 +149,7 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
     }
   }
 
-  /// The level if it was told.
+  /// The level if one was given.
   var level: Float? {
     guard case .level(let level) = self else { return nil }
     return level

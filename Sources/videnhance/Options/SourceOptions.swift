@@ -3,34 +3,36 @@ import ArgumentParser
 import EnhancementPipeline
 import VideoIO
 
-/// What of the source is worked on, and how it is read.
+/// Selects the part of the source to process, and how it is read.
 struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Begin so far behind the file's beginning: seconds or [hours:]minutes:seconds; sound and subtitles, too.",
+      "Start this far into the file: seconds or [hours:]minutes:seconds; also applies to sound and subtitles.",
       valueName: "time"))
   var start: TimeOption?
 
-  @Option(help: ArgumentHelp("Do no more than this much (default: to the end).", valueName: "time"))
+  @Option(help: ArgumentHelp("Process at most this much (default: to the end).", valueName: "time"))
   var duration: TimeOption?
 
   @Option(
     help: ArgumentHelp(
-      "The video stream to work on, by its number in the file, from 0 (default: the best one); others are copied.",
+      "Video stream to process, by its index in the file, from 0 (default: the best one); others are copied.",
       valueName: "number"))
   var stream: Int?
 
-  @Flag(help: "Make a frame of the two fields of each interlaced one.")
+  @Flag(help: "Deinterlace: make one frame from the two fields of each interlaced frame.")
   var deinterlace = false
 
-  @Flag(help: "Make a frame of each field: twice the frames per second.")
+  @Flag(help: "Deinterlace: make one frame from each field, doubling the frame rate.")
   var deinterlaceFields = false
 
   @Flag(
-    help: "Follow playlists (HLS, DASH, ffconcat) whatever their files are called; they lead to other files.")
+    help:
+      "Follow playlists (HLS, DASH, ffconcat) whatever their extension; playlists make the program open other files."
+  )
   var allowPlaylists = false
 
-  @Flag(help: "Enhance Dolby Vision without a base layer, though its colours come out wrong.")
+  @Flag(help: "Enhance Dolby Vision without a compatible base layer, although the colours will be wrong.")
   var ignoreDolbyVision = false
 
   func validate() throws {
@@ -41,7 +43,7 @@ struct SourceOptions: ParsableArguments {
     }
   }
 
-  /// Adds the choices to those of a job.
+  /// Adds these options to those of a job.
   func add(to options: inout EnhancementJob.Options) {
     options.start = start?.value
     options.length = duration?.value
@@ -52,7 +54,7 @@ struct SourceOptions: ParsableArguments {
   }
 }
 
-/// A length of time: seconds, minutes and seconds, or hours too, with fractions of a second.
+/// A length of time: seconds, minutes:seconds or hours:minutes:seconds, with optional fractions of a second.
 struct TimeOption: ExpressibleByArgument {
   let value: Duration
 

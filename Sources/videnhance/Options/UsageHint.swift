@@ -3,7 +3,7 @@ import ArgumentParser
 import EnhancementModel
 import Foundation
 
-/// Recognises misspelt commands and tasks, and what other programs call them.
+/// Recognises misspelt commands and tasks, and the names that other programs use for them.
 enum UsageHint {
   /// Other words for the tasks.
   static let synonyms: [EnhancementTask: Set<String>] = [
@@ -25,9 +25,9 @@ enum UsageHint {
       + ["help"]
   }
 
-  /// Refuses a first word that is neither a command nor a file but resembles a command or a task, and a value of `--task`
-  /// that resembles a task. Whatever resembles nothing is left to the parser.
-  /// - Parameter words: what follows the program's name.
+  /// Rejects a first word that is neither a command nor a file but resembles a command or a task, and a value of `--task`
+  /// that resembles a task. Anything else is left to the parser.
+  /// - Parameter words: the arguments without the program's name.
   /// - Throws: `ValidationError` with the nearest word.
   static func check(_ words: [String]) throws {
     if let first = words.first, let text = hint(command: first, rest: Array(words.dropFirst())) {
@@ -57,13 +57,13 @@ enum UsageHint {
     else { return nil }
     let command = commandSynonyms[word.lowercased()] ?? nearest(to: word, among: commands)
     if let command { return "did you mean 'videnhance \(command)'?" }
-    // A task is no command, but the program does one with every file.
+    // A task is not a command, but the default command runs one.
     guard let task = EnhancementTask(rawValue: word) ?? task(like: word) else { return nil }
     let files = rest.isEmpty ? "in.mp4 out.mp4" : rest.joined(separator: " ")
     return "did you mean 'videnhance \(files) --task \(task.rawValue)'?"
   }
 
-  /// The task that a word stands for which is not the name of one.
+  /// The task that a word resembles; nil if it is already the name of a task.
   static func task(like word: String) -> EnhancementTask? {
     let word = word.lowercased()
     let names = EnhancementTask.allCases.map(\.rawValue)
@@ -72,14 +72,14 @@ enum UsageHint {
     return nearest(to: word, among: names).flatMap(EnhancementTask.init(rawValue:))
   }
 
-  /// The word of `names` with the fewest mistakes; nil where that is more than one in four letters.
+  /// The closest of `names` by edit distance; nil if even that differs in more than one of four letters.
   static func nearest(to word: String, among names: [String]) -> String? {
     let ranked = names.map { (name: $0, distance: distance(word.lowercased(), $0)) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
     return best.distance <= max(word.count, best.name.count) / 4 ? best.name : nil
   }
 
-  /// Optimal string alignment: letters inserted, removed, replaced, and neighbours exchanged, each counting 1.
+  /// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours count 1 each.
   static func distance(_ first: String, _ second: String) -> Int {
     let (a, b) = (Array(first.utf8), Array(second.utf8))
     var rows = [Array(0...b.count)]

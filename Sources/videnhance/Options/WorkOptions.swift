@@ -4,43 +4,43 @@ import EnhancementModel
 import EnhancementPipeline
 import Kernels
 
-/// How the work is done and told of.
+/// How the work runs and how progress is reported.
 struct WorkOptions: ParsableArguments {
-  @Option(help: "Threads to work on (default: one for each core).")
+  @Option(help: "Number of threads (default: one per core).")
   var threads: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Instruction set to use at most; results are the same (default: the best, or what VIDENHANCE_ISA says).",
+      "Highest instruction set to use; results are identical (default: the best, or VIDENHANCE_ISA).",
       valueName: "set"))
   var isa: InstructionSet?
 
   @Flag(help: "Replace the output if it exists.")
   var overwrite = false
 
-  @Flag(help: "Keep what is finished in <output>.segments, and continue what an earlier run left there.")
+  @Flag(help: "Keep finished work in <output>.segments, and continue from what an earlier run left there.")
   var resume = false
 
   @Option(
-    help: "Frames of output in each of these segments; the encoder begins anew with each (default: 240).")
+    help: "Output frames per segment; the encoder restarts with each segment (default: 240).")
   var segmentFrames: Int?
 
-  @Flag(help: "Let windows reach across scene cuts.")
+  @Flag(help: "Do not split windows at scene cuts.")
   var noSceneCut = false
 
   @Option(
     help:
-      "How progress is shown: bar, lines, json (docs/reference/json-output.md) or none (default: a bar on a terminal, else lines)."
+      "Progress display: bar, lines, json (docs/reference/json-output.md) or none (default: bar on a terminal, otherwise lines)."
   )
   var progress = ProgressStyle.auto
 
-  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.")
+  @Flag(help: "Print warnings and errors only: no progress, no summary.")
   var quiet = false
 
-  @Flag(help: "Tell more when done.")
+  @Flag(help: "Print a detailed summary when done.")
   var verbose = false
 
-  @Flag(help: "Tell when done where the time went: seconds by part of the work.")
+  @Flag(help: "Print the seconds spent in each part of the work when done.")
   var profile = false
 
   func validate() throws {
@@ -55,12 +55,12 @@ struct WorkOptions: ParsableArguments {
     if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
   }
 
-  /// Steps down to the instruction set that was asked for.
+  /// Limits the kernels to the requested instruction set.
   func limitInstructionSet() {
     if let isa { InstructionSet.limit(to: isa) }
   }
 
-  /// The choices as the pipeline takes them.
+  /// The options of the job.
   var jobOptions: EnhancementJob.Options {
     var options = EnhancementJob.Options(threads: threads)
     options.overwrites = overwrite

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Why another program did not do what it was asked.
+/// A failure of another program.
 struct OtherProgramError: Error, CustomStringConvertible {
   let program: String
   let detail: String
   var description: String { "\(program): \(detail)" }
 }
 
-/// Runs other programs to their end.
+/// Runs other programs and waits for them.
 enum OtherProgram {
-  /// The whole path of a program: a name without a slash is looked for where the shell would.
+  /// The full path of a program: a name without a slash is searched in PATH.
   static func path(of name: String) -> String {
     if name.contains("/") { return URL(fileURLWithPath: name).path }
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     return folders.map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile) ?? name
   }
 
-  /// Runs a program; it is ended if the task is cancelled.
-  /// - Parameter folder: where it runs and what it says is kept meanwhile.
+  /// Runs a program; terminates it if the task is cancelled.
+  /// - Parameter folder: the working directory, which also stores its output temporarily.
   /// - Returns: its standard output.
   /// - Throws: `OtherProgramError` with the last line of its standard error if it cannot be started or fails.
   static func run(_ program: String, _ arguments: [String], folder: String) async throws -> String {

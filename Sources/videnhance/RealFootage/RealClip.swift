@@ -9,12 +9,12 @@ struct RealClip: Sendable {
   let name: String
   let frames: [VideoFrame]
   let info: MediaInfo
-  /// The same frames as a file, for programs that judge.
+  /// The same frames as a file, for measuring programs.
   let path: String
 
-  /// Reads a clip, made at most 640 samples wide by bicubic, in 8-bit 4:2:0.
+  /// Reads a clip in 8-bit 4:2:0, reduced to at most 640 samples wide (bicubic).
   /// - Parameters:
-  ///   - limit: frames that are taken; 0 for all.
+  ///   - limit: the most frames to use; 0 for all.
   ///   - output: the lossless file.
   init(_ source: String, frames limit: Int, to output: String, threads: Int) throws {
     let filter =
@@ -30,7 +30,7 @@ struct RealClip: Sendable {
     try Self.write(frames, like: info, to: output)
   }
 
-  /// Writes frames without loss.
+  /// Writes frames losslessly.
   static func write(_ frames: [VideoFrame], like info: MediaInfo, to path: String) throws {
     try? FileManager.default.removeItem(atPath: path)
     var writer = try VideoWriter(
@@ -48,7 +48,7 @@ struct RealClip: Sendable {
     return frames
   }
 
-  /// What tells decoded frames from any others: FNV-1a of 64 bits over all samples, in hexadecimal digits.
+  /// Identifies decoded frames: 64-bit FNV-1a over all samples, in hexadecimal.
   static func digest(_ frames: [VideoFrame]) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for frame in frames {
@@ -69,7 +69,7 @@ struct RealClip: Sendable {
 
 /// Processor time.
 enum ProcessorTime {
-  /// Seconds that all threads of this process have worked.
+  /// Processor seconds of all threads of this process.
   static var seconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

@@ -12,15 +12,15 @@ struct RealFootageRun {
   let clips: [RealClip]
   let bits: [NetworkBits]
   let threads: Int
-  /// Whether FFmpeg's chains are swept.
+  /// Whether to measure FFmpeg's filter chains.
   let sweepsFilters: Bool
   let peers: VideoPeers?
   let vmaf: VMAF?
-  /// For files that are made meanwhile.
+  /// Folder for temporary files.
   let folder: String
-  /// Rows that need not be measured again.
+  /// Rows from earlier runs.
   var known: RealRowFile
-  /// Peers that failed once and are left out from then on.
+  /// Peers that have failed and are skipped from then on.
   private var failed: Set<String> = []
 
   init(
@@ -38,7 +38,7 @@ struct RealFootageRun {
     self.known = known
   }
 
-  /// Makes a table, `show` being given its text piece by piece.
+  /// Measures a table; calls `show` with its text piece by piece.
   /// - Returns: all rows.
   mutating func measure(_ table: RealTable, show: (String) -> Void) async throws -> [RealRow] {
     let networks = table.networks(bits).filter { network in
@@ -70,7 +70,7 @@ struct RealFootageRun {
     return rows
   }
 
-  /// One clip of one kind.
+  /// Measures one clip of one kind.
   private struct Work {
     let table: RealTable
     let clip: RealClip
@@ -109,7 +109,7 @@ struct RealFootageRun {
 
   // MARK: - Filters
 
-  /// A known row, or the one that is made now and kept.
+  /// A cached row, or a new one, which is cached.
   private mutating func kept(
     _ row: RealRow, make: (RealFootageRun, RealRow) async throws -> RealRow
   ) async throws -> RealRow {
@@ -150,7 +150,7 @@ struct RealFootageRun {
   private mutating func peerRows(_ work: Work) async throws -> [RealRow] {
     var rows: [RealRow] = []
     guard let peers else {
-      // Without a Python, those that were measured before.
+      // Without a Python, use peers measured before.
       for old in known.rows where old.role == .peer && old.isSameWork(as: work.row(old.contender, .peer, ""))
       {
         rows.append(old)
@@ -199,7 +199,7 @@ struct RealFootageRun {
     row.vmafNEG = try await vmaf.score(of: path, reference: work.clip.path, folder: folder)
   }
 
-  /// Frames are paired with the truth by their order.
+  /// Frames are paired with the ground truth in order.
   private func judge(_ frames: [VideoFrame], _ work: Work, into row: inout RealRow) throws {
     guard frames.count == work.clip.frames.count else {
       throw CompareError(

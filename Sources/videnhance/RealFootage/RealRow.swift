@@ -2,9 +2,9 @@
 import Foundation
 import QualityReport
 
-/// What one contender made of one clip of one kind.
+/// The result of one contender for one clip of one kind.
 struct RealRow: Codable, Sendable, Equatable {
-  /// Where a contender comes from.
+  /// The origin of a contender.
   enum Role: String, Codable {
     /// swscale, or FFmpeg's filters.
     case filter
@@ -27,20 +27,20 @@ struct RealRow: Codable, Sendable, Equatable {
   /// Processor time, decoding included except for peers.
   var cpuSecondsPerFrame: Double
 
-  /// Whether it is about the same contender on the same frames.
+  /// Whether the rows describe the same contender on the same frames.
   func isSameWork(as other: RealRow) -> Bool {
     (table, clip, kind) == (other.table, other.clip, other.kind)
       && (contender, frames, input) == (other.contender, other.frames, other.input)
   }
 }
 
-/// Rows kept in a file, so that what does not change need not be measured again.
+/// Rows cached in a file, to avoid repeated measurements.
 struct RealRowFile {
   private(set) var rows: [RealRow] = []
   private let path: String?
 
-  /// Rows of a file; none if there is no file.
-  /// - Throws: `CompareError` if it does not hold rows.
+  /// Reads the rows of a file; empty if there is no file.
+  /// - Throws: `CompareError` if the file is invalid.
   init(path: String?) throws {
     self.path = path
     guard let path, FileManager.default.fileExists(atPath: path) else { return }
@@ -52,7 +52,7 @@ struct RealRowFile {
     rows = known
   }
 
-  /// Adds a row or renews it, and writes the file.
+  /// Adds or replaces a row, and writes the file.
   mutating func keep(_ row: RealRow) throws {
     guard let path else { return }
     rows.removeAll { $0.isSameWork(as: row) }

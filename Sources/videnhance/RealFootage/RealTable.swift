@@ -4,14 +4,14 @@ import Foundation
 import Training
 import Videnhance
 
-/// One of the tables of footage as people have it.
+/// One of the tables of real footage.
 enum RealTable: String, CaseIterable, Sendable {
   /// Super-resolution x2.
   case real
   /// The same size, compression removed.
   case restore
 
-  /// Ways in which the clips are spoiled.
+  /// The kinds of degradation.
   var kinds: [(name: String, chain: DegradationChain)] {
     self == .real ? [("clean", .clean)] + DegradationChain.fixed : DegradationChain.fixedAtFullSize
   }
@@ -20,17 +20,17 @@ enum RealTable: String, CaseIterable, Sendable {
   var factor: Int { self == .real ? 2 : 1 }
   var title: String { self == .real ? "Real footage, sr x2" : "Real footage, restore" }
 
-  /// What gains are counted from.
+  /// The baseline of gains.
   var ground: (name: String, filter: String) {
     self == .real ? ("bicubic", Self.enlarged("bicubic")) : ("decoded", "null")
   }
 
-  /// Other filters that are shown whatever they come to.
+  /// Other filters that are always shown.
   var filters: [(name: String, filter: String)] {
     self == .real ? [("Lanczos", Self.enlarged("lanczos"))] : []
   }
 
-  /// Chains of which the best in PSNR is shown: filters that clean, and after enlarging some that sharpen. Not every
+  /// Chains of which the best in PSNR is shown: cleaning filters, and some that sharpen after enlarging. Not every
   /// FFmpeg has all of them: Debian's lacks uspp.
   var sweep: [String] {
     let cleaning = [
@@ -81,7 +81,7 @@ enum RealTable: String, CaseIterable, Sendable {
       + lines.joined(separator: "\n") + "\n"
   }
 
-  /// Mean gains over the ground, and processor time, of whoever ran on every clip of a kind.
+  /// Mean gains over the baseline, and processor time, of the contenders that ran on every clip of a kind.
   func summary(_ rows: [RealRow]) -> String {
     let kinds = kinds.map(\.name).filter { kind in rows.contains { $0.kind == kind } }
     let clips = Set(rows.map(\.clip))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// VMAF's model without reward for enhancement (`vmaf_v0.6.1neg`), by an ffmpeg that has libvmaf.
+/// VMAF NEG (`vmaf_v0.6.1neg`), which does not reward enhancement, measured by an ffmpeg with libvmaf.
 struct VMAF: Sendable {
   /// The ffmpeg.
   let program: String
 
   private static let variable = "VIDENHANCE_VMAF_FFMPEG"
 
-  /// Finds an ffmpeg with libvmaf: the one that is named, that of the environment's `VIDENHANCE_VMAF_FFMPEG`, that of the
-  /// peers' imageio-ffmpeg, the one on the search path.
-  /// - Throws: `OtherProgramError` if one that was named lacks libvmaf.
+  /// Finds an ffmpeg with libvmaf: the given one, that of the environment variable `VIDENHANCE_VMAF_FFMPEG`, that of the
+  /// peers' imageio-ffmpeg, or the one in PATH.
+  /// - Throws: `OtherProgramError` if an explicitly named one lacks libvmaf.
   static func find(named name: String?, peers: VideoPeers?, folder: String) async throws -> VMAF? {
     let environment = ProcessInfo.processInfo.environment
     if let named = name ?? environment[variable].flatMap({ $0.isEmpty ? nil : $0 }) {
@@ -42,7 +42,7 @@ struct VMAF: Sendable {
     var pooled_metrics: Pooled
   }
 
-  /// The mean over all frames, 0 to 100; frames are paired by their order.
+  /// The mean over all frames, 0 to 100; frames are paired in order.
   /// - Throws: `OtherProgramError`.
   func score(of path: String, reference: String, folder: String) async throws -> Double {
     let log = folder + "/vmaf.json"
@@ -51,7 +51,7 @@ struct VMAF: Sendable {
     let graph =
       "[0:v]\(order)[made];[1:v]\(order)[truth];[made][truth]libvmaf=model=version=vmaf_v0.6.1neg:n_threads=1"
       + ":log_fmt=json:log_path=vmaf.json"
-    // The log's name stands within a filter's options: without its folder nothing in it needs to be escaped.
+    // The log's name is part of a filter's options: without its folder, nothing in it needs to be escaped.
     let arguments = [
       "-v", "error", "-nostdin", "-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-",
     ]

@@ -3,11 +3,11 @@ import EnhancementModel
 import Foundation
 import QualityReport
 
-/// Other people's networks and filters, run by `Benchmarks/video_peers.py` in a Python that has their wheels.
+/// Third-party networks and filters, run by `Benchmarks/video_peers.py` in a Python with their wheels.
 struct VideoPeers: Sendable {
   /// The Python.
   let python: String
-  /// Those that are run; nil for all.
+  /// The peers to run; nil for all.
   let names: [String]?
   let threads: Int
   private let script: String
@@ -38,13 +38,13 @@ struct VideoPeers: Sendable {
     self.threads = threads
   }
 
-  /// What a peer made.
+  /// The result of a peer.
   struct Made: Sendable {
     /// A lossless file.
     var path: String
-    /// Of processor time, loading left out.
+    /// Seconds of processor time, without loading.
     var secondsPerFrame: Double
-    /// Model and options, in words.
+    /// Model and options, as text.
     var settings: String
   }
 
@@ -54,7 +54,7 @@ struct VideoPeers: Sendable {
     var settings: String
   }
 
-  /// Names of those for a task.
+  /// The names of the peers for a task.
   /// - Throws: `OtherProgramError`.
   func names(of task: EnhancementTask, folder: String) async throws -> [String] {
     guard task != .restoration else { return [] }
@@ -66,8 +66,8 @@ struct VideoPeers: Sendable {
       .split(separator: "\n").map(String.init)
   }
 
-  /// Asks the Python, so that what is named wrongly is not found after minutes of work.
-  /// - Throws: `OtherProgramError` if it cannot be asked, `CompareError` for a name that is not for `task`.
+  /// Checks the peers' names before any work.
+  /// - Throws: `OtherProgramError` if the script cannot be run, `CompareError` for a name that is not a peer for `task`.
   func check(for task: EnhancementTask, folder: String) async throws {
     let known = try await known(for: task, folder: folder)
     if let other = names?.first(where: { !known.contains($0) }) {
@@ -83,11 +83,11 @@ struct VideoPeers: Sendable {
       .trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  /// Runs one on a clip.
+  /// Runs a peer on a clip.
   /// - Parameters:
-  ///   - isSpoiled: whether the clip is compressed or noisy, for those that have models for that.
-  ///   - level: of noise in 8-bit levels, for denoising.
-  ///   - folder: where the result, `peer.mkv`, is left.
+  ///   - isSpoiled: whether the clip is compressed or noisy, for peers with models for that.
+  ///   - level: noise level in 8-bit levels, for denoising.
+  ///   - folder: destination of the result, `peer.mkv`.
   /// - Throws: `OtherProgramError`.
   func run(_ name: String, on input: String, isSpoiled: Bool, level: Float, folder: String) async throws
     -> Made

@@ -6,16 +6,16 @@ import EnhancementPipeline
 import Foundation
 import VideoIO
 
-/// Lines for people, on standard error; standard output belongs to data.
+/// Messages for the user on standard error; standard output is for data.
 enum Console {
   /// Whether standard error is a terminal.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Writes a line. What files and their tags may hold to steer a terminal is shown, not obeyed.
+  /// Writes a line. Escapes control characters, which file names and tags may contain.
   static func line(_ text: String) { write(FileName.escaped(text) + "\n") }
 
-  /// Writes text without ending the line. That it cannot be written, as nobody reads or a disk is full, is no reason to give
-  /// up the work that it tells of.
+  /// Writes text without a line break. Ignores errors, such as a closed pipe or a full disk: lost messages are no reason to
+  /// abort the work.
   static func write(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
@@ -29,17 +29,17 @@ enum Console {
   /// Writes a warning as one line.
   static func warning(_ text: String) { line("videnhance: warning: \(singleLine(text))") }
 
-  /// Writes an error, and what can be done about it, as one line.
+  /// Writes an error and its hint as one line.
   static func error(_ error: any Error) {
     line("videnhance: " + text(of: error))
   }
 
-  /// An error, and what can be done about it, as one line.
+  /// An error and its hint as one line.
   static func text(of error: any Error) -> String {
     singleLine("\(error)" + (hint(for: error).map { " (hint: \($0))" } ?? ""))
   }
 
-  /// The exit code for an error: 75 where another run stands in the way, as of `EX_TEMPFAIL`.
+  /// The exit code for an error: 75 (`EX_TEMPFAIL`) if another run is in the way.
   static func exitCode(for error: any Error) -> ExitCode {
     (error as? VideoIOError)?.isTemporary == true ? ExitCode(75) : .failure
   }

@@ -3,15 +3,15 @@ import Foundation
 import Synchronization
 import VideoIO
 
-/// Signals that end a process: the first one asks the work to stop, the second one ends the process at once. Then, too, no
-/// unfinished output is left.
+/// Handles termination signals: the first one requests the work to stop, the second one ends the process immediately. In
+/// both cases, unfinished outputs are removed.
 ///
-/// For loops that look at `isSet` once per step; for tasks there is `cancelling`.
+/// Loops check `isSet` once per step; tasks use `cancelling`.
 final class Interrupt: Sendable {
   private let count = SignalCount()
   private let sources: SignalSources
 
-  /// What is listened to. Those that the process was begun with ignoring, as by nohup, stay ignored.
+  /// The signals handled. Signals that were ignored when the process started, as with nohup, stay ignored.
   private static let always = [SIGINT, SIGTERM]
   private static let unlessIgnored: [Int32] = {
     let usual = [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU]
@@ -22,7 +22,7 @@ final class Interrupt: Sendable {
     #endif
   }()
 
-  /// How long work may take to stop, in seconds: a read or write that blocks never does.
+  /// Seconds that work may take to stop, since a blocked read or write never returns.
   private static let patience: UInt32 = 4
 
   /// The first signal that came.
@@ -39,11 +39,11 @@ final class Interrupt: Sendable {
     return [SIGTERM, SIGHUP].contains(first.load(ordering: .relaxed)) ? 143 : 130
   }
 
-  /// Starts listening.
-  /// - Parameter action: what the first signal does, beside setting the flag.
+  /// Starts handling signals.
+  /// - Parameter action: called on the first signal, in addition to setting the flag.
   init(_ action: @escaping @Sendable () -> Void = {}) {
     let count = count
-    // A queue of its own: those that are shared may be full of work that blocks.
+    // A separate queue, since the shared ones may be full of blocked work.
     let queue = DispatchQueue(label: "videnhance.signals")
     // The default action would end the process before the handler runs.
     let ignored = unsafeBitCast(SIG_IGN, to: Int.self)
@@ -68,11 +68,11 @@ final class Interrupt: Sendable {
       })
   }
 
-  /// Whether a signal has come.
+  /// Whether a signal has been received.
   var isSet: Bool { count.value > 0 }
 
   /// Runs work that the first signal cancels.
-  /// - Throws: what `work` throws, or `CancellationError` if it was cancelled by a signal.
+  /// - Throws: the error of `work`, or `CancellationError` if a signal cancelled it.
   static func cancelling<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws
     -> Result
   {
@@ -92,7 +92,7 @@ final class Interrupt: Sendable {
     do {
       return try await task.value
     } catch {
-      // Whatever else fell over while work was being cut short is not the story.
+      // Errors caused by the cancellation are irrelevant.
       throw interrupt.isSet ? CancellationError() : error
     }
   }
@@ -105,9 +105,9 @@ final class Interrupt: Sendable {
   }
 }
 
-/// What listens to signals.
+/// The signal handlers.
 private final class SignalSources: @unchecked Sendable {
-  // Unchecked: set once; sources of Dispatch may be used from anywhere.
+  // Unchecked: set once; Dispatch sources may be used from any thread.
   private let sources: [any DispatchSourceSignal]
 
   init(_ sources: [any DispatchSourceSignal]) { self.sources = sources }
@@ -115,7 +115,7 @@ private final class SignalSources: @unchecked Sendable {
   func cancel() { for source in sources { source.cancel() } }
 }
 
-/// Something that is so from a moment on.
+/// A flag that can only be set.
 private final class Flag: Sendable {
   private let value = Atomic(false)
 
@@ -124,7 +124,7 @@ private final class Flag: Sendable {
   func set() { value.store(true, ordering: .releasing) }
 }
 
-/// Signals so far.
+/// Number of signals so far.
 private final class SignalCount: Sendable {
   private let count = Mutex(0)
 
@@ -138,23 +138,22 @@ private final class SignalCount: Sendable {
   }
 }
 
-/// What a process does that cannot go on: by an error in the program, or as memory is exhausted, which Swift cannot
-/// catch.
+/// Handles crashes of the process: errors in the program, or a lack of memory, which Swift cannot catch.
 enum Collapse {
-  /// Whether a thread is ending the process: several may fall at once, and one line is enough.
+  /// Whether a thread is already ending the process: several may crash at once, but one line is enough.
   private static let isEnding = Atomic(false)
 
-  /// Makes it end with one line and code 70, and without an unfinished output. A broken disk limit becomes an error of
-  /// the write that hits it.
+  /// Makes the process end with one line and code 70, and remove unfinished outputs. Exceeding a file size limit becomes an
+  /// error of the write.
   static func install() {
-    // Made here: nothing may be made in the middle of anything.
+    // Allocated here, because a signal handler must not allocate.
     _ = isEnding.load(ordering: .relaxed)
     signal(SIGXFSZ, SIG_IGN)
-    // Who does not read any more is an error of the write, too, where that is of data.
+    // A closed pipe becomes an error of the write as well, if it was for data.
     signal(SIGPIPE, SIG_IGN)
     keepStandardDescriptors()
     UnfinishedOutputs.prepare()
-    // Libraries may end the process, too: oneDNN's OpenMP does so where it gets no thread.
+    // Libraries may end the process, too: oneDNN's OpenMP does so if it cannot create a thread.
     atexit { UnfinishedOutputs.removeAll() }
     for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] {
       signal(number) { _ in
@@ -163,8 +162,8 @@ enum Collapse {
     }
   }
 
-  /// Takes the numbers of standard input, output and errors where they are closed: the next file that is opened would get them,
-  /// and messages would be written into a video. Reading the first and writing the second still fails.
+  /// Occupies the descriptors of standard input, output and error if they are closed: otherwise, the next opened file would
+  /// get them, and messages would be written into a video. Reading standard input and writing standard output still fail.
   private static func keepStandardDescriptors() {
     for (descriptor, mode) in [
       (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY),
@@ -174,7 +173,7 @@ enum Collapse {
     }
   }
 
-  /// Ends the process with a line and code 70; does only what is allowed in the middle of anything.
+  /// Ends the process with a line and code 70; only uses async-signal-safe functions.
   static func end(_ text: StaticString) -> Never {
     if isEnding.exchange(true, ordering: .acquiringAndReleasing) { while true { pause() } }
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)

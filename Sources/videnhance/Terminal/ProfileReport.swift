@@ -2,9 +2,9 @@
 import EnhancementModel
 import Foundation
 
-/// Where the time of a run went, as lines on standard error.
+/// Prints a time profile of a run on standard error.
 enum ProfileReport {
-  /// Prints the parts, then the whole and what all threads of the process took.
+  /// Prints the parts, the total, and the processor time of all threads.
   static func print(_ profile: WorkProfile, started: ContinuousClock.Instant) {
     for part in profile.parts {
       let perTime = String(
@@ -21,11 +21,11 @@ enum ProfileReport {
   }
 }
 
-/// What the process has used so far.
+/// The resources used by the process so far.
 struct ProcessUsage {
-  /// Seconds of all its threads.
+  /// Processor seconds of all threads.
   let seconds: Double
-  /// The most memory it had at once.
+  /// Peak memory.
   let peakMegabytes: Int
 
   static var now: ProcessUsage {
@@ -41,7 +41,7 @@ struct ProcessUsage {
       peakMegabytes: (peakKilobytes ?? Int(usage.ru_maxrss)) / 1024)
   }
 
-  /// What Linux knows of this program alone: its ru_maxrss begins with what the process had that started this one.
+  /// Linux's peak of this program alone: ru_maxrss starts with the memory of the process that started this one.
   private static var peakKilobytes: Int? {
     let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }

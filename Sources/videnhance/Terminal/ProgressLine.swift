@@ -5,21 +5,21 @@ import Foundation
 import Synchronization
 import VideoIO
 
-/// `--progress`: how it is shown.
+/// `--progress`: the style of the progress display.
 enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
   /// A bar on a terminal, lines elsewhere.
   case auto
-  /// A line that is drawn again.
+  /// A line that is redrawn.
   case bar
   /// A line every ten seconds.
   case lines
-  /// A JSON object a line, once a second (docs/reference/json-output.md).
+  /// One JSON object per line, once per second (docs/reference/json-output.md).
   case json
-  /// Nothing.
+  /// No progress.
   case none
 }
 
-/// Shows how far a job has come, on standard error.
+/// Shows the progress of a job on standard error.
 final class ProgressLine: Sendable {
   private let style: ProgressStyle
   private let input, output: String
@@ -32,8 +32,8 @@ final class ProgressLine: Sendable {
   }
 
   /// - Parameters:
-  ///   - input: the file, for JSON; likewise `output`.
-  ///   - isTerminal: whether standard error is one.
+  ///   - input: the input file, for JSON; likewise `output`.
+  ///   - isTerminal: whether standard error is a terminal.
   init(
     _ style: ProgressStyle = .auto, input: String = "", output: String = "",
     isTerminal: Bool = Console.isTerminal
@@ -45,7 +45,7 @@ final class ProgressLine: Sendable {
   /// Seconds since the beginning.
   var elapsed: Double { (ContinuousClock.now - start).seconds }
 
-  /// The least time between two showings.
+  /// The minimum interval between two updates.
   private var interval: Duration {
     switch style {
     case .bar: .milliseconds(100)
@@ -54,7 +54,7 @@ final class ProgressLine: Sendable {
     }
   }
 
-  /// Takes the latest progress, and shows it if it is time to.
+  /// Records the latest progress, and shows it if an update is due.
   func update(_ progress: EnhancementProgress) {
     if style == .none { return }
     let now = ContinuousClock.now
@@ -69,13 +69,13 @@ final class ProgressLine: Sendable {
     let elapsed = (now - start).seconds
     switch style {
     case .json: emit(.init(progress, input: input, output: output, elapsed: elapsed))
-    // Return, and erase to the end of the line.
+    // Carriage return, and erase to the end of the line.
     case .bar: Console.write("\r\(Self.text(progress, elapsed: elapsed, hasBar: true))\u{1b}[K")
     default: Console.line(Self.text(progress, elapsed: elapsed, hasBar: false))
     }
   }
 
-  /// Takes the bar away.
+  /// Erases the bar.
   func clear() {
     let wasVisible = state.withLock { state in
       defer { state.isBarVisible = false }
@@ -86,16 +86,16 @@ final class ProgressLine: Sendable {
 
   // MARK: - JSON
 
-  /// Whether events are told as JSON.
+  /// Whether events are written as JSON.
   var isJSON: Bool { style == .json }
 
-  /// Tells of the end; nothing unless as JSON.
+  /// Reports the end, if the style is JSON.
   func tellDone(_ summary: EnhancementSummary) {
     guard isJSON else { return }
     emit(.init(done: summary, input: input, output: output, elapsed: elapsed))
   }
 
-  /// Tells of a failure; nothing unless as JSON.
+  /// Reports a failure, if the style is JSON.
   func tellFailed(_ error: String) {
     guard isJSON else { return }
     emit(.init(failed: error, input: input, output: output, elapsed: elapsed))

@@ -2,16 +2,16 @@
 #if canImport(Glibc)
   import Glibc
 
-  /// Ends a process that waits for threads which it will never get.
+  /// Ends a process that waits for threads that the system will never create.
   ///
-  /// libdispatch begins the threads that tasks run on. Where the system refuses, for want of memory or by a limit, it
-  /// sleeps and tries again, without end, and nobody can tell it otherwise.
+  /// libdispatch creates the threads for tasks. If the system refuses, for lack of memory or because of a limit, it
+  /// sleeps and retries forever, which cannot be configured.
   enum ThreadShortage {
     private static let interval: Int = 2
-    /// Nanoseconds of computing in an interval from which on the process is at work.
+    /// Nanoseconds of processor time in an interval from which on the process counts as working.
     private static let least: Int64 = 20_000_000
 
-    /// Watches from now on, in a thread of its own that is begun while there is memory.
+    /// Starts watching in a separate thread, which is created while memory is available.
     static func watch() {
       // Not `pthread_attr_t()`: which module that initialiser belongs to depends on what else is imported first.
       let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
@@ -32,14 +32,14 @@
       while true {
         sleep(UInt32(interval))
         let now = computed()
-        // Who computes, or can have a thread, is not stuck for want of one.
+        // A process that computes, or can create a thread, is not stuck.
         failures = now - before >= least || canBegin() ? 0 : failures + 1
         before = now
         if failures >= 3 { giveUp() }
       }
     }
 
-    /// Nanoseconds that the process has computed.
+    /// Processor time of the process in nanoseconds.
     private static func computed() -> Int64 {
       var time = timespec()
       clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
