@@ -95,7 +95,8 @@ package struct Comparison: Sendable {
     NetworkChoice(task, scale: task == .superResolution ? scale : nil, bits: bits, tier: tier)
   }
 
-  private func contenders(_ task: EnhancementTask, rate: Rational, survey: SourceSurvey) throws -> [Contender] {
+  private func contenders(_ task: EnhancementTask, rate: Rational, survey: SourceSurvey) throws -> [Contender]
+  {
     var result: [Contender] = []
     for bits in bits {
       let choice = choice(task, bits).adapted(to: survey)

@@ -40,7 +40,9 @@ import Testing
       var noise = (0..<width * height).map { _ in level * random.normal() }
       for stride in isCorrelated ? [1, 1, width, width] : [] {
         let old = noise
-        for i in stride..<noise.count - stride { noise[i] = (old[i - stride] + 2 * old[i] + old[i + stride]) / 4 }
+        for i in stride..<noise.count - stride {
+          noise[i] = (old[i - stride] + 2 * old[i] + old[i + stride]) / 4
+        }
       }
       let frame = PlanarFrame(width: width, height: height)
       frame.luma.update(repeating: 128, count: width * height * 3 / 2)

@@ -15,7 +15,9 @@ import VideoIO
 
   @Test func mastersArePristine() throws {
     let bench = try Workbench()
-    for (encoder, name) in [("-c:v ffv1", "a.mkv"), ("-c:v huffyuv", "b.avi"), ("-c:v prores -pix_fmt yuv422p10le", "c.mov")] {
+    for (encoder, name) in [
+      ("-c:v ffv1", "a.mkv"), ("-c:v huffyuv", "b.avi"), ("-c:v prores -pix_fmt yuv422p10le", "c.mov"),
+    ] {
       let found = try survey(bench, encoder, name)
       #expect(found.isMaster && found.isPristine, "\(found)")
     }
