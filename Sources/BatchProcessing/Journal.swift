@@ -16,6 +16,17 @@ package struct FileRecord: Encodable, Sendable {
   /// Why it was skipped or failed.
   package var error: String?
 
+  package init(
+    input: String, output: String, status: Status, seconds: Double, frames: Int = 0, error: String? = nil
+  ) {
+    self.input = input
+    self.output = output
+    self.status = status
+    self.seconds = seconds
+    self.frames = frames
+    self.error = error
+  }
+
   private enum Key: String, CodingKey { case input, output, status, seconds, frames, error }
 
   // Written by hand for the null: every line has every key.

@@ -15,7 +15,7 @@ public struct SourceSurvey: Sendable, Hashable {
   /// Frames that are looked at.
   static let frameCount = 12
   /// Up to this quantizer, networks for pristine sources win over those for real footage (docs/lab/real-footage.md).
-  static let mostPristineQuantizer = 20.0
+  static let mostPristineQuantizer = 26.0
 
   /// Whether a source is as good as pristine.
   public var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }

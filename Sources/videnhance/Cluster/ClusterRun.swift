@@ -47,7 +47,7 @@ enum ClusterRun {
   static func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    return Console.json(try encoder.encode(value))
+    return terminalJSON(try encoder.encode(value))
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import ClusterWork
 import EnhancementPipeline
 import Foundation
@@ -76,6 +77,6 @@ struct JoinShards: AsyncParsableCommand {
     guard let line else { return }
     Console.line(
       "\(film.output): \(summary.frames) frames, \(summary.width)x\(summary.height), of "
-        + "\(film.shards.count) shards, \(ProgressLine.clock(line.elapsed))")
+        + "\(film.shards.count) shards, \(clockText(line.elapsed))")
   }
 }

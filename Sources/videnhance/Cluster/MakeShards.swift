@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import ClusterWork
 import EnhancementPipeline
 import Foundation
@@ -133,7 +134,7 @@ struct MakeShards: AsyncParsableCommand {
       let speed = String(format: "%.1f fps", Double(frames) / max(line.elapsed, 1e-6))
       Console.line(
         "shard \(index): \(frames) frames, \(shard.pieces - shard.whole) pieces, "
-          + "\(ProgressLine.clock(line.elapsed)), \(speed)")
+          + "\(clockText(line.elapsed)), \(speed)")
     }
     return frames
   }
