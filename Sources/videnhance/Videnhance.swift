@@ -23,7 +23,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
         videnhance in.mp4 out.mp4 --task denoise,interp,sr
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
         videnhance batch footage enhanced             all videos below a folder
-        videnhance plan film.mkv out.mkv -o plan.json one film for many machines: see 'videnhance help plan'
+        videnhance plan in.mkv out.mkv -o plan.json   one film for many machines
         videnhance preview in.mp4 --task denoise      before and after, in seconds
         videnhance compare in.mp4 --task sr --degrade --also bicubic
 

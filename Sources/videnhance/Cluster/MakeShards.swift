@@ -16,7 +16,7 @@ struct MakeShards: AsyncParsableCommand {
       Examples:
         videnhance shard plan.json --index 3
         videnhance shard plan.json --index 0,4-7
-        videnhance shard plan.json                    the index from Slurm or Kubernetes
+        videnhance shard plan.json                    that of an engine's array job
 
       Without --index, the index is that of an array job of Slurm (SLURM_ARRAY_TASK_ID) or an indexed job of Kubernetes \
       (JOB_COMPLETION_INDEX). Pieces that are there and whole are not made again, so a shard may be begun any number of \

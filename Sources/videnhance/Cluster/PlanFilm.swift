@@ -17,7 +17,7 @@ struct PlanFilm: AsyncParsableCommand {
     discussion: """
       Examples:
         videnhance plan film.mkv out.mkv --task denoise,sr --shards 16 -o plan.json
-        videnhance shard plan.json --index 3          on any machine, for each of 0 to 15
+        videnhance shard plan.json --index 3          each of 0 to 15, on any machine
         videnhance join plan.json                     when all are done
 
       Reads the film once, without a network. Shards are made in <plan>.pieces, on a folder that all machines see, and \
