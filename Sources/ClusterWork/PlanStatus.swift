@@ -87,7 +87,8 @@ package struct PlanStatus: Sendable {
     if !open.isEmpty {
       let pieces = open.flatMap(\.missing)
       lines.append(
-        "\(pieces.count) pieces are missing (\(IndexList.text(pieces)), of shards \(IndexList.text(open.map(\.index))))"
+        "\(pieces.count) \(pieces.count == 1 ? "piece is" : "pieces are") missing (\(IndexList.text(pieces)), "
+          + "of \(open.count == 1 ? "shard" : "shards") \(IndexList.text(open.map(\.index))))"
       )
     }
     throw .incomplete(

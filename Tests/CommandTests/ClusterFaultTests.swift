@@ -40,7 +40,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     let join = try bench.join()
     #expect(join.code == 75 && join.errorLines.count == 1, "\(join.errors)")
     for word in [
-      "1 pieces are missing (4, of shards 2)", "piece 1 of shard 0: its bytes are not",
+      "1 piece is missing (4, of shard 2)", "piece 1 of shard 0: its bytes are not",
       "piece 3 of shard 1: ",
       "--index 0-2",
     ] { #expect(join.errors.contains(word), "\(word): \(join.errors)") }

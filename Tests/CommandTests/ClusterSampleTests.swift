@@ -81,7 +81,7 @@ import Testing
     #expect(log.contains("--array=0-2") && log.contains("--dependency=afterok:7"), "\(log)")
     #expect(outcome.output.contains("array 7: shards 0 to 2"), "\(outcome.output) \(outcome.errors)")
     #expect(
-      !bench.contents.contains("out.mkv") && log.contains("pieces are missing (1, of shards 1)"), "\(log)")
+      !bench.contents.contains("out.mkv") && log.contains("piece is missing (1, of shard 1)"), "\(log)")
     #expect(log.contains("scontrol requeue 8"), "\(log)")
     let again = try Program.Run(
       [Self.samples + "/slurm.sh", "shard", bench.path("plan.json")], program: "/bin/bash",

@@ -129,11 +129,12 @@ struct MakeShards: AsyncParsableCommand {
       latest?.frames = frames
       if let latest { line.tellDone(latest) }
     } else if frames == 0 {
-      Console.line("shard \(index): all \(shard.pieces) pieces are whole")
+      Console.line("shard \(index): nothing to do, its pieces are whole")
     } else {
       let speed = String(format: "%.1f fps", Double(frames) / max(line.elapsed, 1e-6))
+      let made = shard.pieces - shard.whole
       Console.line(
-        "shard \(index): \(frames) frames, \(shard.pieces - shard.whole) pieces, "
+        "shard \(index): \(frames) frames, \(made) \(made == 1 ? "piece" : "pieces"), "
           + "\(clockText(line.elapsed)), \(speed)")
     }
     return frames
