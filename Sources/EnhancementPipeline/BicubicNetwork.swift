@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EnhancementModel
 
-/// A network that adds nothing: its output is the bicubic enlargement. The baseline that others are measured
-/// by.
+/// A network without layers: its residual is zero, so the output is the bicubic upscale. The baseline for
+/// other networks.
 public final class BicubicNetwork: WindowNetwork {
-  /// Scale and window as asked for; it has no layers worth speaking of.
+  /// The scale and the window; without layers.
   public let architecture: Architecture
 
   private let zero: Residual
 
-  /// For frames of `width` x `height`, even.
+  /// Creates a network for frames of `width` x `height`, both even.
   public init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
     architecture = Architecture(
       task: .superResolution, scale: scale, window: window, alignment: .none, encoderChannels: 8, channels: 8,
@@ -18,7 +18,7 @@ public final class BicubicNetwork: WindowNetwork {
     zero.values.update(repeating: 0, count: zero.gridWidth * zero.gridHeight * zero.channels)
   }
 
-  /// Zeros.
+  /// Returns a residual of zeros.
   public func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) -> Prediction { Prediction(residual: zero) }

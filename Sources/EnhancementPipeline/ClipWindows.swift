@@ -2,18 +2,18 @@
 public import EnhancementModel
 import VideoIO
 
-/// Windows of a clip as a network sees them, spread evenly over its length, for calibration and the like.
+/// Windows of a clip, spread evenly over its length, in the form networks receive them. Used for calibration.
 public struct ClipWindows: Sendable {
-  /// The clip.
+  /// Path of the clip.
   public let path: String
-  /// Frames in a window.
+  /// Frames per window.
   public let length: Int
-  /// What windows have beyond the ends of a scene.
+  /// The frames that fill windows beyond the ends of a scene.
   public let edge: WindowEdge
-  /// Most windows taken.
+  /// Maximum number of windows.
   public let limit: Int
 
-  /// Windows of `length` frames, at most `limit`.
+  /// Creates a source of at most `limit` windows of `length` frames.
   public init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
     self.path = path
     self.length = length
@@ -21,13 +21,13 @@ public struct ClipWindows: Sendable {
     self.edge = edge
   }
 
-  /// Calls `body` with each window in turn. Windows do not reach across scene cuts.
-  /// - Returns: how many there were.
-  /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or what `body` throws.
+  /// Calls `body` with each window in order. Windows do not cross scene cuts.
+  /// - Returns: the number of windows.
+  /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or an error of `body`.
   @discardableResult
   public func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
     var reader = try VideoReader(path: path, threads: threads)
-    // Without a known length every window counts until there are enough.
+    // If the length is unknown, take the first `limit` windows.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))
     var splitter = SceneSplitter(length: length, cuts: length > 1 ? .detected : .ignored, edge: edge)
     let census = FrameCensus()

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How far a job has come. Given after each frame that was written.
+/// The progress of a job, reported after each written frame.
 public struct EnhancementProgress: Sendable {
-  /// Frames written.
+  /// Number of frames written.
   public let frames: Int
-  /// Frames there will be, as the container announces or its length suggests; nil if unknown.
+  /// Expected number of frames, from the container or its duration; nil if unknown.
   public let estimatedFrames: Int?
   /// End of the last frame on the video's timeline, in seconds from its beginning.
   public let position: Double
-  /// Length of the video in seconds as the container announces it; nil if it does not.
+  /// Duration of the video in seconds according to the container; nil if unknown.
   public let duration: Double?
 
-  /// The part that is done, 0...1, from the timeline where its length is known; nil if nothing is known.
+  /// The completed fraction, 0...1, by time if the duration is known, otherwise by frames; nil if neither is
+  /// known.
   public var fraction: Double? {
     if let duration, duration > 0 { return min(max(position / duration, 0), 1) }
     if let estimatedFrames, estimatedFrames > 0 { return min(Double(frames) / Double(estimatedFrames), 1) }
     return nil
   }
 
-  /// A state of work.
+  /// Creates a progress report.
   public init(frames: Int, estimatedFrames: Int?, position: Double, duration: Double?) {
     self.frames = frames
     self.estimatedFrames = estimatedFrames
@@ -27,32 +28,33 @@ public struct EnhancementProgress: Sendable {
   }
 }
 
-/// What a job came to.
+/// The results of a job.
 public struct EnhancementSummary: Sendable {
-  /// Frames written.
+  /// Number of frames written.
   public var frames = 0
-  /// Frames of these that an earlier run had finished.
+  /// Number of these frames that an earlier run had written.
   public var resumedFrames = 0
-  /// Frames that are equal to the one before where the source's are not.
+  /// Number of frames equal to the previous one although the source's frames differ.
   public var repeatedFrames = 0
-  /// Frames of interpolation that came out wrong and were replaced by the nearest of the source.
+  /// Number of interpolated frames that failed the output check and were replaced by the nearest source
+  /// frame.
   public var substitutedFrames = 0
-  /// Extents of the output.
+  /// Width of the output in samples.
   public var width = 0
-  /// See `width`.
+  /// Height of the output in samples.
   public var height = 0
-  /// Layout of the output, such as `yuv420p`.
+  /// Pixel format of the output, such as `yuv420p`.
   public var format = ""
   /// FFmpeg's name of the encoder.
   public var encoder = ""
-  /// What was not quite right, one line each.
+  /// Warnings, one line each.
   public var warnings: [String] = []
-  /// The source's streams that are not in the output, one line each.
+  /// Streams of the source that are missing in the output, one line each.
   public var leftOut: [String] = []
-  /// Numbers of the frames (from 0) with which a scene was found to begin.
+  /// Numbers (from 0) of the frames at which scene cuts were detected.
   public var sceneCuts: [Int] = []
-  /// What the source looked like, where a network was chosen by that.
+  /// The survey of the source, if a step was chosen by it.
   public var source: SourceSurvey?
-  /// Source frames, with their 8-bit copies, that were alive at once at most.
+  /// The highest number of source frames with 8-bit copies that were alive at once.
   public var peakFrames = 0
 }
