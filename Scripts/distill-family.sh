@@ -18,7 +18,7 @@ start=$weights teachers=()
 for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     bits=${pair%=*} steps=${pair#*=}
     model=$dir/$name-${bits}bit.safetensors real=$dir/$name-${bits}bit.real calibrated=$dir/$name-${bits}bit.calibrated
-    # Two bits are better spread out once trained, if not before.
+    # For two bits, clipping ranges widen during training.
     case $bits in 2) grid="--weight-grid spread" ;; *) grid= ;; esac
     # Many bits need a touch, few a new training.
     case $bits in 8 | 6) rates="--learning-rate 5e-5 --step-rate 3e-4" ;; 4) rates= ;; *) rates="--learning-rate 4e-4" ;; esac

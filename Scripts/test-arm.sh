@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiles the integer kernels for arm64 and compares them with the scalar ones under qemu: `make test-arm`.
 # Needs clang; on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-# Without those the kernels are only checked by the compiler.
+# Without these packages, the kernels are only compiled.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

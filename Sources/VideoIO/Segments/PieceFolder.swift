@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What a piece tells of itself. Kept as JSON behind its packets, so that a piece is one file, there whole or not at all.
+/// The record of a piece, stored as JSON after its packets, so that a piece is a single file that is written
+/// atomically.
 package struct PieceRecord: Codable, Sendable, Equatable {
   /// Identity of the plan that it belongs to.
   package var plan: String
@@ -146,7 +147,7 @@ package struct PieceFolder: Sendable {
     }
   }
 
-  /// What a piece tells of itself; nil if there is none.
+  /// Returns the record of a piece; nil if there is none.
   /// - Throws: `VideoIOError.segmentsDamaged`.
   static func record(_ path: String) throws(VideoIOError) -> PieceRecord? {
     do throws(LibavError) {

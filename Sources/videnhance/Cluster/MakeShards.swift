@@ -100,8 +100,8 @@ struct MakeShards: AsyncParsableCommand {
     }
   }
 
-  /// Makes what is missing of a shard.
-  /// - Returns: how many frames were made.
+  /// Makes the missing and damaged pieces of a shard.
+  /// - Returns: the number of frames made.
   private func make(_ index: Int, of film: FilmPlan, _ work: PieceJob) async throws -> Int {
     let status = PlanStatus(film, work, indices: [index], readsAll: true)
     if !status.foreign.isEmpty { throw PlanError.differs(path: plan.plan, status.foreign) }
@@ -140,7 +140,7 @@ struct MakeShards: AsyncParsableCommand {
     return frames
   }
 
-  /// Numbers that follow each other, as ranges.
+  /// Groups numbers into ranges of consecutive ones.
   static func runs(_ numbers: [Int]) -> [Range<Int>] {
     var runs: [Range<Int>] = []
     for number in numbers.sorted() {

@@ -5,7 +5,7 @@ import EnhancementPipeline
 import Foundation
 import VideoIO
 
-/// Shows how far the work on a plan has come.
+/// Shows the progress of the work on a plan.
 struct ShowStatus: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
@@ -22,7 +22,7 @@ struct ShowStatus: ParsableCommand {
   @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
   @Flag(help: "Compare every byte of the pieces, rather than their lengths.") var verify = false
 
-  /// What is written as JSON.
+  /// The JSON output.
   private struct Report: Encodable {
     var plan, source, output: String
     var isComplete: Bool

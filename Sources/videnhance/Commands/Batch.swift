@@ -42,7 +42,7 @@ struct Batch: AsyncParsableCommand {
   }
 }
 
-/// How a folder is gone through.
+/// Options for processing a folder.
 struct FolderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -74,7 +74,7 @@ struct FolderOptions: ParsableArguments {
       valueName: "file"))
   var journal: String?
 
-  /// Whether one of them was given.
+  /// Whether any of these options was given.
   var isUsed: Bool {
     pattern != nil || skipExisting || jobs != nil || shard != nil || journal != nil || balance != .name
   }
@@ -83,7 +83,7 @@ struct FolderOptions: ParsableArguments {
     if let jobs, !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1...64") }
   }
 
-  /// Checks them against the other options.
+  /// Checks the options against the other ones.
   func validate(with work: WorkOptions) throws {
     if skipExisting && work.overwrite {
       throw ValidationError("--skip-existing and --overwrite contradict each other")

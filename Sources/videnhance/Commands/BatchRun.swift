@@ -25,11 +25,11 @@ struct FolderReport: Sendable {
   private let isQuiet, isVerbose, keepsSegments: Bool
   private let jobs: Int
   private let progress: ProgressStyle
-  /// Of the files that are worked on.
+  /// The progress lines of the current files.
   private let lines = ProgressLines()
 
-  /// Does all of it.
-  /// - Throws: what keeps it from beginning; `ExitCode` 2 if files failed, 130 if it was interrupted.
+  /// Runs the whole batch.
+  /// - Throws: errors before the first file; `ExitCode` 2 if files failed, 130 if the run was interrupted.
   static func run(
     from input: String, to output: String, folder: FolderOptions, source sourceOptions: SourceOptions,
     network: NetworkOptions, encoder: EncoderOptions, work: WorkOptions
@@ -41,7 +41,7 @@ struct FolderReport: Sendable {
     if FileIdentity(path: output) == source { throw BatchError.sameFolder(path: output) }
     let environment = ProcessInfo.processInfo.environment
     let shard = try folder.shard?.resolved(environment: environment) ?? Shard(environment: environment)
-    // A model that does not load is one error, not one for each file.
+    // Load the models first, to report a broken one once rather than for each file.
     for step in network.steps { _ = try step.network(64, 64, 1) }
     let bits = folder.pattern?.needsBits == true ? try Self.bits(of: network) : nil
     try BatchRun.makeFolder(output)
@@ -119,7 +119,7 @@ struct FolderReport: Sendable {
   private func handle(_ event: BatchRun.Event) {
     switch event {
     case .began(let file):
-      // Bars of several files would overwrite each other; lines of JSON say which file they are about.
+      // Progress bars of several files would overwrite each other; JSON lines name their file.
       if progress == .json || !isQuiet && jobs == 1 {
         lines.begin(file, ProgressLine(progress, input: file.input, output: file.output))
       }
@@ -159,15 +159,15 @@ struct FolderReport: Sendable {
         + "\(clockText(seconds)), \(speed)\(encoder)")
   }
 
-  /// The error in one line with the name of the file, which errors of a network do not know.
+  /// Describes an error in one line, with the file's name, which errors of a network do not contain.
   private static func text(_ error: any Error, of file: BatchFile) -> String {
-    // Hints of batches belong to their text: it goes into the journal.
+    // Include hints of batch errors, since the text goes into the journal.
     let whole = error is BatchError ? Console.text(of: error) : "\(error)"
     let text = whole.split(whereSeparator: \.isNewline).joined(separator: "; ")
     return text.contains(file.input) || text.contains(file.output) ? text : "\(file.input): \(text)"
   }
 
-  /// How many files came to what, and which failed.
+  /// Returns the number of files per result, and the failed files.
   static func table(_ records: [FileRecord], seconds: Double) -> [String] {
     func row(_ cells: String...) -> String {
       cells.enumerated().map { index, cell in
@@ -193,7 +193,7 @@ struct FolderReport: Sendable {
   }
 }
 
-/// The progress lines of the files that are worked on.
+/// The progress lines of the current files.
 private final class ProgressLines: Sendable {
   private let lines = Mutex<[Int: ProgressLine]>([:])
 
@@ -201,7 +201,7 @@ private final class ProgressLines: Sendable {
 
   func of(_ file: BatchFile) -> ProgressLine? { lines.withLock { $0[file.number] } }
 
-  /// Takes a file's line away from the terminal.
+  /// Removes a file's line from the terminal.
   @discardableResult
   func end(_ file: BatchFile) -> ProgressLine? {
     let line = lines.withLock { $0.removeValue(forKey: file.number) }

@@ -40,7 +40,7 @@ struct Enhance: AsyncParsableCommand {
       }
       return
     }
-    // A folder named out.mp4 is hardly what was meant.
+    // For a folder as input, an output such as out.mp4 is probably a mistake.
     let isFileName =
       LibavBuild.holdsVideo(ending: NamePattern.split(output).ending) && !FolderScan.isFolder(output)
     if output == "-" || isFileName {
@@ -92,7 +92,7 @@ struct Enhance: AsyncParsableCommand {
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
 
-  /// What an interrupted run leaves, in words.
+  /// Describes what an interrupted run leaves behind.
   static func remains(of output: String) -> String {
     let folder = SegmentFolder.path(output: output)
     guard FileIdentity(path: folder) != nil else { return "nothing is left of it" }

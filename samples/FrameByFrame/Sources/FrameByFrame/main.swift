@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrameByFrame IN.mp4 OUT.mp4: enlarges a video from file to file, then reads its frames again without a file and tells
-// how bright they are.
+// FrameByFrame IN.mp4 OUT.mp4: upscales a video to a file, then reads the upscaled frames without a file and
+// prints their brightness.
 import Videnhance
 
 guard CommandLine.arguments.count == 3 else { fatalError("usage: FrameByFrame IN OUT") }
