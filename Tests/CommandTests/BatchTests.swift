@@ -3,9 +3,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Folders of videos, good and bad.
+/// Tests folders of valid and broken videos.
 @Suite struct BatchTests {
-  /// Six videos in a tree, a broken one, one of sound alone, one that is empty, and a text.
+  /// Creates a tree with six videos, a broken one, a sound-only file, an empty file and a text.
   private func makeFolder(_ bench: Workbench) throws -> String {
     let folder = bench.path("in")
     for name in ["in", "in/a", "in/a/b"] {
@@ -60,7 +60,7 @@ import Testing
     #expect(
       records.allSatisfy { Set($0.keys) == ["input", "output", "status", "seconds", "frames", "error"] })
 
-    // Again: nothing is replaced, nothing is done twice.
+    // A second run neither replaces nor repeats anything.
     let again = try run(bench, ["batch", folder, bench.path("out"), "--skip-existing"])
     #expect(again.code == 2)
     #expect(again.errors.contains("exists"))
@@ -68,7 +68,8 @@ import Testing
     #expect(refused.code == 2 && refused.errors.contains("hint"))
   }
 
-  /// Every file belongs to one share, whatever the number of shares; an array job tells it by its environment.
+  /// For any number of shares, every file belongs to exactly one; array jobs provide the index in the
+  /// environment.
   @Test func sharesPartTheFolder() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
@@ -85,7 +86,7 @@ import Testing
       ])
   }
 
-  /// Fifteen videos of all kinds, three broken ones, one of sound alone and one that is empty.
+  /// Creates fifteen videos of all kinds, three broken ones, a sound-only file and an empty one.
   @Test func twentyMixedFiles() throws {
     let bench = try Workbench()
     for name in ["in", "in/trip", "in/trip/day 2"] {
@@ -135,7 +136,7 @@ import Testing
     #expect(outcome.errors.contains("done            15") && outcome.errors.contains("failed           5"))
     for name in bad.map(\.0) + ["trip/song.mp3"] {
       #expect(outcome.errors.contains("failed: " + bench.path("in/" + name)), "\(outcome.errors)")
-      // One line that names the file, when it happens.
+      // One line with the file's name, printed immediately.
       let lines = outcome.errorLines.filter { $0.hasPrefix("videnhance: ") && $0.contains(name) }
       #expect(lines.count == 1, "\(name): \(lines)")
     }
@@ -143,7 +144,8 @@ import Testing
     #expect(journal.count == 20)
   }
 
-  /// As in a job array: the environment tells the share, and together they have every file once.
+  /// Like a job array: each task takes its share from the environment, and together they process every file
+  /// once.
   @Test func arrayJobsTakeTheirShares() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
@@ -196,7 +198,7 @@ import Testing
   }
 }
 
-/// What models and the machine hold.
+/// Tests `inspect` and `doctor`.
 @Suite struct InspectTests {
   @Test func everyShippedModelCanBeShown() throws {
     for (name, words) in [

@@ -24,7 +24,7 @@ import Testing
 
   private func entries(_ outcome: Outcome) throws -> [Entry] {
     #expect(outcome.code == 0, "\(outcome.errors)")
-    // The documented keys and no others; those without a value are left out.
+    // Exactly the documented keys; keys without a value are omitted.
     let always: Set = ["contender", "secondsPerFrame", "peakMemoryBytes", "frames"]
     let sometimes: Set = ["bits", "psnr", "ssim", "flicker", "modelBytes"]
     let objects = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]]
@@ -34,7 +34,7 @@ import Testing
     return try JSONDecoder().decode([Entry].self, from: Data(outcome.output.utf8))
   }
 
-  /// What FFmpeg's filter says of luma, on average.
+  /// Returns the mean luma result of FFmpeg's filter.
   private func judged(_ bench: Workbench, _ a: String, _ b: String, filter: String, key: String) throws
     -> Double
   {
@@ -88,12 +88,12 @@ import Testing
     #expect((sr[0].modelBytes ?? 0) > (sr[1].modelBytes ?? .max) && sr[2].modelBytes == nil)
     let denoise = try entries(
       Program.Run(arguments + ["--task", "denoise", "--also", "none,hqdn3d"]).finish())
-    // Noise of 25 levels, clipped here and there.
+    // Noise of 25 levels, partly clipped.
     #expect(abs((denoise[2].psnr ?? 0) - 20.2) < 1, "\(denoise[2].psnr ?? 0)")
     #expect((denoise[0].psnr ?? 0) > (denoise[2].psnr ?? 100) + 4)
     let interp = try entries(
       Program.Run(arguments + ["--task", "interp", "--also", "repeat,blend"]).finish())
-    // Only frames that are not the input's own.
+    // Only frames that are not in the input.
     for entry in interp {
       #expect(
         entry.frames.allSatisfy { Int(($0.time * 25).rounded()) % 2 == 1 }, "\(entry.frames.map(\.time))")

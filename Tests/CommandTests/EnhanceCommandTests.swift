@@ -37,7 +37,7 @@ import Testing
     let run = try Program.run(
       video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--profile")
     #expect(run.code == 0)
-    // Seconds in all, milliseconds each time, and the part.
+    // Total seconds, milliseconds per call, and the name of the part.
     let parts = run.errorLines.filter { $0.contains(" ms each  ") }.map { $0.split(separator: "each  ")[1] }
     #expect(
       parts.sorted() == [
@@ -45,7 +45,7 @@ import Testing
         "motion, packing", "network",
       ])
     #expect(run.errorLines.last?.contains(" s in all, ") == true && run.errors.contains(" MB\n"))
-    // For one video only.
+    // Only for single videos.
     let folder = try Program.run("batch", bench.path(""), bench.path("out"), "--profile")
     #expect(folder.code == 64 && folder.errors.contains("--profile is for one video, not for a folder"))
   }
@@ -126,7 +126,7 @@ import Testing
     let run = try Program.Run([
       video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--quiet",
     ])
-    // Other tests block the threads that would wake a sleeping task, for longer than the run takes.
+    // Other tests may block the threads that would resume a sleeping task for longer than the run takes.
     for _ in 0..<600 where bench.contents == before { usleep(50_000) }
     #expect(bench.contents == ["in.mkv", "out.mkv.part", "zero.safetensors"])
     kill(run.process.processIdentifier, signal)
@@ -136,7 +136,7 @@ import Testing
     #expect(bench.contents == before)
   }
 
-  /// Where H.264 does not fit, the container's usual encoder takes its place, or the error says what to do.
+  /// If the container does not support H.264, its default encoder is used, or the error contains a hint.
   @Test func containersGetAnEncoderThatTheyTake() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())

@@ -3,7 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Others may write where the output is to be: what they put there leads nowhere, and nothing waits for it.
+/// Tests output folders that others can write to: links there are not followed, and pipes do not block the
+/// run.
 @Suite struct HostileFolderTests {
   private func arguments(_ bench: Workbench) throws -> [String] {
     [
@@ -49,7 +50,7 @@ import Testing
     try victim.check()
   }
 
-  /// A pipe keeps who opens it waiting.
+  /// Opening a pipe blocks.
   @Test(arguments: ["manifest.json", "lock", "out.mkv.part"]) func pipesAreNotWaitedFor(name: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A media file is data: it leads nowhere but where its user wants, and steers nothing.
+/// Tests that media files cannot access other files or control the terminal.
 @Suite struct HostileMediaTests {
   private func run(_ bench: Workbench, _ input: String, _ more: String...) throws -> Outcome {
     try Program.Run(
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  /// Out of its folder, without an end, into itself, or longer than anything.
+  /// Playlists that leave their folder, never end, refer to themselves, or are extremely long.
   @Test(arguments: [
     (head + "#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n", "outside its folder"),
     (head + "#EXTINF:1,\n../a.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
@@ -100,7 +100,7 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("10000"), "\(refused.errors)")
   }
 
-  /// In a folder none of them holds anything up, and what is no video is passed over.
+  /// In a folder, none of them blocks the run, and files other than videos are skipped.
   @Test func aFolderOfThem() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)

@@ -3,23 +3,23 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The library's documentation and sample, by the tools that come with Swift.
+/// Tests the library's documentation and sample with the tools of the Swift toolchain.
 @Suite struct LibraryDocumentationTests {
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().path
-  /// Where the modules of this build are.
+  /// The folder of this build's modules.
   private static let built = Program.url.deletingLastPathComponent().path
 
   private static func hasTool(_ name: String) -> Bool { (try? runProgram("which", [name])) != nil }
 
-  /// What a compiler needs to import the library.
+  /// The compiler flags needed to import the library.
   private static let importing =
     ["-I", built + "/Modules", "-I", root + "/Sources/CFFmpeg"]
     + ["CDNNL", "CQuantKernels"].flatMap {
       ["-Xcc", "-fmodule-map-file=\(built)/\($0).build/module.modulemap"]
     }
 
-  /// Every link in the catalogue leads somewhere, every symbol has its documentation.
+  /// Checks that all links in the catalogue resolve and that all symbols are documented.
   @Test(.enabled(if: hasTool("docc"), "no docc is installed")) func catalogueHasNoWarning() throws {
     let bench = try Workbench()
     let info = try runProgram("swiftc", ["-print-target-info"])
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// The sample package's program is understood with what the library shows to others. `make sample` builds and runs it.
+  /// Type-checks the sample program against the library's public interface. `make sample` builds and runs it.
   @Test func sampleIsUnderstood() throws {
     try runProgram(
       "swiftc",

@@ -7,7 +7,7 @@ import Testing
 @testable import VidenhanceTool
 
 @Suite struct PreviewTests {
-  /// Flat but for a stretch of noise in the second third.
+  /// Creates a flat clip with noise in the second third.
   private static let clip =
     "-f lavfi -i color=gray:size=64x48:rate=25:duration=3 -vf noise=alls=40:allf=t:enable='between(t,1.4,1.7)' -pix_fmt yuv420p -c:v libx264 -g 10 -preset ultrafast"
 
@@ -38,7 +38,7 @@ import Testing
     #expect(
       try bench.entries("look/01-crop.png", "width,height")
         == "width=\(128 * scale + 8)\nheight=\(48 * scale)\n")
-    // Nothing is overwritten unasked.
+    // Existing files are not overwritten without the option.
     let again = try Program.run("preview", bench.path("in.mp4"), "--output", bench.path("look"))
     #expect(again.code == 1 && again.errors.contains("exists (hint: "), "\(again.errors)")
   }
@@ -78,7 +78,7 @@ import Testing
     let told = try self.events(failed)
     #expect(
       failed.code == 1 && told.map(\.event) == ["failed"] && told[0].error?.contains("none.mkv") == true)
-    // A folder: of each file the end is told.
+    // For folders, the end of each file is reported.
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for name in ["a.mkv", "b.mkv"] {
       try FileManager.default.copyItem(atPath: video, toPath: bench.path("in/" + name))

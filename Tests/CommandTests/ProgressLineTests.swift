@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct ProgressLineTests {
   @Test func estimatesFromTheTimeline() {
-    // A quarter of the time is done, however many frames that took.
+    // A quarter of the duration is done, regardless of the number of frames.
     let progress = EnhancementProgress(frames: 60, estimatedFrames: 400, position: 5, duration: 20)
     #expect(
       ProgressLine.text(progress, elapsed: 30, hasBar: false) == "25 %, 60/400 frames, 2.0 fps, 1:30 left")

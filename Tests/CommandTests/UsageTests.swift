@@ -6,7 +6,7 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// What the program makes of its arguments.
+/// Tests the handling of arguments.
 @Suite struct UsageTests {
   @Test(arguments: [
     ["in.mkv"], ["in.mkv", "out.mkv", "third.mkv"], ["in.mkv", "out.mkv", "--bits", "5"],
@@ -57,7 +57,7 @@ import Testing
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 
-  /// The program, its command and the packages have one version.
+  /// Program, command and packages have the same version.
   @Test func version() throws {
     let run = try Program.run("--version")
     #expect(run.code == 0)
@@ -95,7 +95,7 @@ import Testing
       directory: URL(fileURLWithPath: bench.path("")))
     #expect(run.code == 0, "\(run.errors)")
     #expect(FileManager.default.fileExists(atPath: bench.path("out.mkv")))
-    // Nor is anything made of names that resemble nothing.
+    // Unknown names without similar commands are not replaced either.
     let other = try Program.run("holiday", "other.mkv", directory: URL(fileURLWithPath: bench.path("")))
     #expect(other.code == 1 && other.errors.contains("holiday"))
   }
@@ -118,7 +118,7 @@ import Testing
     #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))
   }
 
-  /// As in an unpacked tar.gz: program and models in a folder with a space, called through a link to a link.
+  /// Like an unpacked tar.gz: program and models in a folder with a space, started through two links.
   @Test func modelsAreFoundThroughLinks() throws {
     let bench = try Workbench()
     let files = FileManager.default

@@ -6,9 +6,9 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// A frame that is lost between two stages fails the run, before the file gets its name.
+/// Tests that a frame lost between stages fails the run before the file gets its name.
 @Suite struct FrameCountTests {
-  /// Ten frames of a file, in a channel that says there were `told`.
+  /// Returns a channel with ten frames of a file that announces `told` frames.
   private func source(_ bench: Workbench, told: Int) async throws -> FrameChannel {
     let path = try makeSource(bench)
     let channel = FrameChannel.between(frames: 20)
