@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels against the scalar truth where Swift's tests do not run: compiled for another processor, under an emulator
-// (Scripts/test-arm.sh). The convolutions of Tests/KernelTests in small: shapes around every block, all bits, borders,
-// streams, extremes.
+// Compares kernels with the scalar ones where the Swift tests do not run: compiled for another processor,
+// under an emulator (Scripts/test-arm.sh). A small version of Tests/KernelTests' convolution tests: shapes
+// around every block size, all bits, borders, streams, extremes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static int32_t random_below(int32_t limit) {
   return (int32_t)(((uint64_t)(state >> 8) * (uint64_t)limit) >> 24);
 }
 
-// ENDS: the ends of the range and zeros, at random.
+// ENDS: minima, maxima and zeros, at random.
 typedef enum fill { RANDOM, LEAST, MOST, ENDS } fill;
 
 typedef struct problem {
@@ -48,7 +48,7 @@ static int32_t weight(fill fill, int32_t half) {
   return 0;
 }
 
-// Runs a problem; the same seed makes the same operands. NULL codes: no such plan.
+// Runs a problem; equal seeds give equal operands. The result's codes are NULL if the plan does not exist.
 static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name) {
   state = seed;
   const int32_t levels = (1 << p->bits) - 1, half = 1 << (p->weight_bits - 1);
@@ -180,7 +180,7 @@ int main(void) {
     compare_convolutions((ve_isa)isa);
     compare_requantization((ve_isa)isa);
     printf("%s: %d comparisons, %d of them Winograd\n", ve_isa_name((ve_isa)isa), compared, transformed);
-    // A plan that is never made would compare nothing.
+    // If no plan were created, nothing would be compared.
     if (compared < 750 || transformed < 300) failures++;
   }
   if (sets == 0) {

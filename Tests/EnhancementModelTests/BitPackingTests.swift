@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test func theLowestBitsComeFirst() {
-    // 1, -1, 2, -4 in three bits: 001, 111, 010, 100, written from the right: 1000_1011_1001 -> 0xb9, 0x08.
+    // 1, -1, 2, -4 in three bits: 001, 111, 010, 100, from right to left: 1000_1011_1001 -> 0xb9, 0x08.
     #expect(BitPacking.pack([1, -1, 2, -4], bits: 3) == [0xb9, 0x08])
     #expect(BitPacking.pack([1, -2, -1, 0], bits: 2) == [0b00_11_10_01])
     #expect(BitPacking.pack([-8, 7, -1], bits: 4) == [0x78, 0x0f])

@@ -56,7 +56,8 @@ import Testing
     #expect(Architecture.balancedInterpolation.residualChannels == 6)
   }
 
-  /// The float network's mask means what the integers' does: its last layer scaled to integers, and applied.
+  /// The float network's mask has the same meaning as the integer network's: its last layer is scaled to
+  /// integers and applied.
   @Test func floatNetworkAppliesIt() throws {
     let architecture = Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 8, channels: 16,
@@ -70,7 +71,7 @@ import Testing
     #expect(given.channels == 6)
     var bare = architecture
     bare.hasMask = nil
-    // The same network with the residual's half of the last layer alone.
+    // The same network with only the residual's half of the last layer.
     let tail = try #require(architecture.graph.layers.firstIndex { $0.name == "tail" })
     var (numbers, biases) = (weights.weights, weights.biases)
     numbers[tail] = Array(numbers[tail].prefix(numbers[tail].count / 2))

@@ -84,11 +84,11 @@ import Testing
     weights.weights[0][5] = .nan
     weights.weights[1][5] = .infinity
     let network = try FloatNetwork(weights, width: 6, height: 4, threads: 1)
-    // Rectifiers may hide it.
+    // A ReLU may replace NaN by zero.
     _ = try? network.predict([texturedFrame(width: 6, height: 4, seed: 1)])
   }
 
-  /// Weights that a file may have, as they are finite, and NaN itself.
+  /// Weights that files may contain because they are finite, and NaN itself.
   @Test(arguments: [Float(1e35), -3e38, .nan]) func whatIsNoNumberIsNoPicture(bias: Float) throws {
     var weights = NetworkWeights.random(.small(window: 1), seed: 2)
     let last = weights.biases.count - 1

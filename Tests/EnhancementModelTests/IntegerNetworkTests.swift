@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct IntegerNetworkTests {
-  /// A kind of model and the frames it is tried on.
+  /// A kind of model and the extents of its test frames.
   struct Case: CustomTestStringConvertible, Sendable {
     var architecture: Architecture
     var bits: Int
@@ -25,7 +25,7 @@ import Testing
     var cases: [Case] = []
     for (index, bits) in [8, 6, 4, 3, 2].enumerated() {
       for (window, blocks) in [(1, 2), (3, 1), (5, 1)] {
-        // 32 channels are enough for every transform to be tried.
+        // 32 channels are enough for all transforms.
         let architecture = Architecture.small(
           window: window, encoderChannels: 16, channels: 32, blocks: blocks)
         cases.append(
@@ -46,7 +46,7 @@ import Testing
         architecture: .small(window: 5, alignment: .none, channels: 48, blocks: 2), bits: 2,
         zeroPoints: false,
         width: 14, height: 18),
-      // Six channels out, which kernels pad to eight, and the level of the noise as an input.
+      // Six output channels, which kernels pad to eight, and the noise level as an input.
       Case(architecture: denoising, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: denoising, bits: 8, zeroPoints: false, width: 14, height: 18),
       // Two frames warped to an instant between them.
@@ -70,7 +70,7 @@ import Testing
   private func frames(_ item: Case, count: Int, seed: UInt64) -> [PlanarFrame] {
     var random = SplitMix64(seed: seed)
     return (0..<count).map { index in
-      // Textures that move, and noise of all extremes.
+      // Moving textures, and noise of extreme values.
       index % 3 == 2
         ? noiseFrame(width: item.width, height: item.height, &random)
         : texturedFrame(
@@ -88,7 +88,7 @@ import Testing
     let packer = WindowPacker(item.architecture)
     let windows = [Array(film[..<window]), Array(film[1...])]
     let expected = windows.map { oracle.residual(packer.codes($0)) }
-    // A model that says nothing would agree with anything.
+    // A model with constant output would pass any comparison.
     #expect(Set(expected[0]).count > min(50, expected[0].count / 4))
     #expect(expected[0] != expected[1])
     var ran = 0
@@ -99,7 +99,7 @@ import Testing
             model, width: item.width, height: item.height, threads: threads, algorithm: algorithm,
             instructionSet: instructionSet)
           let how = "\(instructionSet.name), \(algorithm), \(threads) threads"
-          // The second window runs in the first one's memory; the third is the first again.
+          // The second window reuses the first one's memory; the third equals the first.
           #expect(values(try network.predict(windows[0]).residual) == expected[0], "\(how)")
           #expect(values(try network.predict(windows[1]).residual) == expected[1], "second, \(how)")
           #expect(values(try network.predict(windows[0]).residual) == expected[0], "first again, \(how)")
@@ -110,7 +110,8 @@ import Testing
     #expect(ran >= 4 && ran == 4 * InstructionSet.allCases.count { $0.isSupported })
   }
 
-  /// Lines are kept, not planes: however few rows are made at a time, whatever the height is to them.
+  /// Executors store lines, not planes: the result depends neither on the number of rows at a time nor on the
+  /// height.
   @Test(arguments: [(4, 62), (8, 64), (32, 70), (12, 130), (64, 18)])
   func rowsMadeAtATimeDoNotMatter(_ rows: Int, _ height: Int) throws {
     for architecture in [
@@ -137,10 +138,10 @@ import Testing
     }
   }
 
-  /// Residuals that were taken a few rows at a time, put together.
+  /// Residuals received a few rows at a time, combined.
   private func taken(_ network: IntegerNetwork, _ window: [PlanarFrame]) throws -> [Int16] {
     let lock = NSLock()
-    nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Under `lock`.
+    nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Guarded by `lock`.
     try network.predictRows(window, given: WindowConditions(), profile: nil) { rows in
       let points = rows.rows.count * rows.gridWidth
       let values = (0..<points).flatMap { point in
@@ -162,9 +163,9 @@ import Testing
 
   @Test(arguments: [(8, nil), (6, "winograd"), (4, "winograd"), (3, "winograd"), (2, "winograd")])
   func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ fixed: String?) throws {
-    // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
+    // Only vector kernels use transforms; without them, the cases above do not cover Winograd.
     guard InstructionSet.avx2.isSupported else { return }
-    // At 8 bits transforms take 16-bit operands, which pays only where there are no 8-bit dot products.
+    // At 8 bits, transforms need 16-bit operands, which are only faster without 8-bit dot products.
     let algorithm =
       fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
@@ -176,7 +177,7 @@ import Testing
     #expect(steps["body.0.b"]??.hasPrefix(algorithm) == true, "\(steps)")
   }
 
-  /// Bands of noise come and go with the windows; what was before leaves no trace.
+  /// Noise bands change between windows; previous bands have no effect.
   @Test(arguments: [8, 4, 2]) func rangesFollowTheNoise(_ bits: Int) throws {
     let model = QuantizedModel.randomDenoiser(bits: bits, seed: 21)
     var random = SplitMix64(seed: 22)
@@ -234,7 +235,7 @@ import Testing
     #expect(throws: ModelError.badArchitecture("bias of layer fusion does not fit")) {
       try IntegerNetwork(model, width: 8, height: 8, threads: 1)
     }
-    // Fits in itself, but with the largest sums it could pass 32 bits.
+    // Valid in itself, but could exceed 32 bits together with the largest sums.
     model.layers[1].biases[3] = model.quantizers[2][0].step * model.layers[1].steps[3] * 0x1.fffffep29
     let fits = try? IntegerNetwork(model, width: 8, height: 8, threads: 1)
     #expect(fits != nil)

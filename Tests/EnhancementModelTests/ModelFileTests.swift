@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  /// There is none of eight bits but mid-tread.
+  /// With eight bits, the only grid is mid-tread.
   @Test(arguments: [1, 2] as [Int32]) func gridsFitTheirBits(_ grid: Int32) throws {
     var file = QuantizedModel.random(.small(), bits: 6, zeroPoints: false, seed: 4).file
     file.set("tail.grid", shape: [1], integers: [grid])
@@ -67,7 +67,7 @@ import Testing
     let model = QuantizedModel.randomDenoiser(bits: 4, seed: 3)
     let read = try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x"))
     #expect(read == model && read.noiseBands == model.noiseBands)
-    // For other tasks there is no level to go by.
+    // Networks for other tasks have no noise level.
     var other = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
     model.noiseBands?.write(to: &other)
     #expect(try QuantizedModel(file: other).noiseBands == nil)
@@ -162,7 +162,7 @@ import Testing
 
   @Test func otherPlausibleArchitecturesLackTensors() {
     var file = NetworkWeights.random(.small(), seed: 1).file
-    // The largest network there may be: nothing is allocated for it.
+    // The largest possible network: no memory is allocated for it.
     file.metadata[Self.architectureKey] =
       #"{"alignment":"block","blocks":64,"channels":256,"encoderChannels":256,"scale":4,"task":"sr","window":9}"#
     #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: file) }
@@ -219,8 +219,7 @@ import Testing
     }
   }
 
-  /// Packed frames are what they are: a file that gives their codes another meaning would overflow kernels that trust
-  /// its levels.
+  /// The quantizer of packed frames is fixed: other values in a file would overflow kernels that rely on it.
   @Test func framesKeepTheirQuantizer() throws {
     let model = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1)
     for (name, value) in [("quantizers.zeroPoints", Int32(0)), ("quantizers.levels", 200)] {
@@ -247,7 +246,7 @@ import Testing
 
   @Test func damagedFilesNeverTrap() throws {
     let original = QuantizedModel.random(.small(window: 1, blocks: 1), bits: 3, zeroPoints: true, seed: 5)
-    // Without a checksum, which would refuse them all before anything else looks at them.
+    // Without a checksum, which would reject every damaged file first.
     let bytes = original.file.serializedAsIs()
     var random = SplitMix64(seed: 99)
     var (refused, read, ran) = (0, 0, 0)
@@ -255,7 +254,7 @@ import Testing
       var damaged = bytes
       let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
       for _ in 0...random.index(3) {
-        // Half of the damage goes to the header, where it hurts most.
+        // Half of the damage is in the header, where it has the largest effect.
         let at = random.chance(0.5) ? random.index(8 + header) : random.index(bytes.count)
         damaged[at] =
           random.chance(0.5) ? damaged[at] ^ (1 << UInt8(random.index(8))) : UInt8(random.index(256))

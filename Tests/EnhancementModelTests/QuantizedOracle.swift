@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 
-/// A quantized network evaluated the plainest way: operation by operation as the graph says, sums in 64 bits, each
-/// rounding where CQuantKernels.h and `IntegerNetwork` put it. Knows nothing of buffers, bands, packing or fused steps.
+/// Evaluates a quantized network in the simplest way: operation by operation, with 64-bit sums, and rounding
+/// as defined by CQuantKernels.h and `IntegerNetwork`. Independent of buffers, bands, packing and fused
+/// steps.
 struct QuantizedOracle {
   private let model: QuantizedModel
   private let graph: NetworkGraph
   private let width, height: Int
 
-  /// What became of an operation.
+  /// The value of an operation.
   private enum Value {
     /// Codes of a frame.
     case frame([UInt8], channels: Int)
-    /// Real numbers over `step`, rounded; in 16 bits where they are part of the residual stream.
+    /// Rounded real numbers in units of `step`; 16 bits if they are part of the residual stream.
     case units([Int32], step: Float, channels: Int, isStream: Bool)
   }
 
@@ -23,7 +24,7 @@ struct QuantizedOracle {
     height = frameHeight / 2
   }
 
-  /// Residuals of a window, given as packed codes.
+  /// Returns the residuals of a window given as packed codes.
   func residual(_ frames: [[UInt8]]) -> [Int16] {
     var values: [Value] = []
     for (index, operation) in graph.operations.enumerated() {
@@ -53,7 +54,7 @@ struct QuantizedOracle {
     return output.map { Int16(max(-32768, min(32767, $0))) }
   }
 
-  /// What a convolution reads of a value.
+  /// Returns the operand of a convolution for a value.
   private func codes(_ value: Value, _ quantizer: ActivationQuantizer) -> (codes: [Int64], channels: Int) {
     switch value {
     case .frame(let codes, let channels): return (codes.map { Int64($0) }, channels)
@@ -66,13 +67,14 @@ struct QuantizedOracle {
     }
   }
 
-  /// Nearest integer, ties to even, of a number limited to 24 bits.
+  /// Rounds to the nearest integer, ties to even, and clamps to 24 bits.
   private static func rounded(_ value: Float) -> Int64 {
     Int64(max(-0x1p23, min(0x1p23 - 1, value)).rounded(.toNearestOrEven))
   }
 
-  /// The step of a convolution's result, and whether it is kept in 16 bits: the output and whatever is added or read
-  /// more than once; a value with one reader goes straight to that reader's codes.
+  /// Returns the step of a convolution's result and whether it is stored in 16 bits: for the output and for
+  /// values that are added or read more than once. A value with a single reader is converted directly to the
+  /// reader's codes.
   private func resultStep(of index: Int) -> (step: Float, isStream: Bool) {
     if index == graph.operations.count - 1 { return (1 / (255 * 64), true) }
     var readers: [ActivationQuantizer] = []
@@ -116,9 +118,9 @@ struct QuantizedOracle {
               }
             }
           }
-          // Sums never pass 32 bits: plans check.
+          // Sums never exceed 32 bits, which plans check.
           let value = Self.rounded(Float(Int32(sum)) * multiplier)
-          // The branch of a sum is limited only after the addition.
+          // The branch of a sum is clamped only after the addition.
           result[(y * width + x) * description.outputChannels + output] = Int32(value)
         }
       }

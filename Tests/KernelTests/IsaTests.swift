@@ -7,8 +7,7 @@ let supportedIsas = (0..<UInt32(VE_ISA_COUNT)).map { ve_isa(rawValue: $0) }.filt
 func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
 
 @Suite struct IsaTests {
-  /// Without this, a detection that always says no would make every
-  /// comparison below pass.
+  /// If detection always failed, all comparisons below would pass without testing anything.
   @Test func instructionSetsThatRun() {
     print("kernels tested on:", supportedIsas.map(name).joined(separator: ", "))
     #expect(supportedIsas.contains(VE_ISA_SCALAR))
@@ -24,7 +23,8 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
     #expect(!ve_isa_supported(ve_isa(rawValue: 99)))
   }
 
-  /// Every limit gives the best set that is not above it. Other tests name their sets, and are not touched.
+  /// Every limit selects the best instruction set up to it. Tests that name an instruction set are not
+  /// affected.
   @Test func limitStepsDown() {
     defer { ve_isa_limit(ve_isa(rawValue: UInt32(VE_ISA_COUNT))) }
     for limit in 0..<UInt32(VE_ISA_COUNT) {

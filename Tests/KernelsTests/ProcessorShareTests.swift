@@ -4,9 +4,9 @@ import Testing
 
 @testable import Kernels
 
-/// Limits of groups of processes, as Linux tells them in files.
+/// Tests the limits of control groups, which Linux provides as files.
 @Suite struct ProcessorShareTests {
-  /// A tree of files below a temporary folder; returns the folder.
+  /// Creates a tree of files below a temporary folder; returns the folder.
   private func tree(_ files: [String: String]) throws -> String {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("groups-\(UUID().uuidString)")
     for (path, text) in files {
@@ -25,7 +25,7 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: root) }
     #expect(ProcessorShare.quota(groups: "0::/a/b\n", root: root) == 2.5)
     #expect(ProcessorShare.quota(groups: "0::/\n", root: root) == nil)
-    // A container sees its own group as the root, whatever path it is told.
+    // A container sees its own group as the root, regardless of the path.
     let own = try tree(["cpu.max": "100000 100000\n"])
     defer { try? FileManager.default.removeItem(atPath: own) }
     #expect(ProcessorShare.quota(groups: "0::/elsewhere/x\n", root: own) == 1)

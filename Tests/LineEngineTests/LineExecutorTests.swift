@@ -9,7 +9,7 @@ import Testing
   static let width = 70
   static let height = 61
 
-  /// Threads beyond the processors' number wait for each other, come to an end, and make the bytes that one makes.
+  /// More threads than processors wait for each other without deadlock and give the same bytes as one thread.
   @Test(arguments: [2, 4, 8, 16])
   func manyThreadsMakeTheSameBytes(threads: Int) throws {
     let expected = try Self.run(threads: 1, pictures: 1)
@@ -17,7 +17,7 @@ import Testing
     #expect(try Self.run(threads: threads, pictures: 20) == expected)
   }
 
-  /// The last of some equal pictures.
+  /// Returns the last of several equal pictures.
   private static func run(threads: Int, pictures: Int) throws -> [Int16] {
     let executor = LineExecutor(
       try steps(), sources: [LineExecutor.Source(channels: 8, zeroPoint: 0)], width: width, height: height,

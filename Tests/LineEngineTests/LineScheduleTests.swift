@@ -5,15 +5,16 @@ import Testing
 @testable import Kernels
 @testable import LineEngine
 
-/// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
+/// Tests all orders in which threads may process bands: no band reads rows that are not written yet or
+/// already overwritten.
 @Suite struct LineScheduleTests {
-  /// A row of a buffer, of a certain version where steps add in place.
+  /// A row of a buffer, with a version if steps add in place.
   struct Row: Hashable {
     let isStream: Bool
     let buffer, row, version: Int
   }
 
-  /// What a band touches.
+  /// The rows that a band accesses.
   struct Touch {
     var reads: [Row] = []
     var writes: [Row] = []
@@ -47,7 +48,7 @@ import Testing
     #expect(clash == nil, "\(clash ?? "")")
   }
 
-  /// What goes wrong between bands that touch the same place.
+  /// Returns the conflict between bands that access the same place; nil if there is none.
   private static func clash(_ touches: [Touch], _ bands: [LineSchedule.Band], _ plan: LinePlan) -> String? {
     struct Place: Hashable {
       let isStream: Bool
@@ -91,7 +92,7 @@ import Testing
       result.reads += codes(buffer, band.rows.lowerBound - 1..<band.rows.upperBound + 1)
     }
     for buffer in use.codes {
-      // The border is made with the rows next to it.
+      // The border is written together with the rows next to it.
       let first = band.rows.lowerBound == 0 ? -1 : band.rows.lowerBound
       let end = band.rows.upperBound == height ? height + 1 : band.rows.upperBound
       result.writes += codes(buffer, first..<end)
@@ -101,14 +102,14 @@ import Testing
     return result
   }
 
-  /// How often the stream of a step was added to in place.
+  /// Returns how often the stream of a step was added to in place.
   private static func version(_ step: Int, _ plan: LinePlan) -> Int {
     let use = plan.uses[step]
     guard let addend = use.addend, use.streamIn == use.streamOut else { return 0 }
     return version(addend, plan) + 1
   }
 
-  /// Steps that read and add whatever came before.
+  /// Creates random steps that read and add the results of previous ones.
   private static func steps(seed: UInt64) throws -> ([LineStep], [LineExecutor.Source]) {
     var random = SplitMix64(seed: seed)
     var steps: [LineStep] = []
@@ -118,7 +119,7 @@ import Testing
       func input() -> LineStep.Input {
         let makers = steps.indices.filter { !steps[$0].codes.isEmpty }
         if makers.isEmpty || random.index(4) == 0 { return .source(random.index(sources)) }
-        // Mostly the one before.
+        // Usually the previous step.
         let maker = random.index(3) > 0 ? makers.last! : makers[random.index(makers.count)]
         return .codes(step: maker, output: random.index(steps[maker].codes.count))
       }
@@ -145,7 +146,7 @@ import Testing
 }
 
 @Suite struct LineProgressTests {
-  /// Threads that wait for what lies half a list behind see all of it, turn after turn.
+  /// Threads that wait for an earlier band see all previous work, in every round.
   @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForWhatWasTakenBefore(
     _ threads: Int, _ distance: Int
   ) {
@@ -169,7 +170,7 @@ import Testing
             if index >= count { break }
             let after = max(0, index + 1 - distance)
             progress.wait(worker, until: after)
-            // The value tells how far it was: 1 more than what it follows.
+            // The value identifies the round: all bands up to this one must be done.
             if after > 0, done[after - 1] != turn { missed[worker] += 1 }
             done[index] = turn
           }

@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// What the file says of a window: residuals in 1/64 of a level, NHWC.
+  /// Returns the file's result for a window: residuals in 1/64 of a level, NHWC.
   private static func interpret(_ data: Data, _ architecture: Architecture, _ window: [PlanarFrame]) throws
     -> [Float]
   {
@@ -52,7 +52,7 @@ import Testing
       largest = max(largest, abs(limited - Float(expected.values[i])))
       greatest = max(greatest, abs(limited))
     }
-    // Half a unit of rounding, and the order of sums.
+    // Half a unit of rounding, and another order of summation.
     #expect(largest < 0.5 + greatest * 1e-4, "\(largest) of \(greatest)")
     #expect(greatest > 100)
   }
@@ -69,7 +69,7 @@ import Testing
         error += (limited - Float(expected.values[i])) * (limited - Float(expected.values[i]))
         power += limited * limited
       }
-      // The file does not round the stream: now and then a code is the next one.
+      // The file does not round the stream, so a code occasionally differs by one.
       #expect(error < power * 2e-3, "\(bits) bits: \((error / power).squareRoot())")
       #expect(power > 0)
     }
@@ -83,7 +83,7 @@ import Testing
     #expect(file.graph.output.map(\.name) == ["residual"])
     #expect(file.graph.input[0].type.tensorType.shape.dim.map(\.dimParam) == ["", "", "height", "width"])
     #expect(file.metadataProps.first { $0.key == "videnhance.bits" }?.value == "4")
-    // Every name is made once, and before it is used.
+    // Every name is defined once, before its first use.
     var known = Set(file.graph.input.map(\.name) + file.graph.initializer.map(\.name))
     #expect(known.count == file.graph.input.count + file.graph.initializer.count)
     for node in file.graph.node {
@@ -97,9 +97,9 @@ import Testing
   }
 }
 
-/// Runs the operators of exported files the plainest way.
+/// Interprets the operators of exported files in the simplest way.
 private struct Interpreter {
-  /// A tensor `[channels, height, width]`, or any other by its numbers alone.
+  /// A tensor `[channels, height, width]`, or any other with its values only.
   private struct Tensor {
     var shape: [Int]
     var values: [Float]
@@ -140,7 +140,7 @@ private struct Interpreter {
     tensors[name] = Tensor(shape: [tensor.channels, height, width], values: values)
   }
 
-  /// The output as `[height, width, channels]`.
+  /// Returns the output as `[height, width, channels]`.
   mutating func run() throws -> [Float] {
     for node in graph.node { tensors[node.output[0]] = try result(of: node) }
     let output = try #require(tensors["residual"])

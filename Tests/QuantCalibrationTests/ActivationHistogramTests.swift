@@ -15,7 +15,7 @@ import Testing
     return (0..<count).map { _ in scale * random.normal() }
   }
 
-  /// Values below every bin's edge, counted the plain way; values on an edge may go to either side.
+  /// Counts the values below each bin's edge directly; values on an edge may be on either side.
   private func expectTrueCounts(_ histogram: ActivationHistogram, _ values: [Float]) {
     let sorted = values.filter { $0 != 0 }.sorted()
     #expect(histogram.count == values.count)
@@ -42,7 +42,8 @@ import Testing
   }
 
   @Test func doublingKeepsCounts() {
-    // Each part reaches farther than those before it: one doubling, none, several at once, several on the other side.
+    // Each part has a larger range than those before: one doubling, none, several at once, several on the
+    // other side.
     let parts = [
       normals(2000, seed: 1), normals(2000, seed: 2, scale: 2), normals(1000, seed: 3, scale: 0.1),
       normals(500, seed: 4, scale: 40), [-1000], [0, 0, 1e-30],
@@ -57,7 +58,7 @@ import Testing
       expectTrueCounts(grown, seen)
     }
     #expect(grown.minimum == -1000 && grown.maximum == seen.max())
-    // Spans grow by powers of two, so that bins merge in pairs.
+    // Spans are powers of two, so bins merge in pairs.
     for (a, b) in zip(spans, spans.dropFirst()) {
       let ratio = b / a
       #expect(ratio >= 1 && ratio.significand == 1)
@@ -94,7 +95,7 @@ import Testing
       let sorted = values.joined().sorted()
       for fraction in [0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999] {
         let at = Double(sorted.count) * fraction
-        // The neighbours by a value, widened by a bin.
+        // The range between the neighbouring values, extended by a bin.
         let low = sorted[max(0, Int(at) - 2)] - histogram.binWidth
         let high = sorted[min(sorted.count - 1, Int(at) + 2)] + histogram.binWidth
         let found = histogram.quantile(fraction)
@@ -130,7 +131,7 @@ import Testing
         for floor in [0, -Float.infinity] {
           let before = histogram.count
           _ = values.withUnsafeBufferPointer { histogram.add($0, floor: floor) }
-          // What is negative is rectified to a zero like any other.
+          // Negative values become zero, like any other zero.
           if !(bad < 0 && floor == 0) { #expect(histogram.count == before) }
         }
       }

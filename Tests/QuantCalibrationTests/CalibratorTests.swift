@@ -8,7 +8,7 @@ import Testing
 @testable import QuantCalibration
 
 @Suite struct CalibratorTests {
-  /// Windows of textures that pan.
+  /// Returns windows of panning textures.
   private func windows(_ count: Int, length: Int, width: Int = 48, height: Int = 32) -> [[PlanarFrame]] {
     (1...count).map { seed -> [PlanarFrame] in
       let speed = 0.4 * Double(seed - 1)
@@ -48,13 +48,13 @@ import Testing
     #expect(first.file.serialized() == second.file.serialized())
     let other = try calibrated(weights, Array(windows.reversed().dropLast())).model(bits: bits)
     #expect(other.file.serialized() != first.file.serialized())
-    // Asking twice changes nothing.
+    // Calling it again changes nothing.
     let calibrator = try calibrated(weights, windows)
     #expect(calibrator.model(bits: bits) == first && calibrator.model(bits: bits) == first)
     #expect(calibrator.windowCount == 3)
   }
 
-  /// 4-bit weights with finer activations run by the same transform, and come closer to the floats.
+  /// 4-bit weights with finer activations use the same transform and are closer to full precision.
   @Test func activationsMayBeFiner() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 6)
     let windows = windows(2, length: 3)
@@ -79,7 +79,7 @@ import Testing
     #expect(try error(model) < error(calibrator.model(bits: 4)))
   }
 
-  /// The louder the noise, the wider the ranges; a band that was not seen takes its neighbour's.
+  /// Ranges grow with the noise; a band without windows uses its neighbour's.
   @Test func rangesFollowTheNoise() throws {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
@@ -116,7 +116,7 @@ import Testing
     #expect(model.atNoiseLevel(3).layers == model.atNoiseLevel(40).layers)
   }
 
-  /// Coarse weights shift the mean of what a layer says; biases take the shift back.
+  /// Coarse weights shift the mean of a layer's output; corrected biases compensate for the shift.
   @Test func biasesMakeUpForRoundedWeights() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 1), seed: 12)
     let windows = windows(3, length: 3)
@@ -162,7 +162,7 @@ import Testing
             #expect(quantizer == .frame)
           } else {
             #expect(quantizer.bits == (graph.layers[layer].isEdge ? 8 : bits))
-            // Code 0 is what rectifies.
+            // Clipping at code 0 implements the ReLU.
             if rectified { #expect(quantizer.zeroPoint == 0) }
           }
         }
@@ -177,7 +177,7 @@ import Testing
   @Test func slotsHaveRangesOfTheirOwn() throws {
     let architecture = Architecture.small(window: 3, alignment: .none)
     let weights = NetworkWeights.random(architecture, seed: 3)
-    // The last frame is gray: its slot sees nothing but the encoder's biases.
+    // The last frame is gray: its slot only receives the encoder's biases.
     let windows = windows(2, length: 3)
     let gray = PlanarFrame(width: 48, height: 32)
     gray.luma.update(repeating: 128, count: 48 * 32 * 3 / 2)
@@ -211,7 +211,7 @@ import Testing
     #expect(Calibrator.folded(weights, layer: single, slots: [slot]) == weights)
   }
 
-  /// sum over slots of step x w x q = first step x sum of folded w x q.
+  /// The sum over slots of step x w x q equals the first step x the sum of folded w x q.
   @Test func foldingMovesStepsIntoWeights() {
     let layer = ConvolutionLayer(name: "f", slots: 3, inputChannels: 2, outputChannels: 4, isEdge: false)
     var random = SplitMix64(seed: 2)
@@ -231,7 +231,7 @@ import Testing
 
   // MARK: - Closeness
 
-  /// Relative root mean square error of the integer network's residuals.
+  /// Returns the relative root mean square error of the integer network's residuals.
   private func error(
     _ weights: NetworkWeights, _ model: QuantizedModel, _ windows: [[PlanarFrame]]
   ) throws -> Double {
@@ -272,7 +272,7 @@ import Testing
     return (0..<4).map { _ in
       (0..<architecture.window).map { slot in
         let tensor = FloatTensor(height: 12, width: 10, channels: architecture.channels(ofSlot: slot))
-        // Slots of different strength.
+        // Slots of different magnitudes.
         let bound = 0.1 + 0.4 * Float(slot)
         for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-bound...bound) }
         return tensor
@@ -318,7 +318,7 @@ import Testing
     #expect(extremes.entries.count == best.entries.count && !best.entries.isEmpty)
     for (a, b) in zip(extremes.entries, best.entries) {
       #expect(a.clippedFraction < 1e-3, "\(a)")
-      // BMFQ looks for the least error, on a grid within the percentiles.
+      // BMFQ minimizes the error on a grid between the percentiles.
       #expect(b.error <= a.error * 1.05, "\(b) \(a)")
       #expect(b.bits == a.bits && b.codes == a.codes && b.deadLevels < b.codes)
     }

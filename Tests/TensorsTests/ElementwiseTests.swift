@@ -2,7 +2,7 @@
 import Tensors
 import Testing
 
-/// A tensor of random numbers in -1 ... 1.
+/// Returns a tensor of random numbers in -1 ... 1.
 func randomTensor(
   batch: Int = 1, height: Int, width: Int, channels: Int, _ random: inout SplitMix64
 ) -> FloatTensor {
@@ -21,7 +21,7 @@ func randomTensor(
       guard value.isFinite else { continue }
       let bits = bfloat16Bits(value)
       guard float(bits).isFinite else {
-        // Only what lies beyond the largest bfloat16 and half a step.
+        // Only values more than half a step beyond the largest bfloat16 are infinite.
         #expect(value.magnitude >= 0x1.ffp127)
         continue
       }
@@ -34,7 +34,7 @@ func randomTensor(
     for value in [0, -0.0, 1, -2, .infinity, -.infinity] as [Float] {
       #expect(float(bfloat16Bits(value)).bitPattern == value.bitPattern)
     }
-    // Ties go to even: 1 + 2^-8 lies between 1 and 1 + 2^-7.
+    // Ties round to even: 1 + 2^-8 is between 1 and 1 + 2^-7.
     #expect(float(bfloat16Bits(1 + 0x1p-8)) == 1 && float(bfloat16Bits(1 + 0x3p-8)) == 1 + 0x1p-6)
   }
 
@@ -91,7 +91,7 @@ func randomTensor(
     let a = randomTensor(height: 5, width: 7, channels: 3, &random)
     let b = randomTensor(height: 5, width: 7, channels: 3, &random)
     let wanted = zip(a.buffer, b.buffer).map { $0 + $1 }
-    // A tensor's memory lives no longer than the tensor.
+    // Keep the tensor alive, which owns the memory.
     let sum = add(a, b)
     withExtendedLifetime(sum) { #expect(Array(sum.buffer) == wanted) }
     accumulate(a, into: b)

@@ -3,11 +3,11 @@ public import EnhancementModel
 import Foundation
 public import Tensors
 
-/// A plane that can be sampled anywhere: waves, seeded.
+/// A texture that can be sampled at any position: a sum of waves, from a seed.
 public struct Texture {
   private let waves: [(fx: Double, fy: Double, phase: Double, size: Double)]
 
-  /// Waves of up to a frequency (radians a sample).
+  /// Creates waves up to a frequency in radians per sample.
   public init(seed: UInt64, waves count: Int = 16, greatestFrequency: Float = 0.9) {
     var random = SplitMix64(seed: seed)
     waves = (0..<count).map { _ in
@@ -19,14 +19,15 @@ public struct Texture {
     }
   }
 
-  /// The sample at a place.
+  /// Returns the sample at a position.
   public func sample(_ x: Double, _ y: Double) -> UInt8 {
     let sum = waves.reduce(0.0) { $0 + $1.size * sin($1.fx * x + $1.fy * y + $1.phase) }
     return UInt8(max(0, min(255, (128 + sum).rounded())))
   }
 }
 
-/// A picture of textures, its origin at (x, y) of the luma texture; U and V are textures of their own.
+/// Returns a picture of textures with its origin at (x, y) of the luma texture; U and V have different
+/// textures.
 public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, y: Double = 0) -> PlanarFrame
 {
   let frame = PlanarFrame(width: width, height: height)
@@ -47,14 +48,14 @@ public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, 
   return frame
 }
 
-/// A picture of independent random samples, extremes included.
+/// Returns a picture of independent random samples, including extremes.
 public func noiseFrame(width: Int, height: Int, _ random: inout SplitMix64) -> PlanarFrame {
   let frame = PlanarFrame(width: width, height: height)
   for i in 0..<width * height * 3 / 2 { frame.luma[i] = UInt8(truncatingIfNeeded: random.next()) }
   return frame
 }
 
-/// The values of a residual.
+/// Returns the values of a residual.
 public func values(_ residual: Residual) -> [Int16] {
   Array(
     UnsafeBufferPointer(

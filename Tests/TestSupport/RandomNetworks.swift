@@ -16,7 +16,7 @@ extension Architecture {
 }
 
 extension NetworkWeights {
-  /// Random weights, as wide as a trained network's.
+  /// Returns random weights with the deviation of a trained network's.
   public static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
   {
     var random = SplitMix64(seed: seed)
@@ -32,12 +32,12 @@ extension NetworkWeights {
   }
 }
 
-/// Standard deviation of the values that random models are made for.
+/// The standard deviation of values that random models are designed for.
 private let activationDeviation: Float = 0.5
 
 extension QuantizedModel {
-  /// A random model whose codes spread over their whole range, at every stage of the network.
-  /// - Parameter zeroPoints: whether quantizers get zero points other than 0.
+  /// Returns a random model whose codes cover their whole range in every layer.
+  /// - Parameter zeroPoints: whether quantizers have zero points other than 0.
   public static func random(
     _ architecture: Architecture, bits: Int, grid: WeightGrid = .midTread, zeroPoints: Bool, seed: UInt64
   ) -> QuantizedModel {
@@ -65,7 +65,8 @@ extension QuantizedModel {
       let grid = layer.isEdge ? .midTread : grid
       let fanIn = Float(layer.totalInputChannels * 9)
       return QuantizedLayer(
-        // The lowest code has no counterpart: few of it, or sums of few bits would all be negative.
+        // The lowest code has no positive counterpart: use it rarely, or all sums would be negative at few
+        // bits.
         bits: width, grid: grid,
         codes: (0..<layer.weightCount).map { _ in
           if grid != .midTread { return grid.values(bits: width).randomElement(using: &random)! }
@@ -83,7 +84,7 @@ extension QuantizedModel {
 }
 
 extension QuantizedModel {
-  /// A random model for denoising, with other ranges in every band of noise.
+  /// Returns a random model for denoising, with different ranges in every noise band.
   public static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)

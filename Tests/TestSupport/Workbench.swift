@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Foundation
 
-/// A directory for one test, removed with everything in it.
+/// A temporary directory, removed with its contents.
 public final class Workbench: Sendable {
-  /// Where it is.
+  /// Its location.
   public let directory: URL
 
-  /// Makes the directory.
+  /// Creates the directory.
   public init() throws {
     directory = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-\(UUID().uuidString)")
@@ -15,7 +15,7 @@ public final class Workbench: Sendable {
 
   deinit { try? FileManager.default.removeItem(at: directory) }
 
-  /// The path of a file in it.
+  /// Returns the path of a file in it.
   public func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
 
   /// Names of the files in it, sorted.
@@ -23,7 +23,7 @@ public final class Workbench: Sendable {
     ((try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []).sorted()
   }
 
-  /// Makes a file with the ffmpeg program; arguments are split at spaces, the output's name is added.
+  /// Runs the ffmpeg program; arguments are split at spaces, and the output's name is appended.
   @discardableResult
   public func ffmpeg(_ arguments: String, _ name: String) throws -> String {
     let words = arguments.split(separator: " ").map {
@@ -33,23 +33,23 @@ public final class Workbench: Sendable {
     return path(name)
   }
 
-  /// What the ffprobe program prints for a file.
+  /// Returns the output of the ffprobe program for a file.
   public func ffprobe(_ name: String, _ arguments: String) throws -> String {
     let words = arguments.split(separator: " ").map(String.init)
     return try runProgram("ffprobe", ["-v", "error"] + words + [path(name)])
   }
 
-  /// Presentation times of all frames of the video.
+  /// Returns the presentation times of all video frames.
   public func times(_ name: String) throws -> String {
     try ffprobe(name, "-select_streams v:0 -show_entries frame=pts_time -of csv=p=0")
   }
 
-  /// Values of stream entries, one a line.
+  /// Returns values of stream entries, one per line.
   public func entries(_ name: String, _ names: String, stream: String = "v:0") throws -> String {
     try ffprobe(name, "-select_streams \(stream) -show_entries stream=\(names) -of default=nw=1")
   }
 
-  /// Hash of a stream's packets as they are stored.
+  /// Returns the hash of a stream's packets as stored.
   public func packetHash(_ name: String, stream: String) throws -> String {
     try runProgram(
       "ffmpeg",
@@ -57,13 +57,13 @@ public final class Workbench: Sendable {
   }
 }
 
-/// What a program said before it failed.
+/// The messages of a program that failed.
 public struct ProgramFailed: Error, CustomStringConvertible {
-  /// Its arguments, and its words.
+  /// Its arguments and output.
   public let description: String
 }
 
-/// Runs a program and returns what it printed.
+/// Runs a program and returns its output.
 @discardableResult
 public func runProgram(_ program: String, _ arguments: [String]) throws -> String {
   let process = Process()

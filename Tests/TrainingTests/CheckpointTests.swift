@@ -8,7 +8,7 @@ import Testing
 @testable import Training
 
 @Suite struct CheckpointTests {
-  /// A run in the middle: parameters, moments and average all differ and are nowhere zero.
+  /// A run in progress: parameters, moments and average all differ and are nonzero everywhere.
   private func run(_ architecture: Architecture, seed: UInt64, steps: Int) -> (ParameterSet, AdamOptimizer) {
     let graph = architecture.graph
     let parameters = ParameterSet(graph: graph)
@@ -54,7 +54,7 @@ import Testing
     #expect(restored.step == 3)
     #expect(sets(other, restored) == sets(parameters, optimizer))
 
-    // Both go on alike.
+    // Both continue in the same way.
     var before = optimizer
     for step in 3..<6 {
       update(parameters, &before, graph: graph, step: step)
@@ -83,7 +83,7 @@ import Testing
     try Checkpoint.write(
       path, state: state(architecture, step: 1), parameters: parameters, optimizer: optimizer,
       graph: architecture.graph)
-    // The second has layers of the same shapes and names.
+    // The second network has layers of the same shapes and names.
     for other in [Architecture.small(window: 5), .small(window: 3, scale: 4), .small(window: 3, blocks: 2)] {
       let (mine, begun) = run(other, seed: 2, steps: 2)
       var state = begun
@@ -157,7 +157,7 @@ import Testing
     #expect(try distance() > 0.5, "a random start must differ, or this test shows nothing")
     WarmStart(five).copy(source, into: parameters)
     let found = try distance()
-    // Nearly the same, and yet the neighbours' weights are not dead.
+    // Nearly equal, but the neighbours' weights can still be trained.
     #expect(found < 0.05 && found > 1e-5, "relative distance \(found)")
   }
 
@@ -184,13 +184,13 @@ import Testing
       #expect((before.weights[index] == after.weights[index]) == !isShared, "\(layer.name)")
       #expect((before.biases[index] == after.biases[index]) == !isShared, "\(layer.name)")
     }
-    // Longer windows do not shrink.
+    // The temporal window cannot shrink.
     let long = NetworkWeights.random(.small(window: 5), seed: 1)
     let short = Architecture.small(window: 3)
     let target = ParameterSet(graph: short.graph)
     WarmStart(short).copy(long, into: target)
     let names = short.graph.layers.map(\.name)
-    // The numbers live no longer than their owner.
+    // The values belong to `target`.
     withExtendedLifetime(target) {
       #expect(target.layers[names.firstIndex(of: "fusion")!].all.allSatisfy { $0 == 0 })
       #expect(target.layers[names.firstIndex(of: "tail")!].all.contains { $0 != 0 })

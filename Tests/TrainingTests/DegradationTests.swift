@@ -18,7 +18,7 @@ import Testing
     return result
   }
 
-  /// Mean squared difference.
+  /// Returns the mean squared difference.
   private func error(_ a: PlanarFrame, _ b: PlanarFrame) -> Double {
     let (x, y) = (samples(a), samples(b))
     return zip(x, y).reduce(0) { $0 + pow(Double($1.0) - Double($1.1), 2) } / Double(x.count)
@@ -126,7 +126,7 @@ import Testing
       let low = try degradation(window, factor: 2, using: &random)
       #expect(low.count == 3 && low.allSatisfy { $0.width == 64 && $0.height == 48 })
       let errors = zip(low, clean).map(error)
-      // Better than 17 dB whatever happened.
+      // At least 17 dB for any degradation.
       #expect(errors.allSatisfy { $0 < 1300 }, "seed \(seed): \(errors)")
       if errors.contains(where: { $0 > 0.1 }) { spoiled += 1 }
       var again = SplitMix64(seed: UInt64(seed))
@@ -135,7 +135,7 @@ import Testing
       }
     }
     #expect(spoiled >= 8, "\(spoiled) of 16")
-    // The truth is left alone.
+    // The truth is unchanged.
     for (a, b) in zip(window, originals) { #expect(samples(a) == samples(b)) }
   }
 
@@ -160,7 +160,7 @@ import Testing
       return (mean, luma.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(luma.count))
     }
     let (old, new) = (statistics(before), statistics(frame))
-    // Repeated edges weigh more.
+    // Repeated edges have more weight.
     #expect(abs(old.mean - new.mean) < 3, "\(old) \(new)")
     #expect(new.variance < old.variance / 2, "\(old) \(new)")
     let flat = PlanarFrame(width: 32, height: 32)

@@ -93,7 +93,7 @@ import Testing
       suitsInterpolation: true)
   }
 
-  /// A lossless clip of 20 frames at 10 a second.
+  /// Creates a lossless clip of 20 frames at 10 per second.
   private func bench(size: String = "96x64", filter: String = "null") throws -> Workbench {
     let bench = try Workbench()
     try bench.ffmpeg(
@@ -116,7 +116,7 @@ import Testing
       #expect(bytes(film, index) == raw[index * 9216..<(index + 1) * 9216])
     }
     #expect(film.difference(3, 3) == 0 && film.difference(3, 9) > 1)
-    // A crop shows its rectangle of all planes.
+    // A crop contains its rectangle of all planes.
     let crop = film.crop(4, x: 10, y: 20, width: 32, height: 16)
     film.withFrame(4) { frame in
       for row in 0..<16 {
@@ -144,7 +144,8 @@ import Testing
     #expect(try Film(section: section("clip.mkv", start: 100), folder: bench.directory).count == 0)
   }
 
-  /// A table edited after the clips were decoded: frames that moved to validation must not stay in training.
+  /// After the table has been edited, frames moved to validation must not be used for training, even if
+  /// cached.
   @Test func anotherEndIsDecodedAnew() throws {
     let bench = try bench()
     #expect(try Film(section: section("clip.mkv"), folder: bench.directory).count == 20)
@@ -166,7 +167,7 @@ import Testing
   }
 
   @Test func repeatedFramesAreDropped() throws {
-    // Every frame three times.
+    // Every frame is repeated three times.
     let bench = try bench(filter: "fps=30")
     #expect(try Film(section: section("clip.mkv"), folder: bench.directory).count == 20)
     try bench.ffmpeg("-i DIR/clip.mkv -vf fps=30 -c:v ffv1", "thrice.mkv")

@@ -12,7 +12,7 @@ import Testing
 
   private func flat(_ set: ParameterSet) -> [Double] { set.layers.flatMap { $0.all.map { Double($0) } } }
 
-  /// Adam in double precision, written down from the paper, with clipping and the average.
+  /// Adam in double precision as in the paper, with clipping and averaging.
   @Test(arguments: [Float(0.05), 100]) func stepsAreThoseOfThePaper(_ size: Float) {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import VideoIO
 
-/// What x264 is told so that it holds fewer pictures; it writes its settings into the stream.
+/// Tests the x264 settings that limit buffered pictures; x264 writes its settings into the stream.
 @Suite struct EncoderMemoryTests {
   private func told(
     width: Int = 1280, height: Int = 800, preset: String? = "veryfast", options: [String: String] = [:],

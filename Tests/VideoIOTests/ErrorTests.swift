@@ -10,7 +10,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
 
   init() throws { bench = try Workbench() }
 
-  /// The error of reading a whole file.
+  /// Returns the error of reading a whole file.
   func error(of name: String) -> VideoIOError? {
     #expect(throws: VideoIOError.self) { _ = try readAll(bench.path(name)) }
   }
@@ -83,7 +83,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     }
   }
 
-  /// Truncated anywhere, a file gives frames or an error, never a trap.
+  /// A file truncated anywhere gives frames or an error, never a trap.
   @Test(arguments: ["mp4", "mkv", "avi", "ts"])
   func truncationEverywhere(_ ending: String) throws {
     let codec = ["mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "ts": "mpeg2video"][ending] ?? ""
@@ -97,7 +97,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     }
   }
 
-  /// Damaged anywhere, likewise.
+  /// The same for a file damaged anywhere.
   @Test(arguments: ["mp4", "mkv", "avi", "ts"])
   func damageEverywhere(_ ending: String) throws {
     let codec =
@@ -248,7 +248,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(bench.contents == ["in.mkv"])
   }
 
-  /// SVT-AV1 would wait for ever when it is closed without a frame.
+  /// SVT-AV1 hangs if it is closed without a frame.
   @Test(arguments: [
     ("out.mp4", "nonsense=1", "encoder libsvtav1 refuses option svtav1-params=nonsense=1"),
     ("out.mxf", "", "/out.mxf cannot hold av1 video"),
@@ -274,7 +274,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
           + "--pix-fmt or --codec chooses another"
       ])
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "pix_fmt") == "pix_fmt=yuv420p\n")
-    // Asked for by name, it is not replaced by another one.
+    // An encoder requested by name is not replaced by another one.
     let error = error(output: bench.path("other.mp4"), .init(codec: "mpeg4", pixelFormat: "yuv422p"))
     #expect(error?.description == "encoder mpeg4 does not take yuv422p")
     #expect(error?.hint == "it takes yuv420p")

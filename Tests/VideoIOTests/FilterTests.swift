@@ -4,7 +4,7 @@ import Testing
 
 @testable import VideoIO
 
-/// Frames through FFmpeg's filters.
+/// Tests FFmpeg filters on frames.
 @Suite struct FilterTests {
   private func frames(_ count: Int, width: Int = 32, height: Int = 16) throws -> [VideoFrame] {
     try (0..<count).map { index in
@@ -35,7 +35,7 @@ import Testing
     #expect(filter.timeBase.inverse.doubleValue == 50)
   }
 
-  /// bwdif holds a frame back and gives one a field.
+  /// bwdif delays its output by a frame and returns one frame per field.
   @Test func framesHeldBackComeAtTheEnd() throws {
     let sources = try frames(4)
     var filter = try FrameFilter(
