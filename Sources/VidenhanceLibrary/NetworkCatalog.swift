@@ -43,7 +43,7 @@ public struct NetworkChoice: Sendable, Hashable {
     return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
   }
 
-  /// The choice for a source of known quality, where it is still open.
+  /// Returns the choice for a source of known quality, if it depends on that.
   public func adapted(to survey: SourceSurvey) -> NetworkChoice {
     guard source == .auto, modelFile == nil else { return self }
     var result = self

@@ -86,7 +86,7 @@ struct PlannedReadingStage: Sendable {
     }
   }
 
-  /// - Returns: whether reading goes on.
+  /// - Returns: whether to continue reading.
   private func pass(_ frames: [VideoFrame], to output: FrameChannel, _ next: inout Int) async throws -> Bool {
     for frame in frames where next <= source.upperBound {
       let expected = times[next]

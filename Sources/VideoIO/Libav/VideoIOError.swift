@@ -101,8 +101,8 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether it is the machine's state that stands in the way, such as a full disk or exhausted memory, or a file that a
-  /// network does not show now: what fails here may work later, or elsewhere.
+  /// Whether the error is due to the state of the machine, such as a full disk, exhausted memory, or a file that is
+  /// temporarily missing on a network: a later attempt, or one on another machine, may succeed.
   public var isWorthRetry: Bool {
     if isTemporary || isWantOfMemory { return true }
     switch self {

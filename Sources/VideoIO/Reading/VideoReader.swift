@@ -85,17 +85,17 @@ public struct VideoReader: ~Copyable {
     return try source.next()
   }
 
-  /// From now on, the video's packets are passed over and `next` gives those of other streams, after what is left of what was
-  /// read for the first frame. For a file whose frames come from elsewhere.
+  /// Skips the video's packets from now on: `next` only returns packets of other streams, beginning with
+  /// those read together with the first frame. For files whose frames are taken from elsewhere.
   package mutating func stopDecoding() { source.stopDecoding() }
 
-  /// How far packets of the video have been passed over, in microseconds of the file's clock.
+  /// Time of the last skipped video packet, in microseconds of the file's clock.
   package var videoPosition: Int64 { source.videoPosition }
 }
 
 extension MediaInfo {
-  /// How far behind the file's beginning reading must start for a time to be within: not behind it, and before it by less
-  /// than two microseconds.
+  /// Returns the offset from the file's beginning at which reading has to start to include a time: at most two
+  /// microseconds before it, never after it.
   package func start(at timestamp: Int64, timeBase: Rational) -> Duration {
     let moment = timeBase.rescale(timestamp, to: VideoIO.microseconds).saturatingMinus(1)
     return .microseconds(max(0, moment.saturatingMinus(source.startTime)))

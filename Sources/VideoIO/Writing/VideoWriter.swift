@@ -79,9 +79,10 @@ public struct VideoWriter: ~Copyable {
   /// Opens a writer that joins pieces, or makes them.
   ///
   /// - Parameters:
-  ///   - path: the file that is to be in the end.
-  ///   - pieces: where pieces are found, or left; nil to see no more than that all is accepted, and what times frames get.
-  ///   - scratch: where the container lies that is never finished while pieces are made; nil joins them into `path`.
+  ///   - path: the final file.
+  ///   - pieces: the folder of pieces; nil only checks that the video is supported and determines the frames'
+  ///     times.
+  ///   - scratch: path of a container that is never finished, for making pieces; nil joins them into `path`.
   package init(
     path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat, timeBase: Rational,
     frameRate: Rational, settings: EncoderSettings, overwrite: Bool = false, pieces: PieceFolder?,
@@ -237,8 +238,8 @@ public struct VideoWriter: ~Copyable {
     try replayPackets()
   }
 
-  /// Takes a frame that other pieces hold, while one is made: only its time counts.
-  /// - Returns: when it is shown in the output.
+  /// Skips a frame that belongs to another piece than the one being made: only its times are needed.
+  /// - Returns: its time in the output.
   @discardableResult
   package mutating func pass(presentationTimestamp: Int64, duration: Int64) -> FrameTime {
     frameCount += 1
@@ -246,7 +247,7 @@ public struct VideoWriter: ~Copyable {
   }
 
   /// Writes the packets of the next frame from its piece.
-  /// - Returns: when it is shown, in ticks of the time base given at opening.
+  /// - Returns: its time, in ticks of the time base given at opening; nil without segments.
   /// - Throws: `VideoIOError.segmentsDamaged`, `cannotWrite`.
   package mutating func replay() throws(VideoIOError) -> FrameTime? {
     guard let time = try segments?.next(frameCount) else { return nil }
@@ -256,13 +257,13 @@ public struct VideoWriter: ~Copyable {
     return time
   }
 
-  /// Adds what pieces know of their frames, for what is told at the end.
+  /// Adds the record of a piece, for warnings at the end.
   package mutating func note(_ piece: PieceRecord) {
     frameData.formUnion(piece.frameData)
     if piece.losesCaptions { losesCaptions = true }
   }
 
-  /// Completes the last piece. Nothing is left of the container.
+  /// Completes the last piece and removes the container.
   package consuming func finishPieces() throws(VideoIOError) {
     try emptyEncoder()
     let facts = facts
