@@ -9,7 +9,7 @@ import Testing
 
 /// Tests that the shares of a folder are balanced and stable.
 @Suite struct BatchShareTests {
-  @Test func sharesAreEvenAndWhole() {
+  @Test func sharesAreBalancedAndComplete() {
     var random = SplitMix64(seed: 3)
     let files = (0..<100).map { (path: "clip-\($0)", weight: 1 + random.index(1000)) }
     for count in [1, 2, 7, 100] {
@@ -29,7 +29,7 @@ import Testing
     #expect(Set(Shard.shares(of: (0..<8).map { ("\($0)", 0) }, count: 8)).count == 8)
   }
 
-  @Test func theNumberOfSharesIsPinned() throws {
+  @Test func numberOfSharesIsFixed() throws {
     let shard = try #require(Shard(argument: "env/4"))
     // One task of four is resubmitted alone.
     let again = try shard.resolved(environment: [
@@ -44,7 +44,7 @@ import Testing
     #expect(try Shard(argument: "2/3")?.resolved(environment: ["SLURM_ARRAY_TASK_ID": "5"]).index == 1)
   }
 
-  @Test(arguments: ["size", "duration"]) func sharesPartAFolder(balance: String) throws {
+  @Test(arguments: ["size", "duration"]) func sharesPartitionAFolder(balance: String) throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for (index, seconds) in [0.2, 4, 0.4, 0.6, 0.4].enumerated() {

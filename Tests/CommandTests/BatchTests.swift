@@ -37,7 +37,7 @@ import Testing
       .sorted()
   }
 
-  @Test func goodFilesAreDoneAndBadOnesAreNamed() throws {
+  @Test func goodFilesAreEnhancedAndBadOnesReported() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
     let outcome = try run(
@@ -70,7 +70,7 @@ import Testing
 
   /// For any number of shares, every file belongs to exactly one; array jobs provide the index in the
   /// environment.
-  @Test func sharesPartTheFolder() throws {
+  @Test func sharesPartitionTheFolder() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
     var files: [String] = []
@@ -215,7 +215,7 @@ import Testing
     #expect((table?["layers"] as? [Any])?.count == 12)
   }
 
-  @Test func filesThatAreNoModelsAreErrors() throws {
+  @Test func filesOtherThanModelsAreErrors() throws {
     let bench = try Workbench()
     try Data("no model".utf8).write(to: URL(fileURLWithPath: bench.path("x.safetensors")))
     for name in ["x.safetensors", "none.safetensors"] {

@@ -45,7 +45,7 @@ import Testing
     #expect(try Set(floats("frame1")).count > 20)
   }
 
-  @Test func tellsWhatIsWrong() throws {
+  @Test func reportsErrors() throws {
     #expect(try talk(["stack four 1"]).code == 64)
     let run = try talk(["network nothing 1"])
     #expect(run.code == 1 && run.errors.contains("cannot inspect model nothing: no such file"))

@@ -230,7 +230,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
 
   // MARK: - Numbers
 
-  @Test func segmentsPartAFilm() {
+  @Test func segmentsPartitionAFilm() {
     for frames in [1, 2, 7, 10, 129, 132, 999, 1000, 172_800] {
       for shards in [1, 2, 3, 7, 16, 64, 1000] {
         let length = SegmentLength.shards(shards)

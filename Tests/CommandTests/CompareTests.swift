@@ -101,7 +101,7 @@ import Testing
     #expect((interp[0].psnr ?? 0) > (interp[2].psnr ?? 100))
   }
 
-  @Test func withoutATruthFullPrecisionIsIt() throws {
+  @Test func fullPrecisionIsTheDefaultReference() throws {
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.clip) -c:v ffv1", "a.mkv")
     let run = try Program.run(

@@ -47,7 +47,7 @@ import Testing
       .filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }
   }
 
-  @Test func areUnderstood() throws {
+  @Test func commandsAreAccepted() throws {
     var count = 0
     for document in try Self.documents() {
       let text = try String(contentsOf: Self.root.appendingPathComponent(document), encoding: .utf8)
@@ -71,7 +71,7 @@ import Testing
   }
 
   /// Tests that the make targets and scripts in the documentation exist.
-  @Test func targetsAndScriptsAreThere() throws {
+  @Test func targetsAndScriptsExist() throws {
     let makefile = try String(contentsOf: Self.root.appendingPathComponent("Makefile"), encoding: .utf8)
     var count = 0
     for document in try Self.documents() {
@@ -95,7 +95,7 @@ import Testing
 
   /// Tests that examples in help texts are accepted and fit into 80 columns, since longer lines would be
   /// wrapped.
-  @Test func examplesOfTheHelpAreUnderstood() throws {
+  @Test func helpExamplesAreAccepted() throws {
     var count = 0
     func visit(_ command: any ParsableCommand.Type) {
       let lines = command.configuration.discussion.replacing(#/\\\n */#, with: " ")
@@ -120,7 +120,7 @@ import Testing
     #expect(count > 30, "\(count)")
   }
 
-  @Test(arguments: ["bash", "zsh", "fish"]) func completionsCanBeMade(shell: String) throws {
+  @Test(arguments: ["bash", "zsh", "fish"]) func completionsAreGenerated(shell: String) throws {
     let run = try Program.run("--generate-completion-script", shell)
     #expect(run.code == 0)
     for word in ["compare", "segment-frames", "noise"] {

@@ -21,7 +21,7 @@ import Testing
     #expect(keys.split(separator: "\n").filter { $0.hasPrefix("K") }.count == 2)
   }
 
-  @Test func quietSaysNothing() throws {
+  @Test func quietPrintsNothing() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let run = try Program.run(
@@ -31,7 +31,7 @@ import Testing
     #expect(run.errors == "" && run.output == "")
   }
 
-  @Test func profileTellsWhereTimeWent() throws {
+  @Test func profilePrintsTimes() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let run = try Program.run(
@@ -50,7 +50,7 @@ import Testing
     #expect(folder.code == 64 && folder.errors.contains("--profile is for one video, not for a folder"))
   }
 
-  @Test func verboseTellsSceneCuts() throws {
+  @Test func verbosePrintsSceneCuts() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=96x64:rate=25 -f lavfi -i mandelbrot=size=96x64:rate=25 -filter_complex "
@@ -137,7 +137,7 @@ import Testing
   }
 
   /// If the container does not support H.264, its default encoder is used, or the error contains a hint.
-  @Test func containersGetAnEncoderThatTheyTake() throws {
+  @Test func containersGetASupportedEncoder() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     for (name, codec) in [("out.webm", "vp9"), ("out.mp4", "h264"), ("out.avi", "h264"), ("out.ts", "h264")] {

@@ -118,7 +118,7 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("cannot create"), "\(refused.errors)")
   }
 
-  @Test func deviceThatIsFull() throws {
+  @Test func fullDevice() throws {
     guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
     let bench = try Workbench()
     _ = try bench.makeVideo()

@@ -115,7 +115,7 @@ import Testing
     #expect(try bench.entries("out.m2ts", "codec_name", stream: "a").contains("pcm_bluray"))
   }
 
-  @Test(arguments: ["mov", "ts", "m2ts"]) func coverArtThatDoesNotFit(to: String) throws {
+  @Test(arguments: ["mov", "ts", "m2ts"]) func unsupportedCoverArtIsReported(to: String) throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x64 -frames:v 1", "cover.png")
     try bench.ffmpeg(Self.base, "a.mp4")
     try bench.ffmpeg(
@@ -169,7 +169,7 @@ import Testing
 
   // MARK: - Clocks
 
-  @Test(arguments: [12, 24]) func pictureThatIsMissingWhileSoundGoesOn(gap: Int) throws {
+  @Test(arguments: [12, 24]) func videoPausesWhileSoundContinues(gap: Int) throws {
     let length = gap + 8
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x90:r=25:d=\(length) -f lavfi -i sine=d=\(length) -vf select='lt(t,3)+gt(t,\(gap + 3))'"
@@ -185,7 +185,7 @@ import Testing
   }
 
   /// Creates a file of two recordings; the clock restarts at the second one.
-  @Test(arguments: ["mkv", "flv"]) func clocksThatStartAgain(ending: String) throws {
+  @Test(arguments: ["mkv", "flv"]) func restartedClocks(ending: String) throws {
     try bench.ffmpeg(Self.base, "a.\(ending)")
     let one = try bytes("a.\(ending)")
     // Skip the second header of FLV and the length after it, which are not a tag.
@@ -201,7 +201,7 @@ import Testing
   }
 
   /// FLV has a time in each packet: sets one 1000 s too late.
-  @Test func oneTimeFarAhead() throws {
+  @Test func singleTimeFarAhead() throws {
     try bench.ffmpeg(Self.base + " -bf 0", "a.flv")
     var data = try bytes("a.flv")
     var position = 13
@@ -292,7 +292,7 @@ import Testing
     #expect(zip(first, last).allSatisfy { abs(Int($0) - Int($1)) <= 3 }, "\(first) \(last)")
   }
 
-  @Test func aSubtitleThatLastsForEver() throws {
+  @Test func subtitleWithoutEnd() throws {
     try write(Data("1\n00:00:00,000 --> 99999999:00:00,000\nhello\n".utf8), "a.srt")
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=1 -i DIR/a.srt -c:v libx264 -pix_fmt yuv420p -c:s srt", "in.mkv")

@@ -66,7 +66,7 @@ import Testing
 
   // MARK: - Names that are taken
 
-  @Test func theUnfinishedFileMayBeTheInput() throws {
+  @Test func inputNamedLikeTheUnfinishedFileIsRefused() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo("film.mkv")
     try FileManager.default.moveItem(atPath: bench.path("film.mkv"), toPath: bench.path("film.mkv.part"))
@@ -89,7 +89,7 @@ import Testing
     #expect(bench.contents == ["in.mkv", "out.mkv", "precious", "zero.safetensors"])
   }
 
-  @Test func aSourceThatOthersMayNotRead() throws {
+  @Test func outputKeepsThePermissionsOfTheSource() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: video)
@@ -100,7 +100,7 @@ import Testing
     #expect(mode == 0o600)
   }
 
-  @Test func aVideoIsNoJournal() throws {
+  @Test func videoIsNotUsedAsJournal() throws {
     let bench = try Workbench()
     let input = bench.path("films")
     try FileManager.default.createDirectory(atPath: input, withIntermediateDirectories: true)
@@ -201,7 +201,7 @@ import Testing
     #expect(run.code == 1 && run.errors.contains("checksum"), "\(run.errors)")
   }
 
-  @Test func aPipeAsModelIsNotWaitedFor() throws {
+  @Test func pipeAsModelDoesNotBlock() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     try runProgram("mkfifo", [bench.path("pipe")])

@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test(arguments: ["0.segment", "1.segment", "manifest.json.new", "out.mkv.part"])
-  func linksAreNotWrittenThrough(name: String) throws {
+  func linksAreNotFollowed(name: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let victim = try victim(bench)
@@ -37,7 +37,7 @@ import Testing
     #expect(bench.contents == ["in.mkv", "out.mkv", "victim", "zero.safetensors"])
   }
 
-  @Test func aLinkIsNoLock() throws {
+  @Test func linkIsNotUsedAsLock() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let victim = try victim(bench)
@@ -51,7 +51,7 @@ import Testing
   }
 
   /// Opening a pipe blocks.
-  @Test(arguments: ["manifest.json", "lock", "out.mkv.part"]) func pipesAreNotWaitedFor(name: String) throws {
+  @Test(arguments: ["manifest.json", "lock", "out.mkv.part"]) func pipesDoNotBlock(name: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let folder = bench.path("out.mkv.segments")

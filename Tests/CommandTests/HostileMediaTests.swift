@@ -101,7 +101,7 @@ import Testing
   }
 
   /// In a folder, none of them blocks the run, and files other than videos are skipped.
-  @Test func aFolderOfThem() throws {
+  @Test func folderOfHostilePlaylists() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     try write(bench, "in/a.mp4", Self.head + "#EXTINF:1,\na.mp4\n")
@@ -139,7 +139,7 @@ import Testing
     #expect(missing.errors.contains("a\\x1b[2J\\x9b31m"), "\(missing.errors)")
   }
 
-  @Test func aHugeHeaderOfAModelIsRefused() throws {
+  @Test func hugeModelHeaderIsRefused() throws {
     let bench = try Workbench()
     let header = "{" + (0..<400_000).map { "\"\($0)\":[[[[]]]]" }.joined(separator: ",") + "}"
     var bytes = Data()
@@ -152,7 +152,7 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("its header is larger"), "\(refused.errors)")
   }
 
-  @Test func aDashInFrontIsNoHelp() throws {
+  @Test func leadingDashIsAUsageError() throws {
     let run = try Program.run("-dash.mp4", "out.mp4")
     #expect(run.code == 64 && run.output == "", "\(run.output)")
     #expect(run.errors.contains("./-dash.mp4"), "\(run.errors)")

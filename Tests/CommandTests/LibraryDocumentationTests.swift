@@ -20,7 +20,7 @@ import Testing
     }
 
   /// Checks that all links in the catalogue resolve and that all symbols are documented.
-  @Test(.enabled(if: hasTool("docc"), "no docc is installed")) func catalogueHasNoWarning() throws {
+  @Test(.enabled(if: hasTool("docc"), "no docc is installed")) func catalogueHasNoWarnings() throws {
     let bench = try Workbench()
     let info = try runProgram("swiftc", ["-print-target-info"])
     let object = try JSONSerialization.jsonObject(with: Data(info.utf8)) as? [String: Any]
@@ -43,7 +43,7 @@ import Testing
   }
 
   /// Type-checks the sample program against the library's public interface. `make sample` builds and runs it.
-  @Test func sampleIsUnderstood() throws {
+  @Test func sampleCompiles() throws {
     try runProgram(
       "swiftc",
       ["-typecheck", "-swift-version", "6"] + Self.importing

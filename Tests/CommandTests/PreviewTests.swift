@@ -11,7 +11,7 @@ import Testing
   private static let clip =
     "-f lavfi -i color=gray:size=64x48:rate=25:duration=3 -vf noise=alls=40:allf=t:enable='between(t,1.4,1.7)' -pix_fmt yuv420p -c:v libx264 -g 10 -preset ultrafast"
 
-  @Test func takesTheBusiestSpotOfEachStretch() throws {
+  @Test func takesTheBusiestSpotOfEachPart() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "in.mp4")
     let spots = try BusySpots.find(in: bench.path("in.mp4"), count: 3, threads: 1)
@@ -65,7 +65,7 @@ import Testing
     try outcome.errorLines.map { try JSONDecoder().decode(Event.self, from: Data($0.utf8)) }
   }
 
-  @Test func jsonTellsOfTheWayAndTheEnd() throws {
+  @Test func jsonReportsProgressAndTheEnd() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let arguments = ["--bits", "32", "--model-file", model, "--progress", "json"]

@@ -21,7 +21,7 @@ import Testing
       ProgressLine.text(progress, elapsed: 50, hasBar: false) == "50 %, 100/200 frames, 2.0 fps, 0:50 left")
   }
 
-  @Test func saysWhatItKnows() {
+  @Test func omitsUnknownValues() {
     let progress = EnhancementProgress(frames: 100, estimatedFrames: nil, position: 5, duration: nil)
     #expect(ProgressLine.text(progress, elapsed: 50, hasBar: true) == "100 frames, 2.0 fps")
     #expect(ProgressLine.text(progress, elapsed: 0, hasBar: true) == "100 frames")
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test(arguments: [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3600, "1:00:00"), (-4, "0:00")])
-  func writesTimes(seconds: Double, text: String) {
+  func formatsTimes(seconds: Double, text: String) {
     #expect(clockText(seconds) == text)
   }
 }

@@ -43,7 +43,7 @@ import Testing
     return try Program.Run(usual + more, directory: root).finish()
   }
 
-  @Test func tablesOfAMadeClip() throws {
+  @Test func tablesOfAGeneratedClip() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "a.mkv")
     try writePeers(bench)

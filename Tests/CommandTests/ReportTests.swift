@@ -15,7 +15,7 @@ import Testing
     return try String(contentsOfFile: bench.path("report/index.html"), encoding: .utf8)
   }
 
-  @Test func needsNothingElse() throws {
+  @Test func pageIsSelfContained() throws {
     let bench = try Workbench()
     let page = try report(bench)
     #expect(try FileManager.default.contentsOfDirectory(atPath: bench.path("report")) == ["index.html"])

@@ -5,7 +5,7 @@ import Testing
 
 /// The short form of `make soak`: half a minute of a small film.
 @Suite struct SoakTests {
-  @Test func memoryAndDescriptorsStayAndSoundIsInPlace() throws {
+  @Test func memoryStaysConstantAndSoundInSync() throws {
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Scripts/soak.sh")
     // AddressSanitizer keeps freed memory for a while (256 MB by default), which looks like growth in a short

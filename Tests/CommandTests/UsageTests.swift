@@ -27,12 +27,12 @@ import Testing
     #expect(run.errors.hasPrefix("Error: "))
   }
 
-  @Test func badBitsAreToldTheGoodOnes() throws {
+  @Test func errorForBadBitsListsTheValidOnes() throws {
     let run = try Program.run("in.mkv", "out.mkv", "--bits", "5")
     #expect(["2", "3", "4", "6", "8", "32"].allSatisfy { run.errors.contains("- \($0)\n") })
   }
 
-  @Test func instructionSetsThatAreMissingAreToldTheOthers() throws {
+  @Test func errorForMissingInstructionSetListsTheOthers() throws {
     let known = InstructionSet.supported.map(\.name)
     let unknown = try Program.run("in.mkv", "out.mkv", "--isa", "sse9")
     #expect(unknown.code == 64 && known.allSatisfy { unknown.errors.contains("'\($0)'") })
@@ -109,7 +109,7 @@ import Testing
     #expect(UsageHint.distance(second, first) == mistakes)
   }
 
-  @Test func meaningOfBitsIsSaid() throws {
+  @Test func helpExplainsBits() throws {
     #expect(
       try Program.run("help", "enhance").output.replacing(#/\s+/#, with: " ").contains(
         "Bits of the weights in the body of the network; activations there use as many codes"))

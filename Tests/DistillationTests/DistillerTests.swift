@@ -20,7 +20,7 @@ import Testing
     return tensor
   }
 
-  @Test func gradientOfTheStreamLossIsItsSlope() {
+  @Test func streamLossGradientMatchesItsSlope() {
     let teachings: [[Int16]] = [[30, -20, 0, 7]]
     let loss = StreamLoss(weight: 3)
     func value(_ values: [Float]) -> Float {
@@ -56,7 +56,7 @@ import Testing
     try WindowMaker(folder: folder, architecture: architecture, size: 64, log: { _ in })
   }
 
-  @Test func realWeightsOfAModelMakeItAgain() throws {
+  @Test func realWeightsReproduceTheModel() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 4)
@@ -67,7 +67,7 @@ import Testing
     #expect(again.layers.map(\.biases) == model.layers.map(\.biases))
   }
 
-  @Test func teachersSayWhatTheirNetworksSay() throws {
+  @Test func teachersMatchTheirNetworks() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 5)
@@ -129,7 +129,7 @@ import Testing
 
   /// A whole run in a tiny folder: it ends after its steps, continues from its checkpoint, and produces a
   /// model.
-  @Test func runsAndGoesOn() throws {
+  @Test func runsAndResumes() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 7)

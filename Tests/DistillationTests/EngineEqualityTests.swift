@@ -160,7 +160,7 @@ import Training
   }
 
   /// Clipping ranges that depend on the noise level.
-  @Test(arguments: [8, 4, 2]) func rangesOfEveryBandOfNoise(bits: Int) throws {
+  @Test(arguments: [8, 4, 2]) func rangesOfEveryNoiseBand(bits: Int) throws {
     let architecture = try #require(Self.architectures.first { $0.task == .denoising })
     let weights = NetworkWeights.random(architecture, seed: 9)
     let calibrator = Calibrator(weights, threads: 1)

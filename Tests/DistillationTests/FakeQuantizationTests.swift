@@ -37,7 +37,7 @@ import Training
     return parameters.network(architecture, recipe: "test")
   }
 
-  @Test func modelOfUnmovedParametersIsTheCalibratedOne() throws {
+  @Test func initialParametersGiveTheCalibratedModel() throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
       blocks: 1)

@@ -19,7 +19,7 @@ import Testing
     #expect(graph.layers[11].outputChannels == 24)
   }
 
-  @Test func costByHand() {
+  @Test func costMatchesManualCount() {
     // 1 encoder, 4 neighbours, a fusion of five slots, four blocks of two layers, a tail.
     let perPoint = 6 * 16 * 9 + 4 * 38 * 16 * 9 + 5 * 16 * 64 * 9 + 8 * 64 * 64 * 9 + 64 * 24 * 9
     let network = Architecture.balancedSuperResolution
@@ -52,7 +52,7 @@ import Testing
     #expect(network.graph.layers.last?.outputChannels == channels)
   }
 
-  @Test func interpolationTakesTwoFramesAlike() {
+  @Test func interpolationTreatsBothFramesAlike() {
     let network = Architecture.balancedInterpolation
     #expect(
       network.window == 2 && network.outputChannels == 12

@@ -24,7 +24,7 @@ import Testing
     return result
   }
 
-  @Test(arguments: [1, 2, 3]) func wholeMaskTakesOneFrame(threads: Int) {
+  @Test(arguments: [1, 2, 3]) func fullMaskSelectsOneFrame(threads: Int) {
     let (a, b) = (packed(frames[0]), packed(frames[1]))
     for (mask, wanted) in [(Int16(8192), b), (-8192, a)] {
       let added = BlendMask.apply(output(mask: mask, residual: 5), warped: frames, threads: threads)
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func noMaskIsTheResidual() {
+  @Test func zeroMaskKeepsTheResidual() {
     let added = BlendMask.apply(output(mask: 0, residual: -77), warped: frames, threads: 2)
     #expect(values(added).allSatisfy { $0 == -77 })
   }
@@ -48,7 +48,7 @@ import Testing
     #expect(BlendMask.added(residual: 0, mask: -1, difference: 129) == -1)
   }
 
-  @Test func onlyInterpolationHasOne() {
+  @Test func onlyInterpolationHasAMask() {
     var architecture = Architecture.balancedDenoising
     architecture.hasMask = true
     #expect(throws: ModelError.self) { try architecture.validate() }

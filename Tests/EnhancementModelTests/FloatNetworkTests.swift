@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test(.enabled(if: FloatPrecision.fastest == .bfloat16, "oneDNN has no bf16 for this processor"))
-  func bfloatIsNear() throws {
+  func bfloat16IsClose() throws {
     let weights = NetworkWeights.random(.small(), seed: 2)
     let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }
     let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).predict(window).residual)
@@ -79,7 +79,7 @@ import Testing
     #expect(exact != coarse)
   }
 
-  @Test func notANumberDoesNotTrap() throws {
+  @Test func nanDoesNotTrap() throws {
     var weights = NetworkWeights.random(.small(window: 1), seed: 2)
     weights.weights[0][5] = .nan
     weights.weights[1][5] = .infinity

@@ -113,7 +113,7 @@ import Testing
   /// Executors store lines, not planes: the result depends neither on the number of rows at a time nor on the
   /// height.
   @Test(arguments: [(4, 62), (8, 64), (32, 70), (12, 130), (64, 18)])
-  func rowsMadeAtATimeDoNotMatter(_ rows: Int, _ height: Int) throws {
+  func resultDoesNotDependOnRowsPerBand(_ rows: Int, _ height: Int) throws {
     for architecture in [
       .small(window: 3, encoderChannels: 16, channels: 32, blocks: 3), Self.denoising, Self.interpolation,
     ] as [Architecture] {
@@ -162,7 +162,7 @@ import Testing
   }
 
   @Test(arguments: [(8, nil), (6, "winograd"), (4, "winograd"), (3, "winograd"), (2, "winograd")])
-  func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ fixed: String?) throws {
+  func algorithmDependsOnBits(_ bits: Int, _ fixed: String?) throws {
     // Only vector kernels use transforms; without them, the cases above do not cover Winograd.
     guard InstructionSet.avx2.isSupported else { return }
     // At 8 bits, transforms need 16-bit operands, which are only faster without 8-bit dot products.

@@ -14,7 +14,7 @@ import Testing
   @Test(arguments: [
     Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4),
   ])
-  func weightsComeBackToTheBit(_ architecture: Architecture) throws {
+  func weightsRoundTripExactly(_ architecture: Architecture) throws {
     let bench = try Workbench()
     let network = NetworkWeights.random(architecture, seed: 1, recipe: #"{"note":"ü \"x\""}"#)
     try network.file.write(path: bench.path("w.safetensors"))
@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test(arguments: 2...8)
-  func quantizedModelsComeBackToTheBit(_ bits: Int) throws {
+  func quantizedModelsRoundTripExactly(_ bits: Int) throws {
     let bench = try Workbench()
     let model = QuantizedModel.random(.small(window: 5), bits: bits, zeroPoints: true, seed: UInt64(bits))
     try model.file.write(path: bench.path("q.safetensors"))
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test(arguments: WeightGrid.allCases)
-  func gridsComeBackToTheBit(_ grid: WeightGrid) throws {
+  func gridsRoundTripExactly(_ grid: WeightGrid) throws {
     for bits in grid.bits {
       let model = QuantizedModel.random(.small(), bits: bits, grid: grid, zeroPoints: true, seed: 4)
       var file = model.file
@@ -63,7 +63,7 @@ import Testing
     #expect(throws: ModelError.missingTensor(name: "tail.grid")) { try QuantizedModel(file: file) }
   }
 
-  @Test func bandsOfNoiseComeBackToTheBit() throws {
+  @Test func noiseBandsRoundTripExactly() throws {
     let model = QuantizedModel.randomDenoiser(bits: 4, seed: 3)
     let read = try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x"))
     #expect(read == model && read.noiseBands == model.noiseBands)
@@ -73,7 +73,7 @@ import Testing
     #expect(try QuantizedModel(file: other).noiseBands == nil)
   }
 
-  @Test func bandsOfNoiseAreChecked() {
+  @Test func noiseBandsAreValidated() {
     let good = QuantizedModel.randomDenoiser(bits: 4, seed: 3).file
     func refused(_ change: (inout Safetensors) -> Void) {
       var file = good
@@ -232,7 +232,7 @@ import Testing
     #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
   }
 
-  @Test func stepsWhoseQuotientsOverflowCannotRun() throws {
+  @Test func overflowingStepRatiosAreRefused() throws {
     for change in [
       { (model: inout QuantizedModel) in model.streamStep = 0x1p-147 }, { $0.streamStep = 3e38 },
       { $0.layers[1].steps[0] = 3e38 }, { $0.layers[1].steps[0] = 0x1p-147 },

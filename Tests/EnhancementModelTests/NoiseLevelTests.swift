@@ -75,7 +75,7 @@ import Testing
   }
 
   /// Static texture is not noise, although a single frame cannot distinguish the two.
-  @Test func textureThatStaysIsNoNoise() {
+  @Test func staticTextureIsNotNoise() {
     var random = SplitMix64(seed: 9)
     let texture = (0..<256 * 192).map { _ in 128 + 12 * random.normal() }
     let film = Self.film(2) { texture[$1 * 256 + $0] }
@@ -83,7 +83,7 @@ import Testing
     #expect(level(film) < 6)
   }
 
-  @Test func repeatedFramesAreLeftOut() {
+  @Test func repeatedFramesAreIgnored() {
     let film = Self.film(12)
     let repeated = [film[0], film[0], film[1], film[1], film[2]]
     #expect(abs(level(repeated) - 12) < 0.8)

@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func comesBackAsItWas() throws {
+  @Test func contentsRoundTrip() throws {
     let bench = try Workbench()
     let file = sample
     try file.write(path: bench.path("a.safetensors"))
@@ -53,7 +53,7 @@ import Testing
 
   /// Flips each bit of a file: it is refused or, if the flip changes the name of the checksum, read with all
   /// its tensors.
-  @Test func aFlippedBitIsFound() throws {
+  @Test func flippedBitIsDetected() throws {
     let bytes = [UInt8](sample.serialized())
     #expect(String(decoding: bytes, as: UTF8.self).contains(#""videnhance.checksum":""#))
     var accepted = 0
@@ -70,12 +70,12 @@ import Testing
   }
 
   /// Files written by other programs, or by this one before checksums were introduced.
-  @Test func aChecksumMayBeMissing() throws {
+  @Test func checksumIsOptional() throws {
     let bytes = file(#"{"a":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}}"#)
     #expect(try Safetensors(data: bytes, path: "x").tensors.count == 1)
   }
 
-  @Test func aHeaderMayNotBeHuge() {
+  @Test func hugeHeaderIsRefused() {
     let header = "{" + String(repeating: " ", count: 1 << 20) + "}"
     expectDamaged(file(header), "a header of a megabyte")
   }
@@ -95,12 +95,12 @@ import Testing
     #expect(other.serialized() != bytes)
   }
 
-  @Test func anEmptyFileIsAFile() throws {
+  @Test func emptyFileRoundTrips() throws {
     let read = try Safetensors(data: Safetensors().serialized(), path: "x")
     #expect(read.tensors.isEmpty && read.metadata.isEmpty)
   }
 
-  @Test func aFileCutAnywhereIsDamaged() {
+  @Test func truncatedFileIsDamaged() {
     let whole = sample.serialized()
     for count in 0..<whole.count { expectDamaged(whole.prefix(count), "cut at \(count) of \(whole.count)") }
     expectDamaged(whole + [0], "a byte too many")
@@ -111,7 +111,7 @@ import Testing
   ]
 
   @Test(arguments: absurdLengths)
-  func aHeaderOfAbsurdLengthIsDamaged(_ length: UInt64) {
+  func headerOfExtremeLengthIsDamaged(_ length: UInt64) {
     expectDamaged(
       file(#"{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#, length: length), "\(length)")
   }
@@ -162,7 +162,7 @@ import Testing
     expectDamaged(file(header), "\(header)")
   }
 
-  @Test func headersThatOnlyLookOddAreRead() throws {
+  @Test func unusualHeadersAreAccepted() throws {
     // Spaces after the header, unsorted names, and an empty tensor at any place.
     let header = #"""
       {"b":{"dtype":"I32","shape":[2],"data_offsets":[0,8]},"e":{"dtype":"F32","shape":[3,0],"data_offsets":[8,8]},
@@ -180,7 +180,7 @@ import Testing
     expectDamaged(Data([8, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0xff, count: 8)), "not UTF-8")
   }
 
-  @Test func tensorsAreCheckedAgainstWhatIsWanted() throws {
+  @Test func tensorsAreCheckedAgainstExpectedShapes() throws {
     let file = sample
     let wrong: [() throws -> Void] = [
       { _ = try file.floats("absent", count: 6) },
@@ -203,7 +203,7 @@ import Testing
     }
   }
 
-  @Test func filesThatCannotBeOpenedSayWhy() throws {
+  @Test func errorsOfOpeningContainTheReason() throws {
     let bench = try Workbench()
     #expect(throws: ModelError.cannotOpen(path: bench.path("none"), reason: "no such file")) {
       try Safetensors(path: bench.path("none"))

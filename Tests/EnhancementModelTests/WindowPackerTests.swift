@@ -16,7 +16,7 @@ import Testing
     return result
   }
 
-  @Test func packingTakesPhasesAndLeavesGaps() {
+  @Test func packingInterleavesPhasesAndKeepsGaps() {
     let frame = PlanarFrame(width: 6, height: 4)
     for i in 0..<24 { frame.luma[i] = UInt8(i) }
     for i in 0..<6 {
@@ -66,7 +66,7 @@ import Testing
   /// In a texture that pans by whole pixels, blocks are matched exactly: neighbours show the same as the
   /// centre, without a remainder.
   @Test(arguments: [(2, 0), (-4, 2), (0, 6), (3, -1)])
-  func aWholePanIsUndone(_ x: Int, _ y: Int) {
+  func wholePixelPansAreAligned(_ x: Int, _ y: Int) {
     let (width, height) = (128, 112)
     let window = (-1...1).map {
       texturedFrame(width: width, height: height, seed: 8, x: Double($0 * x), y: Double($0 * y))
@@ -175,7 +175,7 @@ import Testing
     Int(plane[max(0, min(height - 1, y)) * width + max(0, min(width - 1, x))])
   }
 
-  @Test func preparedFramesAreReusedAndForgotten() {
+  @Test func preparedFramesAreReusedAndDropped() {
     // Consecutive windows, as in a clip, and one that jumps back give the same as a new packer.
     let film = (0..<7).map {
       texturedFrame(width: 34, height: 18, seed: 2, x: 0.9 * Double($0), y: 0.4 * Double($0))

@@ -65,7 +65,7 @@ import VideoIO
     #expect(try bench.times("in.mkv") == bench.times("out.mkv"))
   }
 
-  @Test func tellsProgressToTheEnd() async throws {
+  @Test func reportsProgressToTheEnd() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.picture) -c:v ffv1", "in.mkv")
     let seen = Mutex<[EnhancementProgress]>([])
@@ -180,7 +180,7 @@ import VideoIO
     #expect(bench.contents == ["in.mkv"])
   }
 
-  @Test func acceptsBlackWhereTheSourceIs() async throws {
+  @Test func acceptsBlackOutputOfBlackSource() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i color=black:size=64x48:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     #expect(try await bicubicJob(bench.path("in.mkv"), bench.path("out.mkv")).run().frames == 10)

@@ -28,7 +28,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundByTheWriter(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheWriter(told: Int) async throws {
     let bench = try Workbench()
     let channel = try await source(bench, told: told)
     let stage = WritingStage(
@@ -38,7 +38,7 @@ import VideoIO
     #expect(bench.contents == (told == 10 ? ["in.mkv", "out.mkv"] : ["in.mkv"]))
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundWhereWindowsAreMade(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheWindowStage(told: Int) async throws {
     let bench = try Workbench()
     let channel = try await source(bench, told: told)
     let stage = WindowStage(
@@ -49,7 +49,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundByTheNetworksStage(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheEnhancingStage(told: Int) async throws {
     let bench = try Workbench()
     let shape = VideoShape(try VideoReader(path: try makeSource(bench)).info)
     let network = BicubicNetwork(width: 64, height: 48, scale: 2, window: 1)

@@ -47,7 +47,7 @@ import VideoIO
   }
 
   /// Rows may arrive in any order, from several threads, with gaps between grid points.
-  @Test(arguments: formats) func takesRowsAsTheyAreMade(format name: String) throws {
+  @Test(arguments: formats) func acceptsRowsInAnyOrder(format name: String) throws {
     let format = try #require(PixelFormat(name: name))
     var random = SystemRandomNumberGenerator()
     for (width, height) in Self.sizes {

@@ -46,7 +46,7 @@ private final class BlendingNetwork: WindowNetwork {
   }
 
   @Test(arguments: [("yuv420p", 2), ("yuv420p10le", 3), ("yuv422p", 2), ("yuv444p", 4), ("gray", 2)])
-  func sourceFramesAndTheirTimesStay(format: String, factor: Int) async throws {
+  func sourceFramesAndTimesAreKept(format: String, factor: Int) async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=99x66:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -pix_fmt \(format) "
@@ -67,7 +67,7 @@ private final class BlendingNetwork: WindowNetwork {
     #expect(equal(after[after.count - 1], before[before.count - 1]))
   }
 
-  @Test func threadsDoNotMatter() async throws {
+  @Test func resultDoesNotDependOnThreads() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=150x98:rate=25:duration=0.2 -c:v ffv1", "in.mkv")
     _ = try await job(bench.path("in.mkv"), bench.path("a.mkv"), threads: 1).run()
@@ -89,7 +89,7 @@ private final class BlendingNetwork: WindowNetwork {
     for (index, frame) in after.enumerated() { #expect(equal(frame, before[index < 32 ? 0 : 8])) }
   }
 
-  @Test func anyRateFromVariableOnes() async throws {
+  @Test func variableRatesBecomeConstant() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=64x48:rate=24000/1001:duration=1 -vf select=not(eq(mod(n\\,5)\\,3)) -fps_mode vfr -c:v libx264",
@@ -103,7 +103,7 @@ private final class BlendingNetwork: WindowNetwork {
     }
   }
 
-  @Test func tasksFollowEachOther() async throws {
+  @Test func tasksRunInSequence() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.2 -c:v ffv1", "in.mkv")
     let doubling = EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height) }
@@ -117,7 +117,7 @@ private final class BlendingNetwork: WindowNetwork {
   }
 
   /// Frames warped by the network's packer are reused where the result is the same.
-  @Test(arguments: [(98, 66), (99, 66)]) func warpedFramesAreTakenOver(_ width: Int, _ height: Int) throws {
+  @Test(arguments: [(98, 66), (99, 66)]) func warpedFramesAreReused(_ width: Int, _ height: Int) throws {
     let frames = try [0, 3].map { shift in
       try VideoFrame.make(width: width, height: height, format: .yuv420p) { plane, bytes, bytesPerRow in
         for i in 0..<bytes.count {
@@ -151,7 +151,7 @@ private final class BlendingNetwork: WindowNetwork {
     #expect(instants.allSatisfy { $0.duration == 41 })
   }
 
-  @Test func ratesKeepTheirDistanceAcrossFrames() throws {
+  @Test func constantRatesHaveEqualIntervals() throws {
     var timeline = try InterpolationTimeline(
       rate: .framesPerSecond(Rational(60, 1)), timeBase: Rational(1, 12800), frameRate: Rational(25, 1),
       path: "in")

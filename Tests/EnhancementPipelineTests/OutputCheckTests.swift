@@ -39,7 +39,7 @@ import Testing
   }
 
   /// Denoising a flat scene, such as a black leader, is accepted.
-  @Test(arguments: [20, 128]) func removedNoiseIsNoFault(level: Int) throws {
+  @Test(arguments: [20, 128]) func removedNoisePasses(level: Int) throws {
     var check = OutputCheck(path: "in", scale: 1)
     var state: UInt64 = 1
     let source = try Self.frame(320, 240) { _, _ in

@@ -30,7 +30,7 @@ import Testing
     #expect(try Self.cuts(path) == [10, 20, 30, 40, 50])
   }
 
-  @Test func findsCutsThatFollowAtOnce() throws {
+  @Test func findsConsecutiveCuts() throws {
     let bench = try Workbench()
     let path = try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi -i mandelbrot=size=320x180:rate=25 -filter_complex "
@@ -77,7 +77,7 @@ import Testing
   }
 
   /// Every frame gets a decision, even in short streams.
-  @Test(arguments: 0...7) func saysOneThingOfEachFrame(count: Int) {
+  @Test(arguments: 0...7) func decidesOncePerFrame(count: Int) {
     var detector = SceneCutDetector()
     var decisions: [Bool] = []
     for _ in 0..<count {

@@ -11,7 +11,7 @@ import Testing
     return result + sliding.finish().map(\.frames)
   }
 
-  @Test func looksTheOtherWayAtTheEdges() {
+  @Test func usesOppositeFramesAtTheEdges() {
     #expect(Self.windows(4, length: 3) == [[1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 2]])
     #expect(
       Self.windows(4, length: 5) == [[2, 1, 0, 1, 2], [3, 0, 1, 2, 3], [0, 1, 2, 3, 0], [1, 2, 3, 2, 1]])
@@ -21,13 +21,13 @@ import Testing
     #expect(Self.windows(0, length: 5) == [])
   }
 
-  @Test func repeatsWhereThatIsWanted() {
+  @Test func repeatsEdgesOnRequest() {
     var sliding = SlidingWindow<Int>(length: 3, edge: .repeated)
     let windows = (0..<3).flatMap { sliding.push($0) } + sliding.finish()
     #expect(windows.map(\.frames) == [[0, 0, 1], [0, 1, 2], [1, 2, 2]])
   }
 
-  @Test func twoAreAFrameAndTheNext() {
+  @Test func windowOfTwoIsAFrameAndTheNext() {
     var sliding = SlidingWindow<Int>(length: 2, edge: .repeated)
     var windows: [SlidingWindow<Int>.Window] = []
     for frame in 0..<5 { windows += sliding.push(frame, startsScene: frame == 2) }

@@ -94,7 +94,7 @@ import VideoIO
     #expect(after.pictures == wanted)
   }
 
-  @Test func deinterlacingLeavesWholeFramesAlone() async throws {
+  @Test func deinterlacingKeepsTimesOfProgressiveFrames() async throws {
     let bench = try Workbench()
     // Unmarked frames: with the option, all of them are deinterlaced.
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -c:v ffv1", "in.mkv")

@@ -93,7 +93,7 @@ extension FuzzTests {
     }
 
     /// Box structures are damaged in all but a few of the files.
-    @Test func boxesComeToDisorder() throws {
+    @Test func damagedBoxesAreEnhancedOrRefused() throws {
       let bases = try Self.bases(try Workbench()).filter {
         $0.name.hasSuffix(".mp4") || $0.name.hasSuffix(".mov")
       }

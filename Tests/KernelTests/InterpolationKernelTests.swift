@@ -30,7 +30,7 @@ import Testing
 
   private static let sizes = [(2, 2), (8, 8), (10, 34), (66, 18), (130, 98), (24, 120)]
 
-  @Test(arguments: sizes) func everyInstructionSetFindsTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func vectorsAreEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Pyramid(first, width, height), Pyramid(second, width, height))
       for time: Int32 in [128, 1, 200] {
@@ -44,7 +44,7 @@ import Testing
 
   /// Networks are trained with these vectors and warps: kernels may become faster, but results must not
   /// change.
-  @Test func findsAndWarpsWhatItAlwaysDid() {
+  @Test func vectorsAndWarpsStayTheSame() {
     let (width, height) = (200, 120)
     let first = MotionPictures.texture(width, height, moved: false)
     let a = Pyramid(first, width, height)
@@ -86,7 +86,7 @@ import Testing
     return result
   }
 
-  @Test(arguments: [8, 10, 15, 16]) func everyInstructionSetWarpsTheSame(depth: Int) {
+  @Test(arguments: [8, 10, 15, 16]) func warpsAreEqualOnEveryInstructionSet(depth: Int) {
     for (width, height) in [(8, 8), (10, 34), (66, 18), (90, 50)] {
       let count = Int(ve_interp_blocks(Int32(width)) * ve_interp_blocks(Int32(height)))
       // Every fraction, positions far outside the picture, and neighbours that agree.

@@ -8,7 +8,7 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
 
 @Suite struct IsaTests {
   /// If detection always failed, all comparisons below would pass without testing anything.
-  @Test func instructionSetsThatRun() {
+  @Test func bestInstructionSetIsDetected() {
     print("kernels tested on:", supportedIsas.map(name).joined(separator: ", "))
     #expect(supportedIsas.contains(VE_ISA_SCALAR))
     #expect(supportedIsas.contains(ve_isa_best()))

@@ -50,7 +50,7 @@ import Testing
 
   private static let sizes = [(2, 2), (4, 2), (10, 6), (18, 34), (22, 8), (64, 64), (130, 98), (8, 120)]
 
-  @Test(arguments: sizes) func everyInstructionSetFindsTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func vectorsAreEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Planes(first, width, height), Planes(second, width, height))
       let expected = search(a, b, prior: nil, VE_ISA_SCALAR)
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test(arguments: sizes) func everyInstructionSetPacksTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func packingIsEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Planes(first, width, height), Planes(second, width, height))
       var vectors = search(a, b, prior: nil, VE_ISA_SCALAR)
@@ -85,7 +85,7 @@ import Testing
   }
 
   /// Networks are trained with these vectors: kernels may become faster, but results must not change.
-  @Test func findsWhatItAlwaysFound() {
+  @Test func vectorsStayTheSame() {
     let (width, height) = (200, 120)
     let a = Planes(MotionPictures.texture(width, height, moved: false), width, height)
     let b = Planes(MotionPictures.texture(width, height, moved: true), width, height)

@@ -77,7 +77,7 @@ import Testing
   }
 
   /// Weights at the ends of their range, alone and in runs, in all lanes: the largest 16-bit sums.
-  @Test(.enabled(if: supportedIsas.contains(VE_ISA_AVX2))) func fullestSumsOf16Bits() throws {
+  @Test(.enabled(if: supportedIsas.contains(VE_ISA_AVX2))) func largestSumsOf16Bits() throws {
     for (activations, weights) in [(63, 13), (63, 7), (15, 7), (12, 5)] {
       for seed in 0..<12 as Range<UInt64> {
         var problem = Problem(
@@ -104,7 +104,7 @@ import Testing
   }
 
   /// Wide weights whose transforms fit by chance are used like narrow ones.
-  @Test func goesByTheWeightsThemselves() throws {
+  @Test func choosesByTheActualWeights() throws {
     let problem = Problem(Shape(activationLevels: 15, weightLevels: 127, fill: .nearZero))
     let plan = try #require(problem.plan(VE_ISA_SCALAR, VE_CONV3X3_WINOGRAD))
     #expect(problem.run(plan) == problem.oracle())

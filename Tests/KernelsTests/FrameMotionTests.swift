@@ -55,7 +55,7 @@ import Testing
     #expect(hits >= 76, "\(hits) of 80")
   }
 
-  @Test(arguments: [64, 128, 200]) func bothFramesMeetAtTheInstant(_ instant: Int) {
+  @Test(arguments: [64, 128, 200]) func bothFramesAgreeAtTheInstant(_ instant: Int) {
     let (width, height) = (128, 96)
     let (a, b) = (picture(width, height), picture(width, height, x: 8, y: -4))
     let t = Double(instant) / 256
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func stillPicturesStayToTheBit() {
+  @Test func stillPicturesAreUnchanged() {
     var random = SplitMix64(seed: 5)
     let plane = (0..<72 * 50).map { _ in UInt8(random.index(256)) }
     let found = motion(plane, plane, 72, 50)

@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func livingTensorsShareNoMemory() {
+  @Test func liveTensorsShareNoMemory() {
     let tensors = (0..<20).map { index -> FloatTensor in
       let tensor = FloatTensor(height: 3, width: 5, channels: 7)
       tensor.fill(Float(index))
@@ -89,7 +89,7 @@ import Testing
       bias: Array(repeating: bias, count: outputs), multiplier: Array(repeating: 1, count: outputs))
   }
 
-  @Test func whatCannotBeExactIsRefused() {
+  @Test func inexactConvolutionsAreRefused() {
     #expect(IntegerConvolution(parameters()) != nil)
     #expect(IntegerConvolution(parameters(inputs: 6)) == nil, "inputs come in fours")
     #expect(IntegerConvolution(parameters(outputs: 12)) == nil, "outputs come in eights")
@@ -109,7 +109,7 @@ import Testing
     }
   }
 
-  @Test func allSetsOfInstructionsHaveNames() {
+  @Test func instructionSetsHaveNames() {
     #expect(InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "neondot"])
     #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     for set in InstructionSet.allCases {

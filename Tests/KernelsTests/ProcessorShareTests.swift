@@ -18,7 +18,7 @@ import Testing
     return root.path
   }
 
-  @Test func theTightestGroupCounts() throws {
+  @Test func tightestGroupApplies() throws {
     let root = try tree([
       "cpu.max": "max 100000\n", "a/cpu.max": "250000 100000\n", "a/b/cpu.max": "400000 100000\n",
     ])
@@ -31,7 +31,7 @@ import Testing
     #expect(ProcessorShare.quota(groups: "0::/elsewhere/x\n", root: own) == 1)
   }
 
-  @Test func theFirstVersionOfGroups() throws {
+  @Test func firstVersionOfControlGroups() throws {
     let root = try tree([
       "cpu,cpuacct/job/cpu.cfs_quota_us": "150000\n", "cpu,cpuacct/job/cpu.cfs_period_us": "100000\n",
       "cpu,cpuacct/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n",
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(arguments: ["", "garbage", "0:", "0::/a", "1:cpu:/a", "0::/../../x"])
-  func oddFilesLimitNothing(groups: String) throws {
+  func invalidFilesAreIgnored(groups: String) throws {
     let root = try tree(["a/cpu.max": "x y z\n", "cpu/a/cpu.cfs_quota_us": "nan\n"])
     defer { try? FileManager.default.removeItem(atPath: root) }
     #expect(ProcessorShare.quota(groups: groups, root: root) == nil)

@@ -11,7 +11,7 @@ import Testing
 
   /// More threads than processors wait for each other without deadlock and give the same bytes as one thread.
   @Test(arguments: [2, 4, 8, 16])
-  func manyThreadsMakeTheSameBytes(threads: Int) throws {
+  func resultDoesNotDependOnThreads(threads: Int) throws {
     let expected = try Self.run(threads: 1, pictures: 1)
     #expect(Set(expected).count > 100, "a picture that is worth comparing")
     #expect(try Self.run(threads: threads, pictures: 20) == expected)

@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(arguments: cases)
-  func everyOrderOfWorkIsRight(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
+  func anyOrderOfBandsIsCorrect(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
     let (steps, sources) = try Self.steps(seed: seed)
     let plan = LinePlan(steps, sources: sources, width: 3, chunk: chunk)
     let bands = LineSchedule(plan, height: height, chunk: chunk).bands
@@ -147,7 +147,7 @@ import Testing
 
 @Suite struct LineProgressTests {
   /// Threads that wait for an earlier band see all previous work, in every round.
-  @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForWhatWasTakenBefore(
+  @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForPreviousBands(
     _ threads: Int, _ distance: Int
   ) {
     let count = 2000

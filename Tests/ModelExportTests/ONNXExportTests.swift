@@ -40,7 +40,7 @@ import Testing
     return output.map { $0 * ResidualScale.unitsPerRange }
   }
 
-  @Test(arguments: architectures) func floatsAreThoseOfTheExecutor(_ architecture: Architecture) throws {
+  @Test(arguments: architectures) func floatsMatchTheExecutor(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 3, recipe: #"{"a":1}"#)
     let window = Self.window(architecture)
     let expected = try FloatNetwork(weights, width: 20, height: 14, threads: 1).predict(window).residual

@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  @Test func countsEveryValueWhereItLies() {
+  @Test func countsEveryValueInItsBin() {
     let values = normals(5000, seed: 1) + [Float](repeating: 0, count: 300) + [-0.0]
     let histogram = histogram([values])
     expectTrueCounts(histogram, values)
@@ -106,7 +106,7 @@ import Testing
     }
   }
 
-  @Test func quantilesRise() {
+  @Test func quantilesAreMonotonic() {
     let histogram = histogram([normals(300, seed: 8), [Float](repeating: 0, count: 200)])
     let quantiles = (0...1000).map { histogram.quantile(Double($0) / 1000) }
     #expect(zip(quantiles, quantiles.dropFirst()).allSatisfy { $0 <= $1 })
@@ -114,7 +114,7 @@ import Testing
     #expect(quantiles.count { $0 == 0 } >= 380)
   }
 
-  @Test func nothingButZeros() {
+  @Test func histogramOfZeros() {
     for histogram in [
       histogram([]), histogram([[]]), histogram([[0, 0, -0.0]]), histogram([[-1, -2]], floor: 0),
     ] {
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test func notANumberIsLeftOut() {
+  @Test func nanIsIgnored() {
     var histogram = histogram([[1, -1]])
     for bad in [Float.nan, .infinity, -.infinity, .signalingNaN, 3e38, -1e38] {
       for values in [[bad], [0.5, bad], [bad, 0.5], [0.5, bad, 0.25]] {

@@ -83,7 +83,7 @@ import Testing
       / Float(histogram.count)
   }
 
-  @Test(arguments: cases) func isAsGoodAsTryingTheWholeGrid(_ item: Case) throws {
+  @Test(arguments: cases) func isAsGoodAsFullGridSearch(_ item: Case) throws {
     let histogram = histogram(item.distribution.values(20_000))
     let found = BacktrackingSearch()(histogram, levels: Int32(1 << item.bits) - 1)
     var best = Float.infinity
@@ -101,7 +101,7 @@ import Testing
     }
   }
 
-  @Test(arguments: cases) func rangesHoldZeroExactly(_ item: Case) {
+  @Test(arguments: cases) func rangesRepresentZeroExactly(_ item: Case) {
     let values = item.distribution.values(20_000)
     let range = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1).range
     let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << item.bits) - 1)
@@ -112,7 +112,7 @@ import Testing
   }
 
   /// Errors on the histogram match those on the values.
-  @Test(arguments: cases) func errorsAreTrue(_ item: Case) {
+  @Test(arguments: cases) func errorsMatchTheValues(_ item: Case) {
     let values = item.distribution.values(20_000)
     let found = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1)
     let exact = trueError(values, found.range, bits: item.bits)

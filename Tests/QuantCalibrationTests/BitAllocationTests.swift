@@ -52,7 +52,7 @@ import Testing
 
   /// More codes are free as long as the kernel stays exact; one more selects a slower kernel.
   @Test(arguments: [(2, 13), (3, 13), (4, 64), (6, 128)])
-  func codesCostWhatTheirKernelDoes(bits: Int, codes: Int) {
+  func costIsThatOfTheKernel(bits: Int, codes: Int) {
     func cost(_ codes: Int) -> Double {
       var widths = Calibrator.Widths(bits)
       widths.activationCodes = codes
@@ -63,7 +63,7 @@ import Testing
     #expect(cost(codes + 1) > cost(codes))
   }
 
-  @Test func whatCannotBeReachedEndsAtEightBits() throws {
+  @Test func unreachableLossEndsAtEightBits() throws {
     let allocation = Self.allocation(["body.0.a": [5, 4, 3, 2, 1], "body.0.b": [5, 4, 3, 2, 1]])
     let choice = try allocation.raised(from: Calibrator.Widths(4), most: 0) { _, _ in }
     #expect(choice.widths.layers == ["body.0.a": 8, "body.0.b": 8] && choice.loss == 2)

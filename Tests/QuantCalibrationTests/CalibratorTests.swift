@@ -30,7 +30,7 @@ import Testing
 
   // MARK: - Models
 
-  @Test func tensorsAndFramesCountTheSame() throws {
+  @Test func tensorsAndFramesGiveEqualHistograms() throws {
     let weights = NetworkWeights.random(.small(window: 5), seed: 1)
     let windows = windows(2, length: 5)
     let calibrator = Calibrator(weights, threads: 1)
@@ -117,7 +117,7 @@ import Testing
   }
 
   /// Coarse weights shift the mean of a layer's output; corrected biases compensate for the shift.
-  @Test func biasesMakeUpForRoundedWeights() throws {
+  @Test func biasesCompensateForRoundedWeights() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 1), seed: 12)
     let windows = windows(3, length: 3)
     let model = try calibrated(weights, windows).model(bits: 2)
@@ -138,7 +138,7 @@ import Testing
     #expect(corrected < 0.7 * uncorrected, "\(corrected) after, \(uncorrected) before")
   }
 
-  @Test func modelsAreWhatTheirFileMayHold() throws {
+  @Test func calibratedModelsAreValid() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 2, recipe: #"{"steps":3}"#)
     let calibrator = try calibrated(weights, windows(2, length: 3))
     let graph = weights.architecture.graph
@@ -174,7 +174,7 @@ import Testing
     }
   }
 
-  @Test func slotsHaveRangesOfTheirOwn() throws {
+  @Test func slotsHaveSeparateRanges() throws {
     let architecture = Architecture.small(window: 3, alignment: .none)
     let weights = NetworkWeights.random(architecture, seed: 3)
     // The last frame is gray: its slot only receives the encoder's biases.
@@ -190,7 +190,7 @@ import Testing
     #expect(steps[0] != steps[1])
   }
 
-  @Test func theStreamHoldsThePeakWithRoom() throws {
+  @Test func streamStepLeavesHeadroom() throws {
     let weights = NetworkWeights.random(.small(window: 1, blocks: 2), seed: 4)
     let windows = windows(2, length: 1)
     let calibrator = try calibrated(weights, windows)
@@ -295,7 +295,7 @@ import Testing
     #expect(first.recipe.contains("\"method\":\"\(method.rawValue)\""))
   }
 
-  @Test func methodsDifferAndBmfqIsTheUsualOne() throws {
+  @Test func methodsDifferAndBMFQIsTheDefault() throws {
     let calibrator = try Self.calibrator()
     #expect(calibrator.model(bits: 4) == calibrator.model(bits: 4, method: .bmfq))
     #expect(calibrator.model(bits: 4, method: .minmax).quantizers != calibrator.model(bits: 4).quantizers)
@@ -311,7 +311,7 @@ import Testing
     #expect(shared.recipe.contains("\"perFrame\":false") && !own.recipe.contains("perFrame"))
   }
 
-  @Test func reportTellsWhatIsClipped() throws {
+  @Test func reportCountsClippedValues() throws {
     let calibrator = try Self.calibrator()
     let extremes = calibrator.report(on: calibrator.model(bits: 4, method: .minmax))
     let best = calibrator.report(on: calibrator.model(bits: 4))

@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func sidedRangesUseAllCodes() {
+  @Test func oneSidedRangesUseAllCodes() {
     let positive = ActivationQuantizer(range: .init(lower: 0.5, upper: 3), levels: 15)
     #expect(positive.zeroPoint == 0 && abs(positive.step - 0.2) < 1e-6)
     let negative = ActivationQuantizer(range: .init(lower: -3, upper: -1), levels: 15)
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test func framesAreTheirSamples() {
+  @Test func frameCodesAreSamples() {
     for code in 0...255 {
       let value = Float(code - 128) / 255
       #expect(
@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 2...8) func whatIsOnTheGridStaysAsItIs(_ bits: Int) {
+  @Test(arguments: 2...8) func gridValuesAreUnchanged(_ bits: Int) {
     var random = SplitMix64(seed: 3)
     let top = (1 << (bits - 1)) - 1
     var wanted = (0..<60).map { _ in Int8(random.index(2 * top + 1) - top) }

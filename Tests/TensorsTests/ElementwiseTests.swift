@@ -14,7 +14,7 @@ func randomTensor(
 @Suite struct ElementwiseTests {
   private func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-  @Test func bfloatsAreNearest() {
+  @Test func bfloatsRoundToNearest() {
     var random = SplitMix64(seed: 1)
     for _ in 0..<20_000 {
       let value = Float(bitPattern: UInt32(truncatingIfNeeded: random.next()))
@@ -63,7 +63,7 @@ func randomTensor(
   }
 
   @Test(arguments: FloatPrecision.allCases, [false, true])
-  func gradientsGoBackWhereTheyCameFrom(_ precision: FloatPrecision, _ rectified: Bool) {
+  func gradientsAreAddedToTheirSources(_ precision: FloatPrecision, _ rectified: Bool) {
     var random = SplitMix64(seed: 3)
     for channels in [[6], [4, 8, 2]] {
       let inputs = channels.map { randomTensor(height: 3, width: 4, channels: $0, &random) }
@@ -102,7 +102,7 @@ func randomTensor(
 }
 
 @Suite struct SplitMix64Tests {
-  @Test func numbersAreThePublishedOnes() {
+  @Test func numbersMatchThePublishedOnes() {
     var random = SplitMix64(seed: 0)
     #expect(
       (0..<3).map { _ in random.next() } == [
@@ -112,7 +112,7 @@ func randomTensor(
     #expect((0..<2).map { _ in other.next() } == [6_457_827_717_110_365_317, 3_203_168_211_198_807_973])
   }
 
-  @Test func numbersAreSpreadAsTheySay() {
+  @Test func numbersHaveTheirDistributions() {
     var random = SplitMix64(seed: 9)
     let uniform = (0..<20_000).map { _ in random.uniform() }
     #expect(uniform.allSatisfy { $0 >= 0 && $0 < 1 } && abs(uniform.reduce(0, +) / 20_000 - 0.5) < 0.01)
@@ -128,7 +128,7 @@ func randomTensor(
     #expect(!(0..<100).contains { _ in random.chance(0) } && (0..<100).allSatisfy { _ in random.chance(1) })
   }
 
-  @Test func theStateIsEverything() {
+  @Test func generatorContinuesFromItsState() {
     var random = SplitMix64(seed: 5)
     _ = random.next()
     var copy = SplitMix64(seed: random.state)

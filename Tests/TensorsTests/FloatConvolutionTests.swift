@@ -107,7 +107,7 @@ import Testing
     expectNear(byBias, biasGradient)
   }
 
-  @Test func weightsCanBeExchanged() throws {
+  @Test func weightsCanBeReplaced() throws {
     var random = SplitMix64(seed: 2)
     let s = Self.shapes[1]
     let reused = try convolution(s)

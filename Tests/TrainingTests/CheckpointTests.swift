@@ -36,7 +36,7 @@ import Testing
     Checkpoint.State(step: step, seconds: 12.5, architecture: architecture)
   }
 
-  @Test func everythingComesBack() throws {
+  @Test func everythingIsRestored() throws {
     let bench = try Workbench()
     let architecture = Architecture.small(window: 3, blocks: 2)
     let graph = architecture.graph
@@ -63,7 +63,7 @@ import Testing
     #expect(sets(other, restored) == sets(parameters, before))
   }
 
-  @Test func noFileIsNoState() throws {
+  @Test func missingFileGivesNoState() throws {
     let bench = try Workbench()
     let architecture = Architecture.small()
     let (parameters, begun) = run(architecture, seed: 1, steps: 1)
@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(arguments: WindowAlignment.allCases)
-  func neighboursBeginAlmostSilent(_ alignment: WindowAlignment) throws {
+  func addedNeighboursBarelyChangeTheOutput(_ alignment: WindowAlignment) throws {
     let one = Architecture.small(window: 1, alignment: alignment, channels: 24, blocks: 2)
     let five = Architecture.small(window: 5, alignment: alignment, channels: 24, blocks: 2)
     let source = NetworkWeights.random(one, seed: 1)

@@ -24,7 +24,7 @@ import Testing
     return zip(x, y).reduce(0) { $0 + pow(Double($1.0) - Double($1.1), 2) } / Double(x.count)
   }
 
-  @Test(arguments: [2, 4]) func shrinkingIsThatOfTheProgram(_ factor: Int) throws {
+  @Test(arguments: [2, 4]) func shrinkingMatchesTheProgram(_ factor: Int) throws {
     let bench = try Workbench()
     var random = SplitMix64(seed: 1)
     for frame in [texturedFrame(width: 96, height: 64, seed: 2), noiseFrame(width: 96, height: 64, &random)] {
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test func softeningIsAMeanWithNeighbours() {
+  @Test func softeningAveragesNeighbours() {
     var random = SplitMix64(seed: 1)
     let frame = noiseFrame(width: 12, height: 10, &random)
     let before = samples(frame)
@@ -72,7 +72,7 @@ import Testing
     #expect(samples(frame) == after)
   }
 
-  @Test(arguments: [Float(1), 3, 6]) func noiseIsAsStrongAsAsked(_ deviation: Float) {
+  @Test(arguments: [Float(1), 3, 6]) func noiseHasTheRequestedLevel(_ deviation: Float) {
     let frame = PlanarFrame(width: 128, height: 96)
     frame.luma.update(repeating: 120, count: 128 * 96 * 3 / 2)
     var random = SplitMix64(seed: 4)
@@ -141,7 +141,7 @@ import Testing
 
   // MARK: - Scenes for denoising
 
-  @Test func noVarietyIsTheWindowItself() {
+  @Test func zeroVarietyKeepsTheWindow() {
     let window = (0..<3).map { texturedFrame(width: 32, height: 32, seed: 1, x: Double($0)) }
     var random = SplitMix64(seed: 1)
     for _ in 0..<20 {

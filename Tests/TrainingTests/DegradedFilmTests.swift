@@ -87,7 +87,7 @@ import VideoIO
     blocks: 1,
     isConditioned: true)
 
-  @Test func clipsAreMadeOnceAndCutOut() throws {
+  @Test func clipsAreMadeOnceAndCropped() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     let folder = bench.directory
@@ -177,7 +177,7 @@ import VideoIO
   }
 
   /// The quantizers are transformed together with their window.
-  @Test func quantizersTurnWithTheirFrame() {
+  @Test func quantizersAreTransformedWithTheirFrame() {
     let frame = texturedFrame(width: 32, height: 32, seed: 1)
     frame.quantizers = QuantizerMap(columns: 2, rows: 2, values: [1, 2, 3, 4])
     var seen: Set<[UInt8]> = []

@@ -146,7 +146,7 @@ import Testing
 
   /// After the table has been edited, frames moved to validation must not be used for training, even if
   /// cached.
-  @Test func anotherEndIsDecodedAnew() throws {
+  @Test func changedEndIsDecodedAgain() throws {
     let bench = try bench()
     #expect(try Film(section: section("clip.mkv"), folder: bench.directory).count == 20)
     #expect(try Film(section: section("clip.mkv", end: 1), folder: bench.directory).count == 10)
@@ -177,7 +177,7 @@ import Testing
     #expect((1..<fewer.count).allSatisfy { fewer.difference($0 - 1, $0) > 0 })
   }
 
-  @Test func theCacheServesWithoutTheClip() throws {
+  @Test func cacheWorksWithoutTheClip() throws {
     let bench = try bench()
     let film = try Film(section: section("clip.mkv"), folder: bench.directory)
     try FileManager.default.removeItem(atPath: bench.path("clip.mkv"))

@@ -187,7 +187,7 @@ private func randomTensor(
 
   /// Windows with small and large errors have the same weight: scaled by a factor, both have the same
   /// gradient.
-  @Test func relativeWidthMakesWindowsEqual() {
+  @Test func relativeLossWeighsWindowsEqually() {
     var random = SplitMix64(seed: 13)
     var loss = CharbonnierLoss(lumaChannels: 4)
     (loss.epsilon, loss.relativeEpsilon) = (0, 0.5)
@@ -215,7 +215,7 @@ private func randomTensor(
   }
 
   /// Checks the gradient with a mask by finite differences, and the value by the combined residuals.
-  @Test func lossThroughTheMask() {
+  @Test func maskedLossGradientAgreesWithFiniteDifferences() {
     var random = SplitMix64(seed: 12)
     var loss = CharbonnierLoss(
       Architecture(

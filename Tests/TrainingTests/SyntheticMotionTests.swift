@@ -95,7 +95,7 @@ import Testing
 
   /// Unless it is enlarged or covered, the middle frame is an unchanged crop of the photograph: interpolation
   /// does not degrade the ground truth.
-  @Test func middleFramesAreUndisturbed() {
+  @Test func middleFramesAreUnchanged() {
     var exact = 0
     for seed in 0..<40 {
       var random = SplitMix64(seed: UInt64(seed))

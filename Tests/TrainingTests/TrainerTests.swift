@@ -207,7 +207,7 @@ extension Trait where Self == TinyData {
     #expect(networks[0].weights != networks[2].weights)
   }
 
-  @Test func runawayRatesAreReported() throws {
+  @Test func divergenceIsReported() throws {
     var settings = settings
     settings.learningRate = 1e30
     let trainer = try trainer(settings)
@@ -246,7 +246,7 @@ extension Trait where Self == TinyData {
     #expect(set.isEmpty && set.gridExtents == (0, 0))
   }
 
-  @Test(arguments: [1, 3, 7]) func silenceScoresLikeBicubic(_ window: Int) throws {
+  @Test(arguments: [1, 3, 7]) func zeroResidualScoresLikeBicubic(_ window: Int) throws {
     let architecture = Architecture.small(window: window, channels: 8, blocks: 0)
     let set = try ValidationSet(folder: data, architecture: architecture, perClip: 2, size: 128)
     #expect(!set.isEmpty && set.gridExtents == (32, 32))

@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [2, 4]) func enlargementPlusResidualIsTheTruth(_ scale: Int) {
+  @Test(arguments: [2, 4]) func upscalePlusResidualEqualsTheTruth(_ scale: Int) {
     var random = SplitMix64(seed: 1)
     let architecture = Architecture.small(window: 3, alignment: .none, scale: scale)
     let low = (0..<3).map { _ in noiseFrame(width: 14, height: 10, &random) }
@@ -39,7 +39,7 @@ import Testing
     #expect(window.frames == WindowPacker(architecture).codes(low))
   }
 
-  @Test func fourTimesIsTwiceTwice() {
+  @Test func scaleFourEqualsScaleTwoTwice() {
     let plane = (0..<48).map { UInt8(20 + 4 * ($0 % 8)) }
     let enlarged = TrainingWindow.enlarged(plane, width: 8, height: 6, scale: 4)
     #expect(enlarged.count == 16 * 48)
@@ -87,7 +87,7 @@ import Testing
     #expect(marks(pool) == Array(repeating: 101, count: 8))
   }
 
-  @Test func symmetriesAreAllEight() {
+  @Test func allEightSymmetriesOccur() {
     var random = SplitMix64(seed: 1)
     let side = 6
     let window = (0..<2).map { _ in noiseFrame(width: side, height: side, &random) }

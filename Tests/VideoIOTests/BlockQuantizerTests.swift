@@ -63,7 +63,7 @@ import Testing
   }
 
   /// New frames have not been coded themselves.
-  @Test func newPicturesCarryNone() throws {
+  @Test func newFramesHaveNone() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=10 -frames:v 3 -c:v libx264", "clip.mp4")
     var options = VideoReader.Options()

@@ -72,7 +72,7 @@ import VideoIO
     return (apart, back)
   }
 
-  @Test func aSteadyClockIsLeftAlone() {
+  @Test func steadyClockIsUnchanged() {
     let samples = recording(from: 0, length: 40_000_000, clock: 7)
     let result = repair(samples, closesGaps: true)
     #expect(result.moved == samples.map { $0.packet.time })
@@ -81,7 +81,7 @@ import VideoIO
   }
 
   /// A pause of the video while sound continues is a gap, not a clock change (HandBrake #192).
-  @Test(arguments: [12_000_000, 40_000_000] as [Int64]) func aGapOfOneStreamStays(length: Int64) {
+  @Test(arguments: [12_000_000, 40_000_000] as [Int64]) func gapInOneStreamIsKept(length: Int64) {
     let samples = recording(from: 0, length: 60_000_000, clock: 1_000_000).filter {
       $0.packet.stream == Self.audio || !(3_000_000..<(3_000_000 + length)).contains($0.truth)
     }
@@ -93,7 +93,7 @@ import VideoIO
 
   /// Also if sound pauses too, in containers whose clocks do not jump; in others, the gap is closed in both
   /// streams.
-  @Test func aGapOfAllStreams() {
+  @Test func gapInAllStreams() {
     let samples = recording(from: 0, length: 60_000_000, clock: 0).filter {
       !(5_000_000..<35_000_000).contains($0.truth)
     }
@@ -104,7 +104,7 @@ import VideoIO
     #expect((closed.moved.max() ?? 0) < 31_000_000)
   }
 
-  @Test func clocksThatStartAgainAreJoined() {
+  @Test func restartedClocksAreJoined() {
     let samples =
       recording(from: 0, length: 2_000_000, clock: 0)
       + recording(from: 2_000_000, length: 2_000_000, clock: 0)
@@ -117,7 +117,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [50, 51, 200, 1, 0]) func oneTimeThatFitsNowhere(place: Int) {
+  @Test(arguments: [50, 51, 200, 1, 0]) func singleOutlierIsCorrected(place: Int) {
     var samples = recording(from: 0, length: 8_000_000, clock: 0)
     let index = samples.indices.filter { samples[$0].packet.stream == Self.video }[min(place, 198)]
     for error: Int64 in [1_000_000_000, -1_000_000_000, .max / 2] {
@@ -128,7 +128,7 @@ import VideoIO
     }
   }
 
-  @Test func theLastTimeIsBelievedWhereTheFileAnnouncesIt() {
+  @Test func lastTimeIsKeptIfItMatchesTheDuration() {
     var samples = recording(from: 0, length: 4_000_000, clock: 0).filter { $0.packet.stream == Self.video }
     samples[samples.count - 1].packet.time = 34_000_000
     #expect(repair(samples, closesGaps: false, announcedEnd: 34_040_000).moved.last == 34_000_000)

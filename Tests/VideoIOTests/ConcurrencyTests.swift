@@ -41,7 +41,7 @@ import VideoIO
   }
 
   /// Errors logged by one thread do not appear in another's messages.
-  @Test func messagesStayApart() async throws {
+  @Test func messagesAreKeptPerThread() async throws {
     try bench.write("no video", "bad.mp4")
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=1 -c:v libx264", "in.mp4")
     let (bad, good) = (bench.path("bad.mp4"), bench.path("in.mp4"))

@@ -25,13 +25,13 @@ import VideoIO
     return result
   }
 
-  @Test func largePicturesAtFastPresetsTakeFewer() throws {
+  @Test func largePicturesAtFastPresetsBufferFewerFrames() throws {
     let told = try told()
     #expect(told["threads"] == "2" && told["b_pyramid"] == "1" && told["rc_lookahead"] == "9")
     #expect(told["ref"] == "1", "else the kind of pyramid would matter")
   }
 
-  @Test func smallPicturesAndOtherPresetsDoNot() throws {
+  @Test func smallPicturesAndOtherPresetsAreUnchanged() throws {
     let small = try told(width: 320, height: 240)
     #expect(small["threads"] == "4" && small["b_pyramid"] == "1" && small["rc_lookahead"] == "10")
     let slow = try told(preset: nil)
@@ -49,7 +49,7 @@ import VideoIO
   }
 
   @Test(arguments: [["refs": "3"], ["x264-params": "ref=3"]])
-  func framesToReferToKeepTheirPyramid(_ options: [String: String]) throws {
+  func severalReferencesKeepThePyramid(_ options: [String: String]) throws {
     #expect(try told(options: options)["b_pyramid"] == "2")
   }
 }

@@ -137,7 +137,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description.contains("from 160x90 yuv420p to 320x180 yuv420p") == true)
   }
 
-  @Test func linesAreOneLineEach() {
+  @Test func messagesAreSingleLines() {
     for error: VideoIOError in [
       .noVideoStream(path: "a"), .endsEarly(path: "a", seconds: 1.5, expectedSeconds: 12),
       .endsEarly(path: "a", seconds: -0.25, expectedSeconds: nil), .outOfMemory,
@@ -264,7 +264,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description.contains(text) == true, "\(String(describing: error))")
   }
 
-  @Test func formatThatTheEncoderDoesNotTake() throws {
+  @Test func formatUnsupportedByTheEncoder() throws {
     let deep = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "deep.mkv")
     let report = try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
@@ -299,14 +299,14 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description == "cannot write \(bench.path("full.mkv")): No space left on device")
   }
 
-  @Test func interlacedFramesSaySo() throws {
+  @Test func interlacedFramesAreMarked() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x96:r=50:d=0.4 -vf interlace -c:v mpeg2video -flags +ilme+ildct", "i.ts")
     #expect(try readAll(bench.path("i.ts")).frames.allSatisfy(\.isInterlaced))
     #expect(try !readAll(input).frames.contains(where: \.isInterlaced))
   }
 
-  @Test func containerThatDoesNotTakeTheVideo() throws {
+  @Test func videoUnsupportedByTheContainer() throws {
     let error = error(output: bench.path("out.webm"), .init())
     #expect(error?.description.contains("webm") == true)
     #expect(error?.hint?.contains(".mkv") == true)

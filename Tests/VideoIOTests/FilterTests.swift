@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func flippingTwiceIsNothing() throws {
+  @Test func flippingTwiceIsIdentity() throws {
     let sources = try frames(3)
     var filter = try FrameFilter("hflip,hflip", like: sources[0], timeBase: Rational(1, 50))
     var results: [VideoFrame] = []
@@ -36,7 +36,7 @@ import Testing
   }
 
   /// bwdif delays its output by a frame and returns one frame per field.
-  @Test func framesHeldBackComeAtTheEnd() throws {
+  @Test func delayedFramesAreReturnedAtTheEnd() throws {
     let sources = try frames(4)
     var filter = try FrameFilter(
       "bwdif=mode=send_field:deint=all", like: sources[0], timeBase: Rational(1, 50),

@@ -61,7 +61,7 @@ func makeFrame(
     }
   }
 
-  @Test func samplesMayLieElsewhere() throws {
+  @Test func samplesMayBeInForeignMemory() throws {
     let color = ColorDescription(matrix: 1, primaries: 1, transfer: 1, range: 2, chromaLocation: 1)
     let lock = NSLock()
     nonisolated(unsafe) var isGone = false  // Guarded by `lock`.
@@ -86,7 +86,7 @@ func makeFrame(
     again = nil
   }
 
-  @Test func memoryGoesWithItsLastFrame() throws {
+  @Test func memoryIsFreedWithItsLastFrame() throws {
     let lock = NSLock()
     nonisolated(unsafe) var isGone = false  // Guarded by `lock`.
     func make() throws -> VideoFrame {
@@ -126,7 +126,7 @@ func makeFrame(
 
   // MARK: - Scaling
 
-  @Test func sameSizeIsTheSamePicture() throws {
+  @Test func scalingToTheSameSizeIsIdentity() throws {
     for format in [PixelFormat.yuv420p, .yuv444p10, .gray8, .yuv444p16, .gray16] {
       let frame = try makeFrame(53, 31, format)
       #expect(try samples(frame.converted()) == samples(frame), "\(format)")
@@ -142,7 +142,7 @@ func makeFrame(
     }
   }
 
-  @Test func eightBitsSurviveSixteen() throws {
+  @Test func eightBitsSurviveConversionToSixteen() throws {
     let frame = try makeFrame(52, 30, .yuv444p)
     #expect(try samples(frame.converted(format: .yuv444p16).converted(format: .yuv444p)) == samples(frame))
   }
@@ -179,7 +179,7 @@ func makeFrame(
     }
   }
 
-  @Test func planeScalerKeepsToItsBuffers() throws {
+  @Test func planeScalerStaysInsideItsBuffers() throws {
     // Guard bytes around tightly sized buffers are unchanged.
     var scaler = try PlaneScaler(sourceWidth: 13, sourceHeight: 7, width: 29, height: 11)
     let input = [UInt8](repeating: 200, count: 13 * 7)
@@ -203,7 +203,7 @@ func makeFrame(
   }
 
   /// Left-sited chroma keeps its position when a picture is upscaled.
-  @Test func chromaSitingIsMinded() throws {
+  @Test func chromaSitingIsRespected() throws {
     // A chroma ramp: its value at luma column x is 4 x, so chroma column c (at luma column 2 c) has 8 c.
     let frame = try VideoFrame.make(
       width: 48, height: 8, format: .yuv420p, color: ColorDescription(matrix: 1, range: 1, chromaLocation: 1)

@@ -93,7 +93,7 @@ private let sound = "-f lavfi -i sine=d=1"
   ]
 
   @Test(arguments: encoders)
-  func encodersGiveAllFrames(_ item: Case) throws {
+  func encodersReturnAllFrames(_ item: Case) throws {
     let pixels = item.input == "prores_ks" ? "yuv422p10le" : "yuv420p"
     let input = try bench.ffmpeg("\(source) -c:v ffv1 -pix_fmt \(pixels)", "in.mkv")
     let settings = EncoderSettings(

@@ -125,7 +125,7 @@ import VideoIO
   }
 
   /// ffprobe does not show it, so search the file for a box of that name in the track's user data.
-  @Test func titlesBecomeNamesOfTracks() throws {
+  @Test func titlesBecomeTrackNames() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -c:v libx264 -c:a aac -metadata:s:a:0 title=Speech",
       "named.mkv")
@@ -158,7 +158,7 @@ import VideoIO
     #expect(result.sampleAspectRatio == Rational(4, 3))
   }
 
-  @Test func timecodeTrackIsMadeAnew() throws {
+  @Test func timecodeTrackIsRecreated() throws {
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=320x180:r=25:d=0.4 -c:v libx264 -timecode 01:02:03:04", "in.mov")
     let report = try copy(input, to: bench.path("out.mov"), settings: EncoderSettings())

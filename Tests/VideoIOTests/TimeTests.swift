@@ -95,7 +95,7 @@ import VideoIO
     try expectSameTimes("in.\(ending)", "out.ts", tolerance: 0.00002, commonShift: ending == "ts" ? 0 : first)
   }
 
-  @Test func encodersThatCountFramesKeepTimesToo() throws {
+  @Test func frameCountingEncodersKeepTimes() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x90:r=30:d=2 -vf select=not(mod(n\\,3))+gt(n\\,40) -fps_mode vfr -c:v libx264"
         + " -video_track_timescale 90000", "in.mp4")
@@ -107,7 +107,7 @@ import VideoIO
     }
   }
 
-  @Test func theStreamItselfTellsItsRate() throws {
+  @Test func rateIsReadFromTheStream() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=1 -c:v libx264", "in.mp4")
     try copy(bench.path("in.mp4"), to: bench.path("out.mp4"), settings: EncoderSettings())
     try bench.ffmpeg("-i DIR/out.mp4 -c copy", "out.h264")
