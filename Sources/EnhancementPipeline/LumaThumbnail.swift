@@ -10,7 +10,7 @@ struct LumaThumbnail: Sendable {
   let samples: [UInt8]
 
   private static let side = 64
-  /// Side of the blocks matched in another frame. The search radius follows.
+  /// Side of the blocks matched in another frame, and the search radius.
   private static let blockSide = 8
   private static let reach = 4
 

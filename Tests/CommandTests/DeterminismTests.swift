@@ -12,7 +12,7 @@ import Testing
     ["--task", "sr", "--model", "fast", "--bits", "6"], ["--task", "denoise", "--bits", "3"],
     ["--task", "interp,sr", "--bits", "2", "--factor", "3"],
   ])
-  func sameFramesHoweverTheyAreMade(options: [String]) throws {
+  func framesDoNotDependOnTheMachine(options: [String]) throws {
     let bench = try Workbench()
     // Extents that are not multiples of any tile; two scenes.
     try bench.ffmpeg(

@@ -36,7 +36,7 @@ import Testing
       "\(refused.errors)")
   }
 
-  @Test func playlistsThatAreAskedForAreFollowed() throws {
+  @Test func requestedPlaylistsAreFollowed() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -c:v mpeg2video", "a.ts")
     let text = Self.head + "#EXTINF:0.4,\na.ts\n#EXT-X-ENDLIST\n"
@@ -68,7 +68,7 @@ import Testing
       "more than 10000 files"
     ),
   ])
-  func playlistsThatLeadElsewhere(text: String, words: String) throws {
+  func playlistsThatLeaveTheirFolderAreRefused(text: String, words: String) throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v mpeg2video", "a.ts")
     try write(bench, "film.m3u8", text)
@@ -127,7 +127,7 @@ import Testing
     #expect(try bench.times("out/z.mkv").split(separator: "\n").count == 10)
   }
 
-  @Test func namesDoNotSteerTheTerminal() throws {
+  @Test func namesAreEscapedOnTheTerminal() throws {
     let bench = try Workbench()
     let name = "a\u{1b}[2J\u{9b}31m\nvidenhance: done\u{202e}.mkv"
     let missing = try run(bench, name)

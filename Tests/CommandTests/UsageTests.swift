@@ -80,7 +80,7 @@ import Testing
     (["a.mp4", "b.mp4", "--task", "deniose"], "'deniose' (hint: did you mean --task denoise?)"),
     (["a.mp4", "b.mp4", "--task=sr,smooth"], "'smooth' (hint: did you mean --task interp?)"),
   ])
-  func nearWordsAreNamed(arguments: [String], end: String) throws {
+  func similarWordsAreSuggested(arguments: [String], end: String) throws {
     let run = try Program.Run(arguments).finish()
     #expect(run.code == 64 && run.output == "")
     #expect(run.errorLines.first?.hasSuffix(end) == true, "\(run.errors)")

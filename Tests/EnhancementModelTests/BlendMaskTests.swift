@@ -58,7 +58,7 @@ import Testing
 
   /// The float network's mask has the same meaning as the integer network's: its last layer is scaled to
   /// integers and applied.
-  @Test func floatNetworkAppliesIt() throws {
+  @Test func floatNetworkAppliesTheMask() throws {
     let architecture = Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 8, channels: 16,
       blocks: 1,

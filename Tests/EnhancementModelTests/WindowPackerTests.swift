@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func theCentreIsTheFrameItself() {
+  @Test func centreIsUnmodified() {
     let window = (0..<5).map { texturedFrame(width: 34, height: 26, seed: 1, x: 1.3 * Double($0)) }
     for alignment in WindowAlignment.allCases {
       let architecture = Architecture.small(window: 5, alignment: alignment)

@@ -13,7 +13,7 @@ import VideoIO
 
   private func luma(_ frame: VideoFrame) -> [UInt8] { frame.withPlane(0) { bytes, _ in Array(bytes) } }
 
-  @Test func framesAreThoseOfTheFile() async throws {
+  @Test func framesMatchTheFile() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     var encoder = EncoderSettings()

@@ -66,7 +66,7 @@ import Testing
     #expect(spans[1] > spans[0] && spans[2] == spans[1] && spans[3] >= 4 * spans[2] && spans[4] >= 1000)
   }
 
-  @Test(arguments: [-Float.infinity, 0]) func threadsDoNotMatter(floor: Float) {
+  @Test(arguments: [-Float.infinity, 0]) func resultDoesNotDependOnThreads(floor: Float) {
     let values = normals(70_001, seed: 8) + [Float](repeating: 0, count: 33)
     let alone = histogram([values], floor: floor)
     var shared = ActivationHistogram()

@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  @Test func withoutATableEveryClipIsOffered() throws {
+  @Test func everyClipIsUsedWithoutATable() throws {
     let bench = try Workbench()
     for name in ["b.mp4", "a/c.MKV", "x.txt", "p.png", ".hidden/d.mp4", ".e.mp4", "a/q.JPG"] {
       let url = bench.directory.appendingPathComponent(name)
@@ -106,7 +106,7 @@ import Testing
     film.withFrame(index) { Data(bytes: $0, count: film.width * film.height * 3 / 2) }
   }
 
-  @Test func framesAreThoseOfTheClip() throws {
+  @Test func framesMatchTheClip() throws {
     let bench = try bench()
     let film = try Film(section: section("clip.mkv"), folder: bench.directory)
     #expect(film.width == 96 && film.height == 64 && film.count == 20)

@@ -54,7 +54,7 @@ import Testing
     return log
   }
 
-  @Test func minutesEndARun() throws {
+  @Test func runEndsAfterItsMinutes() throws {
     var loop = TrainingLoop(minutes: 0.3 / 60, secondsBefore: 0.1, operationsPerStep: 1e6)
     loop.reportSeconds = 0.05
     loop.checkpointSeconds = 0.08
@@ -68,7 +68,7 @@ import Testing
     #expect(last.minutes >= 0.3 / 60)
   }
 
-  @Test func stepsEndARun() throws {
+  @Test func runEndsAfterItsSteps() throws {
     var loop = TrainingLoop(minutes: 0, steps: 12, secondsBefore: 5, operationsPerStep: 1)
     loop.reportSeconds = 1000
     let log = try run(loop)

@@ -26,7 +26,7 @@ import Testing
       ("mpeg2video", ["qmin": "8", "qmax": "8"], 53...57),
       ("mpeg4", ["qmin": "4", "qmax": "4"], 41...45),
     ])
-  func quantizersAreThoseOfTheEncoder(
+  func quantizersMatchTheEncoder(
     _ codec: String, _ options: [String: String], _ expected: ClosedRange<Int>
   ) throws {
     let results = try CodecRoundTrip.roundTrip(try Self.clip(), codec: codec, options: options)

@@ -157,7 +157,7 @@ import VideoIO
     }
   }
 
-  @Test func formatsThatAreWorkedOn() {
+  @Test func workingFormats() {
     for name in [
       "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le",
       "yuvj420p",

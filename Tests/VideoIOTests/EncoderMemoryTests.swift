@@ -43,7 +43,7 @@ import VideoIO
     ["x264-params": "threads=3:b_pyramid=normal:rc-lookahead=7"],
     ["threads": "3", "b-pyramid": "normal", "rc-lookahead": "7"],
     ["x264opts": "threads=3:b-pyramid=normal:rc_lookahead=7"],
-  ]) func whatTheUserSaysGoesFirst(_ options: [String: String]) throws {
+  ]) func userOptionsTakePrecedence(_ options: [String: String]) throws {
     let told = try told(options: options)
     #expect(told["threads"] == "3" && told["b_pyramid"] == "2" && told["rc_lookahead"] == "7")
   }

@@ -253,7 +253,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     ("out.mp4", "nonsense=1", "encoder libsvtav1 refuses option svtav1-params=nonsense=1"),
     ("out.mxf", "", "/out.mxf cannot hold av1 video"),
   ])
-  func encoderThatNeverSawAFrame(output: String, parameters: String, text: String) throws {
+  func encoderWithoutFrames(output: String, parameters: String, text: String) throws {
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1", "large.mkv")
     let error = #expect(throws: VideoIOError.self) {
       try copy(
