@@ -70,7 +70,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(join.code == 75 && join.errors.contains("piece 1 of shard 1: it holds"), "\(join.errors)")
   }
 
-  @Test func whatDiffersIsToldInWords() throws {
+  @Test func differencesAreDescribed() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
     #expect(try bench.plan(Self.options, shards: 2).code == 0)
@@ -216,7 +216,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     return true
   }()
 
-  @Test(.enabled(if: canMount)) func aFullDiskIsWorthAnotherTry() throws {
+  @Test(.enabled(if: canMount)) func fullDiskIsATemporaryError() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 60)
     #expect(try bench.plan(Self.options, shards: 1).code == 0)

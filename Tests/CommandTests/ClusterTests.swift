@@ -19,7 +19,7 @@ import Testing
       (["--task", "denoise", "--codec", "mpeg4"], 3),
       (["--task", "denoise", "--start", "0.9", "--duration", "2.5", "--codec", "ffv1"], 4),
       (["--task", "denoise", "--deinterlace-fields", "--codec", "ffv1"], 4),
-    ] as [([String], Int)]) func joinedIsAsOfOneRun(options: [String], shards: Int) throws
+    ] as [([String], Int)]) func joinedFilmEqualsASingleRun(options: [String], shards: Int) throws
   {
     let bench = try Workbench()
     // SVT-AV1 requires at least 64x64.

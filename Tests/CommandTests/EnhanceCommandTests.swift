@@ -105,7 +105,7 @@ import Testing
     #expect(try bench.entries("out.bin", "codec_name") == "codec_name=ffv1\n")
   }
 
-  @Test func leftOutStreamIsCodeTwo() throws {
+  @Test func leftOutStreamExitsWithTwo() throws {
     let bench = try Workbench()
     try Data("1\n00:00:00,000 --> 00:00:00,300\nhello\n".utf8).write(
       to: URL(fileURLWithPath: bench.path("a.srt")))

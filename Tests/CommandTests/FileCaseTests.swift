@@ -62,7 +62,7 @@ import Testing
 
   // MARK: - Announced lengths
 
-  @Test(arguments: ["mkv", "ts", "flv", "avi"]) func filesThatWereCutOff(ending: String) throws {
+  @Test(arguments: ["mkv", "ts", "flv", "avi"]) func truncatedFilesAreSaved(ending: String) throws {
     try bench.ffmpeg("\(Self.base.replacingOccurrences(of: "d=2", with: "d=6")) -g 10", "whole.\(ending)")
     let whole = try bytes("whole.\(ending)")
     try write(whole.prefix(whole.count * 2 / 3), "cut.\(ending)")
@@ -342,7 +342,7 @@ import Testing
   }
 
   /// Creates numbered pictures, starting at any number.
-  @Test func picturesInARow() throws {
+  @Test func pictureSequences() throws {
     try FileManager.default.createDirectory(atPath: bench.path("frames"), withIntermediateDirectories: true)
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -start_number 37", "frames/%05d.png")
     let done = try run("frames/%05d.png", "out.mp4")
@@ -393,7 +393,7 @@ import Testing
   }
 
   /// Interlaced frames that begin late.
-  @Test func fieldsThatBeginLate() throws {
+  @Test func lateInterlacedFrames() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=12 -c:v mpeg2video -q:v 4", "a.ts")
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=50:d=1 -vf interlace -flags +ildct+ilme -c:v mpeg2video -q:v 4", "b.ts")

@@ -52,7 +52,7 @@ private let canWatch =
     return result.compactMap { $0 }
   }
 
-  @Test(.enabled(if: canWatch, "no strace, or it may not watch")) func bytesComeBeforeNames() throws {
+  @Test(.enabled(if: canWatch, "no strace, or it may not watch")) func bytesAreSyncedBeforeRenaming() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo(seconds: 1)
     let log = bench.path("calls.txt")

@@ -55,7 +55,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     ["--task", "interp,sr", "--fps", "60", "--codec", "ffv1"],
     ["--task", "denoise,interp,sr", "--codec", "libx265", "--preset", "ultrafast"],
     ["--codec", "mpeg4"],
-  ]) func killedAnywhereItComesToTheSame(options: [String]) throws {
+  ]) func killedAnywhereItGivesTheSameFile(options: [String]) throws {
     let bench = try Workbench()
     try makeClip(bench)
     let clock = ContinuousClock.now

@@ -89,7 +89,7 @@ import Testing
   }
 
   /// Weights that files may contain because they are finite, and NaN itself.
-  @Test(arguments: [Float(1e35), -3e38, .nan]) func whatIsNoNumberIsNoPicture(bias: Float) throws {
+  @Test(arguments: [Float(1e35), -3e38, .nan]) func nonFiniteOutputIsRefused(bias: Float) throws {
     var weights = NetworkWeights.random(.small(window: 1), seed: 2)
     let last = weights.biases.count - 1
     for value in [bias, 0] {

@@ -173,7 +173,7 @@ import Testing
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
-  func numbersThatAreNoneAreRefused(_ value: Float) {
+  func nonFiniteNumbersAreRefused(_ value: Float) {
     for name in ["fusion.weight", "tail.bias"] {
       var file = NetworkWeights.random(.small(), seed: 1).file
       file.poison(name, at: 3, value)

@@ -115,7 +115,7 @@ private let sound = "-f lavfi -i sine=d=1"
 @Suite struct QualityTests {
   /// The default quality is visually lossless: luma differs by less than 1.5 levels on average.
   @Test(arguments: ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "libtheora"])
-  func usualQuality(codec: String) throws {
+  func defaultQualityIsVisuallyLossless(codec: String) throws {
     let bench = try Workbench()
     let deep = codec == "prores_ks"
     let input = try bench.ffmpeg(
@@ -129,7 +129,7 @@ private let sound = "-f lavfi -i sine=d=1"
   }
 
   /// A pixel format can be requested; losses are reported.
-  @Test func layoutThatIsAskedFor() throws {
+  @Test func requestedPixelFormat() throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "in.mkv")
