@@ -52,7 +52,7 @@ say "$wheel, $(($(stat -c %s "$wheel") >> 20)) MB"
 find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 \
-        $(command -v pyenv >/dev/null && ls -d "$(pyenv root)"/versions/3.*/bin/python3 | sort -rV) \
+        $(command -v pyenv >/dev/null && ls -d "$(pyenv root)"/versions/3.*/bin/python3 2>/dev/null | sort -rV) \
         $(command -v uv >/dev/null && uv python find '>=3.12' 2>/dev/null); do
         [ -n "$candidate" ] || continue
         if "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
@@ -66,7 +66,7 @@ if ! "$environment/venv/bin/python" -c 'import vapoursynth' 2>/dev/null; then
     rm -rf "$environment/venv"
     python=$(find_python) || { say "not tried: there is no Python 3.12 or later (set PYTHON)"; exit 0; }
     "$python" -m venv "$environment/venv"
-    if ! "$environment/venv/bin/python" -m pip install --quiet --disable-pip-version-check 'vapoursynth>=75'; then
+    if ! "$environment/venv/bin/python" -m pip install --quiet --disable-pip-version-check 'vapoursynth>=74'; then
         rm -rf "$environment/venv"
         say "not tried: pip cannot install vapoursynth"
         exit 0

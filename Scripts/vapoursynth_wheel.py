@@ -25,7 +25,7 @@ def main(version: str, folder: str, out: str) -> None:
         f"Metadata-Version: 2.4\nName: {NAME.replace('_', '-')}\nVersion: {version}\n"
         "Summary: Enhances video with quantized networks on processors: super-resolution, denoising, interpolation\n"
         "License-Expression: Apache-2.0\nLicense-File: LICENSE\nRequires-Python: >=3.12\n"
-        "Requires-Dist: vapoursynth>=75\n"
+        "Requires-Dist: vapoursynth>=74\n"
     ).encode()
     files[f"{info}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: videnhance {version}\nRoot-Is-Purelib: false\nTag: {tag}\n"
