@@ -299,9 +299,10 @@ struct VapourSynthTests {
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=5, fpsnum=30, color=[90, 100, 140])
     clip.videnhance.Interpolate().videnhance.SuperResolution().set_output()
     """.write(toFile: bench.path("script.vpy"), atomically: true, encoding: .utf8)
+    // As in an activated environment, whose Python it looks for.
+    let path = "\(VapourSynth.programs.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"
     try runProgram(
-      VapourSynth.programs.appendingPathComponent("vspipe").path,
-      ["-c", "y4m", bench.path("script.vpy"), bench.path("out.y4m")])
+      "env", ["PATH=\(path)", "vspipe", "-c", "y4m", bench.path("script.vpy"), bench.path("out.y4m")])
     #expect(
       try bench.entries("out.y4m", "width,height,r_frame_rate,nb_read_frames -count_frames")
         == "width=192\nheight=128\nr_frame_rate=60/1\nnb_read_frames=10\n")

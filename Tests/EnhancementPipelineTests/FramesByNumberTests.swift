@@ -21,7 +21,7 @@ import VideoIO
         pattern = (0..<64).map { _ in UInt8.random(in: 20...220, using: &random) }
       }
       left -= 1
-      let light = Int.random(in: 0..<8, using: &random) == 0 ? Int.random(in: -60...60, using: &random) : 0
+      let light = Int.random(in: 0..<12, using: &random) == 0 ? Int.random(in: -40...40, using: &random) : 0
       let frame = PlanarFrame(width: 32, height: 32)
       for y in 0..<32 {
         for x in 0..<32 {
@@ -42,7 +42,7 @@ import VideoIO
   @Test(arguments: [1...3, 2...6, 1...12, 5...30]) func cutsAreThoseOfTheDetector(lengths: ClosedRange<Int>) {
     var random = SplitMix64(seed: UInt64(lengths.upperBound))
     var cutCount = 0
-    for count in [1, 2, 5, 6, 60, 90] {
+    for count in [1, 2, 5, 6, 60, 200] {
       let frames = Self.pictures(count, scenes: lengths, using: &random)
       let expected = Self.detected(frames)
       cutCount += expected.count { $0 }
@@ -60,7 +60,7 @@ import VideoIO
         }
       }
     }
-    #expect(cutCount > 5)
+    #expect(cutCount > 4, "\(cutCount) cuts")
   }
 
   /// Where nothing looks like a cut, only the frames around a place are looked at.
