@@ -26,7 +26,7 @@ SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsan
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
 .PHONY: help build demo test test-arm bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
-	dist test-dist version clean deps
+	dist test-dist vapoursynth version clean deps
 .DEFAULT_GOAL = help
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make dist      make a Debian package and a tar.gz in dist/'
 	@echo 'make test-dist install, run and remove both in a bare Debian'
+	@echo 'make vapoursynth  make the VapourSynth plugin, a wheel in dist/ (docs/reference/vapoursynth.md)'
 	@echo 'make man       write the manual into .build/manual'
 	@echo 'make docs      write the library reference (DocC) into .build/documentation'
 	@echo 'make data      fetch the training material (130 MB), make degraded clips of it (8 GB)'
@@ -175,8 +176,16 @@ test-dist: dist
 	@Scripts/install-deps.sh debootstrap lintian
 	Scripts/test-dist.sh $(VERSION) dist
 
+# Symbols other than the entry are hidden. The library stays once it is loaded: Swift's runtime cannot be unloaded.
+VAPOURSYNTH_FLAGS = -Xlinker --version-script=$(CURDIR)/Packaging/vapoursynth.map -Xlinker -z -Xlinker nodelete
+# `make test` uses the virtual environment that is made there.
+vapoursynth:
+	@Scripts/install-deps.sh binutils patchelf
+	$(SWIFT) build -c release --product videnhance-vapoursynth --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS) $(VAPOURSYNTH_FLAGS)
+	Scripts/vapoursynth.sh $(VERSION) $(BUILD) dist .build-vapoursynth
+
 version:
 	@echo $(VERSION)
 
 clean:
-	rm -rf .build .build-test .build-check .build-sanitize .build-sample .build-bench .build-dist dist samples/out
+	rm -rf .build .build-test .build-check .build-sanitize .build-sample .build-bench .build-dist .build-vapoursynth dist samples/out

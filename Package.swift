@@ -15,6 +15,7 @@ let package = Package(
   products: [
     .executable(name: "videnhance", targets: ["VidenhanceTool"]),
     .library(name: "Videnhance", targets: ["Videnhance"]),
+    .library(name: "videnhance-vapoursynth", type: .dynamic, targets: ["VapourSynthPlugin"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -28,6 +29,8 @@ let package = Package(
         .apt(["libavfilter-dev", "libavformat-dev", "libavcodec-dev", "libswscale-dev", "libavutil-dev"]),
         .brew(["ffmpeg"]),
       ]),
+    // Declarations only: nothing of VapourSynth is needed to compile them.
+    .systemLibrary(name: "CVapourSynth"),
     .target(name: "CQuantKernels", cSettings: strictC),
     .target(name: "CDNNL", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
     // MARK: - Swift faces of C
@@ -70,6 +73,11 @@ let package = Package(
     .target(
       name: "ClusterWork",
       dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
+      swiftSettings: strict),
+    // `make vapoursynth` packs it.
+    .target(
+      name: "VapourSynthPlugin",
+      dependencies: ["CVapourSynth", "EnhancementPipeline", "VideoIO", "Videnhance"],
       swiftSettings: strict),
     // MARK: - Tool
     // Not named as the program: on file systems that do not tell cases apart it would be the library.

@@ -80,6 +80,11 @@ struct InterpolationTimeline {
     return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
   }
 
+  /// Where the `part`th of `factor` frames lies between two of the source, of `FrameMotion.unit`.
+  static func position(_ part: Int, of factor: Int) -> Int {
+    (part * FrameMotion.unit + factor / 2) / factor
+  }
+
   private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [FrameInstant] {
     switch rate {
     case .factor(let factor):
@@ -87,7 +92,7 @@ struct InterpolationTimeline {
       return (0..<factor).map {
         FrameInstant(
           presentationTimestamp: begin + Int64($0) * length, duration: length,
-          position: ($0 * FrameMotion.unit + factor / 2) / factor)
+          position: Self.position($0, of: factor))
       }
     case .framesPerSecond:
       var result: [FrameInstant] = []

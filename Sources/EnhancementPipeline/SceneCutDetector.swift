@@ -51,15 +51,25 @@ public struct SceneCutDetector {
     return (isFirstSettled || frameCount == 0 ? [] : [false]) + steps.indices.map { _ in decide() }
   }
 
+  /// Returns whether a step between two frames is a cut.
+  /// - Parameters:
+  ///   - around: the largest of the steps next to it.
+  ///   - before: the frame before the step.
+  ///   - later: the frames after the one behind the step.
+  static func isCut(
+    _ step: Float, around: Float, before: LumaThumbnail, later: some Sequence<LumaThumbnail>
+  ) -> Bool {
+    step >= leastDifference && step >= leastRatio * around
+      && !later.contains { $0.difference(before) * leastRatioToReturn <= step }
+  }
+
   /// Returns whether the oldest step is a cut, and moves it into the history.
   private mutating func decide() -> Bool {
     let before = thumbnails.removeFirst()
     let step = steps.removeFirst()
     let around = max(history.max() ?? 0, steps.first ?? 0)
-    let isCut =
-      step >= Self.leastDifference && step >= Self.leastRatio * around
-      // Skip the candidate itself.
-      && !thumbnails.dropFirst().contains { $0.difference(before) * Self.leastRatioToReturn <= step }
+    // Skip the candidate itself.
+    let isCut = Self.isCut(step, around: around, before: before, later: thumbnails.dropFirst())
     if isCut {
       history.removeAll()
     } else {

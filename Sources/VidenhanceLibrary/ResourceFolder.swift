@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import Synchronization
 
 /// Finds files shipped with the program. Searches relative to the program, so that a copied folder works anywhere.
 public enum ResourceFolder {
+  private static let library = Mutex<String?>(nil)
+
+  /// Searches relative to the shared library at `path` instead of the program, which may be anyone's.
+  package static func useLibrary(at path: String) { library.withLock { $0 = path } }
+
   /// Path of a shipped file; nil if there is none.
   public static func path(of name: String) -> String? {
-    guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
+    let library = library.withLock { $0 }.map { URL(fileURLWithPath: $0) }
+    guard let program = (library ?? Bundle.main.executableURL)?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
     // The program's path is free of links, so ".." may be resolved lexically.
     return places.map {

@@ -67,6 +67,14 @@ struct EnlargedFrameMaker: FrameMaker {
   }
 
   func frame(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame {
+    try Self.frame(of: window, by: network, given: conditions, enlarger, profile)
+  }
+
+  /// The frame for a window.
+  static func frame(
+    of window: SceneWindow, by network: any WindowNetwork, given conditions: WindowConditions,
+    _ enlarger: FrameEnlarger, _ profile: WorkProfile? = nil
+  ) throws -> VideoFrame {
     let pictures = try window.frames.map { try $0.planar }
     return try enlarger.enlarge(window.center.video) {
       try network.predictRows(pictures, given: conditions, profile: profile, take: $0)
@@ -119,12 +127,24 @@ struct InterpolatedFrameMaker: FrameMaker {
 
   /// Returns the nearer of the two neighbours.
   func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame? {
+    try Self.nearest(to: instant, of: window)
+  }
+
+  static func nearest(to instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame {
     let nearer = window.frames[instant.position * 2 < FrameMotion.unit ? 0 : 1]
     return try nearer.video.withoutCaptions().retimed(
       presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
   }
 
   func frame(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame {
+    try Self.frame(at: instant, of: window, by: network, given: conditions, blender, profile)
+  }
+
+  /// The frame for an instant within a window.
+  static func frame(
+    at instant: FrameInstant, of window: SceneWindow, by network: any WindowNetwork,
+    given conditions: WindowConditions, _ blender: FrameBlender, _ profile: WorkProfile? = nil
+  ) throws -> VideoFrame {
     let (source, following) = (window.frames[0], window.frames[1])
     let (first, second) = (try source.video, try following.video)
     let pictures = [try source.planar, try following.planar]

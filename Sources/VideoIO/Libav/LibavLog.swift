@@ -3,7 +3,7 @@ internal import CFFmpeg
 internal import Synchronization
 
 /// FFmpeg's log, kept off stderr. Callers collect lines where they need them.
-enum LibavLog {
+package enum LibavLog {
   /// One logged message.
   struct Line {
     let text: String
@@ -20,8 +20,14 @@ enum LibavLog {
       String(cString: line), isError: level <= AV_LOG_ERROR, thread: cffmpeg_thread_identity())
   }
 
+  private static let belongsToHost = Atomic(false)
+
+  /// Leaves FFmpeg's log to the program that this code is loaded into, which may use FFmpeg itself; nothing is collected
+  /// then.
+  package static func leaveToHost() { belongsToHost.store(true, ordering: .relaxed) }
+
   /// Redirects FFmpeg's log; runs once, before FFmpeg's first use.
-  static func install() { installed }
+  static func install() { if !belongsToHost.load(ordering: .relaxed) { installed } }
 
   private static func append(_ line: String, isError: Bool, thread: UInt) {
     var text = line[...]

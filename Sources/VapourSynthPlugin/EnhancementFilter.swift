@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CVapourSynth
+internal import Synchronization
+internal import Videnhance
+
+/// One filter of a script: a clip, and the network that enhances it.
+///
+/// VapourSynth asks for frames on any thread, and calls `frame` on one at a time, so there is one network, which computes on
+/// threads of its own. `request` may run at the same time; it reads constants and an atomic only.
+final class EnhancementFilter {
+  /// The clip.
+  let source: OpaquePointer
+  /// What comes out.
+  let info: CVSVideoInfo
+
+  /// Its function.
+  let kind: FilterKind
+  private let settings: FilterSettings
+  private let format: ClipFormat
+  private let frames: FramesByNumber
+  /// Whether frames do not tell where scenes begin, so that more of them are needed.
+  private let looksAhead: Atomic<Bool>
+
+  /// FFmpeg's limit for the area of pictures.
+  private static let mostSamples = Int(Int32.max) / 8
+
+  /// Reads the arguments of a call, and makes the network. Frees the clip if that fails, else at its end.
+  /// - Throws: `FilterError`, or what the network throws.
+  init(_ kind: FilterKind, _ host: Host, _ arguments: OpaquePointer) throws {
+    guard let source = host.node("clip", in: arguments) else { throw FilterError("clip is missing") }
+    self.source = source
+    self.kind = kind
+    do {
+      guard var info = host.information(of: source) else { throw FilterError("clip is not a video") }
+      let settings = try FilterSettings(kind, host, arguments)
+      let format = try ClipFormat(info, host)
+      let network = try NetworkCatalog.network(
+        settings.network, width: (format.width + 1) & ~1, height: (format.height + 1) & ~1,
+        threads: settings.threads)
+      let scale = network.architecture.scale
+      guard (format.width * scale + 128) * (format.height * scale + 128) < Self.mostSamples,
+        let count = Int32(exactly: Int(info.numFrames) * settings.factor)
+      else { throw FilterError("the result would be too large or too long") }
+      info.width *= Int32(scale)
+      info.height *= Int32(scale)
+      frames = FramesByNumber(
+        network, sourceCount: Int(info.numFrames), factor: settings.factor,
+        findsSceneCuts: settings.cuts != .none,
+        threads: settings.threads)
+      info.numFrames = count
+      if info.fpsNum > 0, info.fpsDen > 0 { Self.multiplyRate(&info, by: settings.factor) }
+      self.info = info
+      self.settings = settings
+      self.format = format
+      looksAhead = Atomic(settings.cuts == .detect)
+    } catch {
+      host.free(node: source)
+      throw error
+    }
+  }
+
+  private static func multiplyRate(_ info: inout CVSVideoInfo, by factor: Int) {
+    let (product, overflow) = info.fpsNum.multipliedReportingOverflow(by: Int64(factor))
+    if overflow { return }
+    let divisor = Int64(greatestCommonDivisor(Int(product), Int(info.fpsDen)))
+    info.fpsNum = product / divisor
+    info.fpsDen /= divisor
+  }
+
+  /// Asks for the source frames that output `number` takes as far as it is known.
+  func request(_ number: Int, _ context: OpaquePointer, _ host: Host) {
+    let needed = frames.sources(of: number)
+    let further = looksAhead.load(ordering: .relaxed) ? SceneCutDetector.lookAhead : 0
+    let last = min(needed.upperBound + further, frames.sourceCount - 1)
+    for place in max(needed.lowerBound, 0)...last { host.request(place, of: source, context) }
+  }
+
+  /// Makes a frame from those that were asked for; nil after asking for more.
+  func frame(_ number: Int, _ context: OpaquePointer, _ host: Host) throws -> OpaquePointer? {
+    var held: [Int: OpaquePointer] = [:]
+    defer { for frame in held.values { host.free(frame: frame) } }
+    func available(_ place: Int) -> OpaquePointer? {
+      if let frame = held[place] { return frame }
+      guard let frame = host.frame(place, of: source, context) else { return nil }
+      held[place] = frame
+      return frame
+    }
+
+    let center = number / settings.factor
+    guard let original = available(center) else {
+      throw FilterError("frame \(center) of the clip is missing")
+    }
+    let properties = FrameProperties(of: original, host)
+    if properties.isInterlaced {
+      throw FilterError("frame \(center) is interlaced; deinterlace first, or clear _FieldBased if it is not")
+    }
+    var conditions = WindowConditions(noiseLevel: settings.noise)
+    if kind == .denoise, settings.noise == nil {
+      conditions.noiseLevel = try properties.noise.map {
+        try FilterSettings.noise($0, named: FilterSettings.noiseProperty)
+      }
+    }
+    let told: (Int) -> Bool? = { [settings] place in
+      guard settings.cuts == .auto else { return nil }
+      return available(place).flatMap { FrameProperties(of: $0, host).startsScene }
+        ?? available(place - 1).flatMap { FrameProperties(of: $0, host).endsScene }
+    }
+    let outcome = try frames.make(number, given: conditions, told: told) { place in
+      try available(place).map { try format.read($0, host) }
+    }
+    switch outcome {
+    case .lacks(let places):
+      looksAhead.store(true, ordering: .relaxed)
+      for place in places { host.request(place, of: source, context) }
+      return nil
+    case .made(let frame, let startsScene, let endsScene):
+      let result = try format.write(frame, like: original, host)
+      let written = FrameProperties(ofNew: result, host)
+      if let startsScene, let endsScene { written.setScene(starts: startsScene, ends: endsScene) }
+      if settings.factor > 1 { written.divide(number % settings.factor, of: settings.factor) }
+      return result
+    }
+  }
+}

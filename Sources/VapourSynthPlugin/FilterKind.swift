@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Videnhance
+
+/// The plugin's functions.
+enum FilterKind: Int, CaseIterable {
+  case superResolution = 1
+  case denoise
+  case interpolate
+  case restore
+
+  /// Its name in scripts.
+  var name: String {
+    switch self {
+    case .superResolution: "SuperResolution"
+    case .denoise: "Denoise"
+    case .interpolate: "Interpolate"
+    case .restore: "Restore"
+    }
+  }
+
+  /// What it does.
+  var task: EnhancementTask {
+    switch self {
+    case .superResolution: .superResolution
+    case .denoise: .denoising
+    case .interpolate: .interpolation
+    case .restore: .restoration
+    }
+  }
+
+  /// Its arguments, as VapourSynth writes them.
+  var arguments: String {
+    let own =
+      switch self {
+      case .superResolution: "scale:int:opt;model:data:opt;source:data:opt;"
+      case .denoise: "noise:float:opt;"
+      case .interpolate: "factor:int:opt;"
+      case .restore: ""
+      }
+    return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"
+  }
+
+  /// Whether there is a network for it.
+  var isShipped: Bool {
+    let choice = NetworkChoice(task)
+    return NetworkBits.allCases.contains { (try? choice.path(bits: $0)) != nil }
+  }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Videnhance
+
+/// What is wrong with a call or a clip, in one lower-case line.
+struct FilterError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// The arguments of a call, checked.
+struct FilterSettings {
+  /// How it is known where scenes begin.
+  enum SceneCuts: String, CaseIterable {
+    /// By the properties of frames that have them, else by looking at the frames.
+    case auto
+    /// By looking at the frames, as the command line does.
+    case detect
+    /// Nothing is cut.
+    case none
+  }
+
+  var network: NetworkChoice
+  /// Frames for each one of the source.
+  var factor = 1
+  /// Standard deviation of the noise in 8-bit levels; nil leaves it to the frames.
+  var noise: Float?
+  var cuts = SceneCuts.auto
+  var threads: Int
+
+  /// The property of a frame that holds the noise level.
+  static let noiseProperty = "VidenhanceNoise"
+
+  /// Reads the arguments of a call.
+  init(_ kind: FilterKind, _ host: Host, _ map: OpaquePointer) throws {
+    network = NetworkChoice(kind.task)
+    if let bits = host.integer("bits", in: map) {
+      network.bits = try Self.choice("bits", bits, NetworkBits.allCases)
+    }
+    network.modelFile = host.text("model_file", in: map)
+    if let scale = host.integer("scale", in: map) {
+      guard scale == 2 || scale == 4 else { throw FilterError("scale must be 2 or 4") }
+      network.scale = scale
+    }
+    if let tier = host.text("model", in: map) {
+      network.tier = try Self.choice("model", tier, NetworkTier.allCases)
+      if network.modelFile != nil { throw FilterError("model and model_file contradict each other") }
+      if network.tier == .fast && network.scale == 4 { throw FilterError("model=\"fast\" is for scale=2") }
+    }
+    // Frames do not tell what they were coded with, so there is no automatic choice.
+    network.source = .real
+    if let source = host.text("source", in: map) {
+      network.source = try Self.choice("source", source, SourceKind.allCases.filter { $0 != .auto })
+      if network.modelFile != nil { throw FilterError("source and model_file contradict each other") }
+    }
+    if kind == .interpolate {
+      factor = host.integer("factor", in: map) ?? 2
+      guard (2...InterpolationRate.mostFactor).contains(factor) else {
+        throw FilterError("factor must be 2 to \(InterpolationRate.mostFactor)")
+      }
+    }
+    noise = try host.number("noise", in: map).map { try Self.noise($0, named: "noise") }
+    if let cuts = host.text("cuts", in: map) {
+      self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)
+    }
+    let threads = host.integer("threads", in: map) ?? 0
+    guard (0...1024).contains(threads) else {
+      throw FilterError("threads must be 1 to 1024, or 0 for one per processor")
+    }
+    self.threads = threads == 0 ? EnhancementJob.Options().threads : threads
+  }
+
+  /// Checks a noise level.
+  static func noise(_ level: Double, named name: String) throws -> Float {
+    guard level >= 0, level <= Double(NoiseLevel.most) else {
+      throw FilterError(
+        "\(name) must be 0 to \(Int(NoiseLevel.most)), the standard deviation in 8-bit levels")
+    }
+    return Float(level)
+  }
+
+  private static func choice<Value: RawRepresentable>(
+    _ name: String, _ given: Value.RawValue, _ all: [Value]
+  ) throws -> Value where Value.RawValue: Equatable {
+    if let value = all.first(where: { $0.rawValue == given }) { return value }
+    throw FilterError("\(name) must be one of \(all.map { "\($0.rawValue)" }.joined(separator: ", "))")
+  }
+}
