@@ -72,6 +72,8 @@ public struct EnhancementJob: Sendable {
     public var deinterlacing: Deinterlacing?
     /// Where the time of the stages' parts is added up; nil for nowhere.
     public var profile: WorkProfile?
+    /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
+    package var onNotice: (@Sendable (String) -> Void)?
 
     /// Choices for `threads` threads; nil is for as many as there are cores that this process may use.
     public init(threads: Int? = nil) {

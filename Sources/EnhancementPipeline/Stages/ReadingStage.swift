@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
-internal import VideoIO
+package import VideoIO
 
 /// Reads the file. The reader lives and dies in here.
 struct ReadingStage: Sendable {
@@ -27,10 +27,15 @@ struct ReadingStage: Sendable {
       }
       frameCount += frames.count
     }
-    var leftOut: [String] = []
+    var (leftOut, warnings) = ([String](), [String]())
+    var combs = CombDetector()
     reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
+        if options.deinterlacing == nil, !frame.isInterlaced, !combs.isDecided {
+          combs.push(frame)
+          if combs.isCombed, !options.notice(CombDetector.warning) { warnings.append(CombDetector.warning) }
+        }
         let frames: [VideoFrame]
         do {
           frames = try fields.push(frame, profile: options.profile)
@@ -46,7 +51,7 @@ struct ReadingStage: Sendable {
     }
     try await send(fields.finish())
     try await output.end(frames: frameCount)
-    return .reading(warnings: reader.warnings, leftOut: leftOut + reader.leftOut)
+    return .reading(warnings: warnings + reader.warnings, leftOut: leftOut + reader.leftOut)
   }
 
   private var readerOptions: VideoReader.Options { options.reading(rescues: rescues) }
@@ -55,7 +60,7 @@ struct ReadingStage: Sendable {
 extension EnhancementJob.Options {
   /// How the file is read.
   /// - Parameter rescues: whether what can be saved of a damaged file is saved.
-  func reading(rescues: Bool) -> VideoReader.Options {
+  package func reading(rescues: Bool) -> VideoReader.Options {
     var result = VideoReader.Options()
     result.start = start
     result.length = length
@@ -68,6 +73,15 @@ extension EnhancementJob.Options {
   }
 }
 
+extension EnhancementJob.Options {
+  /// Says something to the user before the work is done.
+  /// - Returns: whether anybody listens.
+  func notice(_ text: String) -> Bool {
+    onNotice?(text)
+    return onNotice != nil
+  }
+}
+
 /// What stands between the decoder and the first step: a deinterlacer, or nothing but a look at each frame.
 struct FieldHandling: ~Copyable {
   /// The frames that come out.
@@ -76,16 +90,23 @@ struct FieldHandling: ~Copyable {
   private let mode: Deinterlacing?
   private let media: MediaInfo
   private let threads: Int
+  private let refusesFields: Bool
   private let model: VideoFrame?
   /// Made for the first frame, which decides how much of what the file says is believed.
   private var deinterlacer: Deinterlacer?
 
-  /// - Parameter model: the frame that decides instead of the first one that comes; nil lets that one.
-  init(_ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil) {
+  /// - Parameters:
+  ///   - model: the frame that decides instead of the first one that comes; nil lets that one.
+  ///   - refusesFields: whether interlaced frames are an error without a deinterlacer.
+  init(
+    _ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil,
+    refusesFields: Bool = true
+  ) {
     self.mode = mode
     self.media = media
     self.threads = threads
     self.model = model
+    self.refusesFields = refusesFields
     shape = mode == .fields ? VideoShape(media).withFieldsAsFrames : VideoShape(media)
   }
 
@@ -93,7 +114,7 @@ struct FieldHandling: ~Copyable {
   /// - Throws: `PipelineError.interlaced` where fields were not expected; `VideoIOError`.
   mutating func push(_ frame: VideoFrame, profile: WorkProfile?) throws -> [VideoFrame] {
     guard let mode else {
-      if frame.isInterlaced {
+      if frame.isInterlaced, refusesFields {
         let ticks = Double(frame.presentationTimestamp - media.startTime)
         throw PipelineError.interlaced(path: media.path, seconds: ticks * media.timeBase.doubleValue)
       }
