@@ -62,6 +62,7 @@ demo: build
 	@samples/demo.sh $(PROGRAM) $(DATA_TEST)
 
 test: deps
+	$(SWIFT) build -c release $(TEST_FLAGS) --product generate-manual --scratch-path .build-test
 	$(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test
 
 test-arm:
@@ -141,9 +142,10 @@ data: build
 	Scripts/fetch-data.sh $(DATA)
 	$(PROGRAM) degrade --data $(DATA) --scale 1 --scale 2 --scale 4
 
-# The manual of all commands, made by swift-argument-parser's tool.
+# The manual, a page for each command, made by swift-argument-parser's tool.
 man: build
 	$(SWIFT) build -c release --product generate-manual --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS)
+	rm -rf $(BUILD)/manual
 	mkdir -p $(BUILD)/manual
 	$(BUILD)/release/generate-manual $(PROGRAM) --multi-page --output-directory $(BUILD)/manual
 	Scripts/finish-manual.sh $(BUILD)/manual

@@ -53,7 +53,8 @@ enum ClusterRun {
 
 /// Where the plan lies, and what is elsewhere on this machine.
 struct PlanArguments: ParsableArguments {
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.") var plan: String
+  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  var plan: String
 
   @Option(
     help: ArgumentHelp(
