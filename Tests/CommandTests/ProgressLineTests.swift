@@ -48,8 +48,8 @@ import Testing
       }
     }
     let usual = EnhancementProgress(frames: 60, estimatedFrames: 400, position: 5, duration: 20)
-    #expect(text(usual, elapsed: 30, columns: 40) == "[====-------------] 25 % done, 1:30 left")
-    #expect(text(usual, elapsed: 30, columns: 24) == "[==------] 25 % done")
+    #expect(text(usual, elapsed: 30, columns: 40) == "[====------------] 25 % done, 1:30 left")
+    #expect(text(usual, elapsed: 30, columns: 24) == "[==---------] 25 % done")
     #expect(text(usual, elapsed: 30, columns: 12) == "25 % done")
   }
 
@@ -61,7 +61,7 @@ import Testing
         finished: 1, of: 4, current: [half, half], finishedFrames: 100, elapsed: 20, columns: columns)
     }
     #expect(sum(nil) == "50 % done, 1/4 files, 2 at work, speed 10.0 fps, 0:20 left")
-    #expect(sum(40) == "[========---------] 50 % done, 0:20 left")
+    #expect(sum(40) == "[========--------] 50 % done, 0:20 left")
     for columns in 2...120 { #expect(sum(columns).count < columns) }
   }
 
