@@ -134,6 +134,11 @@ for file in man/man1/videnhance.1.gz bash-completion/completions/videnhance zsh/
     fish/vendor_completions.d/videnhance.fish doc/videnhance/copyright; do
     [ -f "$root/usr/share/$file" ] || fail "deb: no /usr/share/$file"
 done
+commands=$(as_user videnhance help | sed -nE 's/^  ([a-z]+)( \(default\))?  .*/\1/p')
+[ "$(wc -w <<< "$commands")" -gt 10 ] || fail "deb: help lists no commands"
+for command in $commands; do
+    [ -f "$root/usr/share/man/man1/videnhance-$command.1.gz" ] || fail "deb: no manual page of $command"
+done
 ok "deb: $(($(stat -c %s "$package") / 1000000)) MB, with $((count - 1)) packages that it needs installed in $took s" \
     "($(($(megabytes) - before)) MB; ${download:-all were there})"
 inside env DEBIAN_FRONTEND=noninteractive apt-get purge -y -q --autoremove videnhance > "$work/log" 2>&1 ||

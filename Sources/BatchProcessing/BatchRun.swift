@@ -176,6 +176,7 @@ package struct BatchRun: Sendable {
       }
       record.status = .failed
       record.error = text(error, file)
+      if case VideoIOError.outputExists = error { record.isTaken = true }
       observe(.failed(file, error))
     }
     record.seconds = (ContinuousClock.now - clock).seconds

@@ -15,6 +15,8 @@ package struct FileRecord: Encodable, Sendable {
   package var frames = 0
   /// The reason for skipping or failing.
   package var error: String?
+  /// Whether it failed because its output exists already.
+  package var isTaken = false
 
   package init(
     input: String, output: String, status: Status, seconds: Double, frames: Int = 0, error: String? = nil

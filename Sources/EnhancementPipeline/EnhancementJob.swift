@@ -72,6 +72,8 @@ public struct EnhancementJob: Sendable {
     public var deinterlacing: Deinterlacing?
     /// Collects the time spent in the parts of the stages; nil disables profiling.
     public var profile: WorkProfile?
+    /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
+    package var onNotice: (@Sendable (String) -> Void)?
 
     /// Creates options for `threads` threads; nil uses all cores available to the process.
     public init(threads: Int? = nil) {

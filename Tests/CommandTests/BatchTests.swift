@@ -144,6 +144,38 @@ import Testing
     #expect(journal.count == 20)
   }
 
+  @Test func rerunsHintAtSkipping() throws {
+    let bench = try Workbench()
+    for name in ["in", "out"] {
+      try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
+    }
+    for name in ["in/a.mkv", "in/b.mkv"] { _ = try bench.makeVideo(name) }
+    let arguments = ["batch", bench.path("in"), bench.path("out")]
+    #expect(try run(bench, arguments).code == 0)
+    let again = try run(bench, arguments)
+    #expect(again.code == 2 && again.errors.contains("2 outputs exist already"), "\(again.errors)")
+    #expect(again.errors.contains("(hint: pass --skip-existing, or --overwrite)"), "\(again.errors)")
+    let skipping = try run(bench, arguments + ["--skip-existing"])
+    #expect(skipping.code == 0 && !skipping.errors.contains("hint"), "\(skipping.errors)")
+  }
+
+  /// On a terminal, files processed in parallel share one line.
+  @Test func jobsShowOneBar() throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    for name in ["in/a.mkv", "in/b.mkv", "in/c.mkv"] { _ = try bench.makeVideo(name) }
+    let outcome = try run(
+      bench, ["batch", bench.path("in"), bench.path("out"), "--jobs", "2", "--progress", "bar"])
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    // The bar is erased before anything else is printed.
+    let bars = outcome.errors.matches(of: #/\r\[[=-]+\] \d+ % done/#)
+    #expect(!bars.isEmpty && outcome.errors.contains("/3 files"), "\(outcome.errors)")
+    for line in outcome.errorLines where line.contains(" took ") {
+      let shown = line.components(separatedBy: "\u{1b}[K").last ?? ""
+      #expect(shown.hasPrefix("["), "\(line.debugDescription)")
+    }
+  }
+
   /// Like a job array: each task takes its share from the environment, and together they process every file
   /// once.
   @Test func arrayJobsTakeTheirShares() throws {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
-internal import VideoIO
+package import VideoIO
 
 /// Reads the file. The reader is created and destroyed in this stage.
 struct ReadingStage: Sendable {
@@ -27,10 +27,15 @@ struct ReadingStage: Sendable {
       }
       frameCount += frames.count
     }
-    var leftOut: [String] = []
+    var (leftOut, warnings) = ([String](), [String]())
+    var combs = CombDetector()
     reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
+        if options.deinterlacing == nil, !frame.isInterlaced, !combs.isDecided {
+          combs.push(frame)
+          if combs.isCombed, !options.notice(CombDetector.warning) { warnings.append(CombDetector.warning) }
+        }
         let frames: [VideoFrame]
         do {
           frames = try fields.push(frame, profile: options.profile)
@@ -46,7 +51,7 @@ struct ReadingStage: Sendable {
     }
     try await send(fields.finish())
     try await output.end(frames: frameCount)
-    return .reading(warnings: reader.warnings, leftOut: leftOut + reader.leftOut)
+    return .reading(warnings: warnings + reader.warnings, leftOut: leftOut + reader.leftOut)
   }
 
   private var readerOptions: VideoReader.Options { options.reading(rescues: rescues) }
@@ -55,7 +60,7 @@ struct ReadingStage: Sendable {
 extension EnhancementJob.Options {
   /// Returns the options of the reader.
   /// - Parameter rescues: whether to end a damaged file early rather than throw.
-  func reading(rescues: Bool) -> VideoReader.Options {
+  package func reading(rescues: Bool) -> VideoReader.Options {
     var result = VideoReader.Options()
     result.start = start
     result.length = length
@@ -68,6 +73,15 @@ extension EnhancementJob.Options {
   }
 }
 
+extension EnhancementJob.Options {
+  /// Reports something to the user before the work is done.
+  /// - Returns: whether there is a handler.
+  func notice(_ text: String) -> Bool {
+    onNotice?(text)
+    return onNotice != nil
+  }
+}
+
 /// The stage between decoder and first step: a deinterlacer, or only a check that frames are progressive.
 struct FieldHandling: ~Copyable {
   /// The shape of the output frames.
@@ -76,16 +90,23 @@ struct FieldHandling: ~Copyable {
   private let mode: Deinterlacing?
   private let media: MediaInfo
   private let threads: Int
+  private let refusesFields: Bool
   private let model: VideoFrame?
   /// Created for the first frame, since some properties of the file are unreliable until then.
   private var deinterlacer: Deinterlacer?
 
-  /// - Parameter model: the frame to create the deinterlacer for; nil uses the first one pushed.
-  init(_ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil) {
+  /// - Parameters:
+  ///   - model: the frame to create the deinterlacer for; nil uses the first one pushed.
+  ///   - refusesFields: whether interlaced frames are an error without a deinterlacer.
+  init(
+    _ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil,
+    refusesFields: Bool = true
+  ) {
     self.mode = mode
     self.media = media
     self.threads = threads
     self.model = model
+    self.refusesFields = refusesFields
     shape = mode == .fields ? VideoShape(media).withFieldsAsFrames : VideoShape(media)
   }
 
@@ -93,7 +114,7 @@ struct FieldHandling: ~Copyable {
   /// - Throws: `PipelineError.interlaced` for an interlaced frame without a deinterlacer; `VideoIOError`.
   mutating func push(_ frame: VideoFrame, profile: WorkProfile?) throws -> [VideoFrame] {
     guard let mode else {
-      if frame.isInterlaced {
+      if frame.isInterlaced, refusesFields {
         let ticks = Double(frame.presentationTimestamp - media.startTime)
         throw PipelineError.interlaced(path: media.path, seconds: ticks * media.timeBase.doubleValue)
       }

@@ -53,7 +53,8 @@ enum ClusterRun {
 
 /// The plan, and paths that differ on this machine.
 struct PlanArguments: ParsableArguments {
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.") var plan: String
+  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  var plan: String
 
   @Option(
     help: ArgumentHelp(

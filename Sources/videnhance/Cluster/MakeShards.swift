@@ -46,7 +46,7 @@ struct MakeShards: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Append a line of JSON for each shard (docs/reference/json-output.md); - is standard output.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var journal: String?
 
   @Option(

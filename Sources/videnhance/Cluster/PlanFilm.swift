@@ -28,11 +28,13 @@ struct PlanFilm: AsyncParsableCommand {
       interrupted.
       """)
 
-  @Argument(help: "The video to read, as all machines find it.") var input: String
-  @Argument(help: "The file that 'videnhance join' will write; its ending tells the container.")
+  @Argument(help: "The video to read, as all machines find it.", completion: .file()) var input: String
+  @Argument(
+    help: "The file that 'videnhance join' will write; its ending tells the container.", completion: .file())
   var output: String
 
-  @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.") var plan: String
+  @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.", completion: .file())
+  var plan: String
 
   @Option(help: "Shards, each a process of its own (default: one for each 10 minutes of the film).")
   var shards: Int?

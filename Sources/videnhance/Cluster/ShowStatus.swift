@@ -18,7 +18,8 @@ struct ShowStatus: ParsableCommand {
       Exit codes: 0 shown, 1 failed, 64 wrong usage.
       """)
 
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.") var plan: String
+  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  var plan: String
   @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
   @Flag(help: "Compare every byte of the pieces, rather than their lengths.") var verify = false
 

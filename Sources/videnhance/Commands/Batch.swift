@@ -24,8 +24,11 @@ struct Batch: AsyncParsableCommand {
       Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
       """)
 
-  @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir")) var input: String
-  @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"))
+  @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir"), completion: .directory) var input:
+    String
+  @Argument(
+    help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"),
+    completion: .directory)
   var output: String
   @OptionGroup(title: "Folder options") var folder: FolderOptions
   @OptionGroup(title: "Source options") var source: SourceOptions
@@ -71,7 +74,7 @@ struct FolderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var journal: String?
 
   /// Whether any of these options was given.

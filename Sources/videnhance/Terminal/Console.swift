@@ -11,6 +11,14 @@ enum Console {
   /// Whether standard error is a terminal.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+  /// Columns of the terminal that standard error is; COLUMNS, or 80, where it does not say.
+  static var columns: Int {
+    var size = winsize()
+    if ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+    return ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+      ?? 80
+  }
+
   /// Writes a line. Escapes control characters, which file names and tags may contain.
   static func line(_ text: String) { write(FileName.escaped(text) + "\n") }
 
@@ -59,7 +67,8 @@ enum Console {
     }
   }
 
-  private static func singleLine(_ text: String) -> String {
+  /// Lines of a text as one.
+  static func singleLine(_ text: String) -> String {
     text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(
       separator: "; ")
   }
