@@ -99,10 +99,31 @@ static void choose_accumulate(ve_conv3x3 *plan) {
   plan->layout = narrow ? VE_WEIGHTS_QUADS : k->layout;
 }
 
+// Packs for the chosen algorithm; false if there is none, or memory runs out.
+static bool choose_and_pack(ve_conv3x3 *plan, const int8_t *weights) {
+  const ve_kernels *kernels = plan->kernels;
+  const ve_conv3x3_algorithm algorithm = plan->description.algorithm;
+  // Products of tiles take less time than transforms save with dot products, at all bit widths
+  // (docs/lab/performance.md).
+  if (kernels->tiles && algorithm != VE_CONV3X3_WINOGRAD) return ve_tiles_pack(plan, weights);
+  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
+  choose_accumulate(plan);
+  if (algorithm != VE_CONV3X3_DIRECT) plan->winograd = ve_winograd_plan_create(plan, weights);
+  if (plan->winograd) return true;
+  if (algorithm == VE_CONV3X3_WINOGRAD) return false;
+  if (kernels->signed_codes) add_share_of_shift(plan, weights);
+  return pack_weights(plan, weights);
+}
+
 ve_conv3x3 *ve_conv3x3_create(
     const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
     const float *multiplier, ve_isa isa) {
-  const ve_kernels *kernels = ve_kernels_for(isa);
+  return ve_conv3x3_create_with(ve_kernels_for(isa), description, weights, bias, multiplier);
+}
+
+ve_conv3x3 *ve_conv3x3_create_with(
+    const ve_kernels *kernels, const ve_conv3x3_description *description, const int8_t *weights,
+    const int32_t *bias, const float *multiplier) {
   if (!kernels || !is_valid(description) || !operands_fit(description, weights, bias)) return NULL;
   ve_conv3x3 *plan = calloc(1, sizeof *plan);
   if (!plan) return NULL;
@@ -110,14 +131,7 @@ ve_conv3x3 *ve_conv3x3_create(
   plan->kernels = kernels;
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
-  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
-  choose_accumulate(plan);
-
-  if (description->algorithm != VE_CONV3X3_DIRECT)
-    plan->winograd = ve_winograd_plan_create(plan, weights);
-  if (plan->winograd) return plan;
-  if (kernels->signed_codes) add_share_of_shift(plan, weights);
-  if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
+  if (!choose_and_pack(plan, weights)) {
     ve_conv3x3_destroy(plan);
     return NULL;
   }
@@ -170,6 +184,10 @@ void ve_conv3x3_run(
   assert(row_begin >= 0 && row_end <= io->height && io->output_count <= VE_MAX_OUTPUTS);
   if (plan->winograd) {
     ve_winograd_plan_run(plan, io, row_begin, row_end, scratch);
+    return;
+  }
+  if (plan->tile_depth > 0) {
+    ve_tiles_run(plan, io, row_begin, row_end);
     return;
   }
   const ve_conv3x3_description *d = &plan->description;

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Detects the instruction sets that the processor and operating system
 // support, and selects their kernels.
+#define _DEFAULT_SOURCE  // syscall
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tiles.h"
 #include "winograd.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Linux saves a thread's tile data (8 KB) only in processes that asked for it. It refuses if an alternative signal stack is
+// too small for that, and before 5.16 does not know the request.
+static bool tiles_are_permitted(void) {
+  enum { request_permission = 0x1023, tile_data = 18 };
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+#else
+static bool tiles_are_permitted(void) { return false; }
+#endif
 
 // CPUID only reports the processor's features; XCR0 reports which registers
 // the operating system saves on a context switch.
@@ -19,7 +35,7 @@ static uint64_t saved_registers(void) {
 }
 
 static bool detect(ve_isa isa) {
-  enum { ymm_state = 0x06, zmm_state = 0xE6 };
+  enum { ymm_state = 0x06, zmm_state = 0xE6, tile_state = 0x60000 };
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
   const bool os_saves_state = c >> 27 & 1, fma = c >> 12 & 1;
@@ -31,7 +47,8 @@ static bool detect(ve_isa isa) {
   const uint32_t subleaves = a;
   const bool avx2 = b >> 5 & 1;
   const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
-  const bool avx512vnni = c >> 11 & 1;
+  const bool avx512vnni = avx512 && (c >> 11 & 1) && (saved & zmm_state) == zmm_state;
+  const bool amx = (d >> 24 & 1) && (d >> 25 & 1) && (saved & tile_state) == tile_state;  // TILE INT8
   if (!avx2) return false;
 
   switch (isa) {
@@ -40,7 +57,10 @@ static bool detect(ve_isa isa) {
     case VE_ISA_AVXVNNI:
       return subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
     case VE_ISA_AVX512VNNI:
-      return avx512 && avx512vnni && (saved & zmm_state) == zmm_state;
+      return avx512vnni;
+    case VE_ISA_AMX:
+      // Its epilogue is AVX512VNNI's.
+      return amx && avx512vnni && tiles_are_permitted();
     default:
       return false;
   }
@@ -83,6 +103,7 @@ const char *ve_isa_name(ve_isa isa) {
     case VE_ISA_AVX2: return "avx2";
     case VE_ISA_AVXVNNI: return "avxvnni";
     case VE_ISA_AVX512VNNI: return "avx512vnni";
+    case VE_ISA_AMX: return "amx";
     case VE_ISA_NEONDOT: return "neondot";
   }
   return "unknown";
@@ -180,6 +201,18 @@ static const ve_kernels avx512vnni_kernels = {
     .winograd = &ve_winograd_avx512vnni,
     VE_AVX2_MOTION,
 };
+
+static const ve_kernels amx_kernels = {
+    .lanes = 16,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_avx512vnni,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_avx512vnni,
+    .requantize = ve_requantize_avx512vnni,
+    .winograd = &ve_winograd_avx512vnni,
+    .tiles = &ve_tiles_amx,
+    VE_AVX2_MOTION,
+};
 #endif
 
 const ve_kernels *ve_kernels_for(ve_isa isa) {
@@ -189,6 +222,7 @@ const ve_kernels *ve_kernels_for(ve_isa isa) {
     case VE_ISA_AVX2: return &avx2_kernels;
     case VE_ISA_AVXVNNI: return &avxvnni_kernels;
     case VE_ISA_AVX512VNNI: return &avx512vnni_kernels;
+    case VE_ISA_AMX: return &amx_kernels;
     default: break;
   }
 #elif defined(__aarch64__)

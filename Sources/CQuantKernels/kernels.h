@@ -146,6 +146,7 @@ typedef struct ve_kernels {
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
   const struct ve_winograd_kernels *winograd_words;  // with 16-bit operands, or NULL
+  const struct ve_tile_kernels *tiles;  // in place of the direct algorithm's kernels, or NULL
   ve_motion_search_fn *motion_search;
   ve_motion_neighbour_fn *motion_neighbour;
   ve_interp_search_fn *interp_search;
@@ -187,6 +188,7 @@ ve_accumulate_fn ve_accumulate_avx512vnni;
 ve_epilogue_fn ve_epilogue_avx512vnni;
 ve_requantize_fn ve_requantize_avx512vnni;
 
+double ve_peak_tdpbusd_amx(double seconds);
 double ve_peak_vpdpbusd_avx512vnni(double seconds);
 double ve_peak_vpdpbusd_avxvnni(double seconds);
 double ve_peak_fp32_avx512vnni(double seconds);

@@ -165,8 +165,11 @@ import Testing
     // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
     guard InstructionSet.avx2.isSupported else { return }
     // At 8 bits transforms take 16-bit operands, which pays only where there are no 8-bit dot products.
+    // Tiles take none.
     let algorithm =
-      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
+      InstructionSet.best == .amx
+      ? "direct"
+      : fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)

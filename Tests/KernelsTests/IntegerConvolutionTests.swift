@@ -110,7 +110,8 @@ import Testing
   }
 
   @Test func allSetsOfInstructionsHaveNames() {
-    #expect(InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "neondot"])
+    #expect(
+      InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neondot"])
     #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     for set in InstructionSet.allCases {
       let convolution = IntegerConvolution(parameters(bits: 4, weight: 7), instructionSet: set)
