@@ -33,9 +33,25 @@ static bool operands_fit(
   return true;
 }
 
+// Weights of a lane that are packed side by side.
+static size_t group_of(const ve_conv3x3 *plan) {
+  switch (plan->layout) {
+    case VE_WEIGHTS_QUADS: return 4;
+    case VE_WEIGHTS_PAIRS: return 2;
+    case VE_WEIGHTS_EIGHTS: return 8;
+  }
+  return 1;
+}
+
+// Weights of the three taps of a row, in whole groups.
+static size_t run_of(const ve_conv3x3 *plan) {
+  const size_t taps = 3 * (size_t)plan->description.channels_in, group = group_of(plan);
+  return (taps + group - 1) / group * group;
+}
+
 static size_t bytes_per_lane(const ve_conv3x3 *plan) {
-  const size_t element = plan->layout == VE_WEIGHTS_QUADS ? sizeof(int8_t) : sizeof(int16_t);
-  return (size_t)plan->description.slots * 9 * (size_t)plan->description.channels_in * element;
+  const size_t element = plan->layout == VE_WEIGHTS_PAIRS ? sizeof(int16_t) : sizeof(int8_t);
+  return (size_t)plan->description.slots * 3 * run_of(plan) * element;
 }
 
 // Lanes beyond the last channel repeat those 8 lanes earlier: see
@@ -46,7 +62,7 @@ static int32_t source_channel(const ve_block *block, size_t lane) {
 
 static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
-  const int32_t group = plan->layout == VE_WEIGHTS_QUADS ? 4 : 2;
+  const size_t group = group_of(plan), run = run_of(plan);
   const ve_block *last = &plan->blocks[plan->block_count - 1];
   const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
   const size_t bytes = (lanes * bytes_per_lane(plan) + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
@@ -65,14 +81,13 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
             const size_t from =
                 (((size_t)(block->first_channel + source_channel(block, lane)) * (size_t)d->slots + (size_t)slot) *
                      (size_t)d->channels_in + (size_t)channel) * 9 + (size_t)(ky * 3 + kx);
-            const size_t run = (size_t)(slot * 3 + ky) * 3 * (size_t)d->channels_in;
-            const size_t to = (run + (size_t)(i / group * group)) * width +
-                              lane * (size_t)group + (size_t)(i % group);
+            const size_t at = (size_t)i;
+            const size_t to = ((size_t)(slot * 3 + ky) * run + at / group * group) * width + lane * group + at % group;
             char *base = (char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
-            if (plan->layout == VE_WEIGHTS_QUADS)
-              ((int8_t *)base)[to] = weights[from];
-            else
+            if (plan->layout == VE_WEIGHTS_PAIRS)
               ((int16_t *)base)[to] = weights[from];
+            else
+              ((int8_t *)base)[to] = weights[from];
           }
   }
   return true;

@@ -69,12 +69,26 @@ static bool detect(ve_isa isa) {
 #include <sys/auxv.h>
 
 static bool detect(ve_isa isa) {
-  const unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
-  return isa == VE_ISA_NEONDOT && (getauxval(AT_HWCAP) & dot_products);
+  const unsigned long dot_products = 1ul << 20, matrix_products = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
+  switch (isa) {
+    case VE_ISA_NEONDOT: return getauxval(AT_HWCAP) & dot_products;
+    case VE_ISA_NEONI8MM: return getauxval(AT_HWCAP2) & matrix_products;
+    default: return false;
+  }
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
-// All of Apple's arm64 processors that run macOS support them.
-static bool detect(ve_isa isa) { return isa == VE_ISA_NEONDOT; }
+#include <sys/sysctl.h>
+
+static bool detect(ve_isa isa) {
+  int has = 0;
+  size_t bytes = sizeof has;
+  switch (isa) {
+    // All of Apple's arm64 processors that run macOS have dot products.
+    case VE_ISA_NEONDOT: return true;
+    case VE_ISA_NEONI8MM: return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &bytes, NULL, 0) == 0 && has != 0;
+    default: return false;
+  }
+}
 #else
 static bool detect(ve_isa isa) {
   (void)isa;
@@ -105,6 +119,7 @@ const char *ve_isa_name(ve_isa isa) {
     case VE_ISA_AVX512VNNI: return "avx512vnni";
     case VE_ISA_AMX: return "amx";
     case VE_ISA_NEONDOT: return "neondot";
+    case VE_ISA_NEONI8MM: return "neoni8mm";
   }
   return "unknown";
 }
@@ -161,6 +176,17 @@ static const ve_kernels neondot_kernels = {
     .requantize = ve_requantize_neondot,
     .winograd = &ve_winograd_neondot,
     // The compiler vectorises this with NEON.
+    VE_SCALAR_MOTION,
+};
+
+static const ve_kernels neoni8mm_kernels = {
+    .lanes = 4,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_neoni8mm,
+    .layout = VE_WEIGHTS_EIGHTS,
+    .epilogue = ve_epilogue_neondot,
+    .requantize = ve_requantize_neondot,
+    .winograd = &ve_winograd_neoni8mm,
     VE_SCALAR_MOTION,
 };
 #endif
@@ -227,6 +253,7 @@ const ve_kernels *ve_kernels_for(ve_isa isa) {
   }
 #elif defined(__aarch64__)
   if (isa == VE_ISA_NEONDOT) return &neondot_kernels;
+  if (isa == VE_ISA_NEONI8MM) return &neoni8mm_kernels;
 #endif
   return &scalar_kernels;
 }

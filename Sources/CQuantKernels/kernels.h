@@ -43,6 +43,8 @@ typedef enum ve_weight_layout {
   VE_WEIGHTS_QUADS,
   /// [slot][ky][kx * channels_in / 2][lane][2] of int16_t.
   VE_WEIGHTS_PAIRS,
+  /// [slot][ky][kx * channels_in / 8, rounded up][lane][8] of int8_t, with zeros after the last tap.
+  VE_WEIGHTS_EIGHTS,
 } ve_weight_layout;
 
 /// Output channels computed together.
@@ -167,6 +169,7 @@ ve_interp_warp_fn ve_interp_warp_scalar;
 
 #if defined(__aarch64__)
 ve_accumulate_fn ve_accumulate_neondot;
+ve_accumulate_fn ve_accumulate_neoni8mm;
 ve_epilogue_fn ve_epilogue_neondot;
 ve_requantize_fn ve_requantize_neondot;
 #endif

@@ -15,6 +15,8 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   case amx = 4
   /// 128-bit dot products of arm64.
   case neondot = 5
+  /// 128-bit products of matrices of bytes on arm64.
+  case neoni8mm = 6
 
   /// The fastest on this machine, limited by `limit(to:)`, or else by the environment variable VIDENHANCE_ISA.
   public static var best: InstructionSet {

@@ -111,7 +111,9 @@ import Testing
 
   @Test func allSetsOfInstructionsHaveNames() {
     #expect(
-      InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neondot"])
+      InstructionSet.allCases.map(\.name) == [
+        "scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neondot", "neoni8mm",
+      ])
     #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     for set in InstructionSet.allCases {
       let convolution = IntegerConvolution(parameters(bits: 4, weight: 7), instructionSet: set)
