@@ -25,7 +25,7 @@ SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsan
 	--scratch-path .build-sanitize
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
-.PHONY: help build demo test test-arm bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
+.PHONY: help build demo test test-arm test-onednn bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
 	dist test-dist vapoursynth version clean deps
 .DEFAULT_GOAL = help
 
@@ -39,6 +39,7 @@ help:
 	@echo 'make soak      an hour of film; watch memory, descriptors and sound (MINUTES=60)'
 	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/lab/performance.md)'
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
+	@echo 'make test-onednn compile the wrapper of oneDNN for version 3 as well, and compare its convolutions'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make dist      make a Debian package and a tar.gz in dist/'
@@ -68,6 +69,9 @@ test: deps
 
 test-arm:
 	Scripts/test-arm.sh
+
+test-onednn:
+	Scripts/test-onednn.sh
 
 # `make test` only runs the cases marked as short.
 matrix: deps

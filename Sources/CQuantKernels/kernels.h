@@ -43,6 +43,8 @@ typedef enum ve_weight_layout {
   VE_WEIGHTS_QUADS,
   /// [slot][ky][kx * channels_in / 2][lane][2] of int16_t.
   VE_WEIGHTS_PAIRS,
+  /// [slot][ky][kx * channels_in / 8, rounded up][lane][8] of int8_t, with zeros after the last tap.
+  VE_WEIGHTS_EIGHTS,
 } ve_weight_layout;
 
 /// Output channels computed together.
@@ -146,6 +148,7 @@ typedef struct ve_kernels {
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
   const struct ve_winograd_kernels *winograd_words;  // with 16-bit operands, or NULL
+  const struct ve_tile_kernels *tiles;  // in place of the direct algorithm's kernels, or NULL
   ve_motion_search_fn *motion_search;
   ve_motion_neighbour_fn *motion_neighbour;
   ve_interp_search_fn *interp_search;
@@ -166,6 +169,7 @@ ve_interp_warp_fn ve_interp_warp_scalar;
 
 #if defined(__aarch64__)
 ve_accumulate_fn ve_accumulate_neondot;
+ve_accumulate_fn ve_accumulate_neoni8mm;
 ve_epilogue_fn ve_epilogue_neondot;
 ve_requantize_fn ve_requantize_neondot;
 #endif
@@ -187,6 +191,7 @@ ve_accumulate_fn ve_accumulate_avx512vnni;
 ve_epilogue_fn ve_epilogue_avx512vnni;
 ve_requantize_fn ve_requantize_avx512vnni;
 
+double ve_peak_tdpbusd_amx(double seconds);
 double ve_peak_vpdpbusd_avx512vnni(double seconds);
 double ve_peak_vpdpbusd_avxvnni(double seconds);
 double ve_peak_fp32_avx512vnni(double seconds);

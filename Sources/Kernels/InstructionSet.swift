@@ -11,8 +11,12 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
   case avxvnni = 2
   /// 512-bit dot products.
   case avx512vnni = 3
+  /// Products of AMX tiles, and AVX-512 for everything else.
+  case amx = 4
   /// 128-bit dot products of arm64.
-  case neondot = 4
+  case neondot = 5
+  /// 128-bit products of matrices of bytes on arm64.
+  case neoni8mm = 6
 
   /// The fastest on this machine, limited by `limit(to:)`, or else by the environment variable VIDENHANCE_ISA.
   public static var best: InstructionSet {
@@ -34,6 +38,8 @@ public enum InstructionSet: Int32, Sendable, CaseIterable {
 public enum MachinePeak {
   /// u8 x s8 dot products in billions of multiply-accumulates per second; 0 without VNNI.
   public static func integerDotProducts(seconds: Double = 0.2) -> Double { ve_peak_vpdpbusd(seconds) }
+  /// u8 x s8 products of AMX tiles likewise; 0 without AMX.
+  package static func tileProducts(seconds: Double = 0.2) -> Double { ve_peak_tdpbusd(seconds) }
   /// 32-bit floating-point fused multiply-adds likewise; 0 if not measured.
   public static func floatMultiplyAdds(seconds: Double = 0.2) -> Double { ve_peak_fp32(seconds) }
 }

@@ -84,6 +84,11 @@ public final class LineExecutor {
 
   /// The steps. May be replaced between pictures by steps of the same shapes.
   public var steps: [LineStep]
+  /// Calls a function with 0 ..< count on as many threads. Tests replace it, as libdispatch starts no more threads than there
+  /// are processors.
+  var launch: (_ count: Int, _ body: @Sendable (Int) -> Void) -> Void = {
+    Parallel.forEach($0, threads: $0, $1)
+  }
   private let width, height: Int
   private let plan: LinePlan
   private let schedule: LineSchedule
@@ -171,7 +176,7 @@ public final class LineExecutor {
     withoutActuallyEscaping(fill) { fill in
       // Bands are disjoint, and each waits for its inputs.
       nonisolated(unsafe) let (shared, result, fill) = (self, result, fill)
-      Parallel.forEach(workers.count, threads: workers.count) { shared.work($0, result, fill) }
+      launch(workers.count) { shared.work($0, result, fill) }
     }
     guard let timing else { return }
     for index in 0..<steps.count + 2 {

@@ -165,9 +165,11 @@ import Testing
   func algorithmDependsOnBits(_ bits: Int, _ fixed: String?) throws {
     // Only vector kernels use transforms; without them, the cases above do not cover Winograd.
     guard InstructionSet.avx2.isSupported else { return }
-    // At 8 bits, transforms need 16-bit operands, which are only faster without 8-bit dot products.
+    // At 8 bits, transforms need 16-bit operands, which are only faster without 8-bit dot products. Tiles take none.
     let algorithm =
-      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
+      InstructionSet.best == .amx
+      ? "direct"
+      : fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)

@@ -33,6 +33,17 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
     }
   }
 
+  /// Each rung of the ladder stands on the one below, whose kernels it borrows.
+  @Test func amxImpliesItsEpilogue() {
+    #expect(name(VE_ISA_AMX) == "amx")
+    if supportedIsas.contains(VE_ISA_AMX) {
+      #expect(supportedIsas.contains(VE_ISA_AVX512VNNI))
+      #expect(ve_peak_tdpbusd(0.02) > ve_peak_vpdpbusd(0.02))
+    } else {
+      #expect(ve_peak_tdpbusd(0.02) == 0)
+    }
+  }
+
   @Test func peaksAreMeasured() {
     if supportedIsas.contains(VE_ISA_AVXVNNI) || supportedIsas.contains(VE_ISA_AVX512VNNI) {
       let dot = ve_peak_vpdpbusd(0.02)

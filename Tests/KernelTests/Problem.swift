@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A convolution with its operands, and everything a kernel wrote, including guards.
+import CEmulatedTiles
 import CQuantKernels
 
 /// A seeded random generator (SplitMix64): failures can be reproduced from the seed in their description.
@@ -129,12 +130,22 @@ struct Problem {
     }
   }
 
-  func plan(_ isa: ve_isa, _ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
-    var description = ve_conv3x3_description(
+  private func description(_ algorithm: ve_conv3x3_algorithm) -> ve_conv3x3_description {
+    ve_conv3x3_description(
       slots: Int32(shape.slots), channels_in: Int32(shape.channelsIn),
       channels_out: Int32(shape.channelsOut), activation_levels: Int32(shape.activationLevels),
       weight_levels: Int32(shape.weightLevels), algorithm: algorithm)
+  }
+
+  func plan(_ isa: ve_isa, _ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
+    var description = description(algorithm)
     return ve_conv3x3_create(&description, weights, bias, multipliers, isa)
+  }
+
+  /// Creates the plan of the AMX kernels, with tiles emulated in software.
+  func planOnEmulatedTiles(_ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
+    var description = description(algorithm)
+    return ve_emulated_tiles_create(&description, weights, bias, multipliers)
   }
 
   /// Runs bands of rows that end at `bandEnds` (default: one band). Slack pixels contain `slack`, which must

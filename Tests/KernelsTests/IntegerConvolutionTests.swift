@@ -110,7 +110,10 @@ import Testing
   }
 
   @Test func instructionSetsHaveNames() {
-    #expect(InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "neondot"])
+    #expect(
+      InstructionSet.allCases.map(\.name) == [
+        "scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neondot", "neoni8mm",
+      ])
     #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     for set in InstructionSet.allCases {
       let convolution = IntegerConvolution(parameters(bits: 4, weight: 7), instructionSet: set)

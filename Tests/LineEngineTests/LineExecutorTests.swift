@@ -1,9 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Kernels
 import Tensors
 import Testing
 
 @testable import LineEngine
+
+/// Calls `body` with 0 ..< count, each on a thread of its own, however few processors there are.
+func runOnThreads(_ count: Int, _ body: @Sendable (Int) -> Void) {
+  let finished = DispatchSemaphore(value: 0)
+  // Closures outlive their threads' work for a moment, so they have pointers to what must not escape.
+  withoutActuallyEscaping(body) { body in
+    let shared = UnsafeMutablePointer<@Sendable (Int) -> Void>.allocate(capacity: 1)
+    shared.initialize(to: body)
+    nonisolated(unsafe) let work = shared
+    for index in 0..<count {
+      Thread {
+        work.pointee(index)
+        finished.signal()
+      }.start()
+    }
+    for _ in 0..<count { finished.wait() }
+    shared.deinitialize(count: 1)
+    shared.deallocate()
+  }
+}
 
 @Suite struct LineExecutorTests {
   static let width = 70
@@ -22,6 +43,7 @@ import Testing
     let executor = LineExecutor(
       try steps(), sources: [LineExecutor.Source(channels: 8, zeroPoint: 0)], width: width, height: height,
       threads: threads)
+    executor.launch = runOnThreads
     var result = [Int16](repeating: 0, count: width * height * 8)
     for _ in 0..<pictures {
       result.withUnsafeMutableBufferPointer { result in
