@@ -125,6 +125,7 @@ static const ve_kernels scalar_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
+    .attention = ve_attention_scalar,
     .winograd = &ve_winograd_scalar,
     VE_SCALAR_MOTION,
 };
@@ -138,6 +139,7 @@ static const ve_kernels neondot_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_neondot,
     .requantize = ve_requantize_neondot,
+    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neondot,
     // The compiler vectorises this with NEON.
     VE_SCALAR_MOTION,
@@ -154,6 +156,7 @@ static const ve_kernels avx2_kernels = {
     .narrow_steps = 4,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avx2,
     .winograd_words = &ve_winograd_words_avx2,
     VE_AVX2_MOTION,
@@ -166,6 +169,7 @@ static const ve_kernels avxvnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avxvnni,
     VE_AVX2_MOTION,
 };
@@ -177,6 +181,7 @@ static const ve_kernels avx512vnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
+    .attention = ve_attention_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
     VE_AVX2_MOTION,
 };
