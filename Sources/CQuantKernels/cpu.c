@@ -161,6 +161,7 @@ static const ve_kernels scalar_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
+    .attention = ve_attention_scalar,
     .winograd = &ve_winograd_scalar,
     VE_SCALAR_MOTION,
 };
@@ -174,6 +175,7 @@ static const ve_kernels neondot_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_neondot,
     .requantize = ve_requantize_neondot,
+    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neondot,
     // The compiler vectorises this with NEON.
     VE_SCALAR_MOTION,
@@ -201,6 +203,7 @@ static const ve_kernels avx2_kernels = {
     .narrow_steps = 4,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avx2,
     .winograd_words = &ve_winograd_words_avx2,
     VE_AVX2_MOTION,
@@ -213,6 +216,7 @@ static const ve_kernels avxvnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avxvnni,
     VE_AVX2_MOTION,
 };
@@ -224,6 +228,7 @@ static const ve_kernels avx512vnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
+    .attention = ve_attention_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
     VE_AVX2_MOTION,
 };

@@ -28,7 +28,8 @@ public final class CumulativeErrors {
     let trace = try pass.forward(frames: Distiller.codes(frames)).trace
     let quantizers = pass.modelInUse!.quantizers
     _ = try full.run(frames: frames) { [self] operation, inputs in
-      guard case .convolution(_, _, let rectified) = full.graph.operations[operation] else { return }
+      var rectified = false
+      if case .convolution(_, _, true) = full.graph.operations[operation] { rectified = true }
       for (slot, input) in inputs.enumerated() {
         guard let unrounded = trace.unrounded[[operation, slot]] else { continue }
         add(input, unrounded, quantizers[operation][slot], rectified: rectified, at: [operation, slot])

@@ -24,6 +24,8 @@ public final class FakeQuantizedPass {
   private let precision: FloatPrecision
   private let convolutions: [FloatConvolution]
   private let codes: ParameterSet
+  /// Biases of convolutions by step: those of one layer differ where its inputs have different steps.
+  private var biases: [Int: LayerNumbers] = [:]
   private let scratch: ParameterSet
   private var whole: QuantizedModel?
   /// The model with the ranges of the last windows' noise band, and its plan.
@@ -66,14 +68,25 @@ public final class FakeQuantizedPass {
     if let current, current.band == band { return current }
     let model = whole.inNoiseBand(band)
     let plan = try IntegerPlan(model)
+    var found: [Int: LayerNumbers] = [:]
     for (index, layer) in model.layers.enumerated() {
       let target = codes.layers[index]
       for i in 0..<target.weightCount { target.weights[i] = Float(layer.codes[i]) }
-      if let step = plan.steps.first(where: { $0.layer == index }) {
-        for i in 0..<target.biasCount { target.biases[i] = Float(step.centredBias[i]) }
+      let users = plan.steps.indices.filter { plan.steps[$0].convolution?.layer == index }
+      let all = users.map { plan.steps[$0].convolution!.centredBias }
+      if let first = all.first {
+        for i in 0..<target.biasCount { target.biases[i] = Float(first[i]) }
+      }
+      if Set(all).count > 1 {
+        for (step, bias) in zip(users, all) {
+          let own = LayerNumbers(weightCount: 0, biasCount: target.biasCount)
+          for i in 0..<target.biasCount { own.biases[i] = Float(bias[i]) }
+          found[step] = own
+        }
       }
       try convolutions[index].setWeights(target.weights, bias: target.biases)
     }
+    biases = found
     current = (band, model, plan)
     return (band, model, plan)
   }
@@ -89,8 +102,10 @@ public final class FakeQuantizedPass {
   /// Data recorded by a forward pass for the backward pass.
   public struct Trace {
     /// By step: the convolution's operand, integers q - zero point.
-    var operands: [ConvolutionOperand] = []
-    /// By operation and input: values in units of the code before rounding and clipping.
+    var operands: [Int: ConvolutionOperand] = [:]
+    /// By step: the attention's operands, likewise.
+    var attended: [Int: AttendedSlots] = [:]
+    /// By operation and input or operand: values in units of the code before rounding and clipping.
     var unrounded: [[Int]: FloatTensor] = [:]
     /// The input stream of the last step, in integers; nil in networks without one.
     public var stream: FloatTensor?
@@ -109,16 +124,12 @@ public final class FakeQuantizedPass {
     var codes: [[Int]: FloatTensor] = [:]
     var streams: [Int: FloatTensor] = [:]
     var output: FloatTensor?
-    for step in plan.steps {
+    for (index, step) in plan.steps.enumerated() {
       let inputs = step.inputs.enumerated().map { slot, input in
         slots[input] ?? codes[[step.operation, slot]]!
       }
       for slot in step.inputs.indices { codes[[step.operation, slot]] = nil }
-      let operand = gatherOperand(inputs, rectified: false, precision: precision)
-      trace.operands.append(operand)
-      let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
-      try convolutions[step.layer].forward(operand.raw, into: sums.pointer)
-      scale(sums, byChannel: step.parameters.multiplier)
+      let sums = try compute(step, index, inputs, &trace)
       if step.keepsStream {
         makeStream(sums, adding: step.addend.map { streams[$0]! })
         if step.isOutput { output = sums } else { streams[step.value] = sums }
@@ -135,6 +146,35 @@ public final class FakeQuantizedPass {
     }
     trace.stream = plan.steps.last.flatMap { streams[$0.inputs[0]] }
     return (output!, trace)
+  }
+
+  /// The result of step `index` in units of its output, before rounding.
+  private func compute(
+    _ step: IntegerStep, _ index: Int, _ inputs: [FloatTensor], _ trace: inout Trace
+  ) throws -> FloatTensor {
+    switch step.work {
+    case .convolution(let work):
+      let operand = gatherOperand(inputs, rectified: false, precision: precision)
+      trace.operands[index] = operand
+      let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
+      if let own = biases[index] {
+        try convolutions[work.layer].setWeights(codes.layers[work.layer].weights, bias: own.biases)
+      }
+      try convolutions[work.layer].forward(operand.raw, into: sums.pointer)
+      scale(sums, byChannel: work.parameters.multiplier)
+      return sums
+    case .attention(let attention):
+      let count = (inputs.count - 1) / 2
+      let slots = AttendedSlots(
+        query: inputs[0], keys: Array(inputs[1...count]), values: Array(inputs[(1 + count)...]),
+        heads: attention.heads)
+      trace.attended[index] = slots
+      let sums = slots.attendInCodes(attention)
+      for (slot, weights) in slots.weights.enumerated() {
+        trace.unrounded[[step.operation, inputs.count + slot]] = weights
+      }
+      return sums
+    }
   }
 
   /// The range of an output's codes minus their zero point.
@@ -179,13 +219,24 @@ public final class FakeQuantizedPass {
         shared.pointer.update(from: gradient.pointer, count: gradient.count)
         streamGradients[addend] = streamGradients[addend].map { add($0, shared) } ?? shared
       }
-      scale(gradient, byChannel: step.parameters.multiplier)
-      let difference = gatherOperand([gradient], rectified: false, precision: precision)
-      let target = scratch.layers[step.layer]
-      try convolutions[step.layer].backwardWeights(
-        trace.operands[index].raw, difference.raw, into: target.weights, bias: target.biases)
-      accumulateWeights(step, model)
-      try spread(difference, step: step, into: &codeGradients)
+      switch step.work {
+      case .convolution(let work):
+        scale(gradient, byChannel: work.parameters.multiplier)
+        let difference = gatherOperand([gradient], rectified: false, precision: precision)
+        let target = scratch.layers[work.layer]
+        try convolutions[work.layer].backwardWeights(
+          trace.operands[index]!.raw, difference.raw, into: target.weights, bias: target.biases)
+        accumulateWeights(step, layer: work.layer, model)
+        try spread(difference, step: step, layer: work.layer, into: &codeGradients)
+      case .attention(let attention):
+        let targets = step.inputs.map { _ in zeros(channels: gradient.channels) }
+        let totals = trace.attended[index]!.backwardInCodes(attention, gradient, addTo: targets)
+        for (slot, target) in targets.enumerated() { codeGradients[[step.operation, slot]] = target }
+        for (slot, total) in totals.enumerated() {
+          guard let place = parameters.stepIndex[step.operation][targets.count + slot] else { continue }
+          activationStepGradients.layers[0].all[place] += total
+        }
+      }
     }
   }
 
@@ -196,13 +247,13 @@ public final class FakeQuantizedPass {
   }
 
   /// Converts gradients of codes (in `scratch`) to those of real weights, biases and weight steps.
-  private func accumulateWeights(_ step: IntegerStep, _ model: QuantizedModel) {
-    let layer = graph.layers[step.layer]
-    let quantized = model.layers[step.layer]
-    let ratios = parameters.slotRatios(model, layer: step.layer)
-    let from = scratch.layers[step.layer]
-    let to = gradients.layers[step.layer]
-    let real = parameters.values.layers[step.layer]
+  private func accumulateWeights(_ step: IntegerStep, layer index: Int, _ model: QuantizedModel) {
+    let layer = graph.layers[index]
+    let quantized = model.layers[index]
+    let ratios = parameters.slotRatios(model, layer: index)
+    let from = scratch.layers[index]
+    let to = gradients.layers[index]
+    let real = parameters.values.layers[index]
     let limits = WeightRounding(quantized.grid, bits: quantized.bits).limits
     let span = layer.inputChannels * 9
     let inputStep = model.quantizers[step.operation][0].step
@@ -218,20 +269,21 @@ public final class FakeQuantizedPass {
           stepGradient += from.weights[i] * Float(quantized.codes[i]) - passed * x
         }
       }
-      weightStepGradients.layers[step.layer].all[output] += stepGradient
+      weightStepGradients.layers[index].all[output] += stepGradient
       to.biases[output] += from.biases[output] / (inputStep * quantized.steps[output])
     }
   }
 
   /// Computes the gradients of a step's input codes.
   private func spread(
-    _ difference: ConvolutionOperand, step: IntegerStep, into codeGradients: inout [[Int]: FloatTensor]
+    _ difference: ConvolutionOperand, step: IntegerStep, layer index: Int,
+    into codeGradients: inout [[Int]: FloatTensor]
   ) throws {
     let takesFrames = step.inputs.contains { if case .frame = graph.operations[$0] { true } else { false } }
     if takesFrames { return }
-    let layer = graph.layers[step.layer]
+    let layer = graph.layers[index]
     let joined = FloatTensor(batch: batch, height: height, width: width, channels: layer.totalInputChannels)
-    try convolutions[step.layer].backwardData(difference.raw, into: joined.pointer)
+    try convolutions[index].backwardData(difference.raw, into: joined.pointer)
     for slot in step.inputs.indices {
       let part = zeros(channels: layer.inputChannels)
       scatterGradient(joined, offset: slot * layer.inputChannels, rectifiedOperand: nil, addTo: part)

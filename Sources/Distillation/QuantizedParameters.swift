@@ -15,7 +15,7 @@ public final class QuantizedParameters {
   /// A single entry: logarithms of activation steps in the order of `stepIndex`, then those of the factors of noise bands, by
   /// band and operation.
   public let activationSteps: ParameterSet
-  /// Index of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
+  /// Index of each operation's inputs or operands in `activationSteps`; nil for packed frames, whose step is fixed.
   public let stepIndex: [[Int?]]
 
   private let graph: NetworkGraph
@@ -33,14 +33,13 @@ public final class QuantizedParameters {
     }
     var index: [[Int?]] = []
     var steps: [Float] = []
-    for (operation, quantizers) in zip(graph.operations, base.quantizers) {
-      guard case .convolution(_, let inputs, _) = operation else {
-        index.append([])
-        continue
-      }
+    let operations = base.architecture.graph.operations
+    for (operation, quantizers) in zip(operations, base.quantizers) {
       index.append(
-        zip(inputs, quantizers).map { input, quantizer -> Int? in
-          if case .frame = base.architecture.graph.operations[input] { return nil }
+        quantizers.enumerated().map { place, quantizer -> Int? in
+          if case .convolution(_, let inputs, _) = operation, case .frame = operations[inputs[place]] {
+            return nil
+          }
           steps.append(log(quantizer.step))
           return steps.count - 1
         })

@@ -22,6 +22,14 @@ public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
   case block
 }
 
+/// How the encodings of a window's frames become the stream.
+public enum WindowFusion: String, Codable, Sendable, CaseIterable {
+  /// A convolution over all slots with weights for each.
+  case convolution
+  /// Attention over the slots (`SlotAttention`), added to a convolution of the centre.
+  case attention
+}
+
 /// A network as a value: everything needed to build its graph. Stored in every weight file.
 public struct Architecture: Hashable, Codable, Sendable {
   /// Task.
@@ -44,6 +52,13 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// Whether properties of the source are inputs: its noise level, and the quantizers of each frame's blocks
   /// (`QuantizerMap`). Nil, as in older files, means no. Denoising always takes the noise level.
   public var isConditioned: Bool?
+  /// How the frames are fused. Nil, as in older files, means by a convolution.
+  public var fusion: WindowFusion?
+  /// Heads of fusion by attention, of `SlotAttention.headChannels` channels each; nil means `defaultHeads`.
+  public var heads: Int?
+
+  /// Heads of fusion by attention unless set.
+  public static let defaultHeads = 4
 
   /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
   public static let frameChannels = 6
@@ -54,7 +69,8 @@ public struct Architecture: Hashable, Codable, Sendable {
   public init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
-    blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil
+    blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil, fusion: WindowFusion? = nil,
+    heads: Int? = nil
   ) {
     self.task = task
     self.scale = scale
@@ -65,6 +81,8 @@ public struct Architecture: Hashable, Codable, Sendable {
     self.blocks = blocks
     self.hasMask = hasMask
     self.isConditioned = isConditioned
+    self.fusion = fusion
+    self.heads = heads
   }
 
   /// The default super-resolution network, about 10 reference layers.
@@ -125,6 +143,11 @@ public struct Architecture: Hashable, Codable, Sendable {
   /// Whether the quantizers of the frames are an input.
   public var takesQuantizers: Bool { isConditioned ?? false }
 
+  /// Whether the frames are fused by attention.
+  public var attends: Bool { fusion == .attention }
+  /// Heads of the attention.
+  public var headCount: Int { heads ?? Self.defaultHeads }
+
   /// Channels of the residual on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
   public var residualChannels: Int { Self.frameChannels * scale * scale }
   /// Channels of the last layer: those of the residual, then as many for the mask if there is one.
@@ -153,6 +176,13 @@ public struct Architecture: Hashable, Codable, Sendable {
     if task == .interpolation && (scale != 1 || alignment == .none) {
       throw .badArchitecture("interpolation keeps the size of frames and aligns them")
     }
+    if attends && (task == .interpolation || window == 1) {
+      throw .badArchitecture("attention needs a centre frame and neighbours")
+    }
+    if heads != nil && !attends { throw .badArchitecture("only attention has heads") }
+    if !(1...AttentionParameters.mostHeads).contains(headCount) {
+      throw .badArchitecture("heads out of range")
+    }
     if isMasked && task != .interpolation { throw .badArchitecture("only interpolation has a mask") }
     if takesNoiseLevel && window > 1 && alignment == .none {
       throw .badArchitecture("\(task.rawValue) aligns its neighbours")
@@ -167,10 +197,7 @@ public struct Architecture: Hashable, Codable, Sendable {
       .init(
         name: "encoder", inputChannels: channels(ofSlot: window / 2), outputChannels: encoderChannels,
         isEdge: true))
-    let fusion = graph.layer(
-      .init(
-        name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels, isEdge: true)
-    )
+    let fusion = fusionLayers(&graph)
     let neighbour =
       window == 1 || alignment == .none || task == .interpolation
       ? encoder
@@ -181,7 +208,7 @@ public struct Architecture: Hashable, Codable, Sendable {
     let encodings = (0..<window).map { slot in
       graph.convolve(isCentre(slot) ? encoder : neighbour, [graph.frame(slot: slot)], rectified: false)
     }
-    var stream = graph.convolve(fusion, encodings, rectified: true)
+    var stream = fuse(encodings, fusion, &graph)
     for block in 0..<blocks {
       let layers = ["a", "b"].map { part in
         graph.layer(
@@ -195,5 +222,44 @@ public struct Architecture: Hashable, Codable, Sendable {
       .init(name: "tail", inputChannels: channels, outputChannels: outputChannels, isEdge: true))
     _ = graph.convolve(tail, [stream], rectified: true)
     return graph
+  }
+
+  /// The layers that fuse the frames: by convolution one; by attention those of the centre, of queries, keys and values, and
+  /// the projection of the attention's result. Only the centre's stays at 8 bits; the others add to the stream, as the body
+  /// does.
+  private func fusionLayers(_ graph: inout NetworkGraph) -> [Int] {
+    guard attends else {
+      return [
+        graph.layer(
+          .init(
+            name: "fusion", slots: window, inputChannels: encoderChannels, outputChannels: channels,
+            isEdge: true))
+      ]
+    }
+    let attended = headCount * SlotAttention.headChannels
+    return [
+      ConvolutionLayer(
+        name: "fusion.centre", inputChannels: encoderChannels, outputChannels: channels, isEdge: true),
+      ConvolutionLayer(
+        name: "fusion.query", inputChannels: encoderChannels, outputChannels: attended, isEdge: false),
+      ConvolutionLayer(
+        name: "fusion.key", inputChannels: encoderChannels, outputChannels: attended, isEdge: false),
+      ConvolutionLayer(
+        name: "fusion.value", inputChannels: encoderChannels, outputChannels: attended, isEdge: false),
+      ConvolutionLayer(
+        name: "fusion.projection", inputChannels: attended, outputChannels: channels, isEdge: false),
+    ].map { graph.layer($0) }
+  }
+
+  /// The stream from the encodings of all slots.
+  private func fuse(_ encodings: [Int], _ layers: [Int], _ graph: inout NetworkGraph) -> Int {
+    guard attends else { return graph.convolve(layers[0], encodings, rectified: true) }
+    let centre = encodings[window / 2]
+    let stream = graph.convolve(layers[0], [centre], rectified: true)
+    let query = graph.convolve(layers[1], [centre], rectified: true)
+    let keys = encodings.map { graph.convolve(layers[2], [$0], rectified: true) }
+    let values = encodings.map { graph.convolve(layers[3], [$0], rectified: true) }
+    let attended = graph.attend(SlotAttention(query: query, keys: keys, values: values, heads: headCount))
+    return graph.add(stream, graph.convolve(layers[4], [attended], rectified: false))
   }
 }

@@ -18,12 +18,14 @@ public final class FloatExecutor {
   /// The owner of each layer's weight memory.
   private var owners: [AnyObject?]
 
-  /// Data recorded by a forward pass for the backward pass: the operand of each convolution.
+  /// Data recorded by a forward pass for the backward pass: the operands of each convolution and attention.
   public struct Trace {
     /// By operation index; nil for operations other than convolutions.
     public var operands: [ConvolutionOperand?]
     /// Channels of each operation's value, for gradients, by operation index.
     public var channels: [Int]
+    /// Operands of attentions, by operation index.
+    package var attended: [Int: AttendedSlots] = [:]
   }
 
   /// Prepares a graph for tensors of `batch` x `height` x `width`.
@@ -50,6 +52,7 @@ public final class FloatExecutor {
       case .add(let a, let b):
         lastUse[a] = index
         lastUse[b] = index
+      case .attention(let attention): for input in attention.inputs { lastUse[input] = index }
       }
     }
     self.lastUse = lastUse
@@ -66,7 +69,8 @@ public final class FloatExecutor {
 
   /// Runs a forward pass.
   /// - Parameter frames: for each window slot, `[batch, height, width, frame channels]`, (code - 128) / 255.
-  /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
+  /// - Parameter observe: called with every convolution's inputs before rectification, and every attention's operands
+  ///   (`SlotAttention.operands`), and the operation's index.
   /// - Returns: the value of the last operation.
   public func run(
     frames: [FloatTensor], observe: ((Int, [FloatTensor]) -> Void)? = nil
@@ -75,7 +79,7 @@ public final class FloatExecutor {
   }
 
   /// Runs a forward pass whose inputs are created on demand, one slot at a time.
-  /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
+  /// - Parameter observe: see `run(frames:observe:)`.
   public func run(
     observe: ((Int, [FloatTensor]) -> Void)? = nil, frame: (_ slot: Int) -> FloatTensor
   ) throws(ConvolutionError) -> FloatTensor {
@@ -113,6 +117,13 @@ public final class FloatExecutor {
         if keepsOperands { trace.operands[index] = operand }
       case .add(let a, let b):
         value = add(values[a]!, values[b]!)
+      case .attention(let attention):
+        let slots = AttendedSlots(
+          query: values[attention.query]!, keys: attention.keys.map { values[$0]! },
+          values: attention.values.map { values[$0]! }, heads: attention.heads)
+        value = slots.attend()
+        observe?(index, slots.operands)
+        if keepsOperands { trace.attended[index] = slots }
       }
       values[index] = value
       trace.channels[index] = value.channels

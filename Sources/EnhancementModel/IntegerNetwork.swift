@@ -17,7 +17,7 @@ public final class IntegerNetwork: WindowNetwork {
   private let width, height: Int
   private let executor: LineExecutor
   private let packer: WindowPacker
-  private let kernel: (IntegerStep) throws -> IntegerConvolution
+  private let kernel: (IntegerStep) throws -> any RowKernel
   /// Steps by noise band, created on first use: bands share weights but not ranges.
   private var linesOfBand: [Int: [LineStep]] = [:]
   private var band = 0
@@ -35,11 +35,15 @@ public final class IntegerNetwork: WindowNetwork {
     self.threads = threads
     packer = WindowPacker(model.architecture, threads: threads)
     kernel = { step in
-      guard
-        let kernel = IntegerConvolution(
-          step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
-      else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
-      return kernel
+      switch step.work {
+      case .attention(let parameters): return IntegerAttention(parameters, instructionSet: instructionSet)
+      case .convolution(let convolution):
+        guard
+          let kernel = IntegerConvolution(
+            convolution.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
+        else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
+        return kernel
+      }
     }
     let plan = try IntegerPlan(model.inNoiseBand(0))
     steps = plan.steps
@@ -125,7 +129,7 @@ public final class IntegerNetwork: WindowNetwork {
 
   /// Combines the plan's steps with their kernels.
   private static func lines(
-    _ plan: IntegerPlan, _ kernel: (IntegerStep) throws -> IntegerConvolution
+    _ plan: IntegerPlan, _ kernel: (IntegerStep) throws -> any RowKernel
   ) rethrows -> [LineStep] {
     try plan.steps.map { step in
       let inputs = step.inputs.enumerated().map { slot, value -> LineStep.Input in

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Kernels
 
 /// A 3x3 convolution with zero padding, as a layer of a network: its tensors are named `<name>.weight` (OIHW, the
 /// inputs of all slots side by side) and `<name>.bias`.
@@ -34,6 +35,59 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
   public var operationsPerPoint: Int { weightCount }
 }
 
+/// Attention over the frame slots of a window, at each point and in each head by itself: the softmax over the slots of the
+/// products of the query with the slots' keys weights the slots' values. It has no parameters of its own.
+///
+/// `weights[s]` = softmax over s of (query . keys[s]) / sqrt(head channels); value = sum of weights[s] * values[s].
+public struct SlotAttention: Hashable, Sendable {
+  /// Value with the queries.
+  public var query: Int
+  /// Values with the keys and the values to be weighted, by slot.
+  public var keys, values: [Int]
+  /// Number of heads.
+  public var heads: Int
+  /// Channels of a head, which are adjacent.
+  public static let headChannels = AttentionParameters.headChannels
+
+  /// Creates an attention.
+  public init(query: Int, keys: [Int], values: [Int], heads: Int) {
+    self.query = query
+    self.keys = keys
+    self.values = values
+    self.heads = heads
+  }
+
+  /// Number of slots.
+  public var slots: Int { keys.count }
+  /// Channels of queries, keys, values and of the result.
+  public var channels: Int { heads * Self.headChannels }
+  /// The values it reads: query, keys, values.
+  public var inputs: [Int] { [query] + keys + values }
+  /// Multiply-accumulates for each point of the grid: scores and weighted sums.
+  public var operationsPerPoint: Int { 2 * slots * channels }
+
+  /// Its operands that are quantized, in the order of a model's quantizers: query, keys, values, then the weights of each
+  /// slot.
+  public var operands: [Operand] {
+    [Operand(kind: .query, slot: 0)]
+      + [.key, .value, .weight].flatMap { kind in (0..<slots).map { Operand(kind: kind, slot: $0) } }
+  }
+
+  /// An operand of an attention.
+  public struct Operand: Hashable, Sendable {
+    /// What it is.
+    public enum Kind: String, Sendable {
+      case query, key, value
+      /// A result of the softmax: never negative.
+      case weight
+    }
+    /// See `Kind`.
+    public var kind: Kind
+    /// The window slot; 0 for the query.
+    public var slot: Int
+  }
+}
+
 /// A network's computation as a list of operations on tensors of one grid. Executors and the trainer share this single
 /// definition of each network.
 public struct NetworkGraph: Hashable, Sendable {
@@ -45,6 +99,24 @@ public struct NetworkGraph: Hashable, Sendable {
     case convolution(layer: Int, inputs: [Int], rectified: Bool)
     /// The sum of two values of equal shape: the residual stream.
     case add(Int, Int)
+    /// Attention over frame slots.
+    case attention(SlotAttention)
+
+    /// Number of quantizers of an integer model's operation: one for each input of a convolution and each operand of an
+    /// attention.
+    public var quantizerCount: Int {
+      switch self {
+      case .frame, .add: 0
+      case .convolution(_, let inputs, _): inputs.count
+      case .attention(let attention): attention.operands.count
+      }
+    }
+
+    /// Whether operand `index` is the weights of an attention, which are shares of one: their range does not follow the
+    /// signal's.
+    public func isWeight(_ index: Int) -> Bool {
+      if case .attention(let attention) = self { index >= attention.inputs.count } else { false }
+    }
   }
 
   /// Layers in the order of first use.
@@ -72,6 +144,9 @@ public struct NetworkGraph: Hashable, Sendable {
   /// Appends a sum; returns its value.
   public mutating func add(_ a: Int, _ b: Int) -> Int { append(.add(a, b)) }
 
+  /// Appends an attention; returns its value.
+  public mutating func attend(_ attention: SlotAttention) -> Int { append(.attention(attention)) }
+
   private mutating func append(_ operation: Operation) -> Int {
     operations.append(operation)
     return operations.count - 1
@@ -80,10 +155,10 @@ public struct NetworkGraph: Hashable, Sendable {
   /// Multiply-accumulates for each point of the grid; a layer that runs for several slots counts for each.
   public var operationsPerPoint: Int {
     operations.reduce(0) { sum, operation in
-      if case .convolution(let layer, _, _) = operation {
-        sum + layers[layer].operationsPerPoint
-      } else {
-        sum
+      switch operation {
+      case .frame, .add: sum
+      case .convolution(let layer, _, _): sum + layers[layer].operationsPerPoint
+      case .attention(let attention): sum + attention.operationsPerPoint
       }
     }
   }

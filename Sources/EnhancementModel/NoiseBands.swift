@@ -69,8 +69,10 @@ extension QuantizedModel {
     guard let noiseBands else { return self }
     var result = self
     result.noiseBands = nil
+    let operations = architecture.graph.operations
     for (operation, factor) in noiseBands.factors[band].enumerated() {
-      for slot in quantizers[operation].indices where quantizers[operation][slot] != .frame {
+      for slot in quantizers[operation].indices
+      where quantizers[operation][slot] != .frame && !operations[operation].isWeight(slot) {
         result.quantizers[operation][slot].step *= factor
       }
     }

@@ -33,8 +33,8 @@ public struct QuantizedModel: Sendable, Equatable {
   public var bits: Int
   /// By layer, in the graph's order.
   public var layers: [QuantizedLayer]
-  /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames use
-  /// `ActivationQuantizer.frame`; a zero point of 0 rectifies inputs.
+  /// By operation: a quantizer for each input of a convolution and each operand of an attention; empty for other
+  /// operations. Frames use `ActivationQuantizer.frame`; a zero point of 0 rectifies inputs.
   public var quantizers: [[ActivationQuantizer]]
   /// How the steps of `quantizers` depend on the noise level, for networks that take it; nil if they do not.
   public var noiseBands: NoiseBands?
@@ -82,7 +82,7 @@ public struct QuantizedModel: Sendable, Equatable {
   public mutating func refineActivations(levels: Int32) {
     let graph = architecture.graph
     for (index, operation) in graph.operations.enumerated() {
-      guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
+      if case .convolution(let layer, _, _) = operation, graph.layers[layer].isEdge { continue }
       for slot in quantizers[index].indices where quantizers[index][slot].levels < levels {
         let old = quantizers[index][slot]
         let ratio = Float(levels) / Float(old.levels)
@@ -126,9 +126,7 @@ public struct QuantizedModel: Sendable, Equatable {
           steps: try Self.positive(file, layer.name + ".steps", count: layer.outputChannels),
           biases: try file.finiteFloats(layer.name + ".bias", count: layer.outputChannels)))
     }
-    let counts = graph.operations.map { operation in
-      if case .convolution(_, let inputs, _) = operation { inputs.count } else { 0 }
-    }
+    let counts = graph.operations.map(\.quantizerCount)
     let total = counts.reduce(0, +)
     let steps = try Self.positive(file, "quantizers.steps", count: total)
     let zeroPoints = try file.integers("quantizers.zeroPoints", count: total)
@@ -148,8 +146,12 @@ public struct QuantizedModel: Sendable, Equatable {
     noiseBands =
       architecture.hasNoiseBands ? try NoiseBands(file: file, operations: graph.operations.count) : nil
     streamStep = try Self.positive(file, "stream.step", count: 1)[0]
-    // A frame's codes are its samples, whatever the file contains.
+    // A frame's codes are its samples, whatever the file contains, and weights of an attention are never negative.
     for (index, operation) in graph.operations.enumerated() {
+      for (place, quantizer) in quantizers[index].enumerated()
+      where operation.isWeight(place) && quantizer.zeroPoint != 0 {
+        throw .missingTensor(name: "quantizers.zeroPoints")
+      }
       guard case .convolution(_, let inputs, _) = operation else { continue }
       for (input, quantizer) in zip(inputs, quantizers[index]) {
         guard case .frame = graph.operations[input], quantizer != .frame else { continue }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
-public import Kernels
+package import Kernels
 
-/// A convolution of a `LineExecutor`, with the operations fused into it.
+/// A convolution or attention of a `LineExecutor`, with the operations fused into it.
 public struct LineStep {
   /// An input of a step.
   public enum Input: Sendable {
@@ -28,8 +28,8 @@ public struct LineStep {
   }
 
   /// The kernel.
-  public var kernel: IntegerConvolution
-  /// Inputs, one per slot.
+  package var kernel: any RowKernel
+  /// Inputs, in the kernel's order.
   public var inputs: [Input]
   /// Output channels.
   public var channels: Int
@@ -43,8 +43,8 @@ public struct LineStep {
   public var codes: [Codes]
 
   /// Creates a step.
-  public init(
-    _ kernel: IntegerConvolution, inputs: [Input], channels: Int, addend: Int? = nil,
+  package init(
+    _ kernel: any RowKernel, inputs: [Input], channels: Int, addend: Int? = nil,
     keepsStream: Bool = false,
     isOutput: Bool = false, codes: [Codes] = []
   ) {
@@ -58,7 +58,7 @@ public struct LineStep {
   }
 }
 
-/// Runs integer convolutions line by line: a step lags one row behind the step it reads, and only the rows of a tensor between
+/// Runs integer kernels line by line: a step lags one row behind the step it reads, and only the rows of a tensor between
 /// its writer and its last reader are stored. Memory is a single block, allocated once, whose size depends on the width but
 /// not the height of pictures. Threads take bands of rows from a shared list (`LineSchedule`) and only wait for a band's
 /// inputs; results depend neither on the number of threads nor on `chunk`.
@@ -122,7 +122,7 @@ public final class LineExecutor {
     }
     codes = Array(placed[..<plan.codes.count])
     streams = Array(placed[plan.codes.count...])
-    let scratch = steps.map(\.kernel.scratchBytes).max() ?? 0
+    let scratch = steps.map { $0.kernel.scratchBytes }.max() ?? 0
     let result = steps.map { $0.isOutput ? width * $0.channels * LineSchedule.edgeBandHeight : 0 }.max() ?? 0
     workers = (0..<max(1, threads)).map { _ in
       LineWorker(scratchBytes: scratch, resultValues: result, sources: sources.count, steps: steps.count)

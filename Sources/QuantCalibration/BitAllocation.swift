@@ -59,6 +59,9 @@ public struct BitAllocation {
   /// The cost of a network per grid point, in reference layers (64 -> 64) of 8-bit direct convolution.
   public static func cost(_ architecture: Architecture, _ widths: Calibrator.Widths) -> Double {
     architecture.graph.operations.reduce(0) { sum, operation in
+      if case .attention(let attention) = operation {
+        return sum + Double(attention.operationsPerPoint) / Double(Architecture.referenceLayerCost)
+      }
       guard case .convolution(let index, _, _) = operation else { return sum }
       let layer = architecture.graph.layers[index]
       let width = widths.of(layer)

@@ -8,7 +8,7 @@ public import Tensors
 public final class Calibrator {
   /// The full-precision network.
   public let network: NetworkWeights
-  /// Histograms by operation and input.
+  /// Histograms by operation and input, or operand of an attention.
   public var histograms: [[ActivationHistogram]] {
     var all = bandHistograms[0]
     for (operation, band) in bandHistograms.dropFirst().flatMap({ $0.enumerated() }) {
@@ -35,8 +35,7 @@ public final class Calibrator {
     self.threads = threads
     graph = network.architecture.graph
     let empty = graph.operations.map { operation -> [ActivationHistogram] in
-      guard case .convolution(_, let inputs, _) = operation else { return [] }
-      return inputs.map { _ in ActivationHistogram() }
+      (0..<operation.quantizerCount).map { _ in ActivationHistogram() }
     }
     let count = network.architecture.hasNoiseBands ? NoiseBands.standardBounds.count : 1
     bandHistograms = Array(repeating: empty, count: count)
@@ -69,7 +68,8 @@ public final class Calibrator {
     let band = noiseCode.map { NoiseBands.index(of: $0, in: NoiseBands.standardBounds) } ?? 0
     bandCounts[band] += 1
     let count = { [self] (operation: Int, inputs: [FloatTensor]) in
-      guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
+      var rectified = false
+      if case .convolution(_, _, true) = graph.operations[operation] { rectified = true }
       for (slot, input) in inputs.enumerated() {
         let values = UnsafeBufferPointer(input.buffer)
         let peak = bandHistograms[band][operation][slot].add(
@@ -123,6 +123,9 @@ public final class Calibrator {
       }
     }
 
+    /// The greatest code of the operands of an attention: as in the body.
+    public var attentionLevels: Int32 { Int32(activationCodes) - 1 }
+
     /// Creates widths with the same bits for weights and activations.
     public init(_ bits: Int) {
       weights = bits
@@ -154,17 +157,22 @@ public final class Calibrator {
   public func model(
     widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
-    let histograms = histograms
+    let histograms = isPerFrame ? histograms : shared(histograms)
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
+      if case .attention = operation {
+        let levels = widths.attentionLevels
+        quantizers[index] = histograms[index].map {
+          ActivationQuantizer(range: method.search($0, levels: levels).range, levels: levels)
+        }
+      }
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       let levels = widths.of(graph.layers[layer]).levels
-      let counts = isPerFrame ? histograms[index] : Self.shared(histograms[index])
       quantizers[index] = inputs.enumerated().map { slot, input in
         if case .frame = graph.operations[input] { return .frame }
         return ActivationQuantizer(
-          range: method.search(counts[slot], levels: levels).range, levels: levels)
+          range: method.search(histograms[index][slot], levels: levels).range, levels: levels)
       }
       layerQuantizers[layer] = quantizers[index]
     }
@@ -209,8 +217,14 @@ public final class Calibrator {
       // A few windows are not representative of a band.
       if bandCounts[band] < Self.leastWindowsOfBand { return nil }
       return graph.operations.enumerated().map { index, operation in
-        guard case .convolution(let layer, let inputs, _) = operation else { return 1 }
-        let levels = widths.of(graph.layers[layer]).levels
+        let inputs: [Int]
+        let levels: Int32
+        switch operation {
+        case .frame, .add: return 1
+        case .convolution(let layer, let values, _):
+          (inputs, levels) = (values, widths.of(graph.layers[layer]).levels)
+        case .attention(let attention): (inputs, levels) = (attention.inputs, widths.attentionLevels)
+        }
         // One factor for all slots, since their ratios are folded into the weights: the mean of their individual factors.
         let logarithms = inputs.indices.map { slot -> Float in
           if case .frame = graph.operations[inputs[slot]] { return 0 }
@@ -231,11 +245,31 @@ public final class Calibrator {
 
   private static let leastWindowsOfBand = 4
 
-  /// The combined histogram of all slots, for each slot.
-  private static func shared(_ histograms: [ActivationHistogram]) -> [ActivationHistogram] {
-    guard var all = histograms.first, histograms.count > 1 else { return histograms }
-    for other in histograms.dropFirst() { all.add(other) }
-    return histograms.map { _ in all }
+  /// The combined histogram of all frame slots, for each slot: of a layer's inputs, over all operations that use it, and of the
+  /// keys, values and weights of an attention.
+  private func shared(_ histograms: [[ActivationHistogram]]) -> [[ActivationHistogram]] {
+    func group(_ operation: NetworkGraph.Operation, _ place: Int) -> String {
+      switch operation {
+      case .frame, .add: ""
+      case .convolution(let layer, _, _): graph.layers[layer].name
+      case .attention(let attention): "attention.\(attention.operands[place].kind)"
+      }
+    }
+    var groups: [String: ActivationHistogram] = [:]
+    for (operation, parts) in zip(graph.operations, histograms) {
+      for (place, part) in parts.enumerated() {
+        let name = group(operation, place)
+        guard var all = groups[name] else {
+          groups[name] = part
+          continue
+        }
+        all.add(part)
+        groups[name] = all
+      }
+    }
+    return zip(graph.operations, histograms).map { operation, parts in
+      parts.indices.map { groups[group(operation, $0)]! }
+    }
   }
 
   /// Reports the fit of a model's ranges to the observed activations.
@@ -246,6 +280,15 @@ public final class Calibrator {
     let histograms = histograms
     var entries: [CalibrationReport.Entry] = []
     for (index, operation) in graph.operations.enumerated() {
+      if case .attention(let attention) = operation {
+        for (place, operand) in attention.operands.enumerated() {
+          var entry = CalibrationReport.Entry(
+            layer: "attention.\(operand.kind)", slot: operand.slot, quantizer: model.quantizers[index][place],
+            histogram: histograms[index][place])
+          entry.cumulativeSignalToNoise = cumulative(index, place).map { 10 * log10($0) }
+          entries.append(entry)
+        }
+      }
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       for (slot, input) in inputs.enumerated() {
         if case .frame = graph.operations[input] { continue }

@@ -41,6 +41,9 @@ public final class GradientPass {
       case .add(let a, let b):
         // Both terms receive the same gradient; copy it if something will be added to it.
         for term in [a, b] { values[term] = values[term].map { add($0, gradient) } ?? copy(gradient) }
+      case .attention(let attention):
+        let targets = attention.inputs.map { target(of: $0, channels: gradient.channels, &values) }
+        trace.attended[index]!.backward(gradient, addTo: targets)
       case .convolution(let layer, let inputs, let rectified):
         let operand = trace.operands[index]!
         let difference = gatherOperand([gradient], rectified: false, precision: executor.precision)
@@ -71,15 +74,20 @@ public final class GradientPass {
     var offset = 0
     for input in inputs {
       let channels = trace.channels[input]
-      if values[input] == nil {
-        let fresh = FloatTensor(
-          batch: executor.batch, height: executor.height, width: executor.width, channels: channels)
-        fresh.fill(0)
-        values[input] = fresh
-      }
-      scatterGradient(joined, offset: offset, rectifiedOperand: operand, addTo: values[input]!)
+      let target = target(of: input, channels: channels, &values)
+      scatterGradient(joined, offset: offset, rectifiedOperand: operand, addTo: target)
       offset += channels
     }
+  }
+
+  /// The gradient of a value, to which more is added; zeros at first.
+  private func target(of value: Int, channels: Int, _ values: inout [FloatTensor?]) -> FloatTensor {
+    if let known = values[value] { return known }
+    let fresh = FloatTensor(
+      batch: executor.batch, height: executor.height, width: executor.width, channels: channels)
+    fresh.fill(0)
+    values[value] = fresh
+    return fresh
   }
 
   private func copy(_ tensor: FloatTensor) -> FloatTensor {

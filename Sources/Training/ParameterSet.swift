@@ -77,7 +77,8 @@ public struct ParameterSet: Sendable {
       let fanIn = Float(layer.totalInputChannels * ConvolutionLayer.kernel * ConvolutionLayer.kernel)
       let bound = 1 / fanIn.squareRoot()
       let isTail = layer.name == "tail"
-      let quiet: Float = layer.name.hasSuffix(".b") || isTail ? 0.1 : 1
+      let endsBranch = layer.name.hasSuffix(".b") || layer.name == "fusion.projection"
+      let quiet: Float = endsBranch || isTail ? 0.1 : 1
       for i in 0..<numbers.weightCount { numbers.weights[i] = random.uniform(-bound...bound) * quiet }
       for i in 0..<numbers.biasCount { numbers.biases[i] = isTail ? 0 : random.uniform(-bound...bound) }
     }

@@ -22,7 +22,7 @@ import Training
       let mixed = widths.layers.isEmpty ? "" : ", mixed"
       let grid = widths.grid == .midTread ? "" : ", \(widths.grid.rawValue)"
       return
-        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
+        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "")\(a.attends ? " with attention" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
     }
   }
 
@@ -46,6 +46,13 @@ import Training
     Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 16, channels: 32,
       blocks: 2, hasMask: true),
+    .small(window: 5, encoderChannels: 16, channels: 32, blocks: 1, fusion: .attention),
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 1, isConditioned: true, fusion: .attention, heads: 3),
+    Architecture(
+      task: .denoising, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 32, blocks: 1,
+      fusion: .attention),
   ]
 
   static let widths: [Calibrator.Widths] = {
@@ -160,8 +167,9 @@ import Training
   }
 
   /// Clipping ranges that depend on the noise level.
-  @Test(arguments: [8, 4, 2]) func rangesOfEveryNoiseBand(bits: Int) throws {
-    let architecture = try #require(Self.architectures.first { $0.task == .denoising })
+  @Test(arguments: [8, 4, 2], [false, true]) func rangesOfEveryNoiseBand(bits: Int, attends: Bool) throws {
+    let architecture = try #require(
+      Self.architectures.first { $0.task == .denoising && $0.attends == attends })
     let weights = NetworkWeights.random(architecture, seed: 9)
     let calibrator = Calibrator(weights, threads: 1)
     let frames = Self.frames(architecture, areRandom: false, seed: 1)

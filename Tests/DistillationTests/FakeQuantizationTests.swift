@@ -66,10 +66,11 @@ import Training
 
   /// Straight-through gradients do not match finite differences of the rounded function, but following those
   /// of steps and weights must lower the loss.
-  @Test func followingTheGradientsLowersTheLoss() throws {
+  @Test(arguments: [nil, .attention] as [WindowFusion?])
+  func followingTheGradientsLowersTheLoss(fusion: WindowFusion?) throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
-      blocks: 1)
+      blocks: 1, fusion: fusion)
     let weights = Self.network(architecture, seed: 8, loudness: 2)
     var random = SplitMix64(seed: 3)
     let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -14,6 +15,10 @@ import Testing
       switch operation {
       case .frame(let slot): values.append(frames[slot].buffer.map { Double($0) })
       case .add(let a, let b): values.append(zip(values[a], values[b]).map { $0 + $1 })
+      case .attention(let attention):
+        values.append(
+          attended(
+            values[attention.query], attention.keys.map { values[$0] }, attention.values.map { values[$0] }))
       case .convolution(let index, let inputs, let rectified):
         let layer = graph.layers[index]
         var result = [Double](repeating: 0, count: width * height * layer.outputChannels)
@@ -42,9 +47,30 @@ import Testing
     return values[values.count - 1]
   }
 
+  /// Attention of heads of eight channels, as its definition says.
+  private func attended(_ query: [Double], _ keys: [[Double]], _ values: [[Double]]) -> [Double] {
+    var result: [Double] = []
+    for first in stride(from: 0, to: query.count, by: 8) {
+      var exponentials: [Double] = []
+      for key in keys {
+        var score = 0.0
+        for c in first..<first + 8 { score += query[c] * key[c] }
+        exponentials.append(exp(score / 8.0.squareRoot()))
+      }
+      let total = exponentials.reduce(0, +)
+      for c in first..<first + 8 {
+        var sum = 0.0
+        for (exponential, value) in zip(exponentials, values) { sum += exponential * value[c] }
+        result.append(sum / total)
+      }
+    }
+    return result
+  }
+
   @Test(arguments: [
     Architecture.small(), .small(window: 1, blocks: 0),
     .small(window: 5, alignment: .none, blocks: 2, scale: 4),
+    .small(window: 3, fusion: .attention, heads: 2), .small(window: 5, blocks: 0, fusion: .attention),
   ])
   func agreesWithTheOracle(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 2)

@@ -16,6 +16,7 @@ import Testing
 
     var testDescription: String {
       "\(bits) bits, window \(architecture.window) \(architecture.alignment), \(architecture.channels) channels, "
+        + (architecture.attends ? "\(architecture.headCount) heads, " : "")
         + "\(architecture.blocks) blocks, x\(architecture.scale), \(width)x\(height)"
         + (zeroPoints ? ", zero points" : "")
     }
@@ -49,11 +50,23 @@ import Testing
       // Six output channels, which kernels pad to eight, and the noise level as an input.
       Case(architecture: denoising, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: denoising, bits: 8, zeroPoints: false, width: 14, height: 18),
+      // Attention over the slots: few and many heads, all bits, and bands of noise as an input.
+      Case(architecture: attention(5, heads: 4), bits: 4, zeroPoints: true, width: 26, height: 14),
+      Case(architecture: attention(3, heads: 1), bits: 8, zeroPoints: true, width: 18, height: 10),
+      Case(architecture: attention(3, heads: 8), bits: 3, zeroPoints: false, width: 14, height: 18),
+      Case(architecture: attention(9, heads: 3), bits: 2, zeroPoints: false, width: 10, height: 6),
+      Case(architecture: attention(5, heads: 2), bits: 6, zeroPoints: true, width: 2, height: 2),
       // Two frames warped to an instant between them.
       Case(architecture: interpolation, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: interpolation, bits: 6, zeroPoints: false, width: 18, height: 30),
     ]
   }()
+
+  static func attention(_ window: Int, heads: Int) -> Architecture {
+    .small(
+      window: window, encoderChannels: 16, channels: 32, blocks: window == 5 ? 1 : 0, fusion: .attention,
+      heads: heads)
+  }
 
   static var denoising: Architecture {
     var result = Architecture.small(window: 3, scale: 1)
@@ -116,6 +129,7 @@ import Testing
   func resultDoesNotDependOnRowsPerBand(_ rows: Int, _ height: Int) throws {
     for architecture in [
       .small(window: 3, encoderChannels: 16, channels: 32, blocks: 3), Self.denoising, Self.interpolation,
+      Self.attention(3, heads: 2),
     ] as [Architecture] {
       let item = Case(architecture: architecture, bits: 4, zeroPoints: true, width: 18, height: height)
       let model = QuantizedModel.random(architecture, bits: 4, zeroPoints: true, seed: UInt64(rows + height))
@@ -174,7 +188,9 @@ import Testing
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)
     let steps = Dictionary(
-      uniqueKeysWithValues: network.steps.map { ($0.name, IntegerConvolution($0.parameters)?.algorithmName) })
+      uniqueKeysWithValues: network.steps.map { step in
+        (step.name, step.convolution.flatMap { IntegerConvolution($0.parameters)?.algorithmName })
+      })
     #expect(steps["body.0.a"]??.hasPrefix(algorithm) == true, "\(steps)")
     #expect(steps["body.0.b"]??.hasPrefix(algorithm) == true, "\(steps)")
   }
@@ -212,6 +228,36 @@ import Testing
       network.steps.map { $0.addend != nil } == [false, false, false, false, false, true, false, true, false])
     #expect(network.steps.map(\.isOutput) == Array(repeating: false, count: 8) + [true])
     #expect(network.architecture == model.architecture)
+  }
+
+  @Test func attentionIsAStepOfItsOwn() throws {
+    let model = QuantizedModel.random(Self.attention(3, heads: 4), bits: 4, zeroPoints: true, seed: 1)
+    let network = try IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    #expect(
+      network.steps.map(\.name) == [
+        "neighbour", "encoder", "neighbour", "fusion.centre", "fusion.query", "fusion.key", "fusion.key",
+        "fusion.key", "fusion.value", "fusion.value", "fusion.value", "attention", "fusion.projection",
+        "tail",
+      ])
+    // Encodings have many readers; the projection adds to the stream of the centre.
+    #expect(network.steps.map(\.outputs.count) == [2, 4, 2, 0] + Array(repeating: 1, count: 9) + [0])
+    #expect(network.steps[12].addend == network.steps[3].value && network.steps[3].keepsStream)
+    #expect(network.steps[11].convolution == nil && !network.steps[11].keepsStream)
+    if InstructionSet.avx2.isSupported {
+      // Layers of few bits are transformed, as in the body; the centre's is not.
+      let transformed = network.steps.filter { step in
+        let kernel = step.convolution.flatMap { IntegerConvolution($0.parameters) }
+        return kernel?.algorithmName.hasPrefix("winograd-2x2") == true
+      }
+      let names = ["fusion.query", "fusion.key", "fusion.value", "fusion.projection"]
+      #expect(Set(transformed.map(\.name)) == Set(names))
+    }
+    var far = model
+    let attention = network.steps[11].operation
+    for place in 0...1 { far.quantizers[attention][place].step = 1e38 }
+    #expect(throws: ModelError.badArchitecture("steps of the attention and its reader are too far apart")) {
+      try IntegerNetwork(far, width: 8, height: 8, threads: 1)
+    }
   }
 
   @Test func outputsSaturate() throws {

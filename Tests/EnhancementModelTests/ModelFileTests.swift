@@ -13,6 +13,7 @@ import Testing
 
   @Test(arguments: [
     Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4),
+    .small(window: 5, fusion: .attention), .small(fusion: .attention, heads: 8),
   ])
   func weightsRoundTripExactly(_ architecture: Architecture) throws {
     let bench = try Workbench()
@@ -38,6 +39,24 @@ import Testing
     #expect(QuantizedModel.isQuantized(model.file))
     let body = try #require(model.architecture.graph.layers.first { $0.name == "body.0.a" })
     #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
+  }
+
+  /// An attention has a quantizer for each operand; its weights are never negative.
+  @Test func modelsWithAttentionComeBackToTheBit() throws {
+    let model = QuantizedModel.random(.small(fusion: .attention), bits: 4, zeroPoints: true, seed: 6)
+    let file = model.file
+    #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
+    let graph = model.architecture.graph
+    let place = try #require(graph.operations.firstIndex { if case .attention = $0 { true } else { false } })
+    #expect(model.quantizers[place].count == 10)
+    var bad = model
+    bad.quantizers[place][9].zeroPoint = 1
+    #expect(throws: ModelError.missingTensor(name: "quantizers.zeroPoints")) {
+      try QuantizedModel(file: bad.file)
+    }
+    // What older versions wrote has no word of fusion.
+    let text = try #require(NetworkWeights.random(.small(), seed: 1).file.metadata[Self.architectureKey])
+    #expect(!text.contains("fusion") && !text.contains("heads"))
   }
 
   @Test(arguments: WeightGrid.allCases)
@@ -98,13 +117,16 @@ import Testing
   }
 
   @Test func activationsBecomeFiner() {
-    let model = QuantizedModel.random(.small(), bits: 2, zeroPoints: false, seed: 5)
+    let model = QuantizedModel.random(.small(fusion: .attention), bits: 2, zeroPoints: false, seed: 5)
     var finer = model
     finer.refineActivations(levels: 12)
     #expect(finer.layers == model.layers)
     let graph = model.architecture.graph
     for (index, operation) in graph.operations.enumerated() {
-      guard case .convolution(let layer, _, _) = operation else { continue }
+      guard case .convolution(let layer, _, _) = operation else {
+        #expect(finer.quantizers[index].allSatisfy { $0.levels == 12 }, "operands of an attention")
+        continue
+      }
       for (old, new) in zip(model.quantizers[index], finer.quantizers[index]) {
         if graph.layers[layer].isEdge {
           #expect(old == new)

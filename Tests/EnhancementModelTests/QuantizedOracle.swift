@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import Foundation
 
 /// Evaluates a quantized network in the simplest way: operation by operation, with 64-bit sums, and rounding
 /// as defined by CQuantKernels.h and `IntegerNetwork`. Independent of buffers, bands, packing and fused
@@ -36,6 +37,11 @@ struct QuantizedOracle {
           self.codes(values[input], quantizer)
         }
         values.append(convolve(index, layer: layer, codes))
+      case .attention(let attention):
+        let codes = zip(attention.inputs, model.quantizers[index]).map { input, quantizer in
+          self.codes(values[input], quantizer).codes
+        }
+        values.append(attend(index, attention, codes))
       case .add(let a, let b):
         guard case .units(let x, let step, let channels, _) = values[a],
           case .units(let y, _, _, _) = values[b]
@@ -67,6 +73,51 @@ struct QuantizedOracle {
     }
   }
 
+  /// Evaluates an attention as defined in VEAttention.h.
+  private func attend(_ index: Int, _ attention: SlotAttention, _ codes: [[Int64]]) -> Value {
+    let quantizers = model.quantizers[index]
+    let slots = attention.slots
+    let (step, _) = resultStep(of: index)
+    func centred(_ input: Int, _ at: Int) -> Int64 { codes[input][at] - Int64(quantizers[input].zeroPoint) }
+    let weights = Array(quantizers[(1 + 2 * slots)...])
+    let units = (0..<slots).map { weights[$0].step * quantizers[1 + slots + $0].step }
+    let factors = units.map { Int64(($0 / units.max()! * 1024).rounded(.toNearestOrEven)) }
+    let multiplier = units.max()! / (1024 * step)
+    var result = [Int32](repeating: 0, count: codes[0].count)
+    let scale = 64 / Float(8).squareRoot()
+    for first in stride(from: 0, to: result.count, by: 8) {
+      var scores: [Int64] = []
+      for key in 1...slots {
+        var sum: Int64 = 0
+        for c in first..<first + 8 { sum += centred(0, c) * centred(key, c) }
+        let unit = quantizers[0].step * quantizers[key].step * scale
+        scores.append(Self.rounded22(Float(sum) * unit))
+      }
+      var exponentials: [Int64] = []
+      for score in scores {
+        let difference = scores.max()! - score
+        let real = 32768 * exp(-Double(difference) / 64)
+        exponentials.append(difference >= 511 ? 0 : Int64(real.rounded(.toNearestOrEven)))
+      }
+      let reciprocal = Self.rounded22(0x1p30 / Float(exponentials.reduce(0, +)))
+      for c in first..<first + 8 {
+        var sum: Int64 = 0
+        for s in 0..<slots {
+          let share = Float(exponentials[s] * reciprocal)
+          let code = Self.rounded22(share * (1 / (0x1p30 * weights[s].step)))
+          sum += min(Int64(weights[s].levels), code) * factors[s] * centred(1 + slots + s, c)
+        }
+        result[c] = Int32(Self.rounded22(Float(sum) * multiplier))
+      }
+    }
+    return .units(result, step: step, channels: attention.channels, isStream: false)
+  }
+
+  /// Rounds to the nearest integer, ties to even, and clamps to 2^22.
+  private static func rounded22(_ value: Float) -> Int64 {
+    Int64(max(-0x1p22, min(0x1p22, value)).rounded(.toNearestOrEven))
+  }
+
   /// Rounds to the nearest integer, ties to even, and clamps to 24 bits.
   private static func rounded(_ value: Float) -> Int64 {
     Int64(max(-0x1p23, min(0x1p23 - 1, value)).rounded(.toNearestOrEven))
@@ -85,6 +136,10 @@ struct QuantizedOracle {
       case .convolution(_, let inputs, _):
         for (slot, input) in inputs.enumerated() where input == index {
           readers.append(model.quantizers[other][slot])
+        }
+      case .attention(let attention):
+        for (place, input) in attention.inputs.enumerated() where input == index {
+          readers.append(model.quantizers[other][place])
         }
       }
     }

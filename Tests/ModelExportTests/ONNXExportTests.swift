@@ -13,6 +13,7 @@ import Testing
     .small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, blocks: 2, scale: 4),
     Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1),
+    .small(window: 5, fusion: .attention, heads: 2),
   ]
 
   private static func window(_ architecture: Architecture) -> [PlanarFrame] {
@@ -155,6 +156,14 @@ private struct Interpreter {
     case "Identity": break
     case "Relu": result.values = result.values.map { max($0, 0) }
     case "Add": result.values = zip(inputs[0].values, inputs[1].values).map(+)
+    case "Sub": result.values = zip(inputs[0].values, inputs[1].values).map(-)
+    case "Mul": result.values = zip(inputs[0].values, inputs[1].values).map(*)
+    case "Div": result.values = zip(inputs[0].values, inputs[1].values).map(/)
+    case "Exp": result.values = result.values.map { exp($0) }
+    case "Sum":
+      for other in inputs.dropFirst() { result.values = zip(result.values, other.values).map(+) }
+    case "Max":
+      for other in inputs.dropFirst() { result.values = zip(result.values, other.values).map { max($0, $1) } }
     case "Clip":
       result.values = result.values.map { max(inputs[1].values[0], min(inputs[2].values[0], $0)) }
     case "Concat":
@@ -177,6 +186,7 @@ private struct Interpreter {
   private func convolve(_ inputs: [Tensor]) -> Tensor {
     let (input, weight) = (inputs[0], inputs[1])
     let (outputs, channels, points) = (weight.shape[0], weight.shape[1], height * width)
+    let (side, reach) = (weight.shape[2], weight.shape[2] / 2)
     var result = Tensor(
       shape: [outputs, height, width], values: [Float](repeating: 0, count: outputs * points))
     for o in 0..<outputs {
@@ -184,10 +194,10 @@ private struct Interpreter {
         for x in 0..<width {
           var sum = inputs.count > 2 ? Double(inputs[2].values[o]) : 0
           for c in 0..<channels {
-            for dy in -1...1 where (0..<height).contains(y + dy) {
-              for dx in -1...1 where (0..<width).contains(x + dx) {
+            for dy in -reach...reach where (0..<height).contains(y + dy) {
+              for dx in -reach...reach where (0..<width).contains(x + dx) {
                 sum +=
-                  Double(weight.values[((o * channels + c) * 3 + dy + 1) * 3 + dx + 1])
+                  Double(weight.values[((o * channels + c) * side + dy + reach) * side + dx + reach])
                   * Double(input.values[c * points + (y + dy) * width + x + dx])
               }
             }

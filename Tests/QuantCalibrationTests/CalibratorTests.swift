@@ -116,6 +116,41 @@ import Testing
     #expect(model.atNoiseLevel(3).layers == model.atNoiseLevel(40).layers)
   }
 
+  /// Queries, keys and values have ranges on both sides of zero, weights on one; each slot its own, or all slots the same.
+  @Test(arguments: CalibrationMethod.allCases) func operandsOfAttentionHaveRanges(method: CalibrationMethod)
+    throws
+  {
+    let architecture = Architecture.small(window: 3, fusion: .attention)
+    let weights = NetworkWeights.random(architecture, seed: 14)
+    let calibrator = try calibrated(weights, windows(2, length: 3))
+    let operations = architecture.graph.operations
+    let place = try #require(operations.firstIndex { if case .attention = $0 { true } else { false } })
+    guard case .attention(let attention) = operations[place] else { return }
+    let own = calibrator.model(bits: 4, method: method).quantizers[place]
+    let shared = calibrator.model(bits: 4, method: method, isPerFrame: false).quantizers[place]
+    #expect(own.count == 10 && shared.count == 10)
+    for (operand, quantizer) in zip(attention.operands, own) {
+      #expect(quantizer.levels == 15)
+      #expect(operand.kind == .weight ? quantizer.zeroPoint == 0 : (1...14).contains(quantizer.zeroPoint))
+      if operand.kind == .weight { #expect(quantizer.step <= 1 / 15) }
+    }
+    #expect(Set(own[1...3].map(\.step)).count == 3 && Set(own[4...6].map(\.step)).count == 3)
+    for group in [1...3, 4...6, 7...9] { #expect(Set(shared[group]).count == 1) }
+    // Layers that all slots share: a range for each slot's input, or one.
+    let keys = operations.indices.filter {
+      if case .convolution(let layer, _, _) = operations[$0] {
+        architecture.graph.layers[layer].name == "fusion.key"
+      } else {
+        false
+      }
+    }
+    #expect(keys.count == 3)
+    let model = calibrator.model(bits: 4, method: method, isPerFrame: false)
+    #expect(Set(keys.map { model.quantizers[$0][0] }).count == 1)
+    let report = calibrator.report(on: calibrator.model(bits: 4, method: method))
+    #expect(report.entries.filter { $0.layer.hasPrefix("attention.") }.count == 10)
+  }
+
   /// Coarse weights shift the mean of a layer's output; corrected biases compensate for the shift.
   @Test func biasesCompensateForRoundedWeights() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 1), seed: 12)

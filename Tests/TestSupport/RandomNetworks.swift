@@ -6,12 +6,12 @@ extension Architecture {
   /// A small network for tests.
   public static func small(
     window: Int = 3, alignment: WindowAlignment = .block, encoderChannels: Int = 8, channels: Int = 16,
-    blocks: Int = 1, scale: Int = 2
+    blocks: Int = 1, scale: Int = 2, fusion: WindowFusion? = nil, heads: Int? = nil
   ) -> Architecture {
     Architecture(
       task: .superResolution, scale: scale, window: window, alignment: alignment,
       encoderChannels: encoderChannels,
-      channels: channels, blocks: blocks)
+      channels: channels, blocks: blocks, fusion: fusion, heads: heads)
   }
 }
 
@@ -45,6 +45,18 @@ extension QuantizedModel {
     let graph = architecture.graph
     var quantizers: [[ActivationQuantizer]] = []
     for operation in graph.operations {
+      if case .attention(let attention) = operation {
+        let levels = Int32(1 << bits) - 1
+        quantizers.append(
+          attention.operands.map { operand in
+            let range = (operand.kind == .weight ? 0.8 : activationDeviation * 3) * random.uniform(0.5...1.5)
+            let isSigned = operand.kind != .weight
+            return ActivationQuantizer(
+              step: range * (isSigned ? 2 : 1) / Float(levels), zeroPoint: isSigned ? (levels + 1) / 2 : 0,
+              levels: levels)
+          })
+        continue
+      }
       guard case .convolution(let layer, let inputs, _) = operation else {
         quantizers.append([])
         continue

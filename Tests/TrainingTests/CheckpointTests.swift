@@ -161,6 +161,39 @@ import Testing
     #expect(found < 0.05 && found > 1e-5, "relative distance \(found)")
   }
 
+  /// Without its neighbours, attention begins as the centre of the convolution that it takes the place of.
+  @Test func attentionTakesTheCentreOfAConvolution() throws {
+    let old = Architecture.small(window: 5, channels: 24, blocks: 2)
+    var new = old
+    new.fusion = .attention
+    let source = NetworkWeights.random(old, seed: 1)
+    let parameters = ParameterSet(graph: new.graph)
+    parameters.initialize(graph: new.graph, seed: 3)
+    let before = parameters.network(new, recipe: "")
+    WarmStart(new).copy(source, into: parameters)
+    let after = parameters.network(new, recipe: "")
+    let fusion = try #require(old.graph.layers.firstIndex { $0.name == "fusion" })
+    let span = old.encoderChannels * 9
+    for (index, layer) in new.graph.layers.enumerated() {
+      let known = old.graph.layers.firstIndex { $0.name == layer.name }
+      if layer.name == "fusion.centre" {
+        #expect(after.biases[index] == source.biases[fusion])
+        let all = source.weights[fusion]
+        var centre: [Float] = []
+        for output in 0..<24 {
+          let first = (output * 5 + 2) * span
+          centre += all[first..<first + span]
+        }
+        #expect(after.weights[index] == centre)
+      } else {
+        let weights = known.map { source.weights[$0] } ?? before.weights[index]
+        let biases = known.map { source.biases[$0] } ?? before.biases[index]
+        #expect(after.weights[index] == weights, "\(layer.name)")
+        #expect(after.biases[index] == biases, "\(layer.name)")
+      }
+    }
+  }
+
   @Test func equalNetworksAreCopied() {
     let architecture = Architecture.small(window: 3)
     let source = NetworkWeights.random(architecture, seed: 1)

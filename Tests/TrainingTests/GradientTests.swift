@@ -38,9 +38,17 @@ private func randomTensor(
     }
   }
 
-  private func setup(precision: FloatPrecision) throws -> Setup {
+  /// The same with attention over the slots, which shares the layers of keys and values.
+  private var attendingGraph: NetworkGraph {
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
+      blocks: 1, fusion: .attention, heads: 2
+    ).graph
+  }
+
+  private func setup(precision: FloatPrecision, graph: NetworkGraph? = nil) throws -> Setup {
     var random = SplitMix64(seed: 7)
-    let graph = graph
+    let graph = graph ?? self.graph
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 3)
     // With small weights, gradients would be too small to check.
@@ -55,8 +63,16 @@ private func randomTensor(
     return Setup(pass: pass, parameters: parameters, frames: frames, target: target, loss: loss)
   }
 
-  @Test func agreesWithFiniteDifferencesInEveryLayer() throws {
-    let setup = try setup(precision: .float32)
+  @Test(arguments: [false, true]) func agreesWithFiniteDifferencesInEveryLayer(attends: Bool) throws {
+    let setup = try setup(precision: .float32, graph: attends ? attendingGraph : nil)
+    if attends {
+      // Sharper than at the start, where all slots have nearly the same weight.
+      let names = ["fusion.query", "fusion.key"]
+      for (layer, numbers) in zip(attendingGraph.layers, setup.parameters.layers)
+      where names.contains(layer.name) {
+        for i in 0..<numbers.all.count { numbers.all[i] *= 3 }
+      }
+    }
     try setup.pass.setParameters(setup.parameters)
     let (output, trace) = try setup.pass.executor.runTraced(frames: setup.frames)
     let (_, gradient) = setup.loss(output, target: setup.target, share: 1)

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "VEAttention.h"
 #include "VEElementwise.h"
 #include "VEInstructionSet.h"
 #include "VEInterpolation.h"
