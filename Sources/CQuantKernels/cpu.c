@@ -188,6 +188,7 @@ static const ve_kernels neoni8mm_kernels = {
     .layout = VE_WEIGHTS_EIGHTS,
     .epilogue = ve_epilogue_neondot,
     .requantize = ve_requantize_neondot,
+    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neoni8mm,
     VE_SCALAR_MOTION,
 };
@@ -240,6 +241,7 @@ static const ve_kernels amx_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
+    .attention = ve_attention_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
     .tiles = &ve_tiles_amx,
     VE_AVX2_MOTION,
