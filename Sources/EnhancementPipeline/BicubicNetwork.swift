@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// A network without layers: its residual is zero, so the output is the bicubic upscale. The baseline for
 /// other networks.
-public final class BicubicNetwork: WindowNetwork {
+package final class BicubicNetwork: WindowNetwork {
   /// The scale and the window; without layers.
-  public let architecture: Architecture
+  package let architecture: Architecture
 
   private let zero: Residual
 
   /// Creates a network for frames of `width` x `height`, both even.
-  public init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
+  package init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
     architecture = Architecture(
       task: .superResolution, scale: scale, window: window, alignment: .none, encoderChannels: 8, channels: 8,
       blocks: 0)
@@ -19,7 +19,7 @@ public final class BicubicNetwork: WindowNetwork {
   }
 
   /// Returns a residual of zeros.
-  public func predict(
+  package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) -> Prediction { Prediction(residual: zero) }
 }

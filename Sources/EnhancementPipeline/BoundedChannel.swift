@@ -7,9 +7,9 @@ internal import Synchronization
 /// One task sends and one task takes. Both throw `CancellationError` when their task is cancelled. A sender
 /// must only call `finish` after success: if it throws instead, the task group cancels the receiver, which
 /// would otherwise mistake the failure for the end of the stream.
-public final class BoundedChannel<Element: Sendable>: Sendable {
+package final class BoundedChannel<Element: Sendable>: Sendable {
   /// Limit on the total cost of the queued elements.
-  public let capacity: Int
+  package let capacity: Int
 
   private let cost: @Sendable (Element) -> Int
   private let state = Mutex(State())
@@ -28,19 +28,19 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
 
   /// Creates an empty channel.
   /// - Parameter cost: returns the cost of an element, in 1...capacity; always the same for the same element.
-  public init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
+  package init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
     precondition(capacity > 0, "a channel holds at least one element")
     self.capacity = capacity
     self.cost = cost
   }
 
   /// The highest total cost of queued elements so far.
-  public var peak: Int { state.withLock { $0.peak } }
+  package var peak: Int { state.withLock { $0.peak } }
 
   /// Appends an element; waits while there is no room for it.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: `finish` has not been called, and no other task is sending.
-  public func send(_ element: Element) async throws {
+  package func send(_ element: Element) async throws {
     let cost = cost(element)
     precondition(cost > 0 && cost <= capacity, "an element fits into its channel")
     while true {
@@ -63,7 +63,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
   /// Returns the next element, waiting for it if necessary; nil once the channel is finished and empty.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: no other task is receiving.
-  public func next() async throws -> Element? {
+  package func next() async throws -> Element? {
     while true {
       try Task.checkCancellation()
       let (element, isEnd, sender) = state.withLock {
@@ -82,7 +82,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
   }
 
   /// Marks the end of the stream, after the elements sent so far.
-  public func finish() {
+  package func finish() {
     let taker = state.withLock { state in
       state.isFinished = true
       defer { state.taker = nil }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import VideoIO
 
 /// Windows of a clip, spread evenly over its length, in the form networks receive them. Used for calibration.
-public struct ClipWindows: Sendable {
+package struct ClipWindows: Sendable {
   /// Path of the clip.
-  public let path: String
+  package let path: String
   /// Frames per window.
-  public let length: Int
+  package let length: Int
   /// The frames that fill windows beyond the ends of a scene.
-  public let edge: WindowEdge
+  package let edge: WindowEdge
   /// Maximum number of windows.
-  public let limit: Int
+  package let limit: Int
 
   /// Creates a source of at most `limit` windows of `length` frames.
-  public init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
+  package init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
     self.path = path
     self.length = length
     self.limit = limit
@@ -25,7 +25,7 @@ public struct ClipWindows: Sendable {
   /// - Returns: the number of windows.
   /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or an error of `body`.
   @discardableResult
-  public func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
+  package func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
     var reader = try VideoReader(path: path, threads: threads)
     // If the length is unknown, take the first `limit` windows.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))

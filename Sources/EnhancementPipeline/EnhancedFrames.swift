@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
 /// The enhanced frames of a video as an asynchronous sequence, for programs that do not write a file.
 ///
@@ -9,9 +9,9 @@ public import VideoIO
 ///
 /// Each iteration opens the file again. Frames are processed slightly ahead of the loop, in bounded memory;
 /// leaving the loop stops the work. Timestamps are in ticks of `EnhancedFrames.Iterator.timeBase`.
-public struct EnhancedFrames: AsyncSequence, Sendable {
+package struct EnhancedFrames: AsyncSequence, Sendable {
   /// An enhanced frame.
-  public typealias Element = VideoFrame
+  package typealias Element = VideoFrame
 
   private let input: String
   private let steps: [EnhancementStep]
@@ -19,7 +19,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
 
   /// Creates a sequence of the frames of `path`, processed by `steps` in order.
   /// - Precondition: `steps` is not empty.
-  public init(
+  package init(
     of path: String, steps: [EnhancementStep], options: EnhancementJob.Options = EnhancementJob.Options()
   ) {
     precondition(!steps.isEmpty, "there is something to be done")
@@ -29,23 +29,23 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
   }
 
   /// Creates an iterator. The file is opened by its first call of `next()`.
-  public func makeAsyncIterator() -> Iterator {
+  package func makeAsyncIterator() -> Iterator {
     Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
   }
 
   /// Iterates over the frames in presentation order.
-  public struct Iterator: AsyncIteratorProtocol {
+  package struct Iterator: AsyncIteratorProtocol {
     private let run: Run
     private var shape: VideoShape?
 
     init(_ job: EnhancementJob) { run = Run(job) }
 
     /// Seconds per tick of the timestamps; 0/1 (unknown) before the first frame.
-    public var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
+    package var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
 
     /// Returns the next frame; nil at the end.
     /// - Throws: `VideoIOError`, `PipelineError`, an error of a network, or `CancellationError`.
-    public mutating func next() async throws -> VideoFrame? {
+    package mutating func next() async throws -> VideoFrame? {
       while let message = try await run.next() {
         switch message {
         case .opened(let shape): self.shape = shape

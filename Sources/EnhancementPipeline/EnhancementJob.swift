@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// Creates a network for frames of `width` x `height` (both even) that uses `threads` threads.
-public typealias NetworkFactory =
+package typealias NetworkFactory =
   @Sendable (_ width: Int, _ height: Int, _ threads: Int) throws -> any WindowNetwork
 
 /// One processing step of a job, such as denoising.
-public struct EnhancementStep: Sendable {
+package struct EnhancementStep: Sendable {
   /// Creates the step's network.
-  public var network: NetworkFactory
+  package var network: NetworkFactory
   /// The rate of the output if the network interpolates.
-  public var rate: InterpolationRate
+  package var rate: InterpolationRate
   /// Known properties of the source, such as its noise level.
-  public var conditions: WindowConditions
+  package var conditions: WindowConditions
   /// Identifies the network, for example by a hash. Only work with the same identity is resumed.
-  public var identity: String
+  package var identity: String
   /// Returns the step for a source of the surveyed quality; nil if the step does not depend on it.
-  public var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
+  package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether the output is clean regardless of the input's quality.
-  public var restores = false
+  package var restores = false
 
   /// Creates a step.
-  public init(
+  package init(
     rate: InterpolationRate = .factor(2), conditions: WindowConditions = WindowConditions(),
     identity: String = "", network: @escaping NetworkFactory
   ) {
@@ -49,49 +49,49 @@ public struct EnhancementStep: Sendable {
 ///     O + 2 output frames
 ///
 /// in addition to the buffers of decoder, network and encoder. See `preparedFrameLimit(window:)`.
-public struct EnhancementJob: Sendable {
+package struct EnhancementJob: Sendable {
   /// Options of a job.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Threads of the network; the decoder gets a quarter as many. The encoder chooses its own number.
-    public var threads: Int
+    package var threads: Int
     /// Whether to replace an existing output.
-    public var overwrites = false
+    package var overwrites = false
     /// Whether windows end at scene cuts.
-    public var findsSceneCuts = true
+    package var findsSceneCuts = true
     /// Settings for resumable work; nil writes the output in one go.
-    public var segments: Segments?
+    package var segments: Segments?
 
     /// Offset from the beginning of the file, and length of the part to enhance; nil for the whole file.
-    public var start, length: Duration?
+    package var start, length: Duration?
     /// Index in the file of the video stream to enhance; nil for the best one.
-    public var stream: Int?
+    package var stream: Int?
     /// Whether to follow playlists regardless of their names, and whether to accept Dolby Vision without a
     /// base layer (`VideoReader.Options`).
-    public var allowsPlaylists = false, ignoresDolbyVision = false
+    package var allowsPlaylists = false, ignoresDolbyVision = false
     /// How to deinterlace; nil refuses interlaced video.
-    public var deinterlacing: Deinterlacing?
+    package var deinterlacing: Deinterlacing?
     /// Collects the time spent in the parts of the stages; nil disables profiling.
-    public var profile: WorkProfile?
+    package var profile: WorkProfile?
     /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
     package var onNotice: (@Sendable (String) -> Void)?
 
     /// Creates options for `threads` threads; nil uses all cores available to the process.
-    public init(threads: Int? = nil) {
+    package init(threads: Int? = nil) {
       self.threads = threads ?? ProcessorShare.count
     }
   }
 
   /// Settings for work in segments that a later run can resume. See `SegmentFolder`.
-  public struct Segments: Sendable {
+  package struct Segments: Sendable {
     /// Output frames per segment; nil keeps the number of the earlier run, or uses the default.
-    public var frames: Int?
+    package var frames: Int?
     /// Whether to resume an earlier run.
-    public var resumes: Bool
+    package var resumes: Bool
     /// Version of the program. Only work of the same version is resumed.
-    public var version: String
+    package var version: String
 
     /// Creates settings.
-    public init(frames: Int? = nil, resumes: Bool, version: String = "") {
+    package init(frames: Int? = nil, resumes: Bool, version: String = "") {
       self.frames = frames
       self.resumes = resumes
       self.version = version
@@ -99,16 +99,16 @@ public struct EnhancementJob: Sendable {
   }
 
   /// Path of the file to read.
-  public let input: String
+  package let input: String
   /// Path of the file to write.
-  public let output: String
+  package let output: String
   /// Settings of the video encoder.
-  public let encoder: EncoderSettings
+  package let encoder: EncoderSettings
   /// Further options.
-  public let options: Options
+  package let options: Options
 
   /// The steps, in order.
-  public private(set) var steps: [EnhancementStep]
+  package private(set) var steps: [EnhancementStep]
 
   static let readCapacity = 1
   static let windowCapacity = 1
@@ -118,12 +118,12 @@ public struct EnhancementJob: Sendable {
   /// `window` frames: the current window, one more frame for each queued window and for the one being handed
   /// over, and the look-ahead of scene detection.
   /// looked ahead to.
-  public static func preparedFrameLimit(window: Int) -> Int {
+  package static func preparedFrameLimit(window: Int) -> Int {
     window + windowCapacity + 1 + SceneCutDetector.lookAhead
   }
 
   /// Creates a job of one or more steps. Files are not opened until `run`.
-  public init(
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     steps: [EnhancementStep]
   ) {
@@ -136,7 +136,7 @@ public struct EnhancementJob: Sendable {
   }
 
   /// Creates a job of a single step.
-  public init(
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     network: @escaping NetworkFactory
   ) {
@@ -150,7 +150,7 @@ public struct EnhancementJob: Sendable {
   /// The output gets its name only when it is complete; a job that throws or is cancelled leaves none.
   /// - Parameter progress: called after each written frame, on the writer's task.
   /// - Throws: `VideoIOError`, `PipelineError`, an error of a network, or `CancellationError`.
-  public func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
+  package func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
     -> EnhancementSummary
   {
     try VideoWriter.validate(

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The progress of a job, reported after each written frame.
-public struct EnhancementProgress: Sendable {
+package struct EnhancementProgress: Sendable {
   /// Number of frames written.
-  public let frames: Int
+  package let frames: Int
   /// Expected number of frames, from the container or its duration; nil if unknown.
-  public let estimatedFrames: Int?
+  package let estimatedFrames: Int?
   /// End of the last frame on the video's timeline, in seconds from its beginning.
-  public let position: Double
+  package let position: Double
   /// Duration of the video in seconds according to the container; nil if unknown.
-  public let duration: Double?
+  package let duration: Double?
 
   /// The completed fraction, 0...1, by time if the duration is known, otherwise by frames; nil if neither is
   /// known.
-  public var fraction: Double? {
+  package var fraction: Double? {
     if let duration, duration > 0 { return min(max(position / duration, 0), 1) }
     if let estimatedFrames, estimatedFrames > 0 { return min(Double(frames) / Double(estimatedFrames), 1) }
     return nil
   }
 
   /// Creates a progress report.
-  public init(frames: Int, estimatedFrames: Int?, position: Double, duration: Double?) {
+  package init(frames: Int, estimatedFrames: Int?, position: Double, duration: Double?) {
     self.frames = frames
     self.estimatedFrames = estimatedFrames
     self.position = position
@@ -29,32 +29,32 @@ public struct EnhancementProgress: Sendable {
 }
 
 /// The results of a job.
-public struct EnhancementSummary: Sendable {
+package struct EnhancementSummary: Sendable {
   /// Number of frames written.
-  public var frames = 0
+  package var frames = 0
   /// Number of these frames that an earlier run had written.
-  public var resumedFrames = 0
+  package var resumedFrames = 0
   /// Number of frames equal to the previous one although the source's frames differ.
-  public var repeatedFrames = 0
+  package var repeatedFrames = 0
   /// Number of interpolated frames that failed the output check and were replaced by the nearest source
   /// frame.
-  public var substitutedFrames = 0
+  package var substitutedFrames = 0
   /// Width of the output in samples.
-  public var width = 0
+  package var width = 0
   /// Height of the output in samples.
-  public var height = 0
+  package var height = 0
   /// Pixel format of the output, such as `yuv420p`.
-  public var format = ""
+  package var format = ""
   /// FFmpeg's name of the encoder.
-  public var encoder = ""
+  package var encoder = ""
   /// Warnings, one line each.
-  public var warnings: [String] = []
+  package var warnings: [String] = []
   /// Streams of the source that are missing in the output, one line each.
-  public var leftOut: [String] = []
+  package var leftOut: [String] = []
   /// Numbers (from 0) of the frames at which scene cuts were detected.
-  public var sceneCuts: [Int] = []
+  package var sceneCuts: [Int] = []
   /// The survey of the source, if a step was chosen by it.
-  public var source: SourceSurvey?
+  package var source: SourceSurvey?
   /// The highest number of source frames with 8-bit copies that were alive at once.
-  public var peakFrames = 0
+  package var peakFrames = 0
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// Creates interpolated frames: both neighbours are warped to the instant at full depth and chroma resolution
 /// and blended, and the network's residual is added.
@@ -9,14 +9,14 @@ public import VideoIO
 /// Each sample is (64 x blend + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
 /// depth. The residual is applied to chroma only in 4:2:0. The result does not depend on the number of
 /// threads.
-public struct FrameBlender: Sendable {
+package struct FrameBlender: Sendable {
   /// Number of threads.
-  public let threads: Int
+  package let threads: Int
 
   private static let bandHeight = 64
 
   /// Creates a blender; it keeps no state between frames.
-  public init(threads: Int) { self.threads = threads }
+  package init(threads: Int) { self.threads = threads }
 
   /// Returns the frame between two frames of the same shape at the instant of `alignment`.
   ///
@@ -24,7 +24,7 @@ public struct FrameBlender: Sendable {
   /// network's input. Other formats are warped here.
   /// - Parameter residual: the correction to add; nil for none.
   /// - Throws: `VideoIOError.invalidPicture`.
-  public func blend(
+  package func blend(
     _ first: VideoFrame, _ second: VideoFrame, aligned alignment: FrameAlignment,
     adding residual: Residual?, presentationTimestamp: Int64, duration: Int64
   ) throws -> VideoFrame {

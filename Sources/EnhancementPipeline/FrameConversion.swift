@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import VideoIO
+package import EnhancementModel
+package import VideoIO
 
 extension PlanarFrame {
   /// Converts a video frame to the input of networks: 8 bits, 4:2:0, with the last column and row repeated to
@@ -9,7 +9,7 @@ extension PlanarFrame {
   /// Deeper samples are rounded; chroma of higher resolution is averaged over the 2 x 2 luma samples that
   /// share a chroma sample in 4:2:0; gray gets chroma 128. The output keeps the source's depth and chroma:
   /// see `FrameEnlarger`.
-  public convenience init(_ frame: VideoFrame) {
+  package convenience init(_ frame: VideoFrame) {
     self.init(width: (frame.width + 1) & ~1, height: (frame.height + 1) & ~1)
     switch frame.format.bytesPerSample {
     case 1: fill(from: frame, UInt8.self)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
 internal import Synchronization
-public import VideoIO
+package import VideoIO
 
 /// Creates output frames: the bicubic upscale of the source at full depth and chroma resolution, plus the
 /// network's residual.
@@ -10,17 +10,17 @@ public import VideoIO
 /// Each sample is (64 x bicubic + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
 /// depth. The residual is applied to chroma only in 4:2:0; chroma of higher resolution is resampled without
 /// it. The result does not depend on the number of threads.
-public struct FrameEnlarger: Sendable {
+package struct FrameEnlarger: Sendable {
   /// Scale factor of width and height: 1, 2 or 4.
-  public let scale: Int
+  package let scale: Int
   /// Number of threads.
-  public let threads: Int
+  package let threads: Int
 
   /// Output rows per band if the bands are chosen here.
   private static let bandHeight = 128
 
   /// Creates an enlarger; it keeps no state between frames.
-  public init(scale: Int, threads: Int) {
+  package init(scale: Int, threads: Int) {
     precondition(scale == 1 || scale == 2 || scale == 4, "scale is 1, 2 or 4")
     self.scale = scale
     self.threads = threads
@@ -29,7 +29,7 @@ public struct FrameEnlarger: Sendable {
   /// Returns the enlarged frame with the source's times, colour and side data.
   /// - Parameter residual: the network's correction; nil for none.
   /// - Throws: `PipelineError.badResidual` for a residual of another shape; `VideoIOError.invalidPicture`.
-  public func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
+  package func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
     guard let residual else {
       return try make(source) { planes in fill(planes, from: source, rows: 0..<(source.height + 1) / 2, nil) }
     }
@@ -40,7 +40,7 @@ public struct FrameEnlarger: Sendable {
   /// Like `enlarge(_:adding:)`, with a residual that is computed a few rows at a time.
   /// - Parameter work: passes all rows of the grid to its argument, from any threads.
   /// - Throws: also the errors of `work`.
-  public func enlarge(
+  package func enlarge(
     _ source: VideoFrame, _ work: (_ take: (ResidualRows) -> Void) throws -> Void
   ) throws -> VideoFrame {
     let shapes = Mutex<ResidualRows?>(nil)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// The output rate of interpolation.
-public enum InterpolationRate: Sendable, Hashable {
+package enum InterpolationRate: Sendable, Hashable {
   /// This many frames for each source frame; variable rates stay variable.
   case factor(Int)
   /// A constant number of frames per second.
   case framesPerSecond(Rational)
 
   /// The largest factor.
-  public static let mostFactor = 64
+  package static let mostFactor = 64
 }
 
 /// Computes the times of interpolated frames and their positions between source frames, exactly, in integers.

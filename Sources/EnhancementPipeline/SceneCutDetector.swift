@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// Detects the frames that start a new scene.
 ///
@@ -7,7 +7,7 @@ public import EnhancementModel
 /// several times larger than before and after, and none of the following frames resembles the one before the
 /// change. This excludes pans (large but steady changes), fades and dissolves (small changes at a time) and
 /// flashes (the picture returns). The look-ahead delays decisions by `lookAhead` frames.
-public struct SceneCutDetector {
+package struct SceneCutDetector {
   /// Smallest mean difference of a cut, in levels.
   static let leastDifference: Float = 7.5
   /// Smallest ratio of a cut's difference to the adjacent ones.
@@ -18,7 +18,7 @@ public struct SceneCutDetector {
   /// recognized.
   static let memory = 4
   /// Number of following frames to compare: flashes of up to this length are not cuts.
-  public static let lookAhead = 4
+  package static let lookAhead = 4
 
   /// The frame before the candidate, the candidate, and the frames after it.
   private var thumbnails: [LumaThumbnail] = []
@@ -29,12 +29,12 @@ public struct SceneCutDetector {
   private var frameCount = 0
 
   /// Creates a detector for the beginning of a stream.
-  public init() {}
+  package init() {}
 
   /// Adds the next frame.
   /// - Returns: whether the frame `lookAhead` frames before this one starts a scene, false for the first
   ///   frame of the stream; nil if there is no such frame yet.
-  public mutating func push(_ frame: PlanarFrame) -> Bool? {
+  package mutating func push(_ frame: PlanarFrame) -> Bool? {
     let thumbnail = LumaThumbnail(frame)
     if let last = thumbnails.last { steps.append(thumbnail.difference(last)) }
     thumbnails.append(thumbnail)
@@ -45,7 +45,7 @@ public struct SceneCutDetector {
 
   /// Ends the stream.
   /// - Returns: whether each of the remaining undecided frames starts a scene, in order.
-  public mutating func finish() -> [Bool] {
+  package mutating func finish() -> [Bool] {
     let isFirstSettled = frameCount > Self.lookAhead
     defer { self = SceneCutDetector() }
     return (isFirstSettled || frameCount == 0 ? [] : [false]) + steps.indices.map { _ in decide() }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The frames that fill a window beyond the first or last frame of its scene.
-public enum WindowEdge: Sendable {
+package enum WindowEdge: Sendable {
   /// The nearest frame of the scene.
   case repeated
   /// The frame at the same distance on the other side of the centre, or the farthest one in a shorter scene.
@@ -13,18 +13,18 @@ public enum WindowEdge: Sendable {
 /// Creates a window of `length` frames around each frame of a stream.
 ///
 /// Windows share frames; at most `length` frames are held.
-public struct SlidingWindow<Frame> {
+package struct SlidingWindow<Frame> {
   /// The frames around one frame, in order of time.
-  public struct Window {
+  package struct Window {
     /// `length` frames.
-    public let frames: [Frame]
+    package let frames: [Frame]
     /// The middle frame; the first of two.
-    public var center: Frame { frames[(frames.count - 1) / 2] }
+    package var center: Frame { frames[(frames.count - 1) / 2] }
   }
 
   /// Frames per window. If even, one more frame follows the centre than precedes it: a window of two is a
   /// frame and the next.
-  public let length: Int
+  package let length: Int
 
   private let edge: WindowEdge
   private var before: Int { (length - 1) / 2 }
@@ -34,7 +34,7 @@ public struct SlidingWindow<Frame> {
   private var centerIndex = 0
 
   /// - Parameter length: frames per window, at least one.
-  public init(length: Int, edge: WindowEdge = .opposite) {
+  package init(length: Int, edge: WindowEdge = .opposite) {
     precondition(length > 0, "a window has frames")
     self.length = length
     self.edge = edge
@@ -43,7 +43,7 @@ public struct SlidingWindow<Frame> {
   /// Adds the next frame; returns the windows it completes, in order.
   /// - Parameter startsScene: whether the frame starts a scene and so is excluded from the windows of
   ///   preceding frames.
-  public mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
+  package mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
     var windows = startsScene ? finish() : []
     held.append(frame)
     if held.count > centerIndex + after { windows.append(makeWindow()) }
@@ -51,7 +51,7 @@ public struct SlidingWindow<Frame> {
   }
 
   /// Ends the scene; returns the windows of the remaining frames. The next frame starts a new scene.
-  public mutating func finish() -> [Window] {
+  package mutating func finish() -> [Window] {
     var windows: [Window] = []
     while centerIndex < held.count { windows.append(makeWindow()) }
     held.removeAll(keepingCapacity: true)

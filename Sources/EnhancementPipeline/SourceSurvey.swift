@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
 /// Measures the quality of a source from its first frames. Networks are chosen by it.
 ///
 /// Always examines the beginning of the file, so that all parts of a film are enhanced by the same network.
-public struct SourceSurvey: Sendable, Hashable {
+package struct SourceSurvey: Sendable, Hashable {
   /// FFmpeg's name of the video codec.
-  public var codecName: String
+  package var codecName: String
   /// Whether the codec is a mastering codec (`MediaInfo.isMaster`).
-  public var isMaster: Bool
+  package var isMaster: Bool
   /// Mean quantizer of all blocks on the scale of H.264, 0 to 63; nil if the decoder does not export
   /// quantizers.
-  public var quantizer: Double?
+  package var quantizer: Double?
 
   /// Number of frames to examine.
   static let frameCount = 12
@@ -20,10 +20,10 @@ public struct SourceSurvey: Sendable, Hashable {
   static let mostPristineQuantizer = 26.0
 
   /// Whether the source is practically pristine.
-  public var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
+  package var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
 
   /// Creates a survey from known results.
-  public init(codecName: String, isMaster: Bool, quantizer: Double?) {
+  package init(codecName: String, isMaster: Bool, quantizer: Double?) {
     self.codecName = codecName
     self.isMaster = isMaster
     self.quantizer = quantizer
@@ -32,7 +32,7 @@ public struct SourceSurvey: Sendable, Hashable {
   /// Surveys a file by decoding its first frames.
   /// - Throws: `VideoIOError` if no frame can be decoded. Later errors are left to the reader that does the
   ///   work.
-  public init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
+  package init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
     var options = options
     options.start = nil
     options.length = nil
@@ -55,7 +55,7 @@ public struct SourceSurvey: Sendable, Hashable {
 
 extension SourceSurvey: CustomStringConvertible {
   /// A summary such as `h264, mean quantizer 27.3`.
-  public var description: String {
+  package var description: String {
     quantizer.map { "\(codecName), mean quantizer \((($0 * 10).rounded()) / 10)" } ?? codecName
   }
 }

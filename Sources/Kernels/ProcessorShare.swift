@@ -3,9 +3,9 @@ internal import Foundation
 
 /// The number of processors that this process may use: those in its affinity mask (taskset, Slurm), limited by
 /// the CPU quota of its control group (containers, Kubernetes, systemd).
-public enum ProcessorShare {
+package enum ProcessorShare {
   /// The number, at least 1. Read once, since it hardly ever changes while a process runs.
-  public static let count: Int = {
+  package static let count: Int = {
     let bound = affinity ?? ProcessInfo.processInfo.activeProcessorCount
     guard let quota = quota(groups: text("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup") else {
       return max(1, bound)

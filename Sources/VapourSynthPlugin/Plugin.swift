@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-public import CVapourSynth
+package import CVapourSynth
 internal import Videnhance
 internal import VideoIO
 
 /// The place where VapourSynth enters the library.
 @_cdecl("VapourSynthPluginInit2")
-public func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSPluginAPI>?) {
+package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSPluginAPI>?) {
   guard let plugin, let api = api?.pointee else { return }
   LibavLog.leaveToHost()
   // The models lie beside the library, not beside the program, which may be anyone's.

@@ -3,14 +3,14 @@ internal import Foundation
 internal import Synchronization
 
 /// Finds files shipped with the program. Searches relative to the program, so that a copied folder works anywhere.
-public enum ResourceFolder {
+package enum ResourceFolder {
   private static let library = Mutex<String?>(nil)
 
   /// Searches relative to the shared library at `path` instead of the program, which may be anyone's.
   package static func useLibrary(at path: String) { library.withLock { $0 = path } }
 
   /// Path of a shipped file; nil if there is none.
-  public static func path(of name: String) -> String? {
+  package static func path(of name: String) -> String? {
     let library = library.withLock { $0 }.map { URL(fileURLWithPath: $0) }
     guard let program = (library ?? Bundle.main.executableURL)?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
