@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
 /// The enhanced frames of a video, one after another, for programs that do not want a file.
 ///
@@ -9,17 +9,18 @@ public import VideoIO
 ///
 /// Each iteration opens the file anew. Work goes on while the loop's body runs, by a few frames and no more; leaving
 /// the loop ends it. Times of the frames are in ticks of `EnhancedFrames.Iterator.timeBase`.
-public struct EnhancedFrames: AsyncSequence, Sendable {
+package struct EnhancedFrames: AsyncSequence, Sendable {
   /// A frame of the output.
-  public typealias Element = VideoFrame
+  package typealias Element = VideoFrame
 
   private let input: String
   private let steps: [EnhancementStep]
   private let options: EnhancementJob.Options
+  private var supply: (any FrameSupply)?
 
   /// The frames of `path`, with these things done to them.
   /// - Precondition: there is at least one step.
-  public init(
+  package init(
     of path: String, steps: [EnhancementStep], options: EnhancementJob.Options = EnhancementJob.Options()
   ) {
     precondition(!steps.isEmpty, "there is something to be done")
@@ -28,24 +29,32 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
     self.options = options
   }
 
+  /// The frames of `supply` instead of a file's, with these things done to them.
+  /// - Precondition: there is at least one step.
+  package init(from supply: any FrameSupply, steps: [EnhancementStep], options: EnhancementJob.Options) {
+    // Standard input's name: what can be read once only is not surveyed.
+    self.init(of: "-", steps: steps, options: options)
+    self.supply = supply
+  }
+
   /// Opens the file with the first frame that is asked for.
-  public func makeAsyncIterator() -> Iterator {
-    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
+  package func makeAsyncIterator() -> Iterator {
+    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps), supply)
   }
 
   /// Takes the frames, in order of presentation.
-  public struct Iterator: AsyncIteratorProtocol {
+  package struct Iterator: AsyncIteratorProtocol {
     private let run: Run
     private var shape: VideoShape?
 
-    init(_ job: EnhancementJob) { run = Run(job) }
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) { run = Run(job, supply) }
 
     /// Seconds per tick of the frames' times; unknown (0/1) before the first frame.
-    public var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
+    package var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
 
     /// The next frame; nil at the end.
     /// - Throws: `VideoIOError`, `PipelineError`, what a network throws, or `CancellationError`.
-    public mutating func next() async throws -> VideoFrame? {
+    package mutating func next() async throws -> VideoFrame? {
       while let message = try await run.next() {
         switch message {
         case .opened(let shape): self.shape = shape
@@ -64,13 +73,18 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
     private let frames = FrameChannel.between(frames: EnhancementJob.outputCapacity)
     private let task: Task<Void, any Error>
 
-    init(_ job: EnhancementJob) {
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) {
       let frames = frames
-      task = Task {
+      task = Task(executorPreference: StageExecutor("survey")) {
         do {
           // Who takes is another task, which the group cannot cancel: it is told by the end of the channel.
           defer { frames.finish() }
-          _ = try await job.surveyed().job.enhance(to: frames)
+          if let supply {
+            let stage = SuppliedFramesStage(supply: supply)
+            _ = try await job.enhance(to: frames, first: { try await stage.run(to: $0) })
+          } else {
+            _ = try await job.surveyed().job.enhance(to: frames)
+          }
         }
       }
     }
