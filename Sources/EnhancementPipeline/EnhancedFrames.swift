@@ -16,6 +16,7 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
   private let input: String
   private let steps: [EnhancementStep]
   private let options: EnhancementJob.Options
+  private var supply: (any FrameSupply)?
 
   /// The frames of `path`, with these things done to them.
   /// - Precondition: there is at least one step.
@@ -28,9 +29,17 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     self.options = options
   }
 
+  /// The frames of `supply` instead of a file's, with these things done to them.
+  /// - Precondition: there is at least one step.
+  package init(from supply: any FrameSupply, steps: [EnhancementStep], options: EnhancementJob.Options) {
+    // Standard input's name: what can be read once only is not surveyed.
+    self.init(of: "-", steps: steps, options: options)
+    self.supply = supply
+  }
+
   /// Opens the file with the first frame that is asked for.
   package func makeAsyncIterator() -> Iterator {
-    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
+    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps), supply)
   }
 
   /// Takes the frames, in order of presentation.
@@ -38,7 +47,7 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     private let run: Run
     private var shape: VideoShape?
 
-    init(_ job: EnhancementJob) { run = Run(job) }
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) { run = Run(job, supply) }
 
     /// Seconds per tick of the frames' times; unknown (0/1) before the first frame.
     package var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
@@ -64,13 +73,18 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     private let frames = FrameChannel.between(frames: EnhancementJob.outputCapacity)
     private let task: Task<Void, any Error>
 
-    init(_ job: EnhancementJob) {
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) {
       let frames = frames
-      task = Task {
+      task = Task(executorPreference: StageExecutor("survey")) {
         do {
           // Who takes is another task, which the group cannot cancel: it is told by the end of the channel.
           defer { frames.finish() }
-          _ = try await job.surveyed().job.enhance(to: frames)
+          if let supply {
+            let stage = SuppliedFramesStage(supply: supply)
+            _ = try await job.enhance(to: frames, first: { try await stage.run(to: $0) })
+          } else {
+            _ = try await job.surveyed().job.enhance(to: frames)
+          }
         }
       }
     }

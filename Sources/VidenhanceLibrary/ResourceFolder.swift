@@ -4,7 +4,12 @@ internal import Foundation
 /// Finds files shipped with the program. Searches relative to the program, so that a copied folder works anywhere.
 package enum ResourceFolder {
   /// Path of a shipped file; nil if there is none.
-  package static func path(of name: String) -> String? {
+  /// - Parameter folder: the only folder to look into; nil looks around the program.
+  package static func path(of name: String, in folder: String? = nil) -> String? {
+    if let folder {
+      let path = URL(fileURLWithPath: folder).appendingPathComponent(name).path
+      return FileManager.default.fileExists(atPath: path) ? path : nil
+    }
     guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
     // The program's path is free of links, so ".." may be resolved lexically.
@@ -13,12 +18,13 @@ package enum ResourceFolder {
     }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
-  /// Relative to the program: SwiftPM's bundle on Linux and macOS, loose files, a folder of models, and the
-  /// installed location.
+  /// Relative to the program: SwiftPM's bundle on Linux and macOS, that of an app, loose files, a folder of models,
+  /// and the installed location. Not by `Bundle.module`, which ends the process where the bundle is missing.
   private static let places = [
     "videnhance_EnhancementModel.resources",
     "videnhance_EnhancementModel.bundle/Contents/Resources",
     "videnhance_EnhancementModel.bundle",
+    "../Resources/videnhance_EnhancementModel.bundle/Contents/Resources",
     "",
     "models",
     "../share/videnhance",
