@@ -13,7 +13,7 @@ DATA_TEST ?= data-test
 # The build folder; `make dist` uses another one, since it links the program differently.
 BUILD ?= .build
 PROGRAM = $(BUILD)/release/videnhance
-VERSION = $(shell sed -n 's/.*let current = "\(.*\)"/\1/p' Sources/videnhance/Commands/Version.swift)
+VERSION = $(shell sed -n 's/.*let current = "\(.*\)"/\1/p' Sources/VidenhanceLibrary/PackageVersion.swift)
 MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
 # Tests see internal declarations, so their modules differ from the shipped ones and need separate folders.
 TEST_FLAGS = -Xswiftc -enable-testing
@@ -134,13 +134,11 @@ sample: deps
 # The library's reference documentation; needs a web server to be viewed.
 docs: build
 	rm -rf .build/symbols && mkdir -p .build/symbols
-	for module in Videnhance EnhancementPipeline EnhancementModel VideoIO; do \
-		swift symbolgraph-extract -module-name $$module -I .build/release/Modules -I Sources/CFFmpeg \
-			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
-			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
-			-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \
-			-output-dir .build/symbols || exit 1; \
-	done
+	swift symbolgraph-extract -module-name Videnhance -I .build/release/Modules -I Sources/CFFmpeg \
+		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
+		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
+		-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \
+		-output-dir .build/symbols
 	docc convert Sources/VidenhanceLibrary/Videnhance.docc --additional-symbol-graph-dir .build/symbols \
 		--output-path .build/documentation --transform-for-static-hosting > .build/docc.log 2>&1 || { cat .build/docc.log; exit 1; }
 	@echo .build/documentation

@@ -126,6 +126,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "VidenhanceTests",
+      dependencies: ["Videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport", "VideoIO"],
+      swiftSettings: strict),
+    .testTarget(
       name: "CommandTests",
       dependencies: [
         "VidenhanceTool", "BatchProcessing", "ClusterWork", "QualityReport", "EnhancementModel",

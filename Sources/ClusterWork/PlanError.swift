@@ -51,10 +51,10 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notAPlan, .otherFormat, .unknown: "make it with 'videnhance plan'"
     case .differs: "all machines need what the plan was made with; or make a new plan"
-    case .exists: "choose another name, or pass --overwrite, which drops the pieces made for it"
-    case .sourceMissing: "if it lies elsewhere on this machine, pass --source"
-    case .noSuchShard: "engines that count from 1 need --one-based"
-    case .unclearIndex: "pass --index, or --all"
+    case .exists: "choose another name, or allow overwriting, which drops the pieces made for it"
+    case .sourceMissing: "name its place on this machine"
+    case .noSuchShard: "shards count from 0"
+    case .unclearIndex: "name the shards to make"
     case .incomplete(let path, _, let shards):
       "videnhance shard \(path) --index \(IndexList.text(shards))"
     case .cannotRead, .cannotWrite: nil

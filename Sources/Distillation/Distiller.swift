@@ -144,7 +144,8 @@ package final class Distiller {
   }
 
   /// Distills until the end of the run or until `isCancelled` returns true.
-  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void)
+    throws
   {
     let training = settings.training
     let loop = TrainingLoop(

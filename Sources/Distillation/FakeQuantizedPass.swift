@@ -186,7 +186,8 @@ package final class FakeQuantizedPass {
 
   /// Propagates the gradient of the output (in units of 1/64 of a level) backward, and that of the last step's stream if there
   /// is one. Overwrites the three sets of gradients.
-  package func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
+  package func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil)
+    throws
   {
     guard let (band, model, plan) = current else { preconditionFailure("forward comes first") }
     for set in [gradients, weightStepGradients, activationStepGradients] {

@@ -87,8 +87,9 @@ package final class FloatExecutor {
   }
 
   /// Runs a forward pass that records its operands.
-  package func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace)
-  {
+  package func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (
+    output: FloatTensor, trace: Trace
+  ) {
     try forward(frame: { frames[$0] }, keepsOperands: true, observe: nil)
   }
 

@@ -122,7 +122,8 @@ package final class InterpolationPacker {
 
   /// 64 x the blend of two warped samples, which the networks correct.
   @inlinable
-  package static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value
+  package static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value)
+    -> Value
   {
     (first &* (256 &- instant) &+ second &* instant &+ 2) &>> 2
   }

@@ -22,8 +22,19 @@ package enum ModelError: Error, Equatable, CustomStringConvertible {
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
     case .missingTensor(let name): "model lacks tensor \(name), or it has another shape or bad numbers"
-    case .notShipped(let name): "no weights are shipped for \(name); pass a file with --model-file"
+    case .notShipped(let name): "no weights are shipped for \(name)"
     case .notFinite: "the network's numbers overflow (infinite or NaN): its weights are no good"
+    }
+  }
+
+  /// Advice in one lower-case line; nil if there is none.
+  package var hint: String? {
+    switch self {
+    case .cannotOpen: nil
+    case .damaged, .missingTensor: "get a new copy of the file"
+    case .badArchitecture: "the file may be for another version"
+    case .notShipped: "pass a model file"
+    case .notFinite: nil
     }
   }
 }

@@ -6,11 +6,11 @@ package final class PlanarFrame: @unchecked Sendable {
   // Unchecked: written by its creator before it is shared, then only read.
 
   /// Luma extents, even.
-  package let width, height: Int
+  @usableFromInline package let width, height: Int
   /// Luma, with contiguous rows.
-  package let luma: UnsafeMutablePointer<UInt8>
+  @usableFromInline package let luma: UnsafeMutablePointer<UInt8>
   /// U and V planes of half the extents, stored directly after luma in the same allocation.
-  package let chroma: [UnsafeMutablePointer<UInt8>]
+  @usableFromInline package let chroma: [UnsafeMutablePointer<UInt8>]
 
   /// The quantizers with which the frame was coded; nil if unknown.
   package var quantizers: QuantizerMap?
@@ -30,9 +30,9 @@ package final class PlanarFrame: @unchecked Sendable {
   }
 
   /// Extents of the networks' half-resolution grid.
-  package var gridWidth: Int { width / 2 }
+  @usableFromInline package var gridWidth: Int { width / 2 }
   /// See `gridWidth`.
-  package var gridHeight: Int { height / 2 }
+  @usableFromInline package var gridHeight: Int { height / 2 }
 
   /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
   /// - Parameter pixelStride: elements from one grid point to the next (at least 6; those in between are not written).

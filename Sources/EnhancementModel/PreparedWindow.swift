@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
-package import LineEngine
+internal import LineEngine
 package import Tensors
 
 /// Properties of a window besides its frames.

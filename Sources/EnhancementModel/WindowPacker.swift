@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Kernels
+internal import Kernels
 package import LineEngine
 package import Tensors
 

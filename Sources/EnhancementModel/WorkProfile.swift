@@ -5,6 +5,7 @@ internal import Synchronization
 ///
 /// Times are wall-clock seconds while a part is running, on any number of threads, without waiting for other parts. Parts
 /// that run concurrently add up to more than the total.
+@usableFromInline
 package final class WorkProfile: Sendable {
   /// One part of the work.
   package struct Part: Sendable {
@@ -25,6 +26,7 @@ package final class WorkProfile: Sendable {
   package var parts: [Part] { state.withLock { $0 } }
 
   /// Adds `duration` to a part.
+  @usableFromInline
   package func add(_ duration: Duration, to name: String) {
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     state.withLock { parts in

@@ -16,6 +16,7 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
   private let input: String
   private let steps: [EnhancementStep]
   private let options: EnhancementJob.Options
+  private var supply: (any FrameSupply)?
 
   /// Creates a sequence of the frames of `path`, processed by `steps` in order.
   /// - Precondition: `steps` is not empty.
@@ -28,9 +29,17 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     self.options = options
   }
 
+  /// Creates a sequence of the frames of `supply`, processed by `steps` in order.
+  /// - Precondition: `steps` is not empty.
+  package init(from supply: any FrameSupply, steps: [EnhancementStep], options: EnhancementJob.Options) {
+    // The name of standard input: a source that can be read only once is not surveyed.
+    self.init(of: "-", steps: steps, options: options)
+    self.supply = supply
+  }
+
   /// Creates an iterator. The file is opened by its first call of `next()`.
   package func makeAsyncIterator() -> Iterator {
-    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
+    Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps), supply)
   }
 
   /// Iterates over the frames in presentation order.
@@ -38,7 +47,7 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     private let run: Run
     private var shape: VideoShape?
 
-    init(_ job: EnhancementJob) { run = Run(job) }
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) { run = Run(job, supply) }
 
     /// Seconds per tick of the timestamps; 0/1 (unknown) before the first frame.
     package var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
@@ -64,14 +73,19 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
     private let frames = FrameChannel.between(frames: EnhancementJob.outputCapacity)
     private let task: Task<Void, any Error>
 
-    init(_ job: EnhancementJob) {
+    init(_ job: EnhancementJob, _ supply: (any FrameSupply)?) {
       let frames = frames
-      task = Task {
+      task = Task(executorPreference: StageExecutor("survey")) {
         do {
           // The receiver is a task outside the group, which the group cannot cancel: end the channel in any
           // case.
           defer { frames.finish() }
-          _ = try await job.surveyed().job.enhance(to: frames)
+          if let supply {
+            let stage = SuppliedFramesStage(supply: supply)
+            _ = try await job.enhance(to: frames, first: { try await stage.run(to: $0) })
+          } else {
+            _ = try await job.surveyed().job.enhance(to: frames)
+          }
         }
       }
     }

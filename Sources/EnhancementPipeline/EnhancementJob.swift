@@ -155,7 +155,7 @@ package struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let (job, survey) = try surveyed()
+    let (job, survey) = try await withTaskExecutorPreference(StageExecutor("survey")) { try surveyed() }
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {
       var summary = try await job.run(segments: segments, progress: progress)
@@ -273,17 +273,19 @@ package struct EnhancementJob: Sendable {
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
-      group.addTask {
+      group.addTask(executorPreference: StageExecutor("reading")) {
         if let first { return try await first(read) }
         return try await reader.run(to: read)
       }
       for index in steps.indices {
-        group.addTask {
+        group.addTask(executorPreference: StageExecutor("windows.\(index)")) {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
         }
-        group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
+        group.addTask(executorPreference: StageExecutor("enhancing.\(index)")) {
+          try await enhancing[index].run(from: windows[index], to: enhanced[index])
+        }
       }
-      if let last { group.addTask { try await last() } }
+      if let last { group.addTask(executorPreference: StageExecutor("writing")) { try await last() } }
       // An error leaves this loop and so cancels the other tasks; `waitForAll` would wait for them.
       for try await report in group { report.add(to: &summary) }
     }

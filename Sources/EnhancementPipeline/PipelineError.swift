@@ -46,7 +46,7 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
   /// A remedy in one lower-case line; nil if there is none.
   package var hint: String? {
     switch self {
-    case .interlaced: "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
+    case .interlaced: "deinterlace it, with bwdif for example"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"

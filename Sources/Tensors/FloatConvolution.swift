@@ -73,7 +73,8 @@ package final class FloatConvolution {
 
   /// Sets weights (OIHW) and biases. The memory must not change while the convolution uses it, since oneDNN may
   /// read it in place.
-  package func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError)
+  package func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>)
+    throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
   }

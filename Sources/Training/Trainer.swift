@@ -70,7 +70,8 @@ package final class Trainer {
   }
 
   /// Trains until the end of the run or until `isCancelled` returns true.
-  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void)
+    throws
   {
     let loop = TrainingLoop(
       minutes: settings.minutes, steps: settings.steps, secondsBefore: secondsBefore,

@@ -18,6 +18,8 @@ package struct NetworkChoice: Sendable, Hashable {
   package var source: SourceKind
   /// A file of weights or a quantized model; nil for a shipped network.
   package var modelFile: String?
+  /// The folder of the shipped models; nil looks around the program.
+  package var modelFolder: String?
 
   /// Creates a choice.
   package init(
@@ -40,7 +42,8 @@ package struct NetworkChoice: Sendable, Hashable {
     let family = "\(name)-\(tier.rawValue)"
     // If there is no separate model for real footage, one model serves both kinds.
     let real = ShippedModel(family: "\(family)-real", bits: bits)
-    return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
+    return source != .clean && real.path(in: modelFolder) != nil
+      ? real : ShippedModel(family: family, bits: bits)
   }
 
   /// Returns the choice for a source of known quality, if it depends on that.
@@ -52,12 +55,15 @@ package struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The path of the model file.
-  /// - Throws: `ModelError.notShipped`.
+  /// - Throws: `ModelError.notShipped`; `cannotOpen` if there is a folder and it lacks the model.
   package func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
     let model = shipped(bits ?? self.bits ?? .four)
-    guard let path = model.path else { throw .notShipped(name: model.name) }
-    return path
+    if let path = model.path(in: modelFolder) { return path }
+    if let modelFolder {
+      throw .cannotOpen(path: "\(modelFolder)/\(model.name).safetensors", reason: "no such file")
+    }
+    throw .notShipped(name: model.name)
   }
 }
 
@@ -95,6 +101,14 @@ package enum NetworkCatalog {
       throw ModelError.badArchitecture("\(path) holds a model of \(model.bits) bits, not \(bits.rawValue)")
     }
     return try IntegerNetwork(model, width: width, height: height, threads: threads)
+  }
+
+  /// The network in a file of weights or a quantized model.
+  /// - Throws: `ModelError`.
+  static func architecture(path: String) throws -> Architecture {
+    let file = try Safetensors(path: path)
+    return QuantizedModel.isQuantized(file)
+      ? try QuantizedModel(file: file).architecture : try NetworkWeights(file: file).architecture
   }
 
   /// Full-precision weights, shipped or from a file.

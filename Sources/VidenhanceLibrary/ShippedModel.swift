@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bits of a network's weights and activations.
-package enum NetworkBits: Int, CaseIterable, Sendable {
-  case two = 2
-  case three = 3
-  case four = 4
-  case six = 6
-  case eight = 8
-  /// Floating point.
-  case float = 32
-}
-
 /// The trade-off between a shipped network's cost and quality.
 package enum NetworkTier: String, CaseIterable, Sendable {
   /// About a third of the cost of `balanced`; super-resolution x2 only.
   case fast
   /// The default.
   case balanced
-}
-
-/// The kind of source, which selects between networks for the same task.
-package enum SourceKind: String, CaseIterable, Sendable {
-  /// Determined from the first frames: `SourceSurvey.isPristine`.
-  case auto
-  /// Compressed, noisy or soft footage.
-  case real
-  /// Masters, renderings, or footage of similar quality.
-  case clean
 }
 
 /// A model that comes with the package.
@@ -40,7 +19,10 @@ package struct ShippedModel: Sendable, Hashable {
   package var name: String { bits == .float ? family : "\(family)-\(bits.rawValue)bit" }
 
   /// Path of the file; nil if it is missing.
-  package var path: String? { ResourceFolder.path(of: name + ".safetensors") }
+  package var path: String? { path(in: nil) }
+
+  /// Path of the file in a folder, or beside the program; nil if it is missing.
+  func path(in folder: String?) -> String? { ResourceFolder.path(of: name + ".safetensors", in: folder) }
 
   /// Creates a reference to a model, which may be missing: see `path`.
   package init(family: String, bits: NetworkBits) {

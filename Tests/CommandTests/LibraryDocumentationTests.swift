@@ -37,7 +37,7 @@ import Testing
         bench.directory.path, "--output-path", bench.path("out"), "--warnings-as-errors",
       ])
     let pages = bench.path("out/data/documentation/videnhance/")
-    for page in ["choosingnetworks.json", "networkchoice.json", "networkcatalog.json"] {
+    for page in ["choosingnetworks.json", "enhancement.json", "videopicture.json"] {
       #expect(FileManager.default.fileExists(atPath: pages + "/" + page), "\(page)")
     }
   }
@@ -48,5 +48,55 @@ import Testing
       "swiftc",
       ["-typecheck", "-swift-version", "6"] + Self.importing
         + [Self.root + "/samples/FrameByFrame/Sources/FrameByFrame/main.swift"])
+  }
+
+  /// Every example of the library's pages compiles, as the body of a function of another package.
+  @Test func documentedExamplesAreUnderstood() throws {
+    let bench = try Workbench()
+    let catalogue = "Sources/VidenhanceLibrary/Videnhance.docc/"
+    var code = "import Foundation\nimport Videnhance\n"
+    var count = 0
+    for page in [
+      "docs/reference/library.md", "README.md", catalogue + "Videnhance.md",
+      catalogue + "ChoosingNetworks.md",
+    ] {
+      let text = try String(contentsOfFile: Self.root + "/" + page, encoding: .utf8)
+      for match in text.matches(of: #/```swift\n((?s).*?)```/#) {
+        let body = match.1.replacing("import Videnhance\n", with: "")
+        code += "func example\(count)() async throws {\n\(body)}\n"
+        count += 1
+      }
+    }
+    #expect(count >= 9, "\(count) examples")
+    let file = bench.path("examples.swift")
+    try Data(code.utf8).write(to: URL(fileURLWithPath: file))
+    try runProgram(
+      "swiftc", ["-typecheck", "-parse-as-library", "-swift-version", "6"] + Self.importing + [file])
+  }
+
+  /// Nothing is public but the interface, and that is small.
+  @Test func publicTypesAreTheDocumentedOnes() throws {
+    let interface = Self.root + "/Sources/VidenhanceLibrary/Interface"
+    let declaration = #/^\s*(?:@\w+\s+)*(?:public|open)\s/#.anchorsMatchLineEndings()
+    let type = #/^(\s*)public (?:final )?(?:struct|class|enum|protocol|actor) (\w+)/#
+      .anchorsMatchLineEndings()
+    var types: Set<String> = []
+    let files = try #require(FileManager.default.enumerator(atPath: Self.root + "/Sources"))
+    for case let name as String in files where name.hasSuffix(".swift") {
+      let path = Self.root + "/Sources/" + name
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      if path.hasPrefix(interface) {
+        for match in text.matches(of: type) { types.insert(String(match.2)) }
+      } else if !name.hasSuffix("NetworkOptions.swift") {
+        // NetworkOptions.swift conforms public types to a protocol of another package.
+        #expect(text.firstMatch(of: declaration) == nil, "\(name)")
+      }
+    }
+    #expect(
+      types == [
+        "Enhancement", "Encoding", "FrameRateChange", "Interlacing", "Iterator", "Kind", "MediaTime",
+        "ModelLocation", "NetworkBits", "Options", "PictureLayout", "Pictures", "Progress", "Remark",
+        "SourceKind", "Step", "Summary", "UpscalingNetwork", "UsageError", "VidenhanceError", "VideoPicture",
+      ])
   }
 }

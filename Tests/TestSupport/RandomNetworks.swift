@@ -17,7 +17,8 @@ extension Architecture {
 
 extension NetworkWeights {
   /// Returns random weights with the deviation of a trained network's.
-  package static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
+  package static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "")
+    -> NetworkWeights
   {
     var random = SplitMix64(seed: seed)
     let layers = architecture.graph.layers

@@ -190,11 +190,11 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
-    case .isPlaylist: "pass --allow-playlists if you know where it leads"
+    case .isPlaylist: "allow playlists if you know where it leads"
     case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
     case .badPlaylist: "playlists may name files in their own folder and below it"
     case .encrypted: "it must be decrypted first, by whoever has the key"
-    case .needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
+    case .needsDolbyVision: "convert it to HDR10 first, or ignore its Dolby Vision metadata"
     case .noVideoStream: "cover art and subtitles do not count as video"
     case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
     case .outputExists: "choose another name, or allow overwriting"
@@ -210,7 +210,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .pictureChanges: "split the file at that point"
-    case .segmentsExist: "continue it with --resume, or delete the folder"
+    case .segmentsExist: "continue that work, or delete the folder"
     case .segmentsDiffer: "continue it with what it was begun with, or delete the folder"
     case .segmentsDamaged: "delete the folder"
     default: nil

@@ -144,3 +144,18 @@ struct SourceChapter: Sendable {
   let end: Int64
   let metadata: [MetadataEntry]
 }
+
+extension MediaInfo {
+  /// Describes frames that do not come from a file.
+  /// - Parameter first: the first of them.
+  package init(supplied first: VideoFrame, timeBase: Rational) {
+    self.init(
+      path: "the supplied frames", containerName: "none", codecName: "none", videoStreamIndex: 0,
+      width: first.width, height: first.height, format: first.format, sourceFormatName: first.format.name,
+      isConverted: false, color: first.color, sampleAspectRatio: Rational(0, 1), timeBase: timeBase,
+      averageFrameRate: Rational(0, 1), startTime: first.presentationTimestamp, duration: nil,
+      estimatedFrameCount: nil, hasDisplayMatrix: false, rotation: 0, isStillImage: false,
+      otherStreams: [],
+      source: SourceFile(streams: [], metadata: [], chapters: [], startTime: 0, hasTimestampJumps: false))
+  }
+}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ArgumentParser
+import ArgumentParser
 import BatchProcessing
 import Distillation
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-package import QuantCalibration
+import QuantCalibration
 import Tensors
 import Training
 import Videnhance

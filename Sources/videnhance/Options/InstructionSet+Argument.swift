@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ArgumentParser
-package import Kernels
+import ArgumentParser
+import Kernels
 
 extension InstructionSet: ExpressibleByArgument {
   /// Parses the names that VIDENHANCE_ISA accepts.

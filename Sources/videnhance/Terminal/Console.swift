@@ -2,6 +2,7 @@
 import ArgumentParser
 import BatchProcessing
 import ClusterWork
+import EnhancementModel
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -55,13 +56,23 @@ enum Console {
   private static func hint(for error: any Error) -> String? {
     switch error {
     case VideoIOError.outputExists: "choose another name, or pass --overwrite"
+    case VideoIOError.isPlaylist: "pass --allow-playlists if you know where it leads"
+    case VideoIOError.needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
+    case VideoIOError.segmentsExist: "continue it with --resume, or delete the folder"
     case let error as VideoIOError: error.hint
+    case ModelError.notShipped: "pass a file with --model-file"
     case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
     case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
     case BatchError.outputTaken: "rename one, or put what tells them apart into --pattern"
     case BatchError.outputIsInput: "choose another output folder or --pattern"
     case let error as BatchError: error.hint
+    case PipelineError.interlaced:
+      "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
     case let error as PipelineError: error.hint
+    case PlanError.exists: "choose another name, or pass --overwrite, which drops the pieces made for it"
+    case PlanError.sourceMissing: "if it lies elsewhere on this machine, pass --source"
+    case PlanError.noSuchShard: "engines that count from 1 need --one-based"
+    case PlanError.unclearIndex: "pass --index, or --all"
     case let error as PlanError: error.hint
     default: nil
     }
