@@ -17,6 +17,8 @@ package struct EnhancementStep: Sendable {
   package var conditions: WindowConditions
   /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
   package var identity: String
+  /// Bits of its network where they were chosen, for messages.
+  package var bits: Int?
   /// The step for sources of a quality; nil if it is the same for all.
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether what comes out is clean whatever came in.
@@ -186,31 +188,10 @@ package struct EnhancementJob: Sendable {
 
   /// Makes or takes up the folder of segments, with all that the result depends on.
   private func folder(for segments: Segments) throws -> SegmentFolder {
-    func list(_ options: [String: String]) -> String {
-      options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-    }
-    let models = steps.map { "\($0.identity) \($0.rate)" }.joined(separator: ", ")
-    func text<Value>(_ value: Value?, _ usual: String) -> String { value.map { "\($0)" } ?? usual }
-    let settings: [String: String] = [
-      "source": "\(try SourceFingerprint(path: input))",
-      "program": segments.version,
-      "FFmpeg": LibavBuild.version,
-      "model or task": models,
-      "choice of scene cuts": options.findsSceneCuts ? "found" : "ignored",
-      "start": text(options.start, "the beginning"),
-      "duration": text(options.length, "all"),
-      "video stream": text(options.stream, "the best"),
-      "way of deinterlacing": text(options.deinterlacing, "none"),
-      "encoder": encoder.codec,
-      "quality": text(encoder.crf, "usual"),
-      "preset": text(encoder.preset, "usual"),
-      "set of encoder options": list(encoder.options),
-      "layout": text(encoder.pixelFormat, "the source's"),
-      "container": text(encoder.container, "by name") + " " + list(encoder.containerOptions),
-    ]
+    let identity = ResumeIdentity(self, source: try SourceFingerprint(path: input), program: segments.version)
     return try SegmentFolder(
-      output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
-      input: input, resumes: segments.resumes)
+      output: output, frames: segments.frames, encoderThreads: encoder.threads,
+      identity: WorkIdentity(identity), input: input, resumes: segments.resumes)
   }
 
   /// For each step, how many of its outputs are not needed any more.
@@ -290,11 +271,14 @@ package struct EnhancementJob: Sendable {
     summary.peakFrames = census.peak
     if summary.substitutedFrames > 0 {
       summary.warnings.append(
-        "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest")
+        MediaRemark(
+          .frames,
+          "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest"))
     }
     if summary.repeatedFrames > 0 {
       summary.warnings.append(
-        "\(summary.repeatedFrames) frames repeat the one before where the source's do not")
+        MediaRemark(
+          .frames, "\(summary.repeatedFrames) frames repeat the one before where the source's do not"))
     }
     return summary
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import VideoIO
 
 /// How far a job has come. Given after each frame that was written.
 package struct EnhancementProgress: Sendable {
@@ -45,10 +46,10 @@ package struct EnhancementSummary: Sendable {
   package var format = ""
   /// FFmpeg's name of the encoder.
   package var encoder = ""
-  /// What was not quite right, one line each.
-  package var warnings: [String] = []
-  /// The source's streams that are not in the output, one line each.
-  package var leftOut: [String] = []
+  /// What was not quite right.
+  package var warnings: [MediaRemark] = []
+  /// Parts of the source that are not in the output.
+  package var leftOut: [MediaRemark] = []
   /// Numbers of the frames (from 0) with which a scene was found to begin.
   package var sceneCuts: [Int] = []
   /// What the source looked like, where a network was chosen by that.

@@ -3,7 +3,7 @@ internal import Kernels
 package import VideoIO
 
 /// How many frames interpolation makes.
-package enum InterpolationRate: Sendable, Hashable {
+package enum InterpolationRate: Sendable, Hashable, Codable {
   /// As many frames for each one of the source; variable rates stay variable.
   case factor(Int)
   /// Frames at equal distances, this many in a second.

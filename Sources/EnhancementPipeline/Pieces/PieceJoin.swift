@@ -41,8 +41,8 @@ extension PieceJob {
       height: writer.height, format: writer.format.name, encoder: writer.encoderName)
     summary.sceneCuts = film.sceneCuts
     summary.warnings = Self.merged(film.warnings, writer.warnings)
-    let leftOut = Self.merged(film.leftOut, writer.leftOut)
-    summary.leftOut = Self.merged(leftOut, try writer.finish())
+    let found = writer.leftOut
+    summary.leftOut = Self.merged(film.leftOut, found + (try writer.finish()))
     return summary
   }
 
@@ -51,8 +51,10 @@ extension PieceJob {
       frames: frames, estimatedFrames: film.frames, position: Double(frames), duration: Double(film.frames))
   }
 
-  /// Lines of both, each once.
-  private static func merged(_ lines: [String], _ more: [String]) -> [String] {
-    lines + more.filter { !lines.contains($0) }
+  /// Remarks of the scan and of the writer, each once.
+  /// - Parameter lines: of the scan, which a plan keeps as text.
+  private static func merged(_ lines: [String], _ remarks: [MediaRemark]) -> [MediaRemark] {
+    lines.map { line in remarks.first { $0.description == line } ?? MediaRemark(.source, line) }
+      + remarks.filter { !lines.contains($0.description) }
   }
 }

@@ -27,7 +27,7 @@ struct ReadingStage: Sendable {
       }
       frameCount += frames.count
     }
-    var leftOut: [String] = []
+    var leftOut: [MediaRemark] = []
     reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
@@ -37,7 +37,7 @@ struct ReadingStage: Sendable {
         } catch let error as PipelineError {
           // Fields that begin after hours of work are no reason to throw it away.
           guard case .interlaced = error, rescues, frameCount >= Self.framesWorthKeeping else { throw error }
-          leftOut.append("what follows, as \(error); --deinterlace takes all of it")
+          leftOut.append(MediaRemark(.rest, "what follows, as \(error)", remedy: .deinterlacing))
           break reading
         }
         try await send(frames)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import VideoIO
 
 /// What a stage found out, for the summary.
 enum StageReport: Sendable {
-  case reading(warnings: [String], leftOut: [String])
+  case reading(warnings: [MediaRemark], leftOut: [MediaRemark])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int, substituted: Int)
   case writing(EnhancementSummary)

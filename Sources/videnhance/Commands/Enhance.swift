@@ -100,8 +100,8 @@ struct Enhance: AsyncParsableCommand {
   }
 
   private func report(_ summary: EnhancementSummary, seconds: Double?) {
-    for warning in summary.warnings { Console.warning("\(input): \(warning)") }
-    for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
+    for warning in summary.warnings { Console.warning("\(input): \(Console.text(of: warning))") }
+    for stream in summary.leftOut { Console.warning("\(output): left out \(Console.text(of: stream))") }
     guard let seconds else { return }
     if work.verbose {
       if let source = summary.source {
