@@ -55,7 +55,7 @@ package final class Distiller {
   private let validation: ValidationSet
   private let loss: CharbonnierLoss
   private let checkpointPath: String
-  private let baseRecipe: String
+  private let baseRecipe: RecipeValue
   private var secondsBefore = 0.0
 
   private struct Shard {
@@ -75,7 +75,7 @@ package final class Distiller {
   ) throws {
     self.settings = settings
     self.checkpointPath = checkpointPath
-    baseRecipe = calibrated.recipe
+    baseRecipe = RecipeValue(recipe: calibrated.recipe)
     let parameters = QuantizedParameters(calibrated, weights: start ?? teacher)
     self.parameters = parameters
     valueOptimizer = Self.optimizer(parameters.values)
@@ -129,13 +129,10 @@ package final class Distiller {
 
   /// The averaged student.
   package var model: QuantizedModel {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let text = (try? encoder.encode(settings)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
-    return parameters.model(
+    parameters.model(
       values: valueOptimizer.average, weightSteps: weightStepOptimizer.average,
       activationSteps: activationStepOptimizer.average,
-      recipe: #"{"method":"pmtd","settings":\#(text),"start":\#(baseRecipe),"steps":\#(step)}"#)
+      recipe: DistillationRecipe(settings: settings, start: baseRecipe, steps: step).json)
   }
 
   /// The averaged real weights of the student, from which a student of fewer bits can start.
@@ -299,4 +296,12 @@ extension ValidationSet {
       return output
     }
   }
+}
+
+/// How an integer model was distilled.
+private struct DistillationRecipe: Recipe {
+  let method = "pmtd"
+  let settings: DistillationSettings
+  let start: RecipeValue
+  let steps: Int
 }

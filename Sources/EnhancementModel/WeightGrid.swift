@@ -62,11 +62,11 @@ package enum WeightGrid: String, Sendable, Codable, CaseIterable {
 /// Rounds to the nearest value of a grid.
 package struct WeightRounding: Sendable {
   /// Values outside are clipped and pass no gradient.
-  package let limits: ClosedRange<Float>
+  @usableFromInline package let limits: ClosedRange<Float>
   /// For uniform grids: the spacing of values, and their offset from its multiples.
-  private let spacing, offset: Float
+  @usableFromInline let spacing, offset: Float
   /// For other grids: the values, and the midpoints between adjacent ones.
-  private let values, middles: [Float]
+  @usableFromInline let values, middles: [Float]
 
   /// Creates a rounding to a grid of `bits` bits.
   package init(_ grid: WeightGrid, bits: Int) {
@@ -79,7 +79,7 @@ package struct WeightRounding: Sendable {
   }
 
   /// The value nearest to `value`.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func callAsFunction(_ value: Float) -> Float {
     if values.isEmpty {
       let rounded = spacing * roundToNearestEven((value - offset) / spacing) + offset
@@ -93,7 +93,7 @@ package struct WeightRounding: Sendable {
 
 /// Rounds to the nearest integer, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 discards
 /// the fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
-@inline(__always)
+@inlinable @inline(__always)
 package func roundToNearestEven(_ value: Float) -> Float {
   let limited = max(-0x1p22, min(0x1p22, value))
   return (limited + 0x1.8p23) - 0x1.8p23

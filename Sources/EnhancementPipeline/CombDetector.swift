@@ -24,9 +24,10 @@ package struct CombDetector: Sendable {
 
   package init(stride: Int = 12) { self.stride = max(2, stride) }
 
-  /// What a user is told.
-  package static let warning =
-    "it looks interlaced although its frames are flagged as progressive: moving edges are combed (hint: --deinterlace)"
+  /// The warning for users.
+  package static let remark = MediaRemark(
+    .fields, "it looks interlaced although its frames are flagged as progressive: moving edges are combed",
+    remedy: .deinterlacingAnyway)
 
   /// Whether at least half of the pairs with motion, and three, are combed in the same order of fields.
   package var isCombed: Bool {

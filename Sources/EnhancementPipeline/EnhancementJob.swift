@@ -17,6 +17,8 @@ package struct EnhancementStep: Sendable {
   package var conditions: WindowConditions
   /// Identifies the network, for example by a hash. Only work with the same identity is resumed.
   package var identity: String
+  /// Bits of the network if they were chosen, for messages.
+  package var bits: Int?
   /// Returns the step for a source of the surveyed quality; nil if the step does not depend on it.
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether the output is clean regardless of the input's quality.
@@ -73,7 +75,7 @@ package struct EnhancementJob: Sendable {
     /// Collects the time spent in the parts of the stages; nil disables profiling.
     package var profile: WorkProfile?
     /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
-    package var onNotice: (@Sendable (String) -> Void)?
+    package var onNotice: (@Sendable (MediaRemark) -> Void)?
 
     /// Creates options for `threads` threads; nil uses all cores available to the process.
     package init(threads: Int? = nil) {
@@ -189,31 +191,10 @@ package struct EnhancementJob: Sendable {
 
   /// Creates or opens the folder of segments, identified by everything that affects the result.
   private func folder(for segments: Segments) throws -> SegmentFolder {
-    func list(_ options: [String: String]) -> String {
-      options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-    }
-    let models = steps.map { "\($0.identity) \($0.rate)" }.joined(separator: ", ")
-    func text<Value>(_ value: Value?, _ usual: String) -> String { value.map { "\($0)" } ?? usual }
-    let settings: [String: String] = [
-      "source": "\(try SourceFingerprint(path: input))",
-      "program": segments.version,
-      "FFmpeg": LibavBuild.version,
-      "model or task": models,
-      "choice of scene cuts": options.findsSceneCuts ? "found" : "ignored",
-      "start": text(options.start, "the beginning"),
-      "duration": text(options.length, "all"),
-      "video stream": text(options.stream, "the best"),
-      "way of deinterlacing": text(options.deinterlacing, "none"),
-      "encoder": encoder.codec,
-      "quality": text(encoder.crf, "usual"),
-      "preset": text(encoder.preset, "usual"),
-      "set of encoder options": list(encoder.options),
-      "layout": text(encoder.pixelFormat, "the source's"),
-      "container": text(encoder.container, "by name") + " " + list(encoder.containerOptions),
-    ]
+    let identity = ResumeIdentity(self, source: try SourceFingerprint(path: input), program: segments.version)
     return try SegmentFolder(
-      output: output, frames: segments.frames, encoderThreads: encoder.threads, settings: settings,
-      input: input, resumes: segments.resumes)
+      output: output, frames: segments.frames, encoderThreads: encoder.threads,
+      identity: WorkIdentity(identity), input: input, resumes: segments.resumes)
   }
 
   /// Returns, for each step, the number of leading outputs that an earlier run makes unnecessary.
@@ -292,11 +273,14 @@ package struct EnhancementJob: Sendable {
     summary.peakFrames = census.peak
     if summary.substitutedFrames > 0 {
       summary.warnings.append(
-        "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest")
+        MediaRemark(
+          .frames,
+          "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest"))
     }
     if summary.repeatedFrames > 0 {
       summary.warnings.append(
-        "\(summary.repeatedFrames) frames repeat the one before where the source's do not")
+        MediaRemark(
+          .frames, "\(summary.repeatedFrames) frames repeat the one before where the source's do not"))
     }
     return summary
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import VideoIO
 
 /// The progress of a job, reported after each written frame.
 package struct EnhancementProgress: Sendable {
@@ -47,10 +48,10 @@ package struct EnhancementSummary: Sendable {
   package var format = ""
   /// FFmpeg's name of the encoder.
   package var encoder = ""
-  /// Warnings, one line each.
-  package var warnings: [String] = []
-  /// Streams of the source that are missing in the output, one line each.
-  package var leftOut: [String] = []
+  /// Warnings.
+  package var warnings: [MediaRemark] = []
+  /// Parts of the source that are not in the output.
+  package var leftOut: [MediaRemark] = []
   /// Numbers (from 0) of the frames at which scene cuts were detected.
   package var sceneCuts: [Int] = []
   /// The survey of the source, if a step was chosen by it.

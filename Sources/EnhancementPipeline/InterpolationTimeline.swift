@@ -3,7 +3,7 @@ internal import Kernels
 package import VideoIO
 
 /// The output rate of interpolation.
-package enum InterpolationRate: Sendable, Hashable {
+package enum InterpolationRate: Sendable, Hashable, Codable {
   /// This many frames for each source frame; variable rates stay variable.
   case factor(Int)
   /// A constant number of frames per second.

@@ -3,7 +3,7 @@ package import EnhancementModel
 package import EnhancementPipeline
 internal import Foundation
 package import Videnhance
-internal import VideoIO
+package import VideoIO
 
 /// Compares networks, FFmpeg's filters and finished files.
 package struct Comparison: Sendable {
@@ -48,9 +48,12 @@ package struct Comparison: Sendable {
   /// Measures all contenders, one after another.
   /// - Parameters:
   ///   - announce: called with the name of each before it is measured.
-  ///   - warn: called with what the user should know, one line each.
+  ///   - warn: called with each warning, one line.
+  ///   - notice: called with the path of a file and a remark about it.
   /// - Throws: `CompareError`, `OtherProgramError`, or the errors of reading, enhancing and writing.
-  package func run(announce: (String) -> Void, warn: (String) -> Void) async throws -> ComparisonOutcome {
+  package func run(
+    announce: (String) -> Void, warn: (String) -> Void, notice: (String, MediaRemark) -> Void
+  ) async throws -> ComparisonOutcome {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-compare-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
@@ -59,7 +62,7 @@ package struct Comparison: Sendable {
     if measuresVMAF { vmaf = try await VMAF.find(named: vmafProgram, folder: folder.path) }
     for path in Set(files + (reference.map { [$0] } ?? [])).sorted() where reading.deinterlacing == nil {
       if try CombDetector.look(at: path, options: options(of: path)) == .combed {
-        warn("\(path): \(CombDetector.warning)")
+        notice(path, CombDetector.remark)
       }
     }
     var prepared: Prepared

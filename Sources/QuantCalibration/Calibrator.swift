@@ -304,23 +304,13 @@ package final class Calibrator {
 
   /// The model's recipe, as JSON.
   private func recipe(_ widths: Widths, method: CalibrationMethod, isPerFrame: Bool, note: String) -> String {
-    func quoted(_ text: String) -> String {
-      (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
-    }
-    // The network's recipe may be any text.
-    let isJSON = (try? JSONSerialization.jsonObject(with: Data(network.recipe.utf8))) != nil
-    let source = network.recipe.isEmpty ? "null" : isJSON ? network.recipe : quoted(network.recipe)
-    var ranges = isPerFrame ? "" : #""perFrame":false,"#
-    if widths.activationCodes != 1 << widths.weights {
-      ranges += #""activationCodes":\#(widths.activationCodes),"#
-    }
-    if widths.grid != .midTread { ranges += #""weightGrid":"\#(widths.grid.rawValue)","# }
-    if !widths.layers.isEmpty {
-      let pairs = widths.layers.sorted { $0.key < $1.key }.map { #""\#($0.key)":\#($0.value)"# }
-      ranges += #""layerBits":{\#(pairs.joined(separator: ","))},"#
-    }
-    return
-      #"{"method":"\#(method.rawValue)",\#(ranges)"windows":\#(windowCount),"note":\#(quoted(note)),"source":\#(source)}"#
+    CalibrationRecipe(
+      method: method.rawValue, perFrame: isPerFrame ? nil : false,
+      activationCodes: widths.activationCodes == 1 << widths.weights ? nil : widths.activationCodes,
+      weightGrid: widths.grid == .midTread ? nil : widths.grid,
+      layerBits: widths.layers.isEmpty ? nil : widths.layers, windows: windowCount, note: note,
+      source: RecipeValue(recipe: network.recipe)
+    ).json
   }
 
   /// Weights multiplied by slot step / first slot's step: see `QuantizedLayer.steps`.
@@ -336,4 +326,16 @@ package final class Calibrator {
     }
     return result
   }
+}
+
+/// How a network was quantized. Properties with their usual value are nil, and absent from the file.
+private struct CalibrationRecipe: Recipe {
+  let method: String
+  let perFrame: Bool?
+  let activationCodes: Int?
+  let weightGrid: WeightGrid?
+  let layerBits: [String: Int]?
+  let windows: Int
+  let note: String
+  let source: RecipeValue
 }

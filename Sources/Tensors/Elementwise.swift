@@ -6,7 +6,7 @@ internal import CQuantKernels
 // (`VEElementwise.h`), for wider vectors.
 
 /// The bfloat16 bit pattern nearest to `value`, ties to even. Preserves infinities; a NaN may become an infinity.
-@inline(__always)
+@inlinable @inline(__always)
 package func bfloat16Bits(_ value: Float) -> UInt16 {
   let bits = value.bitPattern
   return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)

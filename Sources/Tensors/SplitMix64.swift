@@ -4,12 +4,13 @@
 /// store in a checkpoint.
 package struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
   /// The state; equal states yield equal sequences.
-  package var state: UInt64
+  @usableFromInline package var state: UInt64
 
   /// Creates a generator from `seed`.
   package init(seed: UInt64) { state = seed }
 
   /// The next 64 bits.
+  @inlinable
   package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var z = state
@@ -19,14 +20,17 @@ package struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
   }
 
   /// A uniform number in 0 ..< 1.
+  @inlinable
   package mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
 
   /// A uniform number in `range`.
+  @inlinable
   package mutating func uniform(_ range: ClosedRange<Float>) -> Float {
     range.lowerBound + (range.upperBound - range.lowerBound) * uniform()
   }
 
   /// An approximately standard normal number (the sum of twelve uniforms, bounded by six, which 8-bit noise never reaches).
+  @inlinable
   package mutating func normal() -> Float {
     var sum: Float = -6
     for _ in 0..<12 { sum += uniform() }
@@ -34,8 +38,10 @@ package struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
   }
 
   /// An integer in 0 ..< count.
+  @inlinable
   package mutating func index(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 
   /// True with `probability`.
+  @inlinable
   package mutating func chance(_ probability: Float) -> Bool { uniform() < probability }
 }

@@ -20,8 +20,8 @@ package final class Trainer {
   private let validation: ValidationSet
   private var loss: CharbonnierLoss
   private var secondsBefore = 0.0
-  /// The recipe of the weights that this run started from, as JSON.
-  private let startRecipe: String
+  /// The recipe of the weights that this run started from.
+  private let startRecipe: RecipeValue
 
   /// Prepares a run that continues from the checkpoint if there is one, otherwise from `start` or random weights.
   package init(
@@ -30,9 +30,7 @@ package final class Trainer {
   ) throws {
     self.settings = settings
     self.checkpointPath = checkpointPath
-    let recipe = start?.recipe ?? ""
-    let isJSON = (try? JSONSerialization.jsonObject(with: Data(recipe.utf8))) != nil
-    startRecipe = isJSON ? recipe : "null"
+    startRecipe = RecipeValue(recipe: start?.recipe ?? "")
     let architecture = settings.architecture
     let graph = architecture.graph
     self.graph = graph
@@ -64,9 +62,7 @@ package final class Trainer {
   package var network: NetworkWeights {
     optimizer.average.network(
       settings.architecture,
-      recipe:
-        #"{"settings":\#(settings.recipe),"start":\#(startRecipe),"steps":\#(optimizer.step),"tool":"videnhance train"}"#
-    )
+      recipe: TrainingRecipe(settings: settings, start: startRecipe, steps: optimizer.step).json)
   }
 
   /// Trains until the end of the run or until `isCancelled` returns true.
@@ -118,4 +114,12 @@ package final class Trainer {
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     return value
   }
+}
+
+/// How weights were trained.
+private struct TrainingRecipe: Recipe {
+  let settings: TrainingSettings
+  let start: RecipeValue
+  let steps: Int
+  let tool = "videnhance train"
 }

@@ -4,7 +4,7 @@ import Foundation
 package import Tensors
 
 /// Everything that defines a training run. Written into the weights' recipe.
-package struct TrainingSettings: Codable, Hashable, Sendable {
+package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
   /// The network.
   package var architecture: Architecture
   /// Length of the run in minutes, including resumed parts.
@@ -57,9 +57,5 @@ package struct TrainingSettings: Codable, Hashable, Sendable {
   }
 
   /// The settings as one line of JSON.
-  package var recipe: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-  }
+  package var recipe: String { json }
 }

@@ -16,6 +16,8 @@ extension EnhancementStep {
     ) { width, height, threads in
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
+    // A file's are part of its content.
+    step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
     step.restores = choice.task == .restoration
     if choice.source == .auto && choice.modelFile == nil {
       step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate) }

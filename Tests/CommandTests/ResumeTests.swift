@@ -157,8 +157,10 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     )
     // Another option, model or source is refused with the reason.
     for (more, words) in [
-      (["--crf", "30"], "another quality"), (["--no-scene-cut"], "another choice of scene cuts"),
-      (["--segment-frames", "11"], "another segment frames"), (["--task", "sr"], "another model or task"),
+      (["--crf", "30"], "--crf was the default, is 30"),
+      (["--no-scene-cut"], "finds scene cuts was true, is false"),
+      (["--segment-frames", "11"], "--segment-frames was 10, is 11"),
+      (["--task", "sr"], "steps 1 network was sr "),
     ] {
       let run = try Program.Run(try arguments(bench, "out.mkv", more)).finish()
       #expect(run.code == 1 && run.errors.contains(words) && run.errorLines.count == 1, "\(run.errors)")

@@ -68,7 +68,7 @@ import VideoIO
     let summary = try await bicubicJob(
       bench.path("in.mkv"), bench.path("a.mkv"), scale: 1, options: options
     ).run()
-    #expect(summary.warnings == [CombDetector.warning])
+    #expect(summary.warnings == [CombDetector.remark])
     options.deinterlacing = .frames
     let clean = try await bicubicJob(
       bench.path("in.mkv"), bench.path("b.mkv"), scale: 1, options: options

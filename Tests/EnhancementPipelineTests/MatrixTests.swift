@@ -134,12 +134,18 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
       options: .init(threads: 2), steps: item.steps)
     let summary = try await job.run()
 
-    expect(summary.leftOut, of: item.name, like: item.leftOut, "left out") { $0.hasPrefix($1) }
-    expect(summary.warnings, of: item.name, like: item.warnings, "warned of") { $0.contains($1) }
+    expect(summary.leftOut.map(\.description), of: item.name, like: item.leftOut, "left out") {
+      $0.hasPrefix($1)
+    }
+    expect(summary.warnings.map(\.description), of: item.name, like: item.warnings, "warned of") {
+      $0.contains($1)
+    }
     let left = Set(
-      summary.leftOut.compactMap { line -> Int? in
-        let words = line.split(separator: " ")
-        return words.count > 1 && words[0] == "stream" && !line.contains("cut off") ? Int(words[1]) : nil
+      summary.leftOut.compactMap { remark -> Int? in
+        guard case .stream(let index) = remark.kind, !remark.description.contains("cut off") else {
+          return nil
+        }
+        return index
       })
     var judge = MatrixJudge(
       source: try Probe(bench, item.input), output: try Probe(bench, item.output), work: item.work,

@@ -125,7 +125,7 @@ import VideoIO
     try joined.write(to: URL(fileURLWithPath: bench.path("in.ts")))
     let summary = try await job(bench, "in.ts", "out.mkv") { _ in }.run()
     #expect((1...10).contains(summary.frames))
-    #expect(summary.leftOut.contains { $0.contains("what follows") }, "\(summary.leftOut)")
+    #expect(summary.leftOut.contains { $0.description.contains("what follows") }, "\(summary.leftOut)")
   }
 
   @Test func videoWithoutFrames() async throws {

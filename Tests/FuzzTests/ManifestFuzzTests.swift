@@ -10,7 +10,7 @@ extension FuzzTests {
   @Suite struct ManifestFuzzTests {
     @Test func spoiledManifestsAreReadOrRefused() {
       var manifest = SegmentManifest(
-        segmentFrames: 240, encoderThreads: 2, settings: ["source": "a", "encoder": "b"])
+        segmentFrames: 240, encoderThreads: 2, identity: WorkIdentity(["source": "a", "encoder": "b"]))
       for index in 0..<4 {
         manifest.segments.append(
           .init(

@@ -121,6 +121,23 @@ import Videnhance
     #expect(bench.contents.contains("out %41.mkv"))
   }
 
+  @Test func warningsAndLossesAreValues() async throws {
+    let bench = try Workbench()
+    let input = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=33x32:rate=25:duration=0.08,format=rgba -f lavfi -i sine=duration=0.08 "
+        + "-c:v ffv1 -c:a libopus", "in.mkv")
+    var encoding = Enhancement.Encoding()
+    encoding.codec = "mpeg4"
+    let summary = try await Enhancement([.superResolution(.x2Fast)]).run(
+      input, to: bench.path("out.mov"), encoding: encoding)
+    #expect(summary.warnings.contains { $0.kind == .transparency }, "\(summary.warnings)")
+    #expect(summary.warnings.contains { $0.kind == .layout }, "\(summary.warnings)")
+    #expect(summary.leftOut.contains { $0.kind == .stream(1) }, "\(summary.leftOut)")
+    for remark in summary.warnings + summary.leftOut {
+      #expect(!remark.description.isEmpty && !remark.description.contains("--"), "\(remark)")
+    }
+  }
+
   @Test func cutShortWorkIsContinuedWithoutNamingAVersion() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=32x32:rate=25:duration=0.4 -c:v ffv1", "in.mkv")

@@ -270,8 +270,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     let report = try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
     #expect(
       report.writeWarnings == [
-        "frames of yuv422p10le are encoded as yuv420p, the nearest that mpeg4 takes; lost by it: depth, resolution of colour; "
-          + "--pix-fmt or --codec chooses another"
+        "frames of yuv422p10le are encoded as yuv420p, the nearest that mpeg4 takes; lost by it: depth, resolution of colour"
       ])
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "pix_fmt") == "pix_fmt=yuv420p\n")
     // An encoder requested by name is not replaced by another one.

@@ -137,7 +137,9 @@ func readAll(
     case .packet(let packet): packets.append(packet)
     }
   }
-  return (reader.info, frames, packets, reader.warnings, reader.leftOut)
+  return (
+    reader.info, frames, packets, reader.warnings.map(\.description), reader.leftOut.map(\.description)
+  )
 }
 
 /// The result of copying a file.
@@ -161,7 +163,8 @@ func copy(
     settings: settings, overwrite: overwrite)
   while let item = try reader.next() { try writer.write(item) }
   let report = CopyReport(
-    info: info, leftOut: writer.leftOut, readWarnings: reader.warnings, writeWarnings: writer.warnings)
+    info: info, leftOut: writer.leftOut.map(\.description), readWarnings: reader.warnings.map(\.description),
+    writeWarnings: writer.warnings.map(\.description))
   try writer.finish()
   return report
 }

@@ -217,7 +217,7 @@ private struct ScanFacts: Sendable {
       times: FrameTimes(times), sceneCuts: summary.sceneCuts, width: shape.width, height: shape.height,
       format: shape.media.format.name, timeBase: [shape.timeBase.numerator, shape.timeBase.denominator],
       frameRate: [shape.frameRate.numerator, shape.frameRate.denominator], seconds: seconds,
-      warnings: summary.warnings, leftOut: summary.leftOut)
+      warnings: summary.warnings.map(\.description), leftOut: summary.leftOut.map(\.description))
   }
 
   private func segment(_ range: Range<Int>, _ watch: SourceWatch) -> FilmScan.Segment {

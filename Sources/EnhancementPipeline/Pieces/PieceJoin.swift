@@ -42,8 +42,8 @@ extension PieceJob {
       height: writer.height, format: writer.format.name, encoder: writer.encoderName)
     summary.sceneCuts = film.sceneCuts
     summary.warnings = Self.merged(film.warnings, writer.warnings)
-    let leftOut = Self.merged(film.leftOut, writer.leftOut)
-    summary.leftOut = Self.merged(leftOut, try writer.finish())
+    let found = writer.leftOut
+    summary.leftOut = Self.merged(film.leftOut, found + (try writer.finish()))
     return summary
   }
 
@@ -52,8 +52,10 @@ extension PieceJob {
       frames: frames, estimatedFrames: film.frames, position: Double(frames), duration: Double(film.frames))
   }
 
-  /// Returns the lines of both arrays without duplicates.
-  private static func merged(_ lines: [String], _ more: [String]) -> [String] {
-    lines + more.filter { !lines.contains($0) }
+  /// Returns the remarks of the scan and of the writer without duplicates.
+  /// - Parameter lines: remarks of the scan, which a plan stores as text.
+  private static func merged(_ lines: [String], _ remarks: [MediaRemark]) -> [MediaRemark] {
+    lines.map { line in remarks.first { $0.description == line } ?? MediaRemark(.source, line) }
+      + remarks.filter { !lines.contains($0.description) }
   }
 }

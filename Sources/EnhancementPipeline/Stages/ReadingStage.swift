@@ -27,14 +27,14 @@ struct ReadingStage: Sendable {
       }
       frameCount += frames.count
     }
-    var (leftOut, warnings) = ([String](), [String]())
+    var (leftOut, warnings) = ([MediaRemark](), [MediaRemark]())
     var combs = CombDetector()
     reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
         if options.deinterlacing == nil, !frame.isInterlaced, !combs.isDecided {
           combs.push(frame)
-          if combs.isCombed, !options.notice(CombDetector.warning) { warnings.append(CombDetector.warning) }
+          if combs.isCombed, !options.notice(CombDetector.remark) { warnings.append(CombDetector.remark) }
         }
         let frames: [VideoFrame]
         do {
@@ -42,7 +42,7 @@ struct ReadingStage: Sendable {
         } catch let error as PipelineError {
           // Do not discard hours of work because a late frame is interlaced.
           guard case .interlaced = error, rescues, frameCount >= Self.framesWorthKeeping else { throw error }
-          leftOut.append("what follows, as \(error); --deinterlace takes all of it")
+          leftOut.append(MediaRemark(.rest, "what follows, as \(error)", remedy: .deinterlacing))
           break reading
         }
         try await send(frames)
@@ -76,8 +76,8 @@ extension EnhancementJob.Options {
 extension EnhancementJob.Options {
   /// Reports something to the user before the work is done.
   /// - Returns: whether there is a handler.
-  func notice(_ text: String) -> Bool {
-    onNotice?(text)
+  func notice(_ remark: MediaRemark) -> Bool {
+    onNotice?(remark)
     return onNotice != nil
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import VideoIO
 
 /// The results of a stage, for the summary.
 enum StageReport: Sendable {
-  case reading(warnings: [String], leftOut: [String])
+  case reading(warnings: [MediaRemark], leftOut: [MediaRemark])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int, substituted: Int)
   case writing(EnhancementSummary)

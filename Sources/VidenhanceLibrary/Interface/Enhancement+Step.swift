@@ -25,7 +25,9 @@ extension Enhancement {
     }
 
     /// Removes noise with a shipped network.
-    /// - Parameter level: standard deviation of the noise in 8-bit levels, 0 to 63.
+    /// - Parameters:
+    ///   - level: standard deviation of the noise in 8-bit levels, 0 to 63.
+    ///   - bits: of the network.
     /// - Throws: `UsageError.noiseLevel`.
     public static func denoising(level: Float, bits: NetworkBits = .four) throws(UsageError) -> Step {
       guard (0...NoiseLevel.most).contains(level) else { throw .noiseLevel(level) }
@@ -38,7 +40,9 @@ extension Enhancement {
     }
 
     /// Runs the network of a model file, which contains its task.
-    /// - Parameter rate: for interpolation; other tasks ignore it.
+    /// - Parameters:
+    ///   - file: weights, or a quantized model.
+    ///   - rate: for interpolation; other tasks ignore it.
     /// - Throws: a `VidenhanceError` if the file is not a model.
     public static func model(_ file: URL, rate: FrameRateChange = .double) throws -> Step {
       try model(file.path(percentEncoded: false), rate: rate)

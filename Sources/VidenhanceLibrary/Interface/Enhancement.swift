@@ -31,7 +31,11 @@ public struct Enhancement: Sendable {
   ///
   /// Sound, subtitles, tags, chapters and times are kept. The output appears under its name when it is complete; work
   /// that fails or is cancelled leaves none.
-  /// - Parameter progress: called after each written frame.
+  /// - Parameters:
+  ///   - input: the file to read.
+  ///   - output: the file to write.
+  ///   - encoding: how the output is written.
+  ///   - progress: called after each written frame.
   /// - Throws: a `VidenhanceError`, or `CancellationError`.
   public func run(
     _ input: URL, to output: URL, encoding: Encoding = Encoding(),
@@ -195,9 +199,56 @@ extension Enhancement {
 
   /// Something about a file that its owner may want to know.
   public struct Remark: Sendable, Hashable, CustomStringConvertible {
+    /// What a remark is about.
+    public enum Kind: Sendable, Hashable {
+      /// Samples are encoded in another layout.
+      case layout
+      /// The picture is smaller than it should be.
+      case size
+      /// The picture's alpha channel.
+      case transparency
+      /// The shape or colour of the picture changes within the file.
+      case change
+      /// Timestamps.
+      case times
+      /// Damaged parts of the source.
+      case damage
+      /// The rest of the source, from some place on.
+      case rest
+      /// Frames that are repeated, replaced or dropped.
+      case frames
+      /// The stream of this index in the source.
+      case stream(Int)
+      /// Tags, chapters and other metadata.
+      case metadata
+      /// The source was changed by another program.
+      case source
+      /// The file system, or what an earlier run left in it.
+      case storage
+    }
+
+    /// What it is about.
+    public let kind: Kind
     /// One lower-case line.
     public let description: String
 
-    init(_ text: String) { description = text }
+    init(_ remark: MediaRemark) {
+      description = remark.description
+      kind =
+        switch remark.kind {
+        case .layout: .layout
+        case .size: .size
+        case .transparency: .transparency
+        case .change: .change
+        case .times: .times
+        case .damage: .damage
+        case .rest: .rest
+        case .frames: .frames
+        case .stream(let index): .stream(index)
+        case .metadata: .metadata
+        case .source: .source
+        case .storage: .storage
+        }
+    }
   }
 }

@@ -56,7 +56,12 @@ public struct VideoPicture: Sendable {
   /// Creates a picture, row by row.
   ///
   /// - Parameters:
-  ///   - like: a picture whose colour description is taken over; nil leaves it unknown.
+  ///   - width: columns of luma.
+  ///   - height: rows of luma.
+  ///   - layout: layout of the samples.
+  ///   - time: when the picture is shown.
+  ///   - duration: for how long; nil if unknown.
+  ///   - other: a picture whose colour description is taken over; nil leaves it unknown.
   ///   - samples: `UInt8.self` or `UInt16.self`, as `layout` has them.
   ///   - fill: sets all samples of row `row` of plane `plane`; they are zero before.
   /// - Throws: `UsageError.sampleSize`, what `fill` throws, or another `VidenhanceError` for impossible sizes.
@@ -112,7 +117,10 @@ public struct VideoPicture: Sendable {
   }
 
   /// Calls `body` with each row of a plane, from top to bottom, as samples.
-  /// - Parameter samples: `UInt8.self` or `UInt16.self`, as `layout` has them.
+  /// - Parameters:
+  ///   - plane: 0 is luma, 1 and 2 are chroma.
+  ///   - samples: `UInt8.self` or `UInt16.self`, as `layout` has them.
+  ///   - body: takes the number of the row, and its samples.
   /// - Throws: `UsageError.sampleSize`, or what `body` throws.
   /// - Precondition: `plane` is below `layout.planeCount`.
   public func forEachRow<Sample: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(

@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 /// The output of deinterlacing for a frame of two fields.
-package enum Deinterlacing: Sendable, Hashable {
+package enum Deinterlacing: String, Sendable, Hashable, Codable {
   /// One frame, at the same time.
   case frames
   /// Two frames, one per field: twice the rate, with the full smoothness of motion.

@@ -4,7 +4,7 @@ internal import CFFmpeg
 /// A fraction of two 32-bit integers: time bases (seconds per tick), frame rates, aspect ratios.
 ///
 /// A denominator or numerator of zero means "unknown", as in FFmpeg.
-package struct Rational: Sendable, Hashable, CustomStringConvertible {
+package struct Rational: Sendable, Hashable, Codable, CustomStringConvertible {
   /// The upper number.
   package let numerator: Int32
   /// The lower number; zero in an unknown value.

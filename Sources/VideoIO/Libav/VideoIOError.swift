@@ -72,8 +72,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case segmentsExist(path: String)
   /// Another process is working on this output.
   case segmentsInUse(path: String)
-  /// The unfinished work was started with different settings.
-  case segmentsDiffer(path: String, name: String, before: String, now: String)
+  /// The unfinished work was started with other choices or another source.
+  case segmentsDiffer(path: String, [WorkIdentity.Difference])
   /// The saved work is damaged.
   case segmentsDamaged(path: String, reason: String)
   /// An output of this kind cannot be made in segments.
@@ -169,10 +169,11 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(codec) gave back \(returned) frames for \(frames)"
     case .segmentsExist(let path): "there is unfinished work in \(path)"
     case .segmentsInUse(let path): "another run is at work in \(path)"
-    case .segmentsDiffer(let path, "source", let before, let now):
-      "the source has changed since the work in \(path) began: it was \(before), and is \(now)"
-    case .segmentsDiffer(let path, let name, let before, let now):
-      "the work in \(path) was begun with another \(name): it was \(before), and is \(now)"
+    case .segmentsDiffer(let path, let differences)
+    where differences.contains { $0.path.hasPrefix("source.") }:
+      "the source has changed since the work in \(path) began"
+    case .segmentsDiffer(let path, let differences):
+      "the work in \(path) was begun otherwise: " + differences.map(\.description).joined(separator: "; ")
     case .segmentsDamaged(let path, let reason): "cannot continue the work in \(path): \(reason)"
     case .segmentsImpossible(let path, let reason): "cannot work on \(path) in segments: \(reason)"
     case .outputDamaged(let path, let detail): "\(path) was not written well: \(detail)"

@@ -123,33 +123,36 @@ struct FrameSource: ~Copyable {
       window: window)
   }
 
-  var warnings: [String] {
-    var lines: [String] = []
-    if let line = clock.warning { lines.append(line) }
-    if let line = intake.timestamps.warning { lines.append(line) }
-    lines += intake.warnings
-    if intake.losesTransparency || video.hasSeparateAlpha { lines.append("transparency is left out") }
+  var warnings: [MediaRemark] {
+    var result: [MediaRemark] = []
+    func add(_ kind: MediaRemark.Kind, _ line: String) { result.append(MediaRemark(kind, line)) }
+    if let line = clock.warning { add(.times, line) }
+    if let line = intake.timestamps.warning { add(.times, line) }
+    for line in intake.warnings { add(.change, line) }
+    if intake.losesTransparency || video.hasSeparateAlpha { add(.transparency, "transparency is left out") }
     if damagedCount > 0 {
       let said = lastDamage.map { ": \($0)" } ?? ""
-      lines.append("\(damagedCount) damaged parts of the video could not be decoded\(said)")
+      add(.damage, "\(damagedCount) damaged parts of the video could not be decoded\(said)")
     }
     if let firstSkipped {
-      lines.append("the file is damaged at \(skippedCount) places, which were skipped: \(firstSkipped)")
+      add(.damage, "the file is damaged at \(skippedCount) places, which were skipped: \(firstSkipped)")
     }
     if let stamp, let now = FileStamp(path: demuxer.path), now != stamp {
-      lines.append("the file changed while it was read: frames may be damaged or missing")
+      add(.source, "the file changed while it was read: frames may be damaged or missing")
     }
     for index in unannouncedStreams.sorted() {
-      lines.append("stream \(index) begins within the file and is left out")
+      add(.stream(index), "stream \(index) begins within the file and is left out")
     }
-    return lines
+    return result
   }
 
-  /// Parts of the source that are left out, one line each.
-  var leftOut: [String] {
-    losses
-      + encryptedStreams.sorted().map {
-        "stream \($0) (\(source.streams[$0].info.kind.rawValue), \(source.streams[$0].info.codecName)), which is encrypted"
+  /// Parts of the source that are left out.
+  var leftOut: [MediaRemark] {
+    losses.map { MediaRemark(.rest, $0) }
+      + encryptedStreams.sorted().map { index in
+        let info = source.streams[index].info
+        return MediaRemark(
+          .stream(index), "stream \(index) (\(info.kind.rawValue), \(info.codecName)), which is encrypted")
       }
   }
 

@@ -71,10 +71,10 @@ package struct VideoReader: ~Copyable {
   }
 
   /// Warnings so far, one line each.
-  package var warnings: [String] { source.warnings }
+  package var warnings: [MediaRemark] { source.warnings }
 
   /// Parts of the source that the reader leaves out, one line each; complete once the end has been reached.
-  package var leftOut: [String] { source.leftOut }
+  package var leftOut: [MediaRemark] { source.leftOut }
 
   /// The next frame or packet; nil at the end.
   ///

@@ -13,7 +13,7 @@ package struct SegmentFolder: Sendable {
   /// Path of the folder.
   package let path: String
   /// Warnings about existing segments, one line each.
-  package private(set) var warnings: [String] = []
+  package private(set) var warnings: [MediaRemark] = []
   var manifest: SegmentManifest
   private let lock: FolderLock
   private let isNew: Bool
@@ -41,13 +41,13 @@ package struct SegmentFolder: Sendable {
   ///   - output: the output file.
   ///   - frames: frames per segment; nil uses that of the earlier run, or `usualFrames`.
   ///   - encoderThreads: threads of the encoder, for a new job.
-  ///   - settings: everything that the result depends on, as text by name.
+  ///   - identity: everything that the result depends on.
   ///   - input: the source; the segments are readable only by those who can read it.
   ///   - resumes: whether to continue an earlier run. If not, there must not be one.
   /// - Throws: `VideoIOError.segmentsExist`, `segmentsInUse`, `segmentsDiffer`, `segmentsDamaged`,
   ///   `segmentsImpossible` if the output is not a file or files cannot be locked, `cannotCreate`.
   package init(
-    output: String, frames: Int?, encoderThreads: Int, settings: [String: String], input: String? = nil,
+    output: String, frames: Int?, encoderThreads: Int, identity: WorkIdentity, input: String? = nil,
     resumes: Bool
   ) throws(VideoIOError) {
     if OutputFile.isStream(output) { throw .segmentsImpossible(path: output, reason: "it is no file") }
@@ -68,17 +68,16 @@ package struct SegmentFolder: Sendable {
     manifest =
       found
       ?? SegmentManifest(
-        segmentFrames: frames ?? Self.usualFrames, encoderThreads: encoderThreads, settings: settings)
+        segmentFrames: frames ?? Self.usualFrames, encoderThreads: encoderThreads, identity: identity)
     (self.path, self.lock, self.isNew, self.permissions) = (path, lock, isNew, permissions)
     guard found != nil else { return }
     if let frames, frames != manifest.segmentFrames {
-      throw .segmentsDiffer(
-        path: path, name: "segment frames", before: "\(manifest.segmentFrames)", now: "\(frames)")
+      let difference = WorkIdentity.Difference(
+        path: "segmentFrames", before: "\(manifest.segmentFrames)", now: "\(frames)")
+      throw .segmentsDiffer(path: path, [difference])
     }
-    for name in Set(settings.keys).union(manifest.settings.keys).sorted() {
-      let (before, now) = (manifest.settings[name] ?? "none", settings[name] ?? "none")
-      if before != now { throw .segmentsDiffer(path: path, name: name, before: before, now: now) }
-    }
+    let differences = identity.differences(from: manifest.identity)
+    if !differences.isEmpty { throw .segmentsDiffer(path: path, differences) }
     try dropDamaged()
   }
 
@@ -104,7 +103,9 @@ package struct SegmentFolder: Sendable {
     for (index, segment) in manifest.segments.enumerated() {
       if Self.isWhole(file(index), segment) { continue }
       manifest.segments.removeSubrange(index...)
-      warnings.append("segment \(index) in \(path) is damaged; it and what follows it are made again")
+      warnings.append(
+        MediaRemark(.storage, "segment \(index) in \(path) is damaged; it and what follows it are made again")
+      )
       return
     }
   }

@@ -17,7 +17,7 @@ struct SegmentManifest: Codable, Sendable, Equatable {
     var origins: [Int]
   }
 
-  static let currentVersion = 1
+  static let currentVersion = 2
   /// Limit far above what any video needs.
   static let mostSegments = 10_000_000
   static let mostFrames = 1_000_000
@@ -28,15 +28,15 @@ struct SegmentManifest: Codable, Sendable, Equatable {
   var segmentFrames: Int
   /// Number of encoder threads, which may affect the result.
   var encoderThreads: Int
-  /// The settings that the result depends on, as text by name.
-  var settings: [String: String]
+  /// What the result depends on.
+  var identity: WorkIdentity
   /// In presentation order.
   var segments: [Segment] = []
 
-  init(segmentFrames: Int, encoderThreads: Int, settings: [String: String]) {
+  init(segmentFrames: Int, encoderThreads: Int, identity: WorkIdentity) {
     self.segmentFrames = segmentFrames
     self.encoderThreads = encoderThreads
-    self.settings = settings
+    self.identity = identity
   }
 
   /// Total number of frames.

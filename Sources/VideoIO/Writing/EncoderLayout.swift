@@ -102,8 +102,8 @@ struct EncoderLayout {
   }
 
   /// Warnings about the layout, if it was requested or loses something, and about the size.
-  func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [String] {
-    var lines: [String] = []
+  func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [MediaRemark] {
+    var remarks: [MediaRemark] = []
     if code != request.format.code, request.layoutCode == nil {
       let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
       let parts = [
@@ -111,23 +111,29 @@ struct EncoderLayout {
       ].filter { loss & $0.0 != 0 }.map(\.1)
       let lost = parts.isEmpty ? "" : "; lost by it: \(parts.joined(separator: ", "))"
       if request.settings.pixelFormat != nil {
-        lines.append(
-          "frames of \(request.format.name) are encoded as \(Self.name(code)), as asked for\(lost)")
+        remarks.append(
+          MediaRemark(
+            .layout, "frames of \(request.format.name) are encoded as \(Self.name(code)), as asked for\(lost)"
+          ))
       } else if !parts.isEmpty {
-        lines.append(
-          "frames of \(request.format.name) are encoded as \(Self.name(code)), the nearest that \(name) takes\(lost); "
-            + "--pix-fmt or --codec chooses another")
+        remarks.append(
+          MediaRemark(
+            .layout,
+            "frames of \(request.format.name) are encoded as \(Self.name(code)), the nearest that \(name) takes\(lost)",
+            remedy: .layoutOrEncoder))
       }
     }
     let parts = [width < request.width ? "column" : "", height < request.height ? "row" : ""].filter {
       !$0.isEmpty
     }
     if !parts.isEmpty {
-      lines.append(
-        "the last \(parts.joined(separator: " and ")) of \(request.width)x\(request.height) is left out: "
-          + "\(name) takes even sizes only; --codec ffv1 or --pix-fmt yuv444p keeps it")
+      remarks.append(
+        MediaRemark(
+          .size,
+          "the last \(parts.joined(separator: " and ")) of \(request.width)x\(request.height) is left out: "
+            + "\(name) takes even sizes only", remedy: .oddSizes))
     }
-    return lines
+    return remarks
   }
 
   /// The colour after conversion to a layout: RGB, gray and FFmpeg's full-range layouts have full range.

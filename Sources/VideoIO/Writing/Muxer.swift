@@ -37,7 +37,7 @@ struct Muxer: ~Copyable {
   private let movesChapters: Bool
 
   /// Streams that the container does not accept, one line each.
-  private(set) var leftOut: [String]
+  private(set) var leftOut: [MediaRemark]
 
   /// Creates the file and writes its header.
   ///
@@ -127,26 +127,32 @@ struct Muxer: ~Copyable {
     written.streams[route.outputIndex] = nil
     let place = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue } ?? 0
     leftOut.append(
-      "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)")
+      MediaRemark(
+        .stream(index), "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)"
+      ))
   }
 
   /// Warnings about the written streams, one line each.
-  var warnings: [String] {
-    var lines: [String] = []
-    if cutCount > 0 { lines.append("\(cutCount) packets that were to last longer than a day were cut") }
-    if file.isUnlocked {
-      lines.append(
-        "the file system of \(file.path) has no locks: a second run for the same output is not noticed at once"
-      )
+  var warnings: [MediaRemark] {
+    var result: [MediaRemark] = []
+    if cutCount > 0 {
+      result.append(MediaRemark(.times, "\(cutCount) packets that were to last longer than a day were cut"))
     }
-    return lines
+    if file.isUnlocked {
+      result.append(
+        MediaRemark(
+          .storage,
+          "the file system of \(file.path) has no locks: a second run for the same output is not noticed at once"
+        ))
+    }
+    return result
   }
 
   /// Writes the index, reads the file back to verify it, and renames it to its target.
   /// - Parameter frameData: types of side data that the source's frames had.
   /// - Returns: one line for everything in the source that the file lacks.
   /// - Throws: `VideoIOError.cannotWrite`; `outputDamaged` if frames are missing.
-  consuming func finish(frameData: Set<UInt32> = []) throws(VideoIOError) -> [String] {
+  consuming func finish(frameData: Set<UInt32> = []) throws(VideoIOError) -> [MediaRemark] {
     let path = file.path
     if movesChapters { moveChapters() }
     do throws(LibavError) {
@@ -155,16 +161,21 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    var lost: [String] = []
+    var lost: [MediaRemark] = []
     if !file.isStream {
       let finding = written.finding(path: file.writingPath, container: containerName)
       if let fault = finding.fault { throw .outputDamaged(path: path, detail: fault) }
       for (index, route) in routes.sorted(by: { $0.key < $1.key })
       where finding.missing.contains(route.outputIndex) {
-        lost.append("stream \(index) (\(route.name)), which cannot be found again in \(containerName)")
+        lost.append(
+          MediaRemark(
+            .stream(index), "stream \(index) (\(route.name)), which cannot be found again in \(containerName)"
+          ))
       }
-      lost += finding.doubts
-      lost += census.losses(in: file.writingPath, container: containerName, frameData: frameData)
+      lost += finding.doubts.map { MediaRemark(.times, $0) }
+      lost += census.losses(in: file.writingPath, container: containerName, frameData: frameData).map {
+        MediaRemark(.metadata, $0)
+      }
     }
     try file.commit(isReplaced: makesItsFiles)
     return lost

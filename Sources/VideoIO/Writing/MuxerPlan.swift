@@ -88,7 +88,7 @@ struct MuxerPlan {
   /// - Throws: `VideoIOError.containerRefusesVideo` if it does not even accept the video alone.
   func acceptedStreams(
     video: UnsafePointer<AVCodecContext>
-  ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [String]) {
+  ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [MediaRemark]) {
     var left: Set<Int> = []
     var candidates: Set<Int> = [videoIndex]
     for stream in source.streams where stream.info.index != videoIndex && !stream.isDiscarded {
@@ -119,12 +119,14 @@ struct MuxerPlan {
     return (accepted, leftOut)
   }
 
-  /// The line about a stream that is left out: number, kind, codec, language, container.
-  func describe(_ stream: SourceStream) -> String {
+  /// The remark about a stream that is left out: number, kind, codec, language, container.
+  func describe(_ stream: SourceStream) -> MediaRemark {
     let info = stream.info
     let language = info.language.map { ", \($0)" } ?? ""
-    return
+    return MediaRemark(
+      .stream(info.index),
       "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
+    )
   }
 
   func mayTake(_ stream: SourceStream) -> Bool {

@@ -37,7 +37,7 @@ struct VideoEncoder: ~Copyable {
   private let converter: PictureConverter?
   private let clock: EncoderClock
   /// Warnings about the encoder's layout and size, one line each.
-  let layoutWarnings: [String]
+  let layoutWarnings: [MediaRemark]
 
   /// The time base of input frames and output packets.
   var timeBase: Rational { Rational(context.pointee.time_base) }

@@ -30,7 +30,7 @@ package struct VideoWriter: ~Copyable {
   /// Whether packets go into the container; if not, it is there for its clock alone, and is never finished.
   private let isMuxing: Bool
   /// A warning about a layout that was chosen by default; nil if there is none.
-  private let layoutNote: String?
+  private let layoutNote: MediaRemark?
   private var losesCaptions = false
   /// Types of side data of the frames so far.
   private var frameData: Set<UInt32> = []
@@ -117,13 +117,13 @@ package struct VideoWriter: ~Copyable {
       wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
       isConstantRate: info.source.hasConstantRate,
       hdr: HDRMetadata(info.source.streams[info.videoStreamIndex]))
-    var note: String?
+    var note: MediaRemark?
     if let code = Self.commonLayout(for: request, sourceFormat: info.sourceFormatName) {
       request.layoutCode = code
       let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
-      note =
-        "frames of \(format.name) are encoded as \(name), which all players show; "
-        + "--pix-fmt \(format.name) keeps the full resolution of colour"
+      note = MediaRemark(
+        .layout, "frames of \(format.name) are encoded as \(name), which all players show",
+        remedy: .layout(format.name))
     }
     let encoder = try VideoEncoder(request)
     let packet = try PacketOwner()
@@ -185,16 +185,25 @@ package struct VideoWriter: ~Copyable {
 
   /// The source's streams that the output lacks, one line each with index, kind, codec and reason; also closed captions that
   /// the encoder does not write.
-  package var leftOut: [String] {
-    muxer.leftOut + (losesDolbyVision ? ["Dolby Vision metadata, which \(encoderName) does not write"] : [])
-      + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
+  package var leftOut: [MediaRemark] {
+    var result = muxer.leftOut
+    func add(_ what: String) {
+      result.append(MediaRemark(.metadata, "\(what), which \(encoderName) does not write"))
+    }
+    if losesDolbyVision { add("Dolby Vision metadata") }
+    if losesCaptions { add("closed captions") }
+    return result
   }
 
-  /// Warnings so far, one line each.
-  package var warnings: [String] {
-    encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
-      + (repairCount > 0
-        ? ["\(repairCount) frames had a timestamp that does not increase by a tick of the output"] : [])
+  /// Warnings so far.
+  package var warnings: [MediaRemark] {
+    var result = encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
+    if repairCount > 0 {
+      result.append(
+        MediaRemark(
+          .times, "\(repairCount) frames had a timestamp that does not increase by a tick of the output"))
+    }
+    return result
   }
 
   /// Encodes a frame; its timestamps are in ticks of the time base passed to `init`.
@@ -349,13 +358,13 @@ package struct VideoWriter: ~Copyable {
   ///   determined by reading the file back.
   /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; in that case no file is left.
   @discardableResult
-  package consuming func finish() throws(VideoIOError) -> [String] {
+  package consuming func finish() throws(VideoIOError) -> [MediaRemark] {
     try emptyEncoder()
     let facts = facts
     try segments?.commit(origins: origins, facts: facts)
     let dropped = frameCount - packetCount
-    let lines = dropped > 0 ? ["\(dropped) frames, which \(encoderName) dropped"] : []
-    return lines + (try muxer.finish(frameData: frameData))
+    let lost = dropped > 0 ? [MediaRemark(.frames, "\(dropped) frames, which \(encoderName) dropped")] : []
+    return lost + (try muxer.finish(frameData: frameData))
   }
 
   /// Writes the packets that are ready.

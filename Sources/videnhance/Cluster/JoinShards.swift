@@ -72,8 +72,8 @@ struct JoinShards: AsyncParsableCommand {
 
   private func tell(_ summary: EnhancementSummary, _ film: FilmPlan, _ line: ProgressLine?) {
     if let line, line.isJSON { return line.tellDone(summary) }
-    for warning in summary.warnings { Console.warning("\(film.source.path): \(warning)") }
-    for stream in summary.leftOut { Console.warning("\(film.output): left out \(stream)") }
+    for warning in summary.warnings { Console.warning("\(film.source.path): \(Console.text(of: warning))") }
+    for stream in summary.leftOut { Console.warning("\(film.output): left out \(Console.text(of: stream))") }
     guard let line else { return }
     Console.line(
       "\(film.output): \(summary.frames) frames, \(summary.width)x\(summary.height), of "

@@ -121,7 +121,7 @@ struct MakeShards: AsyncParsableCommand {
       }
       frames += summary.frames
       latest = summary
-      for warning in summary.warnings { Console.warning("shard \(index): \(warning)") }
+      for warning in summary.warnings { Console.warning("shard \(index): \(Console.text(of: warning))") }
     }
     line?.clear()
     guard let line else { return frames }

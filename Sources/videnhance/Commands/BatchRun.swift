@@ -175,8 +175,8 @@ struct FolderReport: Sendable {
   private func label(_ file: BatchFile) -> String { "[\(file.number)/\(plan.files.count)]" }
 
   private func tell(_ file: BatchFile, _ summary: EnhancementSummary, seconds: Double) {
-    for warning in summary.warnings { Console.warning("\(file.input): \(warning)") }
-    for stream in summary.leftOut { Console.warning("\(file.output): left out \(stream)") }
+    for warning in summary.warnings { Console.warning("\(file.input): \(Console.text(of: warning))") }
+    for stream in summary.leftOut { Console.warning("\(file.output): left out \(Console.text(of: stream))") }
     if isQuiet { return }
     let encoder = isVerbose ? ", encoder \(summary.encoder), \(summary.format)" : ""
     let speed = String(format: "speed %.1f fps", Double(summary.frames) / max(seconds, 1e-6))

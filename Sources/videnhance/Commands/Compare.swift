@@ -117,6 +117,9 @@ struct Compare: AsyncParsableCommand {
       } warn: { text in
         if isShown { Console.write("\r\u{1b}[K") }
         Console.warning(text)
+      } notice: { path, remark in
+        if isShown { Console.write("\r\u{1b}[K") }
+        Console.warning("\(path): \(Console.text(of: remark))")
       }
     }
     if isShown { Console.write("\r\u{1b}[K") }

@@ -70,7 +70,7 @@ struct Enhance: AsyncParsableCommand {
     source.add(to: &options)
     let output = target
     let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
-    if let line, !line.isJSON { options.onNotice = { [input] in line.warn("\(input): \($0)") } }
+    if let line, !line.isJSON { options.onNotice = { [input] in line.warn("\(input): \(Console.text(of: $0))") } }
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
@@ -117,9 +117,9 @@ struct Enhance: AsyncParsableCommand {
   }
 
   private func report(_ summary: EnhancementSummary, seconds: Double?) {
-    for warning in summary.warnings { Console.warning("\(input): \(warning)") }
+    for warning in summary.warnings { Console.warning("\(input): \(Console.text(of: warning))") }
     let output = target
-    for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
+    for stream in summary.leftOut { Console.warning("\(output): left out \(Console.text(of: stream))") }
     guard let seconds else { return }
     if work.verbose {
       if let source = summary.source {

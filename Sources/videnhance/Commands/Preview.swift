@@ -54,7 +54,7 @@ struct Preview: AsyncParsableCommand {
       of: input, steps: network.steps, isInterpolating: network.task.tasks.contains(.interpolation),
       options: options)
     let spots = try preview.spots(frames)
-    if spots.isCombed { Console.warning("\(input): \(CombDetector.warning)") }
+    if spots.isCombed { Console.warning("\(input): \(Console.text(of: CombDetector.remark))") }
     for (index, spot) in spots.times.enumerated() {
       let name = folder + String(format: "/%02d-", index + 1)
       let pictures = try await Interrupt.cancelling { try await preview.pictures(at: spot) }

@@ -45,7 +45,50 @@ enum Console {
 
   /// An error and its hint as one line.
   static func text(of error: any Error) -> String {
-    singleLine("\(error)" + (hint(for: error).map { " (hint: \($0))" } ?? ""))
+    singleLine(description(of: error) + (hint(for: error).map { " (hint: \($0))" } ?? ""))
+  }
+
+  /// The error's own words, but for choices, which are named by their options.
+  private static func description(of error: any Error) -> String {
+    guard case VideoIOError.segmentsDiffer(let path, let differences) = error,
+      !differences.contains(where: { $0.path.hasPrefix("source.") })
+    else { return "\(error)" }
+    let texts = differences.map { option(ofPath: $0.path).map($0.text(name:)) ?? $0.description }
+    return "the work in \(path) was begun otherwise: " + texts.joined(separator: "; ")
+  }
+
+  /// The option that sets a part of `ResumeIdentity`; nil if none does by itself.
+  private static func option(ofPath path: String) -> String? {
+    let parts = path.split(separator: ".").map(String.init)
+    switch parts[0] {
+    case "segmentFrames": return "--segment-frames"
+    case "start", "stream": return "--\(parts[0])"
+    case "length": return "--duration"
+    case "encoder":
+      switch parts[1] {
+      case "codec", "crf", "preset", "container": return "--\(parts[1])"
+      case "pixelFormat": return "--pix-fmt"
+      case "options": return "--encoder-option \(parts.dropFirst(2).joined(separator: "."))"
+      default: return nil
+      }
+    case "steps" where parts.count == 3 && ["bits", "noise"].contains(parts[2]): return "--\(parts[2])"
+    case "steps" where parts.count == 5 && parts[3] == "factor": return "--factor"
+    default: return nil
+    }
+  }
+
+  /// A remark, and the option that avoids what it is about.
+  static func text(of remark: MediaRemark) -> String {
+    let advice: String? =
+      switch remark.remedy {
+      case .layoutOrEncoder: "--pix-fmt or --codec chooses another"
+      case .oddSizes: "--codec ffv1 or --pix-fmt yuv444p keeps it"
+      case .layout(let name): "--pix-fmt \(name) keeps the full resolution of colour"
+      case .deinterlacing: "--deinterlace takes all of it"
+      case .deinterlacingAnyway: "--deinterlace removes the combs"
+      case nil: nil
+      }
+    return remark.description + (advice.map { "; \($0)" } ?? "")
   }
 
   /// The exit code for an error: 75 (`EX_TEMPFAIL`) if another run is in the way.

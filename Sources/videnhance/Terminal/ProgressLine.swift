@@ -155,7 +155,9 @@ struct ProgressEvent: Encodable {
     frames = summary.frames
     resumedFrames = summary.resumedFrames
     (width, height) = (summary.width, summary.height)
-    (warnings, leftOut) = (summary.warnings, summary.leftOut)
+    (warnings, leftOut) = (
+      summary.warnings.map { Console.text(of: $0) }, summary.leftOut.map { Console.text(of: $0) }
+    )
     if elapsed > 0 { framesPerSecond = Double(summary.frames - summary.resumedFrames) / elapsed }
   }
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+package import VideoIO
+
+/// Everything that the output of a job depends on. Unfinished work is continued by a job of equal identity only.
+///
+/// Threads and whether an output is replaced are not part of it. `ResumeIdentityTests` goes over the properties of
+/// `EnhancementJob.Options`, `EnhancementStep` and `EncoderSettings`, so that none is forgotten here.
+package struct ResumeIdentity: Codable, Hashable, Sendable {
+  /// Content of the source.
+  package struct Source: Codable, Hashable, Sendable {
+    package var bytes: Int
+    package var digest: String
+  }
+
+  /// A step.
+  package struct Step: Codable, Hashable, Sendable {
+    package var network: String
+    package var bits: Int?
+    package var noise: Float?
+    package var rate: InterpolationRate
+  }
+
+  /// Versions of the program and of FFmpeg.
+  package var program, ffmpeg: String
+  package var source: Source
+  package var steps: [Step]
+  package var findsSceneCuts, allowsPlaylists, ignoresDolbyVision: Bool
+  package var start, length: String?
+  package var stream: Int?
+  package var deinterlacing: Deinterlacing?
+  package var encoder: EncoderSettings
+
+  init(_ job: EnhancementJob, source: SourceFingerprint, program: String) {
+    self.program = program
+    ffmpeg = LibavBuild.version
+    self.source = Source(bytes: source.size, digest: source.digest)
+    steps = job.steps.map {
+      Step(network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel, rate: $0.rate)
+    }
+    let options = job.options
+    findsSceneCuts = options.findsSceneCuts
+    allowsPlaylists = options.allowsPlaylists
+    ignoresDolbyVision = options.ignoresDolbyVision
+    start = options.start.map { "\($0)" }
+    length = options.length.map { "\($0)" }
+    stream = options.stream
+    deinterlacing = options.deinterlacing
+    encoder = job.encoder
+    // Kept by the folder: the work is continued with the number that it was begun with.
+    encoder.threads = 0
+  }
+}
