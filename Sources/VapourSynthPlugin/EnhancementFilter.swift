@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CVapourSynth
+internal import EnhancementModel
+internal import EnhancementPipeline
 internal import Synchronization
 internal import Videnhance
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import EnhancementPipeline
 internal import Videnhance
 
 /// What is wrong with a call or a clip, in one lower-case line.

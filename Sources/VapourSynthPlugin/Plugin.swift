@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CVapourSynth
+internal import EnhancementModel
 internal import Videnhance
 internal import VideoIO
 
