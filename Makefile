@@ -10,22 +10,22 @@ DESTDIR ?=
 DATA ?= data
 DATA_TEST ?= data-test
 
-# Build folder; `make dist` has one of its own, as its program is linked in another way.
+# The build folder; `make dist` uses another one, since it links the program differently.
 BUILD ?= .build
 PROGRAM = $(BUILD)/release/videnhance
-VERSION = $(shell sed -n 's/.*let current = "\(.*\)"/\1/p' Sources/videnhance/Commands/Version.swift)
+VERSION = $(shell sed -n 's/.*let current = "\(.*\)"/\1/p' Sources/VidenhanceLibrary/PackageVersion.swift)
 MODELS = $(wildcard Sources/EnhancementModel/Resources/*.safetensors)
-# Tests see internal declarations, so their modules differ from the shipped ones and get folders of their own.
+# Tests see internal declarations, so their modules differ from the shipped ones and need separate folders.
 TEST_FLAGS = -Xswiftc -enable-testing
 CHECK_FLAGS = $(TEST_FLAGS) -Xswiftc -warnings-as-errors
 
-# Undefined behaviour in C is reported and ends the program (Swift traps by itself). Tensor memory is not pooled,
-# or use after free would go unnoticed.
+# Undefined behaviour in C is reported and ends the program (Swift traps by itself). Tensor memory is not
+# pooled, to detect use after free.
 SANITIZE_FLAGS = $(TEST_FLAGS) -Xswiftc -DUNPOOLED --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
 	--scratch-path .build-sanitize
 SANITIZE_ENVIRONMENT = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
-.PHONY: help build demo test test-arm bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
+.PHONY: help build demo test test-arm test-onednn bench matrix fuzz faults cluster soak man check lint sanitize leaks sample docs data install \
 	dist test-dist vapoursynth version clean deps
 .DEFAULT_GOAL = help
 
@@ -39,6 +39,7 @@ help:
 	@echo 'make soak      an hour of film; watch memory, descriptors and sound (MINUTES=60)'
 	@echo 'make bench     time kernels, other engines and whole runs; check recorded ratios (docs/lab/performance.md)'
 	@echo 'make test-arm  compile the kernels for arm64 and compare them with the scalar ones under qemu'
+	@echo 'make test-onednn compile the wrapper of oneDNN for version 3 as well, and compare its convolutions'
 	@echo 'make build     build $(PROGRAM)'
 	@echo 'make install   install program, models, manual and completions below PREFIX ($(PREFIX))'
 	@echo 'make dist      make a Debian package and a tar.gz in dist/'
@@ -63,16 +64,21 @@ demo: build
 	@samples/demo.sh $(PROGRAM) $(DATA_TEST)
 
 test: deps
+	$(SWIFT) build -c release $(TEST_FLAGS) --product generate-manual --scratch-path .build-test
 	$(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test
 
 test-arm:
 	Scripts/test-arm.sh
 
-# `make test` runs those marked as short.
+test-onednn:
+	Scripts/test-onednn.sh
+
+# `make test` only runs the cases marked as short.
 matrix: deps
 	VIDENHANCE_MATRIX=full $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test --filter MatrixTests
 
-# Number of inputs of each kind; FUZZ_SEED=2 makes others. An input that ends the process is left in FUZZ_DIR.
+# Number of inputs of each kind; FUZZ_SEED=2 generates others. An input that crashes the process is kept in
+# FUZZ_DIR.
 FUZZ_DIR ?= /tmp/videnhance-fuzz
 fuzz: deps
 	mkdir -p $(FUZZ_DIR)
@@ -82,17 +88,17 @@ fuzz: deps
 		FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} FUZZ_SEGMENTS=$${FUZZ_SEGMENTS:-20000} \
 		$(SWIFT) test -c release $(SANITIZE_FLAGS) --filter FuzzTests
 
-# 30 kills in each of seven kinds of work, every number of file descriptors, many memory limits.
+# 30 kills in each of seven kinds of work, all descriptor limits, and many memory limits.
 faults: deps
 	KILLS=30 $(SWIFT) test -c release $(TEST_FLAGS) --scratch-path .build-test \
 		--filter 'ResumeTests|FaultTests|ClusterFaultTests|DeterminismTests'
 
-# A real Slurm of three nodes, and GNU parallel.
+# Runs a real Slurm with three nodes, and GNU parallel.
 cluster: build
 	@Scripts/install-deps.sh slurmctld slurmd slurm-client munge parallel
 	Scripts/cluster-test.sh $(PROGRAM)
 
-# `make bench BENCH_FLAGS='--docs docs/lab --record'` renews docs/lab/benchmark.md and the recorded ratios.
+# `make bench BENCH_FLAGS='--docs docs/lab --record'` updates docs/lab/benchmark.md and the recorded ratios.
 BENCH_FLAGS ?=
 bench: build
 	Benchmarks/run.sh $(PROGRAM) $(DATA_TEST) .build-bench $(BENCH_FLAGS)
@@ -111,29 +117,28 @@ lint: deps
 sanitize: deps
 	$(SANITIZE_ENVIRONMENT) $(SWIFT) test -c release $(SANITIZE_FLAGS)
 
-# Leaks of C objects: kernels, oneDNN, and the FFmpeg objects that Swift owns. Leaks of Swift's own libraries are suppressed.
+# Detects leaks of C objects: kernels, oneDNN, and FFmpeg objects owned by Swift. Leaks in Swift's own
+# libraries are suppressed.
 leaks: deps
 	$(SWIFT) build -c release --build-tests $(SANITIZE_FLAGS)
 	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=Tests/leaks.txt:print_suppressions=0 \
 		$(SWIFT) test -c release $(SANITIZE_FLAGS) --skip-build --filter 'KernelTests|KernelsTests|LineEngineTests|TensorsTests|VideoIOTests'
 
-# Another package that imports the library.
+# Builds a package that imports the library.
 sample: deps
 	$(SWIFT) build -c release --package-path samples/FrameByFrame --scratch-path .build-sample
 	ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 .build-sample/in.mp4
 	rm -f .build-sample/out.mp4
 	.build-sample/release/FrameByFrame .build-sample/in.mp4 .build-sample/out.mp4
 
-# The library's reference; needs a web server to be viewed.
+# The library's reference documentation; needs a web server to be viewed.
 docs: build
 	rm -rf .build/symbols && mkdir -p .build/symbols
-	for module in Videnhance EnhancementPipeline EnhancementModel VideoIO; do \
-		swift symbolgraph-extract -module-name $$module -I .build/release/Modules -I Sources/CFFmpeg \
-			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
-			-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
-			-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \
-			-output-dir .build/symbols || exit 1; \
-	done
+	swift symbolgraph-extract -module-name Videnhance -I .build/release/Modules -I Sources/CFFmpeg \
+		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
+		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
+		-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \
+		-output-dir .build/symbols
 	docc convert Sources/VidenhanceLibrary/Videnhance.docc --additional-symbol-graph-dir .build/symbols \
 		--output-path .build/documentation --transform-for-static-hosting > .build/docc.log 2>&1 || { cat .build/docc.log; exit 1; }
 	@echo .build/documentation
@@ -142,9 +147,10 @@ data: build
 	Scripts/fetch-data.sh $(DATA)
 	$(PROGRAM) degrade --data $(DATA) --scale 1 --scale 2 --scale 4
 
-# The manual of all commands, made by swift-argument-parser's tool.
+# Manual pages of all commands, generated by swift-argument-parser's tool.
 man: build
 	$(SWIFT) build -c release --product generate-manual --scratch-path $(BUILD) $(SWIFT_BUILD_FLAGS)
+	rm -rf $(BUILD)/manual
 	mkdir -p $(BUILD)/manual
 	$(BUILD)/release/generate-manual $(PROGRAM) --multi-page --output-directory $(BUILD)/manual
 	Scripts/finish-manual.sh $(BUILD)/manual
@@ -169,7 +175,7 @@ dist:
 		DESTDIR=$(CURDIR)/.build-dist/stage PREFIX=/usr
 	Scripts/dist.sh $(VERSION) .build-dist dist
 
-# As root; downloads some 150 MB of Debian's packages.
+# As root; downloads about 150 MB of Debian packages.
 test-dist: dist
 	@Scripts/install-deps.sh debootstrap lintian
 	Scripts/test-dist.sh $(VERSION) dist

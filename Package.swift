@@ -115,7 +115,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
     .testTarget(
       name: "LineEngineTests", dependencies: ["Kernels", "LineEngine", "Tensors"], swiftSettings: strict),
-    .testTarget(name: "KernelTests", dependencies: ["CQuantKernels"], swiftSettings: strict),
+    .testTarget(
+      name: "KernelTests", dependencies: ["CEmulatedTiles", "CQuantKernels"], swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Tensors"], swiftSettings: strict),
     .testTarget(name: "VideoIOTests", dependencies: ["VideoIO"], swiftSettings: strict),
     .testTarget(
@@ -123,6 +124,10 @@ let package = Package(
       dependencies: [
         "EnhancementPipeline", "EnhancementModel", "Kernels", "Tensors", "TestSupport", "VideoIO",
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "VidenhanceTests",
+      dependencies: ["Videnhance", "EnhancementModel", "EnhancementPipeline", "TestSupport", "VideoIO"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
@@ -141,6 +146,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    // Its folder `emulated` has an immintrin.h that goes before the compiler's.
+    .target(
+      name: "CEmulatedTiles", dependencies: ["CQuantKernels"], path: "Tests/CEmulatedTiles",
+      exclude: ["emulated"], sources: ["tiles.c"],
+      cSettings: strictC + [
+        .headerSearchPath("emulated"), .headerSearchPath("../../Sources/CQuantKernels"),
+      ]),
     .target(
       name: "TestSupport", dependencies: ["EnhancementModel", "Kernels", "Tensors"],
       path: "Tests/TestSupport",

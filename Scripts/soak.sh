@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A long video through interpolation and super-resolution: memory and descriptors must stay flat, sound in place.
-# Usage: soak.sh PROGRAM; MINUTES (60) of film, SIZE (640x360), RATE (24), OPTIONS of the program, SLACK of memory in KiB (2048).
+# Interpolates and upscales a long video: memory and descriptors must stay constant, and sound in sync.
+# Usage: soak.sh PROGRAM, with the variables MINUTES (60) of film, SIZE (640x360), RATE (24), OPTIONS of the
+# program, and SLACK of memory in KiB (2048).
 set -euo pipefail
 program=$1
 minutes=${MINUTES:-60}
@@ -12,7 +13,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 seconds=$(awk "BEGIN { print $minutes * 60 }")
-# A clip of ten seconds over and over, with sound that is as long as all of it.
+# Repeats a clip of ten seconds, with sound of the same total length.
 ffmpeg -v error -nostdin -f lavfi -i "testsrc2=size=$size:rate=$rate:duration=10" -c:v libx264 -preset veryfast \
   -pix_fmt yuv420p "$folder/clip.mkv"
 ffmpeg -v error -nostdin -stream_loop -1 -i "$folder/clip.mkv" -f lavfi -i "sine=frequency=330:duration=$seconds" \
@@ -24,7 +25,7 @@ pid=$!
 : > "$folder/samples"
 while kill -0 $pid 2> /dev/null; do
   memory=$(awk '/^VmRSS/ { print $2 }' /proc/$pid/status 2> /dev/null || true)
-  # It may end in between: then there is nothing to count.
+  # The program may end in between.
   descriptors=$(ls /proc/$pid/fd 2> /dev/null | wc -l || true)
   [ -n "$memory" ] && echo "$memory $descriptors" >> "$folder/samples"
   sleep "${EVERY:-5}"
@@ -32,7 +33,7 @@ done
 wait $pid
 elapsed=$(($(date +%s) - start))
 
-# The first fifth is warming up; then the end is compared with the middle.
+# Skip the first fifth as warm-up, then compare the end with the middle.
 awk -v minutes="$minutes" -v elapsed="$elapsed" -v slack="${SLACK:-2048}" '
   { memory[NR] = $1; descriptors[NR] = $2; if ($1 > peak) peak = $1 }
   END {

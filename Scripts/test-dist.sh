@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Tries the packages that `make dist` made, in a bare Debian that debootstrap makes of packages from this machine's own
-# mirror: the tar.gz with nothing installed, then the Debian package. As root, on Debian 12.
+# Tests the packages of `make dist` in a minimal Debian, which debootstrap installs from this machine's
+# mirror: the tar.gz with nothing else installed, then the Debian package. Run as root on Debian 12.
 # Usage: Scripts/test-dist.sh VERSION OUT
 set -euo pipefail
 
@@ -9,7 +9,7 @@ fail() { echo "test-dist: $*" >&2; exit 1; }
 ok() { echo "ok: $*"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root, for chroot and apt"
-# What is mounted in a namespace of its own is gone when this ends, however it ends.
+# Mounts in a separate namespace disappear however the script ends.
 if [ -z "${TEST_DIST_NAMESPACE:-}" ]; then
     TEST_DIST_NAMESPACE=1 exec unshare --mount --propagation private "$0" "$@"
 fi
@@ -34,12 +34,12 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# lintian, which knows what a package should be like.
+# Check the package with lintian.
 tags=$(lintian --allow-root --fail-on none --display-info "$package")
 ! grep -E '^[EW]:' <<< "$tags" || fail "lintian has errors or warnings"
 ok "lintian: no errors or warnings; noted: $(awk '$1 == "I:" { print $3 }' <<< "$tags" | sort -u | tr '\n' ' ')"
 
-# A bare system of the release this one is.
+# A minimal system of this machine's release.
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 sources=$(apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' |
     awk -F'|' -v c="$codename" '$1 ~ /^Debian/ && index($3, c) == 1 && $4 == "main" { print "deb", $2, $3, $4 }' | sort -u)
@@ -54,12 +54,12 @@ mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /dev "$root/dev"
 
 inside() { chroot "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C.UTF-8 "$@"; }
-# Nobody in particular, in a folder of theirs.
+# An unprivileged user with their own folder.
 as_user() {
     chroot --userspec=1000:1000 "$root" env -i --chdir=/home/user PATH=/home/user/bin:/usr/bin:/bin \
         HOME=/home/user LC_ALL=C.UTF-8 "$@"
 }
-# Everything but caches, logs and lists of packages.
+# Lists everything except caches, logs and package lists.
 listing() {
     (cd "$root" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./home \
         -o -path ./var/cache -o -path ./var/lib/apt -o -path ./var/log \) -prune -o -print | sort)
@@ -73,7 +73,7 @@ ffmpeg -v error -nostdin -f lavfi -i testsrc2=size=160x120:rate=25:duration=2 -f
 chown -R 1000:1000 "$root/home/user"
 listing > "$work/before"
 
-# What every installation must do; `$1` names the program.
+# try PROGRAM KIND: tests that apply to every installation.
 try() {
     local program=$1 kind=$2
     [ "$(as_user "$program" version)" = "$version" ] || fail "$kind: not version $version"
@@ -88,7 +88,7 @@ try() {
     [ "$streams" = h264,320,240,50 ] || fail "$kind: the output is $streams"
     ffprobe -v error -select_streams a -show_entries stream=codec_name -of csv=p=0 \
         "$root/home/user/$kind-sr.mp4" | grep -q aac || fail "$kind: the sound is missing"
-    # The header of the stream, that of the frame, and the frame; the best of five runs.
+    # Size of the stream header, frame header and frame; best of five runs.
     local start times=
     for _ in 1 2 3 4 5; do
         start=$EPOCHREALTIME
@@ -99,7 +99,8 @@ try() {
     ok "$kind: doctor, sr, denoise, interp; first frame after $(sort -n <<< "${times%$'\n'}" | head -1) s"
 }
 
-# The tar.gz, in a folder with a space, through a link to a link from elsewhere; nothing else is installed.
+# The tar.gz, in a folder with a space, started through two links from another folder; nothing else is
+# installed.
 folder="$root/home/user/my programs"
 mkdir "$folder"
 tar --extract --gzip --file "$archive" --directory "$folder"
@@ -116,7 +117,7 @@ ok "tar.gz: $(($(stat -c %s "$archive") / 1000000)) MB, unpacked $(du -sm "$fold
 rm -r "$folder" "$root"/home/user/bin/*
 listing | diff "$work/before" - || fail "tar.gz: it left something"
 
-# The Debian package.
+# The Debian package
 cp "$package" "$root/tmp/"
 before=$(megabytes)
 start=$EPOCHREALTIME
@@ -132,6 +133,11 @@ done
 for file in man/man1/videnhance.1.gz bash-completion/completions/videnhance zsh/vendor-completions/_videnhance \
     fish/vendor_completions.d/videnhance.fish doc/videnhance/copyright; do
     [ -f "$root/usr/share/$file" ] || fail "deb: no /usr/share/$file"
+done
+commands=$(as_user videnhance help | sed -nE 's/^  ([a-z]+)( \(default\))?  .*/\1/p')
+[ "$(wc -w <<< "$commands")" -gt 10 ] || fail "deb: help lists no commands"
+for command in $commands; do
+    [ -f "$root/usr/share/man/man1/videnhance-$command.1.gz" ] || fail "deb: no manual page of $command"
 done
 ok "deb: $(($(stat -c %s "$package") / 1000000)) MB, with $((count - 1)) packages that it needs installed in $took s" \
     "($(($(megabytes) - before)) MB; ${download:-all were there})"

@@ -14,6 +14,9 @@ RECIPE_KEY = "videnhance.recipe"
 FRAME_CHANNELS = 6
 NEIGHBOUR_CHANNELS = 38
 INTERPOLATION_CHANNELS = 16
+# Of a head of attention, and its heads unless an architecture says.
+HEAD_CHANNELS = 8
+HEADS = 4
 # NumPy's types of the element types that model files use.
 TYPES = {"F32": np.float32, "I32": np.int32, "I8": np.int8, "U8": np.uint8}
 
@@ -31,6 +34,8 @@ class Architecture:
     blocks: int
     hasMask: bool | None = None
     isConditioned: bool | None = None
+    fusion: str | None = None
+    heads: int | None = None
 
     @staticmethod
     def balanced(task, scale=2):
@@ -67,6 +72,15 @@ class Architecture:
         return bool(self.hasMask)
 
     @property
+    def attends(self):
+        return self.fusion == "attention"
+
+    @property
+    def attended_channels(self):
+        """Channels of queries, keys and values."""
+        return (self.heads or HEADS) * HEAD_CHANNELS
+
+    @property
     def middle(self):
         return self.window // 2
 
@@ -97,8 +111,14 @@ class Architecture:
     def layers(self):
         """(name, input channels over all slots, output channels), in the graph's order of layers."""
         encoder, channels = self.encoderChannels, self.channels
-        result = [("encoder", self.slot_channels(self.middle), encoder),
-                  ("fusion", self.window * encoder, channels)]
+        result = [("encoder", self.slot_channels(self.middle), encoder)]
+        if self.attends:
+            attended = self.attended_channels
+            result += [("fusion.centre", encoder, channels), ("fusion.query", encoder, attended),
+                       ("fusion.key", encoder, attended), ("fusion.value", encoder, attended),
+                       ("fusion.projection", attended, channels)]
+        else:
+            result.append(("fusion", self.window * encoder, channels))
         if self.has_neighbour_layer:
             result.append(("neighbour", self.slot_channels(0), encoder))
         for block in range(self.blocks):
@@ -108,10 +128,11 @@ class Architecture:
     @property
     def cost(self):
         """Multiply-accumulates for a point of the grid, in layers of 64 -> 64 (L64)."""
-        runs = {"neighbour": self.window - 1}
+        runs = {"neighbour": self.window - 1, "fusion.key": self.window, "fusion.value": self.window}
         if not self.has_neighbour_layer:
             runs["encoder"] = self.window
-        return sum(runs.get(name, 1) * a * b * 9 for name, a, b in self.layers()) / (64 * 64 * 9)
+        attention = 2 * self.window * self.attended_channels if self.attends else 0
+        return (sum(runs.get(name, 1) * a * b * 9 for name, a, b in self.layers()) + attention) / (64 * 64 * 9)
 
 
 def read(path):

@@ -177,7 +177,25 @@ def unpacked(values, s):
 @pytest.mark.parametrize("model, noise", [("sr-x2-balanced", 0), ("sr-x4-balanced", 1), ("denoise-balanced", 9)])
 def test_network_equals_the_float_executor(tmp_path, model, noise):
     """Planes of ten bits hold the executor's results to half a 1023rd: to within 1e-3 of the full range."""
-    path, task = RESOURCES / f"{model}.safetensors", model.split("-")[0]
+    compare_with_the_executor(tmp_path, RESOURCES / f"{model}.safetensors", model.split("-")[0], noise)
+
+
+@needs_program
+@pytest.mark.parametrize("window, heads", [(5, None), (3, 6)])
+def test_attention_equals_the_float_executor(tmp_path, window, heads):
+    architecture = Architecture("sr", 2, window, "block", 16, 32, 1, fusion="attention", heads=heads)
+    network = twin.Twin(architecture)
+    network.initialize(3)
+    layers = network.numbers()
+    # Loud enough that weights differ from slot to slot and that the neighbours matter.
+    for name, factor in [("fusion.query", 8), ("fusion.key", 8), ("fusion.projection", 10), ("tail", 3)]:
+        layers[name] = tuple(part * np.float32(factor) for part in layers[name])
+    path = tmp_path / "attention.safetensors"
+    model_file.write_network(path, architecture, layers, "{}")
+    compare_with_the_executor(tmp_path, path, "sr", 1)
+
+
+def compare_with_the_executor(tmp_path, path, task, noise):
     frames = pictures(twin.load(path)[0].architecture.window, 96, 72, 22, noise)
     a, codes, output = predicted(path, frames)
     write_10_bit(tmp_path / "source.mkv", frames)
@@ -259,6 +277,34 @@ def test_every_compiler_and_instruction_set_gives_the_same(tmp_path):
     for other in vectors[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(vectors[0], other))
     assert len(np.unique(vectors[0][0])) > 3
+
+
+def test_attention_starts_as_the_centre_of_a_convolution():
+    old = twin.Twin(Architecture("sr", 2, 5, "block", 16, 32, 2))
+    old.initialize(1)
+    new = twin.Twin(Architecture("sr", 2, 5, "block", 16, 32, 2, fusion="attention"))
+    new.initialize(2)
+    fresh = new.numbers()
+    new.warm_start(old.architecture, old.numbers())
+    fusion, mine = old.numbers()["fusion"], new.numbers()
+    assert np.array_equal(mine["fusion.centre"][0], fusion[0].reshape(32, 5, 16, 3, 3)[:, 2])
+    assert np.array_equal(mine["fusion.centre"][1], fusion[1])
+    assert np.array_equal(mine["fusion.key"][0], fresh["fusion.key"][0])
+    assert np.array_equal(mine["body.1.b"][0], old.numbers()["body.1.b"][0])
+
+
+def test_attention_is_its_definition():
+    """Against sums written out in NumPy, as Sources/CQuantKernels/include/VEAttention.h defines them."""
+    rng = np.random.default_rng(4)
+    query, *rest = rng.normal(size=(7, 2, 16, 3, 4))
+    keys, values = rest[:3], rest[3:]
+    result = twin.attention(*(torch.from_numpy(query), [torch.from_numpy(k) for k in keys],
+                              [torch.from_numpy(v) for v in values])).numpy()
+    for n, head, y, x in np.ndindex(2, 2, 3, 4):
+        part = n, slice(8 * head, 8 * head + 8), y, x
+        weights = np.exp([query[part] @ key[part] / 8**0.5 for key in keys])
+        wanted = sum(w * v[part] for w, v in zip(weights / weights.sum(), values))
+        assert np.allclose(result[part], wanted)
 
 
 def test_warm_start_keeps_what_agrees():

@@ -40,6 +40,8 @@ def arguments():
     parser.add_argument("--blocks", type=int)
     parser.add_argument("--window", type=int)
     parser.add_argument("--encoder-channels", type=int)
+    parser.add_argument("--fusion", choices=["convolution", "attention"], default="convolution")
+    parser.add_argument("--heads", type=int, help=f"of attention (default {model_file.HEADS})")
     parser.add_argument("--conditioned", choices=["on", "off"], help="default: on for sr and restore")
     parser.add_argument("--told-share", type=float, default=0.65, help="0 trains a network that is never told quantizers")
     parser.add_argument("--clean-share", type=float, help="default 0.25, and 0.6 for networks that are not conditioned")
@@ -65,7 +67,8 @@ def arguments():
 def architecture_of(options):
     result = Architecture.balanced(options.task, options.scale)
     for field, value in [("channels", options.channels), ("blocks", options.blocks), ("window", options.window),
-                         ("encoderChannels", options.encoder_channels)]:
+                         ("encoderChannels", options.encoder_channels), ("heads", options.heads),
+                         ("fusion", "attention" if options.fusion == "attention" else None)]:
         if value is not None:
             setattr(result, field, value)
     if options.conditioned:

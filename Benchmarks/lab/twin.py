@@ -38,11 +38,22 @@ class Twin(nn.Module):
             coded.insert(a.middle, self.layer("encoder")(frames[a.middle]))
         else:
             coded = [neighbour(frame) for frame in frames]
-        stream = self.layer("fusion")(F.relu(torch.cat(coded, 1)))
+        stream = self.fused(coded)
         for block in range(a.blocks):
             inner = self.layer(f"body.{block}.a")(F.relu(stream))
             stream = stream + self.layer(f"body.{block}.b")(F.relu(inner))
         return self.layer("tail")(F.relu(stream))
+
+    def fused(self, coded):
+        """The stream of all slots' encodings."""
+        if not self.architecture.attends:
+            return self.layer("fusion")(F.relu(torch.cat(coded, 1)))
+        rectified = [F.relu(coding) for coding in coded]
+        centre = rectified[self.architecture.middle]
+        joined = torch.cat(rectified)
+        keys, values = (self.layer(f"fusion.{name}")(joined).chunk(len(coded)) for name in ("key", "value"))
+        attended = attention(self.layer("fusion.query")(centre), keys, values)
+        return self.layer("fusion.centre")(centre) + self.layer("fusion.projection")(attended)
 
     def numbers(self):
         """{layer: (weights, biases)} as NumPy arrays."""
@@ -62,7 +73,7 @@ class Twin(nn.Module):
         layers = {}
         for name, inputs, outputs in self.architecture.layers():
             bound = (inputs * 9) ** -0.5
-            quiet = 0.1 if name.endswith(".b") or name == "tail" else 1.0
+            quiet = 0.1 if name.endswith(".b") or name in ("tail", "fusion.projection") else 1.0
             weights = (torch.rand(outputs, inputs, 3, 3, generator=generator) * 2 - 1) * bound * quiet
             biases = (torch.rand(outputs, generator=generator) * 2 - 1) * bound
             if name == "tail":
@@ -81,6 +92,11 @@ class Twin(nn.Module):
         old_outputs = {name: outputs for name, _, outputs in old.layers()}
         mine = self.numbers()
         for name, inputs, outputs in a.layers():
+            if name == "fusion.centre" and "fusion" in layers and old.encoderChannels == inputs:
+                weights, biases = layers["fusion"]
+                if len(weights) == outputs:
+                    # The middle slot of a fusing convolution.
+                    mine[name] = weights.reshape(outputs, old.window, inputs, 3, 3)[:, old.middle], biases
             if name not in layers:
                 continue
             gets_mask = name == "tail" and a.masked and not old.masked
@@ -101,6 +117,17 @@ class Twin(nn.Module):
             biases[:outputs] = layers[name][1]
             mine[name] = (weights, biases)
         self.load_numbers(mine)
+
+
+def attention(query, keys, values):
+    """Weighted sums of the slots' values [N, channels, H, W]: softmax over the slots of the products of query and keys, in
+    each head by itself (SlotAttention)."""
+    def heads(tensor):
+        return tensor.unflatten(1, (-1, model_file.HEAD_CHANNELS))
+
+    scores = torch.stack([(heads(query) * heads(key)).sum(2) for key in keys]) * model_file.HEAD_CHANNELS**-0.5
+    weights = scores.softmax(0).unsqueeze(3)
+    return (weights * torch.stack([heads(value) for value in values])).sum(0).flatten(1, 2)
 
 
 def load(path):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can go wrong with a folder, and with a file because of its place in it.
+/// Errors of a folder, and of a file because of its place in the folder.
 package enum BatchError: Error, Equatable, CustomStringConvertible {
   case notAFolder(path: String)
   case cannotReadFolder(path: String, reason: String)
@@ -32,7 +32,7 @@ package enum BatchError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What can be done, in one lower-case line; nil where there is nothing to say.
+  /// A remedy in one lower-case line; nil if there is none.
   package var hint: String? {
     switch self {
     case .sameFolder: "choose another one; it may lie within the input"

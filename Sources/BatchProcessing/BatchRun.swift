@@ -3,29 +3,30 @@ package import EnhancementPipeline
 internal import Foundation
 package import VideoIO
 
-/// A file of a folder, and where it goes.
+/// A file of a folder and its output.
 package struct BatchFile: Sendable {
-  /// Its place among those of this run, from 1.
+  /// Its position among the files of this run, from 1.
   package var number = 0
-  /// Its path below the folder, by which shards share.
+  /// Its path relative to the folder, by which files are divided into shards.
   package var path: String
   package var input, output: String
   var encoder: EncoderSettings
-  /// Why it is not even tried.
+  /// The reason not to process the file.
   var problem: BatchError?
 }
 
 /// The files of a folder with their outputs.
 package struct BatchPlan: Sendable {
-  /// In order of their paths.
+  /// The files of this shard, sorted by path.
   package private(set) var files: [BatchFile]
-  /// How many there are in all shares.
+  /// Number of files in all shards.
   package let total: Int
 
-  /// Names are given to all files before any is left to another shard, so that each shard comes to the same.
+  /// Plans the outputs of a folder. All files are named before they are divided, so that every shard uses the
+  /// same names.
   /// - Parameters:
-  ///   - name: the output's name for a file's name.
-  ///   - settings: how an output is encoded.
+  ///   - name: returns the output's name for a file's name.
+  ///   - settings: returns the settings of an output's encoder.
   package init(
     _ scan: FolderScan, from input: String, to output: String, shard: Shard?, balance: ShareBalance = .name,
     name: (String) -> String,
@@ -68,22 +69,22 @@ package struct BatchPlan: Sendable {
   }
 }
 
-/// Enhances the videos of a folder, some side by side.
+/// Enhances the videos of a folder, several at a time.
 package struct BatchRun: Sendable {
-  /// What happens to a file.
+  /// An event in the processing of a file.
   package enum Event: Sendable {
     case began(BatchFile)
     case progressed(BatchFile, EnhancementProgress)
     case skipped(BatchFile, reason: String)
     case done(BatchFile, EnhancementSummary, seconds: Double)
     case failed(BatchFile, any Error)
-    /// Cut short by the end of the whole run.
+    /// The run was cancelled before the file was complete.
     case interrupted(BatchFile)
-    /// The journal cannot be written any more; the videos are.
+    /// The journal could not be written; the run continues without it.
     case journalFailed(BatchError)
   }
 
-  /// What all files came to.
+  /// The results of all files.
   package struct Report: Sendable {
     package var records: [FileRecord] = []
     package var wasInterrupted = false
@@ -97,8 +98,8 @@ package struct BatchRun: Sendable {
   private let journal: Journal?
 
   /// - Parameters:
-  ///   - options: for each file; `threads` are those of one.
-  ///   - jobs: files to work on side by side.
+  ///   - options: options for each file; `threads` is the number per file.
+  ///   - jobs: number of files to process at the same time.
   package init(
     _ plan: BatchPlan, steps: [EnhancementStep], options: EnhancementJob.Options, jobs: Int,
     skipsExisting: Bool, journal: Journal?
@@ -111,10 +112,10 @@ package struct BatchRun: Sendable {
     self.journal = journal
   }
 
-  /// Works until all is done or the task is cancelled.
+  /// Runs until all files are processed or the task is cancelled.
   /// - Parameters:
-  ///   - text: an error in one line, for the journal.
-  ///   - observe: called from several tasks at once.
+  ///   - text: describes an error in one line, for the journal.
+  ///   - observe: called from several tasks concurrently.
   package func run(
     text: @escaping @Sendable (any Error, BatchFile) -> String,
     observe: @escaping @Sendable (Event) -> Void
@@ -134,7 +135,7 @@ package struct BatchRun: Sendable {
           do throws(BatchError) {
             try journal?.write(record.line)
           } catch {
-            // The videos matter more.
+            // A broken journal is no reason to stop enhancing.
             observe(.journalFailed(error))
             journal = nil
           }
@@ -146,7 +147,7 @@ package struct BatchRun: Sendable {
     return report
   }
 
-  /// What becomes of a file; nil if it was interrupted.
+  /// Processes a file; returns nil if it was interrupted.
   private func enhance(
     _ file: BatchFile, text: (any Error, BatchFile) -> String, observe: @escaping @Sendable (Event) -> Void
   ) async -> FileRecord? {
@@ -168,21 +169,22 @@ package struct BatchRun: Sendable {
         observe(.done(file, summary, seconds: (ContinuousClock.now - clock).seconds))
       }
     } catch {
-      // Whatever fell over while work was being cut short is not the file's fault.
+      // Errors during cancellation are not the file's fault.
       if Task.isCancelled {
         observe(.interrupted(file))
         return nil
       }
       record.status = .failed
       record.error = text(error, file)
+      if case VideoIOError.outputExists = error { record.isTaken = true }
       observe(.failed(file, error))
     }
     record.seconds = (ContinuousClock.now - clock).seconds
     return record
   }
 
-  /// Why a file is left alone; nil if it is to be enhanced.
-  /// - Throws: what is wrong with it if it is media by its name, or by its content.
+  /// Returns the reason to skip a file; nil if it should be enhanced.
+  /// - Throws: the file's error, if its name or its content shows that it is media.
   private func reasonToSkip(_ file: BatchFile) throws -> String? {
     if skipsExisting, let output = FileIdentity(path: file.output), output.kind != .folder {
       return "output \(file.output) exists"
@@ -203,20 +205,21 @@ package struct BatchRun: Sendable {
     }
   }
 
-  /// Whether the error means that a file is something else than media, rather than media that cannot be read.
+  /// Returns whether the error means that the file is not media, rather than that it cannot be read.
   private static func isNoMedia(_ error: any Error) -> Bool {
     switch error {
     case VideoIOError.noVideoStream, BatchError.emptyFile, BatchError.picture: true
-    // What looks like media for a few bytes, and holds none, is something else.
+    // Some other files resemble media for a few bytes, but contain none.
     case VideoIOError.noFrames, VideoIOError.noDecoder, VideoIOError.isPlaylist: true
-    // The system's own codes, such as "permission denied", are small; an index that is missing tells of a container.
+    // System errors such as "permission denied" have small codes; a missing index means that it is a
+    // container.
     case VideoIOError.cannotOpen(_, let reason):
       reason.code < -4096 && !reason.log.contains { $0.contains("moov") }
     default: false
     }
   }
 
-  /// Makes a folder and those around it.
+  /// Creates a folder and its parents.
   package static func makeFolder(_ path: String) throws(BatchError) {
     switch FileIdentity(path: path)?.kind {
     case .folder: return
@@ -225,13 +228,13 @@ package struct BatchRun: Sendable {
     }
     let parent = parent(of: path)
     if !parent.isEmpty, parent != path, FileIdentity(path: parent) == nil { try makeFolder(parent) }
-    // Another shard may make it at the same moment.
+    // Another shard may create it at the same time.
     if mkdir(FileName.cString(path), 0o777) != 0, errno != EEXIST {
       throw .cannotMakeFolder(path: path, reason: String(cString: strerror(errno)))
     }
   }
 
-  /// The folder that a path lies in; none for a mere name.
+  /// Returns the folder of a path; empty if the path is a name only.
   private static func parent(of path: String) -> String {
     let trimmed = path.last == "/" && path.count > 1 ? path.dropLast() : path[...]
     guard let slash = trimmed.lastIndex(of: "/") else { return "" }

@@ -2,17 +2,17 @@
 internal import Foundation
 internal import VideoIO
 
-/// What a path leads to, whatever its name.
+/// Identifies a file or folder independently of its path.
 package struct FileIdentity: Hashable, Sendable {
-  /// What kind of thing it is.
+  /// The type of the file.
   package enum Kind { case file, folder, other }
 
   package let device, number: UInt64
   package let kind: Kind
-  /// Length in bytes.
+  /// Size in bytes.
   package let size: Int
 
-  /// Links are followed. Nil if there is nothing.
+  /// Identifies the target of `path`, following links; nil if it does not exist.
   package init?(path: String) {
     var status = stat()
     guard stat(FileName.cString(path), &status) == 0 else { return nil }
@@ -37,18 +37,18 @@ package struct FileIdentity: Hashable, Sendable {
 
 /// The files below a folder that may be videos.
 package struct FolderScan {
-  /// Paths below the folder, sorted.
+  /// Paths relative to the folder, sorted.
   package private(set) var files: [String] = []
-  /// Folders below it that cannot be read, and why.
+  /// Subfolders that cannot be read, with the reasons.
   package private(set) var unreadable: [(path: String, reason: String)] = []
-  /// How many files were passed over for their names.
+  /// Number of files excluded by their names.
   package private(set) var passedOverCount = 0
 
   private let root: String
   private let excluded: [FileIdentity]
 
-  /// Goes through a folder.
-  /// - Parameter excluded: folders and files that are no part of it, such as the output within the input.
+  /// Scans a folder recursively.
+  /// - Parameter excluded: folders and files to ignore, such as an output folder inside the input.
   /// - Throws: `BatchError` if the folder itself cannot be read.
   package init(folder: String, excluding excluded: [String]) throws(BatchError) {
     root = folder
@@ -70,13 +70,13 @@ package struct FolderScan {
       if let identity, excluded.contains(identity) { continue }
       switch identity?.kind {
       case .folder:
-        // A link to a folder around it has no end.
+        // A link to a parent folder would be followed for ever.
         if let identity, !ancestors.contains(identity) { visit(path, ancestors: ancestors + [identity]) }
       case .other:
-        // Opening a pipe may wait for ever.
+        // Opening a pipe may block for ever.
         passedOverCount += 1
       case .file, nil:
-        // A link that leads nowhere fails when it is opened, with its name.
+        // Keep broken links: opening them later fails with their names.
         if FileEnding.passedOver.contains(NamePattern.split(name).ending.lowercased()) {
           passedOverCount += 1
         } else {
@@ -86,7 +86,7 @@ package struct FolderScan {
     }
   }
 
-  /// The names in a folder, sorted; nil if it cannot be read, and `errno` says why.
+  /// Returns the sorted names in a folder; nil if it cannot be read, with the reason in `errno`.
   private static func names(in folder: String) -> [String]? {
     guard let stream = opendir(FileName.cString(folder)) else { return nil }
     defer { closedir(stream) }
@@ -99,12 +99,12 @@ package struct FolderScan {
     return result.sorted()
   }
 
-  /// A path below a folder.
+  /// Joins a folder and a path relative to it.
   package static func join(_ folder: String, _ path: String) -> String {
     if path.isEmpty { return folder }
     return folder.hasSuffix("/") ? folder + path : folder + "/" + path
   }
 
-  /// Whether a path leads to a folder.
+  /// Returns whether a path is a folder.
   package static func isFolder(_ path: String) -> Bool { FileIdentity(path: path)?.kind == .folder }
 }

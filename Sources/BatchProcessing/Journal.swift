@@ -3,7 +3,7 @@ internal import EnhancementPipeline
 package import Foundation
 internal import VideoIO
 
-/// What became of a file: a line of the journal.
+/// The result of a file: a line of the journal.
 package struct FileRecord: Encodable, Sendable {
   package enum Status: String, Encodable, CaseIterable {
     case done, skipped, failed
@@ -13,8 +13,10 @@ package struct FileRecord: Encodable, Sendable {
   package var status: Status
   package var seconds: Double
   package var frames = 0
-  /// Why it was skipped or failed.
+  /// The reason for skipping or failing.
   package var error: String?
+  /// Whether it failed because its output exists already.
+  package var isTaken = false
 
   package init(
     input: String, output: String, status: Status, seconds: Double, frames: Int = 0, error: String? = nil
@@ -29,7 +31,7 @@ package struct FileRecord: Encodable, Sendable {
 
   private enum Key: String, CodingKey { case input, output, status, seconds, frames, error }
 
-  // Written by hand for the null: every line has every key.
+  // Encoded explicitly to write nulls: every line contains every key.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(FileName.legible(input), forKey: .input)
@@ -53,10 +55,10 @@ package final class Journal: Sendable {
   private let path: String
   private let descriptor: Int32
 
-  /// Opens or makes the file; `-` is standard output.
+  /// Opens or creates the file; `-` is standard output.
   package init(path: String) throws(BatchError) {
     self.path = path
-    // A pipe must not be opened for reading, too, or writing to it would go on when nobody else reads.
+    // Opening a pipe for reading too would hide that no other process reads it.
     let access = FileIdentity(path: path).map { $0.kind == .file } ?? true ? O_RDWR : O_WRONLY
     descriptor =
       path == "-"
@@ -67,17 +69,17 @@ package final class Journal: Sendable {
     var ends: [UInt8] = [0, 0]
     _ = pread(descriptor, &ends[0], 1, 0)
     _ = pread(descriptor, &ends[1], 1, off_t(identity.size - 1))
-    // Whatever else begins is somebody's file, in which our lines have no place.
+    // A file with other contents is not a journal: do not append to it.
     guard ends[0] == UInt8(ascii: "{") || ends[0] == UInt8(ascii: "\n") else {
       throw .cannotWriteJournal(path: path, reason: "it is a file of another kind")
     }
-    // A run that was killed may have left half a line, which must not spoil the next one.
+    // A killed run may have left an incomplete line: end it.
     if ends[1] != UInt8(ascii: "\n") { try write(Data("\n".utf8)) }
   }
 
   deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
 
-  /// Appends a line, in one piece: shards may share the file.
+  /// Appends a line in a single write, since shards may share the file.
   package func write(_ line: Data) throws(BatchError) {
     var rest = line[...]
     while !rest.isEmpty {

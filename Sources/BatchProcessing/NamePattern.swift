@@ -2,16 +2,16 @@
 internal import Foundation
 internal import VideoIO
 
-/// How outputs are named.
+/// A pattern for output names.
 package struct NamePattern: Sendable, Equatable {
   /// The pattern as given.
   package let text: String
-  /// What is used where none is given.
+  /// The default pattern.
   package static let usual = NamePattern("{name}.{ext}")!
   private static let placeholders = ["{name}", "{ext}", "{task}", "{bits}"]
 
-  /// A pattern that names a file of its own for every name: a slash would leave the folder, and without `{name}` all
-  /// files would be one.
+  /// Checks a pattern; nil if it has a slash, which would leave the folder, or lacks `{name}`, without which
+  /// all outputs would be the same file.
   package init?(_ argument: String) {
     var rest = argument
     for placeholder in Self.placeholders { rest = rest.replacingOccurrences(of: placeholder, with: "") }
@@ -19,22 +19,22 @@ package struct NamePattern: Sendable, Equatable {
     text = argument
   }
 
-  /// Ogg holds Theora alone, which is made badly unless someone chooses its options.
+  /// Endings of Ogg, which only supports Theora: of poor quality with default options.
   private static let ogg: Set = ["ogv", "ogg", "ogm", "ogx"]
 
-  /// Whether the bits must be known.
+  /// Whether the pattern depends on the number of bits.
   package var needsBits: Bool { text.contains("{bits}") }
 
-  /// The name of the output for a file of this name.
+  /// Returns the output's name for a file's name.
   /// - Parameters:
-  ///   - keepsEnding: whether the container is known without the ending.
-  ///   - encoderIsGiven: whether the encoder is not left to the container.
+  ///   - keepsEnding: whether the container is chosen independently of the ending.
+  ///   - encoderIsGiven: whether the encoder is chosen independently of the container.
   package func output(
     for file: String, task: String, bits: String, keepsEnding: Bool, encoderIsGiven: Bool = false
   ) -> String {
     let (name, ending) = Self.split(file)
     func filled(_ ending: String) -> String {
-      // One pass, as names may hold braces themselves.
+      // A single pass, since names may contain braces.
       var result = ""
       var rest = text[...]
       while let character = rest.first {
@@ -60,16 +60,16 @@ package struct NamePattern: Sendable, Equatable {
     return isKnown(fallback) || keepsEnding ? fallback : fallback + ".mkv"
   }
 
-  /// The parts of a file's name before and behind its last dot.
+  /// Splits a file's name at its last dot.
   package static func split(_ file: String) -> (name: String, ending: String) {
     guard let dot = file.lastIndex(of: "."), dot != file.startIndex else { return (file, "") }
     return (String(file[..<dot]), String(file[file.index(after: dot)...]))
   }
 }
 
-/// What names say about files before they are opened.
+/// Classifies files by their endings, before they are opened.
 package enum FileEnding {
-  /// Surely no video: neither opened nor reported. Playlists are here as their parts lie beside them.
+  /// Not videos: neither opened nor reported. Includes playlists, whose segments are in the same folder.
   package static let passedOver: Set<String> = [
     "txt", "md", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "ini", "cfg", "conf", "csv", "tsv", "xml",
     "html",
@@ -88,7 +88,7 @@ package enum FileEnding {
     "dpx", "raw", "cr2", "cr3", "nef", "arw", "dng", "ppm", "pgm", "pbm",
   ]
 
-  /// Surely media: when such a file cannot be opened, it is broken.
+  /// Media: if such a file cannot be opened, it is broken.
   package static let media: Set<String> = [
     "mp4", "m4v", "mov", "qt", "mkv", "mk3d", "webm", "avi", "divx", "ts", "m2ts", "mts", "m2t", "mpg",
     "mpeg", "m2v",

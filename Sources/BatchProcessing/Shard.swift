@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// A share of the files, the same on every machine.
+/// A share of the files, equal on all machines.
 package struct Shard: Sendable, Equatable {
-  /// Which share, from 0, and of how many.
+  /// Index of the share, from 0, and number of shares.
   package var index, count: Int
-  /// The variable that it was taken from; nil where it was chosen.
+  /// The environment variable that provided the index; nil if the share was given explicitly.
   package var source: String?
 
   package init(index: Int, count: Int, source: String? = nil) {
@@ -14,10 +14,10 @@ package struct Shard: Sendable, Equatable {
     self.source = source
   }
 
-  /// The index of a share that is given as `env/n`, before it is resolved.
+  /// The index of `env/n` until it is resolved.
   package static let open = -1
 
-  /// A share such as `2/8`, the second of eight, or `env/8`, whose index an array job provides.
+  /// Parses a share: `2/8` is the second of eight; `env/8` takes the index from an array job's environment.
   package init?(_ argument: String) {
     if argument.hasPrefix("env/"), let count = Int(argument.dropFirst(4)), (1...1_000_000).contains(count) {
       (index, self.count) = (Self.open, count)
@@ -30,9 +30,9 @@ package struct Shard: Sendable, Equatable {
     (index, self.count) = (number - 1, count)
   }
 
-  /// The share that an array job has given to this process; nil outside of one.
-  /// - Throws: `BatchError.unclearShare` where it is one, but the number of shares is unknown: without a share, all
-  ///   of them would do the same files.
+  /// Reads the share of this process from an array job's environment; nil outside of array jobs.
+  /// - Throws: `BatchError.unclearShare` if the number of shares is unknown: all tasks would process the same
+  ///   files.
   package init?(environment: [String: String]) throws(BatchError) {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
     let index: Int
@@ -54,19 +54,20 @@ package struct Shard: Sendable, Equatable {
     guard let count = number(total), count >= 1 else {
       throw .unclearShare("\(told) is set, but \(total) is not, or no number")
     }
-    // A list such as 1,5,9 has numbers that do not follow each other.
+    // Lists such as 1,5,9 have gaps in their indices.
     guard (0..<count).contains(index) else {
       throw .unclearShare("\(told) is not among \(count) that follow each other")
     }
     self.init(index: index, count: count, source: told)
   }
 
-  /// Whether a file belongs to it. Only the path below the folder counts, so machines may mount it at different places.
+  /// Returns whether a file belongs to the share. Uses the path relative to the folder, since mount points
+  /// may differ.
   package func holds(_ relativePath: String) -> Bool {
     Self.hash(relativePath) % UInt64(count) == UInt64(index)
   }
 
-  /// FNV-1a of 64 bits; Swift's own hash differs from run to run.
+  /// FNV-1a with 64 bits; Swift's own hash differs between runs.
   package static func hash(_ text: String) -> UInt64 {
     text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }

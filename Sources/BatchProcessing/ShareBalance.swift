@@ -3,16 +3,16 @@ internal import VideoIO
 
 /// How the files of a folder are divided into shares.
 package enum ShareBalance: String, CaseIterable, Sendable {
-  /// By a hash of the name: a file keeps its share whatever else comes and goes.
+  /// By a hash of the path: a file's share does not depend on other files.
   case name
-  /// So that shares have about as many bytes.
+  /// By size: shares have about the same number of bytes.
   case size
-  /// So that shares last about as long, which every machine opens all files for.
+  /// By duration: shares take about the same time. Every machine opens all files to determine it.
   case duration
 }
 
 extension Shard {
-  /// The files that belong to the share; the same on all machines that see the same folder.
+  /// Returns the files of the share; the result is the same on all machines with the same folder contents.
   func files(of all: [BatchFile], by balance: ShareBalance) -> [BatchFile] {
     switch balance {
     case .name: return all.filter { holds($0.path) }
@@ -30,7 +30,7 @@ extension Shard {
     return zip(all, shares).filter { $0.1 == index }.map(\.0)
   }
 
-  /// A share for each file: the heaviest that is left goes to the share that has least.
+  /// Returns a share for each file: the largest remaining file goes to the share with the smallest total.
   package static func shares(of files: [(path: String, weight: Int)], count: Int) -> [Int] {
     var loads = [(weight: Int, files: Int)](repeating: (0, 0), count: count)
     var result = [Int](repeating: 0, count: files.count)

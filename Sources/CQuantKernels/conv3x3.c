@@ -33,9 +33,25 @@ static bool operands_fit(
   return true;
 }
 
+// Weights of a lane that are packed side by side.
+static size_t group_of(const ve_conv3x3 *plan) {
+  switch (plan->layout) {
+    case VE_WEIGHTS_QUADS: return 4;
+    case VE_WEIGHTS_PAIRS: return 2;
+    case VE_WEIGHTS_EIGHTS: return 8;
+  }
+  return 1;
+}
+
+// Weights of the three taps of a row, in whole groups.
+static size_t run_of(const ve_conv3x3 *plan) {
+  const size_t taps = 3 * (size_t)plan->description.channels_in, group = group_of(plan);
+  return (taps + group - 1) / group * group;
+}
+
 static size_t bytes_per_lane(const ve_conv3x3 *plan) {
-  const size_t element = plan->layout == VE_WEIGHTS_QUADS ? sizeof(int8_t) : sizeof(int16_t);
-  return (size_t)plan->description.slots * 9 * (size_t)plan->description.channels_in * element;
+  const size_t element = plan->layout == VE_WEIGHTS_PAIRS ? sizeof(int16_t) : sizeof(int8_t);
+  return (size_t)plan->description.slots * 3 * run_of(plan) * element;
 }
 
 // Lanes beyond the last channel repeat those 8 lanes earlier: see
@@ -46,7 +62,7 @@ static int32_t source_channel(const ve_block *block, size_t lane) {
 
 static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
-  const int32_t group = plan->layout == VE_WEIGHTS_QUADS ? 4 : 2;
+  const size_t group = group_of(plan), run = run_of(plan);
   const ve_block *last = &plan->blocks[plan->block_count - 1];
   const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
   const size_t bytes = (lanes * bytes_per_lane(plan) + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
@@ -65,14 +81,13 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
             const size_t from =
                 (((size_t)(block->first_channel + source_channel(block, lane)) * (size_t)d->slots + (size_t)slot) *
                      (size_t)d->channels_in + (size_t)channel) * 9 + (size_t)(ky * 3 + kx);
-            const size_t run = (size_t)(slot * 3 + ky) * 3 * (size_t)d->channels_in;
-            const size_t to = (run + (size_t)(i / group * group)) * width +
-                              lane * (size_t)group + (size_t)(i % group);
+            const size_t at = (size_t)i;
+            const size_t to = ((size_t)(slot * 3 + ky) * run + at / group * group) * width + lane * group + at % group;
             char *base = (char *)plan->weights + (size_t)block->first_channel * bytes_per_lane(plan);
-            if (plan->layout == VE_WEIGHTS_QUADS)
-              ((int8_t *)base)[to] = weights[from];
-            else
+            if (plan->layout == VE_WEIGHTS_PAIRS)
               ((int16_t *)base)[to] = weights[from];
+            else
+              ((int8_t *)base)[to] = weights[from];
           }
   }
   return true;
@@ -99,10 +114,31 @@ static void choose_accumulate(ve_conv3x3 *plan) {
   plan->layout = narrow ? VE_WEIGHTS_QUADS : k->layout;
 }
 
+// Packs for the chosen algorithm; false if there is none, or memory runs out.
+static bool choose_and_pack(ve_conv3x3 *plan, const int8_t *weights) {
+  const ve_kernels *kernels = plan->kernels;
+  const ve_conv3x3_algorithm algorithm = plan->description.algorithm;
+  // Products of tiles take less time than transforms save with dot products, at all bit widths
+  // (docs/lab/performance.md).
+  if (kernels->tiles && algorithm != VE_CONV3X3_WINOGRAD) return ve_tiles_pack(plan, weights);
+  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
+  choose_accumulate(plan);
+  if (algorithm != VE_CONV3X3_DIRECT) plan->winograd = ve_winograd_plan_create(plan, weights);
+  if (plan->winograd) return true;
+  if (algorithm == VE_CONV3X3_WINOGRAD) return false;
+  if (kernels->signed_codes) add_share_of_shift(plan, weights);
+  return pack_weights(plan, weights);
+}
+
 ve_conv3x3 *ve_conv3x3_create(
     const ve_conv3x3_description *description, const int8_t *weights, const int32_t *bias,
     const float *multiplier, ve_isa isa) {
-  const ve_kernels *kernels = ve_kernels_for(isa);
+  return ve_conv3x3_create_with(ve_kernels_for(isa), description, weights, bias, multiplier);
+}
+
+ve_conv3x3 *ve_conv3x3_create_with(
+    const ve_kernels *kernels, const ve_conv3x3_description *description, const int8_t *weights,
+    const int32_t *bias, const float *multiplier) {
   if (!kernels || !is_valid(description) || !operands_fit(description, weights, bias)) return NULL;
   ve_conv3x3 *plan = calloc(1, sizeof *plan);
   if (!plan) return NULL;
@@ -110,14 +146,7 @@ ve_conv3x3 *ve_conv3x3_create(
   plan->kernels = kernels;
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
-  ve_conv3x3_make_blocks(plan, kernels->block_vectors);
-  choose_accumulate(plan);
-
-  if (description->algorithm != VE_CONV3X3_DIRECT)
-    plan->winograd = ve_winograd_plan_create(plan, weights);
-  if (plan->winograd) return plan;
-  if (kernels->signed_codes) add_share_of_shift(plan, weights);
-  if (description->algorithm == VE_CONV3X3_WINOGRAD || !pack_weights(plan, weights)) {
+  if (!choose_and_pack(plan, weights)) {
     ve_conv3x3_destroy(plan);
     return NULL;
   }
@@ -170,6 +199,10 @@ void ve_conv3x3_run(
   assert(row_begin >= 0 && row_end <= io->height && io->output_count <= VE_MAX_OUTPUTS);
   if (plan->winograd) {
     ve_winograd_plan_run(plan, io, row_begin, row_end, scratch);
+    return;
+  }
+  if (plan->tile_depth > 0) {
+    ve_tiles_run(plan, io, row_begin, row_end);
     return;
   }
   const ve_conv3x3_description *d = &plan->description;

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Detects the instruction sets that the processor and operating system
 // support, and selects their kernels.
+#define _DEFAULT_SOURCE  // syscall
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tiles.h"
 #include "winograd.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Linux saves a thread's tile data (8 KB) only in processes that asked for it. It refuses if an alternative signal stack is
+// too small for that, and before 5.16 does not know the request.
+static bool tiles_are_permitted(void) {
+  enum { request_permission = 0x1023, tile_data = 18 };
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+#else
+static bool tiles_are_permitted(void) { return false; }
+#endif
 
 // CPUID only reports the processor's features; XCR0 reports which registers
 // the operating system saves on a context switch.
@@ -19,7 +35,7 @@ static uint64_t saved_registers(void) {
 }
 
 static bool detect(ve_isa isa) {
-  enum { ymm_state = 0x06, zmm_state = 0xE6 };
+  enum { ymm_state = 0x06, zmm_state = 0xE6, tile_state = 0x60000 };
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
   const bool os_saves_state = c >> 27 & 1, fma = c >> 12 & 1;
@@ -31,7 +47,8 @@ static bool detect(ve_isa isa) {
   const uint32_t subleaves = a;
   const bool avx2 = b >> 5 & 1;
   const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
-  const bool avx512vnni = c >> 11 & 1;
+  const bool avx512vnni = avx512 && (c >> 11 & 1) && (saved & zmm_state) == zmm_state;
+  const bool amx = (d >> 24 & 1) && (d >> 25 & 1) && (saved & tile_state) == tile_state;  // TILE INT8
   if (!avx2) return false;
 
   switch (isa) {
@@ -40,7 +57,10 @@ static bool detect(ve_isa isa) {
     case VE_ISA_AVXVNNI:
       return subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
     case VE_ISA_AVX512VNNI:
-      return avx512 && avx512vnni && (saved & zmm_state) == zmm_state;
+      return avx512vnni;
+    case VE_ISA_AMX:
+      // Its epilogue is AVX512VNNI's.
+      return amx && avx512vnni && tiles_are_permitted();
     default:
       return false;
   }
@@ -49,12 +69,26 @@ static bool detect(ve_isa isa) {
 #include <sys/auxv.h>
 
 static bool detect(ve_isa isa) {
-  const unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
-  return isa == VE_ISA_NEONDOT && (getauxval(AT_HWCAP) & dot_products);
+  const unsigned long dot_products = 1ul << 20, matrix_products = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
+  switch (isa) {
+    case VE_ISA_NEONDOT: return getauxval(AT_HWCAP) & dot_products;
+    case VE_ISA_NEONI8MM: return getauxval(AT_HWCAP2) & matrix_products;
+    default: return false;
+  }
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
-// All of Apple's arm64 processors that run macOS support them.
-static bool detect(ve_isa isa) { return isa == VE_ISA_NEONDOT; }
+#include <sys/sysctl.h>
+
+static bool detect(ve_isa isa) {
+  int has = 0;
+  size_t bytes = sizeof has;
+  switch (isa) {
+    // All of Apple's arm64 processors that run macOS have dot products.
+    case VE_ISA_NEONDOT: return true;
+    case VE_ISA_NEONI8MM: return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &bytes, NULL, 0) == 0 && has != 0;
+    default: return false;
+  }
+}
 #else
 static bool detect(ve_isa isa) {
   (void)isa;
@@ -83,7 +117,9 @@ const char *ve_isa_name(ve_isa isa) {
     case VE_ISA_AVX2: return "avx2";
     case VE_ISA_AVXVNNI: return "avxvnni";
     case VE_ISA_AVX512VNNI: return "avx512vnni";
+    case VE_ISA_AMX: return "amx";
     case VE_ISA_NEONDOT: return "neondot";
+    case VE_ISA_NEONI8MM: return "neoni8mm";
   }
   return "unknown";
 }
@@ -125,6 +161,7 @@ static const ve_kernels scalar_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_scalar,
     .requantize = ve_requantize_scalar,
+    .attention = ve_attention_scalar,
     .winograd = &ve_winograd_scalar,
     VE_SCALAR_MOTION,
 };
@@ -138,8 +175,21 @@ static const ve_kernels neondot_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_neondot,
     .requantize = ve_requantize_neondot,
+    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neondot,
     // The compiler vectorises this with NEON.
+    VE_SCALAR_MOTION,
+};
+
+static const ve_kernels neoni8mm_kernels = {
+    .lanes = 4,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_neoni8mm,
+    .layout = VE_WEIGHTS_EIGHTS,
+    .epilogue = ve_epilogue_neondot,
+    .requantize = ve_requantize_neondot,
+    .attention = ve_attention_neondot,
+    .winograd = &ve_winograd_neoni8mm,
     VE_SCALAR_MOTION,
 };
 #endif
@@ -154,6 +204,7 @@ static const ve_kernels avx2_kernels = {
     .narrow_steps = 4,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avx2,
     .winograd_words = &ve_winograd_words_avx2,
     VE_AVX2_MOTION,
@@ -166,6 +217,7 @@ static const ve_kernels avxvnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx2,
     .requantize = ve_requantize_avx2,
+    .attention = ve_attention_avx2,
     .winograd = &ve_winograd_avxvnni,
     VE_AVX2_MOTION,
 };
@@ -177,7 +229,21 @@ static const ve_kernels avx512vnni_kernels = {
     .layout = VE_WEIGHTS_QUADS,
     .epilogue = ve_epilogue_avx512vnni,
     .requantize = ve_requantize_avx512vnni,
+    .attention = ve_attention_avx512vnni,
     .winograd = &ve_winograd_avx512vnni,
+    VE_AVX2_MOTION,
+};
+
+static const ve_kernels amx_kernels = {
+    .lanes = 16,
+    .block_vectors = 4,
+    .accumulate = ve_accumulate_avx512vnni,
+    .layout = VE_WEIGHTS_QUADS,
+    .epilogue = ve_epilogue_avx512vnni,
+    .requantize = ve_requantize_avx512vnni,
+    .attention = ve_attention_avx512vnni,
+    .winograd = &ve_winograd_avx512vnni,
+    .tiles = &ve_tiles_amx,
     VE_AVX2_MOTION,
 };
 #endif
@@ -189,10 +255,12 @@ const ve_kernels *ve_kernels_for(ve_isa isa) {
     case VE_ISA_AVX2: return &avx2_kernels;
     case VE_ISA_AVXVNNI: return &avxvnni_kernels;
     case VE_ISA_AVX512VNNI: return &avx512vnni_kernels;
+    case VE_ISA_AMX: return &amx_kernels;
     default: break;
   }
 #elif defined(__aarch64__)
   if (isa == VE_ISA_NEONDOT) return &neondot_kernels;
+  if (isa == VE_ISA_NEONI8MM) return &neoni8mm_kernels;
 #endif
   return &scalar_kernels;
 }

@@ -43,6 +43,8 @@ typedef enum ve_weight_layout {
   VE_WEIGHTS_QUADS,
   /// [slot][ky][kx * channels_in / 2][lane][2] of int16_t.
   VE_WEIGHTS_PAIRS,
+  /// [slot][ky][kx * channels_in / 8, rounded up][lane][8] of int8_t, with zeros after the last tap.
+  VE_WEIGHTS_EIGHTS,
 } ve_weight_layout;
 
 /// Output channels computed together.
@@ -134,6 +136,18 @@ typedef struct ve_interp_warp_args {
 
 typedef void ve_interp_warp_fn(const ve_interp_warp_args *args);
 
+/// A row of attention over slots.
+typedef struct ve_attention_args {
+  const ve_attention *attention;
+  int32_t pixels;
+  const uint8_t *query;
+  const uint8_t *keys[VE_MAX_ATTENDED], *values[VE_MAX_ATTENDED];
+  uint8_t *codes;
+  int32_t zero_point, levels;
+} ve_attention_args;
+
+typedef void ve_attention_fn(const ve_attention_args *args);
+
 typedef struct ve_kernels {
   int32_t lanes;
   int32_t block_vectors;  // maximum vectors per block
@@ -146,6 +160,8 @@ typedef struct ve_kernels {
   ve_requantize_fn *requantize;
   const struct ve_winograd_kernels *winograd;
   const struct ve_winograd_kernels *winograd_words;  // with 16-bit operands, or NULL
+  const struct ve_tile_kernels *tiles;  // in place of the direct algorithm's kernels, or NULL
+  ve_attention_fn *attention;
   ve_motion_search_fn *motion_search;
   ve_motion_neighbour_fn *motion_neighbour;
   ve_interp_search_fn *interp_search;
@@ -158,6 +174,7 @@ const ve_kernels *ve_kernels_for(ve_isa isa);
 ve_accumulate_fn ve_accumulate_scalar;
 ve_epilogue_fn ve_epilogue_scalar;
 ve_requantize_fn ve_requantize_scalar;
+ve_attention_fn ve_attention_scalar;
 ve_motion_search_fn ve_motion_search_scalar;
 ve_motion_neighbour_fn ve_motion_neighbour_scalar;
 ve_interp_search_fn ve_interp_search_scalar;
@@ -166,8 +183,10 @@ ve_interp_warp_fn ve_interp_warp_scalar;
 
 #if defined(__aarch64__)
 ve_accumulate_fn ve_accumulate_neondot;
+ve_accumulate_fn ve_accumulate_neoni8mm;
 ve_epilogue_fn ve_epilogue_neondot;
 ve_requantize_fn ve_requantize_neondot;
+ve_attention_fn ve_attention_neondot;
 #endif
 
 #if defined(__x86_64__)
@@ -175,6 +194,7 @@ ve_accumulate_fn ve_accumulate_avx2;
 ve_accumulate_fn ve_accumulate_narrow_avx2;
 ve_epilogue_fn ve_epilogue_avx2;
 ve_requantize_fn ve_requantize_avx2;
+ve_attention_fn ve_attention_avx2;
 ve_motion_search_fn ve_motion_search_avx2;
 ve_motion_neighbour_fn ve_motion_neighbour_avx2;
 ve_interp_search_fn ve_interp_search_avx2;
@@ -186,7 +206,9 @@ ve_accumulate_fn ve_accumulate_avxvnni;
 ve_accumulate_fn ve_accumulate_avx512vnni;
 ve_epilogue_fn ve_epilogue_avx512vnni;
 ve_requantize_fn ve_requantize_avx512vnni;
+ve_attention_fn ve_attention_avx512vnni;
 
+double ve_peak_tdpbusd_amx(double seconds);
 double ve_peak_vpdpbusd_avx512vnni(double seconds);
 double ve_peak_vpdpbusd_avxvnni(double seconds);
 double ve_peak_fp32_avx512vnni(double seconds);

@@ -12,6 +12,14 @@ double ve_peak_vpdpbusd(double seconds) {
   return 0;
 }
 
+double ve_peak_tdpbusd(double seconds) {
+#if defined(__x86_64__)
+  if (ve_isa_supported(VE_ISA_AMX)) return ve_peak_tdpbusd_amx(seconds);
+#endif
+  (void)seconds;
+  return 0;
+}
+
 double ve_peak_fp32(double seconds) {
 #if defined(__x86_64__)
   if (ve_isa_supported(VE_ISA_AVX512VNNI)) return ve_peak_fp32_avx512vnni(seconds);

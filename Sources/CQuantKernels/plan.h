@@ -24,6 +24,9 @@ struct ve_conv3x3 {
   ve_weight_layout layout;
   void *weights;
 
+  // Direct algorithm on tiles: codes of a step and steps of a run (tiles.h). A depth of 0: no tiles.
+  int32_t tile_depth, tile_steps;
+
   // NULL for the direct algorithm.
   ve_winograd_plan *winograd;
 };
@@ -36,6 +39,15 @@ void ve_conv3x3_epilogue_args(
 
 /// Divides the output channels into blocks of at most `most_vectors`.
 void ve_conv3x3_make_blocks(ve_conv3x3 *plan, int32_t most_vectors);
+
+/// As ve_conv3x3_create, with these kernels.
+ve_conv3x3 *ve_conv3x3_create_with(
+    const ve_kernels *kernels, const ve_conv3x3_description *description, const int8_t *weights,
+    const int32_t *bias, const float *multiplier);
+
+/// Packs weights for plan->kernels->tiles; false if out of memory.
+bool ve_tiles_pack(ve_conv3x3 *plan, const int8_t *weights);
+void ve_tiles_run(const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_begin, int32_t row_end);
 
 /// The best transform that is exact for these operands, packed; NULL if there
 /// is none, or none that is faster than plan->accumulate. Scales

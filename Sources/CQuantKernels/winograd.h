@@ -184,13 +184,14 @@ typedef struct ve_winograd_kernels {
   ve_winograd_operands operands;
   ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];  // NULL if the transform is not supported
   ve_winograd_products_fn *products;
+  bool in_eights;  // u in groups of eight products, [eight][row 1, row 2][lane][8] and so on
   bool adds_slots;  // in one call instead of one per slot
   bool fuses_epilogue;
 } ve_winograd_kernels;
 
 extern const ve_winograd_kernels ve_winograd_scalar;
 #if defined(__aarch64__)
-extern const ve_winograd_kernels ve_winograd_neondot;
+extern const ve_winograd_kernels ve_winograd_neondot, ve_winograd_neoni8mm;
 #endif
 #if defined(__x86_64__)
 extern const ve_winograd_kernels ve_winograd_avx2, ve_winograd_words_avx2;

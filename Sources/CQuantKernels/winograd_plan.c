@@ -106,16 +106,26 @@ static void sum_offsets(
   }
 }
 
+static size_t element_bytes(const ve_winograd_plan *w) {
+  return w->kernels->operands == VE_OPERANDS_WORDS ? sizeof(int16_t) : sizeof(int8_t);
+}
+
+// Products of a lane that are packed side by side.
+static int32_t group_of(const ve_winograd_kernels *kernels) {
+  return kernels->operands == VE_OPERANDS_WORDS ? 2 : kernels->in_eights ? 8 : 4;
+}
+
 // Packs the four rows of one lane's i-th product in column c.
 static void pack_product(
     const ve_winograd_plan *w, const int8_t *taps, int32_t c, int32_t i, int32_t tap, int8_t *to, ptrdiff_t width) {
   static const int32_t half_of[4] = {1, 0, 0, 1}, place_of[4] = {0, 0, 1, 1};
   const bool in_words = w->kernels->operands == VE_OPERANDS_WORDS;
-  const int32_t group = in_words ? 2 : 4;
+  const int32_t group = group_of(w->kernels);
+  const ptrdiff_t group_bytes = group * (ptrdiff_t)element_bytes(w);
   for (int32_t r = 0; r < 4; r++) {
     const int16_t value = (int16_t)ve_winograd_weight(w->transform, taps, r, c, tap);
-    const ptrdiff_t quad = half_of[r] * (w->depth / group) + i / group;
-    int8_t *lane = to + (quad * 2 + place_of[r]) * width * 4;
+    const ptrdiff_t quad = half_of[r] * (w->padded_depth / group) + i / group;
+    int8_t *lane = to + (quad * 2 + place_of[r]) * width * group_bytes;
     if (in_words)
       memcpy(lane + i % group * 2, &value, sizeof value);
     else
@@ -147,16 +157,14 @@ static uint32_t output_constant(
   return 0;
 }
 
-static size_t element_bytes(const ve_winograd_plan *w) {
-  return w->kernels->operands == VE_OPERANDS_WORDS ? sizeof(int16_t) : sizeof(int8_t);
-}
-
 size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w) {
-  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->depth * 4 * element_bytes(w);
+  return (size_t)w->traits->columns * (size_t)plan->description.slots * (size_t)w->padded_depth * 4 *
+         element_bytes(w);
 }
 
 static void pack_weights(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
+  const ptrdiff_t bytes = (ptrdiff_t)element_bytes(w), group_bytes = group_of(w->kernels) * bytes;
   for (int32_t b = 0; b < plan->block_count; b++) {
     const ve_block *block = &plan->blocks[b];
     const ptrdiff_t width = block->vectors * plan->kernels->lanes;
@@ -166,7 +174,7 @@ static void pack_weights(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8
         for (int32_t slot = 0; slot < d->slots; slot++) {
           const ptrdiff_t out = block->first_channel + lane;
           const int8_t *from = weights + (out * d->slots + slot) * d->channels_in * 9;
-          int8_t *to = base + (i * d->slots + slot) * width * w->depth * 4 * (ptrdiff_t)element_bytes(w) + 4 * lane;
+          int8_t *to = base + (i * d->slots + slot) * width * w->padded_depth * 4 * bytes + group_bytes * lane;
           for (int32_t k = 0; k < w->depth; k++)
             pack_product(
                 w, from + k % d->channels_in * 9, ve_winograd_column_order[w->transform][i], k, k / d->channels_in,
@@ -226,6 +234,8 @@ static ve_winograd_plan *create(
   const int32_t fewer = 32 / plan->kernels->lanes, most = plan->kernels->block_vectors;
   if (transform == VE_F2X1) ve_conv3x3_make_blocks(plan, fewer < most ? fewer : most);
   w->depth = d->channels_in * w->traits->taps;
+  const int32_t group = group_of(kernels);
+  w->padded_depth = (w->depth + group - 1) / group * group;
   if (transform == VE_F2X1) {
     // Taps are read from adjacent tiles, which must therefore be contiguous.
     w->v_tile = d->channels_in;

@@ -13,6 +13,7 @@ struct ve_winograd_plan {
   const ve_winograd_kernels *kernels;
   int32_t levels;  // determine the offsets of transformed inputs
   int32_t depth;  // products per slot: channels, for VE_F2X1 times taps
+  int32_t padded_depth;  // whole groups of them
   int8_t *u;  // [block][column][slot], then as in ve_winograd_products_args; or as given by rows
   // VE_OPERANDS_BYTES_IN_16 only (winograd_rows.c).
   ve_winograd_row *rows;  // [block][column][r]

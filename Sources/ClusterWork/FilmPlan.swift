@@ -4,32 +4,33 @@ internal import Foundation
 internal import Videnhance
 package import VideoIO
 
-/// How one film is worked on by many processes: a JSON file that all of them read (docs/reference/cluster.md).
+/// The plan for enhancing a film with many processes: a JSON file that all of them read
+/// (docs/reference/cluster.md).
 package struct FilmPlan: Codable, Sendable, Equatable {
-  /// The source, and what tells that a machine has the same one.
+  /// The source, with a fingerprint to check that all machines have the same file.
   package struct Source: Codable, Sendable, Equatable {
     package var path: String
     package var size: Int
     package var sha256: String
   }
 
-  /// The segments that one shard makes.
+  /// The segments of a shard.
   package struct Shard: Codable, Sendable, Equatable {
     package var first, count: Int
-    /// Its segments.
+    /// The indices of its segments.
     package var segments: Range<Int> { first..<first + count }
   }
 
-  /// What the work comes to by a measurement on the machine that made the plan.
+  /// An estimate of the work, from a measurement on the machine that made the plan.
   package struct Forecast: Codable, Sendable, Equatable {
-    /// Seconds of all shards together, one after the other.
+    /// Total time of all shards in seconds, one after the other.
     package var seconds: Double
     package var threads: Int
-    /// Bytes of the output, guessed from the frames measured.
+    /// Estimated size of the output in bytes, from the measured frames.
     package var bytes: Int
   }
 
-  /// Of the files that this version writes.
+  /// Format version of plans that this program writes.
   package static let currentFormat = 1
   private static let mostBytes = 1 << 30
 
@@ -39,7 +40,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
   package var source: Source
   package var output: String
   package var options: PlanOptions
-  /// What identifies the network of each step: its task, its file's size and SHA-256, what it is told.
+  /// Identifies the network of each step: task, size and SHA-256 of the file, and conditions.
   package var models: [String]
   package var film: FilmScan
   package var shards: [Shard]
@@ -47,12 +48,12 @@ package struct FilmPlan: Codable, Sendable, Equatable {
 
   // MARK: - Making
 
-  /// Reads the source and plans the work.
+  /// Reads the source and creates a plan.
   ///
   /// - Parameters:
-  ///   - length: how segments are cut.
-  ///   - share: how many shards there are.
-  ///   - scratch: the name of a file that is made and removed.
+  ///   - length: the rule for dividing the film into segments.
+  ///   - share: the rule for the number of shards.
+  ///   - scratch: path of a file that is created and removed.
   /// - Throws: `PlanError`, `VideoIOError`, `PipelineError`, or `CancellationError`.
   package static func make(
     input: String, output: String, options: PlanOptions, length: SegmentLength, share: SegmentLength,
@@ -71,7 +72,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
       shards: parts(of: film.segments.count, count: count))
   }
 
-  /// Parts of `total` segments that differ by one at most.
+  /// Divides `total` segments into parts that differ by at most one.
   static func parts(of total: Int, count: Int) -> [Shard] {
     (0..<count).map { index in
       let (first, end) = (index * total / count, (index + 1) * total / count)
@@ -81,7 +82,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
 
   // MARK: - The file
 
-  /// Reads a plan, every number checked.
+  /// Reads a plan and checks all its values.
   /// - Throws: `PlanError`.
   package static func read(_ path: String) throws(PlanError) -> FilmPlan {
     struct Head: Decodable { var format: Int }
@@ -117,7 +118,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     return next == film.segments.count
   }
 
-  /// Writes the plan; it is there whole or not at all.
+  /// Writes the plan atomically.
   /// - Throws: `PlanError.cannotWrite`.
   package func write(_ path: String) throws(PlanError) {
     do {
@@ -133,7 +134,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     return encoder
   }
 
-  /// What tells the plan from others, as far as pieces depend on it: not how they are shared out, nor where files lie.
+  /// Identifies what the pieces depend on: everything except the division into shards and the paths.
   package var identity: String {
     var core = self
     core.shards = []
@@ -145,7 +146,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
 
   // MARK: - Comparing
 
-  /// What pieces depend on, in words by name.
+  /// What the pieces depend on, described in words, by name.
   package var settings: [String: String] {
     var result = options.words
     result["videnhance"] = program
@@ -156,7 +157,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     return result
   }
 
-  /// What is other than it was, one line each.
+  /// Returns the differences between two sets of settings, one line each.
   package static func differences(_ before: [String: String], _ now: [String: String]) -> [String] {
     Set(before.keys).union(now.keys).sorted().compactMap { name in
       let (old, new) = (before[name] ?? "none", now[name] ?? "none")
@@ -164,8 +165,8 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     }
   }
 
-  /// Checks that this machine would do what the plan was made for.
-  /// - Parameter source: where the source lies here; nil for the plan's own path.
+  /// Checks that this machine would produce the planned result.
+  /// - Parameter source: path of the source on this machine; nil for the plan's own path.
   /// - Throws: `PlanError.differs`, `sourceMissing`.
   package func check(path: String, source: String? = nil, version: String) throws(PlanError) {
     var now = self
@@ -188,7 +189,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
 
   // MARK: - Work
 
-  /// Where the pieces of a plan lie.
+  /// Returns the folder of a plan's pieces.
   package static func piecesPath(plan: String) -> String { plan + ".pieces" }
 
   package func folder(plan: String) -> PieceFolder {
@@ -197,7 +198,7 @@ package struct FilmPlan: Codable, Sendable, Equatable {
       segmentFrames: film.segmentFrames, input: source.path)
   }
 
-  /// The work on the plan's pieces.
+  /// Returns the job that makes the plan's pieces.
   package func work(plan: String, source: String? = nil, threads: Int?, overwrites: Bool = false)
     throws(PlanError) -> PieceJob
   {

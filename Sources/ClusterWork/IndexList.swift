@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Numbers of shards, as `0,3-5`.
+/// Indices of shards, such as `0,3-5`.
 package struct IndexList: Sendable, Equatable {
   package var indices: [Int]
 
-  /// nil for what is no list.
+  /// Parses a list; nil if it is invalid.
   package init?(_ text: String) {
     indices = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -16,7 +16,7 @@ package struct IndexList: Sendable, Equatable {
     }
   }
 
-  /// The index that an array job has given to this process; nil outside of one.
+  /// Reads the index of this process from an array job's environment; nil outside of array jobs.
   /// - Throws: `PlanError.unclearIndex`.
   package static func index(environment: [String: String]) throws(PlanError) -> (index: Int, source: String)?
   {
@@ -28,7 +28,7 @@ package struct IndexList: Sendable, Equatable {
     return nil
   }
 
-  /// Numbers as a list, neighbours put together.
+  /// Formats numbers as a list, with ranges for consecutive ones.
   package static func text(_ numbers: [Int]) -> String {
     var runs: [(Int, Int)] = []
     for number in Set(numbers).sorted() {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a plan cannot be worked by. Cases carry facts; `description` puts them in words.
+/// Errors of a plan. Cases carry facts; `description` puts them into words.
 package enum PlanError: Error, Equatable, CustomStringConvertible {
   case cannotRead(path: String, reason: String)
   case cannotWrite(path: String, reason: String)
   case notAPlan(path: String)
   case otherFormat(path: String, format: Int)
-  /// Something stands in the plan that this version does not know.
+  /// The plan contains a value that this version does not support.
   case unknown(String)
-  /// Program, model, source or options are others than when the plan was made.
+  /// Program, model, source or options have changed since the plan was made.
   case differs(path: String, [String])
-  /// There is a plan by this name, made with other options.
+  /// A plan with other options exists under this name.
   case exists(path: String, [String])
   case sourceMissing(path: String, reason: String)
   case noSuchShard(path: String, index: Int, count: Int)
   case unclearIndex(String)
-  /// Pieces are missing or damaged: what, and the shards that make them.
+  /// Pieces are missing or damaged: descriptions, and the shards they belong to.
   case incomplete(path: String, [String], shards: [Int])
 
-  /// Whether it may work later, without anybody changing anything.
+  /// Whether a later attempt may succeed without changes.
   package var isTemporary: Bool {
     switch self {
     case .sourceMissing, .incomplete: true
@@ -46,15 +46,15 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What the user can do, in one lower-case line; nil where there is nothing to say.
+  /// A remedy in one lower-case line; nil if there is none.
   package var hint: String? {
     switch self {
     case .notAPlan, .otherFormat, .unknown: "make it with 'videnhance plan'"
     case .differs: "all machines need what the plan was made with; or make a new plan"
-    case .exists: "choose another name, or pass --overwrite, which drops the pieces made for it"
-    case .sourceMissing: "if it lies elsewhere on this machine, pass --source"
-    case .noSuchShard: "engines that count from 1 need --one-based"
-    case .unclearIndex: "pass --index, or --all"
+    case .exists: "choose another name, or allow overwriting, which drops the pieces made for it"
+    case .sourceMissing: "name its place on this machine"
+    case .noSuchShard: "shards count from 0"
+    case .unclearIndex: "name the shards to make"
     case .incomplete(let path, _, let shards):
       "videnhance shard \(path) --index \(IndexList.text(shards))"
     case .cannotRead, .cannotWrite: nil

@@ -4,19 +4,19 @@ package import EnhancementPipeline
 internal import Videnhance
 package import VideoIO
 
-/// What is done to a film, as the command line says it. All machines do the same.
+/// The processing options of a plan, as given on the command line. Equal on all machines.
 package struct PlanOptions: Codable, Sendable, Equatable {
-  /// Tasks by name, in their order.
+  /// Names of the tasks, in order.
   package var tasks: [String] = ["sr"]
   package var scale, factor, bits: Int?
-  /// Standard deviation of the noise in 8-bit levels; nil lets the frames tell it.
+  /// Standard deviation of the noise in 8-bit levels; nil if it is estimated from the frames.
   package var noise: Float?
-  /// Frames per second, as `numerator/denominator`.
+  /// Frames per second as `numerator/denominator`.
   package var fps: String?
   package var tier: String?
-  /// `SourceKind` for each task; nil is not decided yet.
+  /// `SourceKind` of each task; nil until it is decided.
   package var sources: [String]?
-  /// Path of the weights; nil takes those shipped.
+  /// Path of the weights; nil for the shipped ones.
   package var modelFile: String?
   /// In microseconds.
   package var start, duration: Int64?
@@ -30,7 +30,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
 
   // MARK: - Words
 
-  /// Every choice in words, by the option that makes it.
+  /// Descriptions of all options, by option name.
   package var words: [String: String] {
     func text<Value>(_ value: Value?, _ usual: String = "none") -> String { value.map { "\($0)" } ?? usual }
     func pairs(_ options: [String: String]) -> String {
@@ -58,8 +58,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
 
   // MARK: - Work
 
-  /// The steps, with the networks of this machine.
-  /// - Throws: `PlanError.unknown` for what no version of this program has written.
+  /// Returns the steps, with the networks of this machine.
+  /// - Throws: `PlanError.unknown` for values that this version does not support.
   package func steps() throws(PlanError) -> [EnhancementStep] {
     var result: [EnhancementStep] = []
     if let sources, sources.count != tasks.count { throw .unknown("a source for each task") }
@@ -78,7 +78,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
     return result
   }
 
-  /// The same with the networks chosen for a film, as one run would choose them (`EnhancementStep.adapted`).
+  /// Returns the options with the networks chosen for a film, like a single run would choose them
+  /// (`EnhancementStep.adapted`).
   func decided(for input: String, threads: Int?) throws -> PlanOptions {
     guard sources == nil, let survey = try job(input: input, output: "", threads: threads).survey() else {
       return self
@@ -101,7 +102,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
     }
   }
 
-  /// The job, for as many threads as this machine has to give.
+  /// Returns the job; nil threads use all cores available on this machine.
   package func job(input: String, output: String, threads: Int?, overwrites: Bool = false) throws(PlanError)
     -> EnhancementJob
   {

@@ -2,17 +2,17 @@
 package import EnhancementPipeline
 package import VideoIO
 
-/// How far the work on a plan has come.
+/// The progress of the work on a plan.
 package struct PlanStatus: Sendable {
   /// A shard and its pieces.
   package struct Shard: Encodable, Sendable {
     package var index, pieces, whole, frames, framesDone: Int
     package var bytes: Int
-    /// Numbers of pieces.
+    /// Indices of pieces.
     package var missing: [Int] = []
     package var damaged: [Int] = []
 
-    /// `done`, `begun` or `open`; `damaged` where something must be made again.
+    /// `done`, `begun` or `open`; `damaged` if a piece has to be made again.
     package var state: String {
       if !damaged.isEmpty { return "damaged" }
       return whole == pieces ? "done" : whole > 0 ? "begun" : "open"
@@ -37,17 +37,17 @@ package struct PlanStatus: Sendable {
   }
 
   package private(set) var shards: [Shard] = []
-  /// What the whole pieces tell of themselves, in their order.
+  /// The records of the complete pieces, in order.
   package private(set) var records: [PieceRecord] = []
-  /// What is wrong with damaged pieces, one line each.
+  /// The faults of damaged pieces, one line each.
   package private(set) var faults: [String] = []
-  /// Those of them that were made by another plan.
+  /// Those faults that are due to another plan.
   package private(set) var foreign: [String] = []
 
-  /// Looks at the pieces of some shards.
+  /// Examines the pieces of some shards.
   /// - Parameters:
-  ///   - indices: of the shards; nil for all.
-  ///   - readsAll: whether every byte is compared, rather than lengths.
+  ///   - indices: indices of the shards; nil for all.
+  ///   - readsAll: whether to verify every byte, rather than the lengths.
   package init(_ plan: FilmPlan, _ work: PieceJob, indices: [Int]? = nil, readsAll: Bool) {
     for (index, part) in plan.shards.enumerated() where indices?.contains(index) ?? true {
       var shard = Shard(index: index, pieces: part.count, whole: 0, frames: 0, framesDone: 0, bytes: 0)
@@ -78,8 +78,8 @@ package struct PlanStatus: Sendable {
 
   package var isComplete: Bool { shards.allSatisfy { $0.whole == $0.pieces } }
 
-  /// What is missing or damaged, in words, and the shards that make it.
-  /// - Throws: `PlanError.incomplete`.
+  /// Checks that all pieces are complete.
+  /// - Throws: `PlanError.incomplete`, with the faults and the shards to run.
   package func requireComplete(path: String) throws(PlanError) {
     guard !isComplete else { return }
     let open = shards.filter { !$0.missing.isEmpty }
@@ -87,7 +87,8 @@ package struct PlanStatus: Sendable {
     if !open.isEmpty {
       let pieces = open.flatMap(\.missing)
       lines.append(
-        "\(pieces.count) pieces are missing (\(IndexList.text(pieces)), of shards \(IndexList.text(open.map(\.index))))"
+        "\(pieces.count) \(pieces.count == 1 ? "piece is" : "pieces are") missing (\(IndexList.text(pieces)), "
+          + "of \(open.count == 1 ? "shard" : "shards") \(IndexList.text(open.map(\.index))))"
       )
     }
     throw .incomplete(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import Tensors
-public import Training
+package import Tensors
+package import Training
 
 /// Forward and backward through an integer model in floating point, with exactly the results of the integer kernels:
 /// operands are integers of at most 8 bits (exact in bfloat16), sums stay below 2^24 (exact in a float), and sums are
@@ -10,13 +10,13 @@ public import Training
 /// rounding and stop at clipping (PMQ-VE, section 3.1; bounds learn as in LSQ).
 ///
 /// One shard of a batch; one thread at a time.
-public final class FakeQuantizedPass {
+package final class FakeQuantizedPass {
   /// Gradients with respect to real weights and biases.
-  public let gradients: ParameterSet
+  package let gradients: ParameterSet
   /// Gradients with respect to the logarithms of weight steps.
-  public let weightStepGradients: ParameterSet
+  package let weightStepGradients: ParameterSet
   /// Gradients with respect to the logarithms of activation steps.
-  public let activationStepGradients: ParameterSet
+  package let activationStepGradients: ParameterSet
 
   private let graph: NetworkGraph
   private let parameters: QuantizedParameters
@@ -24,13 +24,15 @@ public final class FakeQuantizedPass {
   private let precision: FloatPrecision
   private let convolutions: [FloatConvolution]
   private let codes: ParameterSet
+  /// Biases of convolutions by step: those of one layer differ where its inputs have different steps.
+  private var biases: [Int: LayerNumbers] = [:]
   private let scratch: ParameterSet
   private var whole: QuantizedModel?
   /// The model with the ranges of the last windows' noise band, and its plan.
   private var current: (band: Int, model: QuantizedModel, plan: IntegerPlan)?
 
   /// Prepares a shard of `batch` windows on a `height` x `width` grid.
-  public init(
+  package init(
     _ parameters: QuantizedParameters, batch: Int, height: Int, width: Int, precision: FloatPrecision
   ) throws {
     self.parameters = parameters
@@ -52,13 +54,13 @@ public final class FakeQuantizedPass {
   }
 
   /// Sets the integer model.
-  public func setModel(_ model: QuantizedModel) {
+  package func setModel(_ model: QuantizedModel) {
     whole = model
     current = nil
   }
 
   /// The model with the ranges used for the last windows.
-  public var modelInUse: QuantizedModel? { current?.model }
+  package var modelInUse: QuantizedModel? { current?.model }
 
   /// Prepares the model with the ranges of a noise band: its plan, and its codes as the weights of the convolutions.
   private func inBand(_ band: Int) throws -> (band: Int, model: QuantizedModel, plan: IntegerPlan) {
@@ -66,14 +68,25 @@ public final class FakeQuantizedPass {
     if let current, current.band == band { return current }
     let model = whole.inNoiseBand(band)
     let plan = try IntegerPlan(model)
+    var found: [Int: LayerNumbers] = [:]
     for (index, layer) in model.layers.enumerated() {
       let target = codes.layers[index]
       for i in 0..<target.weightCount { target.weights[i] = Float(layer.codes[i]) }
-      if let step = plan.steps.first(where: { $0.layer == index }) {
-        for i in 0..<target.biasCount { target.biases[i] = Float(step.centredBias[i]) }
+      let users = plan.steps.indices.filter { plan.steps[$0].convolution?.layer == index }
+      let all = users.map { plan.steps[$0].convolution!.centredBias }
+      if let first = all.first {
+        for i in 0..<target.biasCount { target.biases[i] = Float(first[i]) }
+      }
+      if Set(all).count > 1 {
+        for (step, bias) in zip(users, all) {
+          let own = LayerNumbers(weightCount: 0, biasCount: target.biasCount)
+          for i in 0..<target.biasCount { own.biases[i] = Float(bias[i]) }
+          found[step] = own
+        }
       }
       try convolutions[index].setWeights(target.weights, bias: target.biases)
     }
+    biases = found
     current = (band, model, plan)
     return (band, model, plan)
   }
@@ -87,19 +100,21 @@ public final class FakeQuantizedPass {
   }
 
   /// Data recorded by a forward pass for the backward pass.
-  public struct Trace {
+  package struct Trace {
     /// By step: the convolution's operand, integers q - zero point.
-    var operands: [ConvolutionOperand] = []
-    /// By operation and input: values in units of the code before rounding and clipping.
+    var operands: [Int: ConvolutionOperand] = [:]
+    /// By step: the attention's operands, likewise.
+    var attended: [Int: AttendedSlots] = [:]
+    /// By operation and input or operand: values in units of the code before rounding and clipping.
     var unrounded: [[Int]: FloatTensor] = [:]
     /// The input stream of the last step, in integers; nil in networks without one.
-    public var stream: FloatTensor?
+    package var stream: FloatTensor?
   }
 
   /// Runs a forward pass.
   /// - Parameter frames: by slot, codes - 128 as floats.
   /// - Returns: integer residuals in 1/64 of a level, equal to those of the integer executor.
-  public func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
+  package func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
     let plan = try inBand(whole?.noiseBand(of: noiseCode(frames)) ?? 0).plan
     var trace = Trace()
     var slots: [Int: FloatTensor] = [:]
@@ -109,16 +124,12 @@ public final class FakeQuantizedPass {
     var codes: [[Int]: FloatTensor] = [:]
     var streams: [Int: FloatTensor] = [:]
     var output: FloatTensor?
-    for step in plan.steps {
+    for (index, step) in plan.steps.enumerated() {
       let inputs = step.inputs.enumerated().map { slot, input in
         slots[input] ?? codes[[step.operation, slot]]!
       }
       for slot in step.inputs.indices { codes[[step.operation, slot]] = nil }
-      let operand = gatherOperand(inputs, rectified: false, precision: precision)
-      trace.operands.append(operand)
-      let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
-      try convolutions[step.layer].forward(operand.raw, into: sums.pointer)
-      scale(sums, byChannel: step.parameters.multiplier)
+      let sums = try compute(step, index, inputs, &trace)
       if step.keepsStream {
         makeStream(sums, adding: step.addend.map { streams[$0]! })
         if step.isOutput { output = sums } else { streams[step.value] = sums }
@@ -137,6 +148,35 @@ public final class FakeQuantizedPass {
     return (output!, trace)
   }
 
+  /// The result of step `index` in units of its output, before rounding.
+  private func compute(
+    _ step: IntegerStep, _ index: Int, _ inputs: [FloatTensor], _ trace: inout Trace
+  ) throws -> FloatTensor {
+    switch step.work {
+    case .convolution(let work):
+      let operand = gatherOperand(inputs, rectified: false, precision: precision)
+      trace.operands[index] = operand
+      let sums = FloatTensor(batch: batch, height: height, width: width, channels: step.outputChannels)
+      if let own = biases[index] {
+        try convolutions[work.layer].setWeights(codes.layers[work.layer].weights, bias: own.biases)
+      }
+      try convolutions[work.layer].forward(operand.raw, into: sums.pointer)
+      scale(sums, byChannel: work.parameters.multiplier)
+      return sums
+    case .attention(let attention):
+      let count = (inputs.count - 1) / 2
+      let slots = AttendedSlots(
+        query: inputs[0], keys: Array(inputs[1...count]), values: Array(inputs[(1 + count)...]),
+        heads: attention.heads)
+      trace.attended[index] = slots
+      let sums = slots.attendInCodes(attention)
+      for (slot, weights) in slots.weights.enumerated() {
+        trace.unrounded[[step.operation, inputs.count + slot]] = weights
+      }
+      return sums
+    }
+  }
+
   /// The range of an output's codes minus their zero point.
   private func range(_ use: IntegerStep.Output) -> ClosedRange<Float> {
     Float(-use.quantizer.zeroPoint)...Float(use.quantizer.levels - use.quantizer.zeroPoint)
@@ -146,7 +186,8 @@ public final class FakeQuantizedPass {
 
   /// Propagates the gradient of the output (in units of 1/64 of a level) backward, and that of the last step's stream if there
   /// is one. Overwrites the three sets of gradients.
-  public func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
+  package func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil)
+    throws
   {
     guard let (band, model, plan) = current else { preconditionFailure("forward comes first") }
     for set in [gradients, weightStepGradients, activationStepGradients] {
@@ -179,13 +220,24 @@ public final class FakeQuantizedPass {
         shared.pointer.update(from: gradient.pointer, count: gradient.count)
         streamGradients[addend] = streamGradients[addend].map { add($0, shared) } ?? shared
       }
-      scale(gradient, byChannel: step.parameters.multiplier)
-      let difference = gatherOperand([gradient], rectified: false, precision: precision)
-      let target = scratch.layers[step.layer]
-      try convolutions[step.layer].backwardWeights(
-        trace.operands[index].raw, difference.raw, into: target.weights, bias: target.biases)
-      accumulateWeights(step, model)
-      try spread(difference, step: step, into: &codeGradients)
+      switch step.work {
+      case .convolution(let work):
+        scale(gradient, byChannel: work.parameters.multiplier)
+        let difference = gatherOperand([gradient], rectified: false, precision: precision)
+        let target = scratch.layers[work.layer]
+        try convolutions[work.layer].backwardWeights(
+          trace.operands[index]!.raw, difference.raw, into: target.weights, bias: target.biases)
+        accumulateWeights(step, layer: work.layer, model)
+        try spread(difference, step: step, layer: work.layer, into: &codeGradients)
+      case .attention(let attention):
+        let targets = step.inputs.map { _ in zeros(channels: gradient.channels) }
+        let totals = trace.attended[index]!.backwardInCodes(attention, gradient, addTo: targets)
+        for (slot, target) in targets.enumerated() { codeGradients[[step.operation, slot]] = target }
+        for (slot, total) in totals.enumerated() {
+          guard let place = parameters.stepIndex[step.operation][targets.count + slot] else { continue }
+          activationStepGradients.layers[0].all[place] += total
+        }
+      }
     }
   }
 
@@ -196,13 +248,13 @@ public final class FakeQuantizedPass {
   }
 
   /// Converts gradients of codes (in `scratch`) to those of real weights, biases and weight steps.
-  private func accumulateWeights(_ step: IntegerStep, _ model: QuantizedModel) {
-    let layer = graph.layers[step.layer]
-    let quantized = model.layers[step.layer]
-    let ratios = parameters.slotRatios(model, layer: step.layer)
-    let from = scratch.layers[step.layer]
-    let to = gradients.layers[step.layer]
-    let real = parameters.values.layers[step.layer]
+  private func accumulateWeights(_ step: IntegerStep, layer index: Int, _ model: QuantizedModel) {
+    let layer = graph.layers[index]
+    let quantized = model.layers[index]
+    let ratios = parameters.slotRatios(model, layer: index)
+    let from = scratch.layers[index]
+    let to = gradients.layers[index]
+    let real = parameters.values.layers[index]
     let limits = WeightRounding(quantized.grid, bits: quantized.bits).limits
     let span = layer.inputChannels * 9
     let inputStep = model.quantizers[step.operation][0].step
@@ -218,20 +270,21 @@ public final class FakeQuantizedPass {
           stepGradient += from.weights[i] * Float(quantized.codes[i]) - passed * x
         }
       }
-      weightStepGradients.layers[step.layer].all[output] += stepGradient
+      weightStepGradients.layers[index].all[output] += stepGradient
       to.biases[output] += from.biases[output] / (inputStep * quantized.steps[output])
     }
   }
 
   /// Computes the gradients of a step's input codes.
   private func spread(
-    _ difference: ConvolutionOperand, step: IntegerStep, into codeGradients: inout [[Int]: FloatTensor]
+    _ difference: ConvolutionOperand, step: IntegerStep, layer index: Int,
+    into codeGradients: inout [[Int]: FloatTensor]
   ) throws {
     let takesFrames = step.inputs.contains { if case .frame = graph.operations[$0] { true } else { false } }
     if takesFrames { return }
-    let layer = graph.layers[step.layer]
+    let layer = graph.layers[index]
     let joined = FloatTensor(batch: batch, height: height, width: width, channels: layer.totalInputChannels)
-    try convolutions[step.layer].backwardData(difference.raw, into: joined.pointer)
+    try convolutions[index].backwardData(difference.raw, into: joined.pointer)
     for slot in step.inputs.indices {
       let part = zeros(channels: layer.inputChannels)
       scatterGradient(joined, offset: slot * layer.inputChannels, rectifiedOperand: nil, addTo: part)

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
+package import Kernels
 internal import LineEngine
 
 /// A network in integer arithmetic (`--bits 8` and below): convolutions of unsigned codes with signed weights, and a 16-bit
 /// residual stream.
-public final class IntegerNetwork: WindowNetwork {
+package final class IntegerNetwork: WindowNetwork {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// The compiled steps, for reports.
-  public let steps: [IntegerStep]
+  package let steps: [IntegerStep]
   /// Bytes of all intermediate tensors; independent of the height of frames.
-  public var tensorBytes: Int { executor.bytes }
+  package var tensorBytes: Int { executor.bytes }
 
   private let model: QuantizedModel
   private let threads: Int
   private let width, height: Int
   private let executor: LineExecutor
   private let packer: WindowPacker
-  private let kernel: (IntegerStep) throws -> IntegerConvolution
+  private let kernel: (IntegerStep) throws -> any RowKernel
   /// Steps by noise band, created on first use: bands share weights but not ranges.
   private var linesOfBand: [Int: [LineStep]] = [:]
   private var band = 0
@@ -25,7 +25,7 @@ public final class IntegerNetwork: WindowNetwork {
   /// Packs weights and plans memory for frames of `width` x `height` (even).
   /// - Parameter rowsAtOnce: grid rows per turn, for tests; nil for the default.
   /// - Throws: `ModelError` if the model cannot be computed exactly.
-  public init(
+  package init(
     _ model: QuantizedModel, width: Int, height: Int, threads: Int,
     algorithm: ConvolutionAlgorithm = .automatic,
     instructionSet: InstructionSet = .best, rowsAtOnce: Int? = nil
@@ -35,11 +35,15 @@ public final class IntegerNetwork: WindowNetwork {
     self.threads = threads
     packer = WindowPacker(model.architecture, threads: threads)
     kernel = { step in
-      guard
-        let kernel = IntegerConvolution(
-          step.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
-      else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
-      return kernel
+      switch step.work {
+      case .attention(let parameters): return IntegerAttention(parameters, instructionSet: instructionSet)
+      case .convolution(let convolution):
+        guard
+          let kernel = IntegerConvolution(
+            convolution.parameters.padded, algorithm: algorithm, instructionSet: instructionSet)
+        else { throw ModelError.badArchitecture("layer \(step.name) cannot run exactly on integers") }
+        return kernel
+      }
     }
     let plan = try IntegerPlan(model.inNoiseBand(0))
     steps = plan.steps
@@ -58,7 +62,7 @@ public final class IntegerNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`.
-  public func predict(
+  package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
     let prepared = profile.measure("motion, packing") {
@@ -79,7 +83,7 @@ public final class IntegerNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`. Delivers rows as they are computed, without storing the residuals of a whole frame.
-  public func predictRows(
+  package func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
   ) throws {
@@ -125,7 +129,7 @@ public final class IntegerNetwork: WindowNetwork {
 
   /// Combines the plan's steps with their kernels.
   private static func lines(
-    _ plan: IntegerPlan, _ kernel: (IntegerStep) throws -> IntegerConvolution
+    _ plan: IntegerPlan, _ kernel: (IntegerStep) throws -> any RowKernel
   ) rethrows -> [LineStep] {
     try plan.steps.map { step in
       let inputs = step.inputs.enumerated().map { slot, value -> LineStep.Input in

@@ -1,43 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
+package import Kernels
 
-/// An integer convolution with the operations fused into it.
-public struct IntegerStep {
-  /// The layer's name and its index in the graph.
-  public let name: String
-  /// See `name`.
-  public let layer: Int
-  /// The graph's convolution operation.
-  public let operation: Int
-  /// The graph's operation whose value the step outputs: the convolution, or the sum fused into it.
-  public let value: Int
-  /// Input values, by slot.
-  public let inputs: [Int]
+/// An integer convolution or attention with the operations fused into it.
+package struct IntegerStep {
+  /// The layer's name, or "attention".
+  package let name: String
+  /// The graph's convolution or attention.
+  package let operation: Int
+  /// The graph's operation whose value the step outputs: `operation`, or the sum fused into it.
+  package let value: Int
+  /// Input values: of a convolution by slot, of an attention query, keys and values.
+  package let inputs: [Int]
   /// The stream value added, if any.
-  public let addend: Int?
+  package let addend: Int?
   /// Whether the value is kept as a 16-bit stream.
-  public let keepsStream: Bool
+  package let keepsStream: Bool
   /// Whether it is the network's output.
-  public let isOutput: Bool
+  package let isOutput: Bool
   /// Output channels.
-  public let outputChannels: Int
+  package let outputChannels: Int
   /// Codes computed from the value, each for one operation and input, with a quantizer and multiplier.
-  public let outputs: [Output]
-  /// Integer weights, bias and multipliers.
-  public let parameters: IntegerConvolutionParameters
-  /// The bias without the zero points' share, to be added to sums of w (q - zero point).
-  public let centredBias: [Int32]
+  package let outputs: [Output]
+  /// The arithmetic.
+  package let work: Work
+
+  /// What a step computes.
+  package enum Work {
+    case convolution(Convolution)
+    case attention(AttentionParameters)
+  }
+
+  /// The numbers of a convolution.
+  package struct Convolution {
+    /// The layer's index in the graph.
+    package let layer: Int
+    /// Integer weights, bias and multipliers.
+    package let parameters: IntegerConvolutionParameters
+    /// The bias without the zero points' share, to be added to sums of w (q - zero point).
+    package let centredBias: [Int32]
+  }
+
+  /// The convolution; nil for an attention.
+  package var convolution: Convolution? {
+    if case .convolution(let convolution) = work { convolution } else { nil }
+  }
 
   /// Codes for one use of a value.
-  public struct Output {
-    /// The convolution that reads them, and the index of its input.
-    public let operation: Int
+  package struct Output {
+    /// The convolution or attention that reads them, and the index of its input.
+    package let operation: Int
     /// See `operation`.
-    public let input: Int
+    package let input: Int
     /// Maps values to codes.
-    public let quantizer: ActivationQuantizer
+    package let quantizer: ActivationQuantizer
     /// Converts stream units to code units; 1 if accumulators are already scaled.
-    public let multiplier: Float
+    package let multiplier: Float
   }
 }
 
@@ -45,27 +62,35 @@ public struct IntegerStep {
 ///
 /// The integer executor packs these numbers for its kernels; distillation evaluates them in exact floating point, so that
 /// training matches the kernels bit for bit.
-public struct IntegerPlan {
+package struct IntegerPlan {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// Its steps in order.
-  public let steps: [IntegerStep]
+  package let steps: [IntegerStep]
 
   /// Compiles a model.
   /// - Throws: `ModelError` if a number does not fit.
-  public init(_ model: QuantizedModel) throws(ModelError) {
+  package init(_ model: QuantizedModel) throws(ModelError) {
     let graph = model.architecture.graph
     architecture = model.architecture
     let uses = Uses(graph)
     var steps: [IntegerStep] = []
     for (index, operation) in graph.operations.enumerated() {
-      guard case .convolution(let layer, let inputs, _) = operation else { continue }
+      let layer: Int
+      let inputs: [Int]
+      switch operation {
+      case .frame, .add: continue
+      case .attention(let attention):
+        steps.append(try Self.step(model, attention, operation: index, readers: uses.readers[index]))
+        continue
+      case .convolution(let used, let values, _): (layer, inputs) = (used, values)
+      }
       // Fuse a subsequent sum into the convolution's epilogue.
       let sum = uses.onlySum(of: index)
       let value = sum?.operation ?? index
       let isOutput = value == graph.operations.count - 1
       let quantizers = model.quantizers[index]
-      let readers = uses.convolutions[value]
+      let readers = uses.readers[value]
       let keepsStream = isOutput || sum != nil || uses.isSummed[value] || readers.count > 1
       let (parameters, centredBias) = try Self.parameters(
         model, layer: layer, inputs: quantizers,
@@ -84,12 +109,40 @@ public struct IntegerPlan {
       }
       steps.append(
         IntegerStep(
-          name: graph.layers[layer].name, layer: layer, operation: index, value: value, inputs: inputs,
+          name: graph.layers[layer].name, operation: index, value: value, inputs: inputs,
           addend: sum?.other, keepsStream: keepsStream, isOutput: isOutput,
-          outputChannels: graph.layers[layer].outputChannels, outputs: outputs, parameters: parameters,
-          centredBias: centredBias))
+          outputChannels: graph.layers[layer].outputChannels, outputs: outputs,
+          work: .convolution(
+            IntegerStep.Convolution(layer: layer, parameters: parameters, centredBias: centredBias))))
     }
     self.steps = steps
+  }
+
+  /// Compiles an attention, whose result has one reader.
+  private static func step(
+    _ model: QuantizedModel, _ attention: SlotAttention, operation: Int, readers: [Uses.Reader]
+  ) throws(ModelError) -> IntegerStep {
+    precondition(readers.count == 1, "the result of an attention is read by one convolution")
+    let quantizer = model.quantizers[readers[0].operation][readers[0].input]
+    let slots = attention.slots
+    let operands = model.quantizers[operation]
+    let (keys, values) = (operands[1...slots], operands[(1 + slots)...(2 * slots)])
+    let weights = operands[(1 + 2 * slots)...]
+    guard
+      let parameters = AttentionParameters(
+        heads: attention.heads, queryZero: operands[0].zeroPoint, keyZeros: keys.map(\.zeroPoint),
+        valueZeros: values.map(\.zeroPoint), weightLevels: weights.map(\.levels),
+        steps: AttentionParameters.Steps(
+          query: operands[0].step, keys: keys.map(\.step), values: values.map(\.step),
+          weights: weights.map(\.step), output: quantizer.step))
+    else { throw .badArchitecture("steps of the attention and its reader are too far apart") }
+    return IntegerStep(
+      name: "attention", operation: operation, value: operation, inputs: attention.inputs, addend: nil,
+      keepsStream: false, isOutput: false, outputChannels: attention.channels,
+      outputs: [
+        IntegerStep.Output(
+          operation: readers[0].operation, input: readers[0].input, quantizer: quantizer, multiplier: 1)
+      ], work: .attention(parameters))
   }
 
   /// Computes the integer weights, bias and multipliers of a layer for the given input quantizers.
@@ -138,22 +191,27 @@ public struct IntegerPlan {
 
 /// The readers of each value of a graph.
 private struct Uses {
-  /// Convolutions that read a value, and the index of the input.
-  var convolutions: [[(operation: Int, input: Int)]]
+  /// A convolution or attention that reads a value, and the index of the input.
+  typealias Reader = (operation: Int, input: Int)
+
+  /// The readers of each value.
+  var readers: [[Reader]]
   /// Whether a value is an operand of a sum.
   var isSummed: [Bool]
   private var sums: [[(operation: Int, other: Int)]]
 
   init(_ graph: NetworkGraph) {
     let count = graph.operations.count
-    convolutions = Array(repeating: [], count: count)
+    readers = Array(repeating: [], count: count)
     isSummed = Array(repeating: false, count: count)
     sums = Array(repeating: [], count: count)
     for (index, operation) in graph.operations.enumerated() {
       switch operation {
       case .frame: break
       case .convolution(_, let inputs, _):
-        for (slot, input) in inputs.enumerated() { convolutions[input].append((index, slot)) }
+        for (slot, input) in inputs.enumerated() { readers[input].append((index, slot)) }
+      case .attention(let attention):
+        for (place, input) in attention.inputs.enumerated() { readers[input].append((index, place)) }
       case .add(let a, let b):
         sums[a].append((index, b))
         sums[b].append((index, a))
@@ -165,7 +223,7 @@ private struct Uses {
 
   /// The sum that is the only reader of a value and can be fused into its computation: its other term is computed earlier.
   func onlySum(of value: Int) -> (operation: Int, other: Int)? {
-    guard convolutions[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else {
+    guard readers[value].isEmpty, sums[value].count == 1, sums[value][0].other < value else {
       return nil
     }
     return sums[value][0]

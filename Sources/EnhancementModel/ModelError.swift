@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error in a model file or its use.
-public enum ModelError: Error, Equatable, CustomStringConvertible {
+package enum ModelError: Error, Equatable, CustomStringConvertible {
   /// The file cannot be read or written.
   case cannotOpen(path: String, reason: String)
   /// The file is not a safetensors file, or is damaged; `detail` describes where.
@@ -16,14 +16,25 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case notFinite
 
   /// One lower-case line for the user.
-  public var description: String {
+  package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
     case .missingTensor(let name): "model lacks tensor \(name), or it has another shape or bad numbers"
-    case .notShipped(let name): "no weights are shipped for \(name); pass a file with --model-file"
+    case .notShipped(let name): "no weights are shipped for \(name)"
     case .notFinite: "the network's numbers overflow (infinite or NaN): its weights are no good"
+    }
+  }
+
+  /// Advice in one lower-case line; nil if there is none.
+  package var hint: String? {
+    switch self {
+    case .cannotOpen: nil
+    case .damaged, .missingTensor: "get a new copy of the file"
+    case .badArchitecture: "the file may be for another version"
+    case .notShipped: "pass a model file"
+    case .notFinite: nil
     }
   }
 }

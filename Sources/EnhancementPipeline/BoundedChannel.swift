@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
-/// A queue between two tasks that holds elements of at most `capacity` together: who sends faster than the
-/// other takes, waits.
+/// A queue between two tasks with a limit on the total cost of its elements: `send` waits while there is no
+/// room.
 ///
-/// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A
-/// sender calls `finish` only when it has succeeded: if it throws instead, the task group cancels the taker,
-/// which must not mistake a failure for the end.
-public final class BoundedChannel<Element: Sendable>: Sendable {
-  /// What the elements held may cost together.
-  public let capacity: Int
+/// One task sends and one task takes. Both throw `CancellationError` when their task is cancelled. A sender
+/// must only call `finish` after success: if it throws instead, the task group cancels the receiver, which
+/// would otherwise mistake the failure for the end of the stream.
+package final class BoundedChannel<Element: Sendable>: Sendable {
+  /// Limit on the total cost of the queued elements.
+  package let capacity: Int
 
   private let cost: @Sendable (Element) -> Int
   private let state = Mutex(State())
@@ -19,28 +19,28 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
   private struct State {
     var elements: [Element] = []
     var isFinished = false
-    /// Who waits for room, and who for elements.
+    /// Continuations of the sender waiting for room and of the receiver waiting for an element.
     var sender, taker: Waiter?
-    /// Costs of the elements, now and at most so far.
+    /// Total cost of the queued elements, and its maximum so far.
     var held = 0
     var peak = 0
   }
 
-  /// An empty channel.
-  /// - Parameter cost: of an element, always the same for it, 1...capacity.
-  public init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
+  /// Creates an empty channel.
+  /// - Parameter cost: returns the cost of an element, in 1...capacity; always the same for the same element.
+  package init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
     precondition(capacity > 0, "a channel holds at least one element")
     self.capacity = capacity
     self.cost = cost
   }
 
-  /// The most that the elements held at one time have cost so far.
-  public var peak: Int { state.withLock { $0.peak } }
+  /// The highest total cost of queued elements so far.
+  package var peak: Int { state.withLock { $0.peak } }
 
-  /// Appends an element, waiting while there is no room for it.
+  /// Appends an element; waits while there is no room for it.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: `finish` has not been called, and no other task is sending.
-  public func send(_ element: Element) async throws {
+  package func send(_ element: Element) async throws {
     let cost = cost(element)
     precondition(cost > 0 && cost <= capacity, "an element fits into its channel")
     while true {
@@ -60,16 +60,16 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     }
   }
 
-  /// The next element, waiting for it; nil when the channel is finished and empty.
+  /// Returns the next element, waiting for it if necessary; nil once the channel is finished and empty.
   /// - Throws: `CancellationError` if the task is cancelled.
-  /// - Precondition: no other task is taking.
-  public func next() async throws -> Element? {
+  /// - Precondition: no other task is receiving.
+  package func next() async throws -> Element? {
     while true {
       try Task.checkCancellation()
       let (element, isEnd, sender) = state.withLock {
         state -> (Element?, Bool, Waiter?) in
         guard !state.elements.isEmpty else { return (nil, state.isFinished, nil) }
-        // Moves the others up, which is nothing for a handful of references.
+        // Linear, but there are only a few references.
         let first = state.elements.removeFirst()
         state.held -= cost(first)
         defer { state.sender = nil }
@@ -81,8 +81,8 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     }
   }
 
-  /// Tells the taker that no elements follow those already sent.
-  public func finish() {
+  /// Marks the end of the stream, after the elements sent so far.
+  package func finish() {
     let taker = state.withLock { state in
       state.isFinished = true
       defer { state.taker = nil }
@@ -91,8 +91,8 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     taker?.resume()
   }
 
-  /// Sleeps until the other side, or cancellation, wakes the continuation stored at `place`; returns at once
-  /// if `isReady` holds meanwhile.
+  /// Suspends until the other side or cancellation resumes the continuation stored at `place`; returns at
+  /// once if `isReady` has become true.
   private func wait(
     on place: any WritableKeyPath<State, Waiter?> & Sendable,
     unless isReady: @Sendable (State) -> Bool
@@ -100,7 +100,8 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let outcome: Result<Void, any Error>? = state.withLock { state in
-          // The handler below may have run already and found nothing to wake; the flag was set before it ran.
+          // The cancellation handler may have run before the continuation was stored. The task's flag is set
+          // before it runs.
           if Task.isCancelled { return .failure(CancellationError()) }
           if isReady(state) { return .success(()) }
           precondition(state[keyPath: place] == nil, "one task on each side of a channel")

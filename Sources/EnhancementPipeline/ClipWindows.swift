@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import VideoIO
 
-/// Windows of a clip as a network sees them, spread evenly over its length, for calibration and the like.
-public struct ClipWindows: Sendable {
-  /// The clip.
-  public let path: String
-  /// Frames in a window.
-  public let length: Int
-  /// What windows have beyond the ends of a scene.
-  public let edge: WindowEdge
-  /// Most windows taken.
-  public let limit: Int
+/// Windows of a clip, spread evenly over its length, in the form networks receive them. Used for calibration.
+package struct ClipWindows: Sendable {
+  /// Path of the clip.
+  package let path: String
+  /// Frames per window.
+  package let length: Int
+  /// The frames that fill windows beyond the ends of a scene.
+  package let edge: WindowEdge
+  /// Maximum number of windows.
+  package let limit: Int
 
-  /// Windows of `length` frames, at most `limit`.
-  public init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
+  /// Creates a source of at most `limit` windows of `length` frames.
+  package init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
     self.path = path
     self.length = length
     self.limit = limit
     self.edge = edge
   }
 
-  /// Calls `body` with each window in turn. Windows do not reach across scene cuts.
-  /// - Returns: how many there were.
-  /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or what `body` throws.
+  /// Calls `body` with each window in order. Windows do not cross scene cuts.
+  /// - Returns: the number of windows.
+  /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or an error of `body`.
   @discardableResult
-  public func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
+  package func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
     var reader = try VideoReader(path: path, threads: threads)
-    // Without a known length every window counts until there are enough.
+    // If the length is unknown, take the first `limit` windows.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))
     var splitter = SceneSplitter(length: length, cuts: length > 1 ? .detected : .ignored, edge: edge)
     let census = FrameCensus()

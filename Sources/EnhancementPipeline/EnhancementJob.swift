@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
-/// Makes a network for frames of `width` x `height` (even) that works on `threads` threads.
-public typealias NetworkFactory =
+/// Creates a network for frames of `width` x `height` (both even) that uses `threads` threads.
+package typealias NetworkFactory =
   @Sendable (_ width: Int, _ height: Int, _ threads: Int) throws -> any WindowNetwork
 
-/// One of the things done to a video, in the order in which they are done.
-public struct EnhancementStep: Sendable {
-  /// Makes its network.
-  public var network: NetworkFactory
-  /// How many frames it makes if its network interpolates.
-  public var rate: InterpolationRate
-  /// What is known about the source beside its frames.
-  public var conditions: WindowConditions
-  /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
-  public var identity: String
-  /// The step for sources of a quality; nil if it is the same for all.
-  public var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
-  /// Whether what comes out is clean whatever came in.
-  public var restores = false
+/// One processing step of a job, such as denoising.
+package struct EnhancementStep: Sendable {
+  /// Creates the step's network.
+  package var network: NetworkFactory
+  /// The rate of the output if the network interpolates.
+  package var rate: InterpolationRate
+  /// Known properties of the source, such as its noise level.
+  package var conditions: WindowConditions
+  /// Identifies the network, for example by a hash. Only work with the same identity is resumed.
+  package var identity: String
+  /// Returns the step for a source of the surveyed quality; nil if the step does not depend on it.
+  package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
+  /// Whether the output is clean regardless of the input's quality.
+  package var restores = false
 
-  /// A step.
-  public init(
+  /// Creates a step.
+  package init(
     rate: InterpolationRate = .factor(2), conditions: WindowConditions = WindowConditions(),
     identity: String = "", network: @escaping NetworkFactory
   ) {
@@ -34,93 +34,96 @@ public struct EnhancementStep: Sendable {
   }
 }
 
-/// Enhances one video file.
+/// Enhances a video file.
 ///
-/// Tasks in a row, with bounded channels between them; the two in the middle once for each step:
+/// Tasks are connected by bounded channels; the two in parentheses exist once per step:
 ///
 ///     reader --> (windows --> enhance) --> writer
 ///
-/// Memory is bounded whatever the length of the video. With T frames in a window and channels that hold R = 1
-/// frame after the reader, W = 1 window and O = 1 enhanced frame (and fewer than 32 packets each), at most
+/// Memory does not depend on the video's length. With T frames per window and channels for R = 1 source
+/// frame, W = 1 window and O = 1 enhanced frame (and fewer than 32 packets each), a step holds at most
 ///
-///     R + 2 source frames (R + 5 with deinterlacing) before they are prepared, being read or handed over
-///     T + W + 5 source frames with their 8-bit copies, or the copies alone where nothing is lost in them (windows share
-///         frames: each one queued adds one; four are looked ahead to for scene cuts)
+///     R + 2 source frames (R + 5 with deinterlacing): being read, queued or handed over
+///     T + W + 5 source frames with 8-bit copies, or only the copies if they are lossless (windows
+///         share frames, so each queued window adds one; scene detection looks four frames ahead)
 ///     O + 2 output frames
 ///
-/// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
-public struct EnhancementJob: Sendable {
-  /// What else can be chosen.
-  public struct Options: Sendable {
-    /// Threads of the network; a quarter as many decode. The encoder's are its own choice.
-    public var threads: Int
-    /// Whether an existing output is replaced.
-    public var overwrites = false
-    /// Whether windows end where a scene does.
-    public var findsSceneCuts = true
-    /// Whether what is finished is kept until all of it is; nil works in one go.
-    public var segments: Segments?
+/// in addition to the buffers of decoder, network and encoder. See `preparedFrameLimit(window:)`.
+package struct EnhancementJob: Sendable {
+  /// Options of a job.
+  package struct Options: Sendable {
+    /// Threads of the network; the decoder gets a quarter as many. The encoder chooses its own number.
+    package var threads: Int
+    /// Whether to replace an existing output.
+    package var overwrites = false
+    /// Whether windows end at scene cuts.
+    package var findsSceneCuts = true
+    /// Settings for resumable work; nil writes the output in one go.
+    package var segments: Segments?
 
-    /// How far behind the file's beginning work starts, and how much of it is done; nil for all.
-    public var start, length: Duration?
-    /// The video stream to work on, by its index in the file; nil for the best one.
-    public var stream: Int?
-    /// Whether playlists are followed whatever they are called, and whether Dolby Vision is taken without a base layer
-    /// (`VideoReader.Options`).
-    public var allowsPlaylists = false, ignoresDolbyVision = false
-    /// What is made of interlaced frames; nil refuses them.
-    public var deinterlacing: Deinterlacing?
-    /// Where the time of the stages' parts is added up; nil for nowhere.
-    public var profile: WorkProfile?
+    /// Offset from the beginning of the file, and length of the part to enhance; nil for the whole file.
+    package var start, length: Duration?
+    /// Index in the file of the video stream to enhance; nil for the best one.
+    package var stream: Int?
+    /// Whether to follow playlists regardless of their names, and whether to accept Dolby Vision without a
+    /// base layer (`VideoReader.Options`).
+    package var allowsPlaylists = false, ignoresDolbyVision = false
+    /// How to deinterlace; nil refuses interlaced video.
+    package var deinterlacing: Deinterlacing?
+    /// Collects the time spent in the parts of the stages; nil disables profiling.
+    package var profile: WorkProfile?
+    /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
+    package var onNotice: (@Sendable (String) -> Void)?
 
-    /// Choices for `threads` threads; nil is for as many as there are cores that this process may use.
-    public init(threads: Int? = nil) {
+    /// Creates options for `threads` threads; nil uses all cores available to the process.
+    package init(threads: Int? = nil) {
       self.threads = threads ?? ProcessorShare.count
     }
   }
 
-  /// How work is kept so that a later run can continue it. See `SegmentFolder`.
-  public struct Segments: Sendable {
-    /// Frames of output in a segment; nil takes those of the earlier run, or the usual number.
-    public var frames: Int?
-    /// Whether an earlier run is continued.
-    public var resumes: Bool
-    /// The program's version: unfinished work is continued by the same one only.
-    public var version: String
+  /// Settings for work in segments that a later run can resume. See `SegmentFolder`.
+  package struct Segments: Sendable {
+    /// Output frames per segment; nil keeps the number of the earlier run, or uses the default.
+    package var frames: Int?
+    /// Whether to resume an earlier run.
+    package var resumes: Bool
+    /// Version of the program. Only work of the same version is resumed.
+    package var version: String
 
-    /// Choices.
-    public init(frames: Int? = nil, resumes: Bool, version: String = "") {
+    /// Creates settings.
+    package init(frames: Int? = nil, resumes: Bool, version: String = "") {
       self.frames = frames
       self.resumes = resumes
       self.version = version
     }
   }
 
-  /// The file to read.
-  public let input: String
-  /// The file to write.
-  public let output: String
-  /// How the video is encoded.
-  public let encoder: EncoderSettings
-  /// Further choices.
-  public let options: Options
+  /// Path of the file to read.
+  package let input: String
+  /// Path of the file to write.
+  package let output: String
+  /// Settings of the video encoder.
+  package let encoder: EncoderSettings
+  /// Further options.
+  package let options: Options
 
-  /// What is done.
-  public private(set) var steps: [EnhancementStep]
+  /// The steps, in order.
+  package private(set) var steps: [EnhancementStep]
 
   static let readCapacity = 1
   static let windowCapacity = 1
   static let outputCapacity = 1
 
-  /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames:
-  /// those of the window worked on, one more for each window queued and for the one handed over, and those that are
+  /// Returns the maximum number of source frames with 8-bit copies that are alive at once for windows of
+  /// `window` frames: the current window, one more frame for each queued window and for the one being handed
+  /// over, and the look-ahead of scene detection.
   /// looked ahead to.
-  public static func preparedFrameLimit(window: Int) -> Int {
+  package static func preparedFrameLimit(window: Int) -> Int {
     window + windowCapacity + 1 + SceneCutDetector.lookAhead
   }
 
-  /// A job of one or more steps. Nothing is opened yet.
-  public init(
+  /// Creates a job of one or more steps. Files are not opened until `run`.
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     steps: [EnhancementStep]
   ) {
@@ -132,8 +135,8 @@ public struct EnhancementJob: Sendable {
     self.steps = steps
   }
 
-  /// A job of one step.
-  public init(
+  /// Creates a job of a single step.
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     network: @escaping NetworkFactory
   ) {
@@ -142,17 +145,17 @@ public struct EnhancementJob: Sendable {
       steps: [EnhancementStep(network: network)])
   }
 
-  /// Does the job.
+  /// Runs the job.
   ///
-  /// The output appears under its name when it is complete; a job that throws or is cancelled leaves none.
+  /// The output gets its name only when it is complete; a job that throws or is cancelled leaves none.
   /// - Parameter progress: called after each written frame, on the writer's task.
-  /// - Throws: `VideoIOError`, `PipelineError`, what the network throws, or `CancellationError`.
-  public func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
+  /// - Throws: `VideoIOError`, `PipelineError`, an error of a network, or `CancellationError`.
+  package func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
     -> EnhancementSummary
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container)
-    let (job, survey) = try surveyed()
+    let (job, survey) = try await withTaskExecutorPreference(StageExecutor("survey")) { try surveyed() }
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {
       var summary = try await job.run(segments: segments, progress: progress)
@@ -165,8 +168,8 @@ public struct EnhancementJob: Sendable {
     }
   }
 
-  /// The job with its steps adapted to the source, if any depends on it. Standard input, which can be read only once, counts as
-  /// real footage.
+  /// Returns the job with its steps adapted to the source. Standard input can only be read once, so it is
+  /// treated as real footage.
   func surveyed() throws(VideoIOError) -> (job: EnhancementJob, survey: SourceSurvey?) {
     guard let survey = try survey() else { return (self, nil) }
     var job = self
@@ -178,13 +181,13 @@ public struct EnhancementJob: Sendable {
     return (job, survey)
   }
 
-  /// What the source looks like; nil if no step depends on it, or if it can be read only once.
+  /// Surveys the source; returns nil if no step depends on it, or if it can only be read once.
   package func survey() throws(VideoIOError) -> SourceSurvey? {
     guard steps.contains(where: { $0.adapted != nil }), input != "-" else { return nil }
     return try SourceSurvey(path: input, options: options.reading(rescues: true), threads: options.threads)
   }
 
-  /// Makes or takes up the folder of segments, with all that the result depends on.
+  /// Creates or opens the folder of segments, identified by everything that affects the result.
   private func folder(for segments: Segments) throws -> SegmentFolder {
     func list(_ options: [String: String]) -> String {
       options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
@@ -213,7 +216,7 @@ public struct EnhancementJob: Sendable {
       input: input, resumes: segments.resumes)
   }
 
-  /// For each step, how many of its outputs are not needed any more.
+  /// Returns, for each step, the number of leading outputs that an earlier run makes unnecessary.
   private func skippedFrames(_ segments: SegmentFolder?) throws -> [Int] {
     guard let segments, segments.frameCount > 0 else { return steps.map { _ in 0 } }
     guard segments.origins.count == steps.count - 1 else {
@@ -240,13 +243,13 @@ public struct EnhancementJob: Sendable {
     return summary
   }
 
-  /// Runs all stages but the last, which takes from `output`.
+  /// Runs all stages except the last, which receives from `output`.
   /// - Parameters:
-  ///   - made: for each step, which of its outputs are made; nil makes all of them.
-  ///   - cuts: where scenes of the source begin, if that is known.
-  ///   - watch: who sees the frames that are read.
+  ///   - made: the outputs to compute, for each step; nil for all.
+  ///   - cuts: frames of the source that start scenes, if known.
+  ///   - watch: observes the frames that are read.
   ///   - first: the first stage; nil reads the file.
-  ///   - last: the last stage if it belongs to the same group.
+  ///   - last: the last stage, if it is part of the same group.
   func enhance(
     to output: FrameChannel, made: [Range<Int>]? = nil, cuts: Set<Int>? = nil, watch: SourceWatch? = nil,
     first: (@Sendable (FrameChannel) async throws -> StageReport)? = nil,
@@ -270,19 +273,20 @@ public struct EnhancementJob: Sendable {
 
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
-      group.addTask {
+      group.addTask(executorPreference: StageExecutor("reading")) {
         if let first { return try await first(read) }
         return try await reader.run(to: read)
       }
       for index in steps.indices {
-        group.addTask {
+        group.addTask(executorPreference: StageExecutor("windows.\(index)")) {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
         }
-        group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
+        group.addTask(executorPreference: StageExecutor("enhancing.\(index)")) {
+          try await enhancing[index].run(from: windows[index], to: enhanced[index])
+        }
       }
-      if let last { group.addTask { try await last() } }
-      // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them
-      // first.
+      if let last { group.addTask(executorPreference: StageExecutor("writing")) { try await last() } }
+      // An error leaves this loop and so cancels the other tasks; `waitForAll` would wait for them.
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How far a job has come. Given after each frame that was written.
-public struct EnhancementProgress: Sendable {
-  /// Frames written.
-  public let frames: Int
-  /// Frames there will be, as the container announces or its length suggests; nil if unknown.
-  public let estimatedFrames: Int?
+/// The progress of a job, reported after each written frame.
+package struct EnhancementProgress: Sendable {
+  /// Number of frames written.
+  package let frames: Int
+  /// Expected number of frames, from the container or its duration; nil if unknown.
+  package let estimatedFrames: Int?
   /// End of the last frame on the video's timeline, in seconds from its beginning.
-  public let position: Double
-  /// Length of the video in seconds as the container announces it; nil if it does not.
-  public let duration: Double?
+  package let position: Double
+  /// Duration of the video in seconds according to the container; nil if unknown.
+  package let duration: Double?
 
-  /// The part that is done, 0...1, from the timeline where its length is known; nil if nothing is known.
-  public var fraction: Double? {
+  /// The completed fraction, 0...1, by time if the duration is known, otherwise by frames; nil if neither is
+  /// known.
+  package var fraction: Double? {
     if let duration, duration > 0 { return min(max(position / duration, 0), 1) }
     if let estimatedFrames, estimatedFrames > 0 { return min(Double(frames) / Double(estimatedFrames), 1) }
     return nil
   }
 
-  /// A state of work.
-  public init(frames: Int, estimatedFrames: Int?, position: Double, duration: Double?) {
+  /// Creates a progress report.
+  package init(frames: Int, estimatedFrames: Int?, position: Double, duration: Double?) {
     self.frames = frames
     self.estimatedFrames = estimatedFrames
     self.position = position
@@ -27,32 +28,33 @@ public struct EnhancementProgress: Sendable {
   }
 }
 
-/// What a job came to.
-public struct EnhancementSummary: Sendable {
-  /// Frames written.
-  public var frames = 0
-  /// Frames of these that an earlier run had finished.
-  public var resumedFrames = 0
-  /// Frames that are equal to the one before where the source's are not.
-  public var repeatedFrames = 0
-  /// Frames of interpolation that came out wrong and were replaced by the nearest of the source.
-  public var substitutedFrames = 0
-  /// Extents of the output.
-  public var width = 0
-  /// See `width`.
-  public var height = 0
-  /// Layout of the output, such as `yuv420p`.
-  public var format = ""
+/// The results of a job.
+package struct EnhancementSummary: Sendable {
+  /// Number of frames written.
+  package var frames = 0
+  /// Number of these frames that an earlier run had written.
+  package var resumedFrames = 0
+  /// Number of frames equal to the previous one although the source's frames differ.
+  package var repeatedFrames = 0
+  /// Number of interpolated frames that failed the output check and were replaced by the nearest source
+  /// frame.
+  package var substitutedFrames = 0
+  /// Width of the output in samples.
+  package var width = 0
+  /// Height of the output in samples.
+  package var height = 0
+  /// Pixel format of the output, such as `yuv420p`.
+  package var format = ""
   /// FFmpeg's name of the encoder.
-  public var encoder = ""
-  /// What was not quite right, one line each.
-  public var warnings: [String] = []
-  /// The source's streams that are not in the output, one line each.
-  public var leftOut: [String] = []
-  /// Numbers of the frames (from 0) with which a scene was found to begin.
-  public var sceneCuts: [Int] = []
-  /// What the source looked like, where a network was chosen by that.
-  public var source: SourceSurvey?
-  /// Source frames, with their 8-bit copies, that were alive at once at most.
-  public var peakFrames = 0
+  package var encoder = ""
+  /// Warnings, one line each.
+  package var warnings: [String] = []
+  /// Streams of the source that are missing in the output, one line each.
+  package var leftOut: [String] = []
+  /// Numbers (from 0) of the frames at which scene cuts were detected.
+  package var sceneCuts: [Int] = []
+  /// The survey of the source, if a step was chosen by it.
+  package var source: SourceSurvey?
+  /// The highest number of source frames with 8-bit copies that were alive at once.
+  package var peakFrames = 0
 }

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
-/// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus
-/// what a network adds.
+/// Creates interpolated frames: both neighbours are warped to the instant at full depth and chroma resolution
+/// and blended, and the network's residual is added.
 ///
-/// Each sample is (64 x blend + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the depth. Chroma
-/// takes the residual in 4:2:0 only. The result does not depend on the number of threads.
-public struct FrameBlender: Sendable {
-  /// Threads to work on.
-  public let threads: Int
+/// Each sample is (64 x blend + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
+/// depth. The residual is applied to chroma only in 4:2:0. The result does not depend on the number of
+/// threads.
+package struct FrameBlender: Sendable {
+  /// Number of threads.
+  package let threads: Int
 
   private static let bandHeight = 64
 
-  /// A blender; it keeps nothing between frames.
-  public init(threads: Int) { self.threads = threads }
+  /// Creates a blender; it keeps no state between frames.
+  package init(threads: Int) { self.threads = threads }
 
-  /// The frame at the instant of `alignment` between two frames of one shape.
+  /// Returns the frame between two frames of the same shape at the instant of `alignment`.
   ///
-  /// The warped frames of `alignment` are taken over where a picture of 8-bit 4:2:0 and even extents is no different from
-  /// what networks see of it; others are warped here.
-  /// - Parameter residual: what is added; nil for nothing.
+  /// For 8-bit 4:2:0 with even extents, the warped frames of `alignment` are used, since they equal the
+  /// network's input. Other formats are warped here.
+  /// - Parameter residual: the correction to add; nil for none.
   /// - Throws: `VideoIOError.invalidPicture`.
-  public func blend(
+  package func blend(
     _ first: VideoFrame, _ second: VideoFrame, aligned alignment: FrameAlignment,
     adding residual: Residual?, presentationTimestamp: Int64, duration: Int64
   ) throws -> VideoFrame {
@@ -91,11 +92,11 @@ extension SourcePlane {
   }
 }
 
-/// One plane of an interpolated frame being made.
+/// A plane of an interpolated frame.
 private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
-  // Unchecked: threads write rows of their own and read the sources only.
+  // Unchecked: each thread writes its own rows, and the sources are only read.
   let sources: [WarpSource]
-  /// The sources warped, without gaps between rows, where they are known.
+  /// The warped sources without row padding; empty if they have to be computed.
   let warped: [UnsafeRawPointer]
   let width, depth: Int
   let motion: FrameMotion
@@ -122,7 +123,7 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
     }
   }
 
-  /// Rows of the target from those of the warped sources.
+  /// Blends rows of the two warped sources.
   private func blend(_ rows: Range<Int>, _ first: UnsafePointer<Sample>, _ second: UnsafePointer<Sample>) {
     let length = max(residual?.width ?? 0, width)
     withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { added in

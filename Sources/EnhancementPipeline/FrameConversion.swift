@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import VideoIO
+package import EnhancementModel
+package import VideoIO
 
 extension PlanarFrame {
-  /// What networks see of a video frame: 8 bits, 4:2:0, extents made even by repeating the last column and
-  /// row.
+  /// Converts a video frame to the input of networks: 8 bits, 4:2:0, with the last column and row repeated to
+  /// make the extents even.
   ///
-  /// Deeper samples are rounded, chroma of higher resolution is averaged over the 2 x 2 luma samples that
-  /// share a chroma sample in 4:2:0, gray has chroma 128. The file keeps its depth and chroma: see
-  /// `FrameEnlarger`.
-  public convenience init(_ frame: VideoFrame) {
+  /// Deeper samples are rounded; chroma of higher resolution is averaged over the 2 x 2 luma samples that
+  /// share a chroma sample in 4:2:0; gray gets chroma 128. The output keeps the source's depth and chroma:
+  /// see `FrameEnlarger`.
+  package convenience init(_ frame: VideoFrame) {
     self.init(width: (frame.width + 1) & ~1, height: (frame.height + 1) & ~1)
     switch frame.format.bytesPerSample {
     case 1: fill(from: frame, UInt8.self)
@@ -47,23 +47,23 @@ extension PlanarFrame {
   }
 }
 
-/// A plane of a video frame as samples.
+/// The samples of a plane of a video frame.
 package struct SourcePlane<Sample: SampleInteger> {
   package let samples: UnsafePointer<Sample>
   /// Samples from one row to the next.
   package let stride: Int
   package let width, height: Int
 
-  /// Row `y`, the last one for rows beyond it.
+  /// Returns row `y`, or the last one for rows below the plane.
   package func row(_ y: Int) -> UnsafePointer<Sample> { samples + min(y, height - 1) * stride }
 
-  /// Calls `body` with plane `index` of a frame whose samples are of this type.
+  /// Calls `body` with plane `index` of a frame. `Sample` must match the frame's depth.
   package static func with<Result>(_ frame: VideoFrame, _ index: Int, _ body: (SourcePlane) throws -> Result)
     rethrows
     -> Result
   {
     try frame.withPlane(index) { bytes, bytesPerRow throws in
-      // FFmpeg aligns rows of two-byte samples to two bytes at least.
+      // FFmpeg aligns rows of two-byte samples to at least two bytes.
       try body(
         SourcePlane(
           samples: bytes.baseAddress!.assumingMemoryBound(to: Sample.self),
@@ -73,7 +73,7 @@ package struct SourcePlane<Sample: SampleInteger> {
   }
 }
 
-/// Row `y` rounded to 8 bits; `width` is the plane's or one more.
+/// Rounds row `y` to 8 bits; `width` is the plane's, or one more.
 private func reduce<Sample>(
   _ source: SourcePlane<Sample>, _ y: Int, into to: UnsafeMutablePointer<UInt8>, width: Int, shift: Int
 ) {
@@ -90,7 +90,7 @@ private func reduce<Sample>(
   if width > source.width { to[source.width] = to[source.width - 1] }
 }
 
-/// Row `y` of means of `columns` x `rows` samples, rounded once to 8 bits.
+/// Averages `columns` x `rows` samples for each sample of row `y`, rounded once to 8 bits.
 private func average<Sample>(
   _ source: SourcePlane<Sample>, _ y: Int, into to: UnsafeMutablePointer<UInt8>, width: Int, columns: Int,
   rows: Int,
@@ -100,7 +100,7 @@ private func average<Sample>(
   let below = source.row(y * rows + rows - 1)
   let shift = UInt32(shift + 2)
   let half = UInt32(1) << (shift - 1)
-  // Four samples always: where there is one row or column it counts twice.
+  // Always four samples: a single row or column counts twice.
   @inline(__always) func mean(_ left: Int, _ right: Int) -> UInt8 {
     let sum =
       UInt32(truncatingIfNeeded: above[left]) &+ UInt32(truncatingIfNeeded: above[right])

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
 internal import Synchronization
-public import VideoIO
+package import VideoIO
 
-/// Makes output frames: the bicubic enlargement of the source at its full depth and chroma resolution, plus
-/// what a network adds.
+/// Creates output frames: the bicubic upscale of the source at full depth and chroma resolution, plus the
+/// network's residual.
 ///
 /// Each sample is (64 x bicubic + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
-/// depth. Chroma takes the residual in 4:2:0 only; chroma of higher resolution is resampled alone. The result
-/// does not depend on the number of threads.
-public struct FrameEnlarger: Sendable {
-  /// Enlargement of width and height: 1, 2 or 4.
-  public let scale: Int
-  /// Threads to work on.
-  public let threads: Int
+/// depth. The residual is applied to chroma only in 4:2:0; chroma of higher resolution is resampled without
+/// it. The result does not depend on the number of threads.
+package struct FrameEnlarger: Sendable {
+  /// Scale factor of width and height: 1, 2 or 4.
+  package let scale: Int
+  /// Number of threads.
+  package let threads: Int
 
-  /// Rows of output that a thread takes at a time, where it has the choice.
+  /// Output rows per band if the bands are chosen here.
   private static let bandHeight = 128
 
-  /// An enlarger; it keeps nothing between frames.
-  public init(scale: Int, threads: Int) {
+  /// Creates an enlarger; it keeps no state between frames.
+  package init(scale: Int, threads: Int) {
     precondition(scale == 1 || scale == 2 || scale == 4, "scale is 1, 2 or 4")
     self.scale = scale
     self.threads = threads
   }
 
-  /// The enlarged frame, with the source's times, colour and side data.
-  /// - Parameter residual: what the network says of this frame; nil for nothing.
+  /// Returns the enlarged frame with the source's times, colour and side data.
+  /// - Parameter residual: the network's correction; nil for none.
   /// - Throws: `PipelineError.badResidual` for a residual of another shape; `VideoIOError.invalidPicture`.
-  public func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
+  package func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
     guard let residual else {
       return try make(source) { planes in fill(planes, from: source, rows: 0..<(source.height + 1) / 2, nil) }
     }
@@ -37,10 +37,10 @@ public struct FrameEnlarger: Sendable {
     return try enlarge(source) { take in take(residual.rows) }
   }
 
-  /// The same with residuals that come a few rows at a time.
-  /// - Parameter work: hands all rows of the grid to the function it is given, from any threads.
-  /// - Throws: what `work` throws, too.
-  public func enlarge(
+  /// Like `enlarge(_:adding:)`, with a residual that is computed a few rows at a time.
+  /// - Parameter work: passes all rows of the grid to its argument, from any threads.
+  /// - Throws: also the errors of `work`.
+  package func enlarge(
     _ source: VideoFrame, _ work: (_ take: (ResidualRows) -> Void) throws -> Void
   ) throws -> VideoFrame {
     let shapes = Mutex<ResidualRows?>(nil)
@@ -81,11 +81,11 @@ public struct FrameEnlarger: Sendable {
       found: "\(rows.gridWidth)x\(rows.gridHeight)x\(rows.channels)")
   }
 
-  /// Fills the rows of all planes that belong to rows of the grid; many of them on several threads.
+  /// Fills the rows of all planes for some rows of the grid; uses several threads for many rows.
   private func fill(_ planes: Planes, from source: VideoFrame, rows: Range<Int>, _ residual: ResidualRows?) {
     let step = max(1, Self.bandHeight / (2 * scale))
     let bands = (rows.count + step - 1) / step
-    nonisolated(unsafe) let planes = planes  // Bands write rows of their own.
+    nonisolated(unsafe) let planes = planes  // Bands write disjoint rows.
     Parallel.forEach(bands, threads: threads) { band in
       let first = rows.lowerBound + band * step
       let part = first..<min(first + step, rows.upperBound)
@@ -125,17 +125,17 @@ public struct FrameEnlarger: Sendable {
   }
 }
 
-/// The channels of a residual that belong to one plane.
+/// The channels of a residual that apply to one plane.
 struct ResidualPlane: @unchecked Sendable {
   // Unchecked: only read.
 
-  /// Samples of the plane per grid point and direction.
+  /// Samples of the plane per grid point in each direction.
   let phases: Int
 
   private let residual: ResidualRows
   private let firstChannel: Int
 
-  /// nil for chroma that has not half the luma's resolution both ways.
+  /// Returns nil for chroma, unless it has half the luma's resolution in both directions.
   init?(_ residual: ResidualRows, plane: Int, format: PixelFormat, scale: Int) {
     let isHalf = format.log2ChromaWidth == 1 && format.log2ChromaHeight == 1
     guard plane == 0 || isHalf else { return nil }
@@ -144,10 +144,10 @@ struct ResidualPlane: @unchecked Sendable {
     firstChannel = plane == 0 ? 0 : (4 + plane - 1) * scale * scale
   }
 
-  /// Values in a row.
+  /// Values per row.
   var width: Int { residual.gridWidth * phases }
 
-  /// Row `y` of the plane, in its order.
+  /// Collects row `y` of the plane in sample order.
   func gather(_ y: Int, into result: UnsafeMutablePointer<Int16>) {
     let channels = residual.stride
     let from =

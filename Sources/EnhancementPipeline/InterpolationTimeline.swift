@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
-/// How many frames interpolation makes.
-public enum InterpolationRate: Sendable, Hashable {
-  /// As many frames for each one of the source; variable rates stay variable.
+/// The output rate of interpolation.
+package enum InterpolationRate: Sendable, Hashable {
+  /// This many frames for each source frame; variable rates stay variable.
   case factor(Int)
-  /// Frames at equal distances, this many in a second.
+  /// A constant number of frames per second.
   case framesPerSecond(Rational)
 
-  /// Greatest factor.
-  public static let mostFactor = 64
+  /// The largest factor.
+  package static let mostFactor = 64
 }
 
-/// When the frames of an interpolated stream are shown, and which source frames they lie between. Exact in integers.
+/// Computes the times of interpolated frames and their positions between source frames, exactly, in integers.
 struct InterpolationTimeline {
-  /// Seconds per tick of the new timestamps.
+  /// Seconds per tick of the output's timestamps.
   let timeBase: Rational
-  /// Frames per second on average.
+  /// Average frames per second of the output.
   let frameRate: Rational
-  /// Ticks of the new time base in one of the old.
+  /// Output ticks per source tick.
   private let scale: Int64
   private let rate: InterpolationRate
-  /// Ticks of the new time base from frame to frame, for a constant rate.
+  /// Output ticks per frame, for a constant rate.
   private let step: Int64
-  /// Frames between two of the source that are still believed: ten minutes at the greatest rate.
+  /// Most frames accepted between two source frames: ten minutes at the highest rate.
   private static let mostInGap: Int64 = 600_000
-  /// The next frame's time, for a constant rate; nil before the first.
+  /// Time of the next frame, for a constant rate; nil before the first.
   private var next: Int64?
 
-  /// - Throws: `PipelineError.timeBaseTooFine` where 32 bits do not hold the time base that both need.
+  /// - Throws: `PipelineError.timeBaseTooFine` if the common time base does not fit into 32 bits.
   init(rate: InterpolationRate, timeBase old: Rational, frameRate oldRate: Rational, path: String)
     throws(PipelineError)
   {
@@ -45,7 +45,7 @@ struct InterpolationTimeline {
       }
       timeBase = base
     case .framesPerSecond(let wanted):
-      // Ticks that divide both the source's ticks and the new frames' distance.
+      // A tick that divides both the source's ticks and the new frame interval.
       let common = Self.leastCommonMultiple(denominator, Int64(wanted.numerator))
       guard let common, let base = Rational(exactly: 1, common) else {
         throw .timeBaseTooFine(path: path, timeBase: "\(old)")
@@ -57,15 +57,17 @@ struct InterpolationTimeline {
     }
   }
 
-  /// A time of the source in the new time base; times too large for it are cut off here, and refused by `instants`.
+  /// Converts a source time to output ticks; times that are too large are clamped, and `instants` refuses
+  /// them.
   func scaled(_ time: Int64) -> Int64 {
     let (result, overflow) = time.multipliedReportingOverflow(by: scale)
     return overflow ? (time < 0 ? .min : .max) : result
   }
 
-  /// What to show from one source frame until the next.
-  /// - Parameter length: ticks of the old time base until then, positive.
-  /// - Throws: `PipelineError.timesTooLarge` where 64 bits do not hold the new times, or a gap would take millions of frames.
+  /// Returns the frames to show from one source frame until the next.
+  /// - Parameter length: source ticks between the two frames, positive.
+  /// - Throws: `PipelineError.timesTooLarge` if the times do not fit into 64 bits, or if a gap would need
+  ///   more than `mostInGap` frames.
   mutating func instants(from timestamp: Int64, length: Int64) throws(PipelineError) -> [FrameInstant] {
     let (begin, ticks) = (
       timestamp.multipliedReportingOverflow(by: scale), length.multipliedReportingOverflow(by: scale)
@@ -87,7 +89,7 @@ struct InterpolationTimeline {
   private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [FrameInstant] {
     switch rate {
     case .factor(let factor):
-      // Exact: the scale is the factor.
+      // Exact, since the scale is the factor.
       return (0..<factor).map {
         FrameInstant(
           presentationTimestamp: begin + Int64($0) * length, duration: length,
@@ -115,7 +117,7 @@ struct InterpolationTimeline {
 }
 
 extension Rational {
-  /// The reduced fraction; nil if 32 bits do not hold it.
+  /// Creates the reduced fraction; nil if it does not fit into 32 bits.
   fileprivate init?(exactly numerator: Int64, _ denominator: Int64) {
     var (x, y) = (numerator, denominator)
     while y != 0 { (x, y) = (y, x % y) }
@@ -125,13 +127,13 @@ extension Rational {
     self.init(n, d)
   }
 
-  /// The reduced fraction; 0/1 (unknown) if 32 bits do not hold it.
+  /// Creates the reduced fraction; 0/1 (unknown) if it does not fit into 32 bits.
   fileprivate init(clamping numerator: Int64, _ denominator: Int64) {
     self = Rational(exactly: numerator, denominator) ?? Rational(0, 1)
   }
 }
 
 extension Int64 {
-  /// With a magnitude that can be taken.
+  /// The value, or `max` for `min`, whose magnitude cannot be represented.
   fileprivate var clamped: Int64 { self == .min ? .max : self }
 }

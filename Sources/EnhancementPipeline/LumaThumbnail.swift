@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
 
-/// The luma of a frame, averaged down to at most 64 columns and rows and blurred a little, so that moves by less than one
-/// of these samples make little difference.
+/// The luma of a frame, averaged to at most 64 x 64 samples and slightly blurred, which makes it insensitive
+/// to motion below one of these samples.
 struct LumaThumbnail: Sendable {
   /// Extents.
   let width, height: Int
-  /// Mean levels, row after row.
+  /// Mean levels, row by row.
   let samples: [UInt8]
 
   private static let side = 64
-  /// Side of the blocks that are looked for in another frame, and how far.
+  /// Side of the blocks matched in another frame, and the search radius.
   private static let blockSide = 8
   private static let reach = 4
 
@@ -26,9 +26,9 @@ struct LumaThumbnail: Sendable {
     samples = Self.blurred(means, width: width, height: height)
   }
 
-  /// Means of `columns` stretches of a band of rows.
+  /// Returns the means of `columns` column ranges over a band of rows.
   private static func row(_ frame: PlanarFrame, rows: Range<Int>, columns: Int) -> [UInt8] {
-    // Sums over the rows first: one pass over memory in its order.
+    // Sum the rows first, to read memory sequentially.
     let sums = [UInt32](unsafeUninitializedCapacity: frame.width) { sums, count in
       let to = sums.baseAddress!
       for x in 0..<frame.width { to[x] = 0 }
@@ -45,7 +45,7 @@ struct LumaThumbnail: Sendable {
     }
   }
 
-  /// Each sample with its neighbours, by the weights 1 2 1 both ways; edges are repeated.
+  /// Averages each sample with its neighbours, weighted 1 2 1 in both directions; edges are repeated.
   private static func blurred(_ samples: [UInt8], width: Int, height: Int) -> [UInt8] {
     func row(_ y: Int, _ x: Int) -> Int {
       let start = min(max(y, 0), height - 1) * width
@@ -57,8 +57,8 @@ struct LumaThumbnail: Sendable {
     }
   }
 
-  /// Mean absolute difference in levels to `other`, of the same size, of blocks that were moved to where they
-  /// fit best: what pans and moving objects leave is small, what has nothing in common remains.
+  /// Returns the mean absolute difference in levels to `other`, of the same size, after moving each block to
+  /// its best match: small for pans and moving objects, large for pictures without common content.
   func difference(_ other: LumaThumbnail) -> Float {
     precondition(width == other.width && height == other.height, "thumbnails differ in size")
     var total = 0
@@ -71,7 +71,7 @@ struct LumaThumbnail: Sendable {
     return Float(total) / Float(width * height)
   }
 
-  /// Sum of absolute differences of a block to the place in `other` where it is least.
+  /// Returns the sum of absolute differences between a block and its best match in `other`.
   private func bestDifference(_ other: LumaThumbnail, x: Int, y: Int, width: Int, height: Int) -> Int {
     samples.withUnsafeBufferPointer { mine in
       other.samples.withUnsafeBufferPointer { theirs in

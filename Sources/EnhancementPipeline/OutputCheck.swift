@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import VideoIO
 
-/// Looks at finished frames: a network that went wrong (a damaged model, an overflow) gives flat or saturated
-/// pictures, and nobody should find that out after hours.
+/// Checks finished frames: a network that fails (a damaged model, an overflow) produces flat or saturated
+/// pictures, which should not go unnoticed for hours.
 struct OutputCheck {
   let path: String
-  /// Enlargement between source and output.
+  /// Scale factor from source to output.
   let scale: Int
 
-  /// Levels (of 8 bits) that a source spans at least to have something to show.
+  /// Range in 8-bit levels below which the source counts as flat.
   private static let leastRange = 24
-  /// Levels by which the mean of a frame may move.
+  /// Largest accepted change of a frame's mean, in levels.
   private static let mostShift = 40.0
-  /// Places looked at in each direction.
+  /// Number of sampled places in each direction.
   private static let gridSide = 64
-  /// Side of the blocks whose means are compared: noise, which a network is right to remove, hardly moves them.
+  /// Side of the blocks that are averaged: block means hardly change when a network removes noise.
   private static let blockSide = 16
 
-  /// Frames equal to the one before, at the places looked at, where the source's are not.
+  /// Number of frames equal to the previous one at the sampled places although the source's frames differ.
   private(set) var repeatedCount = 0
   private var last: (source: [UInt8], output: [UInt8])?
 
@@ -27,12 +27,12 @@ struct OutputCheck {
   }
 
   private struct Levels {
-    /// Single samples, to tell a frame from the one before.
+    /// Single samples, to compare consecutive frames.
     var samples: [UInt8] = []
-    /// How many blocks have each mean.
+    /// Histogram of block means.
     var blocks = [Int](repeating: 0, count: 256)
 
-    /// All but the last fiftieth on either side.
+    /// The range without the lowest and the highest 2 % of the blocks.
     var least: Int { mean(ofBlock: samples.count / 50) }
     var most: Int { mean(ofBlock: samples.count - 1 - samples.count / 50) }
     var range: Int { most - least }
@@ -40,7 +40,7 @@ struct OutputCheck {
       Double(blocks.enumerated().reduce(0) { $0 + $1.offset * $1.element }) / Double(samples.count)
     }
 
-    /// The mean of a block by its place in order of size.
+    /// Returns the block mean at `place` in ascending order.
     private func mean(ofBlock place: Int) -> Int {
       var seen = 0
       return blocks.firstIndex {
@@ -50,8 +50,8 @@ struct OutputCheck {
     }
   }
 
-  /// Compares a frame with the one it was made from, or with the two it was made between: a flash or a fast fade lies
-  /// anywhere between them.
+  /// Compares a frame with its source frame, or with the two neighbours of an interpolated frame: in a flash
+  /// or a fast fade its level may be anywhere between theirs.
   /// - Parameter sources: one or two frames of equal extents.
   /// - Throws: `PipelineError.implausibleOutput`.
   mutating func check(_ output: VideoFrame, sources: [VideoFrame], frame: Int) throws(PipelineError) {
@@ -76,7 +76,7 @@ struct OutputCheck {
     last = (before.samples, after.samples)
   }
 
-  /// Levels, as of 8 bits, of luma samples at `scale` times a grid of places.
+  /// Samples luma, in 8-bit levels, at `scale` times a grid of places.
   private static func levels(_ frame: VideoFrame, width: Int, height: Int, scale: Int) -> Levels {
     frame.format.bytesPerSample == 1
       ? levels(frame, UInt8.self, width: width, height: height, scale: scale)
@@ -95,7 +95,7 @@ struct OutputCheck {
       withUnsafeTemporaryAllocation(of: UInt32.self, capacity: plane.width) { sums in
         for y in 0..<rows {
           let top = y * height / rows * scale
-          // As many samples of the output as of the source.
+          // Use as many samples of the output as of the source.
           let counted = addUp(plane, rows: top..<min(top + side, plane.height), by: scale, into: sums)
           let first = plane.row(top)
           for x in 0..<columns {
@@ -114,7 +114,7 @@ struct OutputCheck {
     }
   }
 
-  /// Sums of every `step`th of some rows, column by column; returns how many rows that are.
+  /// Adds every `step`th sample of some rows, by column; returns the number of rows added.
   private static func addUp<Sample: SampleInteger>(
     _ plane: SourcePlane<Sample>, rows: Range<Int>, by step: Int,
     into sums: UnsafeMutableBufferPointer<UInt32>

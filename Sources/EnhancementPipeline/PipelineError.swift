@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can go wrong between reading and writing.
-public enum PipelineError: Error, Equatable, CustomStringConvertible {
-  /// The lines of the pictures belong to two fields.
+/// Errors between reading and writing.
+package enum PipelineError: Error, Equatable, CustomStringConvertible {
+  /// A frame is interlaced.
   case interlaced(path: String, seconds: Double)
-  /// The file holds no frames.
+  /// The file contains no frames.
   case noFrames(path: String)
-  /// A frame came out flat where the source is not, or far darker or brighter than it.
+  /// An enhanced frame is flat although the source is not, or far darker or brighter than the source.
   case implausibleOutput(path: String, frame: Int, detail: String)
-  /// The network's result has another shape than its architecture says.
+  /// The network's residual has another shape than its architecture requires.
   case badResidual(expected: String, found: String)
-  /// The source's timestamps are too large, or too far apart, to place frames between them.
+  /// The source's timestamps are too large, or too far apart, for interpolation.
   case timesTooLarge
-  /// A frame is needed that an earlier run was said to have finished with.
+  /// A frame is needed whose picture was skipped because of an earlier run.
   case missingFrame(Int)
-  /// A stage took another number of frames than the one before it gave.
+  /// A stage received another number of frames than the previous stage sent.
   case framesLost(path: String, taken: Int, given: Int)
-  /// Pictures to be compared are of different extents.
+  /// Pictures to be compared differ in extents.
   case extentsDiffer(found: String, expected: String)
-  /// The source's frames are not those for which the film was planned.
+  /// The source's frames differ from those of the plan.
   case otherFrames(path: String, detail: String)
-  /// No 32-bit time base holds both the source's timestamps and those of the frames to be made.
+  /// No 32-bit time base represents both the source's timestamps and the new frames'.
   case timeBaseTooFine(path: String, timeBase: String)
 
   /// One lower-case line.
-  public var description: String {
+  package var description: String {
     switch self {
     case .interlaced(let path, let seconds): "\(path) is interlaced (seen at \(Self.text(seconds)))"
     case .noFrames(let path): "no frames in \(path)"
@@ -43,10 +43,10 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What the user can do, in one lower-case line; nil where there is nothing to say.
-  public var hint: String? {
+  /// A remedy in one lower-case line; nil if there is none.
+  package var hint: String? {
     switch self {
-    case .interlaced: "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
+    case .interlaced: "deinterlace it, with bwdif for example"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
@@ -58,7 +58,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// Compares the frames that a stage took with those that the one before gave.
+  /// Throws `framesLost` if a stage received another number of frames than the previous stage sent.
   static func expect(_ taken: Int, of given: Int, path: String) throws(PipelineError) {
     if taken != given { throw .framesLost(path: path, taken: taken, given: given) }
   }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One plane on its way from source to output. `Row`: see `RowDoubling`.
+/// Upscales one plane and adds the residual. `Row`: see `RowDoubling`.
 struct PlaneEnlargement<
   Sample: SampleInteger, Row: WideInteger
 >: @unchecked Sendable {
-  // Unchecked: threads write rows of their own and read the source only.
+  // Unchecked: each thread writes its own rows, and the source is only read.
 
   let source: SourcePlane<Sample>
   let target: UnsafeMutablePointer<Sample>
-  /// Samples from a row of the target to the next, and columns of it (at most scale times the source's).
+  /// Samples from one row of the target to the next, and columns of the target (at most scale times the
+  /// source's).
   let targetStride, width: Int
-  /// Bits of a sample.
+  /// Bits per sample.
   let depth: Int
   let residual: ResidualPlane?
 
-  /// Fills some rows of the target.
+  /// Fills rows of the target.
   func fill(rows: Range<Int>, scale: Int) {
     let length = max(residual?.width ?? 0, width)
     withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { added in
@@ -49,8 +50,8 @@ struct PlaneEnlargement<
     }
   }
 
-  /// Four times is twice two times. The second time starts from 64ths, so that little is lost between the
-  /// two; what overshoots below zero is cut there, as in training.
+  /// Doubles twice for a scale of 4. The intermediate result has 1/64 precision, to lose little; values below
+  /// zero are clipped in between, as in training.
   private func doubleTwice(_ rows: Range<Int>, _ added: UnsafeMutablePointer<Int16>) {
     let first = doubling
     let (middleWidth, middleHeight) = (2 * source.width, 2 * source.height)
@@ -66,7 +67,7 @@ struct PlaneEnlargement<
         source: middle - middleRows.lowerBound * middleWidth, stride: middleWidth, width: middleWidth,
         height: middleHeight, offset: 0)
       second.forEachRow(rows) { y, taps in
-        // 64ths of samples of more than 10 bits would overflow 32 bits here.
+        // With more than 10 bits, samples in 64ths would overflow 32 bits.
         if depth <= 10 {
           finish(y, added) { (((taps.sum($0, Int32.self) &+ 128) &>> 8) &+ 32) &>> 6 }
         } else {

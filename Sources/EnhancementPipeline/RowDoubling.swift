@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Samples of a plane: `UInt8` or `UInt16`.
+/// The type of a plane's samples: `UInt8` or `UInt16`.
 package typealias SampleInteger = FixedWidthInteger & UnsignedInteger & SendableMetatype
-/// What sums of samples are made in: `Int16`, `Int32` or `Int64`.
+/// The type of sums of samples: `Int16`, `Int32` or `Int64`.
 typealias WideInteger = FixedWidthInteger & SignedInteger & SendableMetatype
 
-/// Bicubic doubling row by row: the arithmetic of `BicubicDoubling`, to the bit, in a form that compilers
-/// turn into vector instructions and that works on any stretch of rows.
+/// Bicubic doubling row by row: bit-exact to `BicubicDoubling`, in a form that compilers vectorize and that
+/// works on any range of rows.
 ///
-/// `Row` holds horizontally doubled samples times 128: 16 bits are enough for 8-bit samples once `offset`
-/// (128) is taken off, which halves the work; deeper samples take 32 bits and no offset.
+/// `Row` holds horizontally doubled samples times 128. With `offset` (128) subtracted, 8-bit samples fit into
+/// 16 bits, which doubles the speed; deeper samples need 32 bits and no offset.
 struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
-  /// First row of the plane, and samples from a row to the next.
+  /// The first row of the plane, and samples from one row to the next.
   let source: UnsafePointer<Source>
   let stride: Int
   /// Extents of the plane.
   let width, height: Int
-  /// Taken off every sample.
+  /// Subtracted from every sample.
   let offset: Int32
 
-  /// The four horizontally doubled rows that a row of the result is made of, nearest first, and their
+  /// The four horizontally doubled rows that contribute to a row of the result, nearest first, with their
   /// weights.
   struct Taps {
     let c, b, d, a: UnsafePointer<Row>
 
-    /// 111 c + 29 b - 9 d - 3 a.
+    /// Returns 111 c + 29 b - 9 d - 3 a.
     @inline(__always)
     func sum<Wide: WideInteger>(_ x: Int, _: Wide.Type) -> Wide {
       111 &* Wide(truncatingIfNeeded: c[x]) &+ 29 &* Wide(truncatingIfNeeded: b[x])
@@ -32,10 +32,10 @@ struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
     }
   }
 
-  /// What the offset amounts to in a `Taps.sum`.
+  /// The contribution of the offset to a `Taps.sum`.
   var offsetInSum: Int32 { offset << 14 }
 
-  /// Calls `body` for each row of `rows` of the doubled plane.
+  /// Calls `body` for each row in `rows` of the doubled plane.
   @inline(__always)
   func forEachRow(_ rows: Range<Int>, _ body: (Int, Taps) -> Void) {
     let length = 2 * width
@@ -44,7 +44,7 @@ struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
       var held = SIMD4<Int>(repeating: -1)
       func row(_ y: Int) -> UnsafePointer<Row> {
         let y = min(max(y, 0), height - 1)
-        // Rows in use lie within four neighbours, so no two of them share a slot.
+        // The four neighbouring rows in use never share a slot.
         let to = storage + (y & 3) * length
         if held[y & 3] != y {
           held[y & 3] = y
@@ -61,10 +61,10 @@ struct RowDoubling<Source: FixedWidthInteger, Row: WideInteger> {
     }
   }
 
-  /// A row with twice the columns.
+  /// Doubles a row horizontally.
   @inline(__always)
   private func double(_ from: UnsafePointer<Source>, into to: UnsafeMutablePointer<Row>) {
-    // Sums that leave the row's type on the way come back into it: it wraps around, and the result fits.
+    // Intermediate sums may overflow and wrap around; the result fits again.
     let offset = Row(truncatingIfNeeded: offset)
     @inline(__always) func sample(_ x: Int) -> Row { Row(truncatingIfNeeded: from[x]) &- offset }
     @inline(__always) func put(_ x: Int, _ a: Row, _ b: Row, _ c: Row, _ d: Row, _ e: Row) {

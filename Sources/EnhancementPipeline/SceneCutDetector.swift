@@ -1,39 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
-/// Finds the frames with which a new scene begins.
+/// Detects the frames that start a new scene.
 ///
-/// A cut is a jump between two frames that stands alone and stays: what differs after blocks were moved to where they
-/// fit best is large, several times larger than between the frames before and after, and none of the next frames is like
-/// the one before the jump. So pans (much changes, but evenly), fades and dissolves (little changes at a time) and flashes
-/// (the picture comes back) are none. For the look ahead, decisions come `lookAhead` frames late.
-public struct SceneCutDetector {
-  /// Levels that must differ on average, whatever the neighbours do.
+/// A cut is an isolated, permanent change between two frames: the motion-compensated difference is large,
+/// several times larger than before and after, and none of the following frames resembles the one before the
+/// change. This excludes pans (large but steady changes), fades and dissolves (small changes at a time) and
+/// flashes (the picture returns). The look-ahead delays decisions by `lookAhead` frames.
+package struct SceneCutDetector {
+  /// Smallest mean difference of a cut, in levels.
   static let leastDifference: Float = 7.5
-  /// Times by which the difference must exceed those next to it.
+  /// Smallest ratio of a cut's difference to the adjacent ones.
   static let leastRatio: Float = 3
-  /// Times by which it must exceed that between the frame before it and each of those that follow.
+  /// Smallest ratio of a cut's difference to those between the frame before it and the frames that follow it.
   static let leastRatioToReturn: Float = 2.5
-  /// Differences before a frame that are looked at; not less than `lookAhead`, so that the end of a flash is seen as such.
+  /// Number of preceding differences to compare; at least `lookAhead`, so that the end of a flash is
+  /// recognized.
   static let memory = 4
-  /// Frames behind the one in question that are looked at: flashes of so many frames are told from cuts.
-  public static let lookAhead = 4
+  /// Number of following frames to compare: flashes of up to this length are not cuts.
+  package static let lookAhead = 4
 
-  /// The frame before the one in question, that one, and what follows.
+  /// The frame before the candidate, the candidate, and the frames after it.
   private var thumbnails: [LumaThumbnail] = []
-  /// Differences between neighbours among `thumbnails`.
+  /// Differences between consecutive `thumbnails`.
   private var steps: [Float] = []
-  /// Differences between the frames of the scene so far, latest last; the one in question is not among them.
+  /// Differences between consecutive frames of the current scene before the candidate, oldest first.
   private var history: [Float] = []
   private var frameCount = 0
 
-  /// A detector that has seen nothing.
-  public init() {}
+  /// Creates a detector for the beginning of a stream.
+  package init() {}
 
-  /// Takes the next frame.
-  /// - Returns: whether a scene begins with the frame `lookAhead` frames before this one; nil if there is none. Of the
-  ///   first frame it is not said.
-  public mutating func push(_ frame: PlanarFrame) -> Bool? {
+  /// Adds the next frame.
+  /// - Returns: whether the frame `lookAhead` frames before this one starts a scene, false for the first
+  ///   frame of the stream; nil if there is no such frame yet.
+  package mutating func push(_ frame: PlanarFrame) -> Bool? {
     let thumbnail = LumaThumbnail(frame)
     if let last = thumbnails.last { steps.append(thumbnail.difference(last)) }
     thumbnails.append(thumbnail)
@@ -43,14 +44,14 @@ public struct SceneCutDetector {
   }
 
   /// Ends the stream.
-  /// - Returns: whether scenes begin with the frames that nothing was said of yet, in their order.
-  public mutating func finish() -> [Bool] {
+  /// - Returns: whether each of the remaining undecided frames starts a scene, in order.
+  package mutating func finish() -> [Bool] {
     let isFirstSettled = frameCount > Self.lookAhead
     defer { self = SceneCutDetector() }
     return (isFirstSettled || frameCount == 0 ? [] : [false]) + steps.indices.map { _ in decide() }
   }
 
-  /// Whether a step between two frames is a cut.
+  /// Returns whether a step between two frames is a cut.
   /// - Parameters:
   ///   - around: the largest of the steps next to it.
   ///   - before: the frame before the step.
@@ -62,12 +63,12 @@ public struct SceneCutDetector {
       && !later.contains { $0.difference(before) * leastRatioToReturn <= step }
   }
 
-  /// Whether the oldest step is a cut; it moves into the history.
+  /// Returns whether the oldest step is a cut, and moves it into the history.
   private mutating func decide() -> Bool {
     let before = thumbnails.removeFirst()
     let step = steps.removeFirst()
     let around = max(history.max() ?? 0, steps.first ?? 0)
-    // The frame after the jump is first; what follows it counts.
+    // Skip the candidate itself.
     let isCut = Self.isCut(step, around: around, before: before, later: thumbnails.dropFirst())
     if isCut {
       history.removeAll()

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Groups frames into windows that end where a scene does.
+/// Groups frames into windows that end at scene cuts.
 struct SceneSplitter {
-  /// How it is known where scenes begin.
+  /// The source of scene cuts.
   enum Cuts {
-    /// Nothing is cut.
+    /// Scene cuts are ignored.
     case ignored
-    /// By looking at the frames.
+    /// Cuts are detected from the frames.
     case detected
-    /// The frames say so: they come from a step before, which has seen the source.
+    /// Cuts are marked in the frames, by a previous step.
     case told
-    /// Numbers of the frames with which scenes begin, found earlier.
+    /// Numbers of the frames that start scenes, detected earlier.
     case known(Set<Int>)
   }
 
-  /// Frames taken so far.
+  /// Number of frames received.
   private(set) var frameCount = 0
-  /// Numbers of the frames with which a scene was found to begin, the first one's excepted.
+  /// Numbers of the frames that start scenes, without the first frame.
   private(set) var cuts: [Int] = []
 
   private var windows: SlidingWindow<PreparedFrame>
   private var detector: SceneCutDetector?
   private let isTold: Bool
   private let known: Set<Int>
-  /// The frames that wait for the detector, which looks ahead.
+  /// Frames waiting for the detector's look-ahead.
   private var waiting: [PreparedFrame] = []
-  /// Whether a scene begins with the frames that have not been the centre of a window yet.
+  /// For each frame that has not been the centre of a window yet, whether it starts a scene.
   private var starts: [Bool] = []
 
   init(length: Int, cuts: Cuts, edge: WindowEdge) {
@@ -35,7 +35,7 @@ struct SceneSplitter {
     if case .known(let numbers) = cuts { known = numbers } else { known = [] }
   }
 
-  /// Takes the next frame; returns the windows that are complete.
+  /// Adds the next frame; returns the completed windows.
   mutating func push(_ frame: PreparedFrame) throws(PipelineError) -> [SceneWindow] {
     frameCount += 1
     guard detector != nil else {
@@ -47,14 +47,14 @@ struct SceneSplitter {
     return startsScene.map { placeWaiting(startsScene: $0) } ?? []
   }
 
-  /// Ends the stream; returns the windows that remain.
+  /// Ends the stream; returns the remaining windows.
   mutating func finish() -> [SceneWindow] {
     var result: [SceneWindow] = []
     for startsScene in detector?.finish() ?? [] { result += placeWaiting(startsScene: startsScene) }
     return result + marked(windows.finish())
   }
 
-  /// Moves the frame that has waited longest into the windows.
+  /// Moves the oldest waiting frame into the windows.
   private mutating func placeWaiting(startsScene: Bool) -> [SceneWindow] {
     if startsScene { cuts.append(frameCount - waiting.count) }
     return place(waiting.removeFirst(), startsScene: startsScene)
@@ -65,7 +65,7 @@ struct SceneSplitter {
     return marked(windows.push(frame, startsScene: startsScene))
   }
 
-  /// Windows come in the order of their centres.
+  /// Marks windows that start a scene; windows arrive in the order of their centres.
   private mutating func marked(_ windows: [SlidingWindow<PreparedFrame>.Window]) -> [SceneWindow] {
     windows.map { SceneWindow(frames: $0.frames, startsScene: starts.removeFirst()) }
   }

@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
-/// What the first frames of a source show of its quality. Networks are chosen by it.
+/// Measures the quality of a source from its first frames. Networks are chosen by it.
 ///
-/// It always looks at the beginning of the file, so that every part of a film is enhanced by the same network.
-public struct SourceSurvey: Sendable, Hashable {
+/// Always examines the beginning of the file, so that all parts of a film are enhanced by the same network.
+package struct SourceSurvey: Sendable, Hashable {
   /// FFmpeg's name of the video codec.
-  public var codecName: String
-  /// Whether the codec is one for masters (`MediaInfo.isMaster`).
-  public var isMaster: Bool
-  /// Mean quantizer of all blocks on the scale of H.264, 0 to 63; nil where the decoder does not export quantizers.
-  public var quantizer: Double?
+  package var codecName: String
+  /// Whether the codec is a mastering codec (`MediaInfo.isMaster`).
+  package var isMaster: Bool
+  /// Mean quantizer of all blocks on the scale of H.264, 0 to 63; nil if the decoder does not export
+  /// quantizers.
+  package var quantizer: Double?
 
-  /// Frames that are looked at.
+  /// Number of frames to examine.
   static let frameCount = 12
-  /// Up to this quantizer, networks for pristine sources win over those for real footage (docs/lab/real-footage.md).
+  /// Up to this quantizer, networks for pristine sources give better results than those for real footage
+  /// (docs/lab/real-footage.md).
   static let mostPristineQuantizer = 26.0
 
-  /// Whether a source is as good as pristine.
-  public var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
+  /// Whether the source is practically pristine.
+  package var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
 
-  /// A survey with known results.
-  public init(codecName: String, isMaster: Bool, quantizer: Double?) {
+  /// Creates a survey from known results.
+  package init(codecName: String, isMaster: Bool, quantizer: Double?) {
     self.codecName = codecName
     self.isMaster = isMaster
     self.quantizer = quantizer
   }
 
-  /// Decodes the first frames of a file.
-  /// - Throws: `VideoIOError` if no frame can be decoded. What is wrong further on is left to the reader that does the work.
-  public init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
+  /// Surveys a file by decoding its first frames.
+  /// - Throws: `VideoIOError` if no frame can be decoded. Later errors are left to the reader that does the
+  ///   work.
+  package init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
     var options = options
     options.start = nil
     options.length = nil
@@ -51,8 +54,8 @@ public struct SourceSurvey: Sendable, Hashable {
 }
 
 extension SourceSurvey: CustomStringConvertible {
-  /// Such as `h264, mean quantizer 27.3`.
-  public var description: String {
+  /// A summary such as `h264, mean quantizer 27.3`.
+  package var description: String {
     quantizer.map { "\(codecName), mean quantizer \((($0 * 10).rounded()) / 10)" } ?? codecName
   }
 }

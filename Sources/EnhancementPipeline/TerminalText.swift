@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Foundation
 
-/// `1:02:03`, or `2:03` below an hour.
+/// Returns a time such as `1:02:03`, or `2:03` below an hour.
 package func clockText(_ seconds: Double) -> String {
   let total = Int(min(max(seconds, 0), 1e9).rounded())
   let (hours, minutes) = (total / 3600, total / 60 % 60)
@@ -10,7 +10,8 @@ package func clockText(_ seconds: Double) -> String {
     : String(format: "%d:%02d", minutes, total % 60)
 }
 
-/// A line of JSON in which nothing steers a terminal: JSON itself lets the controls from 0x7F to 0x9F stand.
+/// Returns a line of JSON that is safe to print on a terminal. JSON does not escape control characters from
+/// 0x7F to 0x9F.
 package func terminalJSON(_ line: Data) -> String {
   String(decoding: line, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
     if (0x7F...0x9F).contains(scalar.value) {
@@ -22,6 +23,6 @@ package func terminalJSON(_ line: Data) -> String {
 }
 
 extension Duration {
-  /// The length in seconds.
+  /// The duration in seconds.
   package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// How many processors this process may use: of those of the machine, the ones that it is bound to (taskset, Slurm), and no
-/// more than the time that its group is given (containers, Kubernetes, systemd).
-public enum ProcessorShare {
-  /// The number, at least 1. Told once: neither changes under a process that is at work, or hardly ever.
-  public static let count: Int = {
+/// The number of processors that this process may use: those in its affinity mask (taskset, Slurm), limited by
+/// the CPU quota of its control group (containers, Kubernetes, systemd).
+package enum ProcessorShare {
+  /// The number, at least 1. Read once, since it hardly ever changes while a process runs.
+  package static let count: Int = {
     let bound = affinity ?? ProcessInfo.processInfo.activeProcessorCount
     guard let quota = quota(groups: text("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup") else {
       return max(1, bound)
@@ -13,11 +13,11 @@ public enum ProcessorShare {
     return max(1, min(bound, Int(quota.rounded(.up))))
   }()
 
-  /// Processors that the process is bound to; nil where the system does not tell.
+  /// Number of processors in the process's affinity mask; nil if the system does not report it.
   private static var affinity: Int? { text("/proc/self/status").flatMap { bound(status: $0) } }
 
-  /// Processors that a process may run on.
-  /// - Parameter status: what `/proc/self/status` holds.
+  /// Parses the number of processors that a process may run on.
+  /// - Parameter status: the contents of `/proc/self/status`.
   static func bound(status: String) -> Int? {
     // Hexadecimal digits, and commas between every eight.
     guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed:") }) else {
@@ -27,10 +27,10 @@ public enum ProcessorShare {
     return count > 0 ? count : nil
   }
 
-  /// Processors' worth of time that Linux gives to a group of processes; nil if that is not limited.
+  /// Returns a control group's CPU quota in processors; nil if there is none.
   /// - Parameters:
-  ///   - groups: what `/proc/self/cgroup` holds.
-  ///   - root: where the groups' files are.
+  ///   - groups: the contents of `/proc/self/cgroup`.
+  ///   - root: the folder of the groups' files.
   static func quota(groups: String, root: String) -> Double? {
     var quotas: [Double] = []
     for line in groups.split(separator: "\n") {

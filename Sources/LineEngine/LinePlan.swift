@@ -37,7 +37,8 @@ struct LinePlan {
       use.streamIn = step.addend.flatMap { uses[$0].streamOut }
       use.addend = step.addend
       use.isOutput = step.isOutput
-      // A convolution reads one row below its own, and its addend must be available.
+      // A convolution reads one row below its own, and its addend must be available. An attention could do with one row
+      // less, which is not worth a case of its own.
       let lag = max(use.inputs.map { codes[$0].maker }.max()! + 1, step.addend.map { lags[$0] } ?? 0)
       lags.append(lag)
       for input in use.inputs { codes[input].lastReader = max(codes[input].lastReader, lag) }

@@ -163,7 +163,7 @@ final class LineWorker {
   init(scratchBytes: Int, resultValues: Int, sources: Int, steps: Int) {
     kernelMemory = AlignedBuffer(bytes: scratchBytes)
     resultMemory = AlignedBuffer(Int16.self, count: resultValues)
-    inputs = .allocate(capacity: Int(VE_MAX_SLOTS))
+    inputs = .allocate(capacity: Int(max(VE_MAX_SLOTS, VE_MAX_ATTENTION_INPUTS)))
     outputs = .allocate(capacity: Int(VE_MAX_OUTPUTS))
     targets = .allocate(capacity: max(1, sources))
     partCount = steps + 2

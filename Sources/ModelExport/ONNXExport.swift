@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 internal import SwiftProtobuf
 
 /// Exports networks as ONNX files for other runtimes, without packing and alignment of frames: see
@@ -9,16 +9,20 @@ internal import SwiftProtobuf
 /// Inputs `frame0` ... are float32 tensors `[1, channels, height, width]` on the half-resolution grid, (code - 128) / 255, where a
 /// code is an output of `WindowPacker`. The output `residual` has `[1, channels, height, width]` floats; multiplied by 255 * 64
 /// and rounded, they are a `Residual`.
-public enum ONNXExport {
+package enum ONNXExport {
   /// Opset of the operators: the first with QuantizeLinear and DequantizeLinear per axis.
-  public static let opset: Int64 = 13
+  package static let opset: Int64 = 13
   /// The corresponding version of the file format.
   static let irVersion: Int64 = 7
 
-  /// Floating point: Relu, Concat, Conv and Add.
-  public static func file(_ weights: NetworkWeights) throws -> Data {
+  /// Floating point: Relu, Concat, Conv and Add; for attention also Mul, Max, Sub, Exp, Sum and Div.
+  package static func file(_ weights: NetworkWeights) throws -> Data {
     var builder = GraphBuilder(weights.architecture)
     for (index, operation) in weights.architecture.graph.operations.enumerated() {
+      if case .attention(let attention) = operation {
+        builder.appendAttention(attention, index) { _, operand, _ in operand }
+        continue
+      }
       guard case .convolution(let layer, let inputs, let rectified) = operation else {
         builder.appendOther(operation, index)
         continue
@@ -49,10 +53,16 @@ public enum ONNXExport {
   /// Weights are int8 codes with a scale per output channel; if a layer fuses frame slots, each slot has its own convolution,
   /// since the slot's range is part of its scale. Activations are uint8 codes; below 8 bits, a Clip limits their range. The
   /// file does not include the rounding of the 16-bit stream between layers.
-  public static func file(_ model: QuantizedModel) throws -> Data {
+  package static func file(_ model: QuantizedModel) throws -> Data {
     var builder = GraphBuilder(model.architecture)
     let graph = model.architecture.graph
     for (index, operation) in graph.operations.enumerated() {
+      if case .attention(let attention) = operation {
+        builder.appendAttention(attention, index) { builder, operand, place in
+          builder.quantized(operand, model.quantizers[index][place], name: "input\(index).\(place)")
+        }
+        continue
+      }
       guard case .convolution(let layer, let inputs, _) = operation else {
         builder.appendOther(operation, index)
         continue
@@ -69,7 +79,12 @@ public enum ONNXExport {
         let weight = builder.weights(name, quantized, description, slot: slot, ratio: ratio)
         var operands = [operand, weight]
         if slot == 0 {
-          let bias = "\(description.name).bias"
+          // Those of a layer that reads inputs of different steps differ.
+          let isShared = graph.operations.indices.contains { other in
+            guard case .convolution(layer, _, _) = graph.operations[other] else { return false }
+            return model.quantizers[other][0].step != quantizers[0].step
+          }
+          let bias = "\(description.name).bias" + (isShared ? ".\(index)" : "")
           // Rounded to whole units of the sums, as in the integer network.
           let biases = zip(quantized.biases, quantized.steps).map { bias, step in
             let unit = quantizers[0].step * step
@@ -126,8 +141,55 @@ private struct GraphBuilder {
     switch operation {
     case .frame(let slot): append("Identity", ["frame\(slot)"], Self.value(index), [])
     case .add(let a, let b): append("Add", [Self.value(a), Self.value(b)], Self.value(index), [])
-    case .convolution: preconditionFailure("convolutions differ with the arithmetic")
+    case .convolution, .attention: preconditionFailure("operators with operands differ with the arithmetic")
     }
+  }
+
+  /// Appends the operators of an attention. Sums over the channels of a head, and the reverse, are convolutions of one point
+  /// with constant weights.
+  /// - Parameter prepare: quantizes the operand at a place in `SlotAttention.operands`.
+  mutating func appendAttention(
+    _ attention: SlotAttention, _ index: Int, prepare: (inout GraphBuilder, String, Int) -> String
+  ) {
+    let name = "attention\(index)"
+    let (heads, channels) = (attention.heads, attention.channels)
+    let isOfHead = { (head: Int, channel: Int) in channel / SlotAttention.headChannels == head }
+    let scale = 1 / Float(SlotAttention.headChannels).squareRoot()
+    let (gather, spread) = (name + ".gather", name + ".spread")
+    addOnce(gather) {
+      .floats(
+        gather, [heads, channels, 1, 1],
+        (0..<heads).flatMap { head in (0..<channels).map { isOfHead(head, $0) ? scale : 0 } })
+    }
+    addOnce(spread) {
+      .floats(
+        spread, [channels, heads, 1, 1],
+        (0..<channels).flatMap { channel in (0..<heads).map { isOfHead($0, channel) ? 1 : 0 } })
+    }
+    let point: [Onnx_AttributeProto] = [.ints("kernel_shape", [1, 1])]
+    let inputs = attention.inputs.enumerated().map { prepare(&self, Self.value($1), $0) }
+    let slots = 0..<attention.slots
+    let scores = slots.map { slot in
+      append("Mul", [inputs[0], inputs[1 + slot]], "\(name).product\(slot)", [])
+      append("Conv", ["\(name).product\(slot)", gather], "\(name).score\(slot)", point)
+      return "\(name).score\(slot)"
+    }
+    append("Max", scores, name + ".greatest", [])
+    let exponentials = slots.map { slot in
+      append("Sub", [scores[slot], name + ".greatest"], "\(name).difference\(slot)", [])
+      append("Exp", ["\(name).difference\(slot)"], "\(name).exponential\(slot)", [])
+      return "\(name).exponential\(slot)"
+    }
+    append("Sum", exponentials, name + ".total", [])
+    let parts = slots.map { slot in
+      append("Div", [exponentials[slot], name + ".total"], "\(name).weight\(slot)", [])
+      let weight = prepare(&self, "\(name).weight\(slot)", inputs.count + slot)
+      append("Conv", [weight, spread], "\(name).spread\(slot)", point)
+      append(
+        "Mul", ["\(name).spread\(slot)", inputs[1 + slots.count + slot]], "\(name).part\(slot)", [])
+      return "\(name).part\(slot)"
+    }
+    append("Sum", parts, Self.value(index), [])
   }
 
   /// A value's rectification, created once.

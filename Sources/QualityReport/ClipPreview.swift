@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 package import EnhancementPipeline
-internal import Foundation
 internal import VideoIO
 
 /// The reason that a preview failed.
@@ -11,7 +10,7 @@ package struct PreviewError: Error, CustomStringConvertible {
   package init(detail: String) { self.detail = detail }
 }
 
-/// Pictures of a few frames of a clip, before and after enhancing.
+/// Pictures of a few frames of a clip, before and after enhancing, as players show them.
 package struct ClipPreview: Sendable {
   /// The clip.
   package let input: String
@@ -19,40 +18,46 @@ package struct ClipPreview: Sendable {
   package let steps: [EnhancementStep]
   /// Whether one of the steps interpolates frames.
   package let isInterpolating: Bool
-  /// Number of threads; 0 for one per core.
-  package let threads: Int
+  /// The part of the clip, what is made of fields, and the number of threads.
+  package let options: EnhancementJob.Options
 
-  package init(of input: String, steps: [EnhancementStep], isInterpolating: Bool, threads: Int) {
+  /// A picture as a PNG file.
+  package struct Picture: Sendable {
+    /// `before`, `after` or `crop`.
+    package var name: String
+    package var bytes: [UInt8]
+  }
+
+  package init(
+    of input: String, steps: [EnhancementStep], isInterpolating: Bool, options: EnhancementJob.Options
+  ) {
     self.input = input
     self.steps = steps
     self.isInterpolating = isInterpolating
-    self.threads = threads
+    self.options = options
   }
 
-  /// Times in seconds of the busiest spot in each of `count` parts.
-  package func spots(_ count: Int) throws -> [Double] {
-    try BusySpots.find(in: input, count: count, threads: threads)
+  /// The busiest spot in each of `count` parts.
+  package func spots(_ count: Int) throws -> BusySpots {
+    try BusySpots(in: input, count: count, options: options)
   }
 
-  /// Writes `<name>before.png`, `<name>after.png` and `<name>crop.png` for the frame at `seconds`.
-  package func write(at seconds: Double, to name: String) async throws {
+  /// The frame at `seconds` of the file: enlarged without a network, enhanced, and the area of both that changed most.
+  package func pictures(at seconds: Double) async throws -> [Picture] {
     let (before, after) = try await enhance(at: seconds)
-    try write(before, name + "before.png")
-    try write(after, name + "after.png")
-    try write(try CropPair.make(before, after), name + "crop.png")
+    return [
+      Picture(name: "before", bytes: try PictureEncoding.png(before)),
+      Picture(name: "after", bytes: try PictureEncoding.png(after)),
+      Picture(name: "crop", bytes: try PictureEncoding.png(CropPair.make(before, after))),
+    ]
   }
 
-  private func write(_ frame: VideoFrame, _ path: String) throws {
-    try Data(try PictureEncoding.png(frame)).write(to: URL(fileURLWithPath: path), options: .atomic)
-  }
-
-  /// The frame at `seconds`, enlarged without a network and enhanced by the networks.
   private func enhance(at seconds: Double) async throws -> (before: VideoFrame, after: VideoFrame) {
+    var options = options
+    let begin = options.start?.seconds ?? 0
+    let (orientation, rate) = try shape()
     // Windows reach a few frames back.
-    let info = try VideoReader(path: input, threads: threads).info
-    let rate = info.averageFrameRate.isPositive ? info.averageFrameRate.doubleValue : 25
-    let lead = min(seconds, 4 / rate)
-    var options = EnhancementJob.Options(threads: threads > 0 ? threads : nil)
+    let lead = max(0, min(seconds - begin, 4 / rate))
     options.start = .microseconds(Int64((seconds - lead) * 1_000_000))
     options.length = .microseconds(Int64((lead + 6 / rate) * 1_000_000))
     var after: VideoFrame?
@@ -65,83 +70,113 @@ package struct ClipPreview: Sendable {
       // For interpolation, take the first interpolated frame after the source's.
       if time >= lead + (isInterpolating ? 0.25 / rate : -0.25 / rate) { break }
     }
-    guard let after else {
-      throw PreviewError(detail: "no frames of \(input) at \(clockText(seconds))")
-    }
-    var reading = VideoReader.Options()
-    reading.start = options.start
-    reading.length = options.length
-    reading.toleratesEarlyEnd = true
-    var reader = try VideoReader(path: input, threads: threads, options: reading)
+    var reader = try SourceFrames(path: input, options: options, threads: options.threads)
     var before: VideoFrame?
     var first: Int64?
-    while let item = try reader.next() {
-      guard case .frame(let frame) = item else { continue }
+    while let frame = try reader.next() {
       first = first ?? frame.presentationTimestamp
       before = frame
-      if Double(frame.presentationTimestamp - (first ?? 0)) * reader.info.timeBase.doubleValue >= lead - 0.25
-        / rate
-      {
-        break
-      }
+      let time = Double(frame.presentationTimestamp - (first ?? 0)) * reader.timeBase.doubleValue
+      if time >= lead - 0.25 / rate { break }
     }
-    guard let before else {
+    guard let after, let before else {
       throw PreviewError(detail: "no frames of \(input) at \(clockText(seconds))")
     }
-    let enlarged = try FrameEnlarger(scale: after.width / before.width, threads: options.threads)
-      .enlarge(before, adding: nil)
-    return (enlarged, after)
+    let enlarged = try enlarge(before, like: after)
+    return (try enlarged.turned(by: orientation), try after.turned(by: orientation))
+  }
+
+  /// How players turn the clip, and its frames per second, deinterlaced.
+  private func shape() throws -> (orientation: PictureOrientation, rate: Double) {
+    let source = try SourceFrames(path: input, options: options, threads: options.threads)
+    let rate = source.frameRate.isPositive ? source.frameRate.doubleValue : 25
+    return (source.info.orientation, rate)
+  }
+
+  /// A frame at the size and layout of another, bicubic.
+  private func enlarge(_ frame: VideoFrame, like model: VideoFrame) throws -> VideoFrame {
+    let scale = model.width / frame.width
+    if [1, 2, 4].contains(scale), model.width == scale * frame.width, model.height == scale * frame.height {
+      return try FrameEnlarger(scale: scale, threads: options.threads).enlarge(frame, adding: nil)
+    }
+    var filter = try FrameFilter(
+      "scale=\(model.width):\(model.height):flags=bicubic,format=\(model.format.name)", like: frame,
+      timeBase: Rational(1, 25))
+    guard let made = try (filter.push(frame) + filter.finish()).first else {
+      throw PreviewError(detail: "the pictures cannot be scaled")
+    }
+    return made
   }
 }
 
 /// Finds moments that show a network's effect: texture and motion.
-package enum BusySpots {
+package struct BusySpots: Sendable {
   /// Places to examine in each part.
   private static let places = 3
 
-  /// Times in seconds, one for each of `count` parts, in order.
-  package static func find(in path: String, count: Int, threads: Int) throws -> [Double] {
-    let info = try VideoReader(path: path, threads: threads).info
-    guard let duration = info.duration, duration > 0 else { return [0] }
-    var spots: [Double] = []
+  /// Times in seconds of the file, one for each part, in order.
+  package private(set) var times: [Double] = []
+  /// Whether the clip is interlaced although its frames say otherwise, as far as a few of them show.
+  package var isCombed: Bool { combs.isCombed }
+
+  private var combs = CombDetector()
+
+  /// - Parameters:
+  ///   - count: the number of parts.
+  ///   - options: what of the clip is looked at.
+  /// - Throws: the errors of opening it.
+  package init(in path: String, count: Int, options: EnhancementJob.Options) throws {
+    let begin = options.start?.seconds ?? 0
+    let info = try VideoReader(
+      path: path, threads: options.threads, options: options.reading(rescues: true)
+    ).info
+    guard let duration = info.duration, duration > 0 else {
+      times = [begin]
+      return
+    }
     for stretch in 0..<count {
       var best = (score: -1.0, time: 0.0)
-      for place in 0..<places {
-        let part = (Double(stretch) + (Double(place) + 0.5) / Double(places)) / Double(count)
-        let time = part * duration
-        guard let score = try? score(of: path, at: time, threads: threads), score > best.score else {
+      for place in 0..<Self.places {
+        let part = (Double(stretch) + (Double(place) + 0.5) / Double(Self.places)) / Double(count)
+        let time = begin + part * duration
+        guard let score = try? score(of: path, at: time, options: options), score > best.score else {
           continue
         }
         best = (score, time)
       }
-      if best.score >= 0 { spots.append(best.time) }
+      if best.score >= 0 { times.append(best.time) }
     }
-    return spots.isEmpty ? [0] : spots
+    if times.isEmpty { times = [begin] }
   }
 
   /// Mean difference between horizontal neighbours and between consecutive frames, in 8-bit levels.
-  private static func score(of path: String, at time: Double, threads: Int) throws -> Double {
-    var options = VideoReader.Options()
+  private mutating func score(of path: String, at time: Double, options: EnhancementJob.Options) throws
+    -> Double
+  {
+    let isDeinterlacing = options.deinterlacing != nil
+    var options = options
     options.start = .microseconds(Int64(time * 1_000_000))
     options.length = .seconds(1)
-    options.toleratesEarlyEnd = true
-    var reader = try VideoReader(path: path, threads: threads, options: options)
-    var pictures: [[Int32]] = []
-    var width = 0
-    while pictures.count < 2, let item = try reader.next() {
-      guard case .frame(let frame) = item else { continue }
-      width = frame.width
-      pictures.append(
-        QualityMeter.luma(frame, depth: max(8, frame.format.bitDepth)).map {
-          $0 >> Int32(frame.format.bitDepth - 8)
-        })
+    options.deinterlacing = nil
+    var reader = try SourceFrames(
+      path: path, options: options, threads: options.threads, refusesFields: false)
+    var frames: [VideoFrame] = []
+    while frames.count < 2, let frame = try reader.next() { frames.append(frame) }
+    guard let first = frames.first, first.width > 1 else { return -1 }
+    if frames.count == 2, !isDeinterlacing, !first.isInterlaced { combs.compare(frames[0], frames[1]) }
+    let pictures = frames.map { frame in
+      QualityMeter.luma(frame, depth: max(8, frame.format.bitDepth)).map {
+        $0 >> Int32(frame.format.bitDepth - 8)
+      }
     }
-    guard let picture = pictures.first, width > 1 else { return -1 }
+    let (picture, width) = (pictures[0], first.width)
     var sum = 0
     var count = 0
     for i in stride(from: 0, to: picture.count - 1, by: 3) where i % width != width - 1 {
       sum += Int(abs(picture[i + 1] - picture[i]))
-      if pictures.count > 1 { sum += Int(abs(pictures[1][i] - picture[i])) }
+      if pictures.count > 1, pictures[1].count == picture.count {
+        sum += Int(abs(pictures[1][i] - picture[i]))
+      }
       count += 1
     }
     return Double(sum) / Double(max(count, 1))

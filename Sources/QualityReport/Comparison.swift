@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import EnhancementModel
-internal import EnhancementPipeline
+package import EnhancementPipeline
 internal import Foundation
 package import Videnhance
 internal import VideoIO
@@ -9,8 +9,8 @@ internal import VideoIO
 package struct Comparison: Sendable {
   /// The video to enhance, or finished videos.
   package var files: [String]
-  /// The task; nil compares the files as they are.
-  package var task: EnhancementTask?
+  /// The tasks in their order; none compares the files as they are.
+  package var tasks: [EnhancementTask] = []
   /// Bit widths of the shipped networks to compare.
   package var bits: [NetworkBits] = []
   /// Upscaling factor of super-resolution.
@@ -31,82 +31,174 @@ package struct Comparison: Sendable {
   package var frameLimit: Int?
   /// Number of threads.
   package var threads: Int
+  /// The part of each file, and what is made of fields: those of the input, and of other files where they have some.
+  package var reading: EnhancementJob.Options
   /// Whether to keep frames for a report.
   package var keepsPictures = false
+  /// Whether VMAF is measured where an ffmpeg with libvmaf is found, and that ffmpeg if the user named it.
+  package var measuresVMAF = true
+  package var vmafProgram: String?
 
   package init(of files: [String], threads: Int) {
     self.files = files
     self.threads = threads
+    reading = EnhancementJob.Options(threads: threads)
   }
 
   /// Measures all contenders, one after another.
-  /// - Parameter announce: called with the name of each before it is measured.
-  /// - Throws: `CompareError`, or the errors of reading, enhancing and writing.
-  package func run(announce: (String) -> Void) async throws -> ([ContenderResult], ComparisonPictures) {
+  /// - Parameters:
+  ///   - announce: called with the name of each before it is measured.
+  ///   - warn: called with what the user should know, one line each.
+  /// - Throws: `CompareError`, `OtherProgramError`, or the errors of reading, enhancing and writing.
+  package func run(announce: (String) -> Void, warn: (String) -> Void) async throws -> ComparisonOutcome {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-compare-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let (run, contenders) = try await prepare(folder: folder.path)
-    return try await measure(run, contenders, announce: announce)
+    var vmaf: VMAF?
+    if measuresVMAF { vmaf = try await VMAF.find(named: vmafProgram, folder: folder.path) }
+    for path in Set(files + (reference.map { [$0] } ?? [])).sorted() where reading.deinterlacing == nil {
+      if try CombDetector.look(at: path, options: options(of: path)) == .combed {
+        warn("\(path): \(CombDetector.warning)")
+      }
+    }
+    var prepared: Prepared
+    if tasks.isEmpty {
+      prepared = try prepareFiles()
+    } else {
+      prepared = try await prepareTasks(folder: folder.path)
+    }
+    if let vmaf { prepared.run.vmaf = (vmaf, folder.path) }
+    return try await measure(
+      prepared.run, prepared.contenders, prepared.reference, announce: announce, warn: warn)
   }
 
   private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
 
-  /// Sets up the contenders and the reference; creates missing files.
-  private func prepare(folder: String) async throws -> (ComparisonRun, [Contender]) {
-    guard let task else {
-      let all = files.map { Contender(name: fileName($0), source: .file($0)) }
-      let truth = reference ?? files[0]
-      let run = ComparisonRun(input: files[0], reference: truth, threads: threads, frameLimit: frameLimit)
-      return (run, reference == nil ? Array(all.dropFirst()) : all)
+  /// How a file is read. Of files other than the input, only those with fields are deinterlaced.
+  private func options(of path: String) throws -> EnhancementJob.Options {
+    if !tasks.isEmpty, path == files[0] { return reading }
+    var options = reading
+    options.stream = nil
+    if options.deinterlacing != nil, try CombDetector.look(at: path, options: options) == .progressive {
+      options.deinterlacing = nil
     }
-    var (input, truth) = (files[0], reference)
-    let info = try VideoReader(path: input).info
-    var (given, filter): ([Double], String?) = ([], nil)
-    var rate = info.averageFrameRate.isPositive ? info.averageFrameRate : Rational(25, 1)
+    return options
+  }
+
+  private func orientation(of path: String) throws -> PictureOrientation {
+    var options = reading.reading(rescues: true)
+    (options.start, options.length, options.stream) = (nil, nil, nil)
+    return try VideoReader(path: path, threads: threads, options: options).info.orientation
+  }
+
+  // MARK: - Finished files
+
+  private typealias Prepared = (
+    run: ComparisonRun, contenders: [Contender], reference: ComparisonReference
+  )
+
+  private func prepareFiles() throws -> Prepared {
+    let truth = reference ?? files[0]
+    var run = ComparisonRun(input: files[0], reference: truth, threads: threads, frameLimit: frameLimit)
+    run.inputOptions = try options(of: files[0])
+    run.inputOrientation = try orientation(of: files[0])
+    run.referenceOptions = try options(of: truth)
+    run.referenceOrientation = try orientation(of: truth)
+    let contenders = try (reference == nil ? Array(files.dropFirst()) : files).map { path in
+      var contender = Contender(name: fileName(path), source: .file(path))
+      contender.reading = try options(of: path)
+      contender.orientation = try orientation(of: path)
+      return contender
+    }
+    return (
+      run, contenders,
+      ComparisonReference(kind: reference == nil ? .first : .given, name: fileName(truth))
+    )
+  }
+
+  // MARK: - Networks and filters
+
+  /// Sets up the contenders and the reference; creates missing files.
+  private func prepareTasks(folder: String) async throws -> Prepared {
+    let original = files[0]
+    var input = original
+    let isInterpolating = tasks.contains(.interpolation)
+    var rate = try FileFrames(path: original, options: reading, threads: threads).frameRate
+    if !rate.isPositive { rate = Rational(25, 1) }
+    var given: [Double] = []
     if degrades {
       input = folder + "/input.mkv"
-      let count = frameLimit.map { task == .interpolation ? 2 * $0 : $0 }
       given = try DegradedInput.write(
-        files[0], to: input, task: task, scale: scale, level: noiseLevel, frames: count, threads: threads)
-      truth = files[0]
-      if task == .superResolution { filter = DegradedInput.crop(scale: scale) }
-    } else if task == .interpolation {
+        original, to: input, tasks: tasks, scale: scale, level: noiseLevel,
+        frames: frameLimit.map { isInterpolating ? 2 * $0 : $0 }, options: reading, threads: threads)
+    } else if isInterpolating {
       rate = Rational(rate.numerator * 2, rate.denominator)
-      var frames = try FileFrames(path: input, threads: threads)
+      var frames = try FileFrames(path: input, options: reading, threads: threads)
       while let (_, time) = try frames.next() { given.append(time) }
     }
-    let survey = try SourceSurvey(path: input, options: VideoReader.Options(), threads: threads)
-    let contenders = try contenders(task, rate: rate, survey: survey)
-    if truth == nil {
-      // Without a reference, compare with full precision.
-      truth = folder + "/full.mkv"
-      try await writeFullPrecision(input, to: truth ?? "", task: task)
-    }
+    let inputOptions = degrades ? EnhancementJob.Options(threads: threads) : reading
+    let survey = try SourceSurvey(
+      path: input, options: inputOptions.reading(rescues: true), threads: threads)
+    let contenders = try contenders(rate: rate, survey: survey)
+    let turned = try orientation(of: original)
     var run = ComparisonRun(
-      input: input, reference: truth ?? "", threads: threads, frameLimit: frameLimit)
-    run.referenceFilter = filter
-    run.givenTimes = given
-    return (run, contenders)
+      input: input, reference: reference ?? original, threads: threads, frameLimit: frameLimit)
+    run.inputOptions = inputOptions
+    (run.inputOrientation, run.referenceOrientation) = (turned, turned)
+    // In a chain, other tasks change the input's own frames.
+    if tasks == [.interpolation] { run.givenTimes = given }
+    if let reference {
+      run.referenceOptions = try options(of: reference)
+      run.referenceOrientation = try orientation(of: reference)
+      return (run, contenders, ComparisonReference(kind: .given, name: fileName(reference)))
+    }
+    if degrades {
+      run.referenceOptions = reading
+      if tasks.contains(.superResolution) { run.referenceFilter = DegradedInput.crop(scale: scale) }
+      let remark = DegradedInput.words(tasks, scale: scale, level: noiseLevel)
+      return (
+        run, contenders, ComparisonReference(kind: .original, name: fileName(original), remark: remark)
+      )
+    }
+    // Without a reference, compare with full precision.
+    let full = folder + "/full.mkv"
+    try await writeFullPrecision(input, to: full, options: inputOptions)
+    run.reference = full
+    let names = choices(.float, survey).map(\.shippedModel.name).joined(separator: "+")
+    return (run, contenders, ComparisonReference(kind: .network, name: names))
   }
 
   private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
-    NetworkChoice(task, scale: task == .superResolution ? scale : nil, bits: bits, tier: tier)
+    let isEnlarging = task == .superResolution
+    return NetworkChoice(
+      task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? tier : .balanced)
   }
 
-  private func contenders(_ task: EnhancementTask, rate: Rational, survey: SourceSurvey) throws -> [Contender]
-  {
+  /// The networks of the tasks, as a job would choose them for the source.
+  private func choices(_ bits: NetworkBits, _ survey: SourceSurvey) -> [NetworkChoice] {
+    var current = survey
+    return tasks.map { task in
+      let choice = choice(task, bits).adapted(to: current)
+      if task == .restoration {
+        current = SourceSurvey(codecName: survey.codecName, isMaster: true, quantizer: nil)
+      }
+      return choice
+    }
+  }
+
+  private func contenders(rate: Rational, survey: SourceSurvey) throws -> [Contender] {
     var result: [Contender] = []
     for bits in bits {
-      let choice = choice(task, bits).adapted(to: survey)
+      let choices = choices(bits, survey)
       result.append(
         Contender(
-          name: choice.shippedModel.name, bits: bits.rawValue, source: .network([.network(choice)]),
-          models: [try choice.path()]))
+          name: choices.map(\.shippedModel.name).joined(separator: "+"), bits: bits.rawValue,
+          source: .network(choices.map { .network($0) }), models: try choices.map { try $0.path() }))
     }
     for file in modelFiles {
-      let choice = NetworkChoice(task, scale: task == .superResolution ? scale : nil, modelFile: file)
+      let choice = NetworkChoice(
+        tasks[0], scale: tasks[0] == .superResolution ? scale : nil, modelFile: file)
       let description = try ModelDescription(path: file)
       result.append(
         Contender(
@@ -114,23 +206,27 @@ package struct Comparison: Sendable {
     }
     for name in filters {
       guard
-        let filter = BaselineCatalog.filter(name, task: task, scale: scale, level: noiseLevel, rate: rate)
+        let filter = BaselineCatalog.filter(name, tasks: tasks, scale: scale, level: noiseLevel, rate: rate)
       else {
-        let known = BaselineCatalog.names(task).joined(separator: ", ")
+        let known = tasks.flatMap(BaselineCatalog.names)
+        let unique = known.indices.filter { !known[..<$0].contains(known[$0]) }.map { known[$0] }
+        let chains = tasks.count > 1 ? ", several joined by +" : ""
         throw CompareError(
           detail:
-            "\(name) is not known (hint: one of \(known), or a filter with options, such as nlmeans=s=8)")
+            "\(name) is not known (hint: one of \(unique.joined(separator: ", "))\(chains), or a filter with options, such as nlmeans=s=8)"
+        )
       }
       result.append(Contender(name: name, source: .filter(filter)))
     }
     return result
   }
 
-  private func writeFullPrecision(_ input: String, to path: String, task: EnhancementTask) async throws {
-    let info = try VideoReader(path: input).info
+  private func writeFullPrecision(_ input: String, to path: String, options: EnhancementJob.Options)
+    async throws
+  {
+    let info = try VideoReader(path: input, options: options.reading(rescues: true)).info
     var frames = EnhancedFrames(
-      of: input, steps: [.network(choice(task, .float))],
-      options: EnhancementJob.Options(threads: threads)
+      of: input, steps: tasks.map { .network(choice($0, .float)) }, options: options
     ).makeAsyncIterator()
     var writer: VideoWriter?
     var count = 0
@@ -147,27 +243,32 @@ package struct Comparison: Sendable {
     try finished.finish()
   }
 
+  // MARK: - Measuring
+
   private func measure(
-    _ run: ComparisonRun, _ contenders: [Contender], announce: (String) -> Void
-  ) async throws -> ([ContenderResult], ComparisonPictures) {
+    _ run: ComparisonRun, _ contenders: [Contender], _ reference: ComparisonReference,
+    announce: (String) -> Void, warn: (String) -> Void
+  ) async throws -> ComparisonOutcome {
     var results: [ContenderResult] = []
     var times: Set<Double> = []
     for contender in contenders {
       announce(contender.name)
       var result = try await run.measure(contender, keeping: times)
+      if let failure = result.vmafFailure { warn("no VMAF of \(contender.name): \(failure)") }
       if keepsPictures, results.isEmpty {
         // Show the worst and the median frame of the first contender.
         let order = result.frames.sorted { $0.sample.error > $1.sample.error }
         times = [order[0].time, order[order.count / 2].time]
-        result.kept = try await run.measure(contender, keeping: times).kept
+        result.kept = try await run.frames(of: contender, at: times)
       }
       results.append(result)
     }
-    guard keepsPictures else { return (results, ComparisonPictures()) }
     var pictures = ComparisonPictures()
-    pictures.times = times.sorted()
-    pictures.reference = try run.frames(of: run.reference, filter: run.referenceFilter, at: times)
-    pictures.input = try run.frames(of: run.input, at: times)
-    return (results, pictures)
+    if keepsPictures {
+      pictures.times = times.sorted()
+      pictures.reference = try run.referenceFrames(at: times)
+      pictures.input = try run.inputFrames(at: times)
+    }
+    return ComparisonOutcome(reference: reference, results: results, pictures: pictures)
   }
 }

@@ -6,30 +6,41 @@ internal import Foundation
 package enum ComparisonOutput {
   /// The table's cells, the header first.
   package static func cells(_ results: [ContenderResult]) -> [[String]] {
-    let header = ["contender", "bits", "PSNR dB", "SSIM", "flicker", "fps", "peak MiB", "model KiB"]
+    let hasVMAF = results.contains { $0.vmaf != nil }
+    var header = ["contender", "bits", "PSNR dB", "SSIM"]
+    if hasVMAF { header += ["VMAF", "VMAF NEG"] }
+    header += ["flicker", "fps", "peak MiB", "model KiB"]
     let rows = results.map { result -> [String] in
-      [
-        result.contender.name, result.contender.bits.map(String.init) ?? "-",
-        decibels(result.psnr), result.ssim.map { String(format: "%.4f", $0) } ?? "-",
-        result.flicker.map { String(format: "%.3f", $0) } ?? "-",
-        String(format: "%.1f", 1 / max(result.secondsPerFrame, 1e-9)),
+      func text(_ value: Double?, _ format: String) -> String {
+        value.map { String(format: format, $0) } ?? "-"
+      }
+      var row = [
+        result.contender.name, result.contender.bits.map(String.init) ?? "-", decibels(result.psnr),
+        text(result.ssim, "%.4f"),
+      ]
+      if hasVMAF { row += [text(result.vmaf?.vmaf, "%.1f"), text(result.vmaf?.neg, "%.1f")] }
+      row += [
+        text(result.flicker, "%.3f"), text(1 / max(result.secondsPerFrame, 1e-9), "%.1f"),
         result.peakMemoryBytes.map { String($0 >> 20) } ?? "-",
         result.contender.modelBytes.map { String(($0 + 1023) >> 10) } ?? "-",
       ]
+      return row
     }
     return [header] + rows
   }
 
-  package static func table(_ results: [ContenderResult]) -> String {
-    let cells = cells(results)
+  /// What the figures refer to, and the table.
+  package static func table(_ outcome: ComparisonOutcome) -> String {
+    let cells = cells(outcome.results)
     let widths = cells[0].indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
-    return cells.map { row in
+    let lines = cells.map { row in
       row.indices.map { column in
         let padding = String(repeating: " ", count: widths[column] - row[column].count)
         // Align names left and numbers right.
         return column == 0 ? row[column] + padding : padding + row[column]
       }.joined(separator: "  ")
-    }.joined(separator: "\n")
+    }
+    return ([outcome.reference.text] + lines).joined(separator: "\n")
   }
 
   package static func decibels(_ value: Double?) -> String {
@@ -44,20 +55,24 @@ package enum ComparisonOutput {
     }
 
     var contender: String
+    var reference, referenceKind: String
     var bits: Int?
     var psnr, ssim, flicker: Double?
+    var vmaf, vmafNEG: Double?
     var secondsPerFrame: Double
     var peakMemoryBytes, modelBytes: Int?
     var frames: [Frame]
   }
 
   /// An array with an object per contender; the infinite PSNR of equal frames is omitted.
-  package static func json(_ results: [ContenderResult]) throws -> String {
+  package static func json(_ outcome: ComparisonOutcome) throws -> String {
     func finite(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
-    let entries = results.map { result in
+    let entries = outcome.results.map { result in
       Entry(
-        contender: result.contender.name, bits: result.contender.bits, psnr: finite(result.psnr),
-        ssim: result.ssim, flicker: result.flicker, secondsPerFrame: result.secondsPerFrame,
+        contender: result.contender.name, reference: outcome.reference.name,
+        referenceKind: outcome.reference.kind.rawValue, bits: result.contender.bits,
+        psnr: finite(result.psnr), ssim: result.ssim, flicker: result.flicker, vmaf: result.vmaf?.vmaf,
+        vmafNEG: result.vmaf?.neg, secondsPerFrame: result.secondsPerFrame,
         peakMemoryBytes: result.peakMemoryBytes, modelBytes: result.contender.modelBytes,
         frames: result.frames.map {
           .init(time: $0.time, psnr: finite($0.sample.psnr), ssim: $0.sample.ssim, flicker: $0.sample.flicker)

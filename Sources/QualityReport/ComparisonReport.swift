@@ -14,13 +14,13 @@ package struct ComparisonPictures {
 /// A self-contained HTML page with the results of a comparison.
 package struct ComparisonReport {
   package let title: String
-  package let results: [ContenderResult]
-  package let pictures: ComparisonPictures
+  package let outcome: ComparisonOutcome
+  var results: [ContenderResult] { outcome.results }
+  private var pictures: ComparisonPictures { outcome.pictures }
 
-  package init(title: String, results: [ContenderResult], pictures: ComparisonPictures) {
+  package init(title: String, outcome: ComparisonOutcome) {
     self.title = title
-    self.results = results
-    self.pictures = pictures
+    self.outcome = outcome
   }
 
   /// Extents of the crops, in output samples.
@@ -48,6 +48,7 @@ package struct ComparisonReport {
     </head>
     <body>
     <h1>\(Self.escape(title))</h1>
+    <p class="reference">\(Self.escape(outcome.reference.text))</p>
     <p>\(results.map(\.frames.count).max() ?? 0) frames, luma; PSNR and SSIM as FFmpeg's filters measure them, flicker in levels of 8 bits (docs/reference/json-output.md).</p>
     <div class="wide"><table>\(tableRows())</table></div>
     \(plot("PSNR in dB", \.sample.psnr))

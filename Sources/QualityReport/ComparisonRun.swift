@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import EnhancementPipeline
+package import EnhancementPipeline
 internal import Foundation
 package import VideoIO
 
@@ -15,11 +15,15 @@ package struct ContenderResult: Sendable {
   package var contender: Contender
   package var frames: [Frame] = []
   package var psnr, ssim, flicker: Double?
+  /// Of the same frames; nil where they were not measured.
+  package var vmaf: VMAF.Scores?
+  /// Why VMAF failed.
+  package var vmafFailure: OtherProgramError?
   /// Wall-clock time per frame.
   package var secondsPerFrame = 0.0
   /// Peak memory of the process during the work; nil if the system does not report it.
   package var peakMemoryBytes: Int?
-  /// Frames kept for the report, by time.
+  /// Frames kept for the report as players show them, by time.
   package var kept: [Double: VideoFrame] = [:]
 }
 
@@ -28,12 +32,19 @@ package struct ComparisonRun {
   /// The file to enhance.
   package let input: String
   /// The reference file.
-  package let reference: String
+  package var reference: String
   /// Filters to apply to the reference; nil for none.
   package var referenceFilter: String?
   package let threads: Int
   /// The most frames to measure; nil for all.
   package let frameLimit: Int?
+  /// How the input and the reference are read; nil for all of them as they are.
+  package var inputOptions, referenceOptions: EnhancementJob.Options?
+  /// How players turn what is made of the input, and the reference.
+  package var inputOrientation = PictureOrientation()
+  package var referenceOrientation = PictureOrientation()
+  /// Measures VMAF, and needs a folder for that; nil for nothing.
+  package var vmaf: (program: VMAF, folder: String)?
   /// Times of the input's own frames, which are not measured because interpolation does not create them.
   package var givenTimes: [Double] = []
 
@@ -47,28 +58,37 @@ package struct ComparisonRun {
   /// The tolerance in seconds for matching frames by time.
   private static let tolerance = 0.004
 
-  /// Measures one contender.
+  /// Measures one contender. Pictures are compared as they are stored, unless players turn the two in different ways.
   /// - Parameter keeping: times of the frames to keep.
   package func measure(_ contender: Contender, keeping: Set<Double> = []) async throws -> ContenderResult {
     var result = ContenderResult(contender: contender)
     var meter = QualityMeter()
-    var expected = try FileFrames(path: reference, filter: referenceFilter, threads: threads)
+    let orientation = contender.orientation ?? inputOrientation
+    let turns = orientation != referenceOrientation
+    let pairs = vmaf.map { FramePairFiles(folder: $0.folder, threads: threads) }
+    var expected = try FileFrames(
+      path: reference, filter: referenceFilter, options: referenceOptions, threads: threads)
     var candidate = try expected.next()
     var made = 0
     var measuring = Duration.zero
     let memory = PeakMemory()
     let start = ContinuousClock.now
     do {
-      try await contender.forEachFrame(of: input, threads: threads) { frame, time in
+      try await contender.forEachFrame(of: input, options: inputOptions, threads: threads) { frame, time in
         made += 1
         let begin = ContinuousClock.now
         defer { measuring += ContinuousClock.now - begin }
         while let (_, known) = candidate, known < time - Self.tolerance { candidate = try expected.next() }
         guard let (truth, known) = candidate else { return false }
         guard abs(known - time) <= Self.tolerance, !isGiven(time) else { return true }
-        let sample = try meter.measure(frame, reference: truth)
+        let shown = turns ? try frame.turned(by: orientation) : frame
+        let ideal = turns ? try truth.turned(by: referenceOrientation) : truth
+        let sample = try meter.measure(shown, reference: ideal)
         result.frames.append(.init(time: time, sample: sample))
-        if keeping.contains(where: { abs($0 - time) <= Self.tolerance }) { result.kept[time] = frame }
+        try pairs?.add(shown, reference: ideal)
+        if keeping.contains(where: { abs($0 - time) <= Self.tolerance }) {
+          result.kept[time] = try frame.turned(by: orientation)
+        }
         return frameLimit.map { result.frames.count < $0 } ?? true
       }
     } catch let error as PipelineError {
@@ -85,7 +105,36 @@ package struct ComparisonRun {
     result.secondsPerFrame = working / Double(made)
     result.peakMemoryBytes = memory.peak
     (result.psnr, result.ssim, result.flicker) = (meter.psnr, meter.ssim, meter.flicker)
+    if let vmaf, let pairs { try await measure(vmaf.program, pairs, folder: vmaf.folder, into: &result) }
     return result
+  }
+
+  private func measure(
+    _ vmaf: VMAF, _ pairs: FramePairFiles, folder: String, into result: inout ContenderResult
+  ) async throws {
+    try pairs.finish()
+    do {
+      result.vmaf = try await vmaf.scores(
+        of: pairs.made, reference: pairs.truth, threads: threads, folder: folder)
+    } catch let error as OtherProgramError {
+      // What was named is to work; what was found need not, as with pictures too small for the model.
+      if vmaf.isNamed { throw error }
+      result.vmafFailure = error
+    }
+  }
+
+  /// The frames of a contender at the given times, as players show them.
+  func frames(of contender: Contender, at times: Set<Double>) async throws -> [Double: VideoFrame] {
+    var found: [Double: VideoFrame] = [:]
+    let last = (times.max() ?? 0) + Self.tolerance
+    let orientation = contender.orientation ?? inputOrientation
+    try await contender.forEachFrame(of: input, options: inputOptions, threads: threads) { frame, time in
+      if times.contains(where: { abs($0 - time) <= Self.tolerance }) {
+        found[time] = try frame.turned(by: orientation)
+      }
+      return time < last
+    }
+    return found
   }
 
   private func isGiven(_ time: Double) -> Bool {
@@ -97,13 +146,28 @@ package struct ComparisonRun {
     return low < givenTimes.count && givenTimes[low] <= time + Self.tolerance
   }
 
-  /// The frames of a file at the given times.
-  package func frames(of path: String, filter: String? = nil, at times: Set<Double>) throws -> [Double:
-    VideoFrame]
-  {
+  /// The reference's frames at the given times, as players show them.
+  func referenceFrames(at times: Set<Double>) throws -> [Double: VideoFrame] {
+    try frames(
+      of: reference, filter: referenceFilter, options: referenceOptions, orientation: referenceOrientation,
+      at: times)
+  }
+
+  /// The input's frames at the given times, as players show them.
+  func inputFrames(at times: Set<Double>) throws -> [Double: VideoFrame] {
+    try frames(of: input, options: inputOptions, orientation: inputOrientation, at: times)
+  }
+
+  private func frames(
+    of path: String, filter: String? = nil, options: EnhancementJob.Options?, orientation: PictureOrientation,
+    at times: Set<Double>
+  ) throws -> [Double: VideoFrame] {
     var found: [Double: VideoFrame] = [:]
-    try Contender.forEachFrame(ofFile: path, filter: filter, threads: threads) { frame, time in
-      if let wanted = times.first(where: { abs($0 - time) <= Self.tolerance }) { found[wanted] = frame }
+    try Contender.forEachFrame(ofFile: path, filter: filter, options: options, threads: threads) {
+      frame, time in
+      if let wanted = times.first(where: { abs($0 - time) <= Self.tolerance }) {
+        found[wanted] = try frame.turned(by: orientation)
+      }
       return found.count < times.count
     }
     return found

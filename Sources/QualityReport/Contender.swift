@@ -22,6 +22,9 @@ package struct Contender: Sendable {
   package var source: Source
   /// Files of its networks.
   package var models: [String] = []
+  /// How a finished file is read, and how players turn it; nil for those of the input.
+  package var reading: EnhancementJob.Options?
+  package var orientation: PictureOrientation?
 
   package init(name: String, bits: Int? = nil, source: Source, models: [String] = []) {
     self.name = name
@@ -36,14 +39,15 @@ package struct Contender: Sendable {
   }
 
   /// Calls `body` with the frames in order and their times in seconds since the first, until it returns false.
-  package func forEachFrame(of input: String, threads: Int, _ body: (VideoFrame, Double) throws -> Bool)
-    async throws
-  {
+  /// - Parameter options: the part of the input, and what is made of its fields; nil for all of it as it is.
+  package func forEachFrame(
+    of input: String, options: EnhancementJob.Options? = nil, threads: Int,
+    _ body: (VideoFrame, Double) throws -> Bool
+  ) async throws {
+    let options = options ?? EnhancementJob.Options(threads: threads)
     switch source {
     case .network(let steps):
-      var frames = EnhancedFrames(
-        of: input, steps: steps, options: EnhancementJob.Options(threads: threads)
-      ).makeAsyncIterator()
+      var frames = EnhancedFrames(of: input, steps: steps, options: options).makeAsyncIterator()
       var start: Int64?
       while let frame = try await frames.next() {
         start = start ?? frame.presentationTimestamp
@@ -51,40 +55,48 @@ package struct Contender: Sendable {
         guard try body(frame, time) else { return }
       }
     case .filter(let description):
-      try Self.forEachFrame(ofFile: input, filter: description, threads: threads, body)
+      try Self.forEachFrame(ofFile: input, filter: description, options: options, threads: threads, body)
     case .file(let path):
-      try Self.forEachFrame(ofFile: path, filter: nil, threads: threads, body)
+      try Self.forEachFrame(ofFile: path, filter: nil, options: reading ?? options, threads: threads, body)
     }
   }
 
   package static func forEachFrame(
-    ofFile path: String, filter description: String?, threads: Int,
+    ofFile path: String, filter description: String?, options: EnhancementJob.Options? = nil, threads: Int,
     _ body: (VideoFrame, Double) throws -> Bool
   ) throws {
-    var frames = try FileFrames(path: path, filter: description, threads: threads)
+    var frames = try FileFrames(path: path, filter: description, options: options, threads: threads)
     while let (frame, time) = try frames.next() {
       guard try body(frame, time) else { return }
     }
   }
 }
 
-/// The frames of a file in order, optionally filtered, with times in seconds since the first.
+/// The frames of a file in order, optionally deinterlaced and filtered, with times in seconds since the first.
 package struct FileFrames: ~Copyable {
-  private var reader: VideoReader
+  private var source: SourceFrames
   private var filter: FrameFilter?
   private let description: String?
   private let threads: Int
   private var waiting: [VideoFrame] = []
   private var isAtEnd = false
-  private var timeBase: Rational
+  /// Seconds per tick of the frames' times.
+  package private(set) var timeBase: Rational
   private var start: Int64?
 
   /// The file.
-  package var info: MediaInfo { reader.info }
+  package var info: MediaInfo { source.info }
+  /// Frames per second of the file, deinterlaced; not positive if unknown.
+  package var frameRate: Rational { source.frameRate }
 
-  package init(path: String, filter: String? = nil, threads: Int = 0) throws {
-    reader = try VideoReader(path: path, threads: threads)
-    timeBase = reader.info.timeBase
+  /// - Parameter options: the part of the file, and what is made of its fields; nil for all of it as it is.
+  package init(
+    path: String, filter: String? = nil, options: EnhancementJob.Options? = nil, threads: Int = 0
+  ) throws {
+    source = try SourceFrames(
+      path: path, options: options ?? EnhancementJob.Options(threads: threads), threads: threads,
+      refusesFields: false, rescues: false)
+    timeBase = source.timeBase
     description = filter
     self.threads = threads
     self.filter = nil
@@ -92,20 +104,18 @@ package struct FileFrames: ~Copyable {
 
   package mutating func next() throws -> (VideoFrame, Double)? {
     while waiting.isEmpty, !isAtEnd {
-      guard let item = try reader.next() else {
+      guard let frame = try source.next() else {
         isAtEnd = true
         if let rest = try filter?.finish() { waiting = rest }
         break
       }
-      guard case .frame(let frame) = item else { continue }
       guard let description else {
         waiting = [frame]
         break
       }
       if filter == nil {
         let made = try FrameFilter(
-          description, like: frame, timeBase: reader.info.timeBase, frameRate: reader.info.averageFrameRate,
-          threads: threads)
+          description, like: frame, timeBase: source.timeBase, frameRate: source.frameRate, threads: threads)
         timeBase = made.timeBase
         filter = consume made
       }
@@ -127,6 +137,20 @@ package enum BaselineCatalog {
     case .denoising: ["none", "hqdn3d", "nlmeans", "bm3d", "atadenoise"]
     case .interpolation: ["minterpolate", "blend", "repeat"]
     }
+  }
+
+  /// The filter chain for tasks in a row: names joined by "+", or one name, or a chain with options; nil for an unknown name.
+  package static func filter(
+    _ name: String, tasks: [EnhancementTask], scale: Int, level: Float, rate: Rational
+  ) -> String? {
+    func known(_ part: String) -> String? {
+      tasks.lazy.compactMap { filter(part, task: $0, scale: scale, level: level, rate: rate) }.first
+    }
+    let parts = name.split(separator: "+").map(String.init)
+    // Options of filters may contain the sign, too.
+    let chain = parts.compactMap(known)
+    return tasks.count > 1 && chain.count == parts.count && !chain.isEmpty
+      ? chain.joined(separator: ",") : known(name)
   }
 
   /// The filter chain for a name, or a chain with options itself; nil for an unknown name.

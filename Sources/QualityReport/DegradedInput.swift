@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import EnhancementModel
+package import EnhancementPipeline
 internal import Foundation
 internal import Tensors
 internal import VideoIO
@@ -11,39 +12,66 @@ package enum DegradedInput {
     "crop=trunc(iw/\(2 * scale))*\(2 * scale):trunc(ih/\(2 * scale))*\(2 * scale):0:0"
   }
 
-  /// Writes the input for a comparison, losslessly and without sound.
+  /// What `write` does, in words.
+  package static func words(_ tasks: [EnhancementTask], scale: Int, level: Float) -> String {
+    tasks.reversed().map { task in
+      switch task {
+      case .superResolution: "scaled to 1/\(scale) (bicubic)"
+      case .denoising: "with Gaussian noise of \(Int(level.rounded())) levels"
+      case .interpolation: "without every second frame"
+      case .restoration: "unchanged"
+      }
+    }.joined(separator: ", ")
+  }
+
+  /// Writes the input for a comparison, losslessly and without sound. What the last task would mend is done first.
   /// - Parameters:
   ///   - level: standard deviation of Gaussian noise, in 8-bit levels.
   ///   - frames: the most frames of the original to use; nil for all.
+  ///   - options: the part of the original, and what is made of its fields.
   /// - Returns: the times in seconds of the result's frames, if these are a subset of the original's.
   package static func write(
-    _ input: String, to output: String, task: EnhancementTask, scale: Int, level: Float, frames limit: Int?,
-    threads: Int
+    _ input: String, to output: String, tasks: [EnhancementTask], scale: Int, level: Float,
+    frames limit: Int?, options: EnhancementJob.Options? = nil, threads: Int
   ) throws -> [Double] {
-    let filter: String? =
-      task == .superResolution ? crop(scale: scale) + ",scale=iw/\(scale):ih/\(scale):flags=bicubic" : nil
-    var frames = try FileFrames(path: input, filter: filter, threads: threads)
+    var frames = try FileFrames(path: input, options: options, threads: threads)
     let info = frames.info
+    let isThinned = tasks.contains(.interpolation)
+    var scaler: FrameFilter?
     var writer: VideoWriter?
     var random = SplitMix64(seed: 30)
     var (count, times) = (0, [Double]())
     while let (frame, time) = try frames.next() {
       defer { count += 1 }
       if let limit, count > limit { break }
-      if task == .interpolation, count % 2 == 1 { continue }
+      if isThinned, count % 2 == 1 { continue }
       times.append(time)
-      let kept = task == .denoising ? try noisy(frame, level: level, using: &random) : frame
+      var kept = frame
+      for task in tasks.reversed() {
+        if task == .denoising { kept = try noisy(kept, level: level, using: &random) }
+        guard task == .superResolution else { continue }
+        if scaler == nil {
+          let filter = crop(scale: scale) + ",scale=iw/\(scale):ih/\(scale):flags=bicubic"
+          let made = try FrameFilter(filter, like: kept, timeBase: frames.timeBase, threads: threads)
+          scaler = consume made
+        }
+        guard let small = try scaler?.push(kept).first else {
+          throw CompareError(detail: "\(input) cannot be scaled")
+        }
+        kept = small
+      }
       if writer == nil {
         writer = try VideoWriter(
           path: output, like: info, width: kept.width, height: kept.height, format: kept.format,
+          timeBase: frames.timeBase, frameRate: frames.frameRate,
           settings: EncoderSettings(codec: "ffv1", threads: threads))
       }
-      let length = kept.duration * (task == .interpolation ? 2 : 1)
+      let length = kept.duration * (isThinned ? 2 : 1)
       try writer?.write(kept.retimed(presentationTimestamp: kept.presentationTimestamp, duration: length))
     }
     guard let finished = writer.take() else { throw CompareError(detail: "no frames in \(input)") }
     try finished.finish()
-    return task == .interpolation ? times : []
+    return isThinned ? times : []
   }
 
   /// The frame with Gaussian noise added to all planes.

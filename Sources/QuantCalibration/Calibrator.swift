@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Foundation
-public import Tensors
+package import Tensors
 
 /// Collects activation statistics of a full-precision network and quantizes it (BMFQ, PMQ-VE section 3.2), with a clipping
 /// range for every activation of every frame slot and a weight step for every output channel.
-public final class Calibrator {
+package final class Calibrator {
   /// The full-precision network.
-  public let network: NetworkWeights
-  /// Histograms by operation and input.
-  public var histograms: [[ActivationHistogram]] {
+  package let network: NetworkWeights
+  /// Histograms by operation and input, or operand of an attention.
+  package var histograms: [[ActivationHistogram]] {
     var all = bandHistograms[0]
     for (operation, band) in bandHistograms.dropFirst().flatMap({ $0.enumerated() }) {
       for (slot, counts) in band.enumerated() { all[operation][slot].add(counts) }
@@ -22,7 +22,7 @@ public final class Calibrator {
   /// Channel means by operation and input.
   private var means: [[ChannelMeans]]
   /// Number of observed windows.
-  public private(set) var windowCount = 0
+  package private(set) var windowCount = 0
 
   private let graph: NetworkGraph
   private var streamPeak: Float = 0
@@ -30,13 +30,12 @@ public final class Calibrator {
   private let threads: Int
 
   /// Creates a calibrator for `network`.
-  public init(_ network: NetworkWeights, threads: Int) {
+  package init(_ network: NetworkWeights, threads: Int) {
     self.network = network
     self.threads = threads
     graph = network.architecture.graph
     let empty = graph.operations.map { operation -> [ActivationHistogram] in
-      guard case .convolution(_, let inputs, _) = operation else { return [] }
-      return inputs.map { _ in ActivationHistogram() }
+      (0..<operation.quantizerCount).map { _ in ActivationHistogram() }
     }
     let count = network.architecture.hasNoiseBands ? NoiseBands.standardBounds.count : 1
     bandHistograms = Array(repeating: empty, count: count)
@@ -45,7 +44,7 @@ public final class Calibrator {
   }
 
   /// Runs the network on a window (aligned, one tensor per slot, (code - 128) / 255) and counts every activation.
-  public func observe(_ frames: [FloatTensor]) throws {
+  package func observe(_ frames: [FloatTensor]) throws {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
     // The noise level is the last plane of the centre frame.
     let code =
@@ -55,7 +54,7 @@ public final class Calibrator {
   }
 
   /// Runs the network on a window and counts every activation; converts one slot at a time to a float tensor, to save memory.
-  public func observe(_ window: PreparedWindow) throws {
+  package func observe(_ window: PreparedWindow) throws {
     let codes = window.codes()
     let frame = window.frames[0]
     let executor = try executor(batch: 1, height: frame.gridHeight, width: frame.gridWidth)
@@ -69,7 +68,8 @@ public final class Calibrator {
     let band = noiseCode.map { NoiseBands.index(of: $0, in: NoiseBands.standardBounds) } ?? 0
     bandCounts[band] += 1
     let count = { [self] (operation: Int, inputs: [FloatTensor]) in
-      guard case .convolution(_, _, let rectified) = graph.operations[operation] else { return }
+      var rectified = false
+      if case .convolution(_, _, true) = graph.operations[operation] { rectified = true }
       for (slot, input) in inputs.enumerated() {
         let values = UnsafeBufferPointer(input.buffer)
         let peak = bandHistograms[band][operation][slot].add(
@@ -102,19 +102,19 @@ public final class Calibrator {
   }
 
   /// Bits of a model's operands.
-  public struct Widths: Sendable, Hashable {
+  package struct Widths: Sendable, Hashable {
     /// Weight bits of the body.
-    public var weights: Int
+    package var weights: Int
     /// Number of activation codes in the body, 2^weights unless set; see `mostCodes`.
-    public var activationCodes: Int
+    package var activationCodes: Int
     /// Weight grid of the body, except for layers with their own bits.
-    public var grid = WeightGrid.midTread
+    package var grid = WeightGrid.midTread
     /// Bits of single layers by name, for weights and, if that is more than `activationCodes`, for activations.
-    public var layers: [String: Int] = [:]
+    package var layers: [String: Int] = [:]
 
     /// The most activation codes for which the fastest kernel for a number of weight bits is exact: F(2x4, 3x3) for 2 and 3
     /// bits, F(2x2, 3x3) for 4, F(2, 3) for 6.
-    public static func mostCodes(weightBits: Int) -> Int {
+    package static func mostCodes(weightBits: Int) -> Int {
       switch weightBits {
       case ...3: 13
       case 4: 64
@@ -123,14 +123,17 @@ public final class Calibrator {
       }
     }
 
+    /// The greatest code of the operands of an attention: as in the body.
+    package var attentionLevels: Int32 { Int32(activationCodes) - 1 }
+
     /// Creates widths with the same bits for weights and activations.
-    public init(_ bits: Int) {
+    package init(_ bits: Int) {
       weights = bits
       activationCodes = 1 << bits
     }
 
     /// Bits and grid of a layer's weights and the greatest code of its activations; edge layers have 8 bits.
-    public func of(_ layer: ConvolutionLayer) -> (weights: Int, grid: WeightGrid, levels: Int32) {
+    package func of(_ layer: ConvolutionLayer) -> (weights: Int, grid: WeightGrid, levels: Int32) {
       if layer.isEdge { return (8, .midTread, 255) }
       let bits = layers[layer.name]
       return (
@@ -141,7 +144,7 @@ public final class Calibrator {
   }
 
   /// The model at `bits` bits, with edge layers at 8. See `model(widths:method:isPerFrame:note:)`.
-  public func model(
+  package func model(
     bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
     model(widths: Widths(bits), method: method, isPerFrame: isPerFrame, note: note)
@@ -151,20 +154,25 @@ public final class Calibrator {
   /// - Parameters:
   ///   - method: the method of choosing clipping ranges.
   ///   - isPerFrame: whether each frame slot has its own range; otherwise all slots share one.
-  public func model(
+  package func model(
     widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
-    let histograms = histograms
+    let histograms = isPerFrame ? histograms : shared(histograms)
     var quantizers = graph.operations.map { _ in [ActivationQuantizer]() }
     var layerQuantizers: [Int: [ActivationQuantizer]] = [:]
     for (index, operation) in graph.operations.enumerated() {
+      if case .attention = operation {
+        let levels = widths.attentionLevels
+        quantizers[index] = histograms[index].map {
+          ActivationQuantizer(range: method.search($0, levels: levels).range, levels: levels)
+        }
+      }
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       let levels = widths.of(graph.layers[layer]).levels
-      let counts = isPerFrame ? histograms[index] : Self.shared(histograms[index])
       quantizers[index] = inputs.enumerated().map { slot, input in
         if case .frame = graph.operations[input] { return .frame }
         return ActivationQuantizer(
-          range: method.search(counts[slot], levels: levels).range, levels: levels)
+          range: method.search(histograms[index][slot], levels: levels).range, levels: levels)
       }
       layerQuantizers[layer] = quantizers[index]
     }
@@ -209,8 +217,14 @@ public final class Calibrator {
       // A few windows are not representative of a band.
       if bandCounts[band] < Self.leastWindowsOfBand { return nil }
       return graph.operations.enumerated().map { index, operation in
-        guard case .convolution(let layer, let inputs, _) = operation else { return 1 }
-        let levels = widths.of(graph.layers[layer]).levels
+        let inputs: [Int]
+        let levels: Int32
+        switch operation {
+        case .frame, .add: return 1
+        case .convolution(let layer, let values, _):
+          (inputs, levels) = (values, widths.of(graph.layers[layer]).levels)
+        case .attention(let attention): (inputs, levels) = (attention.inputs, widths.attentionLevels)
+        }
         // One factor for all slots, since their ratios are folded into the weights: the mean of their individual factors.
         let logarithms = inputs.indices.map { slot -> Float in
           if case .frame = graph.operations[inputs[slot]] { return 0 }
@@ -231,21 +245,50 @@ public final class Calibrator {
 
   private static let leastWindowsOfBand = 4
 
-  /// The combined histogram of all slots, for each slot.
-  private static func shared(_ histograms: [ActivationHistogram]) -> [ActivationHistogram] {
-    guard var all = histograms.first, histograms.count > 1 else { return histograms }
-    for other in histograms.dropFirst() { all.add(other) }
-    return histograms.map { _ in all }
+  /// The combined histogram of all frame slots, for each slot: of a layer's inputs, over all operations that use it, and of the
+  /// keys, values and weights of an attention.
+  private func shared(_ histograms: [[ActivationHistogram]]) -> [[ActivationHistogram]] {
+    func group(_ operation: NetworkGraph.Operation, _ place: Int) -> String {
+      switch operation {
+      case .frame, .add: ""
+      case .convolution(let layer, _, _): graph.layers[layer].name
+      case .attention(let attention): "attention.\(attention.operands[place].kind)"
+      }
+    }
+    var groups: [String: ActivationHistogram] = [:]
+    for (operation, parts) in zip(graph.operations, histograms) {
+      for (place, part) in parts.enumerated() {
+        let name = group(operation, place)
+        guard var all = groups[name] else {
+          groups[name] = part
+          continue
+        }
+        all.add(part)
+        groups[name] = all
+      }
+    }
+    return zip(graph.operations, histograms).map { operation, parts in
+      parts.indices.map { groups[group(operation, $0)]! }
+    }
   }
 
   /// Reports the fit of a model's ranges to the observed activations.
   /// - Parameter cumulative: ratio of signal to error power with all preceding layers quantized, by operation and slot.
-  public func report(
+  package func report(
     on model: QuantizedModel, cumulative: (_ operation: Int, _ slot: Int) -> Double? = { _, _ in nil }
   ) -> CalibrationReport {
     let histograms = histograms
     var entries: [CalibrationReport.Entry] = []
     for (index, operation) in graph.operations.enumerated() {
+      if case .attention(let attention) = operation {
+        for (place, operand) in attention.operands.enumerated() {
+          var entry = CalibrationReport.Entry(
+            layer: "attention.\(operand.kind)", slot: operand.slot, quantizer: model.quantizers[index][place],
+            histogram: histograms[index][place])
+          entry.cumulativeSignalToNoise = cumulative(index, place).map { 10 * log10($0) }
+          entries.append(entry)
+        }
+      }
       guard case .convolution(let layer, let inputs, _) = operation else { continue }
       for (slot, input) in inputs.enumerated() {
         if case .frame = graph.operations[input] { continue }

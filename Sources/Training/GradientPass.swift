@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 
 /// Forward and backward through a graph for one shard of a batch.
 ///
 /// A training step runs several shards concurrently, each on one thread with its own primitives, and sums their
 /// gradients in fixed order, so the result does not depend on the number of threads.
-public final class GradientPass {
+package final class GradientPass {
   /// Runs the forward pass.
-  public let executor: FloatExecutor
+  package let executor: FloatExecutor
   /// Gradients of this shard's loss by every weight and bias, overwritten by each `backward`.
-  public let gradients: ParameterSet
+  package let gradients: ParameterSet
 
   private let scratch: ParameterSet
 
   /// Prepares a shard of `batch` samples on a `height` x `width` grid.
-  public init(graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision) throws {
+  package init(graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision) throws {
     executor = try FloatExecutor(
       graph: graph, batch: batch, height: height, width: width, precision: precision, training: true)
     gradients = ParameterSet(graph: graph)
@@ -23,12 +23,12 @@ public final class GradientPass {
   }
 
   /// Sets the current parameters.
-  public func setParameters(_ parameters: ParameterSet) throws {
+  package func setParameters(_ parameters: ParameterSet) throws {
     try executor.setWeights(parameters)
   }
 
   /// Propagates the gradient of the output backward and fills `gradients`.
-  public func backward(_ trace: FloatExecutor.Trace, outputGradient: FloatTensor) throws {
+  package func backward(_ trace: FloatExecutor.Trace, outputGradient: FloatTensor) throws {
     let graph = executor.graph
     var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
     var isFirstUse = [Bool](repeating: true, count: graph.layers.count)
@@ -41,6 +41,9 @@ public final class GradientPass {
       case .add(let a, let b):
         // Both terms receive the same gradient; copy it if something will be added to it.
         for term in [a, b] { values[term] = values[term].map { add($0, gradient) } ?? copy(gradient) }
+      case .attention(let attention):
+        let targets = attention.inputs.map { target(of: $0, channels: gradient.channels, &values) }
+        trace.attended[index]!.backward(gradient, addTo: targets)
       case .convolution(let layer, let inputs, let rectified):
         let operand = trace.operands[index]!
         let difference = gatherOperand([gradient], rectified: false, precision: executor.precision)
@@ -71,15 +74,20 @@ public final class GradientPass {
     var offset = 0
     for input in inputs {
       let channels = trace.channels[input]
-      if values[input] == nil {
-        let fresh = FloatTensor(
-          batch: executor.batch, height: executor.height, width: executor.width, channels: channels)
-        fresh.fill(0)
-        values[input] = fresh
-      }
-      scatterGradient(joined, offset: offset, rectifiedOperand: operand, addTo: values[input]!)
+      let target = target(of: input, channels: channels, &values)
+      scatterGradient(joined, offset: offset, rectifiedOperand: operand, addTo: target)
       offset += channels
     }
+  }
+
+  /// The gradient of a value, to which more is added; zeros at first.
+  private func target(of value: Int, channels: Int, _ values: inout [FloatTensor?]) -> FloatTensor {
+    if let known = values[value] { return known }
+    let fresh = FloatTensor(
+      batch: executor.batch, height: executor.height, width: executor.width, channels: channels)
+    fresh.fill(0)
+    values[value] = fresh
+    return fresh
   }
 
   private func copy(_ tensor: FloatTensor) -> FloatTensor {

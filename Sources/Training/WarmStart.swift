@@ -2,7 +2,7 @@
 import EnhancementModel
 
 /// Initialises a network from another's weights where layers match: a one-frame network initialises the centre slot of a
-/// fusing layer, and the neighbours start near zero.
+/// fusing layer, and the neighbours start near zero. Attention takes the centre slot of a fusing convolution.
 struct WarmStart {
   let architecture: Architecture
 
@@ -13,6 +13,9 @@ struct WarmStart {
       uniqueKeysWithValues: source.architecture.graph.layers.enumerated().map { ($1.name, $0) })
     let layers = architecture.graph.layers
     for (index, layer) in layers.enumerated() {
+      if layer.name == "fusion.centre", from[layer.name] == nil, let fusion = from["fusion"] {
+        copyCentre(source, layer: fusion, into: parameters.layers[index], of: layer)
+      }
       guard let old = from[layer.name] else { continue }
       let oldLayer = source.architecture.graph.layers[old]
       // Add a mask to the old network's residual.
@@ -41,6 +44,20 @@ struct WarmStart {
         }
         numbers.biases[output] = source.biases[old][output]
       }
+    }
+  }
+
+  /// Copies the middle slot of a fusing convolution and its biases, if shapes agree.
+  private func copyCentre(
+    _ source: NetworkWeights, layer index: Int, into numbers: LayerNumbers, of layer: ConvolutionLayer
+  ) {
+    let old = source.architecture.graph.layers[index]
+    guard old.inputChannels == layer.inputChannels, old.outputChannels == layer.outputChannels else { return }
+    let span = layer.inputChannels * ConvolutionLayer.kernel * ConvolutionLayer.kernel
+    for output in 0..<layer.outputChannels {
+      let at = (output * old.slots + old.slots / 2) * span
+      for i in 0..<span { numbers.weights[output * span + i] = source.weights[index][at + i] }
+      numbers.biases[output] = source.biases[index][output]
     }
   }
 }

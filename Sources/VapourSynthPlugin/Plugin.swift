@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-public import CVapourSynth
+package import CVapourSynth
 internal import EnhancementModel
 internal import Videnhance
 internal import VideoIO
 
 /// The place where VapourSynth enters the library.
 @_cdecl("VapourSynthPluginInit2")
-public func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSPluginAPI>?) {
+package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSPluginAPI>?) {
   guard let plugin, let api = api?.pointee else { return }
   LibavLog.leaveToHost()
   // The models lie beside the library, not beside the program, which may be anyone's.
@@ -16,7 +16,7 @@ public func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSP
   }
   _ = api.configPlugin(
     "org.videnhance.vapoursynth", "videnhance", "Enhances video with quantized networks",
-    Int32(PluginVersion.code), Int32(CVS_API_VERSION), 0, plugin)
+    pluginVersion, Int32(CVS_API_VERSION), 0, plugin)
   for kind in FilterKind.allCases where kind != .restore || kind.isShipped {
     // VapourSynth hands the number back with each call.
     _ = api.registerFunction(
@@ -26,10 +26,9 @@ public func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSP
   }
 }
 
-/// The version that VapourSynth shows: a test compares it with the program's.
-enum PluginVersion {
-  static let (major, minor) = (0, 1)
-  static let code = major << 16 | minor
+/// The package's version as VapourSynth packs it: major << 16 | minor.
+private var pluginVersion: Int32 {
+  PackageVersion.current.split(separator: ".").prefix(2).compactMap { Int32($0) }.reduce(0) { $0 << 16 | $1 }
 }
 
 /// Handles a call of one of the functions.

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import EnhancementPipeline
+package import EnhancementModel
+package import EnhancementPipeline
 internal import Foundation
 internal import VideoIO
 
 /// Selects the network for a task: a shipped one, or one from a file.
-public struct NetworkChoice: Sendable, Hashable {
+package struct NetworkChoice: Sendable, Hashable {
   /// The task.
-  public var task: EnhancementTask
+  package var task: EnhancementTask
   /// Upscaling factor of super-resolution; nil means that of the file, or 2 without a file.
-  public var scale: Int?
+  package var scale: Int?
   /// Bits of weights and activations; nil means those of the file, or 4 without a file.
-  public var bits: NetworkBits?
+  package var bits: NetworkBits?
   /// Tier of the shipped network; ignored if a file is given.
-  public var tier: NetworkTier
+  package var tier: NetworkTier
   /// The kind of source; ignored if a file is given. `EnhancementJob` resolves `auto`; elsewhere it means `real`.
-  public var source: SourceKind
+  package var source: SourceKind
   /// A file of weights or a quantized model; nil for a shipped network.
-  public var modelFile: String?
+  package var modelFile: String?
+  /// The folder of the shipped models; nil looks around the program.
+  package var modelFolder: String?
 
   /// Creates a choice.
-  public init(
+  package init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
     source: SourceKind = .auto, modelFile: String? = nil
   ) {
@@ -33,18 +35,19 @@ public struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The shipped model that is used if no file is given.
-  public var shippedModel: ShippedModel { shipped(bits ?? .four) }
+  package var shippedModel: ShippedModel { shipped(bits ?? .four) }
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
     let family = "\(name)-\(tier.rawValue)"
     // If there is no separate model for real footage, one model serves both kinds.
     let real = ShippedModel(family: "\(family)-real", bits: bits)
-    return source != .clean && real.path != nil ? real : ShippedModel(family: family, bits: bits)
+    return source != .clean && real.path(in: modelFolder) != nil
+      ? real : ShippedModel(family: family, bits: bits)
   }
 
-  /// The choice for a source of known quality, where it is still open.
-  public func adapted(to survey: SourceSurvey) -> NetworkChoice {
+  /// Returns the choice for a source of known quality, if it depends on that.
+  package func adapted(to survey: SourceSurvey) -> NetworkChoice {
     guard source == .auto, modelFile == nil else { return self }
     var result = self
     result.source = survey.isPristine ? .clean : .real
@@ -52,12 +55,15 @@ public struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The path of the model file.
-  /// - Throws: `ModelError.notShipped`.
-  public func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
+  /// - Throws: `ModelError.notShipped`; `cannotOpen` if there is a folder and it lacks the model.
+  package func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
     let model = shipped(bits ?? self.bits ?? .four)
-    guard let path = model.path else { throw .notShipped(name: model.name) }
-    return path
+    if let path = model.path(in: modelFolder) { return path }
+    if let modelFolder {
+      throw .cannotOpen(path: "\(modelFolder)/\(model.name).safetensors", reason: "no such file")
+    }
+    throw .notShipped(name: model.name)
   }
 }
 
@@ -71,10 +77,10 @@ extension NetworkChoice {
 }
 
 /// The available networks: those shipped with the program, and those in the user's files.
-public enum NetworkCatalog {
+package enum NetworkCatalog {
   /// Creates a network for frames of `width` x `height` (even).
   /// - Throws: `ModelError` or `ConvolutionError`.
-  public static func network(
+  package static func network(
     _ choice: NetworkChoice, width: Int, height: Int, threads: Int
   ) throws -> any WindowNetwork {
     let path = try choice.path()
@@ -97,9 +103,17 @@ public enum NetworkCatalog {
     return try IntegerNetwork(model, width: width, height: height, threads: threads)
   }
 
+  /// The network in a file of weights or a quantized model.
+  /// - Throws: `ModelError`.
+  static func architecture(path: String) throws -> Architecture {
+    let file = try Safetensors(path: path)
+    return QuantizedModel.isQuantized(file)
+      ? try QuantizedModel(file: file).architecture : try NetworkWeights(file: file).architecture
+  }
+
   /// Full-precision weights, shipped or from a file.
   /// - Throws: `ModelError`.
-  public static func weights(_ choice: NetworkChoice) throws -> NetworkWeights {
+  package static func weights(_ choice: NetworkChoice) throws -> NetworkWeights {
     let path = try choice.path(bits: .float)
     let file = try Safetensors(path: path)
     if QuantizedModel.isQuantized(file) {

@@ -57,21 +57,42 @@ struct VidenhanceCommand: AsyncParsableCommand {
       ThreadShortage.watch()
     #endif
     LargeBlocks.returnWhenFreed()
+    let arguments = CommandArguments.own
     do {
-      let arguments = CommandArguments.own
+      if let script = CompletionScript.requested(by: arguments) {
+        print(script)
+        return
+      }
       try CommandArguments.check(arguments)
       try UsageHint.check(arguments)
       try checkEnvironment()
-      var command = try parseAsRoot(arguments)
+      var command = try parse(arguments)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
     } catch {
-      guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
+      let code = exitCode(for: error)
+      if CommandArguments.wantJSON(arguments), !(error is ExitCode), code != .success {
+        let text = code == .failure ? Console.text(of: error) : message(for: error)
+        let told = code == .failure ? Console.exitCode(for: error) : code
+        ProgressEvent(failed: Console.singleLine(text), exitCode: told.rawValue).write()
+        exit(withError: told)
+      }
+      guard code == .failure, !(error is ExitCode) else { exit(withError: error) }
       Console.error(error)
       exit(withError: Console.exitCode(for: error))
+    }
+  }
+
+  /// - Throws: the parser's errors, some of them in other words.
+  private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    do {
+      return try parseAsRoot(arguments)
+    } catch {
+      guard let text = UsageHint.severalInputs(arguments, message: message(for: error)) else { throw error }
+      throw ValidationError(text)
     }
   }
 

@@ -7,9 +7,9 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// Shares of a folder that come to about the same, and stay the same.
+/// Tests that the shares of a folder are balanced and stable.
 @Suite struct BatchShareTests {
-  @Test func sharesAreEvenAndWhole() {
+  @Test func sharesAreBalancedAndComplete() {
     var random = SplitMix64(seed: 3)
     let files = (0..<100).map { (path: "clip-\($0)", weight: 1 + random.index(1000)) }
     for count in [1, 2, 7, 100] {
@@ -20,18 +20,18 @@ import Testing
       #expect(loads.allSatisfy { $0 > 0 }, "\(count)")
       let heaviest = files.map(\.weight).max() ?? 0
       #expect((loads.max() ?? 0) - (loads.min() ?? 0) <= heaviest, "\(loads)")
-      // Whatever order a machine lists them in.
+      // The order in which a machine lists files does not matter.
       let order = files.indices.sorted { files[$0].weight % 7 < files[$1].weight % 7 }
       let other = Shard.shares(of: order.map { files[$0] }, count: count)
       for (place, file) in order.enumerated() { #expect(other[place] == shares[file]) }
     }
-    // Files of which nothing is known are shared out by number.
+    // Files of unknown weight are divided by number.
     #expect(Set(Shard.shares(of: (0..<8).map { ("\($0)", 0) }, count: 8)).count == 8)
   }
 
-  @Test func theNumberOfSharesIsPinned() throws {
+  @Test func numberOfSharesIsFixed() throws {
     let shard = try #require(Shard(argument: "env/4"))
-    // One task of four is submitted again, alone.
+    // One task of four is resubmitted alone.
     let again = try shard.resolved(environment: [
       "SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "1", "SLURM_ARRAY_TASK_MIN": "2",
     ])
@@ -44,7 +44,7 @@ import Testing
     #expect(try Shard(argument: "2/3")?.resolved(environment: ["SLURM_ARRAY_TASK_ID": "5"]).index == 1)
   }
 
-  @Test(arguments: ["size", "duration"]) func sharesPartAFolder(balance: String) throws {
+  @Test(arguments: ["size", "duration"]) func sharesPartitionAFolder(balance: String) throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for (index, seconds) in [0.2, 4, 0.4, 0.6, 0.4].enumerated() {
@@ -67,7 +67,7 @@ import Testing
     #expect(made.contains(["1.mkv"]), "\(made)")
   }
 
-  /// By default a process takes no more threads than it has processors.
+  /// By default, a process uses no more threads than its available processors.
   @Test func threadsFollowAffinity() throws {
     guard FileManager.default.fileExists(atPath: "/usr/bin/taskset") else { return }
     let all = try Program.run("doctor").output

@@ -3,9 +3,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Folders of videos, good and bad.
+/// Tests folders of valid and broken videos.
 @Suite struct BatchTests {
-  /// Six videos in a tree, a broken one, one of sound alone, one that is empty, and a text.
+  /// Creates a tree with six videos, a broken one, a sound-only file, an empty file and a text.
   private func makeFolder(_ bench: Workbench) throws -> String {
     let folder = bench.path("in")
     for name in ["in", "in/a", "in/a/b"] {
@@ -37,7 +37,7 @@ import Testing
       .sorted()
   }
 
-  @Test func goodFilesAreDoneAndBadOnesAreNamed() throws {
+  @Test func goodFilesAreEnhancedAndBadOnesReported() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
     let outcome = try run(
@@ -60,7 +60,7 @@ import Testing
     #expect(
       records.allSatisfy { Set($0.keys) == ["input", "output", "status", "seconds", "frames", "error"] })
 
-    // Again: nothing is replaced, nothing is done twice.
+    // A second run neither replaces nor repeats anything.
     let again = try run(bench, ["batch", folder, bench.path("out"), "--skip-existing"])
     #expect(again.code == 2)
     #expect(again.errors.contains("exists"))
@@ -68,8 +68,9 @@ import Testing
     #expect(refused.code == 2 && refused.errors.contains("hint"))
   }
 
-  /// Every file belongs to one share, whatever the number of shares; an array job tells it by its environment.
-  @Test func sharesPartTheFolder() throws {
+  /// For any number of shares, every file belongs to exactly one; array jobs provide the index in the
+  /// environment.
+  @Test func sharesPartitionTheFolder() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
     var files: [String] = []
@@ -85,7 +86,7 @@ import Testing
       ])
   }
 
-  /// Fifteen videos of all kinds, three broken ones, one of sound alone and one that is empty.
+  /// Creates fifteen videos of all kinds, three broken ones, a sound-only file and an empty one.
   @Test func twentyMixedFiles() throws {
     let bench = try Workbench()
     for name in ["in", "in/trip", "in/trip/day 2"] {
@@ -135,7 +136,7 @@ import Testing
     #expect(outcome.errors.contains("done            15") && outcome.errors.contains("failed           5"))
     for name in bad.map(\.0) + ["trip/song.mp3"] {
       #expect(outcome.errors.contains("failed: " + bench.path("in/" + name)), "\(outcome.errors)")
-      // One line that names the file, when it happens.
+      // One line with the file's name, printed immediately.
       let lines = outcome.errorLines.filter { $0.hasPrefix("videnhance: ") && $0.contains(name) }
       #expect(lines.count == 1, "\(name): \(lines)")
     }
@@ -143,7 +144,40 @@ import Testing
     #expect(journal.count == 20)
   }
 
-  /// As in a job array: the environment tells the share, and together they have every file once.
+  @Test func rerunsHintAtSkipping() throws {
+    let bench = try Workbench()
+    for name in ["in", "out"] {
+      try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
+    }
+    for name in ["in/a.mkv", "in/b.mkv"] { _ = try bench.makeVideo(name) }
+    let arguments = ["batch", bench.path("in"), bench.path("out")]
+    #expect(try run(bench, arguments).code == 0)
+    let again = try run(bench, arguments)
+    #expect(again.code == 2 && again.errors.contains("2 outputs exist already"), "\(again.errors)")
+    #expect(again.errors.contains("(hint: pass --skip-existing, or --overwrite)"), "\(again.errors)")
+    let skipping = try run(bench, arguments + ["--skip-existing"])
+    #expect(skipping.code == 0 && !skipping.errors.contains("hint"), "\(skipping.errors)")
+  }
+
+  /// On a terminal, files processed in parallel share one line.
+  @Test func jobsShowOneBar() throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    for name in ["in/a.mkv", "in/b.mkv", "in/c.mkv"] { _ = try bench.makeVideo(name) }
+    let outcome = try run(
+      bench, ["batch", bench.path("in"), bench.path("out"), "--jobs", "2", "--progress", "bar"])
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    // The bar is erased before anything else is printed.
+    let bars = outcome.errors.matches(of: #/\r\[[=-]+\] \d+ % done/#)
+    #expect(!bars.isEmpty && outcome.errors.contains("/3 files"), "\(outcome.errors)")
+    for line in outcome.errorLines where line.contains(" took ") {
+      let shown = line.components(separatedBy: "\u{1b}[K").last ?? ""
+      #expect(shown.hasPrefix("["), "\(line.debugDescription)")
+    }
+  }
+
+  /// Like a job array: each task takes its share from the environment, and together they process every file
+  /// once.
   @Test func arrayJobsTakeTheirShares() throws {
     let bench = try Workbench()
     let folder = try makeFolder(bench)
@@ -196,7 +230,7 @@ import Testing
   }
 }
 
-/// What models and the machine hold.
+/// Tests `inspect` and `doctor`.
 @Suite struct InspectTests {
   @Test func everyShippedModelCanBeShown() throws {
     for (name, words) in [
@@ -213,7 +247,7 @@ import Testing
     #expect((table?["layers"] as? [Any])?.count == 12)
   }
 
-  @Test func filesThatAreNoModelsAreErrors() throws {
+  @Test func filesOtherThanModelsAreErrors() throws {
     let bench = try Workbench()
     try Data("no model".utf8).write(to: URL(fileURLWithPath: bench.path("x.safetensors")))
     for name in ["x.safetensors", "none.safetensors"] {

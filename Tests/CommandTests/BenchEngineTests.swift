@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `bench engine`, which Benchmarks/peers.py talks to.
+/// Tests `bench engine`, the interface for Benchmarks/peers.py.
 @Suite struct BenchEngineTests {
   private func talk(_ lines: [String], clip: String? = nil) throws -> (
     code: Int32, answers: [String], errors: String
@@ -33,7 +33,7 @@ import Testing
     #expect(Double(stack[0])! > 0 && (stack[1] == "winograd-2x2" || stack[1] == "direct"))
     #expect(run.answers[1].split(separator: " ").compactMap { Double($0) }.count == 2)
     #expect(run.answers[2] == "saved" && Int(run.answers[3])! > 10)
-    // Planes of a 48 x 32 grid: what goes in, and what comes out of a network of zeros.
+    // Planes of a 48 x 32 grid: the input, and the output of a network of zeros.
     func floats(_ name: String) throws -> [Float] {
       try Data(contentsOf: URL(fileURLWithPath: bench.path(name + ".f32"))).withUnsafeBytes {
         Array($0.bindMemory(to: Float.self))
@@ -41,11 +41,11 @@ import Testing
     }
     for slot in 0..<3 { #expect(try floats("frame\(slot)").count == 6 * 48 * 32) }
     #expect(try floats("residual") == [Float](repeating: 0, count: 24 * 48 * 32))
-    // Of the centre, the second plane is the luma right of the first one's.
+    // In the centre frame, the second plane holds the luma samples to the right of the first plane's.
     #expect(try Set(floats("frame1")).count > 20)
   }
 
-  @Test func tellsWhatIsWrong() throws {
+  @Test func reportsErrors() throws {
     #expect(try talk(["stack four 1"]).code == 64)
     let run = try talk(["network nothing 1"])
     #expect(run.code == 1 && run.errors.contains("cannot inspect model nothing: no such file"))

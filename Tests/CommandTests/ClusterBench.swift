@@ -3,9 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What tests of `plan`, `shard`, `join` and `status` have in common.
+/// Helpers for tests of `plan`, `shard`, `join` and `status`.
 extension Workbench {
-  /// A clip with two scenes, times at unequal distances, a key frame every 20 frames, sound, a subtitle, a chapter and tags.
+  /// Creates a clip with two scenes, a variable frame rate, a key frame every 20 frames, sound, subtitles, a
+  /// chapter and tags.
   func makeFilm(
     _ name: String = "in.mkv", frames: Int = 120, size: String = "64x48", codec: String = "libx264 -g 20"
   )
@@ -50,12 +51,12 @@ extension Workbench {
     return try JSONSerialization.jsonObject(with: data) as? [String: Any] ?? [:]
   }
 
-  /// A number within the plan's film.
+  /// A number in the plan's film.
   func filmNumber(_ name: String) throws -> Int {
     (try planJSON()["film"] as? [String: Any])?[name] as? Int ?? 0
   }
 
-  /// Makes `one.mkv` by one run with the plan's segments.
+  /// Makes `one.mkv` in a single run with the plan's segments.
   func runInOne(_ options: [String], input: String = "in.mkv") throws -> Outcome {
     let frames = try filmNumber("segmentFrames")
     return try Program.Run(
@@ -63,8 +64,8 @@ extension Workbench {
     ).finish()
   }
 
-  /// All packets of all streams with their times, lengths and hashes, and the properties of streams, chapters and tags. Not the
-  /// bytes of the file: Matroska files have random numbers of their own.
+  /// Returns all packets of all streams with times, lengths and hashes, and the properties of streams,
+  /// chapters and tags. File contents cannot be compared, since Matroska files contain random numbers.
   func packets(_ name: String) throws -> String {
     try ffprobe(
       name,
@@ -72,7 +73,7 @@ extension Workbench {
     )
   }
 
-  /// Whether the joined file is that of one run.
+  /// Checks that the joined file equals a single run's.
   func expectEqual(
     _ options: [String], input: String = "in.mkv", _ location: SourceLocation = #_sourceLocation
   )
@@ -85,7 +86,7 @@ extension Workbench {
     #expect(expected.split(separator: "\n").count > 200, sourceLocation: location)
   }
 
-  /// Path of a piece.
+  /// Returns the path of a piece.
   func piece(_ segment: Int) -> String { path("plan.json.pieces/\(segment).piece") }
 
   var unfinishedPieces: [String] {

@@ -9,10 +9,10 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// Kills that a run of the tests has in store; `make faults` asks for 30.
+/// Number of kills per test; `make faults` sets 30.
 private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") ?? 4
 
-/// What goes wrong on clusters: never a wrong film, and always a word about what to do.
+/// Tests failures on clusters: the film is never wrong, and messages contain a remedy.
 @Suite(.serialized) struct ClusterFaultTests {
   private static let options = ["--task", "denoise", "--codec", "ffv1"]
 
@@ -30,7 +30,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
       "\(early.errors)")
     #expect(early.errors.contains("--index 0-2"))
     #expect(try bench.shard("0-2").code == 0)
-    // A bit on the disk, a file cut off, one that is gone.
+    // A flipped bit, a truncated file, and a missing one.
     var bytes = try Data(contentsOf: URL(fileURLWithPath: bench.piece(1)))
     bytes[bytes.count / 2] ^= 1
     try bytes.write(to: URL(fileURLWithPath: bench.piece(1)))
@@ -40,7 +40,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     let join = try bench.join()
     #expect(join.code == 75 && join.errorLines.count == 1, "\(join.errors)")
     for word in [
-      "1 pieces are missing (4, of shards 2)", "piece 1 of shard 0: its bytes are not",
+      "1 piece is missing (4, of shard 2)", "piece 1 of shard 0: its bytes are not",
       "piece 3 of shard 1: ",
       "--index 0-2",
     ] { #expect(join.errors.contains(word), "\(word): \(join.errors)") }
@@ -49,7 +49,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(
       status.code == 0 && status.output.contains("damaged") && status.output.contains("begun"),
       "\(status.output)")
-    // Only what is missing is made.
+    // Only missing pieces are made.
     let kept = try date(bench.piece(0))
     let again = try bench.shard("0-2")
     #expect(again.code == 0 && again.errors.contains("piece 1 of shard 0"), "\(again.errors)")
@@ -58,7 +58,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     try bench.expectEqual(Self.options)
   }
 
-  /// A piece of another place, whole in itself, is not taken for the one that it is called.
+  /// An intact piece under the name of another one is detected.
   @Test func piecesThatChangedPlacesAreFound() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
@@ -70,7 +70,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(join.code == 75 && join.errors.contains("piece 1 of shard 1: it holds"), "\(join.errors)")
   }
 
-  @Test func whatDiffersIsToldInWords() throws {
+  @Test func differencesAreDescribed() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
     #expect(try bench.plan(Self.options, shards: 2).code == 0)
@@ -104,7 +104,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     expectRefused(try bench.shard("1"), "is of format 2")
     try rewrite("\"models\":[\"denoise ", "\"models\":[\"denoise 1")
     expectRefused(try bench.shard("1"), "model 1 was denoise 1")
-    // Other options in the plan: the piece that is there is of another one.
+    // With other options in the plan, the existing piece belongs to another plan.
     try rewrite("\"tasks\":[\"denoise\"]", "\"noise\":7,\"tasks\":[\"denoise\"]")
     let foreign = try bench.shard("0")
     #expect(foreign.code == 1 && foreign.errors.contains("model 1 was"), "\(foreign.errors)")
@@ -123,7 +123,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     expectRefused(try bench.shard("1"), "the source was")
   }
 
-  /// Pictures that come out of the decoder otherwise than when the film was planned.
+  /// Detects that the decoder's pictures differ from those at planning time.
   @Test func otherPicturesAreRefused() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
@@ -154,7 +154,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     try bench.expectEqual(Self.options)
   }
 
-  /// kill -9 at any instant: what is there is whole, and the rest is made by the next run.
+  /// kill -9 at any time: existing pieces are intact, and the next run makes the rest.
   @Test func killedWorkersAreBegunAgain() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 120)
@@ -204,7 +204,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(status.output.contains("\"state\" : \"begun\""), "\(status.output)")
   }
 
-  /// Whether file systems can be mounted here: as root, outside of most containers.
+  /// Whether file systems can be mounted: as root, outside most containers.
   private static let canMount: Bool = {
     guard getuid() == 0, let bench = try? Workbench() else { return false }
     let probe = bench.path("probe")
@@ -216,7 +216,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     return true
   }()
 
-  @Test(.enabled(if: canMount)) func aFullDiskIsWorthAnotherTry() throws {
+  @Test(.enabled(if: canMount)) func fullDiskIsATemporaryError() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 60)
     #expect(try bench.plan(Self.options, shards: 1).code == 0)
@@ -230,7 +230,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
 
   // MARK: - Numbers
 
-  @Test func segmentsPartAFilm() {
+  @Test func segmentsPartitionAFilm() {
     for frames in [1, 2, 7, 10, 129, 132, 999, 1000, 172_800] {
       for shards in [1, 2, 3, 7, 16, 64, 1000] {
         let length = SegmentLength.shards(shards)
@@ -238,7 +238,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
         let count = (frames + each - 1) / each
         #expect(count >= min(shards, frames), "\(frames) \(shards) \(each)")
         #expect((1...240).contains(each))
-        // No shard has much more than the others.
+        // No shard has many more frames than the others.
         let parts = min(shards, frames)
         let most = (count + parts - 1) / parts * each
         let fair = (frames + parts - 1) / parts
@@ -258,7 +258,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(IndexList.text([5, 0, 3, 4, 4]) == "0,3-5")
   }
 
-  /// A plan of any content is read or refused.
+  /// Plans with any content are either read or refused.
   @Test func damagedPlansAreRefused() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 30)

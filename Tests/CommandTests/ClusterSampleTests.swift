@@ -3,13 +3,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What samples/cluster shows, with engines that are imitated where they cannot be had.
+/// Tests samples/cluster, with imitations of the engines that are not available.
 @Suite struct ClusterSampleTests {
   private static let samples = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("samples/cluster").path
   private static let options = ["--task", "denoise", "--codec", "ffv1"]
 
-  /// A folder of programs that goes before the others.
+  /// Creates a folder of programs that precedes the others in PATH.
   private func makePrograms(_ bench: Workbench, _ scripts: [String: String] = [:]) throws -> String {
     let folder = bench.path("bin")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -33,14 +33,14 @@ import Testing
     ).finish()
   }
 
-  /// With GNU parallel where it is installed, and with xargs.
+  /// With GNU parallel if it is installed, and with xargs.
   @Test(arguments: [true, false]) func parallel(mayHaveParallel: Bool) throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
     #expect(try bench.plan(Self.options, shards: 4).code == 0)
     var path = try makePrograms(bench)
     if !mayHaveParallel {
-      // A path without it: what the script needs, one by one.
+      // A PATH without GNU parallel, containing only the programs that the script needs.
       let folder = bench.path("bin")
       for name in ["sh", "seq", "xargs", "grep", "nproc", "realpath"] {
         let found = try runProgram("sh", ["-c", "command -v \(name)"]).trimmingCharacters(in: .newlines)
@@ -53,7 +53,7 @@ import Testing
     try bench.expectEqual(Self.options)
   }
 
-  /// An array whose second task fails at first, as of want of memory, and is put into the queue again; then the join.
+  /// An array whose second task fails at first, as if memory had run out, and is requeued; then the join.
   @Test func slurm() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
@@ -77,11 +77,11 @@ import Testing
     let path = try makePrograms(bench, ["sbatch": sbatch, "scontrol": scontrol])
     let outcome = try run(bench, "slurm.sh", path: path)
     let log = try String(contentsOfFile: bench.path("sbatch.log"), encoding: .utf8)
-    // A task that failed keeps the film from being joined, and no half of it is there.
+    // A failed task prevents joining, and no partial film exists.
     #expect(log.contains("--array=0-2") && log.contains("--dependency=afterok:7"), "\(log)")
     #expect(outcome.output.contains("array 7: shards 0 to 2"), "\(outcome.output) \(outcome.errors)")
     #expect(
-      !bench.contents.contains("out.mkv") && log.contains("pieces are missing (1, of shards 1)"), "\(log)")
+      !bench.contents.contains("out.mkv") && log.contains("piece is missing (1, of shard 1)"), "\(log)")
     #expect(log.contains("scontrol requeue 8"), "\(log)")
     let again = try Program.Run(
       [Self.samples + "/slurm.sh", "shard", bench.path("plan.json")], program: "/bin/bash",
@@ -92,7 +92,7 @@ import Testing
     try bench.expectEqual(Self.options)
   }
 
-  /// What Kubernetes does with the manifest: the arguments with an index in the environment.
+  /// Imitates how Kubernetes uses the manifest: the arguments, with the index in the environment.
   @Test func kubernetes() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// One film made by many processes is, packet by packet, that of one.
+/// Tests that a film made by many processes equals a single run's, packet by packet.
 @Suite struct ClusterTests {
   @Test(
     arguments: [
@@ -19,19 +19,19 @@ import Testing
       (["--task", "denoise", "--codec", "mpeg4"], 3),
       (["--task", "denoise", "--start", "0.9", "--duration", "2.5", "--codec", "ffv1"], 4),
       (["--task", "denoise", "--deinterlace-fields", "--codec", "ffv1"], 4),
-    ] as [([String], Int)]) func joinedIsAsOfOneRun(options: [String], shards: Int) throws
+    ] as [([String], Int)]) func joinedFilmEqualsASingleRun(options: [String], shards: Int) throws
   {
     let bench = try Workbench()
-    // SVT-AV1 takes nothing smaller than 64x64.
+    // SVT-AV1 requires at least 64x64.
     try bench.makeFilm(size: options.contains("libsvtav1") ? "96x64" : "64x48")
     let planned = try bench.plan(options, shards: shards)
     #expect(planned.code == 0, "\(planned.errors)")
     let film = try bench.planJSON()["film"] as? [String: Any]
-    // Boundaries lie within scenes, and a cut within a shard.
+    // Shard boundaries are inside scenes, and a cut is inside a shard.
     #expect(options.contains("--no-scene-cut") || (film?["sceneCuts"] as? [Int])?.count == 1)
-    // Last to first, by machines that are not alike.
+    // In reverse order, with different settings as on different machines.
     for index in (0..<shards).reversed() {
-      // The plainest kernels take long.
+      // The scalar kernels are slow.
       let isa = shards == 5 && index % 2 == 0 ? ["--isa", "scalar"] : []
       let outcome = try bench.shard("\(index)", ["--threads", "\(1 + index % 3)", "--quiet"] + isa)
       #expect(outcome.code == 0 && outcome.errors == "", "\(outcome.errors)")
@@ -41,7 +41,7 @@ import Testing
     try bench.expectEqual(options)
   }
 
-  /// Containers whose times or key frames are less simple.
+  /// Containers with complicated times or key frames.
   @Test(arguments: [
     ("in.ts", "libx264 -g 12 -bf 3 -x264-params open-gop=1"), ("in.mp4", "mpeg4 -g 15 -bf 2"),
     ("in.mkv", "mpeg2video -g 10 -bf 2"), ("in.mkv", "ffv1"),
@@ -63,7 +63,7 @@ import Testing
     try bench.expectEqual(options, input: name)
   }
 
-  /// The film in one shard, in many of one frame, and in segments smaller than shards.
+  /// One shard, many shards of one frame, and segments shorter than shards.
   @Test(arguments: [(1, [String]()), (200, []), (3, ["--segment-frames", "7"])])
   func anyNumberOfShards(shards: Int, more: [String]) throws {
     let bench = try Workbench()
@@ -96,7 +96,7 @@ import Testing
     #expect(try done() == [0, 2])
     #expect(try bench.shard(nil, ["--one-based"], environment: ["SLURM_ARRAY_TASK_ID": "6"]).code == 0)
     #expect(try done() == [0, 2, 5])
-    // The option goes before the environment.
+    // The option takes precedence over the environment.
     #expect(try bench.shard("1,3-4", environment: ["SLURM_ARRAY_TASK_ID": "0"]).code == 0)
     #expect(try done() == [0, 1, 2, 3, 4, 5])
     for (index, environment, words) in [
@@ -114,7 +114,7 @@ import Testing
     #expect(table.contains("complete") && table.contains("done"), "\(table)")
   }
 
-  /// A second plan of the same is the same; a joined film is joined once.
+  /// Planning again gives the same plan; a film that is already joined is not joined again.
   @Test func everythingMayBeDoneTwice() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
@@ -127,14 +127,15 @@ import Testing
     #expect(try Data(contentsOf: URL(fileURLWithPath: bench.path("plan.json"))) == plan)
     let skipped = try bench.shard("0-2", ["--journal", bench.path("j.jsonl")])
     #expect(
-      skipped.code == 0 && skipped.errors.contains("shard 1: all 1 pieces are whole"), "\(skipped.errors)")
+      skipped.code == 0 && skipped.errors.contains("shard 1: nothing to do, its pieces are whole"),
+      "\(skipped.errors)")
     let journal = try String(contentsOfFile: bench.path("j.jsonl"), encoding: .utf8).split(separator: "\n")
     #expect(journal.filter { $0.contains("\"status\":\"done\"") }.count == 3, "\(journal)")
     #expect(journal.filter { $0.contains("\"status\":\"skipped\"") }.count == 3, "\(journal)")
     #expect(try bench.join().code == 0)
     let second = try bench.join()
     #expect(second.code == 0 && second.errors.contains("joined before"), "\(second.errors)")
-    // Another file by its name is not replaced.
+    // Another file under this name is not replaced.
     try Data("mine".utf8).write(to: URL(fileURLWithPath: bench.path("out.mkv")))
     let refused = try bench.join()
     #expect(refused.code == 1 && refused.errors.contains("exists"), "\(refused.errors)")
@@ -143,7 +144,7 @@ import Testing
     #expect(!bench.contents.contains("plan.json.pieces"))
   }
 
-  /// Copies of the source have other dates and places; a machine may see it elsewhere.
+  /// Copies of the source may have other dates and paths, including on other machines.
   @Test func theSourceMayLieElsewhere() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)

@@ -4,23 +4,23 @@ import Kernels
 import TestSupport
 import Testing
 
-/// The same source, model and options give the same pictures on any machine: whatever the number of threads, the
-/// instruction set, and however the work was divided.
+/// Tests that the same source, model and options give the same pictures on any machine, regardless of the
+/// number of threads, the instruction set, and the division of the work.
 @Suite struct DeterminismTests {
   @Test(arguments: [
     ["--task", "sr", "--bits", "4"], ["--task", "sr", "--bits", "8", "--scale", "4"],
     ["--task", "sr", "--model", "fast", "--bits", "6"], ["--task", "denoise", "--bits", "3"],
     ["--task", "interp,sr", "--bits", "2", "--factor", "3"],
   ])
-  func sameFramesHoweverTheyAreMade(options: [String]) throws {
+  func framesDoNotDependOnTheMachine(options: [String]) throws {
     let bench = try Workbench()
-    // No multiple of any tile; two scenes.
+    // Extents that are not multiples of any tile; two scenes.
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=62x46:rate=25 -f lavfi -i mandelbrot=size=62x46:rate=25 -filter_complex "
         + "[0]trim=end_frame=4,setsar=1,format=yuv420p[a];[1]trim=end_frame=4,setsar=1,format=yuv420p[b];"
         + "[a][b]concat=n=2,noise=alls=12:allf=t:all_seed=7 -c:v ffv1", "in.mkv")
     var ways: [(name: String, more: [String], environment: [String: String])] = []
-    // The best one first.
+    // The best instruction set first.
     for isa in InstructionSet.supported.reversed() {
       for threads in [1, 2, 3, 8] {
         ways.append(

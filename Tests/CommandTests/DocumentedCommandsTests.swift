@@ -6,18 +6,18 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// Commands that documents show are understood by the program.
+/// Tests that the program accepts the commands in the documentation.
 @Suite struct DocumentedCommandsTests {
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
 
-  /// Lines of documents, in code or in running text between backquotes, that begin with the program's name.
+  /// Returns lines, from code blocks or text in backquotes, that begin with the program's name.
   private static func commands(in text: String) -> [String] {
     var found: [String] = []
     let joined = text.replacingOccurrences(of: "\\\n", with: " ")
     for line in joined.split(separator: "\n") {
       let trimmed = line.trimmingCharacters(in: .whitespaces)
-      // Two spaces behind the name: a drawing.
+      // Two spaces after the name: a diagram.
       if trimmed.hasPrefix("videnhance "), !trimmed.hasPrefix("videnhance  "), line.hasPrefix("    ") {
         found.append(trimmed)
       }
@@ -29,7 +29,8 @@ import Testing
     return found
   }
 
-  /// The words of a command up to a comment or a pipe; nil for a pattern that stands for many commands.
+  /// Returns the words of a command up to a comment or a pipe; nil for a pattern that stands for many
+  /// commands.
   private static func words(_ command: String) -> [String]? {
     var words: [String] = []
     for word in command.split(separator: " ").dropFirst().map(String.init) {
@@ -46,18 +47,18 @@ import Testing
       .filter { $0.hasSuffix(".md") }.map { "docs/" + $0 }
   }
 
-  @Test func areUnderstood() throws {
+  @Test func commandsAreAccepted() throws {
     var count = 0
     for document in try Self.documents() {
       let text = try String(contentsOf: Self.root.appendingPathComponent(document), encoding: .utf8)
       for command in Self.commands(in: text) {
         guard let words = Self.words(command), !words.isEmpty else { continue }
-        // Placeholders of the changes and of tables, such as IN OUT, are words like others.
+        // Placeholders, such as IN OUT in the changelog and in tables, are parsed like other words.
         do {
           _ = try VidenhanceCommand.parseAsRoot(words)
         } catch {
           let isHelp = VidenhanceCommand.exitCode(for: error) == .success
-          // Half a command in running text, such as `videnhance bench kernels` without its options, may lack some.
+          // Commands in running text, such as `videnhance bench kernels`, may lack required options.
           let lacks = "\(VidenhanceCommand.message(for: error))".hasPrefix("Missing expected argument")
           #expect(
             isHelp || (lacks && words.count < 4),
@@ -69,8 +70,8 @@ import Testing
     #expect(count > 40, "\(count) commands")
   }
 
-  /// Targets of make and scripts that documents name are there.
-  @Test func targetsAndScriptsAreThere() throws {
+  /// Tests that the make targets and scripts in the documentation exist.
+  @Test func targetsAndScriptsExist() throws {
     let makefile = try String(contentsOf: Self.root.appendingPathComponent("Makefile"), encoding: .utf8)
     var count = 0
     for document in try Self.documents() {
@@ -82,7 +83,7 @@ import Testing
       for match in text.matches(of: #/(?:Scripts|Benchmarks|samples|Tests|Sources|docs)/[A-Za-z0-9/+_.-]*\w/#)
       {
         let isThere = FileManager.default.fileExists(atPath: Self.root.path + "/" + match.0)
-        // What is made by running something need not be in the repository; `<...>` stands for names.
+        // Generated files need not be in the repository; `<...>` is a placeholder.
         let isMade = match.0.hasPrefix("samples/out") || match.0 == "Benchmarks/ratios.json"
         let isPattern = text[match.range.upperBound...].hasPrefix("/<") || isMade
         #expect(isThere || isPattern, "\(document): \(match.0)")
@@ -92,8 +93,9 @@ import Testing
     #expect(count > 40, "\(count)")
   }
 
-  /// Examples in the help are understood, too, and fit into 80 columns: they would be broken in the middle.
-  @Test func examplesOfTheHelpAreUnderstood() throws {
+  /// Tests that examples in help texts are accepted and fit into 80 columns, since longer lines would be
+  /// wrapped.
+  @Test func helpExamplesAreAccepted() throws {
     var count = 0
     func visit(_ command: any ParsableCommand.Type) {
       let lines = command.configuration.discussion.replacing(#/\\\n */#, with: " ")
@@ -101,7 +103,7 @@ import Testing
         #expect(line.count <= 80, "\(line)")
       }
       for match in lines.matches(of: /(?:\n  |: |\| )(videnhance [^\n|]+)/) {
-        // What follows some spaces behind the words explains them.
+        // Text after several spaces explains the command.
         let text = String(match.1).components(separatedBy: "   ")[0]
         let words = text.split(separator: " ").dropFirst().map { $0.filter { $0 != "'" } }
         do {
@@ -118,7 +120,7 @@ import Testing
     #expect(count > 30, "\(count)")
   }
 
-  @Test(arguments: ["bash", "zsh", "fish"]) func completionsCanBeMade(shell: String) throws {
+  @Test(arguments: ["bash", "zsh", "fish"]) func completionsAreGenerated(shell: String) throws {
     let run = try Program.run("--generate-completion-script", shell)
     #expect(run.code == 0)
     for word in ["compare", "segment-frames", "noise"] {
@@ -126,7 +128,7 @@ import Testing
     }
     let path = ["/usr/bin/\(shell)", "/bin/\(shell)"].first(where: FileManager.default.isExecutableFile)
     guard let path, shell != "fish" else { return }
-    // The shell understands it.
+    // The shell accepts the script.
     let bench = try Workbench()
     try Data(run.output.utf8).write(to: URL(fileURLWithPath: bench.path("script")))
     #expect(try Program.Run(["-n", bench.path("script")], program: path).finish().code == 0)

@@ -21,7 +21,7 @@ import Testing
     #expect(keys.split(separator: "\n").filter { $0.hasPrefix("K") }.count == 2)
   }
 
-  @Test func quietSaysNothing() throws {
+  @Test func quietPrintsNothing() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let run = try Program.run(
@@ -31,13 +31,13 @@ import Testing
     #expect(run.errors == "" && run.output == "")
   }
 
-  @Test func profileTellsWhereTimeWent() throws {
+  @Test func profilePrintsTimes() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let run = try Program.run(
       video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--profile")
     #expect(run.code == 0)
-    // Seconds in all, milliseconds each time, and the part.
+    // Total seconds, milliseconds per call, and the name of the part.
     let parts = run.errorLines.filter { $0.contains(" ms each  ") }.map { $0.split(separator: "each  ")[1] }
     #expect(
       parts.sorted() == [
@@ -45,12 +45,12 @@ import Testing
         "motion, packing", "network",
       ])
     #expect(run.errorLines.last?.contains(" s in all, ") == true && run.errors.contains(" MB\n"))
-    // For one video only.
+    // Only for single videos.
     let folder = try Program.run("batch", bench.path(""), bench.path("out"), "--profile")
     #expect(folder.code == 64 && folder.errors.contains("--profile is for one video, not for a folder"))
   }
 
-  @Test func verboseTellsSceneCuts() throws {
+  @Test func verbosePrintsSceneCuts() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=96x64:rate=25 -f lavfi -i mandelbrot=size=96x64:rate=25 -filter_complex "
@@ -105,7 +105,7 @@ import Testing
     #expect(try bench.entries("out.bin", "codec_name") == "codec_name=ffv1\n")
   }
 
-  @Test func leftOutStreamIsCodeTwo() throws {
+  @Test func leftOutStreamExitsWithTwo() throws {
     let bench = try Workbench()
     try Data("1\n00:00:00,000 --> 00:00:00,300\nhello\n".utf8).write(
       to: URL(fileURLWithPath: bench.path("a.srt")))
@@ -126,7 +126,7 @@ import Testing
     let run = try Program.Run([
       video, bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--quiet",
     ])
-    // Other tests block the threads that would wake a sleeping task, for longer than the run takes.
+    // Other tests may block the threads that would resume a sleeping task for longer than the run takes.
     for _ in 0..<600 where bench.contents == before { usleep(50_000) }
     #expect(bench.contents == ["in.mkv", "out.mkv.part", "zero.safetensors"])
     kill(run.process.processIdentifier, signal)
@@ -136,8 +136,8 @@ import Testing
     #expect(bench.contents == before)
   }
 
-  /// Where H.264 does not fit, the container's usual encoder takes its place, or the error says what to do.
-  @Test func containersGetAnEncoderThatTheyTake() throws {
+  /// If the container does not support H.264, its default encoder is used, or the error contains a hint.
+  @Test func containersGetASupportedEncoder() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     for (name, codec) in [("out.webm", "vp9"), ("out.mp4", "h264"), ("out.avi", "h264"), ("out.ts", "h264")] {

@@ -11,7 +11,7 @@ import Testing
     let own = try Program.run("export", try bench.makeModel(), "-o", bench.path("b.onnx"))
     #expect(own.code == 0, "\(own.errors)")
     for name in ["a.onnx", "b.onnx"] {
-      // Field 1, a number: the version of the format.
+      // Field 1, an integer: the version of the format.
       #expect(try Data(contentsOf: URL(fileURLWithPath: bench.path(name))).prefix(2) == Data([0x08, 7]))
     }
     let again = try Program.run("export", "sr-x2-fast-4bit", "-o", bench.path("a.onnx"))

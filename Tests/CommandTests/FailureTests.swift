@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the program says and leaves when it cannot do its work.
+/// Tests error messages and that failed runs leave no files.
 @Suite struct FailureTests {
   /// Runs with a network that adds nothing; expects failure, one line that contains `words`, and no new file.
   private func expectFailure(
@@ -77,7 +77,7 @@ import Testing
     try expectFailure(bench, video, missing, "cannot create \(missing): No such file or directory")
     try expectFailure(
       bench, video, bench.path("in.mkv/out.mkv"), "cannot create \(bench.path("in.mkv/out.mkv"))")
-    // Not even root may write here.
+    // Even root cannot write here.
     if FileManager.default.fileExists(atPath: "/proc/self") {
       try expectFailure(bench, video, "/proc/self/out.mkv", "cannot create /proc/self/out.mkv")
     }

@@ -3,14 +3,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a machine does to a run: full disks, files that change or vanish, too few descriptors, too little memory. Always
-/// a clear error and code, never a file that looks whole and is not, nothing left over.
+/// Tests machine faults: full disks, files that change or disappear, too few descriptors, too little memory.
+/// There must be a clear error and exit code, no incomplete file that looks complete, and no leftover files.
 @Suite(.serialized) struct FaultTests {
-  /// AddressSanitizer takes terabytes of addresses and more memory than any of these limits.
+  /// AddressSanitizer needs terabytes of address space and more memory than these limits.
   static let isSanitized = ProcessInfo.processInfo.environment["ASAN_OPTIONS"] != nil
   private static let isThorough = ProcessInfo.processInfo.environment["KILLS"] != nil
 
-  /// Runs the program in a shell that was limited first. What takes minutes hangs, and is killed.
+  /// Runs the program in a shell with limits. A run of several minutes is considered hung and killed.
   func run(limited limit: String, _ arguments: [String]) throws -> Outcome {
     try Program.Run(
       ["-c", limit + " && exec timeout -s KILL 120 \"$0\" \"$@\"", Program.url.path] + arguments,
@@ -27,7 +27,7 @@ import Testing
     ]
   }
 
-  /// Whether the outcome is success with a whole file, or a clear failure without any.
+  /// Checks that the run succeeded with a complete file, or failed clearly without one.
   private func expectHonest(
     _ outcome: Outcome, _ bench: Workbench, frames: Int, output: String = "out.mkv", before: [String],
     _ what: String,
@@ -42,8 +42,8 @@ import Testing
       #expect(
         [1, 70].contains(outcome.code), "\(what): \(outcome.code) \(outcome.errors)",
         sourceLocation: sourceLocation)
-      // Some speak for themselves before we do where there is no memory: libx264, Swift, C++, and oneDNN's OpenMP, which
-      // ends the program.
+      // Without memory, some libraries print messages before the program does: libx264, Swift, C++, and
+      // oneDNN's OpenMP, which also ends the program.
       let ownWords = [
         "x264 [error]: malloc", "Fatal error: failed to allocate", "terminate called after throwing",
         "  what():  std::bad_alloc",
@@ -63,7 +63,7 @@ import Testing
     _ = try bench.makeVideo(seconds: 1)
     let arguments = try arguments(bench) + ["--codec", "ffv1"]
     let before = bench.contents
-    // In blocks of 512 bytes: from nothing to all but enough. The model is read only, and fits.
+    // In blocks of 512 bytes, from nothing to almost enough. The model is only read, so it is not limited.
     var failures = 0
     for blocks in [0, 1, 7, 50, 200, 400, 100_000] {
       let outcome = try run(limited: "ulimit -f \(blocks)", arguments)
@@ -83,14 +83,14 @@ import Testing
     let outcome = try run(limited: "ulimit -f 300", arguments)
     #expect(outcome.code == 1 && outcome.errorLines.count == 1, "\(outcome.errors)")
     #expect(!bench.contents.contains("out.mkv") && !bench.contents.contains("out.mkv.part"))
-    // With room again, it goes on.
+    // Resumes once there is space again.
     let done = try Program.Run(arguments).finish()
     #expect(done.code == 0, "\(done.errors)")
     #expect(bench.contents == ["in.mkv", "out.mkv", "zero.safetensors"])
     #expect(try bench.times("out.mkv").split(separator: "\n").count == 25)
   }
 
-  /// Whether file systems can be mounted here: as root, outside of most containers.
+  /// Whether file systems can be mounted: as root, outside most containers.
   private static let canMount: Bool = {
     guard getuid() == 0, let bench = try? Workbench() else { return false }
     let probe = bench.path("probe")
@@ -118,7 +118,7 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("cannot create"), "\(refused.errors)")
   }
 
-  @Test func deviceThatIsFull() throws {
+  @Test func fullDevice() throws {
     guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
     let bench = try Workbench()
     _ = try bench.makeVideo()
@@ -128,7 +128,7 @@ import Testing
     #expect(outcome.code == 1 && outcome.errors.contains("No space left on device"), "\(outcome.errors)")
   }
 
-  /// Begins a run that takes a while, and waits until it writes.
+  /// Starts a run that takes a while, and waits until it writes.
   func begun(_ bench: Workbench, _ output: String, _ more: [String] = []) throws -> Program.Run {
     let run = try Program.Run(try arguments(bench, "in.mkv", output) + more)
     let part = bench.path(output + ".part")
@@ -166,18 +166,18 @@ import Testing
     default: try FileManager.default.removeItem(atPath: video)
     }
     let outcome = run.finish()
-    // An opened file that is removed is still there to read.
+    // A removed file stays readable while it is open.
     let isHarmless = how == "grow" || how == "remove"
     if isHarmless || outcome.code == 0 {
       #expect(outcome.code == 0, "\(outcome.errors)")
-      // Of damaged frames some may be missing; that must have been said.
+      // Some damaged frames may be missing, which must be reported.
       let count = try bench.times("out.mkv").split(separator: "\n").count
       #expect(count == 400 || outcome.errors.contains("damaged"), "\(count) \(outcome.errors)")
       if how == "overwrite" || how == "grow" {
         #expect(outcome.errors.contains("the file changed while it was read"), "\(outcome.errors)")
       }
     } else {
-      // What was there is kept, and what is missing is said.
+      // Existing frames are kept, and missing ones are reported.
       #expect(outcome.code == 2 && outcome.errors.contains(video), "\(outcome.errors)")
       #expect(outcome.errors.contains("left out what is missing in the source"), "\(outcome.errors)")
       let count = try bench.times("out.mkv").split(separator: "\n").count
@@ -205,7 +205,7 @@ import Testing
     let limits = Array(stride(from: 250_000, through: 1_600_000, by: Self.isThorough ? 25_000 : 150_000))
     for limit in limits {
       let outcome = try run(limited: "ulimit -v \(limit)", arguments)
-      if outcome.code == 127 { continue }  // The system could not even load the program, and says so.
+      if outcome.code == 127 { continue }  // The system reported that it could not load the program.
       try expectHonest(outcome, bench, frames: 10, before: before, "\(limit) KB")
     }
   }

@@ -4,7 +4,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files as people have them, each modelled on a public report: what comes out can be played, and what is not in it is named.
+/// Tests real-world files, each modelled on a public report: the output can be played, and everything missing
+/// in it is reported.
 @Suite struct FileCaseTests {
   let bench: Workbench
 
@@ -23,7 +24,7 @@ import Testing
     ).finish()
   }
 
-  /// Denoising by a network that adds nothing: sizes stay.
+  /// Denoises with a network that adds nothing; extents do not change.
   private func runSameSize(_ input: String, _ output: String, _ more: [String] = []) throws -> Outcome {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 8, blocks: 0)
@@ -61,14 +62,14 @@ import Testing
 
   // MARK: - Announced lengths
 
-  @Test(arguments: ["mkv", "ts", "flv", "avi"]) func filesThatWereCutOff(ending: String) throws {
+  @Test(arguments: ["mkv", "ts", "flv", "avi"]) func truncatedFilesAreSaved(ending: String) throws {
     try bench.ffmpeg("\(Self.base.replacingOccurrences(of: "d=2", with: "d=6")) -g 10", "whole.\(ending)")
     let whole = try bytes("whole.\(ending)")
     try write(whole.prefix(whole.count * 2 / 3), "cut.\(ending)")
     let done = try run("cut.\(ending)", "out.mkv")
     let count = try times("out.mkv").count
     #expect((60...120).contains(count), "\(count)")
-    // A transport stream announces no length.
+    // A transport stream has no duration in its header.
     #expect(done.code == (ending == "ts" ? 0 : 2), "\(done.errors)")
     if ending != "ts" {
       #expect(done.errors.contains("left out what is missing in the source"), "\(done.errors)")
@@ -114,7 +115,7 @@ import Testing
     #expect(try bench.entries("out.m2ts", "codec_name", stream: "a").contains("pcm_bluray"))
   }
 
-  @Test(arguments: ["mov", "ts", "m2ts"]) func coverArtThatDoesNotFit(to: String) throws {
+  @Test(arguments: ["mov", "ts", "m2ts"]) func unsupportedCoverArtIsReported(to: String) throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x64 -frames:v 1", "cover.png")
     try bench.ffmpeg(Self.base, "a.mp4")
     try bench.ffmpeg(
@@ -168,7 +169,7 @@ import Testing
 
   // MARK: - Clocks
 
-  @Test(arguments: [12, 24]) func pictureThatIsMissingWhileSoundGoesOn(gap: Int) throws {
+  @Test(arguments: [12, 24]) func videoPausesWhileSoundContinues(gap: Int) throws {
     let length = gap + 8
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x90:r=25:d=\(length) -f lavfi -i sine=d=\(length) -vf select='lt(t,3)+gt(t,\(gap + 3))'"
@@ -183,11 +184,11 @@ import Testing
     #expect(try abs((all.last ?? 0) - (soundTimes("out.mkv").last ?? 9)) < 0.2)
   }
 
-  /// Two recordings in one file, the second with a clock that starts again.
-  @Test(arguments: ["mkv", "flv"]) func clocksThatStartAgain(ending: String) throws {
+  /// Creates a file of two recordings; the clock restarts at the second one.
+  @Test(arguments: ["mkv", "flv"]) func restartedClocks(ending: String) throws {
     try bench.ffmpeg(Self.base, "a.\(ending)")
     let one = try bytes("a.\(ending)")
-    // The second header of FLV, and the length behind it, are no tag.
+    // Skip the second header of FLV and the length after it, which are not a tag.
     try write(one + (ending == "flv" ? one.dropFirst(13) : one), "in.\(ending)")
     let done = try run("in.\(ending)", "out.mkv")
     #expect(done.code == 0 || done.code == 2, "\(done.errors)")
@@ -199,8 +200,8 @@ import Testing
     #expect(abs((all.last ?? 0) - (sound.last ?? 9)) < 0.2)
   }
 
-  /// FLV says of each packet when it is: one of them 1000 s too late.
-  @Test func oneTimeFarAhead() throws {
+  /// FLV has a time in each packet: sets one 1000 s too late.
+  @Test func singleTimeFarAhead() throws {
     try bench.ffmpeg(Self.base + " -bf 0", "a.flv")
     var data = try bytes("a.flv")
     var position = 13
@@ -240,7 +241,7 @@ import Testing
     #expect(!bench.contents.contains("out.mp4"))
   }
 
-  /// A configuration of profile 5 in the place of a box that says nothing needed.
+  /// Writes a configuration of profile 5 over a box that is not needed.
   @Test func dolbyVisionWithoutABaseLayerIsRefused() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -vf setsar=4/3 -c:v libx265 -x265-params log-level=error -tag:v hvc1",
@@ -248,7 +249,7 @@ import Testing
     var data = try bytes("a.mp4")
     let place = try #require(data.firstRange(of: Data("pasp".utf8)) ?? data.firstRange(of: Data("btrt".utf8)))
     data.replaceSubrange(place, with: Data("dvcC".utf8))
-    // Version 1.0, profile 5, level 1, picture and metadata; no compatibility.
+    // Version 1.0, profile 5, level 1, with picture and metadata; not compatible with other profiles.
     data.replaceSubrange(place.upperBound..<place.upperBound + 8, with: [1, 0, 0x0A, 0x0D, 0, 0, 0, 0])
     try write(data, "in.mp4")
     let refused = try run("in.mp4", "out.mp4")
@@ -281,7 +282,7 @@ import Testing
       done.errors.contains("its colour changes at")
         && done.errors.contains("the shape of its pixels changes at"), "\(done.errors)")
     #expect(try times("out.mkv").count == 20)
-    // The same red before and after.
+    // The same red before and after the change.
     try runProgram(
       "ffmpeg",
       ["-v", "error", "-y", "-i", bench.path("out.mkv"), "-vf", "scale=1:1,format=yuv444p", "-f", "rawvideo"]
@@ -291,7 +292,7 @@ import Testing
     #expect(zip(first, last).allSatisfy { abs(Int($0) - Int($1)) <= 3 }, "\(first) \(last)")
   }
 
-  @Test func aSubtitleThatLastsForEver() throws {
+  @Test func subtitleWithoutEnd() throws {
     try write(Data("1\n00:00:00,000 --> 99999999:00:00,000\nhello\n".utf8), "a.srt")
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=1 -i DIR/a.srt -c:v libx264 -pix_fmt yuv420p -c:s srt", "in.mkv")
@@ -340,8 +341,8 @@ import Testing
     #expect(try bench.entries("full.mp4", "pix_fmt") == "pix_fmt=yuv444p\n")
   }
 
-  /// Numbered pictures, from any number on.
-  @Test func picturesInARow() throws {
+  /// Creates numbered pictures, starting at any number.
+  @Test func pictureSequences() throws {
     try FileManager.default.createDirectory(atPath: bench.path("frames"), withIntermediateDirectories: true)
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -start_number 37", "frames/%05d.png")
     let done = try run("frames/%05d.png", "out.mp4")
@@ -351,7 +352,7 @@ import Testing
     #expect(missing.code == 1 && missing.errorLines.count == 1, "\(missing.errors)")
   }
 
-  /// From a pipe, where the container allows it.
+  /// Reads from a pipe, if the container allows it.
   @Test(arguments: ["mkv", "ts", "mp4"]) func standardInput(ending: String) throws {
     try bench.ffmpeg(Self.base + (ending == "mp4" ? " -movflags faststart" : ""), "in.\(ending)")
     let done = try Program.Run(
@@ -365,7 +366,7 @@ import Testing
 
   // MARK: - Names
 
-  /// Bytes that are no text, and names as long as the file system takes them.
+  /// Tests names that are not valid text, and names of the maximum length.
   @Test func namesAreBytes() throws {
     let video = try bench.makeVideo()
     let model = try bench.makeModel()
@@ -391,8 +392,8 @@ import Testing
     }
   }
 
-  /// Fields that begin after long work.
-  @Test func fieldsThatBeginLate() throws {
+  /// Interlaced frames that begin late.
+  @Test func lateInterlacedFrames() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25:d=12 -c:v mpeg2video -q:v 4", "a.ts")
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=50:d=1 -vf interlace -flags +ildct+ilme -c:v mpeg2video -q:v 4", "b.ts")

@@ -3,8 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whatever is asked of the program and whatever happens to it, the files of its user stay as they are, and no file that looks
-/// finished is not.
+/// Tests that no option and no fault damages the user's files or leaves an incomplete file that looks
+/// complete.
 @Suite(.serialized) struct FileSafetyTests {
   private func arguments(_ bench: Workbench, _ input: String, _ output: String) throws -> [String] {
     [bench.path(input), bench.path(output), "--bits", "32", "--model-file", try bench.makeModel(), "--quiet"]
@@ -41,7 +41,7 @@ import Testing
     for _ in 0..<4 {
       let all = try (0..<3).map { _ in try Program.Run(try arguments(bench, "in.mkv", "out.mp4")) }
       let codes = all.map { $0.finish() }
-      // Who comes after the end finds the output there.
+      // A run that starts after the end finds the output.
       #expect(codes.filter { $0.code == 0 }.count == 1, "\(codes.map(\.errors))")
       #expect(codes.allSatisfy { [0, 1, 75].contains($0.code) }, "\(codes.map(\.errors))")
       #expect(try frames(bench, "out.mp4") == 50)
@@ -66,7 +66,7 @@ import Testing
 
   // MARK: - Names that are taken
 
-  @Test func theUnfinishedFileMayBeTheInput() throws {
+  @Test func inputNamedLikeTheUnfinishedFileIsRefused() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo("film.mkv")
     try FileManager.default.moveItem(atPath: bench.path("film.mkv"), toPath: bench.path("film.mkv.part"))
@@ -89,7 +89,7 @@ import Testing
     #expect(bench.contents == ["in.mkv", "out.mkv", "precious", "zero.safetensors"])
   }
 
-  @Test func aSourceThatOthersMayNotRead() throws {
+  @Test func outputKeepsThePermissionsOfTheSource() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: video)
@@ -100,7 +100,7 @@ import Testing
     #expect(mode == 0o600)
   }
 
-  @Test func aVideoIsNoJournal() throws {
+  @Test func videoIsNotUsedAsJournal() throws {
     let bench = try Workbench()
     let input = bench.path("films")
     try FileManager.default.createDirectory(atPath: input, withIntermediateDirectories: true)
@@ -128,7 +128,7 @@ import Testing
     #expect(Set(bench.contents) == before)
   }
 
-  /// Messages that nobody can read are no reason to stop.
+  /// The run continues even if nobody can read its messages.
   @Test(arguments: ["2>/dev/full", "2>&-", "2>&1 >/dev/null | true"]) func messagesGoNowhere(
     redirection: String
   ) throws {
@@ -162,7 +162,7 @@ import Testing
     for index in 0..<2 { #expect(try frames(bench, "out/\(index).mkv") == 10) }
   }
 
-  /// Reading or writing that blocks does not keep a run from ending.
+  /// Blocking reads or writes do not prevent a run from ending.
   @Test(arguments: [
     "exec \"$0\" - out.mkv 0<>pipe.mkv", "exec \"$0\" in.mkv pipe.mkv", "exec \"$0\" pipe.mkv out.mkv",
   ])
@@ -173,7 +173,7 @@ import Testing
     let model = try bench.makeModel()
     let before = bench.contents
     let clock = ContinuousClock.now
-    // The signal goes to the program alone, by its name in a folder of its own.
+    // Send the signal to the program only, not to the shell.
     let run = try Program.Run(
       [
         "-c", "\(command) --bits 32 --model-file \"$1\" --quiet & p=$!; sleep 2; kill -TERM $p; wait $p",
@@ -201,7 +201,7 @@ import Testing
     #expect(run.code == 1 && run.errors.contains("checksum"), "\(run.errors)")
   }
 
-  @Test func aPipeAsModelIsNotWaitedFor() throws {
+  @Test func pipeAsModelDoesNotBlock() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     try runProgram("mkfifo", [bench.path("pipe")])

@@ -3,7 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Others may write where the output is to be: what they put there leads nowhere, and nothing waits for it.
+/// Tests output folders that others can write to: links there are not followed, and pipes do not block the
+/// run.
 @Suite struct HostileFolderTests {
   private func arguments(_ bench: Workbench) throws -> [String] {
     [
@@ -21,7 +22,7 @@ import Testing
   }
 
   @Test(arguments: ["0.segment", "1.segment", "manifest.json.new", "out.mkv.part"])
-  func linksAreNotWrittenThrough(name: String) throws {
+  func linksAreNotFollowed(name: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let victim = try victim(bench)
@@ -36,7 +37,7 @@ import Testing
     #expect(bench.contents == ["in.mkv", "out.mkv", "victim", "zero.safetensors"])
   }
 
-  @Test func aLinkIsNoLock() throws {
+  @Test func linkIsNotUsedAsLock() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let victim = try victim(bench)
@@ -49,8 +50,8 @@ import Testing
     try victim.check()
   }
 
-  /// A pipe keeps who opens it waiting.
-  @Test(arguments: ["manifest.json", "lock", "out.mkv.part"]) func pipesAreNotWaitedFor(name: String) throws {
+  /// Opening a pipe blocks.
+  @Test(arguments: ["manifest.json", "lock", "out.mkv.part"]) func pipesDoNotBlock(name: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let folder = bench.path("out.mkv.segments")

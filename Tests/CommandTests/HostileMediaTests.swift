@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A media file is data: it leads nowhere but where its user wants, and steers nothing.
+/// Tests that media files cannot access other files or control the terminal.
 @Suite struct HostileMediaTests {
   private func run(_ bench: Workbench, _ input: String, _ more: String...) throws -> Outcome {
     try Program.Run(
@@ -36,7 +36,7 @@ import Testing
       "\(refused.errors)")
   }
 
-  @Test func playlistsThatAreAskedForAreFollowed() throws {
+  @Test func requestedPlaylistsAreFollowed() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -c:v mpeg2video", "a.ts")
     let text = Self.head + "#EXTINF:0.4,\na.ts\n#EXT-X-ENDLIST\n"
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  /// Out of its folder, without an end, into itself, or longer than anything.
+  /// Playlists that leave their folder, never end, refer to themselves, or are extremely long.
   @Test(arguments: [
     (head + "#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n", "outside its folder"),
     (head + "#EXTINF:1,\n../a.ts\n#EXT-X-ENDLIST\n", "outside its folder"),
@@ -68,7 +68,7 @@ import Testing
       "more than 10000 files"
     ),
   ])
-  func playlistsThatLeadElsewhere(text: String, words: String) throws {
+  func playlistsThatLeaveTheirFolderAreRefused(text: String, words: String) throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v mpeg2video", "a.ts")
     try write(bench, "film.m3u8", text)
@@ -100,8 +100,8 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("10000"), "\(refused.errors)")
   }
 
-  /// In a folder none of them holds anything up, and what is no video is passed over.
-  @Test func aFolderOfThem() throws {
+  /// In a folder, none of them blocks the run, and files other than videos are skipped.
+  @Test func folderOfHostilePlaylists() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     try write(bench, "in/a.mp4", Self.head + "#EXTINF:1,\na.mp4\n")
@@ -127,7 +127,7 @@ import Testing
     #expect(try bench.times("out/z.mkv").split(separator: "\n").count == 10)
   }
 
-  @Test func namesDoNotSteerTheTerminal() throws {
+  @Test func namesAreEscapedOnTheTerminal() throws {
     let bench = try Workbench()
     let name = "a\u{1b}[2J\u{9b}31m\nvidenhance: done\u{202e}.mkv"
     let missing = try run(bench, name)
@@ -139,7 +139,7 @@ import Testing
     #expect(missing.errors.contains("a\\x1b[2J\\x9b31m"), "\(missing.errors)")
   }
 
-  @Test func aHugeHeaderOfAModelIsRefused() throws {
+  @Test func hugeModelHeaderIsRefused() throws {
     let bench = try Workbench()
     let header = "{" + (0..<400_000).map { "\"\($0)\":[[[[]]]]" }.joined(separator: ",") + "}"
     var bytes = Data()
@@ -152,7 +152,7 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("its header is larger"), "\(refused.errors)")
   }
 
-  @Test func aDashInFrontIsNoHelp() throws {
+  @Test func leadingDashIsAUsageError() throws {
     let run = try Program.run("-dash.mp4", "out.mp4")
     #expect(run.code == 64 && run.output == "", "\(run.output)")
     #expect(run.errors.contains("./-dash.mp4"), "\(run.errors)")

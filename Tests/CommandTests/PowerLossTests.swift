@@ -6,14 +6,14 @@ import Testing
 private let watchedCalls =
   "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,rmdir"
 
-/// Whether system calls can be watched here.
+/// Whether system calls can be traced on this machine.
 private let canWatch =
   (try? runProgram("strace", ["-f", "-y", "-e", "trace=\(watchedCalls)", "true"])) != nil
 
-/// What the disk is told, and in which order: a name is only given to bytes that are on the disk already, and nothing is
-/// removed before what replaces it is. Then the power may go at any instant.
+/// Tests the order of disk operations: files are renamed only after their bytes have been synced, and nothing
+/// is removed before its replacement is on the disk. Then power may fail at any time.
 @Suite struct PowerLossTests {
-  /// One call that went well: its name, and the path that it is about; for renaming, both.
+  /// A successful call: its name and path; for renaming, both paths.
   private struct Call {
     let name: String
     let paths: [String]
@@ -22,7 +22,7 @@ private let canWatch =
       guard let bracket = text.firstIndex(of: "(") else { return nil }
       name = String(text[..<bracket])
       let arguments = text[bracket...]
-      // Names are quoted; what is opened is shown in angles, before the bytes that are written.
+      // Names are quoted. Paths of descriptors are in angle brackets and precede the written bytes.
       paths =
         ["write", "pwrite", "fsync", "fdata"].contains { text.hasPrefix($0) }
         ? arguments.firstMatch(of: /<(\/[^>]*)>/).map { [String($0.output.1)] } ?? []
@@ -30,7 +30,7 @@ private let canWatch =
     }
   }
 
-  /// The calls of all threads. What takes a while counts from its beginning; only waiting for the disk counts at its end.
+  /// The calls of all threads. Calls count from their beginning, except syncing, which counts from its end.
   private func calls(_ log: String) -> [Call] {
     var begun: [Substring: (text: Substring, place: Int)] = [:]
     var result: [Call?] = []
@@ -52,7 +52,7 @@ private let canWatch =
     return result.compactMap { $0 }
   }
 
-  @Test(.enabled(if: canWatch, "no strace, or it may not watch")) func bytesComeBeforeNames() throws {
+  @Test(.enabled(if: canWatch, "no strace, or it may not watch")) func bytesAreSyncedBeforeRenaming() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo(seconds: 1)
     let log = bench.path("calls.txt")
@@ -64,7 +64,7 @@ private let canWatch =
     ).finish()
     #expect(run.code == 0, "\(run.errors)")
     let (top, folder) = (bench.directory.path, output + ".segments")
-    // Bytes, and names in folders, that the disk need not have yet.
+    // Written bytes and directory entries that may not be on the disk yet.
     var bytes = Set<String>()
     var names = Set<String>()
     var (manifests, isNamed) = (0, false)
@@ -82,7 +82,7 @@ private let canWatch =
           isNamed = true
           names.insert(top)
         } else {
-          // What the list names is there: the segments, the folder, and the list before.
+          // Everything the list refers to must be on the disk: segments, folder, and the previous list.
           #expect(!bytes.contains { $0.hasSuffix(".segment") } && names.isEmpty, "\(call) \(bytes) \(names)")
           manifests += 1
           names.insert(folder)

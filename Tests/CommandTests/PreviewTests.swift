@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EnhancementPipeline
 import Foundation
 import QualityReport
 import TestSupport
@@ -7,16 +8,98 @@ import Testing
 @testable import VidenhanceTool
 
 @Suite struct PreviewTests {
-  /// Flat but for a stretch of noise in the second third.
+  /// Creates a flat clip with noise in the second third.
   private static let clip =
     "-f lavfi -i color=gray:size=64x48:rate=25:duration=3 -vf noise=alls=40:allf=t:enable='between(t,1.4,1.7)' -pix_fmt yuv420p -c:v libx264 -g 10 -preset ultrafast"
 
-  @Test func takesTheBusiestSpotOfEachStretch() throws {
+  @Test func takesTheBusiestSpotOfEachPart() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "in.mp4")
-    let spots = try BusySpots.find(in: bench.path("in.mp4"), count: 3, threads: 1)
+    var options = EnhancementJob.Options(threads: 1)
+    let spots = try BusySpots(in: bench.path("in.mp4"), count: 3, options: options).times
     #expect(spots.count == 3)
     #expect(spots[0] < 1 && (1.4...1.7).contains(spots[1]) && spots[2] > 2)
+    // Of a part: times are those of the file.
+    (options.start, options.length) = (.seconds(2), .seconds(1))
+    let late = try BusySpots(in: bench.path("in.mp4"), count: 2, options: options).times
+    #expect(late.count == 2 && late.allSatisfy { (2...3).contains($0) }, "\(late)")
+  }
+
+  private static let tape =
+    "-f lavfi -i testsrc2=size=320x240:rate=50:duration=2 -vf interlace -c:v mpeg2video -q:v 3"
+
+  /// Options that say what is read are those of `enhance`.
+  @Test func partsFieldsAndChains() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(Self.tape + " -flags +ildct+ilme", "in.mkv")
+    // Refused as by enhance, and nothing is left.
+    let refused = try Program.Run(
+      ["preview", "in.mkv", "--output", "look"], directory: bench.directory
+    ).finish()
+    #expect(refused.code == 1 && refused.errors.contains("is interlaced"), "\(refused.errors)")
+    #expect(refused.errors.contains("--deinterlace") && refused.errorLines.count == 1)
+    #expect(bench.contents == ["in.mkv"])
+    let run = try Program.Run(
+      [
+        "preview", "in.mkv", "--output", "look", "--deinterlace", "--start", "1", "--duration", "0.5",
+        "--task", "denoise,sr", "--frames", "1", "--threads", "1",
+      ], directory: bench.directory
+    ).finish()
+    #expect(run.code == 0 && run.errorLines.count == 1, "\(run.errors)")
+    let seconds = run.errors.firstMatch(of: #/\(([0-9.]+) s\)/#).flatMap { Double($0.1) } ?? 0
+    #expect((1...1.5).contains(seconds), "\(run.errors)")
+    for name in ["look/01-before.png", "look/01-after.png"] {
+      #expect(try bench.entries(name, "width,height") == "width=640\nheight=480\n")
+    }
+    let early = try Program.Run(
+      ["preview", "in.mkv", "--output", "late", "--start", "9", "--deinterlace"], directory: bench.directory
+    ).finish()
+    #expect(early.code == 1 && early.errorLines.count == 1, "\(early.errors)")
+    #expect(bench.contents == ["in.mkv", "look"])
+  }
+
+  @Test func combedFramesAreNoticed() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(Self.tape, "in.mkv")
+    let arguments = [
+      "preview", "in.mkv", "--task", "denoise", "--frames", "2", "--threads", "1", "--overwrite",
+    ]
+    let run = try Program.Run(arguments, directory: bench.directory).finish()
+    #expect(run.code == 0 && run.errorLines.count == 3, "\(run.errors)")
+    #expect(run.errorLines.first?.contains("looks interlaced although") == true, "\(run.errors)")
+    let told = try Program.Run(arguments + ["--deinterlace"], directory: bench.directory).finish()
+    #expect(told.code == 0 && told.errorLines.count == 2, "\(told.errors)")
+  }
+
+  /// A clip that players turn by a quarter: what is left of the picture comes to the top.
+  @Test func picturesAreUpright() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(
+      "-f lavfi -i color=black:size=96x64:rate=25:duration=1 -vf drawbox=w=48:color=white:t=fill -pix_fmt yuv420p -c:v libx264",
+      "flat.mp4")
+    try bench.ffmpeg("-i DIR/flat.mp4 -c copy -metadata:s:v:0 rotate=270", "in.mp4")
+    let run = try Program.Run(
+      ["preview", "in.mp4", "--output", "look", "--frames", "1", "--threads", "1"], directory: bench.directory
+    ).finish()
+    #expect(run.code == 0, "\(run.errors)")
+    // What the ffmpeg program shows, which turns pictures by itself.
+    try bench.ffmpeg("-i DIR/in.mp4 -frames:v 1", "shown.png")
+    let shown = try bench.entries("shown.png", "width,height")
+    try #require(shown == "width=64\nheight=96\n", "this ffmpeg writes no rotation")
+    for name in ["look/01-before.png", "look/01-after.png"] {
+      #expect(try bench.entries(name, "width,height") == "width=128\nheight=192\n")
+      let levels = try levels(bench, name)
+      #expect(levels == (try self.levels(bench, "shown.png")), "\(name)")
+    }
+  }
+
+  /// Whether the upper and the lower half of a picture are bright.
+  private func levels(_ bench: Workbench, _ name: String) throws -> [Bool] {
+    try ["0", "ih/2"].map { y in
+      try bench.ffmpeg(
+        "-i DIR/\(name) -vf crop=iw:ih/2:0:\(y),scale=1:1:flags=area,format=gray -f rawvideo", "dot")
+      return try Data(contentsOf: URL(fileURLWithPath: bench.path("dot"))).first ?? 0 > 127
+    }
   }
 
   @Test(arguments: [["--task", "sr"], ["--task", "denoise", "--bits", "8"], ["--task", "interp,sr"]])
@@ -38,7 +121,7 @@ import Testing
     #expect(
       try bench.entries("look/01-crop.png", "width,height")
         == "width=\(128 * scale + 8)\nheight=\(48 * scale)\n")
-    // Nothing is overwritten unasked.
+    // Existing files are not overwritten without the option.
     let again = try Program.run("preview", bench.path("in.mp4"), "--output", bench.path("look"))
     #expect(again.code == 1 && again.errors.contains("exists (hint: "), "\(again.errors)")
   }
@@ -65,7 +148,7 @@ import Testing
     try outcome.errorLines.map { try JSONDecoder().decode(Event.self, from: Data($0.utf8)) }
   }
 
-  @Test func jsonTellsOfTheWayAndTheEnd() throws {
+  @Test func jsonReportsProgressAndTheEnd() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let arguments = ["--bits", "32", "--model-file", model, "--progress", "json"]
@@ -78,7 +161,7 @@ import Testing
     let told = try self.events(failed)
     #expect(
       failed.code == 1 && told.map(\.event) == ["failed"] && told[0].error?.contains("none.mkv") == true)
-    // A folder: of each file the end is told.
+    // For folders, the end of each file is reported.
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for name in ["a.mkv", "b.mkv"] {
       try FileManager.default.copyItem(atPath: video, toPath: bench.path("in/" + name))

@@ -3,9 +3,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Faults that only root can arrange: a user without rights, and a limit of memory that ends the process.
+/// Tests faults that require root: a user without permissions, and a memory limit that kills the process.
 extension FaultTests {
-  /// The program as the user "nobody"; nil if there is no way to be one here.
+  /// Returns the program running as the user "nobody"; nil if that is not possible.
   private static let asNobody: [String]? = {
     let switching = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     if getuid() != 0 { return ["env"] }
@@ -28,14 +28,14 @@ extension FaultTests {
     let video = try bench.makeVideo(size: "320x180", seconds: 12)
     let arguments = try arguments(bench)
     try permit(0o777, bench.directory.path)
-    // While it works: the name cannot be given any more, nor the unfinished file be removed.
+    // During the work: the file can neither be renamed nor removed.
     let run = try begunAsNobody(bench, arguments)
     for _ in 0..<6000 where !bench.contents.contains("out.mkv.part") { usleep(5_000) }
     try permit(0o555, bench.directory.path)
     let outcome = run.finish()
     #expect(outcome.code == 1 && outcome.errors.contains("Permission denied"), "\(outcome.errors)")
     #expect(outcome.errorLines.count == 1 && !bench.contents.contains("out.mkv"), "\(outcome.errors)")
-    // Before it begins.
+    // Before the work begins.
     try permit(0o777, bench.directory.path)
     try? FileManager.default.removeItem(atPath: bench.path("out.mkv.part"))
     try permit(0o555, bench.directory.path)
@@ -48,7 +48,7 @@ extension FaultTests {
     #expect(bench.contents == ["in.mkv", "zero.safetensors"])
   }
 
-  /// The folder of a memory cgroup of our own, and the file with its limit; nil where none can be made.
+  /// Creates a memory cgroup; returns its folder and the file with its limit, or nil if that is not possible.
   private static let memoryGroup: (folder: String, limit: String)? = {
     let groups = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
     for line in groups.split(separator: "\n") {
@@ -68,7 +68,7 @@ extension FaultTests {
     return nil
   }()
 
-  /// The kernel gives no choice: the run is killed. What it leaves has not the name, and the next run clears it away.
+  /// The kernel kills the run. The partial file does not have the final name, and the next run removes it.
   @Test(.enabled(if: !isSanitized && memoryGroup != nil, "no memory cgroup can be made here"))
   func memoryOfAGroup() throws {
     guard let group = Self.memoryGroup else { return }

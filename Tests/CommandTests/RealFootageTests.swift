@@ -7,12 +7,13 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// `bench quality --tables real,restore` on a made clip, with peers that are a shell script.
+/// Tests `bench quality --tables real,restore` on a generated clip, with a shell script in place of the
+/// peers.
 @Suite struct RealFootageTests {
   private static let clip =
     "-f lavfi -i testsrc2=size=160x96:rate=25:duration=0.2 -vf noise=alls=6:allf=t:all_seed=7 -pix_fmt yuv420p -c:v ffv1"
 
-  /// A stand-in for a Python: `double` enlarges by FFmpeg's bicubic, `broken` fails.
+  /// Creates a replacement for Python: `double` upscales with FFmpeg's bicubic filter, `broken` fails.
   private static let peers = """
     #!/bin/sh
     shift
@@ -38,11 +39,11 @@ import Testing
     let usual = ["bench", "quality", bench.path("a.mkv"), "--threads", "1"]
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    // From the root, so that the script of the peers is found.
+    // Run in the root folder, where the script of the peers is.
     return try Program.Run(usual + more, directory: root).finish()
   }
 
-  @Test func tablesOfAMadeClip() throws {
+  @Test func tablesOfAGeneratedClip() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "a.mkv")
     try writePeers(bench)
@@ -63,7 +64,7 @@ import Testing
     for row in made { #expect(row.frames == 5 && row.psnr ?? 0 > 15 && row.cpuSecondsPerFrame > 0, "\(row)") }
     for kind in kinds {
       let row = { name in try #require(real.first { $0.kind == kind && $0.contender == name }) }
-      // The same enlargement by another program: equal figures, but its own time.
+      // The same upscaling by another program gives equal figures, but has its own time.
       let (ground, double) = (try row("bicubic"), try row("double"))
       #expect(double.psnr == ground.psnr && double.flicker == ground.flicker)
       #expect(double.cpuSecondsPerFrame == 0.25 && double.settings == "a script")
@@ -73,7 +74,7 @@ import Testing
     }
     #expect(Set(made.filter { $0.table == "restore" }.map(\.kind)) == ["crf33", "mpeg2q10"])
     #expect(first.output.contains("| double | +0.00 / "), "\(first.output)")
-    // Another run without the peers shows what was kept, and measures networks only.
+    // A second run without peers shows the stored results and only measures networks.
     let second = try run(
       bench, "--tables", "real", "--json", bench.path("again.json"), "--peer-results",
       bench.path("known.json"))
@@ -81,7 +82,7 @@ import Testing
     let again = try rows(bench, "again.json")
     #expect(again.filter { $0.role != .network } == real.filter { $0.role != .network })
     #expect(again.map(\.psnr) == real.map(\.psnr))
-    // Other frames are other work.
+    // Other frames need new measurements.
     let fewer = try run(
       bench, "--tables", "real", "--frames", "3", "--filters", "off", "--json", bench.path("fewer.json"),
       "--peer-results", bench.path("known.json"))
@@ -90,7 +91,7 @@ import Testing
     #expect(!fewerRows.isEmpty && fewerRows.allSatisfy { $0.frames == 3 && $0.role != .peer })
   }
 
-  /// The commands of docs/lab/real-footage.md make the same inputs: enlarged, they come to the same figures.
+  /// The commands in docs/lab/real-footage.md make the same inputs: upscaled, they give the same figures.
   @Test func documentedCommandsMakeTheSameClips() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.clip, "a.mkv")

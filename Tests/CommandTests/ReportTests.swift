@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The page that `compare --report` writes.
+/// Tests the page written by `compare --report`.
 @Suite struct ReportTests {
   private func report(_ bench: Workbench) throws -> String {
     try bench.ffmpeg(
@@ -15,7 +15,7 @@ import Testing
     return try String(contentsOfFile: bench.path("report/index.html"), encoding: .utf8)
   }
 
-  @Test func needsNothingElse() throws {
+  @Test func pageIsSelfContained() throws {
     let bench = try Workbench()
     let page = try report(bench)
     #expect(try FileManager.default.contentsOfDirectory(atPath: bench.path("report")) == ["index.html"])
@@ -23,12 +23,12 @@ import Testing
     #expect(page.components(separatedBy: "<polyline").count - 1 == 9)
     #expect(page.components(separatedBy: "class=\"pair\"").count - 1 == 2)
     #expect(page.components(separatedBy: "alt=\"difference of").count - 1 == 6)
-    // The fusion's ranges by slot, five for each of two networks.
+    // The ranges of the fusion by slot, five for each of two networks.
     #expect(page.components(separatedBy: "<td>fusion</td>").count - 1 == 10)
     for slot in ["-2", "-1", "0", "+1", "+2"] {
       #expect(page.components(separatedBy: "<td>fusion</td><td>\(slot)</td>").count - 1 == 2, "\(slot)")
     }
-    // Pictures are PNG files of the crop's extents.
+    // Pictures are PNG files with the extents of the crop.
     let start = try #require(page.range(of: "data:image/png;base64,"))
     let end = try #require(page[start.upperBound...].firstIndex(of: "\""))
     let png = try #require(Data(base64Encoded: String(page[start.upperBound..<end])))
@@ -43,8 +43,9 @@ import Testing
     "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome",
   ].first { FileManager.default.isExecutableFile(atPath: $0) }
 
-  /// What the page is asked in the browser, and answers in its title. Changes are made before the page is loaded and looked at when
-  /// it is: `load` waits for every picture, also those just chosen, so nothing depends on how fast the machine is.
+  /// A script that examines the page in the browser and reports in its title. Changes are made before the
+  /// page is loaded and checked after `load`, which waits for all pictures, including those just selected:
+  /// the result does not depend on the machine's speed.
   private static let probe = """
     <script>
     const seen = [], below = document.querySelector('.below'), old = below.src;
@@ -80,8 +81,8 @@ import Testing
     var background, text: String
   }
 
-  /// In a real browser, wide, narrow as a phone, and dark: pictures and curves are there, the slider and the choices work,
-  /// nothing sticks out, and the console has no word.
+  /// In a real browser with a wide window, a phone's width and a dark theme: pictures and curves are loaded,
+  /// slider and selectors work, nothing overflows, and the console is empty.
   @Test(
     .enabled(if: chromium != nil, "no chromium is installed"),
     arguments: [

@@ -5,10 +5,10 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Kills that a run of the tests has in store; `make faults` asks for 30.
+/// Number of kills per test; `make faults` sets 30.
 private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") ?? 4
 
-/// Work that is cut short in any way and continued comes to the same file as work in one go.
+/// Tests that work interrupted in any way and resumed gives the same file as uninterrupted work.
 @Suite(.serialized) struct ResumeTests {
   private static let model = ["--bits", "32", "--model-file"]
 
@@ -20,7 +20,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
       + (more.contains("--task") ? [] : Self.model + [try bench.makeModel()]) + more
   }
 
-  /// A clip with two scenes, times at unequal distances, sound and a subtitle.
+  /// Creates a clip with two scenes, a variable frame rate, sound and subtitles.
   private func makeClip(_ bench: Workbench, frames: Int = 60, size: String = "64x48") throws {
     try Data("1\n00:00:00,100 --> 00:00:01,300\nhello\n".utf8).write(
       to: URL(fileURLWithPath: bench.path("a.srt")))
@@ -34,8 +34,8 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
 
   private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
-  /// All packets of all streams with their times, lengths and hashes, and the streams' properties. Not the bytes of the file:
-  /// Matroska files have random numbers of their own.
+  /// Returns all packets of all streams with times, lengths and hashes, and the streams' properties. File
+  /// contents cannot be compared, since Matroska files contain random numbers.
   private func packets(_ path: String) throws -> String {
     try runProgram(
       "ffprobe",
@@ -55,7 +55,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     ["--task", "interp,sr", "--fps", "60", "--codec", "ffv1"],
     ["--task", "denoise,interp,sr", "--codec", "libx265", "--preset", "ultrafast"],
     ["--codec", "mpeg4"],
-  ]) func killedAnywhereItComesToTheSame(options: [String]) throws {
+  ]) func killedAnywhereItGivesTheSameFile(options: [String]) throws {
     let bench = try Workbench()
     try makeClip(bench)
     let clock = ContinuousClock.now
@@ -65,7 +65,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(whole.code == 0, "\(whole.errors)")
     var random = SplitMix64(seed: UInt64(options.count))
     var kills = 0
-    // The work is done over and over, with kills, until there were enough of them.
+    // Repeat the work until it has been killed often enough.
     for _ in 0..<400 where kills < killCount {
       kills += try finishWithKills(
         bench, options, atMost: killCount - kills, length: length, random: &random)
@@ -77,9 +77,9 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(kills == killCount)
   }
 
-  /// Runs the program again and again, killing it at random moments, until the output is there.
-  /// - Parameter length: of a run that is left alone, in microseconds.
-  /// - Returns: how many runs were killed.
+  /// Runs the program repeatedly, killing it at random moments, until the output exists.
+  /// - Parameter length: duration of an undisturbed run in microseconds.
+  /// - Returns: the number of killed runs.
   private func finishWithKills(
     _ bench: Workbench, _ options: [String], atMost limit: Int, length: Int, random: inout SplitMix64
   ) throws -> Int {
@@ -87,7 +87,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     for attempt in 0..<100 {
       let run = try Program.Run(try arguments(bench, "out.mkv", options))
       if kills < limit {
-        // Later attempts are given more time: in the end a segment is always finished.
+        // Allow more time on later attempts, so that a segment is eventually finished.
         usleep(UInt32(random.index(max(1, length * (2 + attempt) / 3))))
         if run.process.isRunning { kills += 1 }
         kill(run.process.processIdentifier, SIGKILL)
@@ -98,8 +98,8 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
         #expect(outcome.code != 0)
         continue
       }
-      // What is not whole never has the name. A kill right after it got the name leaves the folder, which the next run
-      // clears away.
+      // An incomplete file never has the final name. A kill just after renaming leaves the folder, which the
+      // next run removes.
       if outcome.code != 0 {
         #expect(try packets(bench.path("out.mkv")) == packets(bench.path("whole.mkv")))
         let again = try Program.Run(try arguments(bench, "out.mkv", options + ["--overwrite"])).finish()
@@ -128,7 +128,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(try bench.times("plain.mkv") == bench.times("cut.mkv"))
   }
 
-  /// A run that has finished at least one segment and was interrupted.
+  /// Starts a run and interrupts it after at least one finished segment.
   private func interrupted(_ bench: Workbench, _ options: [String] = [], by signal: Int32 = SIGINT) throws
     -> Outcome
   {
@@ -150,12 +150,12 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
         == "videnhance: \(bench.path("out.mkv")): interrupted, what is finished is kept in \(folder); --resume continues\n"
     )
     expectOnly(bench, "out.mkv.segments")
-    // Without --resume the work is neither lost nor silently taken up.
+    // Without --resume, unfinished work is neither deleted nor resumed.
     let refused = try Program.Run(try arguments(bench, "out.mkv", []).filter { $0 != "--resume" }).finish()
     #expect(
       refused.code == 1 && refused.errors.contains("there is unfinished work in \(folder) (hint: continue it")
     )
-    // Another option, model or source is refused, with the reason.
+    // Another option, model or source is refused with the reason.
     for (more, words) in [
       (["--crf", "30"], "another quality"), (["--no-scene-cut"], "another choice of scene cuts"),
       (["--segment-frames", "11"], "another segment frames"), (["--task", "sr"], "another model or task"),
@@ -165,7 +165,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     }
     let model = try bytes(bench.path("zero.safetensors"))
     let source = try bytes(bench.path("in.mkv"))
-    // With its date to the nanosecond, which Foundation does not keep.
+    // Restore the date in nanoseconds, which Foundation does not preserve.
     try runProgram("cp", ["-p", bench.path("in.mkv"), bench.path("kept.mkv")])
     try (source + Data([0])).write(to: URL(fileURLWithPath: bench.path("in.mkv")))
     let changed = try Program.Run(try arguments(bench, "out.mkv", [])).finish()
@@ -173,7 +173,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     try runProgram("cp", ["-p", bench.path("kept.mkv"), bench.path("in.mkv")])
     try FileManager.default.removeItem(atPath: bench.path("kept.mkv"))
     #expect(try bytes(bench.path("zero.safetensors")) == model)
-    // A segment that the disk has spoilt is made again.
+    // A segment damaged on the disk is made again.
     let segment = bench.path("out.mkv.segments/0.segment")
     var spoilt = try bytes(segment)
     spoilt[spoilt.count / 2] ^= 1
@@ -211,7 +211,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     let run = try Program.Run(
       [bench.path("in.mkv"), bench.path("out.mkv"), "--quiet"] + Self.model + [try bench.makeModel()])
     for _ in 0..<6000 where !bench.contents.contains("out.mkv.part") { usleep(5_000) }
-    // Both at once: the first one has no time to end the work.
+    // Both signals at once: there is no time for an orderly end.
     kill(run.process.processIdentifier, SIGINT)
     kill(run.process.processIdentifier, SIGTERM)
     let outcome = run.finish()

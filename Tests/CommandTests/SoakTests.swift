@@ -3,12 +3,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The short form of `make soak`: half a minute of small film.
+/// The short form of `make soak`: half a minute of a small film.
 @Suite struct SoakTests {
-  @Test func memoryAndDescriptorsStayAndSoundIsInPlace() throws {
+  @Test func memoryStaysConstantAndSoundInSync() throws {
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Scripts/soak.sh")
-    // AddressSanitizer keeps freed memory for a while (256 MB unless told), which looks like growth in so short a time.
+    // AddressSanitizer keeps freed memory for a while (256 MB by default), which looks like growth in a short
+    // test.
     let sanitizer = ProcessInfo.processInfo.environment["ASAN_OPTIONS"]
     var environment = [
       "MINUTES": "0.5", "SIZE": "64x48", "EVERY": "0.05", "SLACK": sanitizer == nil ? "2048" : "65536",

@@ -6,7 +6,7 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// Parts, streams, fields and pipes on the command line.
+/// Tests parts, streams, fields and pipes on the command line.
 @Suite struct SourceCommandTests {
   @Test(arguments: [
     ("1.5", 1.5), ("90", 90), ("1:30", 90), ("01:02:03.25", 3723.25), ("0:0.000001", 0.000001),
@@ -62,7 +62,7 @@ import Testing
     #expect(bench.contents == ["a.mkv", "b.mkv", "c.mkv", "in.mkv", "zero.safetensors"])
   }
 
-  /// Whole pipelines, with the ffmpeg program at both ends.
+  /// Pipelines with the ffmpeg program at both ends.
   @Test(arguments: [("nut", "nut"), ("yuv4mpegpipe", "nut"), ("nut", "matroska"), ("yuv4mpegpipe", "")])
   func pipes(from: String, to: String) throws {
     let bench = try Workbench()

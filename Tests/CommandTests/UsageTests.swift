@@ -1,12 +1,13 @@
-import Foundation
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
 import Kernels
 import TestSupport
 import Testing
 
 @testable import VidenhanceTool
 
-/// What the program makes of its arguments.
+/// Tests the handling of arguments.
 @Suite struct UsageTests {
   @Test(arguments: [
     ["in.mkv"], ["in.mkv", "out.mkv", "third.mkv"], ["in.mkv", "out.mkv", "--bits", "5"],
@@ -27,12 +28,12 @@ import Testing
     #expect(run.errors.hasPrefix("Error: "))
   }
 
-  @Test func badBitsAreToldTheGoodOnes() throws {
+  @Test func errorForBadBitsListsTheValidOnes() throws {
     let run = try Program.run("in.mkv", "out.mkv", "--bits", "5")
     #expect(["2", "3", "4", "6", "8", "32"].allSatisfy { run.errors.contains("- \($0)\n") })
   }
 
-  @Test func instructionSetsThatAreMissingAreToldTheOthers() throws {
+  @Test func errorForMissingInstructionSetListsTheOthers() throws {
     let known = InstructionSet.supported.map(\.name)
     let unknown = try Program.run("in.mkv", "out.mkv", "--isa", "sse9")
     #expect(unknown.code == 64 && known.allSatisfy { unknown.errors.contains("'\($0)'") })
@@ -57,7 +58,7 @@ import Testing
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }
 
-  /// The program, its command and the packages have one version.
+  /// Program, command and packages have the same version.
   @Test func version() throws {
     let run = try Program.run("--version")
     #expect(run.code == 0)
@@ -79,8 +80,26 @@ import Testing
     (["batc", "a", "b"], "'batc' (hint: did you mean 'videnhance batch'?)"),
     (["a.mp4", "b.mp4", "--task", "deniose"], "'deniose' (hint: did you mean --task denoise?)"),
     (["a.mp4", "b.mp4", "--task=sr,smooth"], "'smooth' (hint: did you mean --task interp?)"),
+    (["enlarge", "a.mp4"], "'enlarge' (hint: did you mean 'videnhance a.mp4 --task sr'?)"),
+    (["upsacle", "a.mp4"], "'upsacle' (hint: did you mean 'videnhance a.mp4 --task sr'?)"),
+    (["deblur"], "'deblur' (hint: did you mean 'videnhance in.mp4 out.mp4 --task restore'?)"),
+    (["slowmo"], "'slowmo' (hint: did you mean 'videnhance in.mp4 out.mp4 --task interp'?)"),
+    (["fps"], "'fps' (hint: did you mean 'videnhance in.mp4 out.mp4 --task interp'?)"),
+    (["interpolate"], "'interpolate' (hint: did you mean 'videnhance in.mp4 out.mp4 --task interp'?)"),
+    (
+      ["stabilize", "a.mp4", "b.mp4"],
+      "'stabilize' (hint: this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do)"
+    ),
+    (["deinterlace"], "'deinterlace' (hint: it is an option: videnhance in.mp4 out.mp4 --deinterlace)"),
+    (["a.mp4", "b.mp4", "--task", "upscale"], "'upscale' (hint: did you mean --task sr?)"),
+    (["a.mp4", "b.mp4", "--upscale", "2"], "'--upscale' (hint: did you mean --task sr --scale 2?)"),
+    (["a.mp4", "b.mp4", "--denoise"], "'--denoise' (hint: did you mean --task denoise?)"),
+    (["a.mp4", "b.mp4", "--model", "fsat"], "'fsat' of --model (hint: did you mean --model fast?)"),
+    (["a.mp4", "b.mp4", "--source=rael"], "'rael' of --source (hint: did you mean --source real?)"),
+    (["batch", "a", "b", "--balance", "sizes"], "'sizes' of --balance (hint: did you mean --balance size?)"),
+    (["a.mp4", "b.mp4", "--progress", "jsno"], "'jsno' of --progress (hint: did you mean --progress json?)"),
   ])
-  func nearWordsAreNamed(arguments: [String], end: String) throws {
+  func similarWordsAreSuggested(arguments: [String], end: String) throws {
     let run = try Program.Run(arguments).finish()
     #expect(run.code == 64 && run.output == "")
     #expect(run.errorLines.first?.hasSuffix(end) == true, "\(run.errors)")
@@ -95,9 +114,77 @@ import Testing
       directory: URL(fileURLWithPath: bench.path("")))
     #expect(run.code == 0, "\(run.errors)")
     #expect(FileManager.default.fileExists(atPath: bench.path("out.mkv")))
-    // Nor is anything made of names that resemble nothing.
+    // Unknown names without similar commands are not replaced either.
     let other = try Program.run("holiday", "other.mkv", directory: URL(fileURLWithPath: bench.path("")))
     #expect(other.code == 1 && other.errors.contains("holiday"))
+  }
+
+  /// No word that other programs use is one of this program's own.
+  @Test func synonymsAreNoNamesOfTheirOwn() {
+    let help = VidenhanceCommand.configuration.groupedSubcommands.flatMap(\.subcommands)
+      .map { VidenhanceCommand.helpMessage(for: $0) }.joined()
+    let options = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.0) })
+    for (word, meaning) in UsageHint.optionSynonyms {
+      #expect(!options.contains(word), "\(word)")
+      for option in meaning.split(separator: " ").map(String.init) where option.hasPrefix("--") {
+        #expect(options.contains(option), "\(option)")
+      }
+    }
+    for word in Array(UsageHint.commandSynonyms.keys) + Array(UsageHint.others.keys) {
+      #expect(!UsageHint.commands.contains(word), "\(word)")
+    }
+    #expect(UsageHint.commandSynonyms.values.allSatisfy(UsageHint.commands.contains))
+  }
+
+  @Test func severalInputsAreForBatch() throws {
+    let bench = try Workbench()
+    for name in ["a.mkv", "b.mkv", "c.mkv"] {
+      try Data("x".utf8).write(to: URL(fileURLWithPath: bench.path(name)))
+    }
+    let run = try Program.Run(["a.mkv", "b.mkv", "c.mkv", "out"], directory: bench.directory).finish()
+    #expect(run.code == 64 && run.errors.contains("'videnhance batch <in-dir> <out-dir>'"), "\(run.errors)")
+    #expect(run.errors.contains("c.mkv"), "\(run.errors)")
+    // Other surplus words are left to the parser.
+    let plain = try Program.Run(["a.mkv", "b.mkv", "c"], directory: bench.directory).finish()
+    #expect(plain.code == 64 && plain.errors.contains("Unexpected argument 'c'"), "\(plain.errors)")
+  }
+
+  @Test func existingFolderTakesTheInputsName() throws {
+    let bench = try Workbench()
+    let model = try bench.makeModel()
+    _ = try bench.makeVideo()
+    try FileManager.default.createDirectory(atPath: bench.path("out"), withIntermediateDirectories: true)
+    let arguments = ["in.mkv", "out", "--model-file", model, "--quiet"]
+    let run = try Program.Run(arguments, directory: bench.directory).finish()
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(try bench.entries("out/in.mkv", "width,height") == "width=192\nheight=128\n")
+    let again = try Program.Run(arguments, directory: bench.directory).finish()
+    #expect(again.code == 1 && again.errors.contains("out/in.mkv exists"), "\(again.errors)")
+    // The input's own folder holds the input under that name.
+    let same = try Program.Run(["in.mkv", ".", "--model-file", model], directory: bench.directory).finish()
+    #expect(same.code == 1 && same.errorLines.count == 1, "\(same.errors)")
+    #expect(bench.contents == ["in.mkv", "out", "zero.safetensors"])
+    #expect(try Program.Run(["-", "out"], directory: bench.directory).finish().code == 64)
+  }
+
+  /// Wrong usage is an object, too, for programs that read objects.
+  @Test(arguments: [
+    (["a.mkv", "b.mkv", "--bits", "5", "--progress", "json"], 64, "--bits"),
+    (["a.mkv", "--progress=json"], 64, "output"), (["deniose", "--progress", "json"], 64, "denoise"),
+    (["a.mkv", "b.mkv", "--wings", "--progress", "json"], 64, "--wings"),
+    (["batch", "none", "out", "--progress", "json"], 1, "none"),
+  ])
+  func errorsHonourJSON(arguments: [String], code: Int32, word: String) throws {
+    let bench = try Workbench()
+    let run = try Program.Run(arguments, directory: bench.directory).finish()
+    #expect(run.code == code && run.output == "" && run.errorLines.count == 1, "\(run.errors)")
+    let object = try JSONSerialization.jsonObject(with: Data(run.errors.utf8)) as? [String: Any]
+    #expect(Set(object?.keys.map { $0 } ?? []) == ["event", "error", "exitCode", "seconds"], "\(run.errors)")
+    #expect(object?["event"] as? String == "failed" && object?["exitCode"] as? Int == Int(code))
+    #expect((object?["error"] as? String)?.contains(word) == true, "\(run.errors)")
+    // Behind a double dash it is the name of a file.
+    let plain = try Program.Run(["--bits", "5", "--", "--progress", "json"]).finish()
+    #expect(plain.code == 64 && plain.errors.hasPrefix("Error: "))
   }
 
   @Test(arguments: [
@@ -109,7 +196,7 @@ import Testing
     #expect(UsageHint.distance(second, first) == mistakes)
   }
 
-  @Test func meaningOfBitsIsSaid() throws {
+  @Test func helpExplainsBits() throws {
     #expect(
       try Program.run("help", "enhance").output.replacing(#/\s+/#, with: " ").contains(
         "Bits of the weights in the body of the network; activations there use as many codes"))
@@ -118,7 +205,7 @@ import Testing
     #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))
   }
 
-  /// As in an unpacked tar.gz: program and models in a folder with a space, called through a link to a link.
+  /// Like an unpacked tar.gz: program and models in a folder with a space, started through two links.
   @Test func modelsAreFoundThroughLinks() throws {
     let bench = try Workbench()
     let files = FileManager.default

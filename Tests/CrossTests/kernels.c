@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels against the scalar truth where Swift's tests do not run: compiled for another processor, under an emulator
-// (Scripts/test-arm.sh). The convolutions of Tests/KernelTests in small: shapes around every block, all bits, borders,
-// streams, extremes.
+// Compares kernels with the scalar ones where the Swift tests do not run: compiled for another processor,
+// under an emulator (Scripts/test-arm.sh). A small version of Tests/KernelTests' convolution tests: shapes
+// around every block size, all bits, borders, streams, extremes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static int32_t random_below(int32_t limit) {
   return (int32_t)(((uint64_t)(state >> 8) * (uint64_t)limit) >> 24);
 }
 
-// ENDS: the ends of the range and zeros, at random.
+// ENDS: minima, maxima and zeros, at random.
 typedef enum fill { RANDOM, LEAST, MOST, ENDS } fill;
 
 typedef struct problem {
@@ -48,7 +48,7 @@ static int32_t weight(fill fill, int32_t half) {
   return 0;
 }
 
-// Runs a problem; the same seed makes the same operands. NULL codes: no such plan.
+// Runs a problem; equal seeds give equal operands. The result's codes are NULL if the plan does not exist.
 static result run(const problem *p, uint32_t seed, ve_isa isa, const char **name) {
   state = seed;
   const int32_t levels = (1 << p->bits) - 1, half = 1 << (p->weight_bits - 1);
@@ -171,6 +171,53 @@ static void compare_requantization(ve_isa isa) {
   }
 }
 
+static void compare_attention(ve_isa isa) {
+  enum { width = 37, height = 2 };
+  static const int32_t shapes[][3] = {{1, 1, 255}, {3, 2, 15}, {5, 4, 63}, {5, 8, 255}, {9, 3, 3}};
+  for (size_t shape = 0; shape < sizeof shapes / sizeof *shapes; shape++)
+    for (int kind = RANDOM; kind <= ENDS; kind++) {
+      const int32_t slots = shapes[shape][0], heads = shapes[shape][1], levels = shapes[shape][2];
+      ve_attention attention = {.slots = slots, .heads = heads, .query_zero = levels / 2, .multiplier = 3e-6f};
+      for (int32_t s = 0; s < slots; s++) {
+        attention.key_zero[s] = random_below(levels + 1);
+        attention.value_zero[s] = random_below(levels + 1);
+        attention.score_multiplier[s] = (float)(1 + random_below(1000)) / (float)(levels * levels);
+        attention.weight_multiplier[s] = (float)levels / (float)VE_WEIGHT_ONE;
+        attention.weight_levels[s] = levels;
+        attention.value_factor[s] = s == 0 ? VE_VALUE_ONE : random_below(VE_VALUE_ONE + 1);
+      }
+      const size_t bytes = (size_t)(width * height * heads * VE_HEAD_CHANNELS);
+      ve_codes_input inputs[VE_MAX_ATTENTION_INPUTS];
+      uint8_t *tensors[VE_MAX_ATTENTION_INPUTS];
+      for (int32_t i = 0; i < 1 + 2 * slots; i++) {
+        tensors[i] = memory(bytes);
+        for (size_t at = 0; at < bytes; at++)
+          tensors[i][at] = (uint8_t)(kind == RANDOM  ? random_below(levels + 1)
+                                     : kind == LEAST ? 0
+                                     : kind == MOST  ? levels
+                                                     : random_below(2) * levels);
+        inputs[i] = (ve_codes_input){
+            .data = tensors[i], .row_stride = (ptrdiff_t)(bytes / height), .wrap = {.row = height}};
+      }
+      uint8_t *results[2];
+      for (int i = 0; i < 2; i++) {
+        results[i] = memory(bytes);
+        const ve_codes_output output = {.data = results[i], .row_stride = (ptrdiff_t)(bytes / height),
+                                        .wrap = {.row = height}, .zero_point = levels / 3, .levels = levels};
+        const ve_conv3x3_io io = {
+            .width = width, .height = height, .inputs = inputs, .outputs = &output, .output_count = 1};
+        ve_attention_run(&attention, &io, 0, height, i == 0 ? VE_ISA_SCALAR : isa);
+      }
+      compared++;
+      if (memcmp(results[0], results[1], bytes)) {
+        failures++;
+        printf("DIFFERS: %s attention of %d slots, %d heads\n", ve_isa_name(isa), slots, heads);
+      }
+      for (int32_t i = 0; i < 1 + 2 * slots; i++) free(tensors[i]);
+      for (int i = 0; i < 2; i++) free(results[i]);
+    }
+}
+
 int main(void) {
   int sets = 0;
   for (int isa = VE_ISA_SCALAR + 1; isa < VE_ISA_COUNT; isa++) {
@@ -179,8 +226,9 @@ int main(void) {
     compared = transformed = 0;
     compare_convolutions((ve_isa)isa);
     compare_requantization((ve_isa)isa);
+    compare_attention((ve_isa)isa);
     printf("%s: %d comparisons, %d of them Winograd\n", ve_isa_name((ve_isa)isa), compared, transformed);
-    // A plan that is never made would compare nothing.
+    // If no plan were created, nothing would be compared.
     if (compared < 750 || transformed < 300) failures++;
   }
   if (sets == 0) {

@@ -20,14 +20,14 @@ import Testing
     return tensor
   }
 
-  @Test func gradientOfTheStreamLossIsItsSlope() {
+  @Test func streamLossGradientMatchesItsSlope() {
     let teachings: [[Int16]] = [[30, -20, 0, 7]]
     let loss = StreamLoss(weight: 3)
     func value(_ values: [Float]) -> Float {
       loss(Self.tensor(values), teachings: teachings, share: 0.5, addTo: Self.tensor([0, 0, 0, 0]))
     }
     let at: [Float] = [28, -25, 4, 7]
-    let gradient = Self.tensor([1, 1, 1, 1])  // What is there stays.
+    let gradient = Self.tensor([1, 1, 1, 1])  // Existing gradients are kept.
     let total = loss(Self.tensor(at), teachings: teachings, share: 0.5, addTo: gradient)
     #expect(abs(total - 3 * 0.5 * 45 / 1349) < 1e-6)
     for i in at.indices {
@@ -56,7 +56,7 @@ import Testing
     try WindowMaker(folder: folder, architecture: architecture, size: 64, log: { _ in })
   }
 
-  @Test func realWeightsOfAModelMakeItAgain() throws {
+  @Test func realWeightsReproduceTheModel() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 4)
@@ -67,7 +67,7 @@ import Testing
     #expect(again.layers.map(\.biases) == model.layers.map(\.biases))
   }
 
-  @Test func teachersSayWhatTheirNetworksSay() throws {
+  @Test func teachersMatchTheirNetworks() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 5)
@@ -116,7 +116,7 @@ import Testing
     // Fusion, two layers of the body, tail; the encoders read frames.
     #expect(eight.count == 4 && three.count == 4)
     #expect(eight.allSatisfy { $0 > 100 }, "\(eight)")
-    // Fusion is at 8 bits in both; what follows is worse at 3.
+    // Fusion has 8 bits in both models; the following layers are worse at 3.
     #expect(abs(eight[0] / three[0] - 1) < 1e-6)
     #expect(zip(eight, three).dropFirst().allSatisfy { $0 > 1.5 * $1 }, "\(eight) \(three)")
   }
@@ -127,8 +127,9 @@ import Testing
     }
   }
 
-  /// A whole run on a tiny folder: it ends at its steps, goes on from its checkpoint, and what it leaves is a model.
-  @Test func runsAndGoesOn() throws {
+  /// A whole run in a tiny folder: it ends after its steps, continues from its checkpoint, and produces a
+  /// model.
+  @Test func runsAndResumes() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     var random = SplitMix64(seed: 7)
@@ -165,7 +166,7 @@ import Testing
     try FileManager.default.removeItem(atPath: bench.path("state"))
     let bounds = try distiller(steps: 3) { $0.movesWeights = false }
     try bounds.run(isCancelled: { false }) { _ in }
-    // Their average is rounded, no more.
+    // Only rounding differs from their average.
     #expect(Self.greatestMove(bounds, from: weights) < 1e-7)
     let moved = zip(bounds.model.layers, four.layers).contains { $0.steps != $1.steps }
     #expect(moved)

@@ -10,7 +10,8 @@ import Training
 
 @testable import Distillation
 
-/// The forward pass of training and the integer engine give the same integers: whole networks, all tasks, all bit widths.
+/// Compares the training forward pass with the integer engine, to the bit, for whole networks of all tasks
+/// and bit widths.
 @Suite struct EngineEqualityTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var architecture: Architecture
@@ -21,7 +22,7 @@ import Training
       let mixed = widths.layers.isEmpty ? "" : ", mixed"
       let grid = widths.grid == .midTread ? "" : ", \(widths.grid.rawValue)"
       return
-        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
+        "\(a.task.rawValue)\(a.isMasked ? " with a mask" : "")\(a.attends ? " with attention" : "") x\(a.scale), window \(a.window), \(a.alignment), \(widths.weights)-bit weights\(grid), \(widths.activationCodes) codes\(mixed)"
     }
   }
 
@@ -45,6 +46,13 @@ import Training
     Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 16, channels: 32,
       blocks: 2, hasMask: true),
+    .small(window: 5, encoderChannels: 16, channels: 32, blocks: 1, fusion: .attention),
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
+      blocks: 1, isConditioned: true, fusion: .attention, heads: 3),
+    Architecture(
+      task: .denoising, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 32, blocks: 1,
+      fusion: .attention),
   ]
 
   static let widths: [Calibrator.Widths] = {
@@ -69,7 +77,7 @@ import Training
     widths.map { Case(architecture: architecture, widths: $0) }
   }
 
-  /// Frames of a window: noise with extremes, or something that moves.
+  /// Returns the frames of a window: extreme noise, or moving textures.
   private static func frames(_ architecture: Architecture, areRandom: Bool, seed: UInt64) -> [PlanarFrame] {
     var random = SplitMix64(seed: seed)
     return (0..<architecture.window).map { index in
@@ -85,7 +93,7 @@ import Training
     }
   }
 
-  /// Compares both on a window.
+  /// Compares both for a window.
   private static func compare(
     _ model: QuantizedModel, weights: NetworkWeights, frames: [PlanarFrame], noiseLevel: Float? = nil
   ) throws {
@@ -95,7 +103,7 @@ import Training
     let conditions = WindowConditions(noiseLevel: noiseLevel)
     let window = WindowPacker(architecture).prepare(frames, at: 100, given: conditions)
     let expected = try integers.predict(frames, at: 100, given: conditions, profile: nil).residual
-    // oneDNN has bf16 for some processors only.
+    // oneDNN supports bf16 only on some processors.
     for precision in Set([FloatPrecision.float32, .fastest]) {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
@@ -116,7 +124,7 @@ import Training
     }
   }
 
-  /// What the last layer's values add to the frame that is corrected: themselves, or through the mask.
+  /// Returns the correction of the last layer's values: the values themselves, or with the mask applied.
   private static func residuals(
     _ output: FloatTensor, architecture: Architecture, alignment: FrameAlignment?
   ) -> [Int16] {
@@ -134,7 +142,7 @@ import Training
     }
     return planes[0].indices.map { i in
       let at = i / count * 2 * count + i % count
-      // R + M (b - a) / 256, to the nearest.
+      // R + M (b - a) / 256, rounded to nearest.
       let sum = Double(values[at]) + Double(values[at + count] * (planes[1][i] - planes[0][i])) / 256
       return Int16(max(-32768, min(32767, (sum + 0.5).rounded(.down))))
     }
@@ -145,7 +153,7 @@ import Training
     let parameters = ParameterSet(graph: c.architecture.graph)
     parameters.initialize(graph: c.architecture.graph, seed: 7)
     var random = SplitMix64(seed: 8)
-    // Loud enough that every layer matters and some values clip.
+    // Large enough that every layer has an effect and some values clip.
     for layer in parameters.layers {
       for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...4) }
     }
@@ -158,9 +166,10 @@ import Training
       model, weights: weights, frames: Self.frames(c.architecture, areRandom: areRandom, seed: 2))
   }
 
-  /// Clipping ranges that differ by the level of the noise.
-  @Test(arguments: [8, 4, 2]) func rangesOfEveryBandOfNoise(bits: Int) throws {
-    let architecture = try #require(Self.architectures.first { $0.task == .denoising })
+  /// Clipping ranges that depend on the noise level.
+  @Test(arguments: [8, 4, 2], [false, true]) func rangesOfEveryNoiseBand(bits: Int, attends: Bool) throws {
+    let architecture = try #require(
+      Self.architectures.first { $0.task == .denoising && $0.attends == attends })
     let weights = NetworkWeights.random(architecture, seed: 9)
     let calibrator = Calibrator(weights, threads: 1)
     let frames = Self.frames(architecture, areRandom: false, seed: 1)
@@ -179,7 +188,7 @@ import Training
     #expect(results.count == bounds.count)
   }
 
-  /// The models as they are shipped.
+  /// The shipped models.
   @Test(
     arguments: [
       "sr-x2-balanced", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",

@@ -10,7 +10,7 @@ import Training
 @Suite struct FakeQuantizationTests {
   private static func frame(width: Int, height: Int, _ random: inout SplitMix64) -> PlanarFrame {
     let frame = PlanarFrame(width: width, height: height)
-    // Blobs over noise: values all over the range, with structure for the motion search.
+    // Blobs and noise: values of the whole range, with structure for the motion search.
     let (cx, cy) = (random.uniform(0...Float(width)), random.uniform(0...Float(height)))
     for y in 0..<height {
       for x in 0..<width {
@@ -30,14 +30,14 @@ import Training
     let parameters = ParameterSet(graph: architecture.graph)
     parameters.initialize(graph: architecture.graph, seed: seed)
     var random = SplitMix64(seed: seed)
-    // By default loud enough that every layer matters and some values clip.
+    // By default, large enough that every layer has an effect and some values clip.
     for layer in parameters.layers {
       for i in 0..<layer.all.count { layer.all[i] *= random.uniform(1...loudness) }
     }
     return parameters.network(architecture, recipe: "test")
   }
 
-  @Test func modelOfUnmovedParametersIsTheCalibratedOne() throws {
+  @Test func initialParametersGiveTheCalibratedModel() throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
       blocks: 1)
@@ -48,7 +48,7 @@ import Training
     try calibrator.observe(WindowPacker(architecture).floatInputs(window))
     let model = calibrator.model(bits: 4)
     let again = QuantizedParameters(model, weights: weights).model()
-    // Logarithms and back move steps by a rounding; a code at a tie may follow.
+    // Converting to logarithms and back may change steps by a rounding error, and codes at ties with them.
     for (a, b) in zip(model.layers, again.layers) {
       let moved = zip(a.codes, b.codes).filter { $0 != $1 }.count
       #expect(moved * 200 <= a.codes.count)
@@ -64,12 +64,13 @@ import Training
     }
   }
 
-  /// Straight-through gradients cannot be checked by finite differences of the rounded function, but those of steps and
-  /// weights must lower the loss when followed.
-  @Test func followingTheGradientsLowersTheLoss() throws {
+  /// Straight-through gradients do not match finite differences of the rounded function, but following those
+  /// of steps and weights must lower the loss.
+  @Test(arguments: [nil, .attention] as [WindowFusion?])
+  func followingTheGradientsLowersTheLoss(fusion: WindowFusion?) throws {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
-      blocks: 1)
+      blocks: 1, fusion: fusion)
     let weights = Self.network(architecture, seed: 8, loudness: 2)
     var random = SplitMix64(seed: 3)
     let window = (0..<3).map { _ in Self.frame(width: 32, height: 32, &random) }
@@ -83,7 +84,7 @@ import Training
     let full = ParameterSet(weights)
     try executor.setWeights(full)
     let target = try executor.run(frames: inputs)
-    // Half of what the network says: a goal that is far enough away to be seen to come nearer.
+    // Half of the network's output: far enough away to make progress visible.
     for i in 0..<target.count { target.pointer[i] *= 0.5 }
     let parameters = QuantizedParameters(model, weights: weights)
     let pass = try FakeQuantizedPass(parameters, batch: 1, height: 16, width: 16, precision: .float32)
@@ -99,7 +100,7 @@ import Training
     let sets = [parameters.values, parameters.weightSteps, parameters.activationSteps]
     var optimizers = sets.map { set in AdamOptimizer(like: set) { like(set) } }
     var loss = CharbonnierLoss(lumaChannels: 16)
-    loss.epsilon = 1e-5  // Its floor would hide what is left of the error.
+    loss.epsilon = 1e-5  // A larger value would hide the remaining error.
     var losses: [Float] = []
     for _ in 0..<200 {
       let current = parameters.model()

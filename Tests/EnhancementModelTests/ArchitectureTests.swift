@@ -19,7 +19,7 @@ import Testing
     #expect(graph.layers[11].outputChannels == 24)
   }
 
-  @Test func costByHand() {
+  @Test func costMatchesManualCount() {
     // 1 encoder, 4 neighbours, a fusion of five slots, four blocks of two layers, a tail.
     let perPoint = 6 * 16 * 9 + 4 * 38 * 16 * 9 + 5 * 16 * 64 * 9 + 8 * 64 * 64 * 9 + 64 * 24 * 9
     let network = Architecture.balancedSuperResolution
@@ -45,6 +45,58 @@ import Testing
       ])
   }
 
+  @Test func attentionByHand() throws {
+    var network = Architecture.balancedSuperResolution
+    network.fusion = .attention
+    try network.validate()
+    // The centre, a query, five keys and values of 4 x 8 channels, scores and sums, the projection.
+    let taps = [16 * 64, 16 * 32, 5 * 2 * 16 * 32, 32 * 64].reduce(0, +) * 9
+    let rest = [6 * 16, 4 * 38 * 16, 8 * 64 * 64, 64 * 24].reduce(0, +) * 9
+    #expect(network.graph.operationsPerPoint == rest + taps + 2 * 5 * 32)
+    #expect(abs(network.cost - 11.12) < 0.01)
+    #expect(
+      network.graph.layers.map(\.name).prefix(7) == [
+        "encoder", "fusion.centre", "fusion.query", "fusion.key", "fusion.value", "fusion.projection",
+        "neighbour",
+      ])
+    #expect(
+      network.graph.layers.filter(\.isEdge).map(\.name) == ["encoder", "fusion.centre", "neighbour", "tail"])
+    let small = Architecture.small(window: 3, blocks: 0, fusion: .attention, heads: 2).graph
+    #expect(
+      small.operations == [
+        .frame(slot: 0), .convolution(layer: 6, inputs: [0], rectified: false),
+        .frame(slot: 1), .convolution(layer: 0, inputs: [2], rectified: false),
+        .frame(slot: 2), .convolution(layer: 6, inputs: [4], rectified: false),
+        .convolution(layer: 1, inputs: [3], rectified: true),
+        .convolution(layer: 2, inputs: [3], rectified: true),
+        .convolution(layer: 3, inputs: [1], rectified: true),
+        .convolution(layer: 3, inputs: [3], rectified: true),
+        .convolution(layer: 3, inputs: [5], rectified: true),
+        .convolution(layer: 4, inputs: [1], rectified: true),
+        .convolution(layer: 4, inputs: [3], rectified: true),
+        .convolution(layer: 4, inputs: [5], rectified: true),
+        .attention(SlotAttention(query: 7, keys: [8, 9, 10], values: [11, 12, 13], heads: 2)),
+        .convolution(layer: 5, inputs: [14], rectified: false), .add(6, 15),
+        .convolution(layer: 7, inputs: [16], rectified: true),
+      ])
+    #expect(small.operations[14].quantizerCount == 10)
+    #expect((0..<10).map(small.operations[14].isWeight) == (0..<10).map { $0 >= 7 })
+  }
+
+  @Test func attentionNeedsACentreAndNeighbours() {
+    for bad in [
+      Architecture.small(window: 1, fusion: .attention), .small(fusion: .attention, heads: 0),
+      .small(fusion: .attention, heads: 33), .small(heads: 4),
+    ] {
+      #expect(throws: ModelError.self) { try bad.validate() }
+    }
+    var interpolation = Architecture.balancedInterpolation
+    interpolation.fusion = .attention
+    #expect(throws: ModelError.badArchitecture("attention needs a centre frame and neighbours")) {
+      try interpolation.validate()
+    }
+  }
+
   @Test(arguments: [(1, 6), (2, 24), (4, 96)])
   func outputChannels(_ scale: Int, _ channels: Int) {
     let network = Architecture.small(scale: scale)
@@ -52,7 +104,7 @@ import Testing
     #expect(network.graph.layers.last?.outputChannels == channels)
   }
 
-  @Test func interpolationTakesTwoFramesAlike() {
+  @Test func interpolationTreatsBothFramesAlike() {
     let network = Architecture.balancedInterpolation
     #expect(
       network.window == 2 && network.outputChannels == 12

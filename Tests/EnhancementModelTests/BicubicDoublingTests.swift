@@ -12,11 +12,11 @@ import Testing
     return 0
   }
 
-  /// The interpolated sample at column `x` and row `y` of the doubled plane.
+  /// Returns the interpolated sample at column `x` and row `y` of the doubled plane.
   private func oracle<Sample: BinaryInteger>(
     _ plane: [Sample], width: Int, height: Int, stride: Int, _ x: Int, _ y: Int
   ) -> Double {
-    // Centres of samples: (x + 1/2) / 2 - 1/2 in the source.
+    // Sample centres: (x + 1/2) / 2 - 1/2 in the source.
     let (sx, sy) = ((Double(x) + 0.5) / 2 - 0.5, (Double(y) + 0.5) / 2 - 0.5)
     var sum = 0.0
     for j in Int(sy.rounded(.down)) - 2...Int(sy.rounded(.down)) + 3 {
@@ -32,7 +32,7 @@ import Testing
     _: Sample.Type, width: Int, height: Int, stride: Int, isNoise: Bool, seed: UInt64
   ) {
     var random = SplitMix64(seed: seed)
-    // Noise of extremes overshoots most.
+    // Noise of extreme values gives the largest overshoot.
     let plane = (0..<stride * height).map { _ in
       isNoise ? (random.chance(0.5) ? Sample.max : 0) : Sample(truncatingIfNeeded: random.next())
     }
@@ -71,7 +71,7 @@ import Testing
     let plane = (0..<60).map { UInt8(10 + 4 * ($0 % 12)) }
     var result = [Int32](repeating: 0, count: 240)
     BicubicDoubling.double(plane, width: 12, height: 5, stride: 12, into: &result)
-    // Away from the repeated edge: 10 + 4 (x / 2 - 1/4) levels.
+    // Away from the repeated edges: 10 + 4 (x / 2 - 1/4) levels.
     for x in 4..<20 { #expect(result[3 * 24 + x] == 64 * 10 + Int32(128 * x) - 64) }
   }
 }

@@ -5,14 +5,14 @@ import Testing
 
 @Suite struct BitPackingTests {
   @Test(arguments: 2...8)
-  func everyValueComesBack(_ bits: Int) {
+  func everyValueRoundTrips(_ bits: Int) {
     let half = 1 << (bits - 1)
     let all = (-half..<half).map { Int8($0) }
     #expect(BitPacking.unpack(BitPacking.pack(all, bits: bits), count: all.count, bits: bits) == all)
   }
 
   @Test(arguments: 2...8)
-  func randomValuesOfAnyCountComeBack(_ bits: Int) {
+  func randomValuesOfAnyCountRoundTrip(_ bits: Int) {
     var random = SplitMix64(seed: UInt64(bits))
     let half = 1 << (bits - 1)
     for count in [0, 1, 2, 3, 5, 7, 8, 9, 63, 64, 65, 1000] {
@@ -23,8 +23,8 @@ import Testing
     }
   }
 
-  @Test func theLowestBitsComeFirst() {
-    // 1, -1, 2, -4 in three bits: 001, 111, 010, 100, written from the right: 1000_1011_1001 -> 0xb9, 0x08.
+  @Test func lowestBitsComeFirst() {
+    // 1, -1, 2, -4 in three bits: 001, 111, 010, 100, from right to left: 1000_1011_1001 -> 0xb9, 0x08.
     #expect(BitPacking.pack([1, -1, 2, -4], bits: 3) == [0xb9, 0x08])
     #expect(BitPacking.pack([1, -2, -1, 0], bits: 2) == [0b00_11_10_01])
     #expect(BitPacking.pack([-8, 7, -1], bits: 4) == [0x78, 0x0f])

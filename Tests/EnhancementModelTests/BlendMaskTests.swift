@@ -24,7 +24,7 @@ import Testing
     return result
   }
 
-  @Test(arguments: [1, 2, 3]) func wholeMaskTakesOneFrame(threads: Int) {
+  @Test(arguments: [1, 2, 3]) func fullMaskSelectsOneFrame(threads: Int) {
     let (a, b) = (packed(frames[0]), packed(frames[1]))
     for (mask, wanted) in [(Int16(8192), b), (-8192, a)] {
       let added = BlendMask.apply(output(mask: mask, residual: 5), warped: frames, threads: threads)
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func noMaskIsTheResidual() {
+  @Test func zeroMaskKeepsTheResidual() {
     let added = BlendMask.apply(output(mask: 0, residual: -77), warped: frames, threads: 2)
     #expect(values(added).allSatisfy { $0 == -77 })
   }
@@ -48,7 +48,7 @@ import Testing
     #expect(BlendMask.added(residual: 0, mask: -1, difference: 129) == -1)
   }
 
-  @Test func onlyInterpolationHasOne() {
+  @Test func onlyInterpolationHasAMask() {
     var architecture = Architecture.balancedDenoising
     architecture.hasMask = true
     #expect(throws: ModelError.self) { try architecture.validate() }
@@ -56,8 +56,9 @@ import Testing
     #expect(Architecture.balancedInterpolation.residualChannels == 6)
   }
 
-  /// The float network's mask means what the integers' does: its last layer scaled to integers, and applied.
-  @Test func floatNetworkAppliesIt() throws {
+  /// The float network's mask has the same meaning as the integer network's: its last layer is scaled to
+  /// integers and applied.
+  @Test func floatNetworkAppliesTheMask() throws {
     let architecture = Architecture(
       task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 8, channels: 16,
       blocks: 1,
@@ -70,7 +71,7 @@ import Testing
     #expect(given.channels == 6)
     var bare = architecture
     bare.hasMask = nil
-    // The same network with the residual's half of the last layer alone.
+    // The same network with only the residual's half of the last layer.
     let tail = try #require(architecture.graph.layers.firstIndex { $0.name == "tail" })
     var (numbers, biases) = (weights.weights, weights.biases)
     numbers[tail] = Array(numbers[tail].prefix(numbers[tail].count / 2))

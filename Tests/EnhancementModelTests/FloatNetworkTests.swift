@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -14,6 +15,10 @@ import Testing
       switch operation {
       case .frame(let slot): values.append(frames[slot].buffer.map { Double($0) })
       case .add(let a, let b): values.append(zip(values[a], values[b]).map { $0 + $1 })
+      case .attention(let attention):
+        values.append(
+          attended(
+            values[attention.query], attention.keys.map { values[$0] }, attention.values.map { values[$0] }))
       case .convolution(let index, let inputs, let rectified):
         let layer = graph.layers[index]
         var result = [Double](repeating: 0, count: width * height * layer.outputChannels)
@@ -42,9 +47,30 @@ import Testing
     return values[values.count - 1]
   }
 
+  /// Attention of heads of eight channels, as its definition says.
+  private func attended(_ query: [Double], _ keys: [[Double]], _ values: [[Double]]) -> [Double] {
+    var result: [Double] = []
+    for first in stride(from: 0, to: query.count, by: 8) {
+      var exponentials: [Double] = []
+      for key in keys {
+        var score = 0.0
+        for c in first..<first + 8 { score += query[c] * key[c] }
+        exponentials.append(exp(score / 8.0.squareRoot()))
+      }
+      let total = exponentials.reduce(0, +)
+      for c in first..<first + 8 {
+        var sum = 0.0
+        for (exponential, value) in zip(exponentials, values) { sum += exponential * value[c] }
+        result.append(sum / total)
+      }
+    }
+    return result
+  }
+
   @Test(arguments: [
     Architecture.small(), .small(window: 1, blocks: 0),
     .small(window: 5, alignment: .none, blocks: 2, scale: 4),
+    .small(window: 3, fusion: .attention, heads: 2), .small(window: 5, blocks: 0, fusion: .attention),
   ])
   func agreesWithTheOracle(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 2)
@@ -64,7 +90,7 @@ import Testing
   }
 
   @Test(.enabled(if: FloatPrecision.fastest == .bfloat16, "oneDNN has no bf16 for this processor"))
-  func bfloatIsNear() throws {
+  func bfloat16IsClose() throws {
     let weights = NetworkWeights.random(.small(), seed: 2)
     let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }
     let exact = values(try FloatNetwork(weights, width: 14, height: 10, threads: 1).predict(window).residual)
@@ -79,17 +105,17 @@ import Testing
     #expect(exact != coarse)
   }
 
-  @Test func notANumberDoesNotTrap() throws {
+  @Test func nanDoesNotTrap() throws {
     var weights = NetworkWeights.random(.small(window: 1), seed: 2)
     weights.weights[0][5] = .nan
     weights.weights[1][5] = .infinity
     let network = try FloatNetwork(weights, width: 6, height: 4, threads: 1)
-    // Rectifiers may hide it.
+    // A ReLU may replace NaN by zero.
     _ = try? network.predict([texturedFrame(width: 6, height: 4, seed: 1)])
   }
 
-  /// Weights that a file may have, as they are finite, and NaN itself.
-  @Test(arguments: [Float(1e35), -3e38, .nan]) func whatIsNoNumberIsNoPicture(bias: Float) throws {
+  /// Weights that files may contain because they are finite, and NaN itself.
+  @Test(arguments: [Float(1e35), -3e38, .nan]) func nonFiniteOutputIsRefused(bias: Float) throws {
     var weights = NetworkWeights.random(.small(window: 1), seed: 2)
     let last = weights.biases.count - 1
     for value in [bias, 0] {

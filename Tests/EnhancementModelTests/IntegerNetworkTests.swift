@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct IntegerNetworkTests {
-  /// A kind of model and the frames it is tried on.
+  /// A kind of model and the extents of its test frames.
   struct Case: CustomTestStringConvertible, Sendable {
     var architecture: Architecture
     var bits: Int
@@ -16,6 +16,7 @@ import Testing
 
     var testDescription: String {
       "\(bits) bits, window \(architecture.window) \(architecture.alignment), \(architecture.channels) channels, "
+        + (architecture.attends ? "\(architecture.headCount) heads, " : "")
         + "\(architecture.blocks) blocks, x\(architecture.scale), \(width)x\(height)"
         + (zeroPoints ? ", zero points" : "")
     }
@@ -25,7 +26,7 @@ import Testing
     var cases: [Case] = []
     for (index, bits) in [8, 6, 4, 3, 2].enumerated() {
       for (window, blocks) in [(1, 2), (3, 1), (5, 1)] {
-        // 32 channels are enough for every transform to be tried.
+        // 32 channels are enough for all transforms.
         let architecture = Architecture.small(
           window: window, encoderChannels: 16, channels: 32, blocks: blocks)
         cases.append(
@@ -46,14 +47,26 @@ import Testing
         architecture: .small(window: 5, alignment: .none, channels: 48, blocks: 2), bits: 2,
         zeroPoints: false,
         width: 14, height: 18),
-      // Six channels out, which kernels pad to eight, and the level of the noise as an input.
+      // Six output channels, which kernels pad to eight, and the noise level as an input.
       Case(architecture: denoising, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: denoising, bits: 8, zeroPoints: false, width: 14, height: 18),
+      // Attention over the slots: few and many heads, all bits, and bands of noise as an input.
+      Case(architecture: attention(5, heads: 4), bits: 4, zeroPoints: true, width: 26, height: 14),
+      Case(architecture: attention(3, heads: 1), bits: 8, zeroPoints: true, width: 18, height: 10),
+      Case(architecture: attention(3, heads: 8), bits: 3, zeroPoints: false, width: 14, height: 18),
+      Case(architecture: attention(9, heads: 3), bits: 2, zeroPoints: false, width: 10, height: 6),
+      Case(architecture: attention(5, heads: 2), bits: 6, zeroPoints: true, width: 2, height: 2),
       // Two frames warped to an instant between them.
       Case(architecture: interpolation, bits: 4, zeroPoints: true, width: 26, height: 14),
       Case(architecture: interpolation, bits: 6, zeroPoints: false, width: 18, height: 30),
     ]
   }()
+
+  static func attention(_ window: Int, heads: Int) -> Architecture {
+    .small(
+      window: window, encoderChannels: 16, channels: 32, blocks: window == 5 ? 1 : 0, fusion: .attention,
+      heads: heads)
+  }
 
   static var denoising: Architecture {
     var result = Architecture.small(window: 3, scale: 1)
@@ -70,7 +83,7 @@ import Testing
   private func frames(_ item: Case, count: Int, seed: UInt64) -> [PlanarFrame] {
     var random = SplitMix64(seed: seed)
     return (0..<count).map { index in
-      // Textures that move, and noise of all extremes.
+      // Moving textures, and noise of extreme values.
       index % 3 == 2
         ? noiseFrame(width: item.width, height: item.height, &random)
         : texturedFrame(
@@ -88,7 +101,7 @@ import Testing
     let packer = WindowPacker(item.architecture)
     let windows = [Array(film[..<window]), Array(film[1...])]
     let expected = windows.map { oracle.residual(packer.codes($0)) }
-    // A model that says nothing would agree with anything.
+    // A model with constant output would pass any comparison.
     #expect(Set(expected[0]).count > min(50, expected[0].count / 4))
     #expect(expected[0] != expected[1])
     var ran = 0
@@ -99,7 +112,7 @@ import Testing
             model, width: item.width, height: item.height, threads: threads, algorithm: algorithm,
             instructionSet: instructionSet)
           let how = "\(instructionSet.name), \(algorithm), \(threads) threads"
-          // The second window runs in the first one's memory; the third is the first again.
+          // The second window reuses the first one's memory; the third equals the first.
           #expect(values(try network.predict(windows[0]).residual) == expected[0], "\(how)")
           #expect(values(try network.predict(windows[1]).residual) == expected[1], "second, \(how)")
           #expect(values(try network.predict(windows[0]).residual) == expected[0], "first again, \(how)")
@@ -110,11 +123,13 @@ import Testing
     #expect(ran >= 4 && ran == 4 * InstructionSet.allCases.count { $0.isSupported })
   }
 
-  /// Lines are kept, not planes: however few rows are made at a time, whatever the height is to them.
+  /// Executors store lines, not planes: the result depends neither on the number of rows at a time nor on the
+  /// height.
   @Test(arguments: [(4, 62), (8, 64), (32, 70), (12, 130), (64, 18)])
-  func rowsMadeAtATimeDoNotMatter(_ rows: Int, _ height: Int) throws {
+  func resultDoesNotDependOnRowsPerBand(_ rows: Int, _ height: Int) throws {
     for architecture in [
       .small(window: 3, encoderChannels: 16, channels: 32, blocks: 3), Self.denoising, Self.interpolation,
+      Self.attention(3, heads: 2),
     ] as [Architecture] {
       let item = Case(architecture: architecture, bits: 4, zeroPoints: true, width: 18, height: height)
       let model = QuantizedModel.random(architecture, bits: 4, zeroPoints: true, seed: UInt64(rows + height))
@@ -137,10 +152,10 @@ import Testing
     }
   }
 
-  /// Residuals that were taken a few rows at a time, put together.
+  /// Residuals received a few rows at a time, combined.
   private func taken(_ network: IntegerNetwork, _ window: [PlanarFrame]) throws -> [Int16] {
     let lock = NSLock()
-    nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Under `lock`.
+    nonisolated(unsafe) var parts: [(first: Int, values: [Int16])] = []  // Guarded by `lock`.
     try network.predictRows(window, given: WindowConditions(), profile: nil) { rows in
       let points = rows.rows.count * rows.gridWidth
       let values = (0..<points).flatMap { point in
@@ -161,22 +176,26 @@ import Testing
   }
 
   @Test(arguments: [(8, nil), (6, "winograd"), (4, "winograd"), (3, "winograd"), (2, "winograd")])
-  func bodiesRunByTheAlgorithmOfTheirBits(_ bits: Int, _ fixed: String?) throws {
-    // Only vector kernels gain by transforms; where there are none the cases above have shown nothing of Winograd.
+  func algorithmDependsOnBits(_ bits: Int, _ fixed: String?) throws {
+    // Only vector kernels use transforms; without them, the cases above do not cover Winograd.
     guard InstructionSet.avx2.isSupported else { return }
-    // At 8 bits transforms take 16-bit operands, which pays only where there are no 8-bit dot products.
+    // At 8 bits, transforms need 16-bit operands, which are only faster without 8-bit dot products. Tiles take none.
     let algorithm =
-      fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
+      InstructionSet.best == .amx
+      ? "direct"
+      : fixed ?? (InstructionSet.best.rawValue > InstructionSet.avx2.rawValue ? "direct" : "winograd")
     let architecture = Architecture.small(window: 1, encoderChannels: 16, channels: 32, blocks: 1)
     let model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: 1)
     let network = try IntegerNetwork(model, width: 26, height: 14, threads: 1)
     let steps = Dictionary(
-      uniqueKeysWithValues: network.steps.map { ($0.name, IntegerConvolution($0.parameters)?.algorithmName) })
+      uniqueKeysWithValues: network.steps.map { step in
+        (step.name, step.convolution.flatMap { IntegerConvolution($0.parameters)?.algorithmName })
+      })
     #expect(steps["body.0.a"]??.hasPrefix(algorithm) == true, "\(steps)")
     #expect(steps["body.0.b"]??.hasPrefix(algorithm) == true, "\(steps)")
   }
 
-  /// Bands of noise come and go with the windows; what was before leaves no trace.
+  /// Noise bands change between windows; previous bands have no effect.
   @Test(arguments: [8, 4, 2]) func rangesFollowTheNoise(_ bits: Int) throws {
     let model = QuantizedModel.randomDenoiser(bits: bits, seed: 21)
     var random = SplitMix64(seed: 22)
@@ -211,6 +230,36 @@ import Testing
     #expect(network.architecture == model.architecture)
   }
 
+  @Test func attentionIsAStepOfItsOwn() throws {
+    let model = QuantizedModel.random(Self.attention(3, heads: 4), bits: 4, zeroPoints: true, seed: 1)
+    let network = try IntegerNetwork(model, width: 8, height: 8, threads: 1)
+    #expect(
+      network.steps.map(\.name) == [
+        "neighbour", "encoder", "neighbour", "fusion.centre", "fusion.query", "fusion.key", "fusion.key",
+        "fusion.key", "fusion.value", "fusion.value", "fusion.value", "attention", "fusion.projection",
+        "tail",
+      ])
+    // Encodings have many readers; the projection adds to the stream of the centre.
+    #expect(network.steps.map(\.outputs.count) == [2, 4, 2, 0] + Array(repeating: 1, count: 9) + [0])
+    #expect(network.steps[12].addend == network.steps[3].value && network.steps[3].keepsStream)
+    #expect(network.steps[11].convolution == nil && !network.steps[11].keepsStream)
+    if InstructionSet.avx2.isSupported {
+      // Layers of few bits are transformed, as in the body; the centre's is not.
+      let transformed = network.steps.filter { step in
+        let kernel = step.convolution.flatMap { IntegerConvolution($0.parameters) }
+        return kernel?.algorithmName.hasPrefix("winograd-2x2") == true
+      }
+      let names = ["fusion.query", "fusion.key", "fusion.value", "fusion.projection"]
+      #expect(Set(transformed.map(\.name)) == Set(names))
+    }
+    var far = model
+    let attention = network.steps[11].operation
+    for place in 0...1 { far.quantizers[attention][place].step = 1e38 }
+    #expect(throws: ModelError.badArchitecture("steps of the attention and its reader are too far apart")) {
+      try IntegerNetwork(far, width: 8, height: 8, threads: 1)
+    }
+  }
+
   @Test func outputsSaturate() throws {
     var model = QuantizedModel.random(.small(window: 1), bits: 4, zeroPoints: false, seed: 1)
     for index in model.layers.indices {
@@ -234,7 +283,7 @@ import Testing
     #expect(throws: ModelError.badArchitecture("bias of layer fusion does not fit")) {
       try IntegerNetwork(model, width: 8, height: 8, threads: 1)
     }
-    // Fits in itself, but with the largest sums it could pass 32 bits.
+    // Valid in itself, but could exceed 32 bits together with the largest sums.
     model.layers[1].biases[3] = model.quantizers[2][0].step * model.layers[1].steps[3] * 0x1.fffffep29
     let fits = try? IntegerNetwork(model, width: 8, height: 8, threads: 1)
     #expect(fits != nil)

@@ -13,8 +13,9 @@ import Testing
 
   @Test(arguments: [
     Architecture.small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, scale: 4),
+    .small(window: 5, fusion: .attention), .small(fusion: .attention, heads: 8),
   ])
-  func weightsComeBackToTheBit(_ architecture: Architecture) throws {
+  func weightsRoundTripExactly(_ architecture: Architecture) throws {
     let bench = try Workbench()
     let network = NetworkWeights.random(architecture, seed: 1, recipe: #"{"note":"ü \"x\""}"#)
     try network.file.write(path: bench.path("w.safetensors"))
@@ -28,7 +29,7 @@ import Testing
   }
 
   @Test(arguments: 2...8)
-  func quantizedModelsComeBackToTheBit(_ bits: Int) throws {
+  func quantizedModelsRoundTripExactly(_ bits: Int) throws {
     let bench = try Workbench()
     let model = QuantizedModel.random(.small(window: 5), bits: bits, zeroPoints: true, seed: UInt64(bits))
     try model.file.write(path: bench.path("q.safetensors"))
@@ -40,8 +41,26 @@ import Testing
     #expect(model.file.tensors["body.0.a.codes"]?.bytes.count == (body.weightCount * bits + 7) / 8)
   }
 
+  /// An attention has a quantizer for each operand; its weights are never negative.
+  @Test func modelsWithAttentionComeBackToTheBit() throws {
+    let model = QuantizedModel.random(.small(fusion: .attention), bits: 4, zeroPoints: true, seed: 6)
+    let file = model.file
+    #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
+    let graph = model.architecture.graph
+    let place = try #require(graph.operations.firstIndex { if case .attention = $0 { true } else { false } })
+    #expect(model.quantizers[place].count == 10)
+    var bad = model
+    bad.quantizers[place][9].zeroPoint = 1
+    #expect(throws: ModelError.missingTensor(name: "quantizers.zeroPoints")) {
+      try QuantizedModel(file: bad.file)
+    }
+    // What older versions wrote has no word of fusion.
+    let text = try #require(NetworkWeights.random(.small(), seed: 1).file.metadata[Self.architectureKey])
+    #expect(!text.contains("fusion") && !text.contains("heads"))
+  }
+
   @Test(arguments: WeightGrid.allCases)
-  func gridsComeBackToTheBit(_ grid: WeightGrid) throws {
+  func gridsRoundTripExactly(_ grid: WeightGrid) throws {
     for bits in grid.bits {
       let model = QuantizedModel.random(.small(), bits: bits, grid: grid, zeroPoints: true, seed: 4)
       var file = model.file
@@ -56,24 +75,24 @@ import Testing
     }
   }
 
-  /// There is none of eight bits but mid-tread.
+  /// With eight bits, the only grid is mid-tread.
   @Test(arguments: [1, 2] as [Int32]) func gridsFitTheirBits(_ grid: Int32) throws {
     var file = QuantizedModel.random(.small(), bits: 6, zeroPoints: false, seed: 4).file
     file.set("tail.grid", shape: [1], integers: [grid])
     #expect(throws: ModelError.missingTensor(name: "tail.grid")) { try QuantizedModel(file: file) }
   }
 
-  @Test func bandsOfNoiseComeBackToTheBit() throws {
+  @Test func noiseBandsRoundTripExactly() throws {
     let model = QuantizedModel.randomDenoiser(bits: 4, seed: 3)
     let read = try QuantizedModel(file: Safetensors(data: model.file.serialized(), path: "x"))
     #expect(read == model && read.noiseBands == model.noiseBands)
-    // For other tasks there is no level to go by.
+    // Networks for other tasks have no noise level.
     var other = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1).file
     model.noiseBands?.write(to: &other)
     #expect(try QuantizedModel(file: other).noiseBands == nil)
   }
 
-  @Test func bandsOfNoiseAreChecked() {
+  @Test func noiseBandsAreValidated() {
     let good = QuantizedModel.randomDenoiser(bits: 4, seed: 3).file
     func refused(_ change: (inout Safetensors) -> Void) {
       var file = good
@@ -98,13 +117,16 @@ import Testing
   }
 
   @Test func activationsBecomeFiner() {
-    let model = QuantizedModel.random(.small(), bits: 2, zeroPoints: false, seed: 5)
+    let model = QuantizedModel.random(.small(fusion: .attention), bits: 2, zeroPoints: false, seed: 5)
     var finer = model
     finer.refineActivations(levels: 12)
     #expect(finer.layers == model.layers)
     let graph = model.architecture.graph
     for (index, operation) in graph.operations.enumerated() {
-      guard case .convolution(let layer, _, _) = operation else { continue }
+      guard case .convolution(let layer, _, _) = operation else {
+        #expect(finer.quantizers[index].allSatisfy { $0.levels == 12 }, "operands of an attention")
+        continue
+      }
       for (old, new) in zip(model.quantizers[index], finer.quantizers[index]) {
         if graph.layers[layer].isEdge {
           #expect(old == new)
@@ -162,7 +184,7 @@ import Testing
 
   @Test func otherPlausibleArchitecturesLackTensors() {
     var file = NetworkWeights.random(.small(), seed: 1).file
-    // The largest network there may be: nothing is allocated for it.
+    // The largest possible network: no memory is allocated for it.
     file.metadata[Self.architectureKey] =
       #"{"alignment":"block","blocks":64,"channels":256,"encoderChannels":256,"scale":4,"task":"sr","window":9}"#
     #expect(throws: ModelError.missingTensor(name: "encoder.weight")) { try NetworkWeights(file: file) }
@@ -173,7 +195,7 @@ import Testing
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
-  func numbersThatAreNoneAreRefused(_ value: Float) {
+  func nonFiniteNumbersAreRefused(_ value: Float) {
     for name in ["fusion.weight", "tail.bias"] {
       var file = NetworkWeights.random(.small(), seed: 1).file
       file.poison(name, at: 3, value)
@@ -219,8 +241,7 @@ import Testing
     }
   }
 
-  /// Packed frames are what they are: a file that gives their codes another meaning would overflow kernels that trust
-  /// its levels.
+  /// The quantizer of packed frames is fixed: other values in a file would overflow kernels that rely on it.
   @Test func framesKeepTheirQuantizer() throws {
     let model = QuantizedModel.random(.small(), bits: 4, zeroPoints: false, seed: 1)
     for (name, value) in [("quantizers.zeroPoints", Int32(0)), ("quantizers.levels", 200)] {
@@ -233,7 +254,7 @@ import Testing
     #expect(throws: ModelError.self) { try QuantizedModel(file: file) }
   }
 
-  @Test func stepsWhoseQuotientsOverflowCannotRun() throws {
+  @Test func overflowingStepRatiosAreRefused() throws {
     for change in [
       { (model: inout QuantizedModel) in model.streamStep = 0x1p-147 }, { $0.streamStep = 3e38 },
       { $0.layers[1].steps[0] = 3e38 }, { $0.layers[1].steps[0] = 0x1p-147 },
@@ -247,7 +268,7 @@ import Testing
 
   @Test func damagedFilesNeverTrap() throws {
     let original = QuantizedModel.random(.small(window: 1, blocks: 1), bits: 3, zeroPoints: true, seed: 5)
-    // Without a checksum, which would refuse them all before anything else looks at them.
+    // Without a checksum, which would reject every damaged file first.
     let bytes = original.file.serializedAsIs()
     var random = SplitMix64(seed: 99)
     var (refused, read, ran) = (0, 0, 0)
@@ -255,7 +276,7 @@ import Testing
       var damaged = bytes
       let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
       for _ in 0...random.index(3) {
-        // Half of the damage goes to the header, where it hurts most.
+        // Half of the damage is in the header, where it has the largest effect.
         let at = random.chance(0.5) ? random.index(8 + header) : random.index(bytes.count)
         damaged[at] =
           random.chance(0.5) ? damaged[at] ^ (1 << UInt8(random.index(8))) : UInt8(random.index(256))

@@ -29,8 +29,8 @@ import Testing
     #expect([-1, 0, 0.5, 25, 63, 1000].map(NoiseLevel.code) == [128, 128, 129, 178, 254, 254])
   }
 
-  /// Frames of one picture, each with noise of its own.
-  /// - Parameter isCorrelated: whether noise is blurred by [1 2 1] / 4 both ways, twice.
+  /// Returns frames of one picture, each with different noise.
+  /// - Parameter isCorrelated: whether noise is blurred twice by [1 2 1] / 4 in both directions.
   static func film(
     _ level: Float, isCorrelated: Bool = false, picture: (Int, Int) -> Float = { _, _ in 128 }
   ) -> [PlanarFrame] {
@@ -65,7 +65,8 @@ import Testing
     #expect(abs(found - level) < 0.05 * level + 0.2, "\(found)")
   }
 
-  /// Its density at low frequencies counts, of which the finest scale sees next to nothing.
+  /// The level is determined by the density at low frequencies, of which the finest scale contains almost
+  /// nothing.
   @Test(arguments: [Float(10), 20, 30]) func correlatedNoiseIsMeasured(level: Float) {
     let film = Self.film(level, isCorrelated: true)
     let found = self.level(film)
@@ -73,8 +74,8 @@ import Testing
     #expect(found > 0.6 * level && found < 1.1 * level, "\(found)")
   }
 
-  /// Texture that stands still is no noise, though a single frame cannot tell it from noise.
-  @Test func textureThatStaysIsNoNoise() {
+  /// Static texture is not noise, although a single frame cannot distinguish the two.
+  @Test func staticTextureIsNotNoise() {
     var random = SplitMix64(seed: 9)
     let texture = (0..<256 * 192).map { _ in 128 + 12 * random.normal() }
     let film = Self.film(2) { texture[$1 * 256 + $0] }
@@ -82,11 +83,11 @@ import Testing
     #expect(level(film) < 6)
   }
 
-  @Test func repeatedFramesAreLeftOut() {
+  @Test func repeatedFramesAreIgnored() {
     let film = Self.film(12)
     let repeated = [film[0], film[0], film[1], film[1], film[2]]
     #expect(abs(level(repeated) - 12) < 0.8)
-    // Nothing moves at all: the frames alone tell.
+    // Without any change, the level is estimated from single frames.
     #expect(abs(level([film[0], film[0], film[0]]) - 12) < 0.8)
   }
 
@@ -106,7 +107,7 @@ import Testing
     #expect(known.noiseCode == NoiseLevel.code(30))
     #expect(known.codes()[1][6] == NoiseLevel.code(30))
     #expect(known.codes()[1][0] == window[1].luma[0])
-    // What was kept of the frames depends on the level: this one is searched as it is, not smoothed.
+    // Cached search data depends on the level: here frames are searched without smoothing.
     let calm = WindowConditions(noiseLevel: 0)
     let fresh = WindowPacker(architecture).prepare(window, given: calm).codes()
     #expect(packer.prepare(window, given: calm).codes() == fresh)

@@ -16,7 +16,7 @@ import Testing
     return file
   }
 
-  /// A file with a header as given.
+  /// Creates a file with the given header.
   private func file(_ header: String, body: Int = 16, length: UInt64? = nil) -> Data {
     var data = Data()
     withUnsafeBytes(of: (length ?? UInt64(header.utf8.count)).littleEndian) { data.append(contentsOf: $0) }
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func comesBackAsItWas() throws {
+  @Test func contentsRoundTrip() throws {
     let bench = try Workbench()
     let file = sample
     try file.write(path: bench.path("a.safetensors"))
@@ -51,9 +51,9 @@ import Testing
     #expect(try read.floats("empty", count: 0).isEmpty)
   }
 
-  /// Each byte of a file changed by each of its bits: it is refused, or, where it is the name of the checksum that changed, read
-  /// with all its tensors.
-  @Test func aFlippedBitIsFound() throws {
+  /// Flips each bit of a file: it is refused or, if the flip changes the name of the checksum, read with all
+  /// its tensors.
+  @Test func flippedBitIsDetected() throws {
     let bytes = [UInt8](sample.serialized())
     #expect(String(decoding: bytes, as: UTF8.self).contains(#""videnhance.checksum":""#))
     var accepted = 0
@@ -69,13 +69,13 @@ import Testing
     #expect(accepted <= 8 * "\"videnhance.checksum\":\"".count, "\(accepted)")
   }
 
-  /// Files of other programs, and of this one before there were checksums.
-  @Test func aChecksumMayBeMissing() throws {
+  /// Files written by other programs, or by this one before checksums were introduced.
+  @Test func checksumIsOptional() throws {
     let bytes = file(#"{"a":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}}"#)
     #expect(try Safetensors(data: bytes, path: "x").tensors.count == 1)
   }
 
-  @Test func aHeaderMayNotBeHuge() {
+  @Test func hugeHeaderIsRefused() {
     let header = "{" + String(repeating: " ", count: 1 << 20) + "}"
     expectDamaged(file(header), "a header of a megabyte")
   }
@@ -87,7 +87,7 @@ import Testing
     for (key, value) in forward.metadata.sorted(by: { $0.key > $1.key }) { backward.metadata[key] = value }
     let bytes = forward.serialized()
     #expect(bytes == backward.serialized())
-    // Tensors begin at a multiple of eight, as the format asks.
+    // The format requires tensors to begin at multiples of eight.
     let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     #expect((8 + header) % 8 == 0)
     var other = forward
@@ -95,12 +95,12 @@ import Testing
     #expect(other.serialized() != bytes)
   }
 
-  @Test func anEmptyFileIsAFile() throws {
+  @Test func emptyFileRoundTrips() throws {
     let read = try Safetensors(data: Safetensors().serialized(), path: "x")
     #expect(read.tensors.isEmpty && read.metadata.isEmpty)
   }
 
-  @Test func aFileCutAnywhereIsDamaged() {
+  @Test func truncatedFileIsDamaged() {
     let whole = sample.serialized()
     for count in 0..<whole.count { expectDamaged(whole.prefix(count), "cut at \(count) of \(whole.count)") }
     expectDamaged(whole + [0], "a byte too many")
@@ -111,7 +111,7 @@ import Testing
   ]
 
   @Test(arguments: absurdLengths)
-  func aHeaderOfAbsurdLengthIsDamaged(_ length: UInt64) {
+  func headerOfExtremeLengthIsDamaged(_ length: UInt64) {
     expectDamaged(
       file(#"{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#, length: length), "\(length)")
   }
@@ -149,7 +149,7 @@ import Testing
     #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[9223372036854775806,9223372036854775807]}}"#,
     #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[-9223372036854775808,9223372036854775807]}}"#,
     #"{"a":{"dtype":"U8","shape":[8],"data_offsets":[16,24]}}"#,
-    // Bytes that two tensors share, and bytes that belong to none.
+    // Bytes shared by two tensors, and bytes that belong to none.
     #"{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]},"b":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}"#,
     #"{"a":{"dtype":"U8","shape":[9],"data_offsets":[0,9]},"b":{"dtype":"U8","shape":[8],"data_offsets":[8,16]}}"#,
     #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[8],"data_offsets":[8,16]}}"#,
@@ -162,8 +162,8 @@ import Testing
     expectDamaged(file(header), "\(header)")
   }
 
-  @Test func headersThatOnlyLookOddAreRead() throws {
-    // Spaces after the header, unsorted names, an empty tensor anywhere.
+  @Test func unusualHeadersAreAccepted() throws {
+    // Spaces after the header, unsorted names, and an empty tensor at any place.
     let header = #"""
       {"b":{"dtype":"I32","shape":[2],"data_offsets":[0,8]},"e":{"dtype":"F32","shape":[3,0],"data_offsets":[8,8]},
        "a":{"dtype":"U8","shape":[2,2,2],"data_offsets":[8,16]},"__metadata__":{}}
@@ -180,7 +180,7 @@ import Testing
     expectDamaged(Data([8, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0xff, count: 8)), "not UTF-8")
   }
 
-  @Test func tensorsAreCheckedAgainstWhatIsWanted() throws {
+  @Test func tensorsAreCheckedAgainstExpectedShapes() throws {
     let file = sample
     let wrong: [() throws -> Void] = [
       { _ = try file.floats("absent", count: 6) },
@@ -203,7 +203,7 @@ import Testing
     }
   }
 
-  @Test func filesThatCannotBeOpenedSayWhy() throws {
+  @Test func errorsOfOpeningContainTheReason() throws {
     let bench = try Workbench()
     #expect(throws: ModelError.cannotOpen(path: bench.path("none"), reason: "no such file")) {
       try Safetensors(path: bench.path("none"))
@@ -212,7 +212,7 @@ import Testing
     #expect(throws: ModelError.self) { try sample.write(path: bench.path("absent/folder/file")) }
   }
 
-  /// A sparse file stands for one far too large to read; a link to it must not slip past the check of sizes.
+  /// A sparse file stands for one that is too large to read; a link to it must not bypass the size check.
   @Test func hugeFilesAreRefusedUnread() throws {
     let bench = try Workbench()
     try Data().write(to: URL(fileURLWithPath: bench.path("huge")))

@@ -16,7 +16,7 @@ import Testing
     return result
   }
 
-  @Test func packingTakesPhasesAndLeavesGaps() {
+  @Test func packingInterleavesPhasesAndKeepsGaps() {
     let frame = PlanarFrame(width: 6, height: 4)
     for i in 0..<24 { frame.luma[i] = UInt8(i) }
     for i in 0..<6 {
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func theCentreIsTheFrameItself() {
+  @Test func centreIsUnmodified() {
     let window = (0..<5).map { texturedFrame(width: 34, height: 26, seed: 1, x: 1.3 * Double($0)) }
     for alignment in WindowAlignment.allCases {
       let architecture = Architecture.small(window: 5, alignment: alignment)
@@ -63,10 +63,10 @@ import Testing
     #expect(alone == [packed(window[0])])
   }
 
-  /// Blocks of a texture that pans by whole pixels are found exactly, so a neighbour shows what the centre shows, with
-  /// no remainder.
+  /// In a texture that pans by whole pixels, blocks are matched exactly: neighbours show the same as the
+  /// centre, without a remainder.
   @Test(arguments: [(2, 0), (-4, 2), (0, 6), (3, -1)])
-  func aWholePanIsUndone(_ x: Int, _ y: Int) {
+  func wholePixelPansAreAligned(_ x: Int, _ y: Int) {
     let (width, height) = (128, 112)
     let window = (-1...1).map {
       texturedFrame(width: width, height: height, seed: 8, x: Double($0 * x), y: Double($0 * y))
@@ -91,7 +91,7 @@ import Testing
     #expect(points == 2 * 32 * 40)
   }
 
-  /// Every channel of a neighbour follows from its block's vector by the formula of VEMotion.h.
+  /// Every channel of a neighbour follows from its block's vector by the formula in VEMotion.h.
   @Test(arguments: [3, 5]) func modulationsFollowTheFormula(_ length: Int) {
     let (width, height) = (72, 40)
     let window = (0..<length).map {
@@ -113,7 +113,7 @@ import Testing
             let point = (row * width / 2 + column) * neighbourChannels
             let channels = Array(codes[slot][point..<point + neighbourChannels])
             let all = wanted(window[middle], window[slot], column, row, x: found.x, y: found.y)
-            // How well the whole block matches (channel 36) does not show in its vector.
+            // The mismatch of the whole block (channel 36) does not depend on its vector alone.
             #expect(
               all.contains { $0.channels[..<36] == channels[..<36] && $0.channels[36] == channels[37] },
               "slot \(slot), point \(column), \(row)")
@@ -126,8 +126,9 @@ import Testing
     #expect(remainders.count > 8, "a test of remainders needs remainders")
   }
 
-  /// Channels of a neighbour at a grid point, for each way to split a displacement in sixteenths into whole pixels and a
-  /// remainder of up to eight: the 36 samples and modulations, then the mismatch at the point.
+  /// Returns the channels of a neighbour at a grid point for each split of a displacement in sixteenths into
+  /// whole pixels and a remainder of up to eight: the 36 samples and modulations, then the mismatch at the
+  /// point.
   private func wanted(
     _ reference: PlanarFrame, _ neighbour: PlanarFrame, _ column: Int, _ row: Int, x: Float, y: Float
   ) -> [(channels: [UInt8], remainder: Int)] {
@@ -148,7 +149,7 @@ import Testing
           Self.sample(reference.luma, reference.width, reference.height, 2 * column + i, 2 * row + j)
         }
         let chroma = neighbour.chroma.map { plane in
-          // In halves of a sample: the mean of the samples on both sides, which are one where the half is whole.
+          // In half samples: the mean of the samples on both sides, which are the same for whole positions.
           let columns = [(2 * column + dx) >> 1, (2 * column + dx + 1) >> 1]
           let rows = [(2 * row + dy) >> 1, (2 * row + dy + 1) >> 1]
           let sum = rows.reduce(0) { sum, j in
@@ -167,15 +168,15 @@ import Testing
     }
   }
 
-  /// A sample, the border repeated.
+  /// Returns a sample, with repeated borders.
   private static func sample(
     _ plane: UnsafeMutablePointer<UInt8>, _ width: Int, _ height: Int, _ x: Int, _ y: Int
   ) -> Int {
     Int(plane[max(0, min(height - 1, y)) * width + max(0, min(width - 1, x))])
   }
 
-  @Test func preparedFramesAreReusedAndForgotten() {
-    // Windows that slide, as in a clip, and one that jumps back: always what a fresh packer gives.
+  @Test func preparedFramesAreReusedAndDropped() {
+    // Consecutive windows, as in a clip, and one that jumps back give the same as a new packer.
     let film = (0..<7).map {
       texturedFrame(width: 34, height: 18, seed: 2, x: 0.9 * Double($0), y: 0.4 * Double($0))
     }

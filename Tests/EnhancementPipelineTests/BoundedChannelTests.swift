@@ -5,7 +5,7 @@ import Testing
 @Suite struct BoundedChannelTests {
   struct Failure: Error {}
 
-  /// Everything a channel gives.
+  /// Returns all elements of a channel.
   static func drain(_ channel: BoundedChannel<Int>) async throws -> [Int] {
     var result: [Int] = []
     while let element = try await channel.next() {

@@ -7,13 +7,13 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// Frames without a file.
+/// Tests reading frames without a file.
 @Suite struct EnhancedFramesTests {
   private let step = EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height) }
 
   private func luma(_ frame: VideoFrame) -> [UInt8] { frame.withPlane(0) { bytes, _ in Array(bytes) } }
 
-  @Test func framesAreThoseOfTheFile() async throws {
+  @Test func framesMatchTheFile() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     var encoder = EncoderSettings()
@@ -38,7 +38,7 @@ import VideoIO
     #expect(try await iterator.next() == nil)
   }
 
-  /// Whoever leaves the loop early, waits for nothing and leaves nothing running.
+  /// Leaving the loop early neither waits nor leaves work running.
   @Test func leavingEarlyEndsTheWork() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=8 -c:v ffv1", "in.mkv")

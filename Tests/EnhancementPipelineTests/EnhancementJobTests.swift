@@ -30,7 +30,7 @@ import VideoIO
     #expect(try bench.entries("in.mkv", tags) == bench.entries("out.mkv", tags))
     #expect(try bench.entries("out.mkv", "width,height") == "width=196\nheight=132\n")
     #expect(bench.contents == ["in.mkv", "out.mkv"])
-    // What is in the file is what the enlarger makes of each frame, in order and at full depth.
+    // The file contains the enlarger's output of each frame, in order and at full depth.
     for (source, output) in zip(try readFrames(bench.path("in.mkv")), try readFrames(bench.path("out.mkv"))) {
       let expected = try FrameEnlarger(scale: 2, threads: 1).enlarge(source, adding: nil)
       for plane in 0..<source.format.planeCount {
@@ -65,7 +65,7 @@ import VideoIO
     #expect(try bench.times("in.mkv") == bench.times("out.mkv"))
   }
 
-  @Test func tellsProgressToTheEnd() async throws {
+  @Test func reportsProgressToTheEnd() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.picture) -c:v ffv1", "in.mkv")
     let seen = Mutex<[EnhancementProgress]>([])
@@ -104,7 +104,7 @@ import VideoIO
 
   @Test(arguments: [1, 3, 5]) func holdsNoMoreFramesThanItSays(window: Int) async throws {
     let bench = try Workbench()
-    // Many packets between the frames, and a slow network: the queues are full all the time.
+    // Many packets between the frames and a slow network: the queues are always full.
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=64x64:rate=10:duration=6 -f lavfi -i sine=duration=6 -c:v ffv1 -c:a pcm_s16le",
       "in.mkv")
@@ -158,7 +158,7 @@ import VideoIO
     #expect(bench.contents == ["in.mkv"])
   }
 
-  /// Saturated residuals, as of a network whose sums overflowed.
+  /// Saturated residuals, as from a network with overflowing sums.
   @Test(arguments: [(Int16(-32768), "black"), (32767, "a single level")])
   func refusesFlatOutput(value: Int16, look: String) async throws {
     let bench = try Workbench()
@@ -180,7 +180,7 @@ import VideoIO
     #expect(bench.contents == ["in.mkv"])
   }
 
-  @Test func acceptsBlackWhereTheSourceIs() async throws {
+  @Test func acceptsBlackOutputOfBlackSource() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i color=black:size=64x48:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     #expect(try await bicubicJob(bench.path("in.mkv"), bench.path("out.mkv")).run().frames == 10)

@@ -30,7 +30,7 @@ import VideoIO
     }
   }
 
-  /// Means of `columns` x `rows` samples as 8 bits, samples beyond the edge repeated.
+  /// Returns the means of `columns` x `rows` samples in 8 bits, with edges repeated.
   static func expected(
     _ source: VideoFrame, _ plane: Int, width: Int, height: Int, columns: Int, rows: Int
   ) -> [UInt8] {

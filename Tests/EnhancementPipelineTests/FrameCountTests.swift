@@ -6,9 +6,9 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// A frame that is lost between two stages fails the run, before the file gets its name.
+/// Tests that a frame lost between stages fails the run before the file gets its name.
 @Suite struct FrameCountTests {
-  /// Ten frames of a file, in a channel that says there were `told`.
+  /// Returns a channel with ten frames of a file that announces `told` frames.
   private func source(_ bench: Workbench, told: Int) async throws -> FrameChannel {
     let path = try makeSource(bench)
     let channel = FrameChannel.between(frames: 20)
@@ -28,7 +28,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundByTheWriter(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheWriter(told: Int) async throws {
     let bench = try Workbench()
     let channel = try await source(bench, told: told)
     let stage = WritingStage(
@@ -38,7 +38,7 @@ import VideoIO
     #expect(bench.contents == (told == 10 ? ["in.mkv", "out.mkv"] : ["in.mkv"]))
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundWhereWindowsAreMade(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheWindowStage(told: Int) async throws {
     let bench = try Workbench()
     let channel = try await source(bench, told: told)
     let stage = WindowStage(
@@ -49,7 +49,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [9, 10, 11]) func isFoundByTheNetworksStage(told: Int) async throws {
+  @Test(arguments: [9, 10, 11]) func lossIsFoundByTheEnhancingStage(told: Int) async throws {
     let bench = try Workbench()
     let shape = VideoShape(try VideoReader(path: try makeSource(bench)).info)
     let network = BicubicNetwork(width: 64, height: 48, scale: 2, window: 1)

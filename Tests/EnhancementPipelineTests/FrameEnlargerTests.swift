@@ -12,7 +12,7 @@ import VideoIO
   ]
   static let sizes = [(1, 1), (2, 2), (3, 1), (1, 7), (5, 4), (9, 13), (34, 22), (10, 70)]
 
-  /// How samples are drawn: anything, or only the least and the greatest value, where sums overshoot most.
+  /// The distribution of samples: random, or only the minimum and maximum, which give the largest overshoot.
   enum Fill: CaseIterable { case anything, extremes }
 
   @Test(arguments: formats, Fill.allCases)
@@ -46,8 +46,8 @@ import VideoIO
     }
   }
 
-  /// Rows may come in any order, from several threads, and lie with gaps between their points.
-  @Test(arguments: formats) func takesRowsAsTheyAreMade(format name: String) throws {
+  /// Rows may arrive in any order, from several threads, with gaps between grid points.
+  @Test(arguments: formats) func acceptsRowsInAnyOrder(format name: String) throws {
     let format = try #require(PixelFormat(name: name))
     var random = SystemRandomNumberGenerator()
     for (width, height) in Self.sizes {
@@ -128,7 +128,7 @@ import VideoIO
     return result
   }
 
-  /// The definition, sample by sample, on the reference implementation of bicubic doubling.
+  /// The definition, sample by sample, using the reference implementation of bicubic doubling.
   static func expected(_ source: VideoFrame, _ plane: Int, _ residual: Residual, scale: Int) -> [UInt16] {
     let format = source.format
     let (width, height) = (source.planeWidth(plane), source.planeHeight(plane))

@@ -8,7 +8,7 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// Adds nothing to the blend of the warped frames.
+/// A network that adds nothing to the blend of the warped frames.
 private final class BlendingNetwork: WindowNetwork {
   let architecture = Architecture.balancedInterpolation
   private let zero: Residual
@@ -46,7 +46,7 @@ private final class BlendingNetwork: WindowNetwork {
   }
 
   @Test(arguments: [("yuv420p", 2), ("yuv420p10le", 3), ("yuv422p", 2), ("yuv444p", 4), ("gray", 2)])
-  func sourceFramesAndTheirTimesStay(format: String, factor: Int) async throws {
+  func sourceFramesAndTimesAreKept(format: String, factor: Int) async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=99x66:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -pix_fmt \(format) "
@@ -56,18 +56,18 @@ private final class BlendingNetwork: WindowNetwork {
     #expect(try bench.packetHash("in.mkv", stream: "a:0") == bench.packetHash("out.mkv", stream: "a:0"))
     let (before, after) = (try readFrames(bench.path("in.mkv")), try readFrames(bench.path("out.mkv")))
     for (index, frame) in before.enumerated() { #expect(equal(frame, after[index * factor])) }
-    // What lies between two frames is neither of them, and each is a picture of its own.
+    // Frames in between differ from both neighbours and from each other.
     #expect(!equal(after[1], after[0]) && !equal(after[1], after[factor]))
     let old = try bench.times("in.mkv").split(separator: "\n").compactMap { Double($0) }
     let new = try bench.times("out.mkv").split(separator: "\n").compactMap { Double($0) }
     for (index, time) in new.enumerated() {
       #expect(abs(time - old[0] - 0.04 * Double(index) / Double(factor)) < 0.0011)
     }
-    // The last frame is held.
+    // The last frame is repeated.
     #expect(equal(after[after.count - 1], before[before.count - 1]))
   }
 
-  @Test func threadsDoNotMatter() async throws {
+  @Test func resultDoesNotDependOnThreads() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=150x98:rate=25:duration=0.2 -c:v ffv1", "in.mkv")
     _ = try await job(bench.path("in.mkv"), bench.path("a.mkv"), threads: 1).run()
@@ -78,7 +78,7 @@ private final class BlendingNetwork: WindowNetwork {
   @Test func nothingIsMadeAcrossCutsNorBetweenEqualFrames() async throws {
     let bench = try Workbench()
     let scene = { (name: String) in "-f lavfi -i \(name)=size=160x96:rate=25:duration=0.32" }
-    // Two still scenes: every frame of the result is one of two pictures.
+    // Two static scenes: every output frame equals one of two pictures.
     try bench.ffmpeg(
       "\(scene("smptebars")) \(scene("rgbtestsrc")) -filter_complex [0][1]concat,format=yuv420p -c:v ffv1",
       "in.mkv")
@@ -89,7 +89,7 @@ private final class BlendingNetwork: WindowNetwork {
     for (index, frame) in after.enumerated() { #expect(equal(frame, before[index < 32 ? 0 : 8])) }
   }
 
-  @Test func anyRateFromVariableOnes() async throws {
+  @Test func variableRatesBecomeConstant() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=64x48:rate=24000/1001:duration=1 -vf select=not(eq(mod(n\\,5)\\,3)) -fps_mode vfr -c:v libx264",
@@ -103,21 +103,21 @@ private final class BlendingNetwork: WindowNetwork {
     }
   }
 
-  @Test func tasksFollowEachOther() async throws {
+  @Test func tasksRunInSequence() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.2 -c:v ffv1", "in.mkv")
     let doubling = EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height) }
     let summary = try await job(bench.path("in.mkv"), bench.path("out.mkv"), then: [doubling]).run()
     #expect(summary.frames == 10 && summary.width == 128 && summary.height == 96)
-    // The same as one after the other.
+    // Equal to running the tasks one after the other.
     _ = try await job(bench.path("in.mkv"), bench.path("half.mkv")).run()
     _ = try await bicubicJob(bench.path("half.mkv"), bench.path("whole.mkv"), window: 1).run()
     let (once, twice) = (try readFrames(bench.path("out.mkv")), try readFrames(bench.path("whole.mkv")))
     #expect(once.count == twice.count && zip(once, twice).allSatisfy { equal($0, $1) })
   }
 
-  /// What the network's packer has warped already is taken over where it is no different.
-  @Test(arguments: [(98, 66), (99, 66)]) func warpedFramesAreTakenOver(_ width: Int, _ height: Int) throws {
+  /// Frames warped by the network's packer are reused where the result is the same.
+  @Test(arguments: [(98, 66), (99, 66)]) func warpedFramesAreReused(_ width: Int, _ height: Int) throws {
     let frames = try [0, 3].map { shift in
       try VideoFrame.make(width: width, height: height, format: .yuv420p) { plane, bytes, bytesPerRow in
         for i in 0..<bytes.count {
@@ -151,7 +151,7 @@ private final class BlendingNetwork: WindowNetwork {
     #expect(instants.allSatisfy { $0.duration == 41 })
   }
 
-  @Test func ratesKeepTheirDistanceAcrossFrames() throws {
+  @Test func constantRatesHaveEqualIntervals() throws {
     var timeline = try InterpolationTimeline(
       rate: .framesPerSecond(Rational(60, 1)), timeBase: Rational(1, 12800), frameRate: Rational(25, 1),
       path: "in")
@@ -159,7 +159,7 @@ private final class BlendingNetwork: WindowNetwork {
     let all = try (0..<5).flatMap { try timeline.instants(from: 1000 + 512 * Int64($0), length: 512) }
     #expect(all.map(\.presentationTimestamp) == (0..<12).map { 3000 + 640 * $0 })
     #expect(all[0].position == 0 && all[1].position == 107 && all[2].position == 213)
-    // Fewer frames than the source has: some are left out.
+    // Fewer frames than in the source: some are dropped.
     var slow = try InterpolationTimeline(
       rate: .framesPerSecond(Rational(10, 1)), timeBase: Rational(1, 100), frameRate: Rational(25, 1),
       path: "in")

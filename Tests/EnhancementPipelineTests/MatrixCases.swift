@@ -2,7 +2,7 @@
 import EnhancementPipeline
 import VideoIO
 
-/// Twelve pictures; half a second of sound.
+/// Twelve pictures and half a second of sound.
 private let video = "-f lavfi -i testsrc2=s=96x64:r=25:d=0.48"
 private let sound = "-f lavfi -i sine=d=0.5:r=48000"
 private let both = "\(video) \(sound)"
@@ -13,7 +13,7 @@ extension MatrixCase {
   /// The whole matrix.
   static let all = containers + codecs + layouts + times + streams + tags
 
-  /// Containers, each with what is usual in it.
+  /// Containers with their usual contents.
   static let containers: [MatrixCase] = [
     MatrixCase("mp4 to mp4", "in.mp4", "out.mp4", "\(both) -c:v libx264 -bf 3 -c:a aac").short,
     MatrixCase("mp4 to mkv", "in.mp4", "out.mkv", "\(both) -c:v libx264 -bf 3 -c:a aac"),
@@ -68,7 +68,7 @@ extension MatrixCase {
         because: "they number the source and its parts, which this file is not"),
   ]
 
-  /// Codecs of the source, and encoders of the output.
+  /// Codecs of the source and encoders of the output.
   static let codecs: [MatrixCase] = [
     MatrixCase("HEVC of 10 bits", "in.mp4", "out.mp4", "\(video) -c:v \(x265) -pix_fmt yuv420p10le").short,
     MatrixCase("HEVC of 12 bits", "in.mkv", "out.mkv", "\(video) -c:v \(x265) -pix_fmt yuv422p12le"),
@@ -111,7 +111,7 @@ extension MatrixCase {
     "-colorspace \(matrix) -color_primaries \(primaries) -color_trc \(transfer) -color_range \(range)"
   }
 
-  /// Layouts, depth and colour.
+  /// Pixel formats, bit depths and colours.
   static let layouts: [MatrixCase] = [
     MatrixCase("gray", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt gray"),
     MatrixCase("gray of 10 bits", "in.mkv", "out.mkv", "\(video) -c:v ffv1 -pix_fmt gray10le"),
@@ -266,7 +266,7 @@ extension MatrixCase {
       "video: last frame lasts ", because: "Matroska tells it of no frame; readers guess it from the rate"),
   ]
 
-  /// Streams beside the picture.
+  /// Streams other than the video.
   static let streams: [MatrixCase] = [
     MatrixCase(
       "MP3 and E-AC-3", "in.mkv", "out.mkv",
@@ -330,7 +330,7 @@ extension MatrixCase {
         + " -program title=First:program_num=1:st=0:st=1 -program title=Second:program_num=2:st=2:st=3"),
   ]
 
-  /// Tags, chapters, dispositions, shapes.
+  /// Tags, chapters, dispositions and shapes.
   static let tags: [MatrixCase] = [
     MatrixCase(
       "chapters and tags in mkv", "in.mkv", "out.mkv",

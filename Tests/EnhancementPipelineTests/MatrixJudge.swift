@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Compares what ffprobe says of a source and of its enhanced copy; every difference is a line.
+/// Compares ffprobe's output for a source and its enhanced copy; each difference is a line.
 ///
-/// Not compared is what has to differ: the video's codec, its sizes in bytes and rates, tags that tell of the old
-/// encoding, and times below what the container can tell.
+/// Ignores what has to differ: the video's codec, its sizes and bit rates, tags about the old encoding, and
+/// times below the container's resolution.
 struct MatrixJudge {
   let source, output: Probe
   let work: MatrixCase.Work
-  /// Indices of the source's streams that are not in the output.
+  /// Indices of the source's streams that are missing in the output.
   let leftOut: Set<Int>
-  /// Whether encoding loses nothing.
+  /// Whether the encoding is lossless.
   let isLossless: Bool
 
   private var lines: [String] = []
@@ -39,16 +39,16 @@ struct MatrixJudge {
 
   // MARK: - Times
 
-  /// What is added to all times, in seconds: program clocks start at zero, and Matroska knows no times below it.
+  /// The shift of all times in seconds: program clocks are set to zero, and Matroska has no negative times.
   private var shift: Double {
     let (from, to) = (source.format.text("format_name") ?? "", output.format.text("format_name") ?? "")
     let hasProgramClock = from == "mpegts" || from == "mpeg"
     if hasProgramClock, to == "mpegts" || to == "mpeg" { return (first(output) ?? 0) - (first(source) ?? 0) }
     if hasProgramClock { return -(source.format.number("start_time") ?? 0) }
-    // A transport stream begins where its muxer wants.
+    // The muxer chooses the beginning of a transport stream.
     if to == "mpegts" { return (first(output) ?? 0) - (first(source) ?? 0) }
     guard to.contains("matroska") || to == "nut" || to == "avi" else { return 0 }
-    // Opus has its lead-in, which Matroska takes off by itself.
+    // Opus has a pre-skip, which Matroska subtracts by itself.
     let least =
       source.streams.indices
       .filter { !leftOut.contains($0) && source.streams[$0].text("codec_name") != "opus" }
@@ -60,14 +60,14 @@ struct MatrixJudge {
 
   private static let time = "best_effort_timestamp_time"
 
-  /// Half a tick of the coarser of two streams' clocks, and of microseconds, in which ffprobe prints.
+  /// Half a tick of the coarser of two streams' clocks, and of ffprobe's microseconds.
   private func tolerance(_ a: ProbeEntry, _ b: ProbeEntry) -> Double {
     0.51 * (max(a.number("time_base") ?? 0, b.number("time_base") ?? 0)) + 2e-6
-      // The shift is itself rounded to a tick.
+      // The shift itself is rounded to a tick.
       + (shift == 0 ? 0 : 0.51 * max(a.number("time_base") ?? 0, b.number("time_base") ?? 0))
   }
 
-  /// The times that frames should have; nil where any will do that comes after the one before.
+  /// The expected times of frames; nil where any time after the previous one is accepted.
   private var wantedTimes: [Double?] {
     var last = -Double.infinity
     var times: [Double?] = source.frames.map { frame in
@@ -86,10 +86,10 @@ struct MatrixJudge {
     return times
   }
 
-  /// Seconds for which the last frame is shown.
+  /// Duration of the last frame in seconds.
   private func lastLength(_ probe: Probe) -> Double? {
     let told = probe.frames.last?.number("pkt_duration_time")
-    // FFmpeg's reader takes a late start off the last frame; by the file's own tables it is whole.
+    // FFmpeg's demuxer subtracts a late start from the last frame; the file's own tables are correct.
     guard probe.format.text("format_name")?.contains("mov") == true,
       let start = probe.streams[probe.video].number("start_time"), start > 0,
       let length = probe.streams[probe.video].number("duration"),
@@ -141,16 +141,16 @@ struct MatrixJudge {
       let (x, y) = (Self.plain(a.text(key)), Self.plain(b.text(key)))
       expect(x == y, "frame: \(key) \(x ?? "none") -> \(y ?? "none")")
     }
-    // What encoders say of themselves, what the clock of MPEG-2 says, and its window for narrow screens.
+    // Encoder names, the clock of MPEG-2, and its pan-scan window.
     let ofBitstream = ["H.26[45] User Data Unregistered SEI message", "GOP timecode", "AVPanScan"]
     compareSideData(a.entries("side_data_list"), b.entries("side_data_list"), "frame", except: ofBitstream)
   }
 
-  /// Different words for the same.
+  /// Different names for the same value.
   private static func plain(_ text: String?) -> String? {
     switch text {
     case "1:1", "0:1": nil
-    // What video is when it says nothing; H.264 says it so.
+    // The defaults of unspecified video; H.264 writes them explicitly.
     case "tv", "left": nil
     case let text? where text.hasPrefix("yuvj"): "yuv" + text.dropFirst(4)
     default: text
@@ -181,7 +181,7 @@ struct MatrixJudge {
 
   private mutating func compareStreams() {
     func order(_ probe: Probe, _ indices: [Int]) -> [Int] {
-      // Files within files come last, wherever they stood.
+      // Attached files come last, wherever they were.
       let kept = indices.filter { !probe.streams[$0].isHelper }
       return kept.filter { !probe.streams[$0].isAttached } + kept.filter { probe.streams[$0].isAttached }
     }
@@ -210,7 +210,7 @@ struct MatrixJudge {
     }
     compareDescription(before, after, what)
     if let bytes = source.samples[a] {
-      // Containers cut sound without a codec into packets as they like.
+      // Muxers split PCM sound into packets as they like.
       expect(bytes == output.samples[b], "\(what): bytes differ")
       return
     }
@@ -218,7 +218,7 @@ struct MatrixJudge {
     expect(x.count == y.count, "\(what): \(x.count) packets -> \(y.count)")
     let (hashes, others) = (x.map { $0.text("data_hash") }, y.map { $0.text("data_hash") })
     expect(hashes == others, "\(what): bytes differ")
-    // Pictures that lie beside the video have no time.
+    // Cover art has no times.
     if before.isAttached { return }
     let most = tolerance(before, after)
     for (p, q) in zip(x, y) {
@@ -230,10 +230,10 @@ struct MatrixJudge {
     }
   }
 
-  /// What streams of all kinds have.
+  /// Properties of all kinds of streams.
   private mutating func compareDescription(_ before: ProbeEntry, _ after: ProbeEntry, _ what: String) {
     let (a, b) = (before.entry("disposition").pairs, after.entry("disposition").pairs)
-    // Transport streams know no default stream; others make one where the source has none.
+    // Transport streams have no default stream; other muxers set one if the source has none.
     let type = before.text("codec_type")
     let isToldDefault =
       output.format.text("format_name") != "mpegts"
@@ -254,7 +254,7 @@ struct MatrixJudge {
     func tags(_ entry: ProbeEntry) -> [String: String] {
       Dictionary(entry.pairs.map { ($0.key.lowercased(), $0.value) }) { first, _ in first }
     }
-    // Of the old container and encoding, or made anew by it.
+    // Properties of the old container and encoding, or created anew.
     let old = [
       "encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id", "handler_name",
       "software",

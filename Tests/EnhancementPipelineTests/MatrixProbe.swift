@@ -2,20 +2,20 @@
 import Foundation
 import TestSupport
 
-/// A section of what ffprobe prints: names and values.
+/// A section of ffprobe's output: names and values.
 struct ProbeEntry {
   private let values: [String: Any]
 
   init(_ values: Any?) { self.values = values as? [String: Any] ?? [:] }
 
-  /// A value as text; nil for none, and for ffprobe's words for none.
+  /// Returns a value as text; nil if it is missing or ffprobe's placeholder.
   func text(_ key: String) -> String? {
     guard let value = values[key], !(value is [String: Any]), !(value is [Any]) else { return nil }
     let text = "\(value)"
     return ["unknown", "unspecified", "N/A", "und"].contains(text) ? nil : text
   }
 
-  /// A value as a number; fractions are divided.
+  /// Returns a value as a number; fractions are evaluated.
   func number(_ key: String) -> Double? {
     guard let parts = text(key)?.split(separator: "/").map({ Double($0) }), let first = parts.first else {
       return nil
@@ -33,21 +33,21 @@ struct ProbeEntry {
   var pairs: [String: String] { values.keys.reduce(into: [:]) { $0[$1] = text($1) } }
 }
 
-/// What ffprobe says of a file, and hashes of its pictures by ffmpeg.
+/// The output of ffprobe for a file, and hashes of its pictures by ffmpeg.
 struct Probe {
   let format: ProbeEntry
   let streams, chapters: [ProbeEntry]
-  /// Packets by their streams' indices.
+  /// Packets by stream index.
   let packets: [Int: [ProbeEntry]]
-  /// The index of the stream looked at, and its frames.
+  /// Index of the examined stream, and its frames.
   let video: Int
   let frames: [ProbeEntry]
-  /// MD5 of each of its decoded pictures.
+  /// MD5 of each decoded picture.
   let pictures: [String]
-  /// MD5 of the bytes of each stream of plain samples, by its index.
+  /// MD5 of the contents of each PCM stream, by index.
   let samples: [Int: String]
 
-  /// - Parameter video: index of the stream to look at; nil for the first one that is no cover art.
+  /// - Parameter video: index of the stream to examine; nil for the first one that is not cover art.
   init(_ bench: Workbench, _ name: String, video: Int? = nil) throws {
     let text = try bench.ffprobe(
       name, "-show_format -show_streams -show_chapters -show_packets -show_data_hash md5 -of json")
@@ -61,7 +61,7 @@ struct Probe {
     let frameText = try bench.ffprobe(name, "-select_streams \(found) -show_frames -of json")
     frames = ProbeEntry(try JSONSerialization.jsonObject(with: Data(frameText.utf8))).entries("frames")
       .filter { $0.text("media_type") == "video" }
-    // Numbers for times, as the program drops frames whose times do not increase.
+    // Compare times as numbers, since the program drops frames whose times do not increase.
     let hashes = try runProgram(
       "ffmpeg",
       [
@@ -78,18 +78,18 @@ struct Probe {
     self.video = found
   }
 
-  /// Packets of a stream in order.
+  /// Returns the packets of a stream in order.
   func packets(of stream: Int) -> [ProbeEntry] { packets[stream] ?? [] }
 }
 
 extension ProbeEntry {
-  /// Whether it is a stream of moving pictures.
+  /// Whether the stream is a video, not cover art.
   var isVideo: Bool { text("codec_type") == "video" && entry("disposition").text("attached_pic") != "1" }
-  /// Whether it is a stream without packets of its own: a file within the file.
+  /// Whether the stream has no packets: an attached file.
   var isAttached: Bool {
     text("codec_type") == "attachment" || entry("disposition").text("attached_pic") == "1"
   }
-  /// Whether it is a track that QuickTime's muxer makes by itself: chapter names, timecode.
+  /// Whether the QuickTime muxer creates the track itself: chapter names, timecode.
   var isHelper: Bool {
     text("codec_type") == "data" && ["text", "tmcd"].contains(text("codec_tag_string") ?? "")
   }

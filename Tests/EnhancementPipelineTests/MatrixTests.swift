@@ -6,40 +6,40 @@ import TestSupport
 import Testing
 import VideoIO
 
-/// A source to make, and what may differ in its enhanced copy.
+/// A source to create, and the differences allowed in its enhanced copy.
 struct MatrixCase: Sendable, CustomTestStringConvertible {
-  /// What is done to it.
+  /// The processing.
   enum Work: Sendable {
-    /// Denoising by a network that adds nothing.
+    /// Denoising with a network that adds nothing.
     case identity
-    /// Bicubic enlargement.
+    /// Bicubic upscaling.
     case doubling
-    /// So many frames of each one.
+    /// This many frames for each source frame.
     case interpolation(Int)
 
-    /// Enlargement.
+    /// Scale factor.
     var scale: Int { if case .doubling = self { 2 } else { 1 } }
-    /// Frames made of one.
+    /// Output frames per source frame.
     var lengths: Double { if case .interpolation(let factor) = self { Double(factor) } else { 1 } }
   }
 
   let name: String
   let input, output: String
-  /// Arguments of ffmpeg; several make several files, the last one `input`.
+  /// Arguments of ffmpeg; several entries create several files, of which the last is `input`.
   let make: [(arguments: String, file: String)]
   var work = Work.identity
-  /// Whether it is in `make test`, too.
+  /// Whether the case is part of `make test`.
   var isShort = false
-  /// Instead of a lossless encoder that the container takes.
+  /// Used instead of a lossless encoder supported by the container.
   var encoder: EncoderSettings?
-  /// Whether pictures are the same to the bit.
+  /// Whether pictures are bit-exact.
   var isLossless = true
-  /// Whether the video has captions added by hand.
+  /// Whether captions are added to the video.
   var hasCaptions = false
-  /// Beginnings of the lines about what is left out, and parts of the warnings.
+  /// Beginnings of the lines about missing streams, and parts of the warnings.
   var leftOut: [String] = []
   var warnings: [String] = []
-  /// Beginnings of the differences that are meant to be.
+  /// Beginnings of the expected differences.
   var intended: [String] = []
 
   var testDescription: String { name }
@@ -55,19 +55,19 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
     self.make = make
   }
 
-  /// A copy with some things set.
+  /// Returns a copy with changed properties.
   func with(_ change: (inout MatrixCase) -> Void) -> MatrixCase {
     var copy = self
     change(&copy)
     return copy
   }
 
-  /// Meant to differ in these, too, for a reason that readers are told.
+  /// Returns a copy with further expected differences, and the reason for readers.
   func differing(_ lines: String..., because _: String) -> MatrixCase {
     with { $0.intended += lines }
   }
 
-  /// Also in `make test`.
+  /// Returns a copy that is part of `make test`.
   var short: MatrixCase { with { $0.isShort = true } }
 
   /// The encoder of the case.
@@ -99,7 +99,7 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// A network of a task that has only zeros, so adds nothing.
+/// Creates a network of zeros for a task, which adds nothing.
 func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int) throws -> FloatNetwork {
   let architecture = Architecture(
     task: task, scale: 1, window: task == .interpolation ? 2 : 3, alignment: .block, encoderChannels: 8,
@@ -112,8 +112,8 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
   return try FloatNetwork(weights, width: width, height: height, threads: threads)
 }
 
-/// Sources of all kinds, made by the ffmpeg program, enhanced by networks that add nothing; ffprobe judges what became of
-/// everything else. `make test` does those marked as short, `make matrix` all.
+/// Enhances sources of all kinds, created by the ffmpeg program, with networks that add nothing, and examines
+/// the copies with ffprobe. `make test` runs the short cases, `make matrix` all of them.
 @Suite struct MatrixTests {
   static let isFull = ProcessInfo.processInfo.environment["VIDENHANCE_MATRIX"] == "full"
   static let cases = MatrixCase.all.filter { isFull || $0.isShort }
@@ -149,7 +149,7 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
     expect(judge.differences(), of: item.name, like: item.intended, "different") { $0.hasPrefix($1) }
   }
 
-  /// Expects lines as told: each one fits, none is missing.
+  /// Checks that each expected line occurs and that there are no others.
   private func expect(
     _ lines: [String], of name: String, like wanted: [String], _ what: String, fits: (String, String) -> Bool
   ) {
@@ -194,7 +194,7 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
   }
 }
 
-/// An MPEG-2 stream with closed captions (ATSC A/53) put before the slices of each picture.
+/// Inserts closed captions (ATSC A/53) before the slices of each picture of an MPEG-2 stream.
 func captioned(_ stream: [UInt8]) -> [UInt8] {
   var result: [UInt8] = []
   var (number, isInPicture) = (UInt8(0), false)
@@ -203,7 +203,7 @@ func captioned(_ stream: [UInt8]) -> [UInt8] {
       switch stream[index + 3] {
       case 0: isInPicture = true
       case 1 where isInPicture:
-        // user_data, GA94, cc_data of one pair with both markers, 0xFF.
+        // user_data, GA94, cc_data with one pair and both markers, 0xFF.
         result += [
           0, 0, 1, 0xB2, 0x47, 0x41, 0x39, 0x34, 3, 0x41, 0xFF, 0xFC, 0x80 | 0x20 | number % 32, 0x80, 0xFF,
         ]

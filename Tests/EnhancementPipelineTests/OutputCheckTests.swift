@@ -5,7 +5,7 @@ import Testing
 @testable import VideoIO
 
 @Suite struct OutputCheckTests {
-  /// A gray frame whose samples are `level(x, y)`.
+  /// Returns a gray frame with samples `level(x, y)`.
   private static func frame(_ width: Int, _ height: Int, _ level: (Int, Int) -> Int) throws -> VideoFrame {
     try VideoFrame.make(width: width, height: height, format: .gray8) { _, bytes, bytesPerRow in
       for y in 0..<height {
@@ -38,8 +38,8 @@ import Testing
     #expect(throws: PipelineError.self) { try check.check(bright, sources: [source], frame: 0) }
   }
 
-  /// Taking noise off a flat scene, such as a black leader, is right.
-  @Test(arguments: [20, 128]) func removedNoiseIsNoFault(level: Int) throws {
+  /// Denoising a flat scene, such as a black leader, is accepted.
+  @Test(arguments: [20, 128]) func removedNoisePasses(level: Int) throws {
     var check = OutputCheck(path: "in", scale: 1)
     var state: UInt64 = 1
     let source = try Self.frame(320, 240) { _, _ in
@@ -48,10 +48,10 @@ import Testing
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         sum += Int(state >> 58)
       }
-      // About Gaussian, with a deviation of 37 levels.
+      // Roughly Gaussian with a deviation of 37 levels.
       return level + sum - 126
     }
-    // What the clipping to 0...255 makes of the mean.
+    // The mean after clipping to 0...255.
     let mean = try source.withPlane(0) { bytes, _ throws -> Int in
       bytes.reduce(0) { $0 + Int($1) } / bytes.count
     }
@@ -59,7 +59,7 @@ import Testing
     try check.check(flat, sources: [source], frame: 0)
   }
 
-  /// A flash: the frame between a dark and a bright one may lie anywhere between them.
+  /// In a flash, the frame between a dark and a bright one may have any level between theirs.
   @Test(arguments: [0, 60, 120, 160]) func framesBetweenTwoLevelsPass(level: Int) throws {
     var check = OutputCheck(path: "in", scale: 1)
     let dark = try Self.frame(96, 64) { x, _ in 10 + x / 4 }
@@ -83,7 +83,7 @@ import Testing
     try check.check(first, sources: [first], frame: 0)
     try check.check(first, sources: [second], frame: 1)
     #expect(check.repeatedCount == 1)
-    // A repetition of the source itself is none.
+    // A repetition that is in the source does not count.
     try check.check(first, sources: [second], frame: 2)
     #expect(check.repeatedCount == 1)
   }

@@ -5,14 +5,14 @@ import TestSupport
 import Testing
 
 @Suite struct SceneCutDetectorTests {
-  /// Frames with which the detector says a scene begins.
+  /// Returns the detected first frames of scenes.
   static func cuts(_ path: String) throws -> [Int] {
     var detector = SceneCutDetector()
     let decisions = try readFrames(path).compactMap { detector.push(PlanarFrame($0)) } + detector.finish()
     return decisions.indices.filter { decisions[$0] }
   }
 
-  /// Sources that move, each 10 frames long, and quite unlike.
+  /// Moving sources of 10 frames each, very different from each other.
   static let scenes = [
     "testsrc2=size=320x180:rate=25", "mandelbrot=size=320x180:rate=25:start_scale=0.3",
     "gradients=size=320x180:rate=25:seed=7:speed=0.05", "smptehdbars=size=320x180:rate=25",
@@ -30,7 +30,7 @@ import Testing
     #expect(try Self.cuts(path) == [10, 20, 30, 40, 50])
   }
 
-  @Test func findsCutsThatFollowAtOnce() throws {
+  @Test func findsConsecutiveCuts() throws {
     let bench = try Workbench()
     let path = try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi -i mandelbrot=size=320x180:rate=25 -filter_complex "
@@ -39,8 +39,8 @@ import Testing
     #expect(try Self.cuts(path) == [4])
   }
 
-  /// A picture that is looked at through a moving hole, ever faster; that fades out and in; that flashes;
-  /// that is shown twice each; that dissolves into another.
+  /// Pictures seen through a moving hole, faster and faster; fading out and in; flashing; shown twice each;
+  /// dissolving into another.
   @Test(arguments: [
     "crop=320:180:x=n*2:y=0", "crop=320:180:x=n*n/4:y=n", "crop=320:180:x=n*24:y=0",
     "crop=320:180,fade=out:0:12,fade=in:13:12", "crop=320:180,fade=out:5:6:color=white",
@@ -76,8 +76,8 @@ import Testing
     #expect(decisions + detector.finish() == [false, false, false, true, false, false])
   }
 
-  /// Every frame is decided on, however few there are.
-  @Test(arguments: 0...7) func saysOneThingOfEachFrame(count: Int) {
+  /// Every frame gets a decision, even in short streams.
+  @Test(arguments: 0...7) func decidesOncePerFrame(count: Int) {
     var detector = SceneCutDetector()
     var decisions: [Bool] = []
     for _ in 0..<count {

@@ -6,12 +6,12 @@ import Tensors
 import TestSupport
 import Testing
 
-/// How often the detector is right: cuts made by joining clips, and what looks like one. Prints its figures, which are in
+/// Measures the detector's accuracy on joined clips and on changes that resemble cuts. Prints the figures of
 /// docs/lab/scene-cuts.md.
 ///
-/// Clips are those of `make data` where they are, else FFmpeg's moving test pictures.
+/// Uses the clips of `make data` if present, otherwise FFmpeg's moving test pictures.
 @Suite struct SceneCutFigureTests {
-  /// Frames of luma.
+  /// Luma frames.
   typealias Clip = [[UInt8]]
 
   static let (width, height) = (128, 72)
@@ -30,7 +30,7 @@ import Testing
     "sierpinski=r=25:seed=8:type=triangle", "smptebars=r=25", "rgbtestsrc=r=25",
   ]
 
-  /// Made once for all tests.
+  /// Created once for all tests.
   private static let made = Result { try makeClips() }
   static func clips() throws -> [Clip] { try made.get() }
 
@@ -62,7 +62,7 @@ import Testing
     return Set(decisions.indices.filter { decisions[$0] })
   }
 
-  /// A stretch of a clip, drawn by chance.
+  /// Returns a random section of a clip.
   private static func piece(_ clip: Clip, _ length: Int, _ random: inout SplitMix64) -> Clip {
     let length = min(length, clip.count)
     let start = Int.random(in: 0...clip.count - length, using: &random)
@@ -88,7 +88,7 @@ import Testing
     #expect(found.count - right <= found.count / 100)
   }
 
-  /// What is done to a clip that must not look like a cut.
+  /// Changes that must not be detected as cuts.
   enum Event: String, CaseIterable {
     case nothing, fadeToBlack, fadeToWhite, dissolve, shaking, jolt, everyFifthFrame, grain, strobe
     case flash1, flash2, flash3, flash4, darkFlash1, darkFlash4
@@ -107,7 +107,7 @@ import Testing
       }
     }
     print("scene cuts: \(event.rawValue), \(pieces) pieces, \(fired) with a cut")
-    // Weak flashes in busy pictures, and a camera that is pushed once, may be taken for cuts now and then.
+    // Weak flashes in detailed pictures and a single camera shake are occasionally detected as cuts.
     #expect(fired <= pieces / 12)
   }
 
@@ -156,7 +156,7 @@ import Testing
     frame.map { UInt8(Double($0) * (1 - share) + level * share + 0.5) }
   }
 
-  /// Looked at from a little aside; edges are repeated.
+  /// The frame shifted slightly; edges are repeated.
   private static func moved(_ frame: [UInt8], x: Int, y: Int) -> [UInt8] {
     (0..<height).flatMap { row in
       (0..<width).map { column in
@@ -165,7 +165,7 @@ import Testing
     }
   }
 
-  /// The cuts of a film that nothing was tuned on (Scripts/fetch-test.sh).
+  /// Detects the cuts of a film that was not used for tuning (Scripts/fetch-test.sh).
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "\(testData)/bikes.mp4")))
   func filmedCuts() throws {
     let bench = try Workbench()

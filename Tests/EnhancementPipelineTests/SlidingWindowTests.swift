@@ -3,7 +3,7 @@ import EnhancementPipeline
 import Testing
 
 @Suite struct SlidingWindowTests {
-  /// Windows of frames 0..<count, with scenes beginning at `cuts`.
+  /// Returns the windows of frames 0..<count, with scenes starting at `cuts`.
   static func windows(_ count: Int, length: Int, cuts: [Int] = []) -> [[Int]] {
     var sliding = SlidingWindow<Int>(length: length)
     var result: [[Int]] = []
@@ -11,7 +11,7 @@ import Testing
     return result + sliding.finish().map(\.frames)
   }
 
-  @Test func looksTheOtherWayAtTheEdges() {
+  @Test func usesOppositeFramesAtTheEdges() {
     #expect(Self.windows(4, length: 3) == [[1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 2]])
     #expect(
       Self.windows(4, length: 5) == [[2, 1, 0, 1, 2], [3, 0, 1, 2, 3], [0, 1, 2, 3, 0], [1, 2, 3, 2, 1]])
@@ -21,13 +21,13 @@ import Testing
     #expect(Self.windows(0, length: 5) == [])
   }
 
-  @Test func repeatsWhereThatIsWanted() {
+  @Test func repeatsEdgesOnRequest() {
     var sliding = SlidingWindow<Int>(length: 3, edge: .repeated)
     let windows = (0..<3).flatMap { sliding.push($0) } + sliding.finish()
     #expect(windows.map(\.frames) == [[0, 0, 1], [0, 1, 2], [1, 2, 2]])
   }
 
-  @Test func twoAreAFrameAndTheNext() {
+  @Test func windowOfTwoIsAFrameAndTheNext() {
     var sliding = SlidingWindow<Int>(length: 2, edge: .repeated)
     var windows: [SlidingWindow<Int>.Window] = []
     for frame in 0..<5 { windows += sliding.push(frame, startsScene: frame == 2) }
@@ -41,11 +41,12 @@ import Testing
       Self.windows(5, length: 3, cuts: [2, 4]) == [
         [1, 0, 1], [0, 1, 0], [3, 2, 3], [2, 3, 2], [4, 4, 4],
       ])
-    // A scene that begins with the first frame is nothing special.
+    // A cut at the first frame has no effect.
     #expect(Self.windows(3, length: 3, cuts: [0]) == Self.windows(3, length: 3))
   }
 
-  /// The definition: the frame at each place, or the one opposite, or the same one frame nearer to the centre, and so on.
+  /// The definition: the frame at each offset, or the one opposite, or the same for one frame nearer to the
+  /// centre, and so on.
   @Test(arguments: [1, 3, 5, 7], [1, 2, 3, 6, 11, 30])
   func agreesWithTheDefinition(length: Int, count: Int) {
     for _ in 0..<20 {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import VideoIO
 
-/// Parts, streams, fields, and videos that change on the way.
+/// Tests parts, streams, fields, and videos that change midway.
 @Suite struct SourceOptionTests {
   private func job(
     _ bench: Workbench, _ input: String, _ output: String, _ change: (inout EnhancementJob.Options) -> Void
@@ -80,7 +80,7 @@ import VideoIO
     #expect(after.frames.allSatisfy { $0.text("interlaced_frame") == "0" })
     #expect(after.streams[0].number("avg_frame_rate") == 25 * Double(factor))
     #expect(Set(after.pictures).count == after.pictures.count)
-    // As the ffmpeg program does it.
+    // Compare with the ffmpeg program.
     let wanted = try runProgram(
       "ffmpeg",
       [
@@ -94,9 +94,9 @@ import VideoIO
     #expect(after.pictures == wanted)
   }
 
-  @Test func deinterlacingLeavesWholeFramesAlone() async throws {
+  @Test func deinterlacingKeepsTimesOfProgressiveFrames() async throws {
     let bench = try Workbench()
-    // Unmarked: the user says that there are fields, so all are taken for such.
+    // Unmarked frames: with the option, all of them are deinterlaced.
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     let summary = try await job(bench, "in.mkv", "out.mkv") { $0.deinterlacing = .frames }.run()
     #expect(summary.frames == 10)
@@ -109,7 +109,7 @@ import VideoIO
     #expect(!bench.contents.contains { $0.hasPrefix("none") })
   }
 
-  /// Size or layout changes: what was there before is kept, and the loss is named.
+  /// When size or format changes, the frames before are kept, and the loss is reported.
   @Test(arguments: [
     ("size=96x64", "size=64x48", "yuv420p", "yuv420p"), ("size=96x64", "size=96x64", "yuv420p", "yuv422p"),
   ])
@@ -130,7 +130,7 @@ import VideoIO
 
   @Test func videoWithoutFrames() async throws {
     let bench = try Workbench()
-    // A stream that is announced, and has nothing in it.
+    // A declared stream without packets.
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -f lavfi -i sine=duration=0.4 -c:v libx264 -c:a flac",
       "a.mkv")
@@ -145,7 +145,7 @@ import VideoIO
     #expect(error?.description.hasPrefix("no frame could be decoded from \(bench.path("in.mkv"))") == true)
   }
 
-  /// Frames in between do not tell the captions again.
+  /// Interpolated frames do not repeat captions.
   @Test func captionsAreToldOnce() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -c:v mpeg2video -bf 0", "a.m2v")

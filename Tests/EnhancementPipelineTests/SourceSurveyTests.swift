@@ -31,12 +31,13 @@ import VideoIO
     #expect(fine.isPristine && lossless.isPristine && !coarse.isPristine)
     #expect(try #require(fine.quantizer) < 14 && #require(coarse.quantizer) > 28)
     #expect(fine.description.hasPrefix("h264, mean quantizer "))
-    // The decoder exports none: nothing speaks for a pristine source.
+    // The decoder exports no quantizers, so the source is not considered pristine.
     let unknown = try survey(bench, "-c:v mjpeg -q:v 5 -pix_fmt yuvj420p", "unknown.avi")
     #expect(unknown.quantizer == nil && !unknown.isPristine)
   }
 
-  /// The step is chosen once, by the beginning of the file, whatever part is enhanced; what was restored is pristine.
+  /// The step is chosen once, from the beginning of the file, for every part of it; restored frames are
+  /// pristine.
   @Test func stepsAreAdaptedToTheSource() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.picture) -c:v libx264 -qp 34", "in.mkv")

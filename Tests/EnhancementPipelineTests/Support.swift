@@ -4,7 +4,7 @@ import EnhancementPipeline
 import TestSupport
 import VideoIO
 
-/// A job with the network that adds nothing, losslessly encoded.
+/// Creates a job with a network that adds nothing, encoded losslessly.
 func bicubicJob(
   _ input: String, _ output: String, scale: Int = 2, window: Int = 3,
   options: EnhancementJob.Options = .init()
@@ -14,7 +14,7 @@ func bicubicJob(
   }
 }
 
-/// All frames of a file.
+/// Returns all frames of a file.
 func readFrames(_ path: String) throws -> [VideoFrame] {
   var reader = try VideoReader(path: path)
   var frames: [VideoFrame] = []
@@ -24,7 +24,7 @@ func readFrames(_ path: String) throws -> [VideoFrame] {
   return frames
 }
 
-/// Samples of a plane, row after row without gaps.
+/// Returns the samples of a plane, row by row without gaps.
 func samples(_ frame: VideoFrame, _ plane: Int) -> [UInt16] {
   let (width, height) = (frame.planeWidth(plane), frame.planeHeight(plane))
   return frame.withPlane(plane) { bytes, bytesPerRow in

@@ -31,7 +31,7 @@ final class FaultyNetwork: WindowNetwork {
   }
 }
 
-/// The numbers of the frames in each window, by their order of appearance.
+/// The frames of each window, numbered in order of appearance.
 final class WindowLog: Sendable {
   private let state = Mutex<[[Int]]>([])
 
@@ -40,12 +40,12 @@ final class WindowLog: Sendable {
   func append(_ window: [Int]) { state.withLock { $0.append(window) } }
 }
 
-/// Writes down which frames are in its windows.
+/// Records the frames in its windows.
 final class RecordingNetwork: WindowNetwork {
   let architecture: Architecture
   private let base: BicubicNetwork
   private let log: WindowLog
-  /// Every frame seen, kept alive so that no two share an identity.
+  /// All frames seen, kept alive so that their identities stay unique.
   private var seen: [PlanarFrame] = []
 
   init(width: Int, height: Int, window: Int, log: WindowLog) {
@@ -57,7 +57,7 @@ final class RecordingNetwork: WindowNetwork {
   func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
-    // Centres come in order of time; at the start of a scene, what stands before one comes after it.
+    // Centres arrive in order of time; at the start of a scene, frames before the centre repeat later ones.
     for frame in [window[window.count / 2]] + window where !seen.contains(where: { $0 === frame }) {
       seen.append(frame)
     }

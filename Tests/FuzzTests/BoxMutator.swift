@@ -2,11 +2,11 @@
 import Tensors
 
 extension ByteMutator {
-  /// Boxes of an MP4 or QuickTime file that hold nothing but boxes.
+  /// Boxes of MP4 and QuickTime files that only contain boxes.
   private static let holders = ["moov", "trak", "edts", "mdia", "minf", "dinf", "stbl", "udta"]
 
-  /// A copy in which boxes of the same parent have changed places, are there twice or not at all, or tell an absurd size:
-  /// what `mutate` hardly ever hits. A file without such boxes stays as it is.
+  /// Returns a copy in which boxes with the same parent are swapped, duplicated, removed, or have an absurd
+  /// size, which `mutate` rarely produces. A file without such boxes is unchanged.
   mutating func mutateBoxes(_ original: [UInt8]) -> [UInt8] {
     var bytes = original
     for _ in 0..<(1 + random.index(3)) {
@@ -35,7 +35,7 @@ extension ByteMutator {
     return bytes
   }
 
-  /// The boxes with the same parent, for every parent that has any.
+  /// Returns the groups of boxes with the same parent.
   private static func families(_ bytes: [UInt8], _ range: Range<Int>) -> [[Range<Int>]] {
     var boxes: [Range<Int>] = []
     var result: [[Range<Int>]] = []

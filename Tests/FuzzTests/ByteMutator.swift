@@ -3,13 +3,13 @@ import Foundation
 import Tensors
 import Testing
 
-/// Garbage for everything that is read. One suite after the other, for the time that an input takes is limited.
+/// Tests all parsers with damaged input. Suites run one after the other, since the time per input is limited.
 @Suite(.serialized) struct FuzzTests {}
 
-/// Spoils files the way disks, networks and malice do.
+/// Damages files like disks, networks and attackers do.
 struct ByteMutator {
   var random: SplitMix64
-  /// Other files, parts of which are put into the one that is spoiled.
+  /// Other files, parts of which are inserted.
   let donors: [[UInt8]]
 
   init(seed: UInt64, donors: [[UInt8]] = []) {
@@ -17,8 +17,8 @@ struct ByteMutator {
     self.donors = donors
   }
 
-  /// A spoiled copy.
-  /// - Parameter headerLength: bytes at the beginning that are hit as often as all others together.
+  /// Returns a damaged copy.
+  /// - Parameter headerLength: bytes at the beginning that are damaged as often as all others together.
   mutating func mutate(_ original: [UInt8], headerLength: Int = 0) -> [UInt8] {
     var bytes = original
     let count = random.chance(0.5) ? 1 : 1 + random.index(12)
@@ -38,7 +38,7 @@ struct ByteMutator {
     case 5: bytes.removeSubrange(place...)
     case 6: bytes.insert(contentsOf: bytes[place..<(place + length)], at: random.index(bytes.count))
     case 7:
-      // Two parts change places.
+      // Swap two parts.
       let other = random.index(bytes.count)
       for i in 0..<min(length, bytes.count - max(place, other)) { bytes.swapAt(place + i, other + i) }
     default:
@@ -51,7 +51,7 @@ struct ByteMutator {
     }
   }
 
-  /// An absurd number where a length, a count or a rate may be.
+  /// An extreme number in place of a length, count or rate.
   private mutating func number(at place: Int, in bytes: inout [UInt8]) {
     let values: [UInt64] = [
       0, 1, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, .max, 1 << 40,
@@ -66,16 +66,15 @@ struct ByteMutator {
   }
 }
 
-/// How many inputs a test takes: what the environment says, or the short form's.
+/// Returns the number of inputs from the environment, or that of the short form.
 func fuzzCount(_ name: String, short: Int) -> Int {
   ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? short
 }
 
-/// Another seed is another set of inputs.
+/// The seed of the inputs, which other seeds change.
 let fuzzSeed = ProcessInfo.processInfo.environment["FUZZ_SEED"].flatMap { UInt64($0) } ?? 1
 
-/// Keeps the input that is being tried, so that one that ends the process can be found: a file in the folder
-/// FUZZ_DIR.
+/// Keeps the current input in the folder FUZZ_DIR, to find one that crashes the process.
 struct FuzzRecord {
   private let path: String?
 
@@ -85,13 +84,13 @@ struct FuzzRecord {
 
   func keep(_ bytes: [UInt8]) {
     guard let path else { return }
-    // A file that is replaced in place is written to the disk at once (ext4), which takes longer than the test.
+    // Replacing a file makes ext4 write it to the disk at once, which takes longer than the test.
     try? FileManager.default.removeItem(atPath: path)
     try? Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 }
 
-/// Most memory that this process ever had, in bytes; 0 where the system does not tell.
+/// Peak memory of this process in bytes; 0 if the system does not report it.
 func peakMemory() -> Int {
   guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
     let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),

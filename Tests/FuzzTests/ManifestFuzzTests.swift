@@ -6,7 +6,7 @@ import Testing
 @testable import VideoIO
 
 extension FuzzTests {
-  /// Manifests of unfinished work come from a disk that others can write to.
+  /// Manifests of unfinished work are untrusted, since others may be able to write to the disk.
   @Suite struct ManifestFuzzTests {
     @Test func spoiledManifestsAreReadOrRefused() {
       var manifest = SegmentManifest(
@@ -32,7 +32,7 @@ extension FuzzTests {
           continue
         }
         accepted += 1
-        // What is accepted can be counted with.
+        // Arithmetic on accepted values must not overflow.
         #expect(read.frameCount >= 0 && read.frameCount <= read.segments.count * read.segmentFrames)
         #expect(read.segments.allSatisfy { $0.bytes > 0 })
       }

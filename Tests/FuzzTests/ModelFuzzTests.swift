@@ -7,7 +7,7 @@ import Testing
 @testable import EnhancementModel
 
 extension FuzzTests {
-  /// Model files are data: whatever is in them, reading them ends in a model or in an error.
+  /// Model files are untrusted: reading one either gives a model or throws an error.
   @Suite struct ModelFuzzTests {
     private static func bases() -> [[UInt8]] {
       var files = [NetworkWeights.random(.small(), seed: 1, recipe: #"{"note":"x"}"#).file]
@@ -16,7 +16,7 @@ extension FuzzTests {
         files.append(QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: UInt64(bits)).file)
       }
       files.append(QuantizedModel.randomDenoiser(bits: 4, seed: 9).file)
-      // A checksum would have all of them refused before they are looked at.
+      // Without a checksum, which would reject all files first.
       return files.map { [UInt8]($0.serializedAsIs()) }
     }
 
@@ -56,7 +56,7 @@ extension FuzzTests {
       #expect(slowest < .seconds(20))
     }
 
-    /// Runs a model on noise; false for one that is too large to be worth it.
+    /// Runs a model on noise; returns false if it is too large to run.
     private func run(_ model: QuantizedModel) throws -> Bool {
       guard model.architecture.channels <= 32, model.architecture.window <= 5, model.architecture.blocks <= 2
       else { return false }

@@ -7,7 +7,7 @@ import Testing
 @testable import VidenhanceTool
 
 extension FuzzTests {
-  /// No command line ends the program but with a message and a code.
+  /// Tests that every command line either works or ends with a message and an exit code.
   @Suite struct OptionFuzzTests {
     private static let values = [
       "sr", "denoise", "interp", "denoise,interp,sr", "2", "4", "32", "8,4", "auto", "12.5", "60000/1001",
@@ -23,7 +23,7 @@ extension FuzzTests {
       "{", "{name", "{nam}", "%s%n", String(repeating: "9", count: 400),
     ]
 
-    /// Every command with all options that its help names.
+    /// All commands with the options in their help.
     private static let commands: [(names: [String], options: [String])] = {
       func visit(_ command: any ParsableCommand.Type, _ names: [String])
         -> [(names: [String], options: [String])]
@@ -67,7 +67,7 @@ extension FuzzTests {
       }
       let all = Self.commands.reduce(0) { $0 + $1.options.count }
       print("command lines: \(refused) refused, parsed \(parsed), \(tried.count) of \(all) options")
-      // Whatever the number of inputs, most options had their turn, and the long form tries them all.
+      // Even few inputs cover most options; the long form covers all of them.
       #expect(refused > 0 && parsed.count > 5 && tried.count > (count < 20_000 ? all * 3 / 4 : all - 1))
     }
   }

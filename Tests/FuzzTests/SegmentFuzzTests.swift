@@ -7,11 +7,12 @@ import Testing
 @testable import VideoIO
 
 extension FuzzTests {
-  /// A finished segment whose bytes, and their hash in the manifest, someone has changed.
+  /// Plays a finished segment with changed contents and a matching hash in the manifest.
   @Suite struct SegmentFuzzTests {
     private static let timeBase = Rational(1, 1000)
 
-    /// A segment of twelve frames with packets of all kinds: without times, with side data, of no bytes.
+    /// Creates a segment of twelve frames with all kinds of packets: without times, with side data, and
+    /// empty.
     private static func base(_ path: String) throws -> [UInt8] {
       var random = SplitMix64(seed: 5)
       func noise(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(random.index(256)) } }
@@ -33,7 +34,7 @@ extension FuzzTests {
       return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
-    /// Plays a segment as the writer does; the number of frames.
+    /// Plays a segment like the writer does; returns the number of frames.
     private static func play(_ path: String) throws -> Int {
       var segment = try SegmentReplay.open(path, timeBase: timeBase)
       var frames = 0
@@ -62,7 +63,7 @@ extension FuzzTests {
         try? FileManager.default.removeItem(atPath: path)
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         do {
-          // No more frames than there is room for.
+          // No more frames than there is space for.
           #expect(try Self.play(path) * 17 <= bytes.count, "input \(index)")
           played += 1
         } catch let error as VideoIOError {

@@ -8,13 +8,13 @@ import Testing
 import VideoIO
 
 extension FuzzTests {
-  /// Damaged videos through the whole pipeline, with real integer kernels: an output that was checked, or an error and no
-  /// output.
+  /// Runs damaged videos through the whole pipeline with integer kernels: either the output is valid, or
+  /// there is an error and no output.
   @Suite struct VideoFuzzTests {
     private static let picture = "-f lavfi -i testsrc2=size=48x32:rate=25:duration=0.4"
     private static let sound = "-f lavfi -i sine=duration=0.4"
 
-    /// Small files of the usual containers and codecs, made by the ffmpeg program.
+    /// Creates small files with the usual containers and codecs, using the ffmpeg program.
     private static func bases(_ bench: Workbench) throws -> [(name: String, bytes: [UInt8])] {
       let recipes = [
         ("a.mp4", "\(picture) \(sound) -c:v libx264 -preset ultrafast -g 4 -bf 1 -c:a aac"),
@@ -26,7 +26,7 @@ extension FuzzTests {
         ("g.nut", "\(picture) -c:v ffv1 -g 4"),
         ("h.webm", "\(picture) -c:v libvpx -g 4 -deadline realtime"),
         ("i.mov", "\(picture) -c:v mjpeg -pix_fmt yuvj420p"),
-        // libx265 does not bear the size of the others.
+        // libx265 does not support the size of the others.
         (
           "j.mp4",
           "-f lavfi -i testsrc2=size=128x96:rate=25:duration=0.2 -c:v libx265 -preset ultrafast"
@@ -38,7 +38,7 @@ extension FuzzTests {
       }
     }
 
-    /// A small model that adds nothing.
+    /// Creates a small model that adds nothing.
     private static func model() -> QuantizedModel {
       var model = QuantizedModel.random(.small(), bits: 4, zeroPoints: true, seed: 1)
       for index in model.layers.indices {
@@ -61,7 +61,7 @@ extension FuzzTests {
       for index in 0..<count {
         let (name, original) = bases[index % bases.count]
         let input = bench.path("fuzzed-" + name)
-        // Of MP4 and QuickTime files, every other one has its boxes in disorder.
+        // In every other MP4 and QuickTime file, boxes are rearranged.
         let hasBoxes = name.hasSuffix(".mp4") || name.hasSuffix(".mov")
         let bytes =
           hasBoxes && index / bases.count % 2 == 1
@@ -88,12 +88,12 @@ extension FuzzTests {
       let said = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
       print("\(count) videos: \(said); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
       #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
-      // In the short form other suites share the process.
+      // In the short form, other suites run in the same process.
       if count >= 1000 { #expect(peakMemory() < 2 << 30) }
     }
 
-    /// The files have boxes, of which all but a few come to disorder.
-    @Test func boxesComeToDisorder() throws {
+    /// Box structures are damaged in all but a few of the files.
+    @Test func damagedBoxesAreEnhancedOrRefused() throws {
       let bases = try Self.bases(try Workbench()).filter {
         $0.name.hasSuffix(".mp4") || $0.name.hasSuffix(".mov")
       }
@@ -114,7 +114,7 @@ extension FuzzTests {
       }
     }
 
-    /// What comes through a pipe, as on standard input: no way back, and no length.
+    /// Reads from a pipe, like standard input: without seeking, and without a known length.
     @Test func damagedStreamsAreEnhancedOrRefused() async throws {
       let bench = try Workbench()
       let bases = try Self.bases(bench).filter { $0.name.hasSuffix("y4m") || $0.name.hasSuffix("nut") }
@@ -166,9 +166,9 @@ extension FuzzTests {
   }
 }
 
-/// Ends the process when an input takes for ever, even where cancelling does not help.
+/// Ends the process if an input takes too long, even if cancelling does not help.
 private final class Watchdog: @unchecked Sendable {
-  // Unchecked: the lock guards what changes.
+  // Unchecked: mutable state is guarded by the lock.
   private let lock = NSLock()
   private var name = ""
   private var deadline = Date.distantFuture

@@ -2,13 +2,13 @@
 import CQuantKernels
 import Testing
 
-/// (activation levels, weight levels) of the bit widths in use, those with more codes of activations included.
+/// (activation levels, weight levels) of the bit widths in use, including those with more activation codes.
 let operandLevels = [
   (255, 127), (63, 31), (127, 31), (63, 7), (15, 7), (7, 3), (12, 3), (3, 1), (12, 1),
 ]
 
-/// Every supported instruction set against scalar, whole buffers, guards
-/// included. Slack differs between the two, since it must not matter.
+/// Compares every supported instruction set with scalar, including whole buffers and guards. Slack differs
+/// between the two, since it must have no effect.
 func expectEqualOnEveryIsa(
   _ shape: Shape, _ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT,
   sourceLocation: SourceLocation = #_sourceLocation
@@ -34,7 +34,7 @@ func expectEqualOnEveryIsa(
 }
 
 @Suite struct Conv3x3Tests {
-  /// A register tile is at most this wide.
+  /// The maximum width of a register tile.
   static let tile = 24
 
   @Test func scalarEqualsDefinition() throws {
@@ -143,7 +143,7 @@ func expectEqualOnEveryIsa(
   }
 }
 
-/// Any shape, with odd sizes and every option.
+/// Random shapes, with odd sizes and all options.
 func randomShape(_ seed: UInt64, levels: [(Int, Int)] = operandLevels) -> Shape {
   var random = SplitMix64(state: seed)
   let (activations, weights) = levels.randomElement(using: &random)!

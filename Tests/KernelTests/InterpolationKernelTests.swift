@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  /// Searched, and refined in two bands.
+  /// Searches, and refines in two bands.
   private func motion(_ a: Pyramid, _ b: Pyramid, time: Int32, _ isa: ve_isa) -> [ve_interp_vector] {
     var result = [ve_interp_vector](repeating: ve_interp_vector(), count: a.columns * a.rows)
     var (first, second) = (a.plane, b.plane)
@@ -30,7 +30,7 @@ import Testing
 
   private static let sizes = [(2, 2), (8, 8), (10, 34), (66, 18), (130, 98), (24, 120)]
 
-  @Test(arguments: sizes) func everyInstructionSetFindsTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func vectorsAreEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Pyramid(first, width, height), Pyramid(second, width, height))
       for time: Int32 in [128, 1, 200] {
@@ -42,8 +42,9 @@ import Testing
     }
   }
 
-  /// Networks were trained with these vectors and warps: they may become faster, not other ones.
-  @Test func findsAndWarpsWhatItAlwaysDid() {
+  /// Networks are trained with these vectors and warps: kernels may become faster, but results must not
+  /// change.
+  @Test func vectorsAndWarpsStayTheSame() {
     let (width, height) = (200, 120)
     let first = MotionPictures.texture(width, height, moved: false)
     let a = Pyramid(first, width, height)
@@ -75,7 +76,7 @@ import Testing
         height: Int32(plane.height),
         log2_x: Int32(plane.log2X), log2_y: Int32(plane.log2Y), depth: Int32(plane.depth),
         is_wide: Sample.bitWidth == 16 ? 1 : 0)
-      // Bands that begin and end within cells.
+      // Bands that begin and end inside cells.
       for rows in [(0, plane.height / 3), (plane.height / 3, plane.height)] {
         ve_interp_warp(
           &source, Int32(width), Int32(height), vectors, time, isSecond ? 1 : 0, &result, plane.width,
@@ -85,10 +86,10 @@ import Testing
     return result
   }
 
-  @Test(arguments: [8, 10, 15, 16]) func everyInstructionSetWarpsTheSame(depth: Int) {
+  @Test(arguments: [8, 10, 15, 16]) func warpsAreEqualOnEveryInstructionSet(depth: Int) {
     for (width, height) in [(8, 8), (10, 34), (66, 18), (90, 50)] {
       let count = Int(ve_interp_blocks(Int32(width)) * ve_interp_blocks(Int32(height)))
-      // Every fraction, far beyond the rim, and neighbours that agree.
+      // Every fraction, positions far outside the picture, and neighbours that agree.
       let vectors = (0..<count).map { (i: Int) -> ve_interp_vector in
         let isStill = i % 3 == 0
         let (x, y) = (i * 37 % 401 - 200, i * 53 % 301 - 150)
@@ -99,7 +100,7 @@ import Testing
           width: (width + log2X) >> log2X, height: (height + log2Y) >> log2Y, log2X: log2X, log2Y: log2Y,
           depth: depth)
         let most = UInt16(truncatingIfNeeded: 1 << depth &- 1)
-        // Extremes overshoot most.
+        // Extremes give the largest overshoot.
         let samples = (0..<plane.width * plane.height).map { _ in
           Bool.random() ? UInt16.random(in: 0...most) : most
         }

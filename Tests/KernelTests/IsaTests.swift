@@ -7,9 +7,8 @@ let supportedIsas = (0..<UInt32(VE_ISA_COUNT)).map { ve_isa(rawValue: $0) }.filt
 func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
 
 @Suite struct IsaTests {
-  /// Without this, a detection that always says no would make every
-  /// comparison below pass.
-  @Test func instructionSetsThatRun() {
+  /// If detection always failed, all comparisons below would pass without testing anything.
+  @Test func bestInstructionSetIsDetected() {
     print("kernels tested on:", supportedIsas.map(name).joined(separator: ", "))
     #expect(supportedIsas.contains(VE_ISA_SCALAR))
     #expect(supportedIsas.contains(ve_isa_best()))
@@ -24,12 +23,24 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
     #expect(!ve_isa_supported(ve_isa(rawValue: 99)))
   }
 
-  /// Every limit gives the best set that is not above it. Other tests name their sets, and are not touched.
+  /// Every limit selects the best instruction set up to it. Tests that name an instruction set are not
+  /// affected.
   @Test func limitStepsDown() {
     defer { ve_isa_limit(ve_isa(rawValue: UInt32(VE_ISA_COUNT))) }
     for limit in 0..<UInt32(VE_ISA_COUNT) {
       ve_isa_limit(ve_isa(rawValue: limit))
       #expect(ve_isa_best() == supportedIsas.last { $0.rawValue <= limit })
+    }
+  }
+
+  /// Each rung of the ladder stands on the one below, whose kernels it borrows.
+  @Test func amxImpliesItsEpilogue() {
+    #expect(name(VE_ISA_AMX) == "amx")
+    if supportedIsas.contains(VE_ISA_AMX) {
+      #expect(supportedIsas.contains(VE_ISA_AVX512VNNI))
+      #expect(ve_peak_tdpbusd(0.02) > ve_peak_vpdpbusd(0.02))
+    } else {
+      #expect(ve_peak_tdpbusd(0.02) == 0)
     }
   }
 

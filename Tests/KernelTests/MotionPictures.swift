@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import CQuantKernels
 
-/// Pictures for the search of motion.
+/// Pictures for motion search.
 enum MotionPictures {
-  /// A texture of three sizes of blocks; when `moved`, its left half lies elsewhere and its right half has noise.
+  /// A texture of blocks of three sizes; if `moved`, its left half is displaced and its right half has noise.
   static func texture(_ width: Int, _ height: Int, moved: Bool) -> [UInt8] {
     func hash(_ x: UInt32, _ y: UInt32) -> UInt32 {
       (((x &* 73_856_093) ^ (y &* 19_349_663)) &* 2_654_435_761) >> 24
@@ -17,7 +17,7 @@ enum MotionPictures {
     }
   }
 
-  /// Pairs of pictures that have much, something and nothing in common, some of extremes only.
+  /// Pairs of pictures with much, some and no common content, some with extremes only.
   static func pairs(_ width: Int, _ height: Int) -> [([UInt8], [UInt8])] {
     var random = SystemRandomNumberGenerator()
     func noise(_ levels: [UInt8]) -> [UInt8] {
@@ -32,13 +32,13 @@ enum MotionPictures {
     ]
   }
 
-  /// FNV-1a of what an array holds.
+  /// Returns the FNV-1a hash of an array's contents.
   static func digest<Element>(_ values: [Element]) -> UInt64 {
     values.withUnsafeBytes { $0.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 } }
   }
 }
 
-/// 64-byte aligned memory that C structures point into.
+/// 64-byte aligned memory for pointers in C structures.
 final class AlignedMemory {
   let raw: UnsafeMutableRawPointer
 

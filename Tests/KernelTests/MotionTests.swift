@@ -16,7 +16,7 @@ import Testing
     }
   }
 
-  /// The vectors' bytes: a structure of C is not Equatable.
+  /// Returns the bytes of the vectors, since C structures are not Equatable.
   private func search(_ a: Planes, _ b: Planes, prior: [ve_motion_vector]?, _ isa: ve_isa)
     -> [ve_motion_vector]
   {
@@ -50,7 +50,7 @@ import Testing
 
   private static let sizes = [(2, 2), (4, 2), (10, 6), (18, 34), (22, 8), (64, 64), (130, 98), (8, 120)]
 
-  @Test(arguments: sizes) func everyInstructionSetFindsTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func vectorsAreEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Planes(first, width, height), Planes(second, width, height))
       let expected = search(a, b, prior: nil, VE_ISA_SCALAR)
@@ -64,11 +64,11 @@ import Testing
     }
   }
 
-  @Test(arguments: sizes) func everyInstructionSetPacksTheSame(_ width: Int, _ height: Int) {
+  @Test(arguments: sizes) func packingIsEqualOnEveryInstructionSet(_ width: Int, _ height: Int) {
     for (first, second) in MotionPictures.pairs(width, height) {
       let (a, b) = (Planes(first, width, height), Planes(second, width, height))
       var vectors = search(a, b, prior: nil, VE_ISA_SCALAR)
-      // Remainders and errors of all sizes, whatever was found.
+      // Remainders and errors of all sizes, regardless of the search.
       for i in vectors.indices {
         vectors[i].rx = Int8(i * 5 % 17 - 8)
         vectors[i].ry = Int8(i * 7 % 17 - 8)
@@ -84,8 +84,8 @@ import Testing
     }
   }
 
-  /// Networks were trained with these vectors: they may become faster, not other ones.
-  @Test func findsWhatItAlwaysFound() {
+  /// Networks are trained with these vectors: kernels may become faster, but results must not change.
+  @Test func vectorsStayTheSame() {
     let (width, height) = (200, 120)
     let a = Planes(MotionPictures.texture(width, height, moved: false), width, height)
     let b = Planes(MotionPictures.texture(width, height, moved: true), width, height)
@@ -94,7 +94,7 @@ import Testing
     }
   }
 
-  /// Largest products of gradients and differences, which sums must hold.
+  /// The largest products of gradients and differences, which sums must hold.
   @Test func extremesDoNotOverflow() {
     let (width, height) = (64, 48)
     let stripes = (0..<width * height).map { UInt8($0 % 8 < 4 ? 0 : 255) }
@@ -103,7 +103,7 @@ import Testing
     for isa in supportedIsas {
       #expect(MotionPictures.digest(search(a, b, prior: nil, isa)) == MotionPictures.digest(expected))
     }
-    // The stripes have moved by half their period, or so and some periods.
+    // The stripes have moved by half their period, possibly plus whole periods.
     let middle = expected[3 * 8 + 4]
     #expect(abs(Int(middle.dx)) % 8 == 4 && middle.dy == 0 && middle.error == 0, "\(middle)")
   }

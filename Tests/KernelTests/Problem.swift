@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A convolution with its operands, and everything a kernel wrote for it,
-// guards included.
+// A convolution with its operands, and everything a kernel wrote, including guards.
+import CEmulatedTiles
 import CQuantKernels
 
-/// Repeatable random numbers (SplitMix64): a failing case can be run again from
-/// the seed in its description.
+/// A seeded random generator (SplitMix64): failures can be reproduced from the seed in their description.
 struct SplitMix64: RandomNumberGenerator {
   var state: UInt64
   mutating func next() -> UInt64 {
@@ -16,8 +15,8 @@ struct SplitMix64: RandomNumberGenerator {
   }
 }
 
-/// What operands are filled with: rounding shows near zero, overflow at the
-/// extremes, indexing mistakes with random values.
+/// The values of operands: small ones reveal rounding errors, extreme ones overflow, random ones indexing
+/// errors.
 enum Fill: CaseIterable {
   case nearZero, allLowest, allHighest, alternating, random
 }
@@ -48,8 +47,8 @@ struct Shape: CustomStringConvertible {
   }
 }
 
-/// Everything a run wrote: one flat buffer a tensor, with guards on both sides,
-/// between rows and in the border.
+/// Everything a run wrote: a flat buffer per tensor, with guards on both sides, between rows and in the
+/// border.
 struct Written: Equatable {
   var codes: [[UInt8]]
   var stream: [Int16]
@@ -58,7 +57,7 @@ struct Written: Equatable {
 struct Problem {
   static let canary: UInt8 = 0xA5
   static let streamCanary: Int16 = 0x5A5A
-  /// Strides are longer than rows by this many pixels.
+  /// Number of pixels by which strides exceed rows.
   static let rowPadding = 3
 
   let shape: Shape
@@ -105,7 +104,7 @@ struct Problem {
       }
     }
     bias = (0..<shape.channelsOut).map { _ in Int32.random(in: -5000...5000, using: &random) }
-    // Mostly spread over the codes; sometimes far past every clamp, or negative.
+    // Usually spread over the codes; sometimes far outside of the clamps, or negative.
     let taps = Float(shape.slots * shape.channelsIn * 9)
     let typical = taps.squareRoot() * Float(levels * shape.weightLevels) / 3
     multipliers = (0..<shape.channelsOut).map { _ in
@@ -131,16 +130,26 @@ struct Problem {
     }
   }
 
-  func plan(_ isa: ve_isa, _ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
-    var description = ve_conv3x3_description(
+  private func description(_ algorithm: ve_conv3x3_algorithm) -> ve_conv3x3_description {
+    ve_conv3x3_description(
       slots: Int32(shape.slots), channels_in: Int32(shape.channelsIn),
       channels_out: Int32(shape.channelsOut), activation_levels: Int32(shape.activationLevels),
       weight_levels: Int32(shape.weightLevels), algorithm: algorithm)
+  }
+
+  func plan(_ isa: ve_isa, _ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
+    var description = description(algorithm)
     return ve_conv3x3_create(&description, weights, bias, multipliers, isa)
   }
 
-  /// Runs bands of rows that end at `bandEnds` (default: one band). Slack
-  /// pixels hold `slack`, which must not matter.
+  /// Creates the plan of the AMX kernels, with tiles emulated in software.
+  func planOnEmulatedTiles(_ algorithm: ve_conv3x3_algorithm = VE_CONV3X3_DIRECT) -> OpaquePointer? {
+    var description = description(algorithm)
+    return ve_emulated_tiles_create(&description, weights, bias, multipliers)
+  }
+
+  /// Runs bands of rows that end at `bandEnds` (default: one band). Slack pixels contain `slack`, which must
+  /// have no effect.
   func run(_ plan: OpaquePointer, bandEnds: [Int]? = nil, slack: UInt8 = 0) -> Written {
     let slackBytes = [UInt8](repeating: slack, count: Int(VE_SLACK_BYTES))
     let inputBuffers = inputs.map { copied($0 + slackBytes) }
@@ -197,8 +206,7 @@ struct Problem {
     return Written(codes: codeBuffers.map(Array.init), stream: Array(streamBuffer))
   }
 
-  /// What the definition says, by 64-bit integers and doubles: slow, and
-  /// written without a look at the kernels.
+  /// Computes the definition with 64-bit integers and doubles: slow, and independent of the kernels.
   func oracle() -> Written {
     var codes = outputFormats.map { _ in
       [UInt8](repeating: Self.canary, count: codesStride * (shape.height + 2))

@@ -3,7 +3,7 @@ import CQuantKernels
 import Testing
 
 @Suite struct RequantizeTests {
-  /// Every 16-bit value, by several steps, against the definition.
+  /// Compares every 16-bit value, with several steps, with the definition.
   @Test func equalsDefinition() {
     let channels = 24
     let width = 65536 / channels + 1

@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 @Suite struct BlockMotionTests {
-  /// A smooth texture of many waves, sampled with its origin at (x, y).
+  /// Returns a smooth texture of many waves, with its origin at (x, y).
   private func texture(width: Int, height: Int, x: Double, y: Double) -> [UInt8] {
     var random = SplitMix64(seed: 4)
     let waves = (0..<24).map { _ in
@@ -26,7 +26,8 @@ import Testing
     let (width, height) = (160, 120)
     let reference = MotionPlane(
       luma: texture(width: width, height: height, x: 0, y: 0), width: width, height: height)
-    // The neighbour shows at p what the reference shows at p + (x, y): the reference's pixel q lies at q - (x, y).
+    // The neighbour shows at p what the reference shows at p + (x, y): the reference's pixel q is at q - (x,
+    // y).
     let neighbour = MotionPlane(
       luma: texture(width: width, height: height, x: x, y: y), width: width, height: height)
     let motion = BlockMotion(of: reference, in: neighbour)
@@ -67,7 +68,7 @@ import Testing
           pixelStride: BlockMotion.neighbourChannels, rowStride: width / 2 * BlockMotion.neighbourChannels,
           rows: 0..<height / 2)
       }
-      // Samples as they are, no remainder, a perfect match.
+      // Unchanged samples, no remainder, a perfect match.
       #expect(result[0] == luma[0] && result[3] == luma[width + 1] && result[4] == 128)
       #expect(result[6..<38].allSatisfy { $0 == 128 })
     }

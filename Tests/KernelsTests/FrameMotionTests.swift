@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 @Suite struct FrameMotionTests {
-  /// Smooth texture, displaced by (x, y).
+  /// Returns a smooth texture, displaced by (x, y).
   private func picture(_ width: Int, _ height: Int, x: Double = 0, y: Double = 0) -> [UInt8] {
     (0..<width * height).map { i in
       let (px, py) = (Double(i % width) - x, Double(i / width) - y)
@@ -45,7 +45,7 @@ import Testing
     let (width, height) = (160, 128)
     let found = motion(picture(width, height), picture(width, height, x: x, y: y), width, height)
     var hits = 0
-    // Blocks at the rim have nothing to go by.
+    // Blocks at the border have no reliable match.
     for row in 4..<12 {
       for column in 5..<15 {
         let v = found.displacement(row * found.columns + column)
@@ -55,7 +55,7 @@ import Testing
     #expect(hits >= 76, "\(hits) of 80")
   }
 
-  @Test(arguments: [64, 128, 200]) func bothFramesMeetAtTheInstant(_ instant: Int) {
+  @Test(arguments: [64, 128, 200]) func bothFramesAgreeAtTheInstant(_ instant: Int) {
     let (width, height) = (128, 96)
     let (a, b) = (picture(width, height), picture(width, height, x: 8, y: -4))
     let t = Double(instant) / 256
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func stillPicturesStayToTheBit() {
+  @Test func stillPicturesAreUnchanged() {
     var random = SplitMix64(seed: 5)
     let plane = (0..<72 * 50).map { _ in UInt8(random.index(256)) }
     let found = motion(plane, plane, 72, 50)

@@ -10,7 +10,7 @@ import Testing
   func bandsCoverAllRowsOnce(_ threads: Int, _ multiple: Int) {
     let lock = NSLock()
     for rows in [0, 1, 3, 4, 5, 31, 32, 33, 135] {
-      nonisolated(unsafe) var ranges: [Range<Int>] = []  // Under `lock`.
+      nonisolated(unsafe) var ranges: [Range<Int>] = []  // Guarded by `lock`.
       Parallel.bands(rows: rows, multiple: multiple, threads: threads) { band, scratch in
         #expect(scratch == nil)
         lock.withLock { ranges.append(band) }
@@ -25,7 +25,7 @@ import Testing
 
   @Test func scratchIsAlignedAndNotShared() {
     let lock = NSLock()
-    nonisolated(unsafe) var inUse = Set<UnsafeMutableRawPointer>()  // Under `lock`.
+    nonisolated(unsafe) var inUse = Set<UnsafeMutableRawPointer>()  // Guarded by `lock`.
     Parallel.bands(rows: 64, threads: 4, scratchBytes: 1000) { _, scratch in
       let scratch = scratch!
       #expect(Int(bitPattern: scratch) % 64 == 0)
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func livingTensorsShareNoMemory() {
+  @Test func liveTensorsShareNoMemory() {
     let tensors = (0..<20).map { index -> FloatTensor in
       let tensor = FloatTensor(height: 3, width: 5, channels: 7)
       tensor.fill(Float(index))
@@ -89,7 +89,7 @@ import Testing
       bias: Array(repeating: bias, count: outputs), multiplier: Array(repeating: 1, count: outputs))
   }
 
-  @Test func whatCannotBeExactIsRefused() {
+  @Test func inexactConvolutionsAreRefused() {
     #expect(IntegerConvolution(parameters()) != nil)
     #expect(IntegerConvolution(parameters(inputs: 6)) == nil, "inputs come in fours")
     #expect(IntegerConvolution(parameters(outputs: 12)) == nil, "outputs come in eights")
@@ -103,14 +103,17 @@ import Testing
     #expect(IntegerConvolution(parameters(bias: .max - 36720)) != nil)
     #expect(IntegerConvolution(parameters(bias: .max - 36719)) == nil)
     #expect(IntegerConvolution(parameters(bias: .min)) == nil)
-    // AVX2 alone transforms 16-bit operands; 8 bits fit no transform of bytes.
+    // Only AVX2 transforms 16-bit operands; 8 bits do not fit any transform of bytes.
     if InstructionSet.best != .avx2 {
       #expect(IntegerConvolution(parameters(), algorithm: .winograd) == nil)
     }
   }
 
-  @Test func allSetsOfInstructionsHaveNames() {
-    #expect(InstructionSet.allCases.map(\.name) == ["scalar", "avx2", "avxvnni", "avx512vnni", "neondot"])
+  @Test func instructionSetsHaveNames() {
+    #expect(
+      InstructionSet.allCases.map(\.name) == [
+        "scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neondot", "neoni8mm",
+      ])
     #expect(InstructionSet.scalar.isSupported && InstructionSet.best.isSupported)
     for set in InstructionSet.allCases {
       let convolution = IntegerConvolution(parameters(bits: 4, weight: 7), instructionSet: set)
@@ -118,7 +121,8 @@ import Testing
     }
   }
 
-  /// A box of ones over ones, by hand: 4, 6 or 9 pixels of 16 channels, with what is added and where it goes.
+  /// A box filter of ones over ones, computed by hand: 4, 6 or 9 pixels of 16 channels, with all addends and
+  /// outputs.
   @Test func sumsAreAddedRoundedAndClamped() throws {
     let (width, height) = (5, 4)
     var p = parameters(levels: 15, bits: 4)
@@ -139,12 +143,12 @@ import Testing
         let sum = 100 + 16 * columns * rows / 4
         for c in 0..<16 {
           #expect(Int(stream.values[(y * width + x) * 16 + c]) == sum)
-          // (100 + 36) / 2 + 3 is above 70.
+          // (100 + 36) / 2 + 3 exceeds 70.
           #expect(Int(codes.origin[y * codes.rowStride + x * 16 + c]) == min(70, sum / 2 + 3))
         }
       }
     }
-    // The border is left alone.
+    // The border is unchanged.
     #expect((-16..<96).allSatisfy { codes.origin[$0 - codes.rowStride] == 3 })
   }
 }

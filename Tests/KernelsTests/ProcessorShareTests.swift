@@ -4,9 +4,9 @@ import Testing
 
 @testable import Kernels
 
-/// Limits of groups of processes, as Linux tells them in files.
+/// Tests the limits of control groups, which Linux provides as files.
 @Suite struct ProcessorShareTests {
-  /// A tree of files below a temporary folder; returns the folder.
+  /// Creates a tree of files below a temporary folder; returns the folder.
   private func tree(_ files: [String: String]) throws -> String {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("groups-\(UUID().uuidString)")
     for (path, text) in files {
@@ -18,20 +18,20 @@ import Testing
     return root.path
   }
 
-  @Test func theTightestGroupCounts() throws {
+  @Test func tightestGroupApplies() throws {
     let root = try tree([
       "cpu.max": "max 100000\n", "a/cpu.max": "250000 100000\n", "a/b/cpu.max": "400000 100000\n",
     ])
     defer { try? FileManager.default.removeItem(atPath: root) }
     #expect(ProcessorShare.quota(groups: "0::/a/b\n", root: root) == 2.5)
     #expect(ProcessorShare.quota(groups: "0::/\n", root: root) == nil)
-    // A container sees its own group as the root, whatever path it is told.
+    // A container sees its own group as the root, regardless of the path.
     let own = try tree(["cpu.max": "100000 100000\n"])
     defer { try? FileManager.default.removeItem(atPath: own) }
     #expect(ProcessorShare.quota(groups: "0::/elsewhere/x\n", root: own) == 1)
   }
 
-  @Test func theFirstVersionOfGroups() throws {
+  @Test func firstVersionOfControlGroups() throws {
     let root = try tree([
       "cpu,cpuacct/job/cpu.cfs_quota_us": "150000\n", "cpu,cpuacct/job/cpu.cfs_period_us": "100000\n",
       "cpu,cpuacct/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n",
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(arguments: ["", "garbage", "0:", "0::/a", "1:cpu:/a", "0::/../../x"])
-  func oddFilesLimitNothing(groups: String) throws {
+  func invalidFilesAreIgnored(groups: String) throws {
     let root = try tree(["a/cpu.max": "x y z\n", "cpu/a/cpu.cfs_quota_us": "nan\n"])
     defer { try? FileManager.default.removeItem(atPath: root) }
     #expect(ProcessorShare.quota(groups: groups, root: root) == nil)

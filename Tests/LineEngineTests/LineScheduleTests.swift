@@ -5,15 +5,16 @@ import Testing
 @testable import Kernels
 @testable import LineEngine
 
-/// Whatever threads do between two bands, as far as the list lets them: nobody reads what is not there, or not any more.
+/// Tests all orders in which threads may process bands: no band reads rows that are not written yet or
+/// already overwritten.
 @Suite struct LineScheduleTests {
-  /// A row of a buffer, of a certain version where steps add in place.
+  /// A row of a buffer, with a version if steps add in place.
   struct Row: Hashable {
     let isStream: Bool
     let buffer, row, version: Int
   }
 
-  /// What a band touches.
+  /// The rows that a band accesses.
   struct Touch {
     var reads: [Row] = []
     var writes: [Row] = []
@@ -24,7 +25,7 @@ import Testing
   }
 
   @Test(arguments: cases)
-  func everyOrderOfWorkIsRight(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
+  func anyOrderOfBandsIsCorrect(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
     let (steps, sources) = try Self.steps(seed: seed)
     let plan = LinePlan(steps, sources: sources, width: 3, chunk: chunk)
     let bands = LineSchedule(plan, height: height, chunk: chunk).bands
@@ -47,7 +48,7 @@ import Testing
     #expect(clash == nil, "\(clash ?? "")")
   }
 
-  /// What goes wrong between bands that touch the same place.
+  /// Returns the conflict between bands that access the same place; nil if there is none.
   private static func clash(_ touches: [Touch], _ bands: [LineSchedule.Band], _ plan: LinePlan) -> String? {
     struct Place: Hashable {
       let isStream: Bool
@@ -91,7 +92,7 @@ import Testing
       result.reads += codes(buffer, band.rows.lowerBound - 1..<band.rows.upperBound + 1)
     }
     for buffer in use.codes {
-      // The border is made with the rows next to it.
+      // The border is written together with the rows next to it.
       let first = band.rows.lowerBound == 0 ? -1 : band.rows.lowerBound
       let end = band.rows.upperBound == height ? height + 1 : band.rows.upperBound
       result.writes += codes(buffer, first..<end)
@@ -101,14 +102,14 @@ import Testing
     return result
   }
 
-  /// How often the stream of a step was added to in place.
+  /// Returns how often the stream of a step was added to in place.
   private static func version(_ step: Int, _ plan: LinePlan) -> Int {
     let use = plan.uses[step]
     guard let addend = use.addend, use.streamIn == use.streamOut else { return 0 }
     return version(addend, plan) + 1
   }
 
-  /// Steps that read and add whatever came before.
+  /// Creates random steps that read and add the results of previous ones.
   private static func steps(seed: UInt64) throws -> ([LineStep], [LineExecutor.Source]) {
     var random = SplitMix64(seed: seed)
     var steps: [LineStep] = []
@@ -118,7 +119,7 @@ import Testing
       func input() -> LineStep.Input {
         let makers = steps.indices.filter { !steps[$0].codes.isEmpty }
         if makers.isEmpty || random.index(4) == 0 { return .source(random.index(sources)) }
-        // Mostly the one before.
+        // Usually the previous step.
         let maker = random.index(3) > 0 ? makers.last! : makers[random.index(makers.count)]
         return .codes(step: maker, output: random.index(steps[maker].codes.count))
       }
@@ -144,9 +145,78 @@ import Testing
   }
 }
 
+/// How far the list lets threads work at once, without threads: the time of a band is that of its multiplications, and each
+/// band is taken by the thread that is free first.
+@Suite struct LineScheduleSimulationTests {
+  struct Outcome {
+    /// Share of the threads' time spent on bands, up to 1.
+    var busy: Double
+    /// Share of bands that were taken before what they read was made.
+    var waiting: Double
+    /// Stored rows, in MB.
+    var megabytes: Double
+  }
+
+  /// The reference stack of `bench engine` (30 -> 64, eight times 64 -> 64, 64 -> 24) for a frame of 960 x 540.
+  private static func outcome(threads: Int) throws -> Outcome {
+    let channels = [32] + Array(repeating: 64, count: 9) + [24]
+    let (width, height) = (480, 270)
+    let steps = try (0..<10).map { index in
+      let (inputs, outputs) = (channels[index], channels[index + 1])
+      let kernel = try #require(
+        IntegerConvolution(
+          IntegerConvolutionParameters(
+            slots: 1, inputChannels: inputs, outputChannels: outputs, activationLevels: 15, weightLevels: 7,
+            weights: Array(repeating: 1, count: outputs * inputs * 9),
+            bias: Array(repeating: 0, count: outputs), multiplier: Array(repeating: 1, count: outputs)),
+          algorithm: .direct, instructionSet: .scalar))
+      return LineStep(
+        kernel, inputs: [index == 0 ? .source(0) : .codes(step: index - 1, output: 0)], channels: outputs,
+        keepsStream: index == 9, isOutput: index == 9,
+        codes: index == 9 ? [] : [.init(zeroPoint: 0, levels: 15, multiplier: 1)])
+    }
+    let executor = LineExecutor(
+      steps, sources: [.init(channels: 32, zeroPoint: 0)], width: width, height: height, threads: threads)
+    let plan = LinePlan(
+      steps, sources: [.init(channels: 32, zeroPoint: 0)], width: width, chunk: executor.chunk)
+    let bands = LineSchedule(plan, height: height, chunk: executor.chunk).bands
+    // Sources are copied: the time of a twentieth of a layer.
+    let costs = bands.map { band in
+      Double(band.rows.count)
+        * (band.step < 0 ? 0.05 : Double(channels[band.step] * channels[band.step + 1]) / 4096)
+    }
+    var free = [Double](repeating: 0, count: threads)
+    // When the first bands are all finished.
+    var finished = [0.0]
+    var waits = 0
+    for (band, cost) in zip(bands, costs) {
+      let thread = free.indices.min { free[$0] < free[$1] }!
+      if finished[band.after] > free[thread] { waits += 1 }
+      free[thread] = max(free[thread], finished[band.after]) + cost
+      finished.append(max(finished.last!, free[thread]))
+    }
+    return Outcome(
+      busy: costs.reduce(0, +) / (finished.last! * Double(threads)),
+      waiting: Double(waits) / Double(bands.count), megabytes: Double(executor.bytes) / 1e6)
+  }
+
+  /// docs/lab/performance.md has what this prints.
+  @Test func theListKeepsManyThreadsBusy() throws {
+    var last = 0.0
+    for (threads, least) in [(1, 1.0), (2, 0.98), (4, 0.95), (8, 0.95), (16, 0.9)] {
+      let outcome = try Self.outcome(threads: threads)
+      print("\(threads) threads:", outcome)
+      #expect(outcome.busy <= 1.000001 && outcome.busy >= least - 0.000001, "\(threads) threads: \(outcome)")
+      // Lines grow with the threads, as each has two bands of a step at a time.
+      #expect(outcome.megabytes >= last && outcome.megabytes < 4 + 1.2 * Double(threads))
+      last = outcome.megabytes
+    }
+  }
+}
+
 @Suite struct LineProgressTests {
-  /// Threads that wait for what lies half a list behind see all of it, turn after turn.
-  @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForWhatWasTakenBefore(
+  /// Threads that wait for an earlier band see all previous work, in every round.
+  @Test(arguments: [1, 2, 3, 8, 16], [1, 2, 40]) func waitsForPreviousBands(
     _ threads: Int, _ distance: Int
   ) {
     let count = 2000
@@ -161,20 +231,18 @@ import Testing
     for turn in 1...3 {
       done.initialize(repeating: 0, count: count)
       progress.begin()
-      Parallel.bands(rows: threads, threads: threads) { workers, _ in
-        for worker in workers {
-          progress.enter(worker)
-          while true {
-            let index = progress.take(worker)
-            if index >= count { break }
-            let after = max(0, index + 1 - distance)
-            progress.wait(worker, until: after)
-            // The value tells how far it was: 1 more than what it follows.
-            if after > 0, done[after - 1] != turn { missed[worker] += 1 }
-            done[index] = turn
-          }
-          progress.leave(worker)
+      runOnThreads(threads) { worker in
+        progress.enter(worker)
+        while true {
+          let index = progress.take(worker)
+          if index >= count { break }
+          let after = max(0, index + 1 - distance)
+          progress.wait(worker, until: after)
+          // The value identifies the round: all bands up to this one must be done.
+          if after > 0, done[after - 1] != turn { missed[worker] += 1 }
+          done[index] = turn
         }
+        progress.leave(worker)
       }
       #expect((0..<count).allSatisfy { done[$0] == turn })
     }

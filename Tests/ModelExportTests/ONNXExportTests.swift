@@ -13,6 +13,7 @@ import Testing
     .small(), .small(window: 1, blocks: 0), .small(window: 5, alignment: .none, blocks: 2, scale: 4),
     Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1),
+    .small(window: 5, fusion: .attention, heads: 2),
   ]
 
   private static func window(_ architecture: Architecture) -> [PlanarFrame] {
@@ -24,7 +25,7 @@ import Testing
     }
   }
 
-  /// What the file says of a window: residuals in 1/64 of a level, NHWC.
+  /// Returns the file's result for a window: residuals in 1/64 of a level, NHWC.
   private static func interpret(_ data: Data, _ architecture: Architecture, _ window: [PlanarFrame]) throws
     -> [Float]
   {
@@ -40,7 +41,7 @@ import Testing
     return output.map { $0 * ResidualScale.unitsPerRange }
   }
 
-  @Test(arguments: architectures) func floatsAreThoseOfTheExecutor(_ architecture: Architecture) throws {
+  @Test(arguments: architectures) func floatsMatchTheExecutor(_ architecture: Architecture) throws {
     let weights = NetworkWeights.random(architecture, seed: 3, recipe: #"{"a":1}"#)
     let window = Self.window(architecture)
     let expected = try FloatNetwork(weights, width: 20, height: 14, threads: 1).predict(window).residual
@@ -52,7 +53,7 @@ import Testing
       largest = max(largest, abs(limited - Float(expected.values[i])))
       greatest = max(greatest, abs(limited))
     }
-    // Half a unit of rounding, and the order of sums.
+    // Half a unit of rounding, and another order of summation.
     #expect(largest < 0.5 + greatest * 1e-4, "\(largest) of \(greatest)")
     #expect(greatest > 100)
   }
@@ -69,7 +70,7 @@ import Testing
         error += (limited - Float(expected.values[i])) * (limited - Float(expected.values[i]))
         power += limited * limited
       }
-      // The file does not round the stream: now and then a code is the next one.
+      // The file does not round the stream, so a code occasionally differs by one.
       #expect(error < power * 2e-3, "\(bits) bits: \((error / power).squareRoot())")
       #expect(power > 0)
     }
@@ -83,7 +84,7 @@ import Testing
     #expect(file.graph.output.map(\.name) == ["residual"])
     #expect(file.graph.input[0].type.tensorType.shape.dim.map(\.dimParam) == ["", "", "height", "width"])
     #expect(file.metadataProps.first { $0.key == "videnhance.bits" }?.value == "4")
-    // Every name is made once, and before it is used.
+    // Every name is defined once, before its first use.
     var known = Set(file.graph.input.map(\.name) + file.graph.initializer.map(\.name))
     #expect(known.count == file.graph.input.count + file.graph.initializer.count)
     for node in file.graph.node {
@@ -97,9 +98,9 @@ import Testing
   }
 }
 
-/// Runs the operators of exported files the plainest way.
+/// Interprets the operators of exported files in the simplest way.
 private struct Interpreter {
-  /// A tensor `[channels, height, width]`, or any other by its numbers alone.
+  /// A tensor `[channels, height, width]`, or any other with its values only.
   private struct Tensor {
     var shape: [Int]
     var values: [Float]
@@ -140,7 +141,7 @@ private struct Interpreter {
     tensors[name] = Tensor(shape: [tensor.channels, height, width], values: values)
   }
 
-  /// The output as `[height, width, channels]`.
+  /// Returns the output as `[height, width, channels]`.
   mutating func run() throws -> [Float] {
     for node in graph.node { tensors[node.output[0]] = try result(of: node) }
     let output = try #require(tensors["residual"])
@@ -155,6 +156,14 @@ private struct Interpreter {
     case "Identity": break
     case "Relu": result.values = result.values.map { max($0, 0) }
     case "Add": result.values = zip(inputs[0].values, inputs[1].values).map(+)
+    case "Sub": result.values = zip(inputs[0].values, inputs[1].values).map(-)
+    case "Mul": result.values = zip(inputs[0].values, inputs[1].values).map(*)
+    case "Div": result.values = zip(inputs[0].values, inputs[1].values).map(/)
+    case "Exp": result.values = result.values.map { exp($0) }
+    case "Sum":
+      for other in inputs.dropFirst() { result.values = zip(result.values, other.values).map(+) }
+    case "Max":
+      for other in inputs.dropFirst() { result.values = zip(result.values, other.values).map { max($0, $1) } }
     case "Clip":
       result.values = result.values.map { max(inputs[1].values[0], min(inputs[2].values[0], $0)) }
     case "Concat":
@@ -177,6 +186,7 @@ private struct Interpreter {
   private func convolve(_ inputs: [Tensor]) -> Tensor {
     let (input, weight) = (inputs[0], inputs[1])
     let (outputs, channels, points) = (weight.shape[0], weight.shape[1], height * width)
+    let (side, reach) = (weight.shape[2], weight.shape[2] / 2)
     var result = Tensor(
       shape: [outputs, height, width], values: [Float](repeating: 0, count: outputs * points))
     for o in 0..<outputs {
@@ -184,10 +194,10 @@ private struct Interpreter {
         for x in 0..<width {
           var sum = inputs.count > 2 ? Double(inputs[2].values[o]) : 0
           for c in 0..<channels {
-            for dy in -1...1 where (0..<height).contains(y + dy) {
-              for dx in -1...1 where (0..<width).contains(x + dx) {
+            for dy in -reach...reach where (0..<height).contains(y + dy) {
+              for dx in -reach...reach where (0..<width).contains(x + dx) {
                 sum +=
-                  Double(weight.values[((o * channels + c) * 3 + dy + 1) * 3 + dx + 1])
+                  Double(weight.values[((o * channels + c) * side + dy + reach) * side + dx + reach])
                   * Double(input.values[c * points + (y + dy) * width + x + dx])
               }
             }

@@ -15,7 +15,7 @@ import Testing
     return (0..<count).map { _ in scale * random.normal() }
   }
 
-  /// Values below every bin's edge, counted the plain way; values on an edge may go to either side.
+  /// Counts the values below each bin's edge directly; values on an edge may be on either side.
   private func expectTrueCounts(_ histogram: ActivationHistogram, _ values: [Float]) {
     let sorted = values.filter { $0 != 0 }.sorted()
     #expect(histogram.count == values.count)
@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  @Test func countsEveryValueWhereItLies() {
+  @Test func countsEveryValueInItsBin() {
     let values = normals(5000, seed: 1) + [Float](repeating: 0, count: 300) + [-0.0]
     let histogram = histogram([values])
     expectTrueCounts(histogram, values)
@@ -42,7 +42,8 @@ import Testing
   }
 
   @Test func doublingKeepsCounts() {
-    // Each part reaches farther than those before it: one doubling, none, several at once, several on the other side.
+    // Each part has a larger range than those before: one doubling, none, several at once, several on the
+    // other side.
     let parts = [
       normals(2000, seed: 1), normals(2000, seed: 2, scale: 2), normals(1000, seed: 3, scale: 0.1),
       normals(500, seed: 4, scale: 40), [-1000], [0, 0, 1e-30],
@@ -57,7 +58,7 @@ import Testing
       expectTrueCounts(grown, seen)
     }
     #expect(grown.minimum == -1000 && grown.maximum == seen.max())
-    // Spans grow by powers of two, so that bins merge in pairs.
+    // Spans are powers of two, so bins merge in pairs.
     for (a, b) in zip(spans, spans.dropFirst()) {
       let ratio = b / a
       #expect(ratio >= 1 && ratio.significand == 1)
@@ -65,7 +66,7 @@ import Testing
     #expect(spans[1] > spans[0] && spans[2] == spans[1] && spans[3] >= 4 * spans[2] && spans[4] >= 1000)
   }
 
-  @Test(arguments: [-Float.infinity, 0]) func threadsDoNotMatter(floor: Float) {
+  @Test(arguments: [-Float.infinity, 0]) func resultDoesNotDependOnThreads(floor: Float) {
     let values = normals(70_001, seed: 8) + [Float](repeating: 0, count: 33)
     let alone = histogram([values], floor: floor)
     var shared = ActivationHistogram()
@@ -94,7 +95,7 @@ import Testing
       let sorted = values.joined().sorted()
       for fraction in [0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999] {
         let at = Double(sorted.count) * fraction
-        // The neighbours by a value, widened by a bin.
+        // The range between the neighbouring values, extended by a bin.
         let low = sorted[max(0, Int(at) - 2)] - histogram.binWidth
         let high = sorted[min(sorted.count - 1, Int(at) + 2)] + histogram.binWidth
         let found = histogram.quantile(fraction)
@@ -105,7 +106,7 @@ import Testing
     }
   }
 
-  @Test func quantilesRise() {
+  @Test func quantilesAreMonotonic() {
     let histogram = histogram([normals(300, seed: 8), [Float](repeating: 0, count: 200)])
     let quantiles = (0...1000).map { histogram.quantile(Double($0) / 1000) }
     #expect(zip(quantiles, quantiles.dropFirst()).allSatisfy { $0 <= $1 })
@@ -113,7 +114,7 @@ import Testing
     #expect(quantiles.count { $0 == 0 } >= 380)
   }
 
-  @Test func nothingButZeros() {
+  @Test func histogramOfZeros() {
     for histogram in [
       histogram([]), histogram([[]]), histogram([[0, 0, -0.0]]), histogram([[-1, -2]], floor: 0),
     ] {
@@ -123,14 +124,14 @@ import Testing
     }
   }
 
-  @Test func notANumberIsLeftOut() {
+  @Test func nanIsIgnored() {
     var histogram = histogram([[1, -1]])
     for bad in [Float.nan, .infinity, -.infinity, .signalingNaN, 3e38, -1e38] {
       for values in [[bad], [0.5, bad], [bad, 0.5], [0.5, bad, 0.25]] {
         for floor in [0, -Float.infinity] {
           let before = histogram.count
           _ = values.withUnsafeBufferPointer { histogram.add($0, floor: floor) }
-          // What is negative is rectified to a zero like any other.
+          // Negative values become zero, like any other zero.
           if !(bad < 0 && floor == 0) { #expect(histogram.count == before) }
         }
       }

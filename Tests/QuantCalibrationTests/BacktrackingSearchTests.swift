@@ -29,7 +29,7 @@ import Testing
       }
     }
 
-    /// Natural logarithm of a number above 0, without Foundation: halves and a series.
+    /// Returns the natural logarithm of a positive number without Foundation, by halving and a series.
     private static func log(_ x: Float) -> Float {
       let m = Double(x.significand)
       let t = (m - 1) / (m + 1)
@@ -58,7 +58,7 @@ import Testing
     return result
   }
 
-  /// Mean squared error of codes of the values themselves.
+  /// Returns the mean squared error of quantizing the values themselves.
   private func trueError(_ values: [Float], _ range: ClippingRange, bits: Int) -> Double {
     let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << bits) - 1)
     let (step, zero) = (Double(quantizer.step), Double(quantizer.zeroPoint))
@@ -70,7 +70,7 @@ import Testing
     return sum / Double(values.count)
   }
 
-  /// Error at a point of the search's grid, on the histogram as the search sees it.
+  /// Returns the error at a point of the search's grid, on the search's histogram.
   private func gridError(_ histogram: ActivationHistogram, bits: Int, _ i: Int, _ j: Int) -> Float? {
     let isWide = bits >= 4
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
@@ -83,7 +83,7 @@ import Testing
       / Float(histogram.count)
   }
 
-  @Test(arguments: cases) func isAsGoodAsTryingTheWholeGrid(_ item: Case) throws {
+  @Test(arguments: cases) func isAsGoodAsFullGridSearch(_ item: Case) throws {
     let histogram = histogram(item.distribution.values(20_000))
     let found = BacktrackingSearch()(histogram, levels: Int32(1 << item.bits) - 1)
     var best = Float.infinity
@@ -94,14 +94,14 @@ import Testing
     #expect(found.error <= best * 1.02, "\(found.error) against \(best)")
     #expect(found.error >= best * 0.9999)
     #expect(found.visits > 10 && found.visits < 33 * 33, "\(found.visits) visits")
-    // Never worse than where it began.
+    // Never worse than the starting point.
     for (i, j) in [(0, 32), (8, 24)] {
       let start = try #require(gridError(histogram, bits: item.bits, i, j))
       #expect(found.error <= start)
     }
   }
 
-  @Test(arguments: cases) func rangesHoldZeroExactly(_ item: Case) {
+  @Test(arguments: cases) func rangesRepresentZeroExactly(_ item: Case) {
     let values = item.distribution.values(20_000)
     let range = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1).range
     let quantizer = ActivationQuantizer(range: range, levels: Int32(1 << item.bits) - 1)
@@ -111,8 +111,8 @@ import Testing
     if values.min()! >= 0 { #expect(range.lower == 0 && quantizer.zeroPoint == 0) }
   }
 
-  /// What the histogram says of errors holds for the values.
-  @Test(arguments: cases) func errorsAreTrue(_ item: Case) {
+  /// Errors on the histogram match those on the values.
+  @Test(arguments: cases) func errorsMatchTheValues(_ item: Case) {
     let values = item.distribution.values(20_000)
     let found = BacktrackingSearch()(histogram(values), levels: Int32(1 << item.bits) - 1)
     let exact = trueError(values, found.range, bits: item.bits)
@@ -131,7 +131,7 @@ import Testing
     #expect(trueError(values, found.range, bits: 4) < 0.75 * trueError(values, minMax, bits: 4))
   }
 
-  /// At 8 bits clipping buys little: the search must not lose to the extremes.
+  /// At 8 bits, clipping gains little: the search must not be worse than the extremes.
   @Test(arguments: Distribution.allCases) func wideCodesKeepTheExtremes(_ d: Distribution) {
     let values = d.values(20_000)
     let minMax = ClippingRange(lower: min(0, values.min()!), upper: values.max()!).snapped(levels: 255)

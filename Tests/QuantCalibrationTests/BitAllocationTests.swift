@@ -12,7 +12,7 @@ import Testing
       blocks: 1),
     seed: 3)
 
-  /// Layers whose losses at 2, 3, 4, 6 and 8 bits are given; they add up.
+  /// Creates layers with given losses at 2, 3, 4, 6 and 8 bits, which add up.
   private static func allocation(_ losses: [String: [Double]]) -> BitAllocation {
     let calibrator = Calibrator(network, threads: 1)
     return BitAllocation(makeModel: { calibrator.model(widths: $0) }) { model in
@@ -46,13 +46,13 @@ import Testing
     let found = try allocation.sensitivities(allocation.choice(Calibrator.Widths(2)))
     #expect(found.map(\.layer) == ["body.0.a", "body.0.b"] && found.map(\.bits) == [3, 3])
     #expect(found.map(\.gain) == [0.75, 0.5])
-    // 2 and 3 bits take the same algorithm.
+    // 2 and 3 bits use the same algorithm.
     #expect(found.allSatisfy { $0.cost == 0 })
   }
 
-  /// As many codes as a kernel is exact for cost nothing; one more leads to the next kernel.
+  /// More codes are free as long as the kernel stays exact; one more selects a slower kernel.
   @Test(arguments: [(2, 13), (3, 13), (4, 64), (6, 128)])
-  func codesCostWhatTheirKernelDoes(bits: Int, codes: Int) {
+  func costIsThatOfTheKernel(bits: Int, codes: Int) {
     func cost(_ codes: Int) -> Double {
       var widths = Calibrator.Widths(bits)
       widths.activationCodes = codes
@@ -63,7 +63,7 @@ import Testing
     #expect(cost(codes + 1) > cost(codes))
   }
 
-  @Test func whatCannotBeReachedEndsAtEightBits() throws {
+  @Test func unreachableLossEndsAtEightBits() throws {
     let allocation = Self.allocation(["body.0.a": [5, 4, 3, 2, 1], "body.0.b": [5, 4, 3, 2, 1]])
     let choice = try allocation.raised(from: Calibrator.Widths(4), most: 0) { _, _ in }
     #expect(choice.widths.layers == ["body.0.a": 8, "body.0.b": 8] && choice.loss == 2)

@@ -8,7 +8,7 @@ import Testing
 @testable import QuantCalibration
 
 @Suite struct CalibratorTests {
-  /// Windows of textures that pan.
+  /// Returns windows of panning textures.
   private func windows(_ count: Int, length: Int, width: Int = 48, height: Int = 32) -> [[PlanarFrame]] {
     (1...count).map { seed -> [PlanarFrame] in
       let speed = 0.4 * Double(seed - 1)
@@ -30,7 +30,7 @@ import Testing
 
   // MARK: - Models
 
-  @Test func tensorsAndFramesCountTheSame() throws {
+  @Test func tensorsAndFramesGiveEqualHistograms() throws {
     let weights = NetworkWeights.random(.small(window: 5), seed: 1)
     let windows = windows(2, length: 5)
     let calibrator = Calibrator(weights, threads: 1)
@@ -48,13 +48,13 @@ import Testing
     #expect(first.file.serialized() == second.file.serialized())
     let other = try calibrated(weights, Array(windows.reversed().dropLast())).model(bits: bits)
     #expect(other.file.serialized() != first.file.serialized())
-    // Asking twice changes nothing.
+    // Calling it again changes nothing.
     let calibrator = try calibrated(weights, windows)
     #expect(calibrator.model(bits: bits) == first && calibrator.model(bits: bits) == first)
     #expect(calibrator.windowCount == 3)
   }
 
-  /// 4-bit weights with finer activations run by the same transform, and come closer to the floats.
+  /// 4-bit weights with finer activations use the same transform and are closer to full precision.
   @Test func activationsMayBeFiner() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 6)
     let windows = windows(2, length: 3)
@@ -79,7 +79,7 @@ import Testing
     #expect(try error(model) < error(calibrator.model(bits: 4)))
   }
 
-  /// The louder the noise, the wider the ranges; a band that was not seen takes its neighbour's.
+  /// Ranges grow with the noise; a band without windows uses its neighbour's.
   @Test func rangesFollowTheNoise() throws {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
@@ -116,8 +116,43 @@ import Testing
     #expect(model.atNoiseLevel(3).layers == model.atNoiseLevel(40).layers)
   }
 
-  /// Coarse weights shift the mean of what a layer says; biases take the shift back.
-  @Test func biasesMakeUpForRoundedWeights() throws {
+  /// Queries, keys and values have ranges on both sides of zero, weights on one; each slot its own, or all slots the same.
+  @Test(arguments: CalibrationMethod.allCases) func operandsOfAttentionHaveRanges(method: CalibrationMethod)
+    throws
+  {
+    let architecture = Architecture.small(window: 3, fusion: .attention)
+    let weights = NetworkWeights.random(architecture, seed: 14)
+    let calibrator = try calibrated(weights, windows(2, length: 3))
+    let operations = architecture.graph.operations
+    let place = try #require(operations.firstIndex { if case .attention = $0 { true } else { false } })
+    guard case .attention(let attention) = operations[place] else { return }
+    let own = calibrator.model(bits: 4, method: method).quantizers[place]
+    let shared = calibrator.model(bits: 4, method: method, isPerFrame: false).quantizers[place]
+    #expect(own.count == 10 && shared.count == 10)
+    for (operand, quantizer) in zip(attention.operands, own) {
+      #expect(quantizer.levels == 15)
+      #expect(operand.kind == .weight ? quantizer.zeroPoint == 0 : (1...14).contains(quantizer.zeroPoint))
+      if operand.kind == .weight { #expect(quantizer.step <= 1 / 15) }
+    }
+    #expect(Set(own[1...3].map(\.step)).count == 3 && Set(own[4...6].map(\.step)).count == 3)
+    for group in [1...3, 4...6, 7...9] { #expect(Set(shared[group]).count == 1) }
+    // Layers that all slots share: a range for each slot's input, or one.
+    let keys = operations.indices.filter {
+      if case .convolution(let layer, _, _) = operations[$0] {
+        architecture.graph.layers[layer].name == "fusion.key"
+      } else {
+        false
+      }
+    }
+    #expect(keys.count == 3)
+    let model = calibrator.model(bits: 4, method: method, isPerFrame: false)
+    #expect(Set(keys.map { model.quantizers[$0][0] }).count == 1)
+    let report = calibrator.report(on: calibrator.model(bits: 4, method: method))
+    #expect(report.entries.filter { $0.layer.hasPrefix("attention.") }.count == 10)
+  }
+
+  /// Coarse weights shift the mean of a layer's output; corrected biases compensate for the shift.
+  @Test func biasesCompensateForRoundedWeights() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 1), seed: 12)
     let windows = windows(3, length: 3)
     let model = try calibrated(weights, windows).model(bits: 2)
@@ -138,7 +173,7 @@ import Testing
     #expect(corrected < 0.7 * uncorrected, "\(corrected) after, \(uncorrected) before")
   }
 
-  @Test func modelsAreWhatTheirFileMayHold() throws {
+  @Test func calibratedModelsAreValid() throws {
     let weights = NetworkWeights.random(.small(window: 3, blocks: 2), seed: 2, recipe: #"{"steps":3}"#)
     let calibrator = try calibrated(weights, windows(2, length: 3))
     let graph = weights.architecture.graph
@@ -162,7 +197,7 @@ import Testing
             #expect(quantizer == .frame)
           } else {
             #expect(quantizer.bits == (graph.layers[layer].isEdge ? 8 : bits))
-            // Code 0 is what rectifies.
+            // Clipping at code 0 implements the ReLU.
             if rectified { #expect(quantizer.zeroPoint == 0) }
           }
         }
@@ -174,10 +209,10 @@ import Testing
     }
   }
 
-  @Test func slotsHaveRangesOfTheirOwn() throws {
+  @Test func slotsHaveSeparateRanges() throws {
     let architecture = Architecture.small(window: 3, alignment: .none)
     let weights = NetworkWeights.random(architecture, seed: 3)
-    // The last frame is gray: its slot sees nothing but the encoder's biases.
+    // The last frame is gray: its slot only receives the encoder's biases.
     let windows = windows(2, length: 3)
     let gray = PlanarFrame(width: 48, height: 32)
     gray.luma.update(repeating: 128, count: 48 * 32 * 3 / 2)
@@ -190,7 +225,7 @@ import Testing
     #expect(steps[0] != steps[1])
   }
 
-  @Test func theStreamHoldsThePeakWithRoom() throws {
+  @Test func streamStepLeavesHeadroom() throws {
     let weights = NetworkWeights.random(.small(window: 1, blocks: 2), seed: 4)
     let windows = windows(2, length: 1)
     let calibrator = try calibrated(weights, windows)
@@ -211,7 +246,7 @@ import Testing
     #expect(Calibrator.folded(weights, layer: single, slots: [slot]) == weights)
   }
 
-  /// sum over slots of step x w x q = first step x sum of folded w x q.
+  /// The sum over slots of step x w x q equals the first step x the sum of folded w x q.
   @Test func foldingMovesStepsIntoWeights() {
     let layer = ConvolutionLayer(name: "f", slots: 3, inputChannels: 2, outputChannels: 4, isEdge: false)
     var random = SplitMix64(seed: 2)
@@ -231,7 +266,7 @@ import Testing
 
   // MARK: - Closeness
 
-  /// Relative root mean square error of the integer network's residuals.
+  /// Returns the relative root mean square error of the integer network's residuals.
   private func error(
     _ weights: NetworkWeights, _ model: QuantizedModel, _ windows: [[PlanarFrame]]
   ) throws -> Double {
@@ -272,7 +307,7 @@ import Testing
     return (0..<4).map { _ in
       (0..<architecture.window).map { slot in
         let tensor = FloatTensor(height: 12, width: 10, channels: architecture.channels(ofSlot: slot))
-        // Slots of different strength.
+        // Slots of different magnitudes.
         let bound = 0.1 + 0.4 * Float(slot)
         for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-bound...bound) }
         return tensor
@@ -295,7 +330,7 @@ import Testing
     #expect(first.recipe.contains("\"method\":\"\(method.rawValue)\""))
   }
 
-  @Test func methodsDifferAndBmfqIsTheUsualOne() throws {
+  @Test func methodsDifferAndBMFQIsTheDefault() throws {
     let calibrator = try Self.calibrator()
     #expect(calibrator.model(bits: 4) == calibrator.model(bits: 4, method: .bmfq))
     #expect(calibrator.model(bits: 4, method: .minmax).quantizers != calibrator.model(bits: 4).quantizers)
@@ -311,14 +346,14 @@ import Testing
     #expect(shared.recipe.contains("\"perFrame\":false") && !own.recipe.contains("perFrame"))
   }
 
-  @Test func reportTellsWhatIsClipped() throws {
+  @Test func reportCountsClippedValues() throws {
     let calibrator = try Self.calibrator()
     let extremes = calibrator.report(on: calibrator.model(bits: 4, method: .minmax))
     let best = calibrator.report(on: calibrator.model(bits: 4))
     #expect(extremes.entries.count == best.entries.count && !best.entries.isEmpty)
     for (a, b) in zip(extremes.entries, best.entries) {
       #expect(a.clippedFraction < 1e-3, "\(a)")
-      // BMFQ looks for the least error, on a grid within the percentiles.
+      // BMFQ minimizes the error on a grid between the percentiles.
       #expect(b.error <= a.error * 1.05, "\(b) \(a)")
       #expect(b.bits == a.bits && b.codes == a.codes && b.deadLevels < b.codes)
     }

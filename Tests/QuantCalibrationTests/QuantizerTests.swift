@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 @Suite struct ActivationQuantizerTests {
-  /// The value that stands for `x`.
+  /// Returns the value that represents `x`.
   private func approximation(_ x: Float, _ quantizer: ActivationQuantizer) -> Double {
     let code = max(
       0,
@@ -25,11 +25,12 @@ import Testing
       let snapped = range.snapped(levels: Int32(1 << bits) - 1)
       #expect(quantizer.levels == (1 << Int32(bits)) - 1 && quantizer.bits == bits)
       #expect((0...quantizer.levels).contains(quantizer.zeroPoint))
-      // Zero has a code, exactly.
+      // Zero is represented exactly.
       #expect(approximation(0, quantizer) == 0)
       #expect(snapped.lower <= 0 && snapped.upper >= 0)
       #expect(snapped.lower == -Float(quantizer.zeroPoint) * quantizer.step)
-      // The snapped range is as wide as the range with zero, and lies within half a step of it.
+      // The snapped range has the width of the range extended to zero, and differs from it by at most half a
+      // step.
       let half = quantizer.step * 0.5001
       #expect(
         abs(snapped.lower - min(0, range.lower)) <= half && abs(snapped.upper - max(0, range.upper)) <= half)
@@ -37,13 +38,13 @@ import Testing
         let x = snapped.lower + (snapped.upper - snapped.lower) * random.uniform()
         #expect(abs(approximation(x, quantizer) - Double(x)) <= Double(quantizer.step) * 0.50001)
       }
-      // Beyond the range, values are those of its ends.
+      // Values outside the range are clipped to its ends.
       #expect(abs(approximation(snapped.upper + 5, quantizer) - Double(snapped.upper)) < 1e-5)
       #expect(abs(approximation(snapped.lower - 5, quantizer) - Double(snapped.lower)) < 1e-5)
     }
   }
 
-  @Test func sidedRangesUseAllCodes() {
+  @Test func oneSidedRangesUseAllCodes() {
     let positive = ActivationQuantizer(range: .init(lower: 0.5, upper: 3), levels: 15)
     #expect(positive.zeroPoint == 0 && abs(positive.step - 0.2) < 1e-6)
     let negative = ActivationQuantizer(range: .init(lower: -3, upper: -1), levels: 15)
@@ -61,7 +62,7 @@ import Testing
     }
   }
 
-  @Test func framesAreTheirSamples() {
+  @Test func frameCodesAreSamples() {
     for code in 0...255 {
       let value = Float(code - 128) / 255
       #expect(
@@ -80,7 +81,7 @@ import Testing
     }
   }
 
-  /// Codes with the largest weight at the end of the range.
+  /// Returns the codes with the largest weight at the end of the range.
   private func minMaxError(_ weights: [Float], bits: Int) -> Double {
     let top = Float(1 << (bits - 1)) - 1
     let step = weights.map(abs).max()! / top
@@ -103,7 +104,7 @@ import Testing
     for (index, channel) in channels.enumerated() {
       let mine = error(channel, Array(codes[index * 90..<(index + 1) * 90]), steps[index])
       #expect(mine <= minMaxError(channel, bits: bits) * 1.000001, "channel \(index)")
-      // A channel does not depend on its neighbours.
+      // Channels are independent of each other.
       let alone = WeightQuantizer()(channel, channels: 1, bits: bits)
       #expect(alone.codes == Array(codes[index * 90..<(index + 1) * 90]) && alone.steps == [steps[index]])
     }
@@ -113,7 +114,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 2...8) func whatIsOnTheGridStaysAsItIs(_ bits: Int) {
+  @Test(arguments: 2...8) func gridValuesAreUnchanged(_ bits: Int) {
     var random = SplitMix64(seed: 3)
     let top = (1 << (bits - 1)) - 1
     var wanted = (0..<60).map { _ in Int8(random.index(2 * top + 1) - top) }
@@ -124,7 +125,8 @@ import Testing
 
   static let grids = WeightGrid.allCases.flatMap { grid in grid.bits.map { (grid, $0) } }
 
-  /// Every weight becomes the value nearest to it, by a step of less error than if the largest were scaled to the last one.
+  /// Every weight gets the nearest value of the grid, with a smaller error than if the largest weight were
+  /// scaled to the last value.
   @Test(arguments: grids) func codesAreTheNearestOfTheGrid(_ grid: WeightGrid, _ bits: Int) {
     var random = SplitMix64(seed: UInt64(bits))
     let weights = (0..<90).map { _ in random.normal() }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Kernels
 import Tensors
 import Testing
 
-/// A tensor of random numbers in -1 ... 1.
+/// Returns a tensor of random numbers in -1 ... 1.
 func randomTensor(
   batch: Int = 1, height: Int, width: Int, channels: Int, _ random: inout SplitMix64
 ) -> FloatTensor {
@@ -14,14 +15,14 @@ func randomTensor(
 @Suite struct ElementwiseTests {
   private func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-  @Test func bfloatsAreNearest() {
+  @Test func bfloatsRoundToNearest() {
     var random = SplitMix64(seed: 1)
     for _ in 0..<20_000 {
       let value = Float(bitPattern: UInt32(truncatingIfNeeded: random.next()))
       guard value.isFinite else { continue }
       let bits = bfloat16Bits(value)
       guard float(bits).isFinite else {
-        // Only what lies beyond the largest bfloat16 and half a step.
+        // Only values more than half a step beyond the largest bfloat16 are infinite.
         #expect(value.magnitude >= 0x1.ffp127)
         continue
       }
@@ -34,7 +35,7 @@ func randomTensor(
     for value in [0, -0.0, 1, -2, .infinity, -.infinity] as [Float] {
       #expect(float(bfloat16Bits(value)).bitPattern == value.bitPattern)
     }
-    // Ties go to even: 1 + 2^-8 lies between 1 and 1 + 2^-7.
+    // Ties round to even: 1 + 2^-8 is between 1 and 1 + 2^-7.
     #expect(float(bfloat16Bits(1 + 0x1p-8)) == 1 && float(bfloat16Bits(1 + 0x3p-8)) == 1 + 0x1p-6)
   }
 
@@ -63,7 +64,7 @@ func randomTensor(
   }
 
   @Test(arguments: FloatPrecision.allCases, [false, true])
-  func gradientsGoBackWhereTheyCameFrom(_ precision: FloatPrecision, _ rectified: Bool) {
+  func gradientsAreAddedToTheirSources(_ precision: FloatPrecision, _ rectified: Bool) {
     var random = SplitMix64(seed: 3)
     for channels in [[6], [4, 8, 2]] {
       let inputs = channels.map { randomTensor(height: 3, width: 4, channels: $0, &random) }
@@ -91,7 +92,7 @@ func randomTensor(
     let a = randomTensor(height: 5, width: 7, channels: 3, &random)
     let b = randomTensor(height: 5, width: 7, channels: 3, &random)
     let wanted = zip(a.buffer, b.buffer).map { $0 + $1 }
-    // A tensor's memory lives no longer than the tensor.
+    // Keep the tensor alive, which owns the memory.
     let sum = add(a, b)
     withExtendedLifetime(sum) { #expect(Array(sum.buffer) == wanted) }
     accumulate(a, into: b)
@@ -102,7 +103,7 @@ func randomTensor(
 }
 
 @Suite struct SplitMix64Tests {
-  @Test func numbersAreThePublishedOnes() {
+  @Test func numbersMatchThePublishedOnes() {
     var random = SplitMix64(seed: 0)
     #expect(
       (0..<3).map { _ in random.next() } == [
@@ -112,7 +113,7 @@ func randomTensor(
     #expect((0..<2).map { _ in other.next() } == [6_457_827_717_110_365_317, 3_203_168_211_198_807_973])
   }
 
-  @Test func numbersAreSpreadAsTheySay() {
+  @Test func numbersHaveTheirDistributions() {
     var random = SplitMix64(seed: 9)
     let uniform = (0..<20_000).map { _ in random.uniform() }
     #expect(uniform.allSatisfy { $0 >= 0 && $0 < 1 } && abs(uniform.reduce(0, +) / 20_000 - 0.5) < 0.01)
@@ -128,7 +129,7 @@ func randomTensor(
     #expect(!(0..<100).contains { _ in random.chance(0) } && (0..<100).allSatisfy { _ in random.chance(1) })
   }
 
-  @Test func theStateIsEverything() {
+  @Test func generatorContinuesFromItsState() {
     var random = SplitMix64(seed: 5)
     _ = random.next()
     var copy = SplitMix64(seed: random.state)
@@ -174,5 +175,101 @@ func randomTensor(
     #expect((0..<4).map { values.pointer[$0] } == [3, -2, 32767, -32768])
     makeStream(values, adding: nil)
     #expect((0..<4).map { values.pointer[$0] } == [3, -2, 32767, -32768])
+  }
+}
+
+@Suite struct AttendedSlotsTests {
+  private static let (heads, slots) = (3, 4)
+
+  /// Operands in codes less their zero points, and the real value of each code.
+  private static func operands(_ random: inout SplitMix64, step: Float) -> [FloatTensor] {
+    (0..<1 + 2 * slots).map { _ in
+      let tensor = FloatTensor(batch: 2, height: 3, width: 5, channels: heads * 8)
+      for i in 0..<tensor.count { tensor.pointer[i] = random.uniform(-120...120).rounded() * step }
+      return tensor
+    }
+  }
+
+  private static func attended(_ operands: [FloatTensor]) -> AttendedSlots {
+    AttendedSlots(
+      query: operands[0], keys: Array(operands[1...slots]), values: Array(operands[(1 + slots)...]),
+      heads: heads)
+  }
+
+  private static func zeros(like tensors: [FloatTensor]) -> [FloatTensor] {
+    tensors.map {
+      let result = FloatTensor(like: $0)
+      result.fill(0)
+      return result
+    }
+  }
+
+  /// The sum of results times a direction: a number whose gradient by the results is the direction.
+  private static func projection(_ result: FloatTensor, on direction: FloatTensor) -> Double {
+    zip(result.buffer, direction.buffer).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+  }
+
+  @Test func gradientsAgreeWithFiniteDifferences() {
+    var random = SplitMix64(seed: 3)
+    let operands = Self.operands(&random, step: 0.01)
+    let direction = Self.operands(&random, step: 0.01)[0]
+    let slots = Self.attended(operands)
+    _ = slots.attend()
+    // Weights are shares.
+    for i in 0..<slots.weights[0].count {
+      #expect(abs(slots.weights.reduce(0) { $0 + $1.pointer[i] } - 1) < 1e-5)
+    }
+    let gradients = Self.zeros(like: operands)
+    slots.backward(direction, addTo: gradients)
+    for (operand, gradient) in zip(operands, gradients) {
+      for i in stride(from: 0, to: operand.count, by: 37) {
+        let saved = operand.pointer[i]
+        operand.pointer[i] = saved + 2e-2
+        let above = Self.projection(Self.attended(operands).attend(), on: direction)
+        operand.pointer[i] = saved - 2e-2
+        let below = Self.projection(Self.attended(operands).attend(), on: direction)
+        operand.pointer[i] = saved
+        let slope = (above - below) / 4e-2
+        #expect(abs(slope - Double(gradient.pointer[i])) < 2e-3 + 0.02 * abs(slope))
+      }
+    }
+  }
+
+  /// With fine codes the integers are close to the real numbers, and so are their gradients.
+  @Test func codesComeCloseToRealNumbers() throws {
+    var random = SplitMix64(seed: 5)
+    let codes = Self.operands(&random, step: 1)
+    let steps = (0..<1 + 2 * Self.slots).map { _ in random.uniform(0.006...0.012) }
+    let real = zip(codes, steps).map { tensor, step -> FloatTensor in
+      let result = FloatTensor(like: tensor)
+      for i in 0..<tensor.count { result.pointer[i] = tensor.pointer[i] * step }
+      return result
+    }
+    let output: Float = 0.005
+    let parameters = try #require(
+      AttentionParameters(
+        heads: Self.heads, queryZero: 128, keyZeros: Array(repeating: 128, count: Self.slots),
+        valueZeros: Array(repeating: 120, count: Self.slots),
+        weightLevels: Array(repeating: 255, count: Self.slots),
+        steps: AttentionParameters.Steps(
+          query: steps[0], keys: Array(steps[1...Self.slots]), values: Array(steps[(1 + Self.slots)...]),
+          weights: Array(repeating: 1 / 255, count: Self.slots), output: output)))
+    let (exact, coarse) = (Self.attended(real), Self.attended(codes))
+    let (wanted, found) = (exact.attend(), coarse.attendInCodes(parameters))
+    func distance(_ a: [Float], _ b: [Float]) -> Float {
+      let error = zip(a, b).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+      return (error / a.reduce(0) { $0 + $1 * $1 }).squareRoot()
+    }
+    #expect(distance(Array(wanted.buffer), found.buffer.map { $0 * output }) < 0.01)
+    let direction = Self.operands(&random, step: 0.01)[0]
+    let (exactGradients, coarseGradients) = (Self.zeros(like: codes), Self.zeros(like: codes))
+    exact.backward(direction, addTo: exactGradients)
+    // By the logarithm of a step nothing is gained on average where nothing is clipped.
+    let bySteps = coarse.backwardInCodes(parameters, direction, addTo: coarseGradients)
+    #expect(bySteps.count == Self.slots && bySteps.contains { $0 != 0 })
+    for (place, (a, b)) in zip(exactGradients, coarseGradients).enumerated() {
+      // By real values of the operand, of the result's real value.
+      #expect(distance(Array(a.buffer), b.buffer.map { $0 * output / steps[place] }) < 0.03, "\(place)")
+    }
   }
 }

@@ -20,7 +20,7 @@ import Testing
     Shape(batch: 1, height: 3, width: 5, inputs: 5, outputs: 7, kernel: 1, stride: 1),
   ]
 
-  /// Weights and biases, both random.
+  /// Returns random weights and biases.
   private struct Numbers {
     let weights: FloatTensor
     let bias: FloatTensor
@@ -37,7 +37,7 @@ import Testing
       kernel: s.kernel, stride: s.stride, precision: .float32, training: training)
   }
 
-  /// Calls `body` with every product: source, weight and result index.
+  /// Calls `body` with the source, weight and result indices of every product.
   private func forEachProduct(
     _ s: Shape, _ outputHeight: Int, _ outputWidth: Int, _ body: (Int, Int, Int) -> Void
   ) {
@@ -98,7 +98,7 @@ import Testing
     try convolution.backwardData(gradient.pointer, into: bySource.pointer)
     expectNear(bySource, sourceGradient)
     let (byWeights, byBias) = (FloatTensor(like: numbers.weights), FloatTensor(like: numbers.bias))
-    // What was there is overwritten.
+    // Previous contents are overwritten.
     byWeights.fill(7)
     byBias.fill(7)
     try convolution.backwardWeights(
@@ -107,7 +107,7 @@ import Testing
     expectNear(byBias, biasGradient)
   }
 
-  @Test func weightsCanBeExchanged() throws {
+  @Test func weightsCanBeReplaced() throws {
     var random = SplitMix64(seed: 2)
     let s = Self.shapes[1]
     let reused = try convolution(s)

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Tensors
 
 extension Architecture {
   /// A small network for tests.
-  public static func small(
+  package static func small(
     window: Int = 3, alignment: WindowAlignment = .block, encoderChannels: Int = 8, channels: Int = 16,
-    blocks: Int = 1, scale: Int = 2
+    blocks: Int = 1, scale: Int = 2, fusion: WindowFusion? = nil, heads: Int? = nil
   ) -> Architecture {
     Architecture(
       task: .superResolution, scale: scale, window: window, alignment: alignment,
       encoderChannels: encoderChannels,
-      channels: channels, blocks: blocks)
+      channels: channels, blocks: blocks, fusion: fusion, heads: heads)
   }
 }
 
 extension NetworkWeights {
-  /// Random weights, as wide as a trained network's.
-  public static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
+  /// Returns random weights with the deviation of a trained network's.
+  package static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "")
+    -> NetworkWeights
   {
     var random = SplitMix64(seed: seed)
     let layers = architecture.graph.layers
@@ -32,19 +33,31 @@ extension NetworkWeights {
   }
 }
 
-/// Standard deviation of the values that random models are made for.
+/// The standard deviation of values that random models are designed for.
 private let activationDeviation: Float = 0.5
 
 extension QuantizedModel {
-  /// A random model whose codes spread over their whole range, at every stage of the network.
-  /// - Parameter zeroPoints: whether quantizers get zero points other than 0.
-  public static func random(
+  /// Returns a random model whose codes cover their whole range in every layer.
+  /// - Parameter zeroPoints: whether quantizers have zero points other than 0.
+  package static func random(
     _ architecture: Architecture, bits: Int, grid: WeightGrid = .midTread, zeroPoints: Bool, seed: UInt64
   ) -> QuantizedModel {
     var random = SplitMix64(seed: seed)
     let graph = architecture.graph
     var quantizers: [[ActivationQuantizer]] = []
     for operation in graph.operations {
+      if case .attention(let attention) = operation {
+        let levels = Int32(1 << bits) - 1
+        quantizers.append(
+          attention.operands.map { operand in
+            let range = (operand.kind == .weight ? 0.8 : activationDeviation * 3) * random.uniform(0.5...1.5)
+            let isSigned = operand.kind != .weight
+            return ActivationQuantizer(
+              step: range * (isSigned ? 2 : 1) / Float(levels), zeroPoint: isSigned ? (levels + 1) / 2 : 0,
+              levels: levels)
+          })
+        continue
+      }
       guard case .convolution(let layer, let inputs, _) = operation else {
         quantizers.append([])
         continue
@@ -65,7 +78,8 @@ extension QuantizedModel {
       let grid = layer.isEdge ? .midTread : grid
       let fanIn = Float(layer.totalInputChannels * 9)
       return QuantizedLayer(
-        // The lowest code has no counterpart: few of it, or sums of few bits would all be negative.
+        // The lowest code has no positive counterpart: use it rarely, or all sums would be negative at few
+        // bits.
         bits: width, grid: grid,
         codes: (0..<layer.weightCount).map { _ in
           if grid != .midTread { return grid.values(bits: width).randomElement(using: &random)! }
@@ -83,8 +97,8 @@ extension QuantizedModel {
 }
 
 extension QuantizedModel {
-  /// A random model for denoising, with other ranges in every band of noise.
-  public static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
+  /// Returns a random model for denoising, with different ranges in every noise band.
+  package static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
     var model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: seed)

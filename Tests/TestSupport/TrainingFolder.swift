@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A tiny folder of training data, made by the ffmpeg program.
-public enum TrainingFolder {
-  /// Two clips and two photographs to train on; one of each for validation.
-  public static func fill(_ bench: Workbench) throws {
+/// A tiny folder of training data, created with the ffmpeg program.
+package enum TrainingFolder {
+  /// Two clips and two photographs for training; one of each for validation.
+  package static func fill(_ bench: Workbench) throws {
     for name in ["train", "val"] {
       try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
     }

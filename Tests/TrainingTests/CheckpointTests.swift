@@ -8,7 +8,7 @@ import Testing
 @testable import Training
 
 @Suite struct CheckpointTests {
-  /// A run in the middle: parameters, moments and average all differ and are nowhere zero.
+  /// A run in progress: parameters, moments and average all differ and are nonzero everywhere.
   private func run(_ architecture: Architecture, seed: UInt64, steps: Int) -> (ParameterSet, AdamOptimizer) {
     let graph = architecture.graph
     let parameters = ParameterSet(graph: graph)
@@ -36,7 +36,7 @@ import Testing
     Checkpoint.State(step: step, seconds: 12.5, architecture: architecture)
   }
 
-  @Test func everythingComesBack() throws {
+  @Test func everythingIsRestored() throws {
     let bench = try Workbench()
     let architecture = Architecture.small(window: 3, blocks: 2)
     let graph = architecture.graph
@@ -54,7 +54,7 @@ import Testing
     #expect(restored.step == 3)
     #expect(sets(other, restored) == sets(parameters, optimizer))
 
-    // Both go on alike.
+    // Both continue in the same way.
     var before = optimizer
     for step in 3..<6 {
       update(parameters, &before, graph: graph, step: step)
@@ -63,7 +63,7 @@ import Testing
     #expect(sets(other, restored) == sets(parameters, before))
   }
 
-  @Test func noFileIsNoState() throws {
+  @Test func missingFileGivesNoState() throws {
     let bench = try Workbench()
     let architecture = Architecture.small()
     let (parameters, begun) = run(architecture, seed: 1, steps: 1)
@@ -83,7 +83,7 @@ import Testing
     try Checkpoint.write(
       path, state: state(architecture, step: 1), parameters: parameters, optimizer: optimizer,
       graph: architecture.graph)
-    // The second has layers of the same shapes and names.
+    // The second network has layers of the same shapes and names.
     for other in [Architecture.small(window: 5), .small(window: 3, scale: 4), .small(window: 3, blocks: 2)] {
       let (mine, begun) = run(other, seed: 2, steps: 2)
       var state = begun
@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(arguments: WindowAlignment.allCases)
-  func neighboursBeginAlmostSilent(_ alignment: WindowAlignment) throws {
+  func addedNeighboursBarelyChangeTheOutput(_ alignment: WindowAlignment) throws {
     let one = Architecture.small(window: 1, alignment: alignment, channels: 24, blocks: 2)
     let five = Architecture.small(window: 5, alignment: alignment, channels: 24, blocks: 2)
     let source = NetworkWeights.random(one, seed: 1)
@@ -157,8 +157,41 @@ import Testing
     #expect(try distance() > 0.5, "a random start must differ, or this test shows nothing")
     WarmStart(five).copy(source, into: parameters)
     let found = try distance()
-    // Nearly the same, and yet the neighbours' weights are not dead.
+    // Nearly equal, but the neighbours' weights can still be trained.
     #expect(found < 0.05 && found > 1e-5, "relative distance \(found)")
+  }
+
+  /// Without its neighbours, attention begins as the centre of the convolution that it takes the place of.
+  @Test func attentionTakesTheCentreOfAConvolution() throws {
+    let old = Architecture.small(window: 5, channels: 24, blocks: 2)
+    var new = old
+    new.fusion = .attention
+    let source = NetworkWeights.random(old, seed: 1)
+    let parameters = ParameterSet(graph: new.graph)
+    parameters.initialize(graph: new.graph, seed: 3)
+    let before = parameters.network(new, recipe: "")
+    WarmStart(new).copy(source, into: parameters)
+    let after = parameters.network(new, recipe: "")
+    let fusion = try #require(old.graph.layers.firstIndex { $0.name == "fusion" })
+    let span = old.encoderChannels * 9
+    for (index, layer) in new.graph.layers.enumerated() {
+      let known = old.graph.layers.firstIndex { $0.name == layer.name }
+      if layer.name == "fusion.centre" {
+        #expect(after.biases[index] == source.biases[fusion])
+        let all = source.weights[fusion]
+        var centre: [Float] = []
+        for output in 0..<24 {
+          let first = (output * 5 + 2) * span
+          centre += all[first..<first + span]
+        }
+        #expect(after.weights[index] == centre)
+      } else {
+        let weights = known.map { source.weights[$0] } ?? before.weights[index]
+        let biases = known.map { source.biases[$0] } ?? before.biases[index]
+        #expect(after.weights[index] == weights, "\(layer.name)")
+        #expect(after.biases[index] == biases, "\(layer.name)")
+      }
+    }
   }
 
   @Test func equalNetworksAreCopied() {
@@ -184,13 +217,13 @@ import Testing
       #expect((before.weights[index] == after.weights[index]) == !isShared, "\(layer.name)")
       #expect((before.biases[index] == after.biases[index]) == !isShared, "\(layer.name)")
     }
-    // Longer windows do not shrink.
+    // The temporal window cannot shrink.
     let long = NetworkWeights.random(.small(window: 5), seed: 1)
     let short = Architecture.small(window: 3)
     let target = ParameterSet(graph: short.graph)
     WarmStart(short).copy(long, into: target)
     let names = short.graph.layers.map(\.name)
-    // The numbers live no longer than their owner.
+    // The values belong to `target`.
     withExtendedLifetime(target) {
       #expect(target.layers[names.firstIndex(of: "fusion")!].all.allSatisfy { $0 == 0 })
       #expect(target.layers[names.firstIndex(of: "tail")!].all.contains { $0 != 0 })

@@ -18,13 +18,13 @@ import Testing
     return result
   }
 
-  /// Mean squared difference.
+  /// Returns the mean squared difference.
   private func error(_ a: PlanarFrame, _ b: PlanarFrame) -> Double {
     let (x, y) = (samples(a), samples(b))
     return zip(x, y).reduce(0) { $0 + pow(Double($1.0) - Double($1.1), 2) } / Double(x.count)
   }
 
-  @Test(arguments: [2, 4]) func shrinkingIsThatOfTheProgram(_ factor: Int) throws {
+  @Test(arguments: [2, 4]) func shrinkingMatchesTheProgram(_ factor: Int) throws {
     let bench = try Workbench()
     var random = SplitMix64(seed: 1)
     for frame in [texturedFrame(width: 96, height: 64, seed: 2), noiseFrame(width: 96, height: 64, &random)] {
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test func softeningIsAMeanWithNeighbours() {
+  @Test func softeningAveragesNeighbours() {
     var random = SplitMix64(seed: 1)
     let frame = noiseFrame(width: 12, height: 10, &random)
     let before = samples(frame)
@@ -72,7 +72,7 @@ import Testing
     #expect(samples(frame) == after)
   }
 
-  @Test(arguments: [Float(1), 3, 6]) func noiseIsAsStrongAsAsked(_ deviation: Float) {
+  @Test(arguments: [Float(1), 3, 6]) func noiseHasTheRequestedLevel(_ deviation: Float) {
     let frame = PlanarFrame(width: 128, height: 96)
     frame.luma.update(repeating: 120, count: 128 * 96 * 3 / 2)
     var random = SplitMix64(seed: 4)
@@ -126,7 +126,7 @@ import Testing
       let low = try degradation(window, factor: 2, using: &random)
       #expect(low.count == 3 && low.allSatisfy { $0.width == 64 && $0.height == 48 })
       let errors = zip(low, clean).map(error)
-      // Better than 17 dB whatever happened.
+      // At least 17 dB for any degradation.
       #expect(errors.allSatisfy { $0 < 1300 }, "seed \(seed): \(errors)")
       if errors.contains(where: { $0 > 0.1 }) { spoiled += 1 }
       var again = SplitMix64(seed: UInt64(seed))
@@ -135,13 +135,13 @@ import Testing
       }
     }
     #expect(spoiled >= 8, "\(spoiled) of 16")
-    // The truth is left alone.
+    // The truth is unchanged.
     for (a, b) in zip(window, originals) { #expect(samples(a) == samples(b)) }
   }
 
   // MARK: - Scenes for denoising
 
-  @Test func noVarietyIsTheWindowItself() {
+  @Test func zeroVarietyKeepsTheWindow() {
     let window = (0..<3).map { texturedFrame(width: 32, height: 32, seed: 1, x: Double($0)) }
     var random = SplitMix64(seed: 1)
     for _ in 0..<20 {
@@ -160,7 +160,7 @@ import Testing
       return (mean, luma.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(luma.count))
     }
     let (old, new) = (statistics(before), statistics(frame))
-    // Repeated edges weigh more.
+    // Repeated edges have more weight.
     #expect(abs(old.mean - new.mean) < 3, "\(old) \(new)")
     #expect(new.variance < old.variance / 2, "\(old) \(new)")
     let flat = PlanarFrame(width: 32, height: 32)

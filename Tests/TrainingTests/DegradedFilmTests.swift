@@ -35,13 +35,13 @@ import VideoIO
       #expect(frame.width == 64 && frame.height == 48, "frame \(index)")
       if let quantizers = frame.quantizers { #expect(quantizers.values.count == 12) }
     }
-    // FFmpeg exports none for a frame that is flushed out of its MPEG-2 decoder.
+    // FFmpeg exports no quantizers for frames flushed from its MPEG-2 decoder.
     #expect(degraded.filter { $0.quantizers != nil }.count >= degraded.count - 1)
     let change = Self.difference(degraded, shrunk)
     #expect((0.3...20).contains(change), "\(name): \(change)")
   }
 
-  /// Seeds draw every codec, filter and grain; all of them run and keep the clip's frames.
+  /// Random seeds select every codec, filter and grain; all of them run and keep the clip's frames.
   @Test func randomChainsRun() throws {
     var random = SplitMix64(seed: 9)
     var codecs: Set<String> = []
@@ -60,7 +60,7 @@ import VideoIO
       "\(codecs)")
   }
 
-  /// Grain has the deviation it is asked for, and its neighbours correlate only where they should.
+  /// Grain has the requested deviation, and only grain of a larger size is correlated between neighbours.
   @Test(arguments: [(0, -0.05...0.05), (0.8, 0.4...0.8)] as [(Float, ClosedRange<Float>)])
   func grainHasItsDeviationAndSize(_ size: Float, _ correlation: ClosedRange<Float>) {
     var random = SplitMix64(seed: 4)
@@ -87,7 +87,7 @@ import VideoIO
     blocks: 1,
     isConditioned: true)
 
-  @Test func clipsAreMadeOnceAndCutOut() throws {
+  @Test func clipsAreMadeOnceAndCropped() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
     let folder = bench.directory
@@ -136,7 +136,8 @@ import VideoIO
     #expect { try open() } throws: { "\($0)".contains("damaged") }
   }
 
-  /// Windows of conditioned networks: quantizers where they are told, none elsewhere, validation by kinds.
+  /// Windows of conditioned networks have quantizers only where the share asks for them; validation reports
+  /// each kind.
   @Test func conditionedWindowsAreMade() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)
@@ -171,12 +172,12 @@ import VideoIO
     }
     #expect(result.degradedCount == 4)
     #expect(result.clips.suffix(4).map(\.name) == ["web", "soft", "dvd", "old"])
-    // Nothing is what the network said here.
+    // The network's output is zero, so there is no gain.
     #expect(abs(result.degradedGain ?? 1) < 1e-6)
   }
 
-  /// Turning a window turns its quantizers.
-  @Test func quantizersTurnWithTheirFrame() {
+  /// The quantizers are transformed together with their window.
+  @Test func quantizersAreTransformedWithTheirFrame() {
     let frame = texturedFrame(width: 32, height: 32, seed: 1)
     frame.quantizers = QuantizerMap(columns: 2, rows: 2, values: [1, 2, 3, 4])
     var seen: Set<[UInt8]> = []
@@ -186,7 +187,7 @@ import VideoIO
       let turned = symmetry.applied(to: [frame])[0]
       let map = turned.quantizers!.values
       seen.insert(map)
-      // The block of the first sample is where the first sample went.
+      // The quantizer of a corner block moves with the corner sample.
       let corners = [(0, 0), (31, 0), (0, 31), (31, 31)]
       let wanted = [0, 31, 31 * 32, 31 * 32 + 31].map { frame.luma[$0] }
       for (x, y) in corners {

@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  @Test func withoutATableEveryClipIsOffered() throws {
+  @Test func everyClipIsUsedWithoutATable() throws {
     let bench = try Workbench()
     for name in ["b.mp4", "a/c.MKV", "x.txt", "p.png", ".hidden/d.mp4", ".e.mp4", "a/q.JPG"] {
       let url = bench.directory.appendingPathComponent(name)
@@ -93,7 +93,7 @@ import Testing
       suitsInterpolation: true)
   }
 
-  /// A lossless clip of 20 frames at 10 a second.
+  /// Creates a lossless clip of 20 frames at 10 per second.
   private func bench(size: String = "96x64", filter: String = "null") throws -> Workbench {
     let bench = try Workbench()
     try bench.ffmpeg(
@@ -106,7 +106,7 @@ import Testing
     film.withFrame(index) { Data(bytes: $0, count: film.width * film.height * 3 / 2) }
   }
 
-  @Test func framesAreThoseOfTheClip() throws {
+  @Test func framesMatchTheClip() throws {
     let bench = try bench()
     let film = try Film(section: section("clip.mkv"), folder: bench.directory)
     #expect(film.width == 96 && film.height == 64 && film.count == 20)
@@ -116,7 +116,7 @@ import Testing
       #expect(bytes(film, index) == raw[index * 9216..<(index + 1) * 9216])
     }
     #expect(film.difference(3, 3) == 0 && film.difference(3, 9) > 1)
-    // A crop shows its rectangle of all planes.
+    // A crop contains its rectangle of all planes.
     let crop = film.crop(4, x: 10, y: 20, width: 32, height: 16)
     film.withFrame(4) { frame in
       for row in 0..<16 {
@@ -144,8 +144,9 @@ import Testing
     #expect(try Film(section: section("clip.mkv", start: 100), folder: bench.directory).count == 0)
   }
 
-  /// A table edited after the clips were decoded: frames that moved to validation must not stay in training.
-  @Test func anotherEndIsDecodedAnew() throws {
+  /// After the table has been edited, frames moved to validation must not be used for training, even if
+  /// cached.
+  @Test func changedEndIsDecodedAgain() throws {
     let bench = try bench()
     #expect(try Film(section: section("clip.mkv"), folder: bench.directory).count == 20)
     #expect(try Film(section: section("clip.mkv", end: 1), folder: bench.directory).count == 10)
@@ -166,7 +167,7 @@ import Testing
   }
 
   @Test func repeatedFramesAreDropped() throws {
-    // Every frame three times.
+    // Every frame is repeated three times.
     let bench = try bench(filter: "fps=30")
     #expect(try Film(section: section("clip.mkv"), folder: bench.directory).count == 20)
     try bench.ffmpeg("-i DIR/clip.mkv -vf fps=30 -c:v ffv1", "thrice.mkv")
@@ -176,7 +177,7 @@ import Testing
     #expect((1..<fewer.count).allSatisfy { fewer.difference($0 - 1, $0) > 0 })
   }
 
-  @Test func theCacheServesWithoutTheClip() throws {
+  @Test func cacheWorksWithoutTheClip() throws {
     let bench = try bench()
     let film = try Film(section: section("clip.mkv"), folder: bench.directory)
     try FileManager.default.removeItem(atPath: bench.path("clip.mkv"))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Training
 
-/// A random tensor in -1 ... 1.
+/// Returns a random tensor in -1 ... 1.
 private func randomTensor(
   batch: Int, height: Int, width: Int, channels: Int, _ random: inout SplitMix64
 ) -> FloatTensor {
@@ -15,8 +15,8 @@ private func randomTensor(
 }
 
 @Suite struct GradientTests {
-  /// A graph with every kind of operation: a layer shared by two slots, fusion of slots, rectified and plain inputs, a
-  /// residual sum whose branches meet again.
+  /// A graph with all kinds of operations: a layer shared by two slots, a fusion of slots, inputs with and
+  /// without ReLU, and a residual sum whose branches join again.
   private var graph: NetworkGraph {
     let architecture = Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
@@ -38,12 +38,20 @@ private func randomTensor(
     }
   }
 
-  private func setup(precision: FloatPrecision) throws -> Setup {
+  /// The same with attention over the slots, which shares the layers of keys and values.
+  private var attendingGraph: NetworkGraph {
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .none, encoderChannels: 8, channels: 16,
+      blocks: 1, fusion: .attention, heads: 2
+    ).graph
+  }
+
+  private func setup(precision: FloatPrecision, graph: NetworkGraph? = nil) throws -> Setup {
     var random = SplitMix64(seed: 7)
-    let graph = graph
+    let graph = graph ?? self.graph
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 3)
-    // Quiet layers would leave gradients too small to check.
+    // With small weights, gradients would be too small to check.
     for layer in parameters.layers {
       for i in 0..<layer.all.count { layer.all[i] += random.uniform(-0.1...0.1) }
     }
@@ -55,8 +63,16 @@ private func randomTensor(
     return Setup(pass: pass, parameters: parameters, frames: frames, target: target, loss: loss)
   }
 
-  @Test func agreesWithFiniteDifferencesInEveryLayer() throws {
-    let setup = try setup(precision: .float32)
+  @Test(arguments: [false, true]) func agreesWithFiniteDifferencesInEveryLayer(attends: Bool) throws {
+    let setup = try setup(precision: .float32, graph: attends ? attendingGraph : nil)
+    if attends {
+      // Sharper than at the start, where all slots have nearly the same weight.
+      let names = ["fusion.query", "fusion.key"]
+      for (layer, numbers) in zip(attendingGraph.layers, setup.parameters.layers)
+      where names.contains(layer.name) {
+        for i in 0..<numbers.all.count { numbers.all[i] *= 3 }
+      }
+    }
     try setup.pass.setParameters(setup.parameters)
     let (output, trace) = try setup.pass.executor.runTraced(frames: setup.frames)
     let (_, gradient) = setup.loss(output, target: setup.target, share: 1)
@@ -64,7 +80,7 @@ private func randomTensor(
     var random = SplitMix64(seed: 11)
     var checked = 0
     for (index, layer) in setup.parameters.layers.enumerated() {
-      // A direction through the whole layer: one number that any wrong partial derivative would spoil.
+      // Check a direction through the whole layer: any wrong partial derivative changes this number.
       for _ in 0..<3 {
         let direction = (0..<layer.all.count).map { _ in random.uniform(-1...1) }
         let expected = zip(direction, setup.pass.gradients.layers[index].all).reduce(Float(0)) {
@@ -103,7 +119,7 @@ private func randomTensor(
     }
   }
 
-  /// The loss's slope along one output, by finite differences.
+  /// Returns the loss's slope with respect to one output, by finite differences.
   private func slope(
     of loss: CharbonnierLoss, at index: Int, of output: FloatTensor, target: FloatTensor, share: Float
   ) -> Float {
@@ -156,11 +172,11 @@ private func randomTensor(
   }
 
   @Test func throughput() throws {
-    // Not a threshold: prints steps per second of the default network, so that a slow build shows.
+    // No threshold: prints steps per second of the default network, to make a slow build visible.
     let architecture = Architecture.balancedSuperResolution
     let graph = architecture.graph
     var random = SplitMix64(seed: 7)
-    setConvolutionThreads(1)  // Before the primitives are made: they keep the count.
+    setConvolutionThreads(1)  // Before the primitives are created, which keep the count.
     let pass = try GradientPass(graph: graph, batch: 4, height: 48, width: 48, precision: .fastest)
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 3)
@@ -185,8 +201,9 @@ private func randomTensor(
     #expect(seconds < 100)
   }
 
-  /// A window of small errors weighs as much as one of large ones: scaled alike, both have the same gradient.
-  @Test func relativeWidthMakesWindowsEqual() {
+  /// Windows with small and large errors have the same weight: scaled by a factor, both have the same
+  /// gradient.
+  @Test func relativeLossWeighsWindowsEqually() {
     var random = SplitMix64(seed: 13)
     var loss = CharbonnierLoss(lumaChannels: 4)
     (loss.epsilon, loss.relativeEpsilon) = (0, 0.5)
@@ -213,8 +230,8 @@ private func randomTensor(
     #expect((0..<small.count).contains { abs(plain.pointer[$0] - plain.pointer[small.count + $0]) > 1e-4 })
   }
 
-  /// With a mask, by finite differences, and by what the sum of both is.
-  @Test func lossThroughTheMask() {
+  /// Checks the gradient with a mask by finite differences, and the value by the combined residuals.
+  @Test func maskedLossGradientAgreesWithFiniteDifferences() {
     var random = SplitMix64(seed: 12)
     var loss = CharbonnierLoss(
       Architecture(
@@ -228,7 +245,7 @@ private func randomTensor(
       let slope = slope(of: loss, at: i, of: output, target: target, share: 1)
       #expect(abs(slope - gradient.pointer[i]) < 2e-4 + 0.05 * abs(slope), "\(i)")
     }
-    // The same sums as residuals of a network without a mask.
+    // The same combined residuals from a network without a mask.
     let (sums, wanted) = (
       FloatTensor(height: 3, width: 4, channels: 6), FloatTensor(height: 3, width: 4, channels: 6)
     )

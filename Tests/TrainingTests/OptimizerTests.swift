@@ -12,8 +12,8 @@ import Testing
 
   private func flat(_ set: ParameterSet) -> [Double] { set.layers.flatMap { $0.all.map { Double($0) } } }
 
-  /// Adam in double precision, written down from the paper, with clipping and the average.
-  @Test(arguments: [Float(0.05), 100]) func stepsAreThoseOfThePaper(_ size: Float) {
+  /// Adam in double precision as in the paper, with clipping and averaging.
+  @Test(arguments: [Float(0.05), 100]) func stepsMatchThePaper(_ size: Float) {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
     var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [Float.nan, .infinity, 3e38]) func badGradientsMoveNothing(_ bad: Float) {
+  @Test(arguments: [Float.nan, .infinity, 3e38]) func badGradientsAreSkipped(_ bad: Float) {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
     var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
@@ -72,7 +72,7 @@ import Testing
     #expect(CosineSchedule(peak: 1, warmUpSteps: 0).rate(step: 0, progress: 0) == 1)
   }
 
-  @Test func parametersBecomeANetworkAndBack() {
+  @Test func parametersRoundTripThroughANetwork() {
     let architecture = Architecture.small(window: 3)
     let network = NetworkWeights.random(architecture, seed: 4)
     let copy = ParameterSet(network).network(architecture, recipe: "r")
@@ -82,7 +82,7 @@ import Testing
     #expect(abs(Double(set.squaredNorm) - sum) < 1e-4 * sum)
   }
 
-  @Test func randomStartsAreSeededAndQuietAtTheEnd() {
+  @Test func randomStartsAreSeededWithASmallLastLayer() {
     let graph = Architecture.small(window: 3, blocks: 2).graph
     let sets = [1, 1, 2].map { seed -> ParameterSet in
       let set = ParameterSet(graph: graph)

@@ -25,7 +25,7 @@ import Testing
     return frame
   }
 
-  /// Whether a frame shows the picture from (x, y) on, sample by sample.
+  /// Returns whether a frame shows the picture from (x, y) on, sample by sample.
   private func isCrop(_ frame: PlanarFrame, of picture: PlanarFrame, x: Int, y: Int) -> Bool {
     for row in 0..<frame.height {
       for column in 0..<frame.width
@@ -60,7 +60,7 @@ import Testing
       if x < 1 { return 1.5 * x * x * x - 2.5 * x * x + 1 }
       return x < 2 ? -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2 : 0
     }
-    // Places at the picture's rim and beyond it repeat its edge.
+    // Positions at the picture's border and beyond repeat its edge.
     for (x, y) in [(40.25, 30.75), (-3.5, -2.25), (180.5, 150.125)] {
       let frame = rendered(pan(Float(x), Float(y)))
       for (column, row) in [(0, 0), (5, 7), (31, 23), (16, 2)] {
@@ -78,7 +78,8 @@ import Testing
     }
   }
 
-  /// Luma at twice a chroma sample's place, plus the half pixel between their centres, is the same place.
+  /// A chroma sample and the luma at twice its position, plus the half pixel between their centres, are at
+  /// the same place.
   @Test func chromaFollowsLuma() {
     let transform = SyntheticMotion.Transform(a: 0.97, b: 0.13, c: 31.7, d: -12.4)
     let half = transform.halved
@@ -92,9 +93,9 @@ import Testing
     }
   }
 
-  /// Unless it is enlarged or covered, the middle frame is a piece of the photograph as it is: ground truth loses nothing
-  /// to interpolation.
-  @Test func middleFramesAreUndisturbed() {
+  /// Unless it is enlarged or covered, the middle frame is an unchanged crop of the photograph: interpolation
+  /// does not degrade the ground truth.
+  @Test func middleFramesAreUnchanged() {
     var exact = 0
     for seed in 0..<40 {
       var random = SplitMix64(seed: UInt64(seed))
@@ -109,7 +110,7 @@ import Testing
         }
       }
     }
-    // About 0.7 keep their size and half have no foreground.
+    // About 0.7 keep their size, and half have no foreground.
     #expect(exact >= 7 && exact <= 25, "\(exact) of 40")
   }
 

@@ -18,7 +18,7 @@ import Testing
 
   @Test func theFirstErrorIsThrown() {
     let lock = NSLock()
-    nonisolated(unsafe) var ran = 0  // Under `lock`.
+    nonisolated(unsafe) var ran = 0  // Guarded by `lock`.
     #expect(throws: Failure(index: 3)) {
       try Parallel.map(20) { index -> Int in
         lock.withLock { ran += 1 }
@@ -32,7 +32,7 @@ import Testing
 }
 
 @Suite struct TrainingLoopTests {
-  /// What a loop did.
+  /// The events of a training loop.
   private final class Log {
     var progress: [Double] = []
     var reports: [TrainingReport] = []
@@ -54,7 +54,7 @@ import Testing
     return log
   }
 
-  @Test func minutesEndARun() throws {
+  @Test func runEndsAfterItsMinutes() throws {
     var loop = TrainingLoop(minutes: 0.3 / 60, secondsBefore: 0.1, operationsPerStep: 1e6)
     loop.reportSeconds = 0.05
     loop.checkpointSeconds = 0.08
@@ -68,7 +68,7 @@ import Testing
     #expect(last.minutes >= 0.3 / 60)
   }
 
-  @Test func stepsEndARun() throws {
+  @Test func runEndsAfterItsSteps() throws {
     var loop = TrainingLoop(minutes: 0, steps: 12, secondsBefore: 5, operationsPerStep: 1)
     loop.reportSeconds = 1000
     let log = try run(loop)
@@ -80,7 +80,7 @@ import Testing
     let log = try run(TrainingLoop(minutes: 60, secondsBefore: 5, operationsPerStep: 1), cancelsAfter: 3)
     #expect(log.progress.count == 3 && log.saved.count == 1 && log.reports.count == 1)
     #expect(log.saved[0] >= 5 && log.reports[0].step == 10)
-    // A run that was over does nothing more.
+    // A finished run does nothing more.
     let over = try run(TrainingLoop(minutes: 1, secondsBefore: 60, operationsPerStep: 1))
     #expect(over.progress.isEmpty && over.saved == [60] && over.reports.count == 1)
   }
@@ -93,7 +93,7 @@ import Testing
   }
 }
 
-/// Runs a suite with a tiny data folder, made once and removed at its end.
+/// Runs a suite with a tiny data folder, created once and removed at the end.
 struct TinyData: SuiteTrait, TestScoping {
   @TaskLocal static var folder: URL?
 
@@ -111,7 +111,7 @@ extension Trait where Self == TinyData {
   static var tinyData: Self { TinyData() }
 }
 
-/// Everything together on a tiny data folder made on the fly.
+/// Tests the whole training on a tiny generated data folder.
 @Suite(.serialized, .tinyData) struct TrainerTests {
   private let data: URL
   private let bench: Workbench
@@ -145,7 +145,7 @@ extension Trait where Self == TinyData {
     return try #require(last)
   }
 
-  /// Mean loss of a network on windows.
+  /// Returns the mean loss of a network over windows.
   private func loss(_ network: NetworkWeights, _ windows: [TrainingWindow]) throws -> Float {
     let (frames, target) = WindowPool.batch(windows)
     let executor = try FloatExecutor(
@@ -163,7 +163,8 @@ extension Trait where Self == TinyData {
     var random = SplitMix64(seed: 77)
     let windows = try BatchSource(settings: settings, data: data, log: { _ in }).makeWindows(
       16, random: &random)
-    // A loud start has much to unlearn; the usual quiet one begins near bicubic, which takes long to beat.
+    // Start with large random weights, which improve quickly: the default start is near bicubic, which takes
+    // long to beat.
     let start = NetworkWeights.random(settings.architecture, seed: 1, recipe: #"{"made":"by chance"}"#)
     let first = try trainer(settings, start: start)
     #expect(first.network.recipe.contains(#""start":{"made":"by chance"}"#))
@@ -187,7 +188,7 @@ extension Trait where Self == TinyData {
     #expect(second.network.weights != first.network.weights)
     #expect(second.network.recipe.contains(#""start":null,"steps":43"#))
 
-    // The file is this network's.
+    // The file contains this network.
     var other = settings
     other.architecture.blocks = 2
     #expect(throws: TrainingError.otherNetwork(path: bench.path("c.checkpoint"))) { try trainer(other) }
@@ -206,7 +207,7 @@ extension Trait where Self == TinyData {
     #expect(networks[0].weights != networks[2].weights)
   }
 
-  @Test func runawayRatesAreReported() throws {
+  @Test func divergenceIsReported() throws {
     var settings = settings
     settings.learningRate = 1e30
     let trainer = try trainer(settings)
@@ -245,7 +246,7 @@ extension Trait where Self == TinyData {
     #expect(set.isEmpty && set.gridExtents == (0, 0))
   }
 
-  @Test(arguments: [1, 3, 7]) func silenceScoresLikeBicubic(_ window: Int) throws {
+  @Test(arguments: [1, 3, 7]) func zeroResidualScoresLikeBicubic(_ window: Int) throws {
     let architecture = Architecture.small(window: window, channels: 8, blocks: 0)
     let set = try ValidationSet(folder: data, architecture: architecture, perClip: 2, size: 128)
     #expect(!set.isEmpty && set.gridExtents == (32, 32))
@@ -259,7 +260,7 @@ extension Trait where Self == TinyData {
     #expect(
       result.clips.allSatisfy { abs($0.psnr - $0.bicubic) < 1e-9 && $0.bicubic > 15 && $0.bicubic < 59 })
     #expect(abs(result.meanGain) < 1e-9)
-    // Half a level of error everywhere costs, the truth itself scores best.
+    // An error of half a level everywhere lowers the score; the truth itself scores best.
     let noisy = try set.evaluate(lumaChannels: 16) { _ in
       let output = FloatTensor(height: 32, width: 32, channels: 24)
       output.fill(0.2)

@@ -7,7 +7,7 @@ import Testing
 @testable import Training
 
 @Suite struct TrainingWindowTests {
-  /// Residuals of a plane of the output in the plane's own order, taken from the grid's channels.
+  /// Returns the residuals of an output plane in sample order, from the grid's channels.
   private func plane(_ window: TrainingWindow, scale: Int, _ index: Int) -> [Int] {
     let phases = index == 0 ? 2 * scale : scale
     let first = [0, 4 * scale * scale, 5 * scale * scale][index]
@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [2, 4]) func enlargementPlusResidualIsTheTruth(_ scale: Int) {
+  @Test(arguments: [2, 4]) func upscalePlusResidualEqualsTheTruth(_ scale: Int) {
     var random = SplitMix64(seed: 1)
     let architecture = Architecture.small(window: 3, alignment: .none, scale: scale)
     let low = (0..<3).map { _ in noiseFrame(width: 14, height: 10, &random) }
@@ -33,17 +33,17 @@ import Testing
       let base = TrainingWindow.enlarged(small, width: width, height: height, scale: scale)
       let residual = plane(window, scale: scale, index)
       #expect(base.count == width * height * scale * scale && residual.count == base.count)
-      // To the bit: nothing of the truth is lost in 64ths.
+      // To the bit: 64ths represent the truth exactly.
       for i in base.indices { #expect(Int(base[i]) + residual[i] == 64 * Int(large[i])) }
     }
     #expect(window.frames == WindowPacker(architecture).codes(low))
   }
 
-  @Test func fourTimesIsTwiceTwice() {
+  @Test func scaleFourEqualsScaleTwoTwice() {
     let plane = (0..<48).map { UInt8(20 + 4 * ($0 % 8)) }
     let enlarged = TrainingWindow.enlarged(plane, width: 8, height: 6, scale: 4)
     #expect(enlarged.count == 16 * 48)
-    // A ramp stays one, away from the edges: column x lies at (x + 1/2) / 4 - 1/2.
+    // A ramp stays a ramp, except at the edges: column x is at (x + 1/2) / 4 - 1/2.
     for x in 8..<24 { #expect(abs(Int(enlarged[10 * 32 + x]) - (64 * 20 + 64 * x - 96)) <= 1) }
   }
 
@@ -87,7 +87,7 @@ import Testing
     #expect(marks(pool) == Array(repeating: 101, count: 8))
   }
 
-  @Test func symmetriesAreAllEight() {
+  @Test func allEightSymmetriesOccur() {
     var random = SplitMix64(seed: 1)
     let side = 6
     let window = (0..<2).map { _ in noiseFrame(width: side, height: side, &random) }

@@ -19,19 +19,19 @@ import Testing
     }
   }
 
-  /// A fixed quantizer is exported for every block, on H.264's scale: 12 log2(step / 0.625).
+  /// A fixed quantizer is exported for every block, on the scale of H.264: 12 log2(step / 0.625).
   @Test(
     arguments: [
       ("libx264", ["qp": "30", "aq-mode": "0", "bf": "0", "i_qfactor": "1"], 60...60),
       ("mpeg2video", ["qmin": "8", "qmax": "8"], 53...57),
       ("mpeg4", ["qmin": "4", "qmax": "4"], 41...45),
     ])
-  func quantizersAreThoseOfTheEncoder(
+  func quantizersMatchTheEncoder(
     _ codec: String, _ options: [String: String], _ expected: ClosedRange<Int>
   ) throws {
     let results = try CodecRoundTrip.roundTrip(try Self.clip(), codec: codec, options: options)
     #expect(results.count == 6)
-    // FFmpeg exports none for a frame that is flushed out of its MPEG-2 decoder.
+    // FFmpeg exports no quantizers for frames flushed from its MPEG-2 decoder.
     let maps = results.compactMap(\.quantizers)
     #expect(maps.count >= results.count - 1)
     for map in maps {
@@ -62,8 +62,8 @@ import Testing
     }
   }
 
-  /// What is made of a frame has not been coded itself.
-  @Test func newPicturesCarryNone() throws {
+  /// New frames have not been coded themselves.
+  @Test func newFramesHaveNone() throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=10 -frames:v 3 -c:v libx264", "clip.mp4")
     var options = VideoReader.Options()

@@ -2,15 +2,16 @@
 import Testing
 import VideoIO
 
-/// Clocks that start again, gaps, and times that fit nowhere, as files of recorders, joiners and broadcasts have them.
+/// Tests clocks that restart, gaps, and implausible times, as in files from recorders, joiners and
+/// broadcasts.
 @Suite struct ClockRepairTests {
-  /// A packet, and the moment of the recording that it really belongs to.
+  /// A packet and its true time in the recording.
   private struct Sample {
     var packet: ClockRepair.Packet
     var truth: Int64
   }
 
-  /// What repairing a file came to.
+  /// The result of repairing a file.
   private struct Repaired {
     var moved: [Int64] = []
     var looks = 0
@@ -43,7 +44,7 @@ import VideoIO
     return result
   }
 
-  /// Picture of 25 frames and sound of 48 kHz, interleaved.
+  /// Video at 25 frames per second and sound at 48 kHz, interleaved.
   private func recording(from start: Int64, length: Int64, clock: Int64, lag: Int64 = 0) -> [Sample] {
     var samples: [(place: Int64, sample: Sample)] = []
     for (stream, step) in [(Self.video, Int64(40_000)), (Self.audio, 21_333)] {
@@ -56,7 +57,7 @@ import VideoIO
     return samples.sorted { $0.place < $1.place }.map(\.sample)
   }
 
-  /// How far the streams have come apart, and the furthest step back, in microseconds.
+  /// Returns how far the streams have drifted apart, and the largest step backwards, in microseconds.
   private func judge(_ samples: [Sample], _ moved: [Int64]) -> (apart: Int64, back: Int64) {
     var errors: [Int: Int64] = [:]
     var last: [Int: Int64] = [:]
@@ -71,16 +72,16 @@ import VideoIO
     return (apart, back)
   }
 
-  @Test func aSteadyClockIsLeftAlone() {
+  @Test func steadyClockIsUnchanged() {
     let samples = recording(from: 0, length: 40_000_000, clock: 7)
     let result = repair(samples, closesGaps: true)
     #expect(result.moved == samples.map { $0.packet.time })
-    // The beginnings of both streams, and nothing else, are looked at.
+    // Only the beginnings of both streams are compared.
     #expect(result.looks == 2 && result.warning == nil)
   }
 
-  /// A picture that is missing while sound goes on is a gap and no jump (HandBrake #192).
-  @Test(arguments: [12_000_000, 40_000_000] as [Int64]) func aGapOfOneStreamStays(length: Int64) {
+  /// A pause of the video while sound continues is a gap, not a clock change (HandBrake #192).
+  @Test(arguments: [12_000_000, 40_000_000] as [Int64]) func gapInOneStreamIsKept(length: Int64) {
     let samples = recording(from: 0, length: 60_000_000, clock: 1_000_000).filter {
       $0.packet.stream == Self.audio || !(3_000_000..<(3_000_000 + length)).contains($0.truth)
     }
@@ -90,8 +91,9 @@ import VideoIO
     }
   }
 
-  /// Also where sound stops, too, in containers whose clock does not jump; in others it is closed for both alike.
-  @Test func aGapOfAllStreams() {
+  /// Also if sound pauses too, in containers whose clocks do not jump; in others, the gap is closed in both
+  /// streams.
+  @Test func gapInAllStreams() {
     let samples = recording(from: 0, length: 60_000_000, clock: 0).filter {
       !(5_000_000..<35_000_000).contains($0.truth)
     }
@@ -102,7 +104,7 @@ import VideoIO
     #expect((closed.moved.max() ?? 0) < 31_000_000)
   }
 
-  @Test func clocksThatStartAgainAreJoined() {
+  @Test func restartedClocksAreJoined() {
     let samples =
       recording(from: 0, length: 2_000_000, clock: 0)
       + recording(from: 2_000_000, length: 2_000_000, clock: 0)
@@ -115,7 +117,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [50, 51, 200, 1, 0]) func oneTimeThatFitsNowhere(place: Int) {
+  @Test(arguments: [50, 51, 200, 1, 0]) func singleOutlierIsCorrected(place: Int) {
     var samples = recording(from: 0, length: 8_000_000, clock: 0)
     let index = samples.indices.filter { samples[$0].packet.stream == Self.video }[min(place, 198)]
     for error: Int64 in [1_000_000_000, -1_000_000_000, .max / 2] {
@@ -126,7 +128,7 @@ import VideoIO
     }
   }
 
-  @Test func theLastTimeIsBelievedWhereTheFileAnnouncesIt() {
+  @Test func lastTimeIsKeptIfItMatchesTheDuration() {
     var samples = recording(from: 0, length: 4_000_000, clock: 0).filter { $0.packet.stream == Self.video }
     samples[samples.count - 1].packet.time = 34_000_000
     #expect(repair(samples, closesGaps: false, announcedEnd: 34_040_000).moved.last == 34_000_000)
@@ -174,7 +176,8 @@ import VideoIO
     }
   }
 
-  /// A file of one to four stretches, each with a clock of its own; gaps of one stream and times that fit nowhere within.
+  /// Generates files of one to four parts with separate clocks, gaps in single streams, and implausible
+  /// times.
   private func timeline(_ random: inout Generator) -> (samples: [Sample], faults: Int, closesGaps: Bool) {
     let closesGaps = Bool.random(using: &random)
     var samples: [Sample] = []
@@ -196,7 +199,7 @@ import VideoIO
         part.removeAll { $0.packet.stream == stream && (from..<(from + gap)).contains($0.truth) }
         faults += 1
       } else {
-        // Away from the ends of the stretch, where nobody could tell which of two clocks is wrong.
+        // Not at the ends of a part, where it is ambiguous which of two clocks is wrong.
         for _ in 0..<Int.random(in: 0...3, using: &random) {
           let index = Int.random(in: 40..<(part.count - 40), using: &random)
           let error = Int64.random(in: 20_000_000...9_000_000_000, using: &random)
@@ -213,7 +216,8 @@ import VideoIO
     return (samples, faults, closesGaps)
   }
 
-  /// Over generated files: no stream goes back, sound stays with the picture, nothing is stretched, and work is bounded.
+  /// For generated files: times never decrease, streams stay in sync, nothing is stretched, and work is
+  /// bounded.
   @Test func generatedTimelines() {
     for seed in 0..<10_000 {
       var random = Generator(state: UInt64(seed))

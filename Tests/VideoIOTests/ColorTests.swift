@@ -56,7 +56,7 @@ import VideoIO
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "chroma_location").contains("topleft"))
   }
 
-  /// Enlarging must not make players take another matrix.
+  /// Upscaling must not make players use another matrix.
   @Test func untaggedSmallVideoIsTaggedWhenItGrows() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x36:r=25:d=0.2 -pix_fmt yuv420p -c:v ffv1", "in.mkv")
     var reader = try VideoReader(path: bench.path("in.mkv"))
@@ -78,7 +78,7 @@ import VideoIO
     ("yuva420p", "yuv420p"), ("gray10be", "gray10le"), ("yuv420p10be", "yuv420p10le"), ("uyvy422", "yuv422p"),
   ]
 
-  /// Layouts are changed without changing a sample.
+  /// Converts between formats without changing samples.
   @Test(arguments: foreignFormats)
   func layoutsAreConvertedExactly(_ pair: (String, String)) throws {
     let (given, expected) = pair
@@ -137,7 +137,8 @@ import VideoIO
     }
   }
 
-  /// One picture of the colour (200, 60, 20) of 255, as exact as the layout allows; nil for coarse layouts.
+  /// Returns a picture of the colour (200, 60, 20) of 255, as exact as the format allows; nil for coarse
+  /// formats.
   func rawPicture(_ format: String, width: Int, height: Int) throws -> Data? {
     let rgb = [200.0, 60, 20].map { $0 / 255 }
     func bytes(_ share: Double, _ depth: Int) -> [UInt8] {
@@ -156,7 +157,7 @@ import VideoIO
     }
   }
 
-  @Test func formatsThatAreWorkedOn() {
+  @Test func workingFormats() {
     for name in [
       "yuv420p", "yuv422p", "yuv444p", "yuv440p", "gray", "yuv420p10le", "yuv444p16le", "gray16le",
       "yuvj420p",
@@ -178,7 +179,7 @@ import VideoIO
 }
 
 extension Workbench {
-  /// The bytes of a plane of the first frame, as the ffmpeg program converts it.
+  /// Returns the bytes of a plane of the first frame, as converted by the ffmpeg program.
   func planeBytes(_ name: String, plane: Int, of format: String) throws -> [UInt8] {
     let file = path("plane.raw")
     try ffmpeg(
@@ -189,7 +190,7 @@ extension Workbench {
 }
 
 extension VideoFrame {
-  /// One sample.
+  /// Returns a single sample.
   func sample(_ plane: Int, x: Int, y: Int) -> Int {
     withPlane(plane) { bytes, bytesPerRow in
       format.bytesPerSample == 1

@@ -3,13 +3,13 @@ import Synchronization
 import Testing
 import VideoIO
 
-/// How the unique reader and writer, and the shared frames, go with tasks.
+/// Tests the use of readers, writers and shared frames in tasks.
 @Suite struct ConcurrencyTests {
   let bench: Workbench
 
   init() throws { bench = try Workbench() }
 
-  /// A reader opened here and used there travels in a box.
+  /// A box to move a reader to another task.
   final class ReaderBox: Sendable {
     private let reader: Mutex<VideoReader>
 
@@ -40,8 +40,8 @@ import VideoIO
     }
   }
 
-  /// Errors logged by one thread do not get into another's messages.
-  @Test func messagesStayApart() async throws {
+  /// Errors logged by one thread do not appear in another's messages.
+  @Test func messagesAreKeptPerThread() async throws {
     try bench.write("no video", "bad.mp4")
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=1 -c:v libx264", "in.mp4")
     let (bad, good) = (bench.path("bad.mp4"), bench.path("in.mp4"))

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import VideoIO
 
-/// What x264 is told so that it holds fewer pictures; it writes its settings into the stream.
+/// Tests the x264 settings that limit buffered pictures; x264 writes its settings into the stream.
 @Suite struct EncoderMemoryTests {
   private func told(
     width: Int = 1280, height: Int = 800, preset: String? = "veryfast", options: [String: String] = [:],
@@ -25,13 +25,13 @@ import VideoIO
     return result
   }
 
-  @Test func largePicturesAtFastPresetsTakeFewer() throws {
+  @Test func largePicturesAtFastPresetsBufferFewerFrames() throws {
     let told = try told()
     #expect(told["threads"] == "2" && told["b_pyramid"] == "1" && told["rc_lookahead"] == "9")
     #expect(told["ref"] == "1", "else the kind of pyramid would matter")
   }
 
-  @Test func smallPicturesAndOtherPresetsDoNot() throws {
+  @Test func smallPicturesAndOtherPresetsAreUnchanged() throws {
     let small = try told(width: 320, height: 240)
     #expect(small["threads"] == "4" && small["b_pyramid"] == "1" && small["rc_lookahead"] == "10")
     let slow = try told(preset: nil)
@@ -43,13 +43,13 @@ import VideoIO
     ["x264-params": "threads=3:b_pyramid=normal:rc-lookahead=7"],
     ["threads": "3", "b-pyramid": "normal", "rc-lookahead": "7"],
     ["x264opts": "threads=3:b-pyramid=normal:rc_lookahead=7"],
-  ]) func whatTheUserSaysGoesFirst(_ options: [String: String]) throws {
+  ]) func userOptionsTakePrecedence(_ options: [String: String]) throws {
     let told = try told(options: options)
     #expect(told["threads"] == "3" && told["b_pyramid"] == "2" && told["rc_lookahead"] == "7")
   }
 
   @Test(arguments: [["refs": "3"], ["x264-params": "ref=3"]])
-  func framesToReferToKeepTheirPyramid(_ options: [String: String]) throws {
+  func severalReferencesKeepThePyramid(_ options: [String: String]) throws {
     #expect(try told(options: options)["b_pyramid"] == "2")
   }
 }

@@ -10,7 +10,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
 
   init() throws { bench = try Workbench() }
 
-  /// The error of reading a whole file.
+  /// Returns the error of reading a whole file.
   func error(of name: String) -> VideoIOError? {
     #expect(throws: VideoIOError.self) { _ = try readAll(bench.path(name)) }
   }
@@ -83,7 +83,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     }
   }
 
-  /// Truncated anywhere, a file gives frames or an error, never a trap.
+  /// A file truncated anywhere gives frames or an error, never a trap.
   @Test(arguments: ["mp4", "mkv", "avi", "ts"])
   func truncationEverywhere(_ ending: String) throws {
     let codec = ["mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "ts": "mpeg2video"][ending] ?? ""
@@ -97,7 +97,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     }
   }
 
-  /// Damaged anywhere, likewise.
+  /// The same for a file damaged anywhere.
   @Test(arguments: ["mp4", "mkv", "avi", "ts"])
   func damageEverywhere(_ ending: String) throws {
     let codec =
@@ -137,7 +137,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description.contains("from 160x90 yuv420p to 320x180 yuv420p") == true)
   }
 
-  @Test func linesAreOneLineEach() {
+  @Test func messagesAreSingleLines() {
     for error: VideoIOError in [
       .noVideoStream(path: "a"), .endsEarly(path: "a", seconds: 1.5, expectedSeconds: 12),
       .endsEarly(path: "a", seconds: -0.25, expectedSeconds: nil), .outOfMemory,
@@ -248,12 +248,12 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(bench.contents == ["in.mkv"])
   }
 
-  /// SVT-AV1 would wait for ever when it is closed without a frame.
+  /// SVT-AV1 hangs if it is closed without a frame.
   @Test(arguments: [
     ("out.mp4", "nonsense=1", "encoder libsvtav1 refuses option svtav1-params=nonsense=1"),
     ("out.mxf", "", "/out.mxf cannot hold av1 video"),
   ])
-  func encoderThatNeverSawAFrame(output: String, parameters: String, text: String) throws {
+  func encoderWithoutFrames(output: String, parameters: String, text: String) throws {
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1", "large.mkv")
     let error = #expect(throws: VideoIOError.self) {
       try copy(
@@ -264,7 +264,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description.contains(text) == true, "\(String(describing: error))")
   }
 
-  @Test func formatThatTheEncoderDoesNotTake() throws {
+  @Test func formatUnsupportedByTheEncoder() throws {
     let deep = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "deep.mkv")
     let report = try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
@@ -274,7 +274,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
           + "--pix-fmt or --codec chooses another"
       ])
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "pix_fmt") == "pix_fmt=yuv420p\n")
-    // Asked for by name, it is not replaced by another one.
+    // An encoder requested by name is not replaced by another one.
     let error = error(output: bench.path("other.mp4"), .init(codec: "mpeg4", pixelFormat: "yuv422p"))
     #expect(error?.description == "encoder mpeg4 does not take yuv422p")
     #expect(error?.hint == "it takes yuv420p")
@@ -299,14 +299,14 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error?.description == "cannot write \(bench.path("full.mkv")): No space left on device")
   }
 
-  @Test func interlacedFramesSaySo() throws {
+  @Test func interlacedFramesAreMarked() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x96:r=50:d=0.4 -vf interlace -c:v mpeg2video -flags +ilme+ildct", "i.ts")
     #expect(try readAll(bench.path("i.ts")).frames.allSatisfy(\.isInterlaced))
     #expect(try !readAll(input).frames.contains(where: \.isInterlaced))
   }
 
-  @Test func containerThatDoesNotTakeTheVideo() throws {
+  @Test func videoUnsupportedByTheContainer() throws {
     let error = error(output: bench.path("out.webm"), .init())
     #expect(error?.description.contains("webm") == true)
     #expect(error?.hint?.contains(".mkv") == true)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import VideoIO
 
-/// Frames through FFmpeg's filters.
+/// Tests FFmpeg filters on frames.
 @Suite struct FilterTests {
   private func frames(_ count: Int, width: Int = 32, height: Int = 16) throws -> [VideoFrame] {
     try (0..<count).map { index in
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func flippingTwiceIsNothing() throws {
+  @Test func flippingTwiceIsIdentity() throws {
     let sources = try frames(3)
     var filter = try FrameFilter("hflip,hflip", like: sources[0], timeBase: Rational(1, 50))
     var results: [VideoFrame] = []
@@ -35,8 +35,8 @@ import Testing
     #expect(filter.timeBase.inverse.doubleValue == 50)
   }
 
-  /// bwdif holds a frame back and gives one a field.
-  @Test func framesHeldBackComeAtTheEnd() throws {
+  /// bwdif delays its output by a frame and returns one frame per field.
+  @Test func delayedFramesAreReturnedAtTheEnd() throws {
     let sources = try frames(4)
     var filter = try FrameFilter(
       "bwdif=mode=send_field:deint=all", like: sources[0], timeBase: Rational(1, 50),

@@ -5,7 +5,7 @@ import VideoIO
 
 func readBytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 
-/// A frame whose samples are a smooth function of their place.
+/// Returns a frame whose samples are a smooth function of their position.
 func makeFrame(
   _ width: Int, _ height: Int, _ format: PixelFormat, number: Int = 0, color: ColorDescription? = nil
 ) throws -> VideoFrame {
@@ -44,9 +44,9 @@ func makeFrame(
     }
   }
 
-  /// Memory that tells when it goes.
+  /// Memory that records its deallocation.
   private final class Samples: Sendable {
-    nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer  // Written before it is shared.
+    nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer  // Only written before it is shared.
     private let gone: @Sendable () -> Void
 
     init(_ bytes: [UInt8], gone: @escaping @Sendable () -> Void) {
@@ -61,10 +61,10 @@ func makeFrame(
     }
   }
 
-  @Test func samplesMayLieElsewhere() throws {
+  @Test func samplesMayBeInForeignMemory() throws {
     let color = ColorDescription(matrix: 1, primaries: 1, transfer: 1, range: 2, chromaLocation: 1)
     let lock = NSLock()
-    nonisolated(unsafe) var isGone = false  // Under `lock`.
+    nonisolated(unsafe) var isGone = false  // Guarded by `lock`.
     var shared: VideoFrame?
     do {
       let frame = try makeFrame(34, 22, .yuv420p, number: 4, color: color)
@@ -86,9 +86,9 @@ func makeFrame(
     again = nil
   }
 
-  @Test func memoryGoesWithItsLastFrame() throws {
+  @Test func memoryIsFreedWithItsLastFrame() throws {
     let lock = NSLock()
-    nonisolated(unsafe) var isGone = false  // Under `lock`.
+    nonisolated(unsafe) var isGone = false  // Guarded by `lock`.
     func make() throws -> VideoFrame {
       let frame = try makeFrame(16, 8, .yuv420p)
       let copy = Samples(samples(frame)) { lock.withLock { isGone = true } }
@@ -126,7 +126,7 @@ func makeFrame(
 
   // MARK: - Scaling
 
-  @Test func sameSizeIsTheSamePicture() throws {
+  @Test func scalingToTheSameSizeIsIdentity() throws {
     for format in [PixelFormat.yuv420p, .yuv444p10, .gray8, .yuv444p16, .gray16] {
       let frame = try makeFrame(53, 31, format)
       #expect(try samples(frame.converted()) == samples(frame), "\(format)")
@@ -142,7 +142,7 @@ func makeFrame(
     }
   }
 
-  @Test func eightBitsSurviveSixteen() throws {
+  @Test func eightBitsSurviveConversionToSixteen() throws {
     let frame = try makeFrame(52, 30, .yuv444p)
     #expect(try samples(frame.converted(format: .yuv444p16).converted(format: .yuv444p)) == samples(frame))
   }
@@ -179,8 +179,8 @@ func makeFrame(
     }
   }
 
-  @Test func planeScalerKeepsToItsBuffers() throws {
-    // Guard bytes around tight buffers stay as they are.
+  @Test func planeScalerStaysInsideItsBuffers() throws {
+    // Guard bytes around tightly sized buffers are unchanged.
     var scaler = try PlaneScaler(sourceWidth: 13, sourceHeight: 7, width: 29, height: 11)
     let input = [UInt8](repeating: 200, count: 13 * 7)
     var output = [UInt8](repeating: 7, count: 29 * 11 + 64)
@@ -202,9 +202,9 @@ func makeFrame(
     }
   }
 
-  /// Left-sited chroma stays where it is when a picture is enlarged.
-  @Test func chromaSitingIsMinded() throws {
-    // A ramp of chroma: at luma column x its value is 4 x, so chroma column c (at luma column 2 c) has 8 c.
+  /// Left-sited chroma keeps its position when a picture is upscaled.
+  @Test func chromaSitingIsRespected() throws {
+    // A chroma ramp: its value at luma column x is 4 x, so chroma column c (at luma column 2 c) has 8 c.
     let frame = try VideoFrame.make(
       width: 48, height: 8, format: .yuv420p, color: ColorDescription(matrix: 1, range: 1, chromaLocation: 1)
     ) { plane, bytes, bytesPerRow in
@@ -276,7 +276,7 @@ func makeFrame(
   @Test(arguments: pictures)
   func photographsAreClipsOfOneFrame(_ item: (String, String, String)) throws {
     let (ending, pixels, expected) = item
-    // A name that looks like a sequence's pattern is a name.
+    // A name that resembles a sequence pattern is an ordinary name.
     for name in ["photo.\(ending)", "100%d:a.\(ending)"] {
       try bench.ffmpeg(
         "-f lavfi -i testsrc2=s=322x182 -frames:v 1 -vf crop=321:181:exact=1 -pix_fmt \(pixels)",
@@ -299,7 +299,7 @@ func makeFrame(
     }
   }
 
-  /// RGB to YUV and back loses no more than rounding.
+  /// Converting from RGB to YUV and back only loses rounding.
   @Test(arguments: ["rgb24", "rgb48be"])
   func pngGoesThroughYUV(_ pixels: String) throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=160x120 -frames:v 1 -pix_fmt \(pixels)", "in.png")

@@ -2,7 +2,7 @@
 import Testing
 import VideoIO
 
-/// A source to make, and where to copy it.
+/// A source to create, and its copy's name.
 struct Case: Sendable, CustomTestStringConvertible {
   let name: String
   let input: String
@@ -93,7 +93,7 @@ private let sound = "-f lavfi -i sine=d=1"
   ]
 
   @Test(arguments: encoders)
-  func encodersGiveAllFrames(_ item: Case) throws {
+  func encodersReturnAllFrames(_ item: Case) throws {
     let pixels = item.input == "prores_ks" ? "yuv422p10le" : "yuv420p"
     let input = try bench.ffmpeg("\(source) -c:v ffv1 -pix_fmt \(pixels)", "in.mkv")
     let settings = EncoderSettings(
@@ -102,7 +102,7 @@ private let sound = "-f lavfi -i sine=d=1"
     let result = try readAll(bench.path(item.output))
     let original = try readAll(input)
     #expect(result.frames.count == 25)
-    // JPEG widens the range; compare what the values mean.
+    // JPEG extends the range; compare real values.
     let frames = try result.frames.map { frame in
       frame.color.isFullRange ? try frame.converted(color: original.info.color) : frame
     }
@@ -113,9 +113,9 @@ private let sound = "-f lavfi -i sine=d=1"
 }
 
 @Suite struct QualityTests {
-  /// Without a word on quality, what comes out can hardly be told from what went in: luma within 1.5 levels on average.
+  /// The default quality is visually lossless: luma differs by less than 1.5 levels on average.
   @Test(arguments: ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "libtheora"])
-  func usualQuality(codec: String) throws {
+  func defaultQualityIsVisuallyLossless(codec: String) throws {
     let bench = try Workbench()
     let deep = codec == "prores_ks"
     let input = try bench.ffmpeg(
@@ -128,8 +128,8 @@ private let sound = "-f lavfi -i sine=d=1"
     #expect(worst < (codec == "ffv1" ? 1e-9 : 1.5), "\(codec): \(worst)")
   }
 
-  /// The user may ask for a layout; what is lost by it is told.
-  @Test func layoutThatIsAskedFor() throws {
+  /// A pixel format can be requested; losses are reported.
+  @Test func requestedPixelFormat() throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "in.mkv")
@@ -147,7 +147,7 @@ private let sound = "-f lavfi -i sine=d=1"
   }
 }
 
-/// Mean absolute difference of luma samples, in steps of 8 bits.
+/// Returns the mean absolute difference of luma samples, in 8-bit levels.
 func meanError(_ a: VideoFrame, _ b: VideoFrame) -> Double {
   guard a.width == b.width, a.height == b.height, a.format == b.format else { return 999 }
   let left = samples(a)

@@ -8,7 +8,7 @@ import VideoIO
 
   init() throws { bench = try Workbench() }
 
-  /// A Matroska file with everything in it.
+  /// Creates a Matroska file with all kinds of streams.
   func makeRich() throws -> String {
     try bench.write(
       "1\n00:00:00,200 --> 00:00:00,900\nHello\n\n2\n00:00:01,000 --> 00:00:01,500\nthere\n", "s.srt")
@@ -85,7 +85,7 @@ import VideoIO
     )
     let language = try bench.ffprobe("out.mp4", "-select_streams a:1 -show_entries stream_tags=language")
     #expect(language.contains("language=fra"))
-    // Back again, the chapters' helper track is neither copied nor missed.
+    // Copied back, the chapters' helper track is neither copied nor reported as missing.
     let back = try copy(bench.path("out.mp4"), to: bench.path("back.mp4"), settings: EncoderSettings())
     #expect(back.leftOut == [])
     #expect(
@@ -117,15 +117,15 @@ import VideoIO
     let result = try readAll(bench.path(output))
     #expect(result.info.width == 320)
     #expect(result.info.otherStreams.map(\.kind).contains(.coverArt))
-    // The picture itself is the same.
+    // The picture itself is unchanged.
     let index = try #require(result.info.otherStreams.first { $0.kind == .coverArt }?.index)
     let original = try #require(report.info.otherStreams.first { $0.kind == .coverArt }?.index)
     #expect(
       try bench.packetHashes(output, stream: "\(index)") == bench.packetHashes(input, stream: "\(original)"))
   }
 
-  /// ffprobe does not show it, so the bytes are looked at: a box of that name in the track's user data.
-  @Test func titlesBecomeNamesOfTracks() throws {
+  /// ffprobe does not show it, so search the file for a box of that name in the track's user data.
+  @Test func titlesBecomeTrackNames() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -c:v libx264 -c:a aac -metadata:s:a:0 title=Speech",
       "named.mkv")
@@ -158,7 +158,7 @@ import VideoIO
     #expect(result.sampleAspectRatio == Rational(4, 3))
   }
 
-  @Test func timecodeTrackIsMadeAnew() throws {
+  @Test func timecodeTrackIsRecreated() throws {
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=320x180:r=25:d=0.4 -c:v libx264 -timecode 01:02:03:04", "in.mov")
     let report = try copy(input, to: bench.path("out.mov"), settings: EncoderSettings())
@@ -184,7 +184,7 @@ import VideoIO
       #expect(shown.contains("color_transfer=smpte2084"))
       #expect(shown.contains("color_primaries=bt2020"))
       #expect(shown.contains("color_space=bt2020nc"))
-      // In the bitstream, too; of H.264 FFmpeg 5.1 does not read it there.
+      // Also in the bitstream; FFmpeg 5.1 does not read it there for H.264.
       guard codec == "libx265" else { continue }
       try bench.ffmpeg("-i DIR/\(name) -map 0:v -c copy", "bare.hevc")
       let frame = try bench.ffprobe("bare.hevc", "-show_frames -read_intervals %+#1")

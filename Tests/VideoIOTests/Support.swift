@@ -2,7 +2,7 @@
 import Foundation
 import VideoIO
 
-/// A directory for one test, removed with everything in it.
+/// A temporary directory, removed with its contents.
 final class Workbench {
   let directory: URL
 
@@ -26,14 +26,14 @@ final class Workbench {
     (try? FileManager.default.attributesOfItem(atPath: path(name))[.size] as? Int) ?? 0
   }
 
-  /// Makes a file with the ffmpeg program; arguments are split at spaces, the output's name is added.
+  /// Runs the ffmpeg program; arguments are split at spaces, and the output's name is appended.
   @discardableResult
   func ffmpeg(_ arguments: String, _ name: String) throws -> String {
     try run("ffmpeg", ["-v", "error", "-nostdin", "-y"] + words(arguments) + [path(name)])
     return path(name)
   }
 
-  /// What the ffmpeg program prints for an input.
+  /// Returns the output of the ffmpeg program for an input.
   func ffmpegOutput(_ name: String, _ arguments: String) throws -> String {
     try run("ffmpeg", ["-v", "error", "-nostdin", "-i", path(name)] + words(arguments) + ["-"])
   }
@@ -42,7 +42,7 @@ final class Workbench {
     try run("ffprobe", ["-v", "error"] + words(arguments) + [path(name)])
   }
 
-  /// Hashes of all decoded frames of the video stream.
+  /// Returns the hashes of all decoded frames of the video stream.
   func frameHashes(_ name: String, _ arguments: String = "-map 0:v:0") throws -> [String] {
     try ffmpegOutput(name, arguments + " -fps_mode passthrough -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
@@ -51,7 +51,7 @@ final class Workbench {
       }
   }
 
-  /// Hashes of a stream's packets as they are stored.
+  /// Returns the hashes of a stream's packets as stored.
   func packetHashes(_ name: String, stream: String) throws -> [String] {
     try ffmpegOutput(name, "-map 0:\(stream) -c copy -f framemd5")
       .split(separator: "\n").filter { !$0.hasPrefix("#") }
@@ -60,14 +60,14 @@ final class Workbench {
       }
   }
 
-  /// Presentation times of all frames of a stream, in seconds as ffprobe prints them.
+  /// Returns the presentation times of a stream's frames, in seconds as printed by ffprobe.
   func times(_ name: String, stream: String = "v:0") throws -> [String] {
     try ffprobe(name, "-select_streams \(stream) -show_entries frame=best_effort_timestamp_time -of csv=p=0")
       .split(separator: "\n").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: ", ")) }
       .filter { !$0.isEmpty }
   }
 
-  /// Presentation times of a stream's packets.
+  /// Returns the presentation times of a stream's packets.
   func packetTimes(_ name: String, stream: String) throws -> [String] {
     try ffprobe(name, "-select_streams \(stream) -show_entries packet=pts_time -of csv=p=0")
       .split(separator: "\n").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: ", ")) }
@@ -82,14 +82,14 @@ final class Workbench {
     try text.write(toFile: path(name), atomically: true, encoding: .utf8)
   }
 
-  /// Keeps the first bytes of a file.
+  /// Truncates a file.
   func truncate(_ name: String, to count: Int, as copy: String) throws {
     let data = try Data(contentsOf: URL(fileURLWithPath: path(name)))
     try data.prefix(count).write(to: URL(fileURLWithPath: path(copy)))
   }
 
   private func words(_ text: String) -> [String] {
-    // DIR stands for the directory, ~ for a space within a word.
+    // DIR stands for the directory, ~ for a space in an argument.
     text.split(separator: " ").map {
       $0.replacingOccurrences(of: "DIR", with: directory.path).replacingOccurrences(of: "~", with: " ")
     }
@@ -100,7 +100,7 @@ struct ProgramFailed: Error, CustomStringConvertible {
   let description: String
 }
 
-/// Runs a program and returns what it printed.
+/// Runs a program and returns its output.
 @discardableResult
 func run(_ program: String, _ arguments: [String]) throws -> String {
   let process = Process()
@@ -122,7 +122,7 @@ func run(_ program: String, _ arguments: [String]) throws -> String {
   return String(decoding: data, as: UTF8.self)
 }
 
-/// All frames and the number of packets of a file.
+/// Returns all frames and the number of packets of a file.
 func readAll(
   _ path: String, options: VideoReader.Options = .init()
 ) throws -> (
@@ -140,7 +140,7 @@ func readAll(
   return (reader.info, frames, packets, reader.warnings, reader.leftOut)
 }
 
-/// What a copy came to.
+/// The result of copying a file.
 struct CopyReport {
   var info: MediaInfo
   var leftOut: [String]
@@ -148,7 +148,7 @@ struct CopyReport {
   var writeWarnings: [String]
 }
 
-/// Reads a file and writes its frames and packets to another.
+/// Copies a file's frames and packets to another file.
 @discardableResult
 func copy(
   _ input: String, to output: String, settings: EncoderSettings = EncoderSettings(codec: "ffv1"),
@@ -166,7 +166,7 @@ func copy(
   return report
 }
 
-/// The samples of a frame, plane by plane, without padding.
+/// Returns the samples of a frame, plane by plane, without padding.
 func samples(_ frame: VideoFrame) -> [UInt8] {
   var result: [UInt8] = []
   for index in 0..<frame.format.planeCount {

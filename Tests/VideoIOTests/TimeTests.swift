@@ -10,7 +10,7 @@ import VideoIO
 
   static let containers = ["mp4", "mov", "mkv"]
 
-  /// Every combination keeps times to the tick, or to the millisecond of Matroska.
+  /// Every combination keeps times to the tick, or to a millisecond in Matroska.
   @Test(arguments: containers, containers)
   func timesSurvive(_ from: String, _ to: String) throws {
     let rates = ["24000/1001", "25", "12"]
@@ -26,9 +26,9 @@ import VideoIO
     }
   }
 
-  /// Compares picture and sound times; with an allowed common shift, their distance must be the same.
+  /// Compares times of video and sound; if a common shift is allowed, their distance must be equal.
   ///
-  /// Matroska knows no times below zero, so FFmpeg's muxer shifts all streams alike by the priming of AAC.
+  /// Matroska has no negative times, so FFmpeg's muxer shifts all streams by the priming of AAC.
   func expectSameTimes(
     _ input: String, _ output: String, tolerance: Double, commonShift: Double? = nil
   ) throws {
@@ -59,7 +59,7 @@ import VideoIO
     #expect(
       Set(zip(times, times.dropFirst()).map { (Double($1) ?? 0) - (Double($0) ?? 0) > 0.05 }).count == 2)
     #expect(try bench.times("out.\(ending)") == times)
-    // The last frame is shown as long as before.
+    // The last frame has the same duration as before.
     let length = "-show_entries stream=duration -of csv=p=0"
     #expect(try bench.ffprobe("out.\(ending)", length) == bench.ffprobe("in2.\(ending)", length))
   }
@@ -95,7 +95,7 @@ import VideoIO
     try expectSameTimes("in.\(ending)", "out.ts", tolerance: 0.00002, commonShift: ending == "ts" ? 0 : first)
   }
 
-  @Test func encodersThatCountFramesKeepTimesToo() throws {
+  @Test func frameCountingEncodersKeepTimes() throws {
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=160x90:r=30:d=2 -vf select=not(mod(n\\,3))+gt(n\\,40) -fps_mode vfr -c:v libx264"
         + " -video_track_timescale 90000", "in.mp4")
@@ -107,7 +107,7 @@ import VideoIO
     }
   }
 
-  @Test func theStreamItselfTellsItsRate() throws {
+  @Test func rateIsReadFromTheStream() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=1 -c:v libx264", "in.mp4")
     try copy(bench.path("in.mp4"), to: bench.path("out.mp4"), settings: EncoderSettings())
     try bench.ffmpeg("-i DIR/out.mp4 -c copy", "out.h264")

@@ -48,7 +48,7 @@ import VideoIO
     #expect(info.duration == 0.8)
   }
 
-  @Test func toTheEndAndBehindIt() throws {
+  @Test func partsToTheEndAndBeyondIt() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=160x90:r=25:d=2 -c:v libx264", "in.mp4")
     let info = try copyPart("in.mp4", "out.mkv", start: .seconds(1.5), length: nil)
     #expect(try bench.times("out.mkv").count == 12 || bench.times("out.mkv").count == 13)

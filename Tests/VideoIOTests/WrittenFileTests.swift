@@ -4,9 +4,9 @@ import Testing
 
 @testable import VideoIO
 
-/// What was written is read again before it gets its name: a disk that lies is found out.
+/// Tests that a file is read back before it gets its name, to detect faulty disks.
 @Suite struct WrittenFileTests {
-  /// Writes 300 frames, lets the unfinished file be spoilt, and finishes.
+  /// Writes 300 frames, damages the unfinished file, and finishes it.
   private func finish(
     _ bench: Workbench, _ name: String, codec: String, spoil: (FileHandle, UInt64) throws -> Void
   )
@@ -32,7 +32,7 @@ import Testing
     try finish(bench, name, codec: codec) { _, length in #expect(length > 200_000) }
     #expect(bench.contents == ["in.mkv", name])
     try FileManager.default.removeItem(atPath: bench.path(name))
-    // The first half becomes zeros but for the header: nothing that a call to the system would tell.
+    // Zeros in the first half except for the header, which no system call reports.
     do {
       try finish(bench, name, codec: codec) { file, length in
         try file.seek(toOffset: 4000)

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// A program of another package that uses videnhance as a library.
+// A package that uses videnhance as a library.
 let package = Package(
   name: "FrameByFrame",
   platforms: [.macOS(.v15)],

@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Submits the shards of a plan to Slurm as an array, and the join that waits for it:
+# Submits the shards of a plan to Slurm as an array, and a dependent job that joins them:
 #
 #     videnhance plan film.mkv out.mkv --task denoise,sr --shards 16 -o plan.json
 #     CPUS=8 slurm.sh plan.json
 #
-# Plan, source, program and models lie where all nodes find them. Prints the numbers of both jobs. SBATCH_... variables of
-# sbatch, such as SBATCH_PARTITION, hold for both.
+# Plan, source, program and models must be accessible from all nodes. Prints the numbers of both jobs.
+# SBATCH_... variables of sbatch, such as SBATCH_PARTITION, apply to both.
 set -eu
 
 case ${1:-} in
 shard | join)
-  # Within a job. What may pass puts the task into the queue again: 75, want of memory (70), a kill (137).
+  # Inside a job. Requeue the task after temporary errors: 75, out of memory (70), killed (137).
   code=0
-  # The batch shell gets SIGTERM first, and must pass it on.
+  # The batch shell receives SIGTERM first and must forward it.
   videnhance "$1" "$2" --progress lines & child=$!
   trap 'kill -TERM "$child" 2>/dev/null' TERM
   wait "$child" || code=$?

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "VEAttention.h"
 #include "VEElementwise.h"
 #include "VEInstructionSet.h"
 #include "VEInterpolation.h"
@@ -166,6 +167,9 @@ void ve_requantize(
 /// u8 x s8 dot products of the widest supported VNNI, in 10^9 multiply-adds per
 /// second on the calling thread, measured for about `seconds`; 0 without VNNI.
 double ve_peak_vpdpbusd(double seconds);
+
+/// u8 x s8 products of AMX tiles likewise; 0 without AMX.
+double ve_peak_tdpbusd(double seconds);
 
 /// 32-bit floating-point fused multiply-adds likewise; 0 if not on x86.
 double ve_peak_fp32(double seconds);

@@ -15,16 +15,21 @@ typedef enum ve_isa {
   VE_ISA_AVX2 = 1,
   VE_ISA_AVXVNNI = 2,
   VE_ISA_AVX512VNNI = 3,
-  VE_ISA_NEONDOT = 4,
+  /// Products of whole tiles; everything else as AVX512VNNI.
+  VE_ISA_AMX = 4,
+  VE_ISA_NEONDOT = 5,
+  /// Products of 2 x 8 by 8 x 2 matrices of bytes.
+  VE_ISA_NEONI8MM = 6,
 } ve_isa;
-#define VE_ISA_COUNT 5
+#define VE_ISA_COUNT 7
 
-/// Whether the processor and operating system support this instruction set.
+/// Whether the processor and operating system support this instruction set. The first call asks the system for the use of
+/// AMX's registers, for the whole process.
 bool ve_isa_supported(ve_isa isa);
 
 /// The fastest supported instruction set within the limit, which is set by
 /// ve_isa_limit(), or else by the environment variable VIDENHANCE_ISA (scalar,
-/// avx2, avxvnni, avx512vnni, neondot).
+/// avx2, avxvnni, avx512vnni, amx, neondot, neoni8mm).
 ve_isa ve_isa_best(void);
 
 /// Sets the limit for the whole process. Kernels that have already been created

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <time.h>
 
-#include "../kernels.h"
+#include "../tiles.h"
 
 static double now(void) {
   struct timespec t;
@@ -84,6 +84,24 @@ static double fma256(int64_t steps) {
 
 #pragma clang attribute pop
 
+#pragma clang attribute push(__attribute__((target("amx-tile,amx-int8"))), apply_to = function)
+
+// Four tiles of sums, as many as the kernels have.
+static double dot_tiles(int64_t steps) {
+  ve_tiles_amx.begin(VE_TILE_ROW);
+  for (int64_t step = 0; step < steps; step++) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+  ve_tiles_amx.end();
+  return (double)steps * 4 * VE_TILE_SIDE * VE_TILE_SIDE * VE_TILE_ROW;
+}
+
+#pragma clang attribute pop
+
+double ve_peak_tdpbusd_amx(double seconds) { return best_rate(dot_tiles, seconds); }
 double ve_peak_vpdpbusd_avx512vnni(double seconds) { return best_rate(dot512, seconds); }
 double ve_peak_vpdpbusd_avxvnni(double seconds) { return best_rate(dot256, seconds); }
 double ve_peak_fp32_avx512vnni(double seconds) { return best_rate(fma512, seconds); }

@@ -3,42 +3,44 @@ internal import EnhancementModel
 internal import Synchronization
 package import VideoIO
 
-/// What reading a film to its end has come to: all that a process must know to make any segment of the output by itself.
+/// The result of reading a film to its end: everything a process needs to make any segment of the output on
+/// its own.
 package struct FilmScan: Codable, Sendable, Equatable {
   /// A segment of the output.
   package struct Segment: Codable, Sendable, Equatable {
-    /// Frames in it; only the last one has fewer than the others.
+    /// Number of frames; only the last segment has fewer than the others.
     package var frames: Int
-    /// When its first and its last frame are shown, in ticks of the output.
+    /// Times of its first and last frame, in output ticks.
     package var first, last: Int64
-    /// The first and the last frame of the source that go into it, then of the outputs of each step before the last.
+    /// Numbers of the first and last frame needed: of the source, then of the outputs of each step but the
+    /// last.
     package var needsFrom, needsTo: [Int]
-    /// What these frames of the source look like (`SourceWatch`).
+    /// A hash of these source frames (`SourceWatch`).
     package var signature: String
   }
 
-  /// Frames in a segment.
+  /// Frames per segment.
   package var segmentFrames: Int
   package var segments: [Segment]
-  /// Frames of the source and of the output.
+  /// Number of frames of the source and of the output.
   package var sourceFrames, frames: Int
-  /// When the source's frames are shown.
+  /// Times of the source's frames.
   package var times: FrameTimes
-  /// Numbers of the source's frames with which scenes begin.
+  /// Numbers of the source frames that start scenes.
   package var sceneCuts: [Int]
-  /// Of the output: extents, layout, ticks and average rate as `numerator/denominator`.
+  /// Of the output: extents, pixel format, and time base and average rate as `[numerator, denominator]`.
   package var width, height: Int
   package var format: String
   package var timeBase, frameRate: [Int32]
-  /// Seconds of the source as far as they were read.
+  /// Seconds of the source that were read.
   package var seconds: Double
-  /// What was not quite right, and what of the source is not read, one line each.
+  /// Warnings, and streams of the source that are not read, one line each.
   package var warnings, leftOut: [String]
 
-  /// Ticks of the output.
+  /// Time base of the output.
   package var ticks: Rational { Rational(timeBase[0], timeBase[1]) }
 
-  /// Checks what a file says, before it is worked with.
+  /// Returns whether the contents of a file are plausible, before they are used.
   package func isSound(steps: Int) -> Bool {
     guard (1...1_000_000).contains(segmentFrames), (1...16384 * 4).contains(width),
       (1...16384 * 4).contains(height), timeBase.count == 2, frameRate.count == 2, ticks.isPositive,
@@ -60,16 +62,16 @@ package struct FilmScan: Codable, Sendable, Equatable {
   }
 }
 
-/// How a film is parted into segments.
+/// The rule for dividing a film into segments.
 package enum SegmentLength: Sendable {
-  /// Frames of the output in each.
+  /// Output frames per segment.
   case frames(Int)
-  /// So that a number of shards gets as many of them each as can be.
+  /// A number of shards with as equal numbers of segments as possible.
   case shards(Int)
-  /// So that a shard takes as many seconds of the source as can be.
+  /// Shards that each cover about this many seconds of the source.
   case seconds(Double)
 
-  /// Shards of a film of so many frames and seconds.
+  /// Returns the number of shards for a film of `frames` frames and `seconds` seconds.
   package func shards(frames: Int, seconds: Double) -> Int {
     switch self {
     case .frames(let length): (frames + length - 1) / length
@@ -78,14 +80,15 @@ package enum SegmentLength: Sendable {
     }
   }
 
-  /// Frames of each segment. No more than usual: that is what a killed process loses.
+  /// Returns the number of frames per segment: at most the default, since a killed process loses up to one
+  /// segment.
   package func length(frames: Int, seconds: Double) -> Int {
     if case .frames(let length) = self { return length }
     let shards = shards(frames: frames, seconds: seconds)
     let least = max(
       1, (frames + shards * SegmentFolder.usualFrames - 1) / (shards * SegmentFolder.usualFrames))
     var best: (load: Int, length: Int)?
-    // Where one number of segments for each shard does not come out even, another may.
+    // If this number of segments per shard does not divide evenly, a slightly higher one may.
     for perShard in least...least + 3 {
       let length = max(1, (frames + shards * perShard - 1) / (shards * perShard))
       let count = (frames + length - 1) / length
@@ -97,11 +100,11 @@ package enum SegmentLength: Sendable {
 }
 
 extension EnhancementJob {
-  /// Reads the source to its end, and lets everything but the network and the encoder work on it.
+  /// Reads the source to its end and runs all stages except networks and encoder.
   ///
   /// - Parameters:
-  ///   - length: how segments are cut.
-  ///   - scratch: the name of a file that is made and removed to see that the container takes the video.
+  ///   - length: the rule for dividing into segments.
+  ///   - scratch: path of a file that is created and removed to check that the container supports the video.
   /// - Throws: `VideoIOError`, `PipelineError`, or `CancellationError`.
   package func scan(
     length: SegmentLength, scratch: String,
@@ -119,7 +122,7 @@ extension EnhancementJob {
   }
 }
 
-/// Takes the frames of a scan, which have times and no pictures.
+/// Receives the frames of a scan, which have times but no pictures.
 private final class ScanningStage: Sendable {
   private let path: String
   private let settings: EncoderSettings
@@ -175,11 +178,11 @@ private final class ScanningStage: Sendable {
   }
 }
 
-/// What a scan has seen of the output, frame by frame.
+/// The facts collected by a scan, frame by frame.
 private struct ScanFacts: Sendable {
   let shape: VideoShape
   private var presentations: [Int64] = []
-  /// For each input of a frame, the lowest and the highest numbers of all frames.
+  /// Lowest and highest number of each input, for all frames.
   private var first, last: [[Int32]]
 
   init(shape: VideoShape, depth: Int) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import VideoIO
 
-/// When the frames of a source are shown, in few numbers where their distances are equal.
+/// The times of a source's frames, run-length encoded.
 package struct FrameTimes: Codable, Sendable, Equatable {
-  /// The first frame's time, in ticks.
+  /// Time of the first frame, in ticks.
   var start: Int64
-  /// Ticks from one frame to the next, and for how many frames in a row.
+  /// Ticks from each frame to the next, as runs.
   var distances: [Run] = []
-  /// Ticks for which frames last, and for how many in a row.
+  /// Durations of the frames in ticks, as runs.
   var durations: [Run] = []
 
-  /// A value that comes several times.
+  /// A value and the number of its repetitions.
   struct Run: Codable, Sendable, Equatable {
     var value: Int64
     var count: Int
@@ -20,7 +20,7 @@ package struct FrameTimes: Codable, Sendable, Equatable {
       self.count = count
     }
 
-    // Two numbers, as a film of variable rate has very many of them.
+    // An array of two numbers, to keep plans of films with a variable rate small.
     init(from decoder: any Decoder) throws {
       var container = try decoder.unkeyedContainer()
       value = try container.decode(Int64.self)
@@ -34,7 +34,7 @@ package struct FrameTimes: Codable, Sendable, Equatable {
     }
   }
 
-  /// Most frames that are believed: twelve days at 60 a second.
+  /// Most frames accepted from a file: twelve days at 60 per second.
   private static let mostFrames = 1 << 26
 
   init(_ times: [FrameTime]) {
@@ -53,7 +53,7 @@ package struct FrameTimes: Codable, Sendable, Equatable {
     }
   }
 
-  /// The times of all frames; nil if these are no numbers that `init` makes.
+  /// The times of all frames; nil if the runs are inconsistent.
   var all: [FrameTime]? {
     guard let durations = Self.expanded(durations), let distances = Self.expanded(distances),
       durations.count == distances.count + 1

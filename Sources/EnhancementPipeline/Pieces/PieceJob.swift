@@ -2,13 +2,13 @@
 internal import EnhancementModel
 package import VideoIO
 
-/// Makes some segments of a film that was scanned, as one run over the whole film would.
+/// Makes some segments of a scanned film, with the same result as one run over the whole film.
 package struct PieceJob: Sendable {
-  /// The whole job.
+  /// The job for the whole film.
   package let job: EnhancementJob
-  /// What the scan has come to.
+  /// The scan of the film.
   package let film: FilmScan
-  /// Where finished segments go.
+  /// The folder of finished segments.
   package let folder: PieceFolder
 
   package init(job: EnhancementJob, film: FilmScan, folder: PieceFolder) {
@@ -17,17 +17,17 @@ package struct PieceJob: Sendable {
     self.folder = folder
   }
 
-  /// Whether a segment is there, as it must be.
-  /// - Parameter readsAll: whether every byte is compared.
+  /// Returns whether a segment exists and is intact.
+  /// - Parameter readsAll: whether to verify every byte.
   package func state(of segment: Int, readsAll: Bool) -> PieceState {
     let planned = film.segments[segment]
     return folder.state(
       of: segment, frames: planned.frames, first: planned.first, last: planned.last, readsAll: readsAll)
   }
 
-  /// Makes segments that follow each other. Each gets its name when it is finished.
-  /// - Parameter progress: called after each frame that is made.
-  /// - Throws: `VideoIOError`, `PipelineError`, what the network throws, or `CancellationError`.
+  /// Makes consecutive segments. Each gets its name when it is complete.
+  /// - Parameter progress: called after each frame.
+  /// - Throws: `VideoIOError`, `PipelineError`, an error of a network, or `CancellationError`.
   package func make(
     _ segments: Range<Int>, progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }
   ) async throws -> EnhancementSummary {
@@ -39,7 +39,7 @@ package struct PieceJob: Sendable {
     do {
       return try await make(segments, source: source, times: times, seeks: true, progress: progress)
     } catch PipelineError.otherFrames where source.lowerBound > 0 {
-      // What a place was sought by may have led to other pictures than those that all before lead to.
+      // Decoding after a seek may differ from decoding from the beginning: try again without seeking.
       return try await make(segments, source: source, times: times, seeks: false, progress: progress)
     }
   }
@@ -62,7 +62,7 @@ package struct PieceJob: Sendable {
       last: { try await writing.run(from: enhanced) })
   }
 
-  /// The outputs of each step that go into segments.
+  /// Returns the outputs of each step that the segments need.
   private func made(_ segments: Range<Int>) -> [Range<Int>] {
     let (from, to) = (film.segments[segments.lowerBound], film.segments[segments.upperBound - 1])
     let first = segments.lowerBound * film.segmentFrames
@@ -71,7 +71,7 @@ package struct PieceJob: Sendable {
   }
 }
 
-/// Encodes the frames of some segments; all others count by their times alone.
+/// Encodes the frames of some segments; of all others, only the times are used.
 private struct PieceWritingStage: Sendable {
   let path: String
   let source: String
@@ -88,7 +88,7 @@ private struct PieceWritingStage: Sendable {
       preconditionFailure("the output opens first")
     }
     let summary = try await write(shape, from: input)
-    // What was read beyond the last frame only ended its windows.
+    // Frames read after the last one only completed its windows.
     while try await input.next() != nil {}
     return .writing(summary)
   }
@@ -128,7 +128,7 @@ private struct PieceWritingStage: Sendable {
     return summary
   }
 
-  /// Compares what a segment was made from with what the scan has seen.
+  /// Compares the source frames of a segment with those of the scan.
   /// - Parameter last: the last frame of the segment.
   private func compare(_ last: Int) throws {
     let index = last / film.segmentFrames

@@ -2,10 +2,11 @@
 package import VideoIO
 
 extension PieceJob {
-  /// Writes the whole film from its pieces, with all other streams of the source. Nothing is decoded but the first frame.
+  /// Writes the whole film from its pieces, with all other streams of the source. Decodes only the first
+  /// frame.
   ///
-  /// - Parameter records: what the pieces tell of themselves.
-  /// - Throws: `VideoIOError`, `CancellationError`; no file is left then.
+  /// - Parameter records: the records of the pieces, in order.
+  /// - Throws: `VideoIOError`, `CancellationError`; leaves no file then.
   package func join(
     _ records: [PieceRecord], progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }
   ) async throws -> EnhancementSummary {
@@ -22,7 +23,7 @@ extension PieceJob {
     while let item = try reader.next() {
       guard case .packet(let packet) = item else { continue }
       try Task.checkCancellation()
-      // As far as the source's own video has come; the muxer puts everything in order, but does not wait for ever.
+      // Keep pace with the source's video: the muxer interleaves streams, but its queue is limited.
       while writer.frameCount < film.frames, position < reader.videoPosition {
         guard let time = try writer.replay() else { break }
         position = film.ticks.microseconds(time.presentation)
@@ -51,7 +52,7 @@ extension PieceJob {
       frames: frames, estimatedFrames: film.frames, position: Double(frames), duration: Double(film.frames))
   }
 
-  /// Lines of both, each once.
+  /// Returns the lines of both arrays without duplicates.
   private static func merged(_ lines: [String], _ more: [String]) -> [String] {
     lines + more.filter { !lines.contains($0) }
   }

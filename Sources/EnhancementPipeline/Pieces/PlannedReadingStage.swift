@@ -2,20 +2,20 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// Reads some frames of a file whose times are known. Those before are passed on without pictures, so that all later stages
-/// come to the same numbers and times as when everything is read.
+/// Reads some frames of a file whose times are known. Passes preceding frames on without pictures, so that
+/// later stages number and time frames as if everything were read.
 struct PlannedReadingStage: Sendable {
   let path: String
   let options: EnhancementJob.Options
-  /// When the frames are shown, in ticks of what comes out of here.
+  /// Times of the frames, in ticks of this stage's output.
   let times: [FrameTime]
-  /// The frames that are read.
+  /// The frames to read.
   let source: ClosedRange<Int>
-  /// Whether what lies before is leapt over.
+  /// Whether to seek over preceding frames.
   let seeks: Bool
   let watch: SourceWatch
 
-  /// Frames that a deinterlacer sees before those that count.
+  /// Frames to read in advance for the deinterlacer.
   private static let fieldLead = 4
 
   func run(to output: FrameChannel) async throws -> StageReport {
@@ -29,7 +29,7 @@ struct PlannedReadingStage: Sendable {
     }
     let lead = options.deinterlacing == nil ? 0 : Self.fieldLead
     let begin = seeks ? max(0, source.lowerBound - lead) : 0
-    // The next frame that is expected.
+    // Number of the next expected frame.
     var next = source.lowerBound
     if begin > 0 {
       let reader = try? VideoReader(
@@ -39,7 +39,7 @@ struct PlannedReadingStage: Sendable {
         try await read(reader, model: model, to: output, &next)
       }
     }
-    // Nothing has gone out yet where the first frame was not found.
+    // If the first frame was not found, nothing has been sent yet.
     if next == source.lowerBound {
       let reader = try VideoReader(
         path: path, threads: max(1, options.threads / 4), options: options.reading(rescues: true))
@@ -52,7 +52,7 @@ struct PlannedReadingStage: Sendable {
     return .reading(warnings: [], leftOut: [])
   }
 
-  /// The frame that the file begins with.
+  /// Returns the file's first frame.
   private func firstFrame(of reader: inout VideoReader) throws -> VideoFrame {
     while let item = try reader.next() {
       if case .frame(let frame) = item { return frame }
@@ -60,7 +60,7 @@ struct PlannedReadingStage: Sendable {
     throw PipelineError.noFrames(path: path)
   }
 
-  /// The same part of the file from a later frame on.
+  /// Returns options for reading the same part of the file from a later frame on.
   private func partOptions(from frame: Int, shape: VideoShape) -> VideoReader.Options {
     var result = options.reading(rescues: true)
     let start = shape.media.start(at: times[frame].presentation, timeBase: shape.timeBase)
@@ -69,8 +69,8 @@ struct PlannedReadingStage: Sendable {
     return result
   }
 
-  /// Passes frames on from the expected one to the last that is wanted. Ends early, and without a word, where the file does, or
-  /// where the first frame is not the expected one.
+  /// Passes on frames from the expected one to the last requested one. Returns without an error at the end of
+  /// the file, or if the first frame is not the expected one.
   private func read(
     _ reader: consuming VideoReader, model: VideoFrame, to output: FrameChannel, _ next: inout Int
   ) async throws {
@@ -86,7 +86,7 @@ struct PlannedReadingStage: Sendable {
     }
   }
 
-  /// - Returns: whether reading goes on.
+  /// - Returns: whether to continue reading.
   private func pass(_ frames: [VideoFrame], to output: FrameChannel, _ next: inout Int) async throws -> Bool {
     for frame in frames where next <= source.upperBound {
       let expected = times[next]
@@ -98,7 +98,7 @@ struct PlannedReadingStage: Sendable {
           detail:
             "frame \(next) is shown at \(frame.presentationTimestamp) instead of \(expected.presentation)")
       }
-      // Some demuxers tell durations by what they have read before.
+      // Some demuxers derive durations from previous packets.
       let whole =
         frame.duration == expected.duration
         ? frame

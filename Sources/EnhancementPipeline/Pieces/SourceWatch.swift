@@ -2,20 +2,20 @@
 internal import Synchronization
 internal import VideoIO
 
-/// Sees the frames that a file is read as, and tells whether others read the same.
+/// Hashes the frames read from a file, to verify that other processes read the same frames.
 final class SourceWatch: Sendable {
   private let state: Mutex<State>
 
   private struct State {
-    /// The number of the next frame.
+    /// Number of the next frame.
     var next: Int
     let first: Int
     var times: [FrameTime] = []
-    /// Sums of the hashes of all frames before each one.
+    /// For each frame, the sum of the hashes of all preceding frames.
     var sums: [UInt64] = [0]
   }
 
-  /// For frames from this number on.
+  /// Creates a watch for frames numbered from `first`.
   init(first: Int = 0) { state = Mutex(State(next: first, first: first)) }
 
   func note(_ frame: VideoFrame) {
@@ -23,17 +23,17 @@ final class SourceWatch: Sendable {
     state.withLock { state in
       state.times.append(
         FrameTime(presentation: frame.presentationTimestamp, duration: frame.duration))
-      // The number counts, too, or frames could change places.
+      // Include the number, to detect frames in another order.
       let mixed = (hash ^ UInt64(truncatingIfNeeded: state.next)) &* 0x9e37_79b9_7f4a_7c15
       state.sums.append(state.sums[state.sums.count - 1] &+ (mixed ^ mixed >> 29))
       state.next += 1
     }
   }
 
-  /// The times of the frames seen.
+  /// Times of the frames so far.
   var times: [FrameTime] { state.withLock { $0.times } }
 
-  /// What frames of these numbers look like, in 16 digits; nil if not all of them were seen.
+  /// Returns a hash of a range of frames as 16 hexadecimal digits; nil if some have not been read.
   func signature(_ frames: ClosedRange<Int>) -> String? {
     state.withLock { state in
       let (first, last) = (frames.lowerBound - state.first, frames.upperBound - state.first + 1)
@@ -43,7 +43,7 @@ final class SourceWatch: Sendable {
     }
   }
 
-  /// A hash of all samples.
+  /// Hashes all samples.
   private static func hash(_ frame: VideoFrame) -> UInt64 {
     var hash: UInt64 = 0x2545_f491_4f6c_dd1d
     for plane in 0..<frame.format.planeCount {
@@ -59,7 +59,7 @@ final class SourceWatch: Sendable {
   }
 
   private static func hash(_ bytes: UnsafeRawBufferPointer, _ seed: UInt64) -> UInt64 {
-    // Two chains, as each multiplication waits for the one before.
+    // Two independent chains hide the latency of multiplication.
     var (a, b) = (seed, seed ^ UInt64(bytes.count))
     var position = 0
     while position + 16 <= bytes.count {

@@ -2,19 +2,19 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// Runs the network and makes the output frames. The only stage that computes on several threads itself.
+/// Runs the network and creates the output frames. The only stage that uses several threads itself.
 struct EnhancingStage: Sendable {
   let threads: Int
-  /// How many frames a network for interpolation makes.
+  /// The output rate of a network for interpolation.
   let rate: InterpolationRate
-  /// What is known about the source beside its frames.
+  /// Known properties of the source, such as its noise level.
   let conditions: WindowConditions
-  /// Outputs that are made; others, which an earlier run has finished with or another one makes, are passed on without a
+  /// The outputs to compute; others, which an earlier run or another process makes, are passed on without a
   /// picture.
   let made: Range<Int>
   let profile: WorkProfile?
 
-  /// Frames in a row that may come out wrong where there is a substitute: more are a damaged model.
+  /// Number of consecutive failed frames to substitute; more indicate a damaged model.
   private static let mostWrongInRow = 24
 
   func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
@@ -25,7 +25,7 @@ struct EnhancingStage: Sendable {
     var maker = try maker(for: opening)
     var check = OutputCheck(path: path, scale: opening.handoff.network.architecture.scale)
     var (windowCount, frameCount) = (0, 0)
-    // A window may give no frame; the scene that begins with it then begins with a later one's.
+    // A window may give no frame; then the next frame created starts the scene.
     var startsScene = false
     var (wrongInRow, substituted) = (0, 0)
     try await output.send(.opened(maker.shape))
@@ -70,7 +70,7 @@ struct EnhancingStage: Sendable {
       repeated: maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
   }
 
-  /// Whatever the network's task asks for.
+  /// Returns the frame maker for the network's task.
   private func maker(for opening: WindowOpening) throws -> any FrameMaker {
     let network = opening.handoff.network
     switch network.architecture.task {

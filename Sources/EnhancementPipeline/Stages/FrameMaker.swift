@@ -4,28 +4,30 @@ internal import Foundation
 internal import Kernels
 internal import VideoIO
 
-/// A frame to be made.
+/// An output frame to create.
 struct FrameInstant: Equatable {
-  /// In ticks of the output's time base.
+  /// In output ticks.
   var presentationTimestamp, duration: Int64
-  /// Where it lies between the window's centre and the frame after it, of `FrameMotion.unit`; 0 is the centre itself.
+  /// Position between the window's centre and the next frame, in units of 1/`FrameMotion.unit`; 0 is the
+  /// centre.
   var position = 0
 }
 
-/// Makes the output frames of a step from windows of its input, by a network. Belongs to one task.
+/// Creates the output frames of a step from windows of its input, using a network. Used by one task.
 protocol FrameMaker {
-  /// The video that comes out.
+  /// The shape of the output.
   var shape: VideoShape { get }
-  /// Whether a frame may be shown twice where the source moves.
+  /// Whether an output frame may equal the previous one although the source moves.
   var repeatsFrames: Bool { get }
 
-  /// The frames to make of a window, in order of time. Called once for each window, in their order.
+  /// Returns the frames to create for a window, in order of time. Called once per window, in order.
   mutating func instants(of window: SceneWindow) throws -> [FrameInstant]
-  /// Makes one of them.
+  /// Creates one of these frames.
   func frame(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame
-  /// The source frames that a made one is compared with.
+  /// Returns the source frames against which the output is checked.
   func sources(of window: SceneWindow) throws -> [VideoFrame]
-  /// What is shown instead of a frame that came out wrong; nil where there is nothing, and the work ends.
+  /// Returns a replacement for a frame that failed the output check; nil if there is none, which ends the
+  /// work with an error.
   func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame?
 }
 
@@ -34,7 +36,7 @@ extension FrameMaker {
   func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame? { nil }
 }
 
-/// A frame for each window: its centre, enlarged or of the same size, corrected by the network.
+/// Creates one frame per window: its centre, enlarged or of the same size, corrected by the network.
 struct EnlargedFrameMaker: FrameMaker {
   let shape: VideoShape
   let repeatsFrames = false
@@ -80,8 +82,8 @@ struct EnlargedFrameMaker: FrameMaker {
   }
 }
 
-/// The source's frames as they are, and frames between them. At the end of a scene, and between equal frames, the source is
-/// shown again, untouched.
+/// Passes the source's frames through and creates frames between them. At the end of a scene and between
+/// equal frames, the source frame is repeated unchanged.
 struct InterpolatedFrameMaker: FrameMaker {
   let shape: VideoShape
   let repeatsFrames = true
@@ -123,7 +125,7 @@ struct InterpolatedFrameMaker: FrameMaker {
     [try window.frames[0].video, try window.frames[1].video]
   }
 
-  /// The nearer of the two frames around it.
+  /// Returns the nearer of the two neighbours.
   func substitute(at instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame? {
     try Self.nearest(to: instant, of: window)
   }
@@ -147,7 +149,7 @@ struct InterpolatedFrameMaker: FrameMaker {
     let (first, second) = (try source.video, try following.video)
     let pictures = [try source.planar, try following.planar]
     if instant.position == 0 || following === source || pictures[0].isEqual(to: pictures[1]) {
-      // Captions come once, with the source frame itself.
+      // Captions belong to the source frame alone.
       let video = instant.position == 0 ? first : try first.withoutCaptions()
       return try video.retimed(
         presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
-internal import VideoIO
+package import VideoIO
 
-/// Reads the file. The reader lives and dies in here.
+/// Reads the file. The reader is created and destroyed in this stage.
 struct ReadingStage: Sendable {
   let path: String
   let options: EnhancementJob.Options
-  /// Whether what can be saved of a file is saved, and `leftOut` says that it is not all; if not, that is an error.
+  /// Whether to end a damaged file early and report that in `leftOut`; otherwise damage is an error.
   let rescues: Bool
-  /// Who sees the frames that are read; nil for nobody.
+  /// Observes the frames that are read.
   var watch: SourceWatch?
 
-  /// Frames from which on a file that cannot be worked on any further is ended there, and not refused.
+  /// Minimum number of frames for which a file is ended early rather than refused.
   private static let framesWorthKeeping = 250
 
   func run(to output: FrameChannel) async throws -> StageReport {
-    // Networks take many times longer for a frame than decoders do; a thread of these holds two frames more.
+    // Networks are many times slower than decoders, and each decoder thread holds two more frames.
     var reader = try VideoReader(path: path, threads: max(1, options.threads / 4), options: readerOptions)
     var fields = FieldHandling(options.deinterlacing, of: reader.info, threads: options.threads)
     try await output.send(.opened(fields.shape))
@@ -27,15 +27,20 @@ struct ReadingStage: Sendable {
       }
       frameCount += frames.count
     }
-    var leftOut: [String] = []
+    var (leftOut, warnings) = ([String](), [String]())
+    var combs = CombDetector()
     reading: while let item = try options.profile.measure("decode", { try reader.next() }) {
       switch item {
       case .frame(let frame):
+        if options.deinterlacing == nil, !frame.isInterlaced, !combs.isDecided {
+          combs.push(frame)
+          if combs.isCombed, !options.notice(CombDetector.warning) { warnings.append(CombDetector.warning) }
+        }
         let frames: [VideoFrame]
         do {
           frames = try fields.push(frame, profile: options.profile)
         } catch let error as PipelineError {
-          // Fields that begin after hours of work are no reason to throw it away.
+          // Do not discard hours of work because a late frame is interlaced.
           guard case .interlaced = error, rescues, frameCount >= Self.framesWorthKeeping else { throw error }
           leftOut.append("what follows, as \(error); --deinterlace takes all of it")
           break reading
@@ -46,16 +51,16 @@ struct ReadingStage: Sendable {
     }
     try await send(fields.finish())
     try await output.end(frames: frameCount)
-    return .reading(warnings: reader.warnings, leftOut: leftOut + reader.leftOut)
+    return .reading(warnings: warnings + reader.warnings, leftOut: leftOut + reader.leftOut)
   }
 
   private var readerOptions: VideoReader.Options { options.reading(rescues: rescues) }
 }
 
 extension EnhancementJob.Options {
-  /// How the file is read.
-  /// - Parameter rescues: whether what can be saved of a damaged file is saved.
-  func reading(rescues: Bool) -> VideoReader.Options {
+  /// Returns the options of the reader.
+  /// - Parameter rescues: whether to end a damaged file early rather than throw.
+  package func reading(rescues: Bool) -> VideoReader.Options {
     var result = VideoReader.Options()
     result.start = start
     result.length = length
@@ -68,32 +73,48 @@ extension EnhancementJob.Options {
   }
 }
 
-/// What stands between the decoder and the first step: a deinterlacer, or nothing but a look at each frame.
+extension EnhancementJob.Options {
+  /// Reports something to the user before the work is done.
+  /// - Returns: whether there is a handler.
+  func notice(_ text: String) -> Bool {
+    onNotice?(text)
+    return onNotice != nil
+  }
+}
+
+/// The stage between decoder and first step: a deinterlacer, or only a check that frames are progressive.
 struct FieldHandling: ~Copyable {
-  /// The frames that come out.
+  /// The shape of the output frames.
   let shape: VideoShape
 
   private let mode: Deinterlacing?
   private let media: MediaInfo
   private let threads: Int
+  private let refusesFields: Bool
   private let model: VideoFrame?
-  /// Made for the first frame, which decides how much of what the file says is believed.
+  /// Created for the first frame, since some properties of the file are unreliable until then.
   private var deinterlacer: Deinterlacer?
 
-  /// - Parameter model: the frame that decides instead of the first one that comes; nil lets that one.
-  init(_ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil) {
+  /// - Parameters:
+  ///   - model: the frame to create the deinterlacer for; nil uses the first one pushed.
+  ///   - refusesFields: whether interlaced frames are an error without a deinterlacer.
+  init(
+    _ mode: Deinterlacing?, of media: MediaInfo, threads: Int, like model: VideoFrame? = nil,
+    refusesFields: Bool = true
+  ) {
     self.mode = mode
     self.media = media
     self.threads = threads
     self.model = model
+    self.refusesFields = refusesFields
     shape = mode == .fields ? VideoShape(media).withFieldsAsFrames : VideoShape(media)
   }
 
-  /// Takes a frame; returns those that are ready.
-  /// - Throws: `PipelineError.interlaced` where fields were not expected; `VideoIOError`.
+  /// Adds a frame; returns the completed frames.
+  /// - Throws: `PipelineError.interlaced` for an interlaced frame without a deinterlacer; `VideoIOError`.
   mutating func push(_ frame: VideoFrame, profile: WorkProfile?) throws -> [VideoFrame] {
     guard let mode else {
-      if frame.isInterlaced {
+      if frame.isInterlaced, refusesFields {
         let ticks = Double(frame.presentationTimestamp - media.startTime)
         throw PipelineError.interlaced(path: media.path, seconds: ticks * media.timeBase.doubleValue)
       }
@@ -107,7 +128,7 @@ struct FieldHandling: ~Copyable {
     return frames
   }
 
-  /// Ends the stream; returns what was held back.
+  /// Ends the stream; returns the remaining frames.
   mutating func finish() throws -> [VideoFrame] {
     guard var deinterlacer = deinterlacer.take() else { return [] }
     return try deinterlacer.finish()

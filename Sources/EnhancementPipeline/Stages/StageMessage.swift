@@ -3,28 +3,28 @@ internal import EnhancementModel
 internal import Synchronization
 internal import VideoIO
 
-/// What the stages tell each other. The first message is `opened`, the last one `ended`; packets of other streams travel
-/// among the frames, or the muxer would wait for one while the queue of the other is full.
+/// Messages between stages, beginning with `opened` and ending with `ended`. Packets of other streams travel
+/// among the frames; otherwise the muxer could wait for one stream while the queue of another is full.
 enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case opened(Opening)
   case frame(Frame)
   case packet(EncodedPacket)
-  /// How many frames there were: who takes them has counted, too.
+  /// The number of frames sent, which the receiver compares with its own count.
   case ended(frames: Int)
 }
 
-/// A frame on its way from one step to the next.
+/// A frame between two steps.
 struct StageFrame: Sendable {
   /// In ticks of the stage's time base.
   let presentationTimestamp, duration: Int64
-  /// nil for a frame that an earlier run has finished: only its times are needed.
+  /// The picture; nil if an earlier run has finished the frame and only its times are needed.
   let video: VideoFrame?
-  /// Whether a scene begins with it, as far as that is known yet.
+  /// Whether the frame starts a scene, as far as known.
   var startsScene = false
-  /// What went into it.
+  /// The frames it was made from.
   var inputs = FrameInputs()
 
-  /// A frame that is there.
+  /// Creates a frame with a picture.
   init(_ video: VideoFrame, startsScene: Bool = false, inputs: FrameInputs = FrameInputs()) {
     presentationTimestamp = video.presentationTimestamp
     duration = video.duration
@@ -33,7 +33,7 @@ struct StageFrame: Sendable {
     self.inputs = inputs
   }
 
-  /// A frame that was finished earlier, or is made elsewhere.
+  /// Creates a frame without a picture, for work done earlier or elsewhere.
   init(
     skipped presentationTimestamp: Int64, duration: Int64, startsScene: Bool = false,
     inputs: FrameInputs = FrameInputs()
@@ -46,28 +46,29 @@ struct StageFrame: Sendable {
   }
 }
 
-/// Which frames went into one, by their numbers: first of the source's frames, then of the outputs of each step before. A
-/// frame never has lower numbers than the one before it.
+/// The numbers of the frames that one was made from: of the source, then of the outputs of each previous
+/// step. They never decrease from one frame to the next.
 struct FrameInputs: Sendable, Equatable {
-  /// The lowest and the highest numbers.
+  /// Lowest and highest numbers.
   var first: [Int] = []
   var last: [Int] = []
 
-  /// For the outputs of each step before, the number of the first, as segments keep them.
+  /// For the outputs of each previous step, the lowest number, as stored in segments.
   var origins: [Int] { Array(first.dropFirst()) }
 }
 
-/// A frame that enters a step, and what the network sees of it.
+/// An input frame of a step with its 8-bit copy for the network.
 final class PreparedFrame: Sendable {
-  /// The frame as it came.
+  /// The original frame.
   let frame: StageFrame
-  /// Its number among those that enter the step.
+  /// Its number among the input frames of the step.
   let index: Int
   private let picture: PlanarFrame?
   private let census: FrameCensus
 
-  /// Takes a frame.
-  /// - Parameter keepsMemory: whether the frame must stay as it came, as those do that go on to the encoder.
+  /// Prepares a frame.
+  /// - Parameter keepsMemory: whether the original samples are kept, as required for frames passed on to the
+  ///   encoder.
   init(_ frame: StageFrame, index: Int, census: FrameCensus, keepsMemory: Bool = true) throws(VideoIOError) {
     let picture = frame.video.map { PlanarFrame($0) }
     if let video = frame.video, let picture, !keepsMemory, picture.holdsAll(of: video) {
@@ -84,8 +85,8 @@ final class PreparedFrame: Sendable {
 
   deinit { census.add(-1) }
 
-  /// The picture at its full depth.
-  /// - Throws: `PipelineError.missingFrame` for one that an earlier run has finished.
+  /// The picture at full depth.
+  /// - Throws: `PipelineError.missingFrame` if the frame has no picture.
   var video: VideoFrame {
     get throws(PipelineError) {
       guard let video = frame.video else { throw .missingFrame(index) }
@@ -93,8 +94,8 @@ final class PreparedFrame: Sendable {
     }
   }
 
-  /// The picture as networks see it.
-  /// - Throws: `PipelineError.missingFrame` for one that an earlier run has finished.
+  /// The picture as 8-bit 4:2:0, the input of networks.
+  /// - Throws: `PipelineError.missingFrame` if the frame has no picture.
   var planar: PlanarFrame {
     get throws(PipelineError) {
       guard let picture else { throw .missingFrame(index) }
@@ -104,7 +105,7 @@ final class PreparedFrame: Sendable {
 }
 
 extension PlanarFrame {
-  /// Whether a frame has no more samples than its 8-bit copy, and the same.
+  /// Returns whether the 8-bit copy contains all samples of `frame`.
   fileprivate func holdsAll(of frame: VideoFrame) -> Bool {
     let format = frame.format
     return format.bitDepth == 8 && format.planeCount == 3 && format.log2ChromaWidth == 1
@@ -113,7 +114,7 @@ extension PlanarFrame {
 }
 
 extension VideoFrame {
-  /// The same with the samples of its copy.
+  /// Returns the frame with its samples replaced by those of its copy, which frees memory.
   fileprivate func sharing(_ copy: PlanarFrame) throws(VideoIOError) -> VideoFrame {
     let luma = copy.width * copy.height
     return try sharing(
@@ -125,12 +126,12 @@ extension VideoFrame {
 /// The frames around one frame.
 struct SceneWindow: Sendable {
   let frames: [PreparedFrame]
-  /// Whether a scene begins with the frame in the middle.
+  /// Whether the middle frame starts a scene.
   let startsScene: Bool
-  /// The frame in the middle; the first of two.
+  /// The middle frame; the first of two.
   var center: PreparedFrame { frames[(frames.count - 1) / 2] }
 
-  /// What goes into an output of this window.
+  /// The numbers of the frames in this window.
   var inputs: FrameInputs {
     guard let first = frames.min(by: { $0.index < $1.index }),
       let last = frames.max(by: { $0.index < $1.index })
@@ -140,7 +141,7 @@ struct SceneWindow: Sendable {
   }
 }
 
-/// Counts the prepared frames that are alive, to hold the pipeline to its memory bound.
+/// Counts the prepared frames alive, to check the pipeline's memory bound.
 final class FrameCensus: Sendable {
   private let counts = Mutex((now: 0, peak: 0))
 
@@ -151,27 +152,27 @@ final class FrameCensus: Sendable {
     }
   }
 
-  /// The largest number alive at once.
+  /// The highest number alive at once.
   var peak: Int { counts.withLock { $0.peak } }
 }
 
-/// Carries a network from the stage that makes it to the stage that runs it.
+/// Carries a network from the stage that creates it to the stage that runs it.
 struct NetworkHandoff: @unchecked Sendable {
-  // Unchecked: the maker keeps no reference, so one task at a time has the network.
+  // Unchecked: the creator keeps no reference, so only one task uses the network.
   let network: any WindowNetwork
 }
 
-/// The video between two stages: how the frames to come look and are timed.
+/// The properties of the video between two stages: extents and timing.
 struct VideoShape: Sendable {
-  /// The file that was read.
+  /// The source file.
   let media: MediaInfo
   /// Extents of the frames.
   var width, height: Int
-  /// Seconds per tick of their timestamps, frames per second on average, and the first timestamp.
+  /// Seconds per tick, average frames per second, and the first timestamp.
   var timeBase, frameRate: Rational
   var startTime: Int64
 
-  /// The video as it is read.
+  /// Creates the shape of the source.
   init(_ media: MediaInfo) {
     self.media = media
     width = media.width
@@ -181,7 +182,7 @@ struct VideoShape: Sendable {
     startTime = media.startTime
   }
 
-  /// The video with a frame for each field, which takes ticks of half the length. Where 32 bits do not hold those, the
+  /// The shape with a frame per field, with ticks of half the length. If those do not fit into 32 bits, the
   /// deinterlacer refuses the first frame.
   var withFieldsAsFrames: VideoShape {
     var result = self
@@ -193,13 +194,13 @@ struct VideoShape: Sendable {
     }
     let (start, startOverflow) = startTime.multipliedReportingOverflow(by: 2)
     if !startOverflow { result.startTime = start }
-    // A rate whose double does not fit is unknown.
+    // A rate that cannot be doubled is unknown.
     let (doubled, overflow) = frameRate.numerator.multipliedReportingOverflow(by: 2)
     result.frameRate = overflow ? Rational(0, 1) : Rational(doubled, frameRate.denominator)
     return result
   }
 
-  /// Frames there will be, as far as the source lets it be known.
+  /// Expected number of frames, if the source allows an estimate.
   var estimatedFrameCount: Int? {
     guard let count = media.estimatedFrameCount else { return nil }
     guard media.averageFrameRate.isPositive, frameRate.isPositive else { return count }
@@ -207,7 +208,7 @@ struct VideoShape: Sendable {
   }
 }
 
-/// What the enhancing stage needs before the first window.
+/// The information the enhancing stage needs before the first window.
 struct WindowOpening: Sendable {
   let shape: VideoShape
   let handoff: NetworkHandoff
@@ -219,14 +220,13 @@ typealias FrameChannel = StageChannel<VideoShape, StageFrame>
 typealias WindowChannel = StageChannel<WindowOpening, SceneWindow>
 
 extension BoundedChannel {
-  /// Tells how many frames there were, and that nothing follows.
+  /// Sends the number of frames and ends the channel.
   func end<Opening, Frame>(frames: Int) async throws where Element == StageMessage<Opening, Frame> {
     try await send(.ended(frames: frames))
     finish()
   }
 
-  /// A channel for `frames` frames, and packets between them: those must not keep the next frame from being
-  /// made.
+  /// Creates a channel for `frames` frames and the packets between them, which must not delay the next frame.
   static func between<Opening, Frame>(frames: Int) -> BoundedChannel
   where Element == StageMessage<Opening, Frame> {
     let packetsPerFrame = 16

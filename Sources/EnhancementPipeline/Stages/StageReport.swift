@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a stage found out, for the summary.
+/// The results of a stage, for the summary.
 enum StageReport: Sendable {
   case reading(warnings: [String], leftOut: [String])
   case windows(sceneCuts: [Int]?)

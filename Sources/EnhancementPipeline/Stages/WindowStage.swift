@@ -2,13 +2,13 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// Makes the network once the picture's size is known, prepares frames for it, and groups them into windows.
+/// Creates the network once the size of the picture is known, prepares frames, and groups them into windows.
 struct WindowStage: Sendable {
   let threads: Int
   let findsSceneCuts: Bool
-  /// Where scenes of the source begin, if that was found earlier.
+  /// Frames of the source that start scenes, if known from an earlier run.
   var knownCuts: Set<Int>?
-  /// Its place among the steps; the first one's frames are the file's.
+  /// Index of the step; the input of the first one is the file.
   let step: Int
   let stepCount: Int
   let census: FrameCensus
@@ -23,7 +23,7 @@ struct WindowStage: Sendable {
       network: try makeNetwork((shape.width + 1) & ~1, (shape.height + 1) & ~1, threads))
     let length = max(handoff.network.architecture.window, 1)
     try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
-    // Scenes are found once, in the source; what lies between steps only takes over where they begin.
+    // Cuts are detected only in the source; later steps take them over.
     let cuts: SceneSplitter.Cuts =
       if step > 0 {
         findsSceneCuts ? .told : .ignored
@@ -32,7 +32,7 @@ struct WindowStage: Sendable {
       } else {
         findsSceneCuts && (length > 1 || stepCount > 1) ? .detected : .ignored
       }
-    // Interpolation knows the end of a scene by its last frame being repeated.
+    // In interpolation, a repeated last frame marks the end of a scene.
     let isInterpolating = handoff.network.architecture.task == .interpolation
     var splitter = SceneSplitter(length: length, cuts: cuts, edge: isInterpolating ? .repeated : .opposite)
     while let message = try await input.next() {
@@ -52,7 +52,7 @@ struct WindowStage: Sendable {
     }
     if splitter.frameCount == 0 { throw PipelineError.noFrames(path: shape.media.path) }
     for window in splitter.finish() { try await output.send(.frame(window)) }
-    // A window for each frame.
+    // There is one window per frame.
     try await output.end(frames: splitter.frameCount)
     return .windows(sceneCuts: step == 0 ? splitter.cuts : nil)
   }

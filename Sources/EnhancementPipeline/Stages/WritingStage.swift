@@ -2,7 +2,7 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// Writes the file. The writer lives and dies in here.
+/// Writes the file. The writer is created and destroyed in this stage.
 struct WritingStage: Sendable {
   let path: String
   let settings: EncoderSettings
@@ -25,7 +25,7 @@ struct WritingStage: Sendable {
       switch message {
       case .opened: preconditionFailure("the output opens once")
       case .packet(let packet): try writer.write(packet)
-      // Before the file gets its name.
+      // Check before the file gets its name.
       case .ended(let given): try PipelineError.expect(writer.frameCount, of: given, path: media.path)
       case .frame(let frame):
         if let video = frame.video {

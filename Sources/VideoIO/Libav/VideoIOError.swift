@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error in reading or writing a file. Cases carry the facts; `description` formats them.
-public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
+package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file cannot be opened, or is not a media file.
   case cannotOpen(path: String, reason: LibavError)
   /// The file is a playlist, and playlists are not allowed.
@@ -94,16 +94,16 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether the error is caused by another run, so that a later attempt may succeed.
-  public var isTemporary: Bool {
+  package var isTemporary: Bool {
     switch self {
     case .outputInUse, .segmentsInUse: true
     default: false
     }
   }
 
-  /// Whether it is the machine's state that stands in the way, such as a full disk or exhausted memory, or a file that a
-  /// network does not show now: what fails here may work later, or elsewhere.
-  public var isWorthRetry: Bool {
+  /// Whether the error is due to the state of the machine, such as a full disk, exhausted memory, or a file that is
+  /// temporarily missing on a network: a later attempt, or one on another machine, may succeed.
+  package var isWorthRetry: Bool {
     if isTemporary || isWantOfMemory { return true }
     switch self {
     case .cannotOpen(_, let reason), .cannotRead(_, _, let reason), .cannotCreate(_, let reason),
@@ -114,7 +114,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// One lower-case line without a period, with the file's name and FFmpeg's message.
-  public var description: String {
+  package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
     case .isPlaylist(let path): "\(path) is a playlist, which leads to other files"
@@ -181,7 +181,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Advice for the user in one lower-case line without a period; nil if there is none.
-  public var hint: String? {
+  package var hint: String? {
     switch self {
     case .cannotOpen(_, let reason) where reason.log.contains { $0.contains("moov atom not found") }:
       "the file was cut off before its index was written; a repair tool or a new copy may help"
@@ -190,11 +190,11 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
-    case .isPlaylist: "pass --allow-playlists if you know where it leads"
+    case .isPlaylist: "allow playlists if you know where it leads"
     case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
     case .badPlaylist: "playlists may name files in their own folder and below it"
     case .encrypted: "it must be decrypted first, by whoever has the key"
-    case .needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
+    case .needsDolbyVision: "convert it to HDR10 first, or ignore its Dolby Vision metadata"
     case .noVideoStream: "cover art and subtitles do not count as video"
     case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
     case .outputExists: "choose another name, or allow overwriting"
@@ -210,7 +210,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .pictureChanges: "split the file at that point"
-    case .segmentsExist: "continue it with --resume, or delete the folder"
+    case .segmentsExist: "continue that work, or delete the folder"
     case .segmentsDiffer: "continue it with what it was begun with, or delete the folder"
     case .segmentsDamaged: "delete the folder"
     default: nil

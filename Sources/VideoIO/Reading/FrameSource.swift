@@ -17,9 +17,9 @@ struct FrameSource: ~Copyable {
   private var isDraining = false
   private var isFinished = false
   private var isVideoDone = false
-  /// Whether the video's packets are passed over.
+  /// Whether the video's packets are skipped.
   private var isCopying = false
-  /// How far the packets of the video have come, in microseconds.
+  /// Time of the last video packet, in microseconds.
   private(set) var videoPosition = Int64.min
   /// Whether no key frame has arrived since seeking.
   private var isSeeking = false
@@ -102,7 +102,7 @@ struct FrameSource: ~Copyable {
     throw .noFrames(path: demuxer.path, reason: lastDamage)
   }
 
-  /// From now on, gives the packets of other streams alone.
+  /// Returns only packets of other streams from now on.
   mutating func stopDecoding() { isCopying = true }
 
   /// The next of the items read before the first frame.

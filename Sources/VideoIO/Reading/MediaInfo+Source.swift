@@ -66,7 +66,7 @@ extension MediaInfo {
   ///   - timeBase: seconds per tick of the frames' timestamps.
   ///   - frameRate: frames per second, a hint for encoders.
   /// - Throws: `VideoIOError.outOfMemory`.
-  public static func blank(
+  package static func blank(
     width: Int, height: Int, format: PixelFormat, color: ColorDescription = ColorDescription(),
     timeBase: Rational, frameRate: Rational
   ) throws(VideoIOError) -> MediaInfo {
@@ -124,14 +124,19 @@ extension SourceStream {
 }
 
 extension EncodedPacket.SideData {
+  /// The nine numbers, if this is a display matrix.
+  var displayMatrix: [Int32]? {
+    guard type == AV_PKT_DATA_DISPLAYMATRIX.rawValue, bytes.count >= 36 else { return nil }
+    return (0..<9).map { index in
+      bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index * 4, as: Int32.self) }
+    }
+  }
+
   /// Rotation in degrees counterclockwise, if this is a display matrix with one.
   ///
   /// The corresponding C function is `av_display_rotation_get`.
   fileprivate var rotation: Double? {
-    guard bytes.count >= 36 else { return nil }
-    let matrix = (0..<9).map { index in
-      bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index * 4, as: Int32.self) }
-    }
+    guard let matrix = displayMatrix else { return nil }
     let degrees = matrix.withUnsafeBufferPointer { buffer in
       buffer.baseAddress.map { av_display_rotation_get($0) } ?? 0
     }

@@ -1,49 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What a piece tells of itself. Kept as JSON behind its packets, so that a piece is one file, there whole or not at all.
+/// The record of a piece, stored as JSON after its packets, so that a piece is a single file that is written
+/// atomically.
 package struct PieceRecord: Codable, Sendable, Equatable {
-  /// Identity of the plan that it belongs to.
+  /// Identity of the piece's plan.
   package var plan: String
-  /// Its place among the segments of the film.
+  /// Index of the segment in the film.
   package var segment: Int
   package var frames: Int
-  /// When its first and its last frame are shown, in ticks of the output.
+  /// Times of its first and last frame, in output ticks.
   package var first, last: Int64
-  /// Length of its packets, and their SHA-256.
+  /// Total length of its packets in bytes, and their SHA-256.
   package var bytes: Int
   package var sha256: String
-  /// What it depends on, in words by name.
+  /// The settings that the piece depends on, as text by name.
   package var settings: [String: String]
-  /// FFmpeg's kinds of side data that the source's frames had.
+  /// Types of FFmpeg side data in the source's frames.
   package var frameData: [UInt32]
-  /// Whether there were closed captions, and the encoder does not write them.
+  /// Whether the frames had closed captions that the encoder does not write.
   package var losesCaptions: Bool
 }
 
-/// What is found where a piece should be.
+/// The state of a piece on the disk.
 package enum PieceState: Sendable, Equatable {
   case whole(PieceRecord)
   case missing
-  /// With the reason in words.
+  /// The piece is damaged; contains the reason.
   case damaged(String)
-  /// Made by another plan, with the settings of that one.
+  /// The piece belongs to another plan; contains that plan's settings.
   case foreign([String: String])
 
   package var isWhole: Bool { if case .whole = self { true } else { false } }
 }
 
-/// The folder in which many processes, on any machines, leave the finished segments of one film.
+/// The folder in which many processes, on any machines, store the finished segments of one film.
 ///
-/// There are no locks, which shared file systems may lack: a piece is written under a name that nobody else uses and renamed
-/// when it is on the disk. Who makes the same piece replaces it by an equal one.
+/// There are no locks, which shared file systems may not support: a piece is written under a unique name and
+/// renamed when it is on the disk. If several processes make the same piece, they replace it with an equal
+/// one.
 package struct PieceFolder: Sendable {
   package let path: String
   /// Identity of the plan.
   package let plan: String
-  /// What the pieces depend on, in words by name.
+  /// The settings that the pieces depend on, as text by name.
   package let settings: [String: String]
-  /// Frames in a segment.
+  /// Frames per segment.
   package let segmentFrames: Int
   private let input: String
 
@@ -59,36 +61,36 @@ package struct PieceFolder: Sendable {
     self.input = input
   }
 
-  /// Makes the folder where it is missing.
+  /// Creates the folder if it does not exist.
   /// - Throws: `VideoIOError.cannotCreate`.
   package func make() throws(VideoIOError) {
-    // Another worker may make it at the same moment.
+    // Another process may create it at the same time.
     if mkdir(FileName.cString(path), FilePermissions(like: input).folderMode) != 0, errno != EEXIST {
       throw .cannotCreate(path: path, reason: LibavError(errno: errno))
     }
   }
 
-  /// Path of a piece.
+  /// Returns the path of a piece.
   package func file(_ segment: Int) -> String { path + "/\(segment)" + Self.ending }
 
-  /// A name of this process alone, for what is being made.
+  /// Returns a unique path for a piece in progress.
   func unfinishedFile(_ segment: Int) -> String {
     path + "/\(segment).\(UInt64.random(in: 0 ... .max))" + Self.unfinishedEnding
   }
 
   var permissions: FilePermissions { FilePermissions(like: input) }
 
-  /// A name for the container that writers open beside the pieces, and never finish.
+  /// A unique path for the container that writers open in the folder and never finish.
   package var scratch: String { path + "/scratch-\(UInt64.random(in: 0 ... .max))" }
 
-  /// Removes what runs that were killed have left. Only when nobody is at work.
+  /// Removes the remains of killed runs. Must not be called while other processes are working.
   package func removeUnfinished() {
     for name in names where name.hasSuffix(Self.unfinishedEnding) || name.hasPrefix("scratch-") {
       unlink(FileName.cString(path + "/" + name))
     }
   }
 
-  /// Removes the folder and all that is in it.
+  /// Removes the folder and its contents.
   package func remove() {
     removeUnfinished()
     for name in names where name.hasSuffix(Self.ending) || name == Self.joinedName {
@@ -101,10 +103,10 @@ package struct PieceFolder: Sendable {
 
   // MARK: - Pieces
 
-  /// Looks for a piece.
+  /// Examines a piece.
   /// - Parameters:
-  ///   - frames: how many it must have; first and last tell when they are shown.
-  ///   - readsAll: whether every byte is compared, rather than its length.
+  ///   - frames: the required number of frames; `first` and `last` are their times.
+  ///   - readsAll: whether to verify every byte, rather than the length.
   package func state(
     of segment: Int, frames: Int, first: Int64, last: Int64, readsAll: Bool
   ) -> PieceState {
@@ -125,7 +127,7 @@ package struct PieceFolder: Sendable {
     return .whole(record)
   }
 
-  /// What is wrong with the packets of a piece; nil if nothing.
+  /// Returns the fault in the packets of a piece; nil if there is none.
   private static func fault(_ path: String, _ record: PieceRecord) -> String? {
     do {
       let file = try DiskFile(readingOwn: path)
@@ -139,14 +141,14 @@ package struct PieceFolder: Sendable {
       }
       guard digest.text == record.sha256 else { return "its bytes are not those that were written" }
       let counts = try SegmentReplay.counts(path, length: record.bytes)
-      // A packet for each frame, or frames would be missing where pieces are joined.
+      // Require one packet per frame, since frames would otherwise be missing in the joined file.
       return counts == (record.frames, record.frames) ? nil : "it has \(counts.frames) frames"
     } catch {
       return "\(error)"
     }
   }
 
-  /// What a piece tells of itself; nil if there is none.
+  /// Returns the record of a piece; nil if there is none.
   /// - Throws: `VideoIOError.segmentsDamaged`.
   static func record(_ path: String) throws(VideoIOError) -> PieceRecord? {
     do throws(LibavError) {
@@ -171,7 +173,7 @@ package struct PieceFolder: Sendable {
     }
   }
 
-  /// The bytes that stand behind the packets of a piece.
+  /// Returns the bytes that follow the packets of a piece.
   static func trailer(_ record: PieceRecord) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -179,7 +181,7 @@ package struct PieceFolder: Sendable {
     return json + withUnsafeBytes(of: UInt32(json.count).littleEndian) { Array($0) } + magic
   }
 
-  /// Gives a finished piece its name.
+  /// Renames a finished piece to its final name.
   func publish(_ unfinished: String, as segment: Int) throws(VideoIOError) {
     let path = file(segment)
     do throws(LibavError) {
@@ -197,7 +199,7 @@ package struct PieceFolder: Sendable {
 
   private static let joinedName = "joined.json"
 
-  /// Notes that the pieces were joined to a file with this fingerprint.
+  /// Records that the pieces were joined to a file with this fingerprint.
   package func noteJoined(_ output: SourceFingerprint) throws(VideoIOError) {
     let path = path + "/" + Self.joinedName
     do throws(LibavError) {
@@ -208,7 +210,7 @@ package struct PieceFolder: Sendable {
     }
   }
 
-  /// Whether a file is what the pieces were joined to.
+  /// Returns whether a file is the recorded result of joining the pieces.
   package func isJoined(_ output: SourceFingerprint) -> Bool {
     guard let data = FileManager.default.contents(atPath: path + "/" + Self.joinedName),
       let note = try? JSONDecoder().decode([String: String].self, from: data)

@@ -14,7 +14,7 @@ private let segmentMagic: [UInt8] = Array("VENHSEG1".utf8)
 private let frameMark: UInt8 = 1
 private let packetMark: UInt8 = 2
 
-/// When a frame is shown, and how long, in ticks.
+/// Presentation time and duration of a frame, in ticks.
 package struct FrameTime: Hashable, Sendable {
   package let presentation: Int64
   package let duration: Int64
@@ -35,7 +35,7 @@ struct SegmentRecorder: ~Copyable {
   private var byteCount = 0
   private(set) var frameCount = 0
   private(set) var packetCount = 0
-  /// The frames between which all others lie.
+  /// The first and the last frame in presentation order.
   private(set) var firstFrame, lastFrame: FrameTime?
   private var isComplete = false
 
@@ -92,9 +92,10 @@ struct SegmentRecorder: ~Copyable {
     try flush(above: 1 << 20)
   }
 
-  /// Puts the segment on the disk.
-  /// - Parameter trailer: what is written behind it, and is no part of it.
-  /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder gave fewer packets than it took frames.
+  /// Flushes the segment to the disk.
+  /// - Parameter trailer: written after the segment, of which it is not a part.
+  /// - Throws: `VideoIOError.cannotWrite`; `segmentsImpossible` if the encoder returned fewer packets than
+  ///   frames.
   consuming func finish(
     origins: [Int], trailer: (SegmentManifest.Segment) -> [UInt8] = { _ in [] }
   ) throws(VideoIOError) -> SegmentManifest.Segment {
@@ -141,7 +142,7 @@ struct SegmentReplay: ~Copyable {
   private var buffer: [UInt8] = []
   private var position = 0
   private var pendingMark: UInt8?
-  /// The extradata of the encoder that made it.
+  /// The encoder's extradata.
   let extradata: [UInt8]
 
   private init(path: String, file: consuming DiskFile, timeBase: Rational, left: Int, extradata: [UInt8]) {
@@ -152,7 +153,7 @@ struct SegmentReplay: ~Copyable {
     self.extradata = extradata
   }
 
-  /// - Parameter length: bytes of the segment; nil for all of the file.
+  /// - Parameter length: length of the segment in bytes; nil for the whole file.
   static func open(_ path: String, timeBase: Rational, length: Int? = nil) throws(VideoIOError)
     -> SegmentReplay
   {
@@ -174,7 +175,7 @@ struct SegmentReplay: ~Copyable {
     }
   }
 
-  /// How many frames and packets a segment holds.
+  /// Returns the number of frames and packets in a segment.
   static func counts(_ path: String, length: Int? = nil) throws(VideoIOError) -> (frames: Int, packets: Int) {
     var replay = try open(path, timeBase: Rational(1, 1), length: length)
     var counts = (frames: 0, packets: 0)
@@ -185,7 +186,7 @@ struct SegmentReplay: ~Copyable {
     return counts
   }
 
-  /// The next frame's time; nil at the end.
+  /// Returns the next frame's time; nil at the end.
   mutating func nextFrame() throws(VideoIOError) -> FrameTime? {
     guard let mark = try nextMark() else { return nil }
     guard mark == frameMark else { throw damaged }
@@ -193,7 +194,7 @@ struct SegmentReplay: ~Copyable {
     return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
   }
 
-  /// The next packet that follows the current frame; nil before the next frame and at the end.
+  /// Returns the next packet of the current frame; nil before the next frame and at the end.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
     guard let mark = try nextMark(), mark != frameMark else { return nil }
     guard mark == packetMark else { throw damaged }

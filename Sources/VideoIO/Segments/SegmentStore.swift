@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a writer's segments lie.
+/// The storage of a writer's segments.
 enum SegmentStore: Sendable {
-  /// Those of one run and the runs that continue it.
+  /// Segments of one run and of the runs that resume it.
   case folder(SegmentFolder)
-  /// Those that many processes make.
+  /// Segments made by many processes.
   case pieces(PieceFolder)
 
-  /// What stands in a piece beside its packets.
+  /// Data stored in a piece in addition to its packets.
   struct Facts {
     var frameData: Set<UInt32> = []
     var losesCaptions = false
@@ -20,7 +20,7 @@ enum SegmentStore: Sendable {
     }
   }
 
-  /// Frames in a segment.
+  /// Frames per segment.
   var segmentFrames: Int {
     switch self {
     case .folder(let folder): folder.manifest.segmentFrames
@@ -28,7 +28,7 @@ enum SegmentStore: Sendable {
     }
   }
 
-  /// Begins to play back a finished segment.
+  /// Starts replaying a finished segment.
   func replay(_ segment: Int, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
     switch self {
     case .folder(let folder):
@@ -42,7 +42,7 @@ enum SegmentStore: Sendable {
     }
   }
 
-  /// Begins to record a segment.
+  /// Starts recording a segment.
   func recorder(_ segment: Int, extradata: [UInt8]) throws(VideoIOError) -> SegmentRecorder {
     switch self {
     case .folder(let folder):
@@ -54,7 +54,7 @@ enum SegmentStore: Sendable {
     }
   }
 
-  /// Puts a segment where it is found again.
+  /// Adds a finished segment.
   mutating func commit(
     _ recorder: consuming SegmentRecorder, segment: Int, origins: [Int], facts: Facts
   ) throws(VideoIOError) {

@@ -2,13 +2,13 @@
 
 /// The position within a job's segments: finished segments are replayed, later ones recorded.
 struct SegmentedStream: ~Copyable {
-  /// Where finished segments are kept.
+  /// The storage of finished segments.
   private(set) var store: SegmentStore
   private let timeBase: Rational
   private let extradata: [UInt8]
   private var replay: SegmentReplay?
   private var recorder: SegmentRecorder?
-  /// The segment that is recorded.
+  /// The segment being recorded.
   private var recorded = 0
 
   init(_ store: SegmentStore, timeBase: Rational, extradata: [UInt8]) {
@@ -19,7 +19,7 @@ struct SegmentedStream: ~Copyable {
     recorder = nil
   }
 
-  /// Frames in a segment.
+  /// Frames per segment.
   var segmentFrames: Int { store.segmentFrames }
 
   /// Whether a segment is being recorded.
@@ -34,7 +34,7 @@ struct SegmentedStream: ~Copyable {
     }
   }
 
-  /// The time of a finished frame; frames come one after the other.
+  /// Returns the time of a finished frame; frames must be requested in order.
   /// - Throws: `VideoIOError.segmentsDamaged` if there is none.
   mutating func next(_ frame: Int) throws(VideoIOError) -> FrameTime {
     if frame % segmentFrames == 0 {
@@ -79,7 +79,7 @@ struct SegmentedStream: ~Copyable {
     try recorder?.add(packet.raw, timeBase: timeBase)
   }
 
-  /// Puts the segment on the disk and where it is found again.
+  /// Flushes the segment to the disk and adds it to the store.
   mutating func commit(origins: [Int], facts: SegmentStore.Facts) throws(VideoIOError) {
     guard isRecording else { return }
     isRecording = false

@@ -24,6 +24,7 @@ struct KernelBenchmark {
   }
 
   struct Result {
+    /// Of the instruction that sums are made of, in billions of multiply-accumulates per second on all threads.
     var peak: Double
     var rows: [Row]
   }
@@ -62,7 +63,9 @@ struct KernelBenchmark {
     }
     var peaks: [Double] = []
     for _ in 0..<rounds {
-      peaks.append(MachinePeak.integerDotProducts(seconds: 0.05))
+      peaks.append(
+        instructionSet == .amx
+          ? MachinePeak.tileProducts(seconds: 0.05) : MachinePeak.integerDotProducts(seconds: 0.05))
       for index in contenders.indices { contenders[index].time(threads: threads) }
     }
     let operations = Double(width * height) * 64 * 64 * 9

@@ -5,11 +5,11 @@ import EnhancementPipeline
 import Foundation
 import VideoIO
 
-/// What the commands for clusters have in common: how they end.
+/// Error handling and exit codes shared by the commands for clusters.
 enum ClusterRun {
-  /// Runs work that signals end.
-  /// - Parameter remains: what is left of work that was interrupted, in words.
-  /// - Throws: `ExitCode` for all that went wrong, after it was told.
+  /// Runs work that signals cancel.
+  /// - Parameter remains: describes what interrupted work leaves behind.
+  /// - Throws: `ExitCode` after any error, which has been printed.
   static func run<Result: Sendable>(
     remains: String, _ work: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
@@ -29,7 +29,7 @@ enum ClusterRun {
     }
   }
 
-  /// 75 for what may work later.
+  /// Returns 75 for errors that a later attempt may not have.
   static func exitCode(for error: any Error) -> ExitCode {
     switch error {
     case let error as PlanError where error.isTemporary: ExitCode(75)
@@ -38,12 +38,12 @@ enum ClusterRun {
     }
   }
 
-  /// Where a path leads, wherever a process is begun.
+  /// Returns an absolute path, which does not depend on a process's working directory.
   static func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : URL(fileURLWithPath: path).standardizedFileURL.path
   }
 
-  /// The JSON of a value, with what steers a terminal escaped.
+  /// Returns a value as JSON that is safe to print on a terminal.
   static func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
@@ -51,9 +51,10 @@ enum ClusterRun {
   }
 }
 
-/// Where the plan lies, and what is elsewhere on this machine.
+/// The plan, and paths that differ on this machine.
 struct PlanArguments: ParsableArguments {
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.") var plan: String
+  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  var plan: String
 
   @Option(
     help: ArgumentHelp(

@@ -39,7 +39,7 @@ struct JoinShards: AsyncParsableCommand {
     if leftOut { throw ExitCode(2) }
   }
 
-  /// - Returns: whether something was left out.
+  /// - Returns: whether streams were left out.
   private func join() async throws -> Bool {
     let film = try FilmPlan.read(plan.plan)
     let folder = film.folder(plan: plan.plan)

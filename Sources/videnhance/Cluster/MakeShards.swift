@@ -46,7 +46,7 @@ struct MakeShards: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Append a line of JSON for each shard (docs/reference/json-output.md); - is standard output.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var journal: String?
 
   @Option(
@@ -100,8 +100,8 @@ struct MakeShards: AsyncParsableCommand {
     }
   }
 
-  /// Makes what is missing of a shard.
-  /// - Returns: how many frames were made.
+  /// Makes the missing and damaged pieces of a shard.
+  /// - Returns: the number of frames made.
   private func make(_ index: Int, of film: FilmPlan, _ work: PieceJob) async throws -> Int {
     let status = PlanStatus(film, work, indices: [index], readsAll: true)
     if !status.foreign.isEmpty { throw PlanError.differs(path: plan.plan, status.foreign) }
@@ -129,17 +129,18 @@ struct MakeShards: AsyncParsableCommand {
       latest?.frames = frames
       if let latest { line.tellDone(latest) }
     } else if frames == 0 {
-      Console.line("shard \(index): all \(shard.pieces) pieces are whole")
+      Console.line("shard \(index): nothing to do, its pieces are whole")
     } else {
       let speed = String(format: "%.1f fps", Double(frames) / max(line.elapsed, 1e-6))
+      let made = shard.pieces - shard.whole
       Console.line(
-        "shard \(index): \(frames) frames, \(shard.pieces - shard.whole) pieces, "
+        "shard \(index): \(frames) frames, \(made) \(made == 1 ? "piece" : "pieces"), "
           + "\(clockText(line.elapsed)), \(speed)")
     }
     return frames
   }
 
-  /// Numbers that follow each other, as ranges.
+  /// Groups numbers into ranges of consecutive ones.
   static func runs(_ numbers: [Int]) -> [Range<Int>] {
     var runs: [Range<Int>] = []
     for number in numbers.sorted() {

@@ -9,7 +9,7 @@ import Kernels
 import Videnhance
 import VideoIO
 
-/// Plans the work of many processes on one film.
+/// Plans the enhancement of one film by many processes.
 struct PlanFilm: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
@@ -28,11 +28,13 @@ struct PlanFilm: AsyncParsableCommand {
       interrupted.
       """)
 
-  @Argument(help: "The video to read, as all machines find it.") var input: String
-  @Argument(help: "The file that 'videnhance join' will write; its ending tells the container.")
+  @Argument(help: "The video to read, as all machines find it.", completion: .file()) var input: String
+  @Argument(
+    help: "The file that 'videnhance join' will write; its ending tells the container.", completion: .file())
   var output: String
 
-  @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.") var plan: String
+  @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.", completion: .file())
+  var plan: String
 
   @Option(help: "Shards, each a process of its own (default: one for each 10 minutes of the film).")
   var shards: Int?
@@ -125,7 +127,7 @@ struct PlanFilm: AsyncParsableCommand {
         throw PlanError.exists(path: plan, lines.isEmpty ? ["the film is read otherwise"] : lines)
       }
       guard overwrite else { throw PlanError.exists(path: plan, [shares]) }
-      // Pieces that fit the new plan as well may stay.
+      // Keep pieces that fit the new plan too.
       if found.identity != made.identity {
         folder.remove()
         try folder.make()
@@ -135,7 +137,7 @@ struct PlanFilm: AsyncParsableCommand {
     return made
   }
 
-  /// How the film is shared out.
+  /// The rule for the number of shards.
   private var shareLength: SegmentLength {
     shards.map { .shards($0) } ?? .seconds(shardSeconds ?? 600)
   }
@@ -150,7 +152,7 @@ struct PlanFilm: AsyncParsableCommand {
 }
 
 extension PlanOptions {
-  /// The choices of the command line.
+  /// Creates plan options from command-line options.
   init(network: NetworkOptions, source: SourceOptions) {
     self.init()
     tasks = network.task.tasks.map(\.rawValue)
@@ -170,7 +172,7 @@ extension PlanOptions {
     ignoresDolbyVision = source.ignoreDolbyVision
   }
 
-  /// Options have no finer parts.
+  /// The options' times have no finer resolution.
   private static func microseconds(_ duration: Duration) -> Int64 {
     let (seconds, attoseconds) = duration.components
     return seconds * 1_000_000 + attoseconds / 1_000_000_000_000

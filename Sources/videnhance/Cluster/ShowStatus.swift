@@ -5,7 +5,7 @@ import EnhancementPipeline
 import Foundation
 import VideoIO
 
-/// Shows how far the work on a plan has come.
+/// Shows the progress of the work on a plan.
 struct ShowStatus: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
@@ -18,11 +18,12 @@ struct ShowStatus: ParsableCommand {
       Exit codes: 0 shown, 1 failed, 64 wrong usage.
       """)
 
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.") var plan: String
+  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  var plan: String
   @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
   @Flag(help: "Compare every byte of the pieces, rather than their lengths.") var verify = false
 
-  /// What is written as JSON.
+  /// The JSON output.
   private struct Report: Encodable {
     var plan, source, output: String
     var isComplete: Bool

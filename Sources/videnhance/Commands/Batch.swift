@@ -24,8 +24,11 @@ struct Batch: AsyncParsableCommand {
       Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
       """)
 
-  @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir")) var input: String
-  @Argument(help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"))
+  @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir"), completion: .directory) var input:
+    String
+  @Argument(
+    help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"),
+    completion: .directory)
   var output: String
   @OptionGroup(title: "Folder options") var folder: FolderOptions
   @OptionGroup(title: "Source options") var source: SourceOptions
@@ -42,7 +45,7 @@ struct Batch: AsyncParsableCommand {
   }
 }
 
-/// How a folder is gone through.
+/// Options for processing a folder.
 struct FolderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -71,10 +74,10 @@ struct FolderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Append a line of JSON for each file (docs/reference/json-output.md); - is standard output.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var journal: String?
 
-  /// Whether one of them was given.
+  /// Whether any of these options was given.
   var isUsed: Bool {
     pattern != nil || skipExisting || jobs != nil || shard != nil || journal != nil || balance != .name
   }
@@ -83,7 +86,7 @@ struct FolderOptions: ParsableArguments {
     if let jobs, !(1...64).contains(jobs) { throw ValidationError("--jobs must be 1...64") }
   }
 
-  /// Checks them against the other options.
+  /// Checks the options against the other ones.
   func validate(with work: WorkOptions) throws {
     if skipExisting && work.overwrite {
       throw ValidationError("--skip-existing and --overwrite contradict each other")

@@ -25,11 +25,13 @@ struct FolderReport: Sendable {
   private let isQuiet, isVerbose, keepsSegments: Bool
   private let jobs: Int
   private let progress: ProgressStyle
-  /// Of the files that are worked on.
+  /// The progress lines of the current files.
   private let lines = ProgressLines()
+  /// Of all of them, where several are worked on at once.
+  private let sum: BatchLine?
 
-  /// Does all of it.
-  /// - Throws: what keeps it from beginning; `ExitCode` 2 if files failed, 130 if it was interrupted.
+  /// Runs the whole batch.
+  /// - Throws: errors before the first file; `ExitCode` 2 if files failed, 130 if the run was interrupted.
   static func run(
     from input: String, to output: String, folder: FolderOptions, source sourceOptions: SourceOptions,
     network: NetworkOptions, encoder: EncoderOptions, work: WorkOptions
@@ -41,7 +43,7 @@ struct FolderReport: Sendable {
     if FileIdentity(path: output) == source { throw BatchError.sameFolder(path: output) }
     let environment = ProcessInfo.processInfo.environment
     let shard = try folder.shard?.resolved(environment: environment) ?? Shard(environment: environment)
-    // A model that does not load is one error, not one for each file.
+    // Load the models first, to report a broken one once rather than for each file.
     for step in network.steps { _ = try step.network(64, 64, 1) }
     let bits = folder.pattern?.needsBits == true ? try Self.bits(of: network) : nil
     try BatchRun.makeFolder(output)
@@ -86,6 +88,8 @@ struct FolderReport: Sendable {
     self.keepsSegments = keepsSegments
     self.jobs = jobs
     self.progress = progress
+    // Lines of JSON say which file they are about.
+    sum = jobs > 1 && !isQuiet ? BatchLine(progress, fileCount: plan.files.count) : nil
   }
 
   private static func bits(of network: NetworkOptions) throws -> Int {
@@ -104,6 +108,12 @@ struct FolderReport: Sendable {
       for line in Self.table(report.records, seconds: (ContinuousClock.now - clock).seconds) {
         Console.line(line)
       }
+      let taken = report.records.filter { $0.isTaken }.count
+      if taken > 0 {
+        Console.line(
+          "\(taken) outputs exist already (hint: --skip-existing passes over them, --overwrite replaces them)"
+        )
+      }
       if passedOver > 0 { Console.line("\(passedOver) files were passed over for their names") }
     }
     if report.wasInterrupted {
@@ -119,32 +129,48 @@ struct FolderReport: Sendable {
   private func handle(_ event: BatchRun.Event) {
     switch event {
     case .began(let file):
-      // Bars of several files would overwrite each other; lines of JSON say which file they are about.
       if progress == .json || !isQuiet && jobs == 1 {
         lines.begin(file, ProgressLine(progress, input: file.input, output: file.output))
       }
-    case .progressed(let file, let progress): lines.of(file)?.update(progress)
+    case .progressed(let file, let progress):
+      lines.of(file)?.update(progress)
+      sum?.update(file.number, progress)
     case .skipped(let file, let reason):
-      lines.end(file)
-      if !isQuiet { Console.line("\(label(file)) \(file.input): skipped, \(reason)") }
-    case .done(let file, let summary, let seconds):
-      lines.end(file)?.tellDone(summary)
-      tell(file, summary, seconds: seconds)
-    case .failed(let file, let error):
-      let line = lines.end(file)
-      if let line, line.isJSON {
-        line.tellFailed(Self.text(error, of: file))
-      } else if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
-        Console.error(error)
-      } else {
-        Console.line("videnhance: \(Self.text(error, of: file))")
+      end(file) { _ in
+        if !isQuiet { Console.line("\(label(file)) \(file.input): skipped, \(reason)") }
       }
-    case .interrupted(let file): lines.end(file)
+    case .done(let file, let summary, let seconds):
+      end(file, frames: summary.frames) { line in
+        line?.tellDone(summary)
+        tell(file, summary, seconds: seconds)
+      }
+    case .failed(let file, let error):
+      end(file) { line in tell(error, of: file, line) }
+    case .interrupted(let file): end(file) { _ in }
     case .journalFailed(let error): Console.error(error)
     }
   }
 
+  /// Takes the file's progress away from the terminal, and says what became of it.
+  private func end(_ file: BatchFile, frames: Int = 0, saying words: (ProgressLine?) -> Void) {
+    let line = lines.end(file)
+    guard let sum else { return words(line) }
+    sum.end(file.number, frames: frames) { words(line) }
+  }
+
   // MARK: - Words
+
+  private func tell(_ error: any Error, of file: BatchFile, _ line: ProgressLine?) {
+    if let line, line.isJSON {
+      line.tellFailed(Self.text(error, of: file))
+    } else if case VideoIOError.outputExists = error {
+      Console.line("videnhance: \(error) (hint: pass --skip-existing, or --overwrite)")
+    } else if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
+      Console.error(error)
+    } else {
+      Console.line("videnhance: \(Self.text(error, of: file))")
+    }
+  }
 
   private func label(_ file: BatchFile) -> String { "[\(file.number)/\(plan.files.count)]" }
 
@@ -153,21 +179,21 @@ struct FolderReport: Sendable {
     for stream in summary.leftOut { Console.warning("\(file.output): left out \(stream)") }
     if isQuiet { return }
     let encoder = isVerbose ? ", encoder \(summary.encoder), \(summary.format)" : ""
-    let speed = String(format: "%.1f fps", Double(summary.frames) / max(seconds, 1e-6))
+    let speed = String(format: "speed %.1f fps", Double(summary.frames) / max(seconds, 1e-6))
     Console.line(
       "\(label(file)) \(file.output): \(summary.frames) frames, \(summary.width)x\(summary.height), "
-        + "\(clockText(seconds)), \(speed)\(encoder)")
+        + "took \(clockText(seconds)), \(speed)\(encoder)")
   }
 
-  /// The error in one line with the name of the file, which errors of a network do not know.
+  /// Describes an error in one line, with the file's name, which errors of a network do not contain.
   private static func text(_ error: any Error, of file: BatchFile) -> String {
-    // Hints of batches belong to their text: it goes into the journal.
+    // Include hints of batch errors, since the text goes into the journal.
     let whole = error is BatchError ? Console.text(of: error) : "\(error)"
     let text = whole.split(whereSeparator: \.isNewline).joined(separator: "; ")
     return text.contains(file.input) || text.contains(file.output) ? text : "\(file.input): \(text)"
   }
 
-  /// How many files came to what, and which failed.
+  /// Returns the number of files per result, and the failed files.
   static func table(_ records: [FileRecord], seconds: Double) -> [String] {
     func row(_ cells: String...) -> String {
       cells.enumerated().map { index, cell in
@@ -193,7 +219,7 @@ struct FolderReport: Sendable {
   }
 }
 
-/// The progress lines of the files that are worked on.
+/// The progress lines of the current files.
 private final class ProgressLines: Sendable {
   private let lines = Mutex<[Int: ProgressLine]>([:])
 
@@ -201,7 +227,7 @@ private final class ProgressLines: Sendable {
 
   func of(_ file: BatchFile) -> ProgressLine? { lines.withLock { $0[file.number] } }
 
-  /// Takes a file's line away from the terminal.
+  /// Removes a file's line from the terminal.
   @discardableResult
   func end(_ file: BatchFile) -> ProgressLine? {
     let line = lines.withLock { $0.removeValue(forKey: file.number) }

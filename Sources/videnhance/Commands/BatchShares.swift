@@ -3,10 +3,10 @@ import BatchProcessing
 import ClusterWork
 
 extension Shard {
-  /// The share with the index that an array job has given to this process, where it was told as `env/n`.
+  /// Resolves `env/n` with the index that an array job gives to this process.
   ///
-  /// The number of shares is that of the option, so tasks that are submitted again take what they took before. Engines count
-  /// from 0 or from 1: the last of n is then the first share.
+  /// The number of shares stays n, so resubmitted tasks get the same files as before. Engines count from 0 or
+  /// from 1; index n stands for the first share.
   /// - Throws: `BatchError.unclearShare`.
   func resolved(environment: [String: String]) throws(BatchError) -> Shard {
     guard index == Self.open else { return self }

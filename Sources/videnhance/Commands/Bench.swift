@@ -43,7 +43,9 @@ struct BenchKernels: ParsableCommand {
     if let isa { benchmark.instructionSet = isa }
     print("instruction sets: \(names.joined(separator: ", ")); using \(benchmark.instructionSet.name)")
     let result = benchmark.run()
-    print(String(format: "peak of 8-bit dot products: %.0f GMAC/s on %d thread(s)", result.peak, threads))
+    let instruction = benchmark.instructionSet == .amx ? "tile" : "dot"
+    print("peak of 8-bit \(instruction) products: ", terminator: "")
+    print(String(format: "%.0f GMAC/s on %d thread(s)", result.peak, threads))
     for row in result.rows {
       let share =
         result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""

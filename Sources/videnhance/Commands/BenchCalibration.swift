@@ -20,7 +20,7 @@ struct BenchCalibration: ParsableCommand {
       relative to the full-precision network. Ranges are per frame slot or shared by all slots.
       """)
 
-  @Option(help: "Folder of training data (make data).") var data: String
+  @Option(help: "Folder of training data (make data).", completion: .directory) var data: String
   @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?

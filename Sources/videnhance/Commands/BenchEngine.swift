@@ -22,7 +22,7 @@ struct BenchEngine: ParsableCommand {
       Stacks and networks are created when first named, run once unmeasured, and kept. Each input line yields one output line.
       """)
 
-  @Option(help: "Clip from whose middle the windows are taken.") var clip: String?
+  @Option(help: "Clip from whose middle the windows are taken.", completion: .file()) var clip: String?
 
   func run() throws {
     var engine = EngineUnderTest(clip: clip)

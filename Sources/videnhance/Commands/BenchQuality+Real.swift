@@ -2,6 +2,7 @@
 import ArgumentParser
 import EnhancementModel
 import Foundation
+import QualityReport
 import Videnhance
 
 /// Options that only apply to the tables of real footage and those with peers.
@@ -9,7 +10,7 @@ struct RealFootageOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A Python with the wheels of Benchmarks/requirements.txt: also measures other programs' networks, on the CPU.",
-      valueName: "python"))
+      valueName: "python"), completion: .file())
   var peers: String?
   @Option(
     help: ArgumentHelp(
@@ -19,17 +20,17 @@ struct RealFootageOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Cache for the rows of peers and filters; rows of the same frames are not measured again.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var peerResults: String?
   @Option(
     name: .customLong("vmaf-ffmpeg"),
     help: ArgumentHelp(
       "An ffmpeg with libvmaf for VMAF NEG (default: VIDENHANCE_VMAF_FFMPEG, that of the peers, or the one in PATH).",
-      valueName: "program"))
+      valueName: "program"), completion: .file())
   var vmafFFmpeg: String?
   @Option(
-    help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file")) var json:
-    String?
+    help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file"),
+    completion: .file()) var json: String?
 
   /// The peers; nil without a Python.
   func makePeers(threads: Int) throws -> VideoPeers? {
@@ -48,7 +49,9 @@ struct RealFootageOptions: ParsableArguments {
     let peers = try makePeers(threads: threads)
     if tables.contains(.real) { try await peers?.check(for: .superResolution, folder: folder) }
     let known = try RealRowFile(path: peerResults)
-    let vmaf = try await VMAF.find(named: vmafFFmpeg, peers: peers, folder: folder)
+    let bundled = try? await peers?.ffmpeg(folder: folder)
+    let vmaf = try await VMAF.find(
+      named: vmafFFmpeg, others: [bundled].compactMap { $0 }, folder: folder)
     if vmaf == nil { Console.warning("no ffmpeg with libvmaf is found: no VMAF NEG (hint: --vmaf-ffmpeg)") }
     let clips = try paths.enumerated().map { index, path in
       try RealClip(path, frames: frames, to: folder + "/truth\(index).mkv", threads: threads)

@@ -25,7 +25,7 @@ struct BenchQuality: AsyncParsableCommand {
             --peers .build-bench/peers/bin/python
       """)
 
-  @Argument(help: "Clips.") var clips: [String]
+  @Argument(help: "Clips.", completion: .file()) var clips: [String]
   @Option(
     help: ArgumentHelp(
       "Bit widths of the networks, separated by commas (default: 32,8,6,4,3,2; real and restore: 4).",
@@ -114,7 +114,7 @@ struct BenchQuality: AsyncParsableCommand {
       let input = folder + "/input.mkv"
       defer { try? FileManager.default.removeItem(atPath: input) }
       let given = try DegradedInput.write(
-        clip.path, to: input, task: table.task, scale: table.scale, level: table.level, frames: nil,
+        clip.path, to: input, tasks: [table.task], scale: table.scale, level: table.level, frames: nil,
         threads: threadCount)
       var run = ComparisonRun(input: input, reference: clip.path, threads: threadCount, frameLimit: nil)
       run.givenTimes = given

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
+import ArgumentParser
 import BatchProcessing
 import Distillation
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-public import QuantCalibration
+import QuantCalibration
 import Tensors
 import Training
 import Videnhance
@@ -26,23 +26,27 @@ struct Calibrate: ParsableCommand {
           --report ranges.json -o other.safetensors
       """)
 
-  @Argument(help: "Clips like those that will be enhanced, or folders of them.") var clips: [String] = []
-  @Option(help: "Folder of training data to take windows from instead of clips (make data).") var data:
-    String?
+  @Argument(help: "Clips like those that will be enhanced, or folders of them.", completion: .file())
+  var clips: [String] = []
+  @Option(
+    help: "Folder of training data to take windows from instead of clips (make data).", completion: .directory
+  ) var data: String?
   @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the weights: 8, 6, 4, 3 or 2.") var bits: Int = 4
-  @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"),
+    completion: .file())
   var modelFile: String?
-  @Option(name: .shortAndLong, help: "File to write.") var output: String
+  @Option(name: .shortAndLong, help: "File to write.", completion: .file()) var output: String
   @Option(help: "Method of choosing clipping ranges.") var method = CalibrationMethod.bmfq
   @Option(help: "Whether each frame slot of the window has its own ranges: on or off.") var perFrame =
     Switch.on
   @Option(
     help: ArgumentHelp(
       "Write a report on the fit of each range: JSON if the name ends in .json, otherwise a table; - is standard output.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var report: String?
   @Option(
     help: ArgumentHelp(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EnhancementModel
+import EnhancementPipeline
 import Foundation
 import QualityReport
 import Videnhance
@@ -10,7 +11,7 @@ struct Compare: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Compare networks, filters and files on the same frames.",
     usage: """
-      videnhance compare <input> --task <task> [--bits 32,8,4] [--reference <file> | --degrade] [--also bicubic]
+      videnhance compare <input> --task <tasks> [--bits 32,8,4] [--reference <file> | --degrade] [--also bicubic]
       videnhance compare <file> <file> ... [--reference <file>]
       """,
     discussion: """
@@ -19,35 +20,55 @@ struct Compare: AsyncParsableCommand {
         videnhance compare noisy.mkv --task denoise --reference clean.mkv \\
           --also hqdn3d,nlmeans=s=8 --report report
         videnhance compare in.mp4 --task sr --bits 8,4
+        videnhance compare in.mp4 --task denoise,sr --degrade --also nlmeans+lanczos
         videnhance compare a.mp4 b.mp4 --reference original.mkv --json
+        videnhance compare a.mp4 b.mp4 --start 1:00 --duration 20
 
       With --degrade, the input is the reference, and a degraded copy of it is enhanced: sr halves the size (bicubic), denoise \
       adds Gaussian noise, interp drops every second frame. Without --reference and --degrade, networks are compared with \
-      the 32-bit one, and files with the first file.
+      the 32-bit one, and files with the first file. The reference is named above the table.
+
+      The whole clip is measured; --start, --duration and --frames choose less, and take the same part of each file. VMAF and \
+      VMAF NEG are measured where an ffmpeg with libvmaf is found (VIDENHANCE_VMAF_FFMPEG, or the one in PATH).
       """)
 
-  @Argument(help: "The video to enhance, or finished videos.") var files: [String]
-  @Option(help: "Task to run: sr, denoise or interp; without it, files are compared as they are.")
-  var task: EnhancementTask?
+  @Argument(help: "The video to enhance, or finished videos.", completion: .file()) var files: [String]
+  @Option(
+    help: ArgumentHelp(
+      "Tasks to run, separated by commas: sr, denoise or interp; without any, files are compared as they are.",
+      valueName: "tasks"), completion: .custom { _, _, prefix in TaskList.completions(of: prefix) })
+  var task: TaskList?
+  @OptionGroup(title: "Source options") var source: SourceOptions
   @Option(help: ArgumentHelp("Bit widths of the networks, separated by commas.", valueName: "list"))
   var bits = BitsList(bits: [.float, .eight, .six, .four])
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
   @Option(help: "Tier of the networks: balanced or fast.") var model: NetworkTier = .balanced
-  @Option(help: ArgumentHelp("A model file to compare; may be repeated.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("A model file to compare; may be repeated.", valueName: "file"), completion: .file())
   var modelFile: [String] = []
   @Option(
     help: ArgumentHelp(
-      "FFmpeg filters to compare, separated by commas: a known name, or a filter with its options.",
+      "FFmpeg filters to compare, separated by commas: a known name, names joined by + for several tasks, or a filter with its options.",
       valueName: "list"))
   var also = ""
-  @Option(help: ArgumentHelp("What the result should look like.", valueName: "file")) var reference: String?
+  @Option(
+    help: ArgumentHelp("What the result should look like.", valueName: "file"), completion: .file())
+  var reference: String?
   @Flag(help: "Use the input as the reference, and enhance a degraded copy of it.") var degrade = false
   @Option(help: "Noise that --degrade adds: its standard deviation in 8-bit levels.") var noiseLevel: Float =
     25
-  @Option(help: "Frames to measure; 0 is all.") var frames = 100
+  @Option(help: "Frames to measure; 0 is all.") var frames = 0
+  @Option(
+    name: .customLong("vmaf-ffmpeg"),
+    help: ArgumentHelp(
+      "An ffmpeg with libvmaf (default: VIDENHANCE_VMAF_FFMPEG, or the one in PATH); none measures no VMAF.",
+      valueName: "program"), completion: .file())
+  var vmafFFmpeg: String?
   @Option(help: "Number of threads (default: one per core).") var threads: Int?
   @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
-  @Option(help: ArgumentHelp("Write an HTML report with pictures into this new folder.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("Write an HTML report with pictures into this new folder.", valueName: "folder"),
+    completion: .directory)
   var report: String?
 
   func validate() throws {
@@ -58,7 +79,8 @@ struct Compare: AsyncParsableCommand {
     if reference != nil && degrade {
       throw ValidationError("--reference and --degrade contradict each other")
     }
-    guard let task else {
+    guard let tasks = task?.tasks else {
+      if source.stream != nil { throw ValidationError("--stream needs --task") }
       if degrade || !also.isEmpty || !modelFile.isEmpty {
         throw ValidationError("--degrade, --also and --model-file need --task")
       }
@@ -68,12 +90,18 @@ struct Compare: AsyncParsableCommand {
       return
     }
     if files.count > 1 { throw ValidationError("--task is for one file") }
-    if task == .interpolation && !degrade && reference == nil {
+    if tasks.contains(.interpolation) && !degrade && reference == nil {
       throw ValidationError(
         "--task interp needs --reference or --degrade: the 32-bit network is no truth for it")
     }
-    if model == .fast && (task != .superResolution || scale == 4) {
+    if model == .fast && (!tasks.contains(.superResolution) || scale == 4) {
       throw ValidationError("--model fast is for --task sr with --scale 2")
+    }
+    if !modelFile.isEmpty && tasks.count > 1 {
+      throw ValidationError("--model-file is for a single task")
+    }
+    if degrade && tasks.contains(.restoration) {
+      throw ValidationError("--degrade makes no input for restore; pass --reference")
     }
   }
 
@@ -83,15 +111,20 @@ struct Compare: AsyncParsableCommand {
     }
     let comparison = comparison
     let isShown = Console.isTerminal && !json
-    let (results, pictures) = try await Interrupt.cancelling {
-      try await comparison.run { name in if isShown { Console.write("\r\(name) ...\u{1b}[K") } }
+    let outcome = try await Interrupt.cancelling {
+      try await comparison.run { name in
+        if isShown { Console.write("\r\(name) ...\u{1b}[K") }
+      } warn: { text in
+        if isShown { Console.write("\r\u{1b}[K") }
+        Console.warning(text)
+      }
     }
     if isShown { Console.write("\r\u{1b}[K") }
-    print(json ? try ComparisonOutput.json(results) : ComparisonOutput.table(results))
+    print(json ? try ComparisonOutput.json(outcome) : ComparisonOutput.table(outcome))
     if let report {
       let title =
-        task.map { "\($0.rawValue) of \(fileName(files[0]))" } ?? files.map(fileName).joined(separator: ", ")
-      try ComparisonReport(title: title, results: results, pictures: pictures).write(to: report)
+        task.map { "\($0) of \(fileName(files[0]))" } ?? files.map(fileName).joined(separator: ", ")
+      try ComparisonReport(title: title, outcome: outcome).write(to: report)
       Console.line("\(report)/index.html")
     }
   }
@@ -99,7 +132,8 @@ struct Compare: AsyncParsableCommand {
   private var comparison: Comparison {
     var result = Comparison(
       of: files, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    result.task = task
+    result.tasks = task?.tasks ?? []
+    source.add(to: &result.reading)
     result.bits = bits.bits
     result.scale = scale
     result.tier = model
@@ -110,6 +144,8 @@ struct Compare: AsyncParsableCommand {
     result.noiseLevel = noiseLevel
     result.frameLimit = frames == 0 ? nil : frames
     result.keepsPictures = report != nil
+    result.measuresVMAF = vmafFFmpeg != "none"
+    result.vmafProgram = vmafFFmpeg == "none" ? nil : vmafFFmpeg
     return result
   }
 

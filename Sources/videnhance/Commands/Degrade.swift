@@ -15,7 +15,7 @@ struct Degrade: ParsableCommand {
         videnhance degrade --data data --scale 2
       """)
 
-  @Option(help: "Folder of clips and photographs (make data).") var data: String
+  @Option(help: "Folder of clips and photographs (make data).", completion: .directory) var data: String
   @Option(help: "Reduction relative to the ground truth: 1 (restore), 2 or 4.") var scale: [Int] = [2]
   @Option(help: "Number of degraded versions of each film.") var passes: Int = 1
 

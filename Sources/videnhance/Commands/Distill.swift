@@ -26,27 +26,31 @@ struct Distill: ParsableCommand {
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the student.") var bits: Int = 4
-  @Option(help: "Folder of clips and photographs (make data).") var data: String
+  @Option(help: "Folder of clips and photographs (make data).", completion: .directory) var data: String
   @Option(help: "Length of the run in minutes, including resumed parts.") var minutes: Double?
   @Option(help: "Length of the run in steps, instead of --minutes.") var steps: Int?
-  @Option(help: "Calibrated model to start from.") var calibrated: String
-  @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
+  @Option(help: "Calibrated model to start from.", completion: .file()) var calibrated: String
+  @Option(
+    help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"),
+    completion: .file())
   var modelFile: String?
   @Option(
     help: ArgumentHelp(
       "Weights to start from instead of the full-precision ones: real weights, or those of an integer model.",
       valueName: "file"
-    ))
+    ), completion: .file())
   var start: String?
-  @Option(parsing: .upToNextOption, help: "More teachers: models of more bits.") var teachers: [String] = []
+  @Option(parsing: .upToNextOption, help: "More teachers: models of more bits.", completion: .file())
+  var teachers: [String] = []
   @Option(help: "Whether the full-precision network is a teacher in addition to --teachers: on or off.")
   var fullPrecisionTeacher = Switch.on
-  @Option(help: "Checkpoint file of the run.") var checkpoint: String
-  @Option(name: .shortAndLong, help: "Output file for the averaged student.") var output: String
+  @Option(help: "Checkpoint file of the run.", completion: .file()) var checkpoint: String
+  @Option(name: .shortAndLong, help: "Output file for the averaged student.", completion: .file()) var output:
+    String
   @Option(
     help: ArgumentHelp(
-      "Output file for the student's real weights, to start a student of fewer bits from.", valueName: "file")
-  )
+      "Output file for the student's real weights, to start a student of fewer bits from.", valueName: "file"),
+    completion: .file())
   var realWeights: String?
   @Option(
     help: ArgumentHelp(

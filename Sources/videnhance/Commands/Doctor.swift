@@ -22,28 +22,28 @@ struct Doctor: ParsableCommand {
   }
 }
 
-/// What was found.
+/// The findings about a machine.
 struct Diagnosis {
-  /// Something that is not there.
+  /// A missing component.
   struct Missing: Equatable {
     var what: String
-    /// Where it comes from.
+    /// How to install it.
     var remedy: String
     /// Whether plain `videnhance in.mp4 out.mp4` needs it.
     var isNeeded: Bool
   }
 
-  /// Name and value.
+  /// Names and values.
   private(set) var findings: [(name: String, value: String)] = []
   private(set) var missing: [Missing] = []
 
-  /// The encoders that are looked for, and what they are for; the first is the default.
+  /// The encoders to look for, and their uses; the first is the default.
   static let encoders = [
     ("libx264", "H.264"), ("libx265", "HEVC"), ("libsvtav1", "AV1"), ("libvpx-vp9", "VP9, for .webm"),
     ("ffv1", "lossless"), ("prores_ks", "ProRes"),
   ]
 
-  /// Looks at everything.
+  /// Examines this machine.
   static func ofThisMachine() -> Diagnosis {
     var diagnosis = Diagnosis()
     diagnosis.findings.append(("videnhance", VidenhanceCommand.configuration.version))
@@ -65,7 +65,7 @@ struct Diagnosis {
     findings.append(("kernels", "\(InstructionSet.best.name) (of \(sets)\(asked))\(slow)"))
   }
 
-  /// The processor's name in the text of /proc/cpuinfo; arm64 has none there.
+  /// Returns the processor's name from the text of /proc/cpuinfo; nil on arm64, where it is absent.
   static func brand(_ text: String) -> String? {
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
@@ -105,7 +105,7 @@ struct Diagnosis {
     }
   }
 
-  /// Debian's name of a library: the major version is part of it.
+  /// Returns Debian's package name of a library, which contains the major version.
   private static func package(_ library: LibavBuild.Library) -> String {
     "\(library.name)\(library.version[0])"
   }
@@ -148,7 +148,7 @@ struct Diagnosis {
         isNeeded: isNeeded))
   }
 
-  /// The findings, then what is missing.
+  /// The findings, followed by the missing components.
   var lines: [String] {
     let width = (findings.map(\.name.count).max() ?? 0) + 2
     var lines = findings.map { $0.name + String(repeating: " ", count: width - $0.name.count) + $0.value }

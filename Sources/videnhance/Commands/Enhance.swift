@@ -19,9 +19,12 @@ struct Enhance: AsyncParsableCommand {
       A folder as input is gone through as by 'videnhance batch'.
       """)
 
-  @Argument(help: "The video to read, or a folder of them; - is standard input.") var input: String
-  @Argument(help: "The file to write; its ending tells the container; - is standard output.") var output:
-    String
+  @Argument(help: "The video to read, or a folder of them; - is standard input.", completion: .file())
+  var input: String
+  @Argument(
+    help:
+      "The file to write; its ending tells the container; a folder takes the input's name; - is standard output.",
+    completion: .file()) var output: String
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
   @OptionGroup(title: "Encoder options") var encoder: EncoderOptions
@@ -33,6 +36,9 @@ struct Enhance: AsyncParsableCommand {
     if (input == "-" || output == "-") && work.jobOptions.segments != nil {
       throw ValidationError("--resume and --segment-frames are for files, not for standard input or output")
     }
+    if input == "-", FolderScan.isFolder(output) {
+      throw ValidationError("\(output) is a folder: name a file, as standard input has no name")
+    }
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
         throw ValidationError(
@@ -40,7 +46,7 @@ struct Enhance: AsyncParsableCommand {
       }
       return
     }
-    // A folder named out.mp4 is hardly what was meant.
+    // For a folder as input, an output such as out.mp4 is probably a mistake.
     let isFileName =
       LibavBuild.holdsVideo(ending: NamePattern.split(output).ending) && !FolderScan.isFolder(output)
     if output == "-" || isFileName {
@@ -62,11 +68,13 @@ struct Enhance: AsyncParsableCommand {
   private func enhanceFile() async throws {
     var options = work.jobOptions
     source.add(to: &options)
+    let output = target
+    let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
+    if let line, !line.isJSON { options.onNotice = { [input] in line.warn("\(input): \($0)") } }
     let job = EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
     let started = ContinuousClock.now
-    let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
     let summary: EnhancementSummary
     do {
       summary = try await Interrupt.cancelling { try await job.run { line?.update($0) } }
@@ -92,7 +100,16 @@ struct Enhance: AsyncParsableCommand {
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
 
-  /// What an interrupted run leaves, in words.
+  /// The file to write; an existing folder as output takes the input's name.
+  private var target: String {
+    guard FolderScan.isFolder(output), input != "-" else { return output }
+    let name = NamePattern.usual.output(
+      for: input.split(separator: "/").last.map(String.init) ?? input, task: "", bits: "",
+      keepsEnding: encoder.container != nil, encoderIsGiven: encoder.codec != nil)
+    return FolderScan.join(output, name)
+  }
+
+  /// Describes what an interrupted run leaves behind.
   static func remains(of output: String) -> String {
     let folder = SegmentFolder.path(output: output)
     guard FileIdentity(path: folder) != nil else { return "nothing is left of it" }
@@ -101,6 +118,7 @@ struct Enhance: AsyncParsableCommand {
 
   private func report(_ summary: EnhancementSummary, seconds: Double?) {
     for warning in summary.warnings { Console.warning("\(input): \(warning)") }
+    let output = target
     for stream in summary.leftOut { Console.warning("\(output): left out \(stream)") }
     guard let seconds else { return }
     if work.verbose {
@@ -115,7 +133,7 @@ struct Enhance: AsyncParsableCommand {
     let resumed = summary.resumedFrames > 0 ? " (\(summary.resumedFrames) by an earlier run)" : ""
     let speed = String(format: "%.1f fps", Double(made) / seconds)
     Console.line(
-      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), \(clockText(seconds)), \(speed)"
+      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), took \(clockText(seconds)), speed \(speed)"
     )
   }
 }

@@ -19,9 +19,10 @@ struct Export: ParsableCommand {
       the inputs and outputs.
       """)
 
-  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
-    String
-  @Option(name: [.short, .long], help: "The file to write.") var output: String
+  @Argument(
+    help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.",
+    completion: .list(ShippedModel.all.map(\.name))) var model: String
+  @Option(name: [.short, .long], help: "The file to write.", completion: .file()) var output: String
   @Option(
     help: ArgumentHelp(
       "Noise level whose clipping ranges are written, for integer models with ranges per noise level.",

@@ -16,8 +16,9 @@ struct Inspect: ParsableCommand {
         videnhance inspect mine.safetensors --json
       """)
 
-  @Argument(help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.") var model:
-    String
+  @Argument(
+    help: "A model file, or the name of a shipped one, such as sr-x2-balanced-4bit.",
+    completion: .list(ShippedModel.all.map(\.name))) var model: String
   @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
 
   func run() throws {

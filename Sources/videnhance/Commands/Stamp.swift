@@ -8,7 +8,7 @@ struct Stamp: ParsableCommand {
     abstract: "Rewrite model files with a checksum of their bytes.",
     discussion: "Example: videnhance stamp models/*.safetensors", shouldDisplay: false)
 
-  @Argument(help: "Model files.") var models: [String]
+  @Argument(help: "Model files.", completion: .file()) var models: [String]
 
   func run() throws {
     for path in models { try Safetensors(path: path).write(path: path) }

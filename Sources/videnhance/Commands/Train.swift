@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
-public import EnhancementModel
+import ArgumentParser
+import EnhancementModel
 import Foundation
 internal import Tensors
 import Training
@@ -20,13 +20,14 @@ struct Train: ParsableCommand {
   @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4 (default: 2).") var scale: Int?
-  @Option(help: "Folder of clips and photographs (make data).") var data: String
+  @Option(help: "Folder of clips and photographs (make data).", completion: .directory) var data: String
   @Option(help: "Length of the run in minutes, including resumed parts.") var minutes: Double?
   @Option(help: "Length of the run in steps, instead of --minutes.") var steps: Int?
-  @Option(help: "Checkpoint file of the run.") var checkpoint: String
-  @Option(help: "Output file for the averaged weights, written with every checkpoint report.") var output:
-    String?
-  @Option(help: "Weights to start from.") var start: String?
+  @Option(help: "Checkpoint file of the run.", completion: .file()) var checkpoint: String
+  @Option(
+    help: "Output file for the averaged weights, written with every checkpoint report.", completion: .file())
+  var output: String?
+  @Option(help: "Weights to start from.", completion: .file()) var start: String?
   @Option(help: "Number of frames in a window (odd).") var window: Int?
   @Option(help: "Number of residual blocks.") var blocks: Int?
   @Option(help: "Number of channels of the residual stream.") var channels: Int?

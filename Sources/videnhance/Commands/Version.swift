@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Videnhance
 
 /// Shows the version.
 struct Version: ParsableCommand {
-  /// The version of the program and its packages; the Makefile reads it here.
-  static let current = "0.1.0"
+  /// The version of the package.
+  static let current = PackageVersion.current
 
   static let configuration = CommandConfiguration(
     abstract: "Show the version.",

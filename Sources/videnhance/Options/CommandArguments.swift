@@ -29,4 +29,11 @@ enum CommandArguments {
       )
     }
   }
+
+  /// Whether they ask for `--progress json`, as far as can be told before they are parsed.
+  static func wantJSON(_ arguments: [String]) -> Bool {
+    let words = arguments.prefix { $0 != "--" }
+    return words.contains("--progress=json")
+      || zip(words, words.dropFirst()).contains { $0 == "--progress" && $1 == "json" }
+  }
 }

@@ -6,7 +6,8 @@ import VideoIO
 struct EncoderOptions: ParsableArguments {
   @Option(
     help:
-      "FFmpeg's name of the encoder (default: libx264, VP9 for .webm; none for .y4m, and for nut on -)."
+      "FFmpeg's name of the encoder (default: libx264, VP9 for .webm; none for .y4m, and for nut on -).",
+    completion: .list(Diagnosis.encoders.map(\.0))
   )
   var codec: String?
 

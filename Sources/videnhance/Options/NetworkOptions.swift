@@ -10,7 +10,7 @@ struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Task: sr (super-resolution), denoise (noise removal) or interp (frame interpolation); several, separated by commas, run in the given order.",
-      valueName: "tasks"))
+      valueName: "tasks"), completion: .custom { _, _, prefix in TaskList.completions(of: prefix) })
   var task = TaskList(tasks: [.superResolution])
 
   @Option(help: "Upscaling factor of sr for width and height: 2 or 4 (default: 2, or that of --model-file).")
@@ -43,7 +43,8 @@ struct NetworkOptions: ParsableArguments {
       valueName: "kind"))
   var source = SourceKind.auto
 
-  @Option(help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Weights to use instead of those shipped.", valueName: "file"), completion: .file())
   var modelFile: String?
 
   /// The steps to run, one per task.
@@ -109,6 +110,12 @@ struct TaskList: ExpressibleByArgument, CustomStringConvertible {
   var description: String { tasks.map(\.rawValue).joined(separator: ",") }
   var defaultValueDescription: String { description }
   static var allValueStrings: [String] { EnhancementTask.allCases.map(\.rawValue) }
+
+  /// Values that begin with what has been typed: tasks that are named already stand before each that is not.
+  static func completions(of prefix: String) -> [String] {
+    let named = prefix.split(separator: ",", omittingEmptySubsequences: false).dropLast().map(String.init)
+    return allValueStrings.filter { !named.contains($0) }.map { (named + [$0]).joined(separator: ",") }
+  }
 }
 
 /// `--fps`: a whole number, a fraction, or a broadcast rate in its usual decimal form.

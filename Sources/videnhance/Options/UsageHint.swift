@@ -1,23 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import EnhancementModel
 import Foundation
+import Kernels
+import Videnhance
 
-/// Recognises misspelt commands and tasks, and the names that other programs use for them.
+/// Recognises misspelt commands, tasks and values, and the names that other programs use for them.
 enum UsageHint {
   /// Other words for the tasks.
   static let synonyms: [EnhancementTask: Set<String>] = [
     .superResolution: [
-      "upscale", "upscaling", "enlarge", "superres", "superresolution", "super-resolution", "scale",
+      "upscale", "upscaling", "upsample", "enlarge", "resize", "superres", "superresolution",
+      "super-resolution", "scale", "zoom", "2x", "x2", "4x", "x4", "hd", "4k",
     ],
-    .restoration: ["restoration", "deblock", "deblur", "sharpen", "repair"],
-    .denoising: ["denoising", "degrain", "noise"],
-    .interpolation: ["interpolate", "interpolation", "smooth", "slowmo", "slow-motion"],
+    .restoration: ["restoration", "deblock", "deblur", "sharpen", "unblur", "repair", "dering"],
+    .denoising: ["denoising", "degrain", "noise", "de-noise", "denoiser", "clean", "noise-reduction"],
+    .interpolation: [
+      "interpolate", "interpolation", "smooth", "slowmo", "slow-motion", "fps", "framerate", "frame-rate",
+      "60fps",
+    ],
   ]
 
   /// Other words for commands.
   static let commandSynonyms = [
     "info": "inspect", "benchmark": "bench", "diff": "compare", "check": "doctor", "folder": "batch",
+    "show": "preview", "sample": "preview", "psnr": "compare", "vmaf": "compare", "merge": "join",
+  ]
+
+  /// What is asked of other programs and not done by a task of this one, and what to do instead.
+  static let others = [
+    "deinterlace": "it is an option: videnhance in.mp4 out.mp4 --deinterlace",
+    "stabilize": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
+    "stabilise": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
+    "deshake": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
+    "colorize": "this program adds no colour", "colourize": "this program adds no colour",
+    "convert": "name an input and an output: videnhance in.mp4 out.mkv",
+    "transcode": "name an input and an output: videnhance in.mp4 out.mkv",
+    "resume": "it is an option: videnhance in.mp4 out.mp4 --resume",
+  ]
+
+  /// Options of other programs, and those of this one.
+  static let optionSynonyms = [
+    "--upscale": "--task sr --scale 2", "--enlarge": "--task sr --scale 2", "--zoom": "--task sr --scale 2",
+    "--sr": "--task sr", "--denoise": "--task denoise", "--degrain": "--task denoise",
+    "--deblur": "--task restore", "--sharpen": "--task restore", "--restore": "--task restore",
+    "--interpolate": "--task interp", "--interp": "--task interp", "--slowmo": "--task interp --factor 2",
+    "--smooth": "--task interp", "--framerate": "--task interp --fps", "--rate": "--task interp --fps",
+    "--quality": "--crf", "--encoder": "--codec", "--vcodec": "--codec", "--force": "--overwrite",
+    "--yes": "--overwrite", "--from": "--start", "--ss": "--start", "--length": "--duration",
+    "--continue": "--resume", "--silent": "--quiet", "--workers": "--jobs", "--format": "--container",
+    "--yadif": "--deinterlace", "--bwdif": "--deinterlace",
+  ]
+
+  /// Options with a few values each.
+  private static let values: [String: [String]] = [
+    "--model": NetworkTier.allCases.map(\.rawValue), "--source": SourceKind.allCases.map(\.rawValue),
+    "--progress": ProgressStyle.allCases.map(\.rawValue), "--balance": ShareBalance.allCases.map(\.rawValue),
+    "--isa": InstructionSet.allCases.map(\.name),
   ]
 
   static var commands: [String] {
@@ -25,38 +65,53 @@ enum UsageHint {
       + ["help"]
   }
 
-  /// Rejects a first word that is neither a command nor a file but resembles a command or a task, and a value of `--task`
-  /// that resembles a task. Anything else is left to the parser.
+  /// Rejects a first word that is neither a command nor a file but resembles a command or a task, values that resemble others,
+  /// and options that other programs have. Anything else is left to the parser.
   /// - Parameter words: the arguments without the program's name.
   /// - Throws: `ValidationError` with the nearest word.
   static func check(_ words: [String]) throws {
+    // What a shell asks for while a line is typed.
+    if words.first == "---completion" { return }
     if let first = words.first, let text = hint(command: first, rest: Array(words.dropFirst())) {
       throw ValidationError("there is no command or file '\(first)' (hint: \(text))")
     }
     for (index, word) in words.enumerated() {
       if word == "--" { return }
-      let value: String
-      if word == "--task", index + 1 < words.count {
-        value = words[index + 1]
-      } else if word.hasPrefix("--task=") {
-        value = String(word.dropFirst("--task=".count))
-      } else {
-        continue
-      }
+      guard word.hasPrefix("--") else { continue }
+      let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let value = parts.count == 2 ? parts[1] : index + 1 < words.count ? words[index + 1] : ""
+      try check(option: parts[0], value: value)
+    }
+  }
+
+  private static func check(option: String, value: String) throws {
+    if let known = optionSynonyms[option] {
+      throw ValidationError("there is no option '\(option)' (hint: did you mean \(known)?)")
+    }
+    if option == "--task" {
       for name in value.split(separator: ",").map(String.init) {
         if let task = task(like: name) {
           throw ValidationError("there is no task '\(name)' (hint: did you mean --task \(task.rawValue)?)")
         }
+        if let text = others[name.lowercased()] {
+          throw ValidationError("there is no task '\(name)' (hint: \(text))")
+        }
       }
+    }
+    if let known = values[option], !known.contains(value), let near = nearest(to: value, among: known) {
+      throw ValidationError(
+        "there is no value '\(value)' of \(option) (hint: did you mean \(option) \(near)?)")
     }
   }
 
   private static func hint(command word: String, rest: [String]) -> String? {
-    guard word.count > 1, word.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "-") }), word.first != "-",
-      !commands.contains(word), !FileManager.default.fileExists(atPath: word)
+    let isName = word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+    guard word.count > 1, isName, word.first != "-", !commands.contains(word),
+      !FileManager.default.fileExists(atPath: word)
     else { return nil }
     let command = commandSynonyms[word.lowercased()] ?? nearest(to: word, among: commands)
     if let command { return "did you mean 'videnhance \(command)'?" }
+    if let text = others[word.lowercased()] { return text }
     // A task is not a command, but the default command runs one.
     guard let task = EnhancementTask(rawValue: word) ?? task(like: word) else { return nil }
     let files = rest.isEmpty ? "in.mp4 out.mp4" : rest.joined(separator: " ")
@@ -69,7 +124,26 @@ enum UsageHint {
     let names = EnhancementTask.allCases.map(\.rawValue)
     guard !names.contains(word) else { return nil }
     if let task = synonyms.first(where: { $0.value.contains(word) })?.key { return task }
-    return nearest(to: word, among: names).flatMap(EnhancementTask.init(rawValue:))
+    if let name = nearest(to: word, among: names) { return EnhancementTask(rawValue: name) }
+    // "upsacle": near another word for it.
+    return EnhancementTask.allCases.first { task in
+      nearest(to: word, among: synonyms[task, default: []].filter { $0.count > 4 }.sorted()) != nil
+    }
+  }
+
+  /// Explains surplus arguments where several of them are files.
+  /// - Parameter message: the parser's message.
+  /// - Returns: nil if something else is wrong.
+  static func severalInputs(_ words: [String], message: String) -> String? {
+    guard message.contains("nexpected argument"), let first = words.first, !commands.contains(first) else {
+      return nil
+    }
+    let files = words.prefix { $0 != "--" }.filter {
+      !$0.hasPrefix("-") && FileIdentity(path: $0)?.kind == .file
+    }
+    guard files.count > 1 else { return nil }
+    return
+      "\(message); one input and one output are named at a time (hint: 'videnhance batch <in-dir> <out-dir>' enhances all videos of a folder)"
   }
 
   /// The closest of `names` by edit distance; nil if even that differs in more than one of four letters.

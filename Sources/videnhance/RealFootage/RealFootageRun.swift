@@ -168,7 +168,7 @@ struct RealFootageRun {
             row.settings = made.settings
             try run.judge(try RealClip.frames(of: made.path, threads: run.threads), work, into: &row)
             row.cpuSecondsPerFrame = made.secondsPerFrame
-            row.vmafNEG = try await run.vmaf?.score(
+            row.vmafNEG = try await run.vmaf?.negScore(
               of: made.path, reference: work.clip.path, folder: run.folder)
             return row
           })
@@ -196,7 +196,7 @@ struct RealFootageRun {
     let path = folder + "/made.mkv"
     defer { try? FileManager.default.removeItem(atPath: path) }
     try RealClip.write(frames, like: work.clip.info, to: path)
-    row.vmafNEG = try await vmaf.score(of: path, reference: work.clip.path, folder: folder)
+    row.vmafNEG = try await vmaf.negScore(of: path, reference: work.clip.path, folder: folder)
   }
 
   /// Frames are paired with the ground truth in order.

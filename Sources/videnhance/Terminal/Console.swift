@@ -2,6 +2,7 @@
 import ArgumentParser
 import BatchProcessing
 import ClusterWork
+import EnhancementModel
 import EnhancementPipeline
 import Foundation
 import VideoIO
@@ -10,6 +11,14 @@ import VideoIO
 enum Console {
   /// Whether standard error is a terminal.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Columns of the terminal that standard error is; COLUMNS, or 80, where it does not say.
+  static var columns: Int {
+    var size = winsize()
+    if ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+    return ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+      ?? 80
+  }
 
   /// Writes a line. Escapes control characters, which file names and tags may contain.
   static func line(_ text: String) { write(FileName.escaped(text) + "\n") }
@@ -47,19 +56,30 @@ enum Console {
   private static func hint(for error: any Error) -> String? {
     switch error {
     case VideoIOError.outputExists: "choose another name, or pass --overwrite"
+    case VideoIOError.isPlaylist: "pass --allow-playlists if you know where it leads"
+    case VideoIOError.needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
+    case VideoIOError.segmentsExist: "continue it with --resume, or delete the folder"
     case let error as VideoIOError: error.hint
+    case ModelError.notShipped: "pass a file with --model-file"
     case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
     case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
     case BatchError.outputTaken: "rename one, or put what tells them apart into --pattern"
     case BatchError.outputIsInput: "choose another output folder or --pattern"
     case let error as BatchError: error.hint
+    case PipelineError.interlaced:
+      "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
     case let error as PipelineError: error.hint
+    case PlanError.exists: "choose another name, or pass --overwrite, which drops the pieces made for it"
+    case PlanError.sourceMissing: "if it lies elsewhere on this machine, pass --source"
+    case PlanError.noSuchShard: "engines that count from 1 need --one-based"
+    case PlanError.unclearIndex: "pass --index, or --all"
     case let error as PlanError: error.hint
     default: nil
     }
   }
 
-  private static func singleLine(_ text: String) -> String {
+  /// Lines of a text as one.
+  static func singleLine(_ text: String) -> String {
     text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(
       separator: "; ")
   }

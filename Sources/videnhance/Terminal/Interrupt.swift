@@ -27,13 +27,14 @@ final class Interrupt: Sendable {
 
   /// The first signal that came.
   private static let first = Atomic<Int32>(SIGINT)
-  /// Whether the process ends with the code of the signal, as engines want to know it, or as after Ctrl-C.
+  /// Whether the exit code identifies the signal, as cluster engines expect, or is always that of Ctrl-C.
   private static let tellsSignal = Atomic(false)
 
-  /// From now on, signals are told apart by exit codes: 143 for TERM and HUP, as engines send them, and 130 for others.
+  /// From now on, exit codes distinguish signals: 143 for TERM and HUP, as sent by cluster engines, and 130
+  /// for others.
   static func tellSignals() { tellsSignal.store(true, ordering: .relaxed) }
 
-  /// With which a process ends that a signal has ended.
+  /// The exit code of a process ended by a signal.
   static var exitCode: Int32 {
     guard tellsSignal.load(ordering: .relaxed) else { return 130 }
     return [SIGTERM, SIGHUP].contains(first.load(ordering: .relaxed)) ? 143 : 130

@@ -70,8 +70,10 @@ final class ProgressLine: Sendable {
     switch style {
     case .json: emit(.init(progress, input: input, output: output, elapsed: elapsed))
     // Carriage return, and erase to the end of the line.
-    case .bar: Console.write("\r\(Self.text(progress, elapsed: elapsed, hasBar: true))\u{1b}[K")
-    default: Console.line(Self.text(progress, elapsed: elapsed, hasBar: false))
+    case .bar:
+      let text = ProgressText(progress, elapsed: elapsed).line(columns: Console.columns)
+      Console.write("\r\(text)\u{1b}[K")
+    default: Console.line(ProgressText(progress, elapsed: elapsed).line(columns: nil))
     }
   }
 
@@ -82,6 +84,12 @@ final class ProgressLine: Sendable {
       return state.isBarVisible
     }
     if wasVisible { Console.write("\r\u{1b}[K") }
+  }
+
+  /// Writes a warning above the bar.
+  func warn(_ text: String) {
+    clear()
+    Console.warning(text)
   }
 
   // MARK: - JSON
@@ -101,36 +109,14 @@ final class ProgressLine: Sendable {
     emit(.init(failed: error, input: input, output: output, elapsed: elapsed))
   }
 
-  private func emit(_ event: ProgressEvent) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let line = try? encoder.encode(event) else { return }
-    Console.write(terminalJSON(line) + "\n")
-  }
-
-  /// `[=====-----]  50 %, 120/240 frames, 24.0 fps, 0:05 left`.
-  static func text(_ progress: EnhancementProgress, elapsed: Double, hasBar: Bool) -> String {
-    var parts: [String] = []
-    if let fraction = progress.fraction {
-      let width = 24
-      let filled = Int(fraction * Double(width))
-      let bar = String(repeating: "=", count: filled) + String(repeating: "-", count: width - filled)
-      parts.append((hasBar ? "[\(bar)] " : "") + "\(Int(fraction * 100)) %")
-    }
-    parts.append(
-      progress.estimatedFrames.map { "\(progress.frames)/\($0) frames" } ?? "\(progress.frames) frames")
-    if elapsed > 0 { parts.append(String(format: "%.1f fps", Double(progress.frames) / elapsed)) }
-    if let fraction = progress.fraction, fraction > 0 {
-      parts.append(clockText(elapsed * (1 - fraction) / fraction) + " left")
-    }
-    return parts.joined(separator: ", ")
-  }
+  private func emit(_ event: ProgressEvent) { event.write() }
 }
 
 /// A line of `--progress json`.
 struct ProgressEvent: Encodable {
   var event: String
-  var input, output: String
+  /// Nil for errors before any file is worked on.
+  var input, output: String?
   /// Since the beginning.
   var seconds: Double
   var frames: Int?
@@ -144,8 +130,10 @@ struct ProgressEvent: Encodable {
   var resumedFrames, width, height: Int?
   var warnings, leftOut: [String]?
   var error: String?
+  /// Of errors before any file is worked on.
+  var exitCode: Int32?
 
-  private init(_ event: String, input: String, output: String, elapsed: Double) {
+  private init(_ event: String, input: String?, output: String?, elapsed: Double) {
     self.event = event
     (self.input, self.output) = (input, output)
     seconds = elapsed
@@ -174,5 +162,20 @@ struct ProgressEvent: Encodable {
   init(failed error: String, input: String, output: String, elapsed: Double) {
     self.init("failed", input: input, output: output, elapsed: elapsed)
     self.error = error
+  }
+
+  /// An error before any file is worked on, such as wrong usage.
+  init(failed error: String, exitCode: Int32) {
+    self.init("failed", input: nil, output: nil, elapsed: 0)
+    self.error = error
+    self.exitCode = exitCode
+  }
+
+  /// Writes the event as a line on standard error.
+  func write() {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let line = try? encoder.encode(self) else { return }
+    Console.write(terminalJSON(line) + "\n")
   }
 }

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+internal import Foundation
 
 /// A failure of another program.
-struct OtherProgramError: Error, CustomStringConvertible {
-  let program: String
-  let detail: String
-  var description: String { "\(program): \(detail)" }
+package struct OtherProgramError: Error, CustomStringConvertible {
+  package let program: String
+  package let detail: String
+
+  package init(program: String, detail: String) {
+    self.program = program
+    self.detail = detail
+  }
+
+  package var description: String { "\(program): \(detail)" }
 }
 
 /// Runs other programs and waits for them.
-enum OtherProgram {
+package enum OtherProgram {
   /// The full path of a program: a name without a slash is searched in PATH.
-  static func path(of name: String) -> String {
+  package static func path(of name: String) -> String {
     if name.contains("/") { return URL(fileURLWithPath: name).path }
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     return folders.map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile) ?? name
@@ -21,7 +27,7 @@ enum OtherProgram {
   /// - Parameter folder: the working directory, which also stores its output temporarily.
   /// - Returns: its standard output.
   /// - Throws: `OtherProgramError` with the last line of its standard error if it cannot be started or fails.
-  static func run(_ program: String, _ arguments: [String], folder: String) async throws -> String {
+  package static func run(_ program: String, _ arguments: [String], folder: String) async throws -> String {
     let (output, errors) = (folder + "/program.out", folder + "/program.err")
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementPipeline
+internal import VideoIO
+
+/// Bits of a network's weights and activations.
+public enum NetworkBits: Int, CaseIterable, Sendable {
+  case two = 2
+  case three = 3
+  case four = 4
+  case six = 6
+  case eight = 8
+  /// Floating point.
+  case float = 32
+}
+
+/// The kind of source, which selects between networks for the same task.
+public enum SourceKind: String, CaseIterable, Sendable {
+  /// Determined from the first frames of the file; pictures of the caller's count as `real`.
+  case auto
+  /// Compressed, noisy or soft footage.
+  case real
+  /// Masters, renderings, or footage of similar quality.
+  case clean
+}
+
+/// The shipped networks for super-resolution: the factor for width and height, and the amount of computation.
+public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
+  /// Twice the width and height.
+  case x2
+  /// Twice the width and height, at about a third of the cost.
+  case x2Fast
+  /// Four times the width and height.
+  case x4
+
+  var scale: Int { self == .x4 ? 4 : 2 }
+  var tier: NetworkTier { self == .x2Fast ? .fast : .balanced }
+}
+
+/// How many frames interpolation makes.
+public struct FrameRateChange: Sendable, Hashable {
+  let rate: InterpolationRate
+
+  private init(_ rate: InterpolationRate) { self.rate = rate }
+
+  /// Twice as many frames.
+  public static let double = FrameRateChange(.factor(2))
+
+  /// As many frames for each one of the source, 2 to 64; variable rates stay variable.
+  /// - Throws: `UsageError.interpolationFactor`.
+  public static func factor(_ factor: Int) throws(UsageError) -> FrameRateChange {
+    guard (2...InterpolationRate.mostFactor).contains(factor) else { throw .interpolationFactor(factor) }
+    return FrameRateChange(.factor(factor))
+  }
+
+  /// Frames at equal distances, `numerator / denominator` in a second, at most 1000.
+  /// - Throws: `UsageError.frameRate`.
+  public static func framesPerSecond(_ numerator: Int32, over denominator: Int32 = 1) throws(UsageError)
+    -> FrameRateChange
+  {
+    let rate = Rational(numerator, denominator)
+    guard rate.isPositive, (0.1...1000).contains(rate.doubleValue) else {
+      throw .frameRate(numerator: numerator, denominator: denominator)
+    }
+    return FrameRateChange(.framesPerSecond(rate))
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import EnhancementPipeline
+public import Foundation
+
+extension Enhancement {
+  /// One of the things that an enhancement does.
+  public struct Step: Sendable {
+    private var choice: NetworkChoice
+    private var noiseLevel: Float?
+    private var rate = InterpolationRate.factor(2)
+
+    /// Upscales with a shipped network.
+    public static func superResolution(
+      _ network: UpscalingNetwork = .x2, bits: NetworkBits = .four, source: SourceKind = .auto
+    ) -> Step {
+      Step(
+        choice: NetworkChoice(
+          .superResolution, scale: network.scale, bits: bits, tier: network.tier, source: source))
+    }
+
+    /// Removes noise with a shipped network; its level is estimated from the frames.
+    public static func denoising(bits: NetworkBits = .four) -> Step {
+      Step(choice: NetworkChoice(.denoising, bits: bits))
+    }
+
+    /// Removes noise with a shipped network.
+    /// - Parameter level: standard deviation of the noise in 8-bit levels, 0 to 63.
+    /// - Throws: `UsageError.noiseLevel`.
+    public static func denoising(level: Float, bits: NetworkBits = .four) throws(UsageError) -> Step {
+      guard (0...NoiseLevel.most).contains(level) else { throw .noiseLevel(level) }
+      return Step(choice: NetworkChoice(.denoising, bits: bits), noiseLevel: level)
+    }
+
+    /// Makes frames between those of the source with a shipped network.
+    public static func interpolation(_ rate: FrameRateChange = .double, bits: NetworkBits = .four) -> Step {
+      Step(choice: NetworkChoice(.interpolation, bits: bits), rate: rate.rate)
+    }
+
+    /// Runs the network of a model file, which contains its task.
+    /// - Parameter rate: for interpolation; other tasks ignore it.
+    /// - Throws: a `VidenhanceError` if the file is not a model.
+    public static func model(_ file: URL, rate: FrameRateChange = .double) throws -> Step {
+      try model(file.path(percentEncoded: false), rate: rate)
+    }
+
+    /// Runs the network of the model file at a path.
+    ///
+    /// Like `model(_:rate:)` for URLs.
+    public static func model(_ path: String, rate: FrameRateChange = .double) throws -> Step {
+      let task = try NetworkCatalog.architecture(path: path).task
+      return Step(choice: NetworkChoice(task, modelFile: path), rate: rate.rate)
+    }
+
+    func resolved(_ models: ModelLocation) -> EnhancementStep {
+      var choice = choice
+      choice.modelFolder = models.folder
+      return .network(choice, noiseLevel: noiseLevel, rate: rate)
+    }
+  }
+}
