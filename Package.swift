@@ -77,7 +77,7 @@ let package = Package(
     // `make vapoursynth` packs it.
     .target(
       name: "VapourSynthPlugin",
-      dependencies: ["CVapourSynth", "EnhancementPipeline", "VideoIO", "Videnhance"],
+      dependencies: ["CVapourSynth", "EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
       swiftSettings: strict),
     // MARK: - Tool
     // Not named as the program: on file systems that do not tell cases apart it would be the library.

@@ -24,14 +24,16 @@ def main(version: str, folder: str, out: str) -> None:
     files[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.4\nName: {NAME.replace('_', '-')}\nVersion: {version}\n"
         "Summary: Enhances video with quantized networks on processors: super-resolution, denoising, interpolation\n"
-        "License-Expression: Apache-2.0\nLicense-File: LICENSE\nRequires-Python: >=3.12\n"
+        "License-Expression: Apache-2.0\nLicense-File: LICENSE\nLicense-File: copyright\nRequires-Python: >=3.12\n"
         "Requires-Dist: vapoursynth>=74\n"
     ).encode()
     files[f"{info}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: videnhance {version}\nRoot-Is-Purelib: false\nTag: {tag}\n"
     ).encode()
-    license_file = pathlib.Path(__file__).resolve().parent.parent / "LICENSE"
-    files[f"{info}/licenses/LICENSE"] = license_file.read_bytes()
+    # The second one tells of Swift's runtime.
+    project = pathlib.Path(__file__).resolve().parent.parent
+    files[f"{info}/licenses/LICENSE"] = (project / "LICENSE").read_bytes()
+    files[f"{info}/licenses/copyright"] = (project / "Packaging" / "copyright").read_bytes()
     record = "".join(f"{name},sha256={digest(data)},{len(data)}\n" for name, data in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
 

@@ -80,9 +80,10 @@ struct InterpolationTimeline {
     return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
   }
 
-  /// Where the `part`th of `factor` frames lies between two of the source, of `FrameMotion.unit`.
-  static func position(_ part: Int, of factor: Int) -> Int {
-    (part * FrameMotion.unit + factor / 2) / factor
+  /// Where an instant lies between two frames of the source, of `FrameMotion.unit`, when `part` of `length` have passed since
+  /// the first one.
+  static func position(_ part: Int, of length: Int) -> Int {
+    min((part * FrameMotion.unit + length / 2) / length, FrameMotion.unit - 1)
   }
 
   private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [FrameInstant] {
@@ -98,11 +99,8 @@ struct InterpolationTimeline {
       var result: [FrameInstant] = []
       var time = next ?? begin
       while time < begin + ticks {
-        let part = max(0, time - begin)
-        let position = Int((part * Int64(FrameMotion.unit) + ticks / 2) / ticks)
-        result.append(
-          FrameInstant(
-            presentationTimestamp: time, duration: step, position: min(position, FrameMotion.unit - 1)))
+        let position = Self.position(Int(max(0, time - begin)), of: Int(ticks))
+        result.append(FrameInstant(presentationTimestamp: time, duration: step, position: position))
         time += step
       }
       next = time

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CVapourSynth
 internal import Foundation
-internal import Videnhance
+internal import VideoIO
 
 /// How the frames of a clip look, and their way to and from the pipeline.
 struct ClipFormat {

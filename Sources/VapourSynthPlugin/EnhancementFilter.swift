@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CVapourSynth
+internal import EnhancementModel
+internal import EnhancementPipeline
 internal import Synchronization
 internal import Videnhance
 
@@ -38,17 +40,22 @@ final class EnhancementFilter {
         settings.network, width: (format.width + 1) & ~1, height: (format.height + 1) & ~1,
         threads: settings.threads)
       let scale = network.architecture.scale
+      let pace = try settings.pace(
+        sourceRate: info.fpsNum > 0 && info.fpsDen > 0 ? (Int(info.fpsNum), Int(info.fpsDen)) : nil)
       guard (format.width * scale + 128) * (format.height * scale + 128) < Self.mostSamples,
-        let count = Int32(exactly: Int(info.numFrames) * settings.factor)
+        let count = pace.frames(for: Int(info.numFrames)).flatMap({ Int32(exactly: $0) })
       else { throw FilterError("the result would be too large or too long") }
       info.width *= Int32(scale)
       info.height *= Int32(scale)
       frames = FramesByNumber(
-        network, sourceCount: Int(info.numFrames), factor: settings.factor,
-        findsSceneCuts: settings.cuts != .none,
+        network, sourceCount: Int(info.numFrames), pace: pace, findsSceneCuts: settings.cuts != .none,
         threads: settings.threads)
       info.numFrames = count
-      if info.fpsNum > 0, info.fpsDen > 0 { Self.multiplyRate(&info, by: settings.factor) }
+      if info.fpsNum > 0, info.fpsDen > 0,
+        let rate = product(Int(info.fpsNum), Int(info.fpsDen), pace.denominator, pace.numerator)
+      {
+        (info.fpsNum, info.fpsDen) = (Int64(rate.0), Int64(rate.1))
+      }
       self.info = info
       self.settings = settings
       self.format = format
@@ -57,14 +64,6 @@ final class EnhancementFilter {
       host.free(node: source)
       throw error
     }
-  }
-
-  private static func multiplyRate(_ info: inout CVSVideoInfo, by factor: Int) {
-    let (product, overflow) = info.fpsNum.multipliedReportingOverflow(by: Int64(factor))
-    if overflow { return }
-    let divisor = Int64(greatestCommonDivisor(Int(product), Int(info.fpsDen)))
-    info.fpsNum = product / divisor
-    info.fpsDen /= divisor
   }
 
   /// Asks for the source frames that output `number` takes as far as it is known.
@@ -86,7 +85,7 @@ final class EnhancementFilter {
       return frame
     }
 
-    let center = number / settings.factor
+    let center = frames.pace.source(of: number)
     guard let original = available(center) else {
       throw FilterError("frame \(center) of the clip is missing")
     }
@@ -117,7 +116,7 @@ final class EnhancementFilter {
       let result = try format.write(frame, like: original, host)
       let written = FrameProperties(ofNew: result, host)
       if let startsScene, let endsScene { written.setScene(starts: startsScene, ends: endsScene) }
-      if settings.factor > 1 { written.divide(number % settings.factor, of: settings.factor) }
+      if frames.pace != FramesByNumber.Pace() { written.divide(number, frames.pace) }
       return result
     }
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
 internal import Videnhance
 
 /// The plugin's functions.
@@ -34,7 +35,7 @@ enum FilterKind: Int, CaseIterable {
       switch self {
       case .superResolution: "scale:int:opt;model:data:opt;source:data:opt;"
       case .denoise: "noise:float:opt;"
-      case .interpolate: "factor:int:opt;"
+      case .interpolate: "factor:int:opt;fps_num:int:opt;fps_den:int:opt;"
       case .restore: ""
       }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"

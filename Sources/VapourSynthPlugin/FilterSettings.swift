@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import EnhancementPipeline
 internal import Videnhance
+internal import VideoIO
 
 /// What is wrong with a call or a clip, in one lower-case line.
 struct FilterError: Error, CustomStringConvertible {
@@ -20,8 +23,8 @@ struct FilterSettings {
   }
 
   var network: NetworkChoice
-  /// Frames for each one of the source.
-  var factor = 1
+  /// How many frames interpolation makes.
+  var rate = InterpolationRate.factor(1)
   /// Standard deviation of the noise in 8-bit levels; nil leaves it to the frames.
   var noise: Float?
   var cuts = SceneCuts.auto
@@ -52,12 +55,7 @@ struct FilterSettings {
       network.source = try Self.choice("source", source, SourceKind.allCases.filter { $0 != .auto })
       if network.modelFile != nil { throw FilterError("source and model_file contradict each other") }
     }
-    if kind == .interpolate {
-      factor = host.integer("factor", in: map) ?? 2
-      guard (2...InterpolationRate.mostFactor).contains(factor) else {
-        throw FilterError("factor must be 2 to \(InterpolationRate.mostFactor)")
-      }
-    }
+    if kind == .interpolate { rate = try Self.rate(host, map) }
     noise = try host.number("noise", in: map).map { try Self.noise($0, named: "noise") }
     if let cuts = host.text("cuts", in: map) {
       self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)
@@ -67,6 +65,43 @@ struct FilterSettings {
       throw FilterError("threads must be 1 to 1024, or 0 for one per processor")
     }
     self.threads = threads == 0 ? EnhancementJob.Options().threads : threads
+  }
+
+  private static func rate(_ host: Host, _ map: OpaquePointer) throws -> InterpolationRate {
+    let factor = host.integer("factor", in: map)
+    guard let numerator = host.integer("fps_num", in: map) else {
+      if host.has("fps_den", in: map) { throw FilterError("fps_den needs fps_num") }
+      guard (2...InterpolationRate.mostFactor).contains(factor ?? 2) else {
+        throw FilterError("factor must be 2 to \(InterpolationRate.mostFactor)")
+      }
+      return .factor(factor ?? 2)
+    }
+    if factor != nil { throw FilterError("factor and fps_num contradict each other") }
+    guard let numerator = Int32(exactly: numerator), numerator > 0,
+      let denominator = Int32(exactly: host.integer("fps_den", in: map) ?? 1), denominator > 0
+    else { throw FilterError("fps_num and fps_den must be 1 to \(Int32.max)") }
+    return .framesPerSecond(Rational(numerator, denominator))
+  }
+
+  /// The frames to make of a clip with a frame rate, which is nil if it is not constant.
+  func pace(sourceRate: (numerator: Int, denominator: Int)?) throws -> FramesByNumber.Pace {
+    switch rate {
+    case .factor(let factor): return FramesByNumber.Pace(1, factor)
+    case .framesPerSecond(let wanted):
+      guard let (numerator, denominator) = sourceRate else {
+        throw FilterError("the clip has no constant frame rate; pass factor instead of fps_num")
+      }
+      let (from, overflow) = numerator.multipliedReportingOverflow(by: Int(wanted.denominator))
+      let (to, alsoOverflow) = denominator.multipliedReportingOverflow(by: Int(wanted.numerator))
+      guard !overflow, !alsoOverflow, from <= to, to / from <= InterpolationRate.mostFactor else {
+        throw FilterError(
+          "fps_num / fps_den must be 1 to \(InterpolationRate.mostFactor) times the clip's rate")
+      }
+      let divisor = greatestCommonDivisor(from, to)
+      // Numbers of frames times these stay within 63 bits.
+      guard to / divisor <= Int(Int32.max) else { throw FilterError("the rates have no common measure") }
+      return FramesByNumber.Pace(from / divisor, to / divisor)
+    }
   }
 
   /// Checks a noise level.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EnhancementPipeline
 
 /// The properties of frames that mean something here; all others are kept as they are.
 struct FrameProperties {
@@ -37,23 +38,35 @@ struct FrameProperties {
     host.set(Self.sceneEnds, to: ends ? 1 : 0, in: map)
   }
 
-  /// Makes of a source frame's properties those of the `part`th of the `factor` frames in its place.
-  func divide(_ part: Int, of factor: Int) {
-    if part > 0, host.has(Self.sceneBegins, in: map) { host.set(Self.sceneBegins, to: 0, in: map) }
-    if part < factor - 1, host.has(Self.sceneEnds, in: map) { host.set(Self.sceneEnds, to: 0, in: map) }
+  /// Makes of a source frame's properties those of an output that takes a part of its time.
+  func divide(_ number: Int, _ pace: FramesByNumber.Pace) {
+    if !pace.isFirst(number), host.has(Self.sceneBegins, in: map) {
+      host.set(Self.sceneBegins, to: 0, in: map)
+    }
+    if !pace.isLast(number), host.has(Self.sceneEnds, in: map) { host.set(Self.sceneEnds, to: 0, in: map) }
     guard let numerator = host.integer(Self.numerator, in: map), numerator > 0,
       let denominator = host.integer(Self.denominator, in: map), denominator > 0
     else { return }
+    let part = pace.part(of: number)
     if part > 0, let time = host.number(Self.time, in: map) {
-      let duration = Double(numerator) / Double(denominator)
-      host.set(Self.time, to: time + duration * Double(part) / Double(factor), in: map)
+      let passed = Double(part) / Double(pace.denominator)
+      host.set(Self.time, to: time + Double(numerator) / Double(denominator) * passed, in: map)
     }
-    let (product, overflow) = denominator.multipliedReportingOverflow(by: factor)
-    if overflow { return }
-    let divisor = greatestCommonDivisor(numerator, product)
-    host.set(Self.numerator, to: numerator / divisor, in: map)
-    host.set(Self.denominator, to: product / divisor, in: map)
+    guard let (top, bottom) = product(numerator, denominator, pace.numerator, pace.denominator) else {
+      return
+    }
+    host.set(Self.numerator, to: top, in: map)
+    host.set(Self.denominator, to: bottom, in: map)
   }
+}
+
+/// The product of the fractions a / b and c / d, reduced; nil if it does not fit.
+func product(_ a: Int, _ b: Int, _ c: Int, _ d: Int) -> (Int, Int)? {
+  let (top, overflow) = a.multipliedReportingOverflow(by: c)
+  let (bottom, alsoOverflow) = b.multipliedReportingOverflow(by: d)
+  if overflow || alsoOverflow { return nil }
+  let divisor = greatestCommonDivisor(top, bottom)
+  return (top / divisor, bottom / divisor)
 }
 
 /// Of positive numbers.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CVapourSynth
+internal import EnhancementModel
 internal import Videnhance
 internal import VideoIO
 
@@ -15,7 +16,7 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   }
   _ = api.configPlugin(
     "org.videnhance.vapoursynth", "videnhance", "Enhances video with quantized networks",
-    Int32(PluginVersion.code), Int32(CVS_API_VERSION), 0, plugin)
+    pluginVersion, Int32(CVS_API_VERSION), 0, plugin)
   for kind in FilterKind.allCases where kind != .restore || kind.isShipped {
     // VapourSynth hands the number back with each call.
     _ = api.registerFunction(
@@ -25,10 +26,9 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   }
 }
 
-/// The version that VapourSynth shows: a test compares it with the program's.
-enum PluginVersion {
-  static let (major, minor) = (0, 1)
-  static let code = major << 16 | minor
+/// The package's version as VapourSynth packs it: major << 16 | minor.
+private var pluginVersion: Int32 {
+  PackageVersion.current.split(separator: ".").prefix(2).compactMap { Int32($0) }.reduce(0) { $0 << 16 | $1 }
 }
 
 /// Handles a call of one of the functions.

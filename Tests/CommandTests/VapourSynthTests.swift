@@ -121,6 +121,10 @@ struct VapourSynthTests {
     ("yuv420p", "YUV420P8", "--task interp", "Interpolate()"),
     ("yuv420p10le", "YUV420P10", "--task interp", "Interpolate(factor=2)"),
     ("yuv420p", "YUV420P8", "--task interp --factor 5", "Interpolate(factor=5)"),
+    ("yuv420p", "YUV420P8", "--task interp --fps 60", "Interpolate(fps_num=60)"),
+    (
+      "yuv420p", "YUV420P8", "--task interp --fps 60000/1001", "Interpolate(fps_num=60000, fps_den=1001)"
+    ),
     ("gray", "GRAY8", "--task sr --source real", "SuperResolution()"),
     (
       "yuv420p", "YUV420P8", "--task denoise,interp,sr --source clean",
@@ -208,6 +212,10 @@ struct VapourSynthTests {
       for p in props:
           print(p["_DurationNum"], p["_DurationDen"], p["_AbsoluteTime"], p["Mine"])
       print(double.fps, double.num_frames, double.width)
+      sixty = told.std.SetFrameProps(_AbsoluteTime=1.0).videnhance.Interpolate(fps_num=60)
+      p = sixty.get_frame(1).props
+      print(sixty.fps, sixty.num_frames, p["_DurationNum"], p["_DurationDen"], "%.4f" % p["_AbsoluteTime"])
+      print(" ".join(scenes(sixty[6:12])))
       """, in: bench)
     #expect(
       output == """
@@ -220,6 +228,8 @@ struct VapourSynthTests {
         1 50 1.0 here
         1 50 1.02 here
         50 30 96
+        60 36 1 60 1.0167
+        00 00 00 01 10 00
 
         """)
   }
@@ -241,7 +251,10 @@ struct VapourSynthTests {
                     dict(scale=4, model_file="none.safetensors"), dict(source="real", model_file="none.safetensors")):
           print(refused(sr, good, **named))
       print(refused(core.videnhance.Denoise, good, noise=64))
-      print(refused(core.videnhance.Interpolate, good, factor=1))
+      interpolate = core.videnhance.Interpolate
+      for named in (dict(factor=1), dict(factor=2, fps_num=50), dict(fps_den=1), dict(fps_num=0), dict(fps_num=20)):
+          print(refused(interpolate, good, **named))
+      print(refused(interpolate, core.std.Splice([good, good.std.AssumeFPS(fpsnum=50)]), fps_num=60))
       fields = good.std.SetFieldBased(2).videnhance.SuperResolution()
       print(refused(fields.get_frame, 1))
       noisy = good.std.SetFrameProps(VidenhanceNoise=-1).videnhance.Denoise()
@@ -266,6 +279,11 @@ struct VapourSynthTests {
       lines.dropFirst(expected.count).elementsEqual([
         "Denoise: noise must be 0 to 63, the standard deviation in 8-bit levels",
         "Interpolate: factor must be 2 to 64",
+        "Interpolate: factor and fps_num contradict each other",
+        "Interpolate: fps_den needs fps_num",
+        "Interpolate: fps_num and fps_den must be 1 to 2147483647",
+        "Interpolate: fps_num / fps_den must be 1 to 64 times the clip's rate",
+        "Interpolate: the clip has no constant frame rate; pass factor instead of fps_num",
         "SuperResolution: frame 1 is interlaced; deinterlace first, or clear _FieldBased if it is not",
         "Denoise: VidenhanceNoise must be 0 to 63, the standard deviation in 8-bit levels",
       ]), "\(lines)")

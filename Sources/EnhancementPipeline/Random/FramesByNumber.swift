@@ -14,11 +14,41 @@ package final class FramesByNumber {
     case lacks([Int])
   }
 
+  /// How many source frames an output frame takes the time of: 1 for networks that make a frame of each, 1/2 where there are
+  /// twice as many.
+  package struct Pace: Sendable, Equatable {
+    package let numerator, denominator: Int
+
+    /// - Precondition: the fraction is positive, and at most 1.
+    package init(_ numerator: Int = 1, _ denominator: Int = 1) {
+      precondition(numerator > 0 && numerator <= denominator, "no frame of the source is left out")
+      self.numerator = numerator
+      self.denominator = denominator
+    }
+
+    /// Frames in place of `count`; nil if that is too many for an integer.
+    package func frames(for count: Int) -> Int? {
+      let (product, overflow) = count.multipliedReportingOverflow(by: denominator)
+      return overflow ? nil : product / numerator + (product % numerator == 0 ? 0 : 1)
+    }
+
+    /// The source frame at or before an output.
+    package func source(of number: Int) -> Int { number * numerator / denominator }
+    /// How many `denominator`ths of the source frame's time have passed then.
+    package func part(of number: Int) -> Int { number * numerator % denominator }
+    /// Whether an output is the first or the last one that belongs to its source frame.
+    package func isFirst(_ number: Int) -> Bool {
+      number == 0 || source(of: number - 1) != source(of: number)
+    }
+    package func isLast(_ number: Int) -> Bool { source(of: number + 1) != source(of: number) }
+  }
+
   /// Frames of the clip, and of the output.
   package let sourceCount, count: Int
+  /// See `Pace`.
+  package let pace: Pace
 
   private let network: any WindowNetwork
-  private let factor: Int
   private let findsSceneCuts: Bool
   private let edge: WindowEdge
   private let before, after: Int
@@ -31,19 +61,20 @@ package final class FramesByNumber {
   private let mostPrepared: Int
 
   /// Frames of a clip of `sourceCount` frames, made by `network`.
-  /// - Parameter factor: frames for each one of the source, by a network for interpolation; else 1.
+  /// - Parameter pace: when frames are made, by a network for interpolation; 1 for others.
   /// - Parameter findsSceneCuts: whether windows end where scenes do.
   package init(
-    _ network: any WindowNetwork, sourceCount: Int, factor: Int = 1, findsSceneCuts: Bool = true, threads: Int
+    _ network: any WindowNetwork, sourceCount: Int, pace: Pace = Pace(), findsSceneCuts: Bool = true,
+    threads: Int
   ) {
     let isInterpolating = network.architecture.task == .interpolation
-    precondition(factor == 1 || isInterpolating, "only interpolation makes further frames")
+    precondition(pace == Pace() || isInterpolating, "only interpolation makes further frames")
     self.network = network
     self.sourceCount = sourceCount
-    self.factor = factor
+    self.pace = pace
     let length = max(network.architecture.window, 1)
     self.findsSceneCuts = findsSceneCuts && length > 1
-    count = sourceCount * factor
+    count = pace.frames(for: sourceCount) ?? .max
     edge = isInterpolating ? .repeated : .opposite
     before = (length - 1) / 2
     after = length / 2
@@ -55,7 +86,7 @@ package final class FramesByNumber {
 
   /// The source frames that output `number` takes at least, as a range that need not lie within the clip.
   package func sources(of number: Int) -> ClosedRange<Int> {
-    let center = number / factor
+    let center = pace.source(of: number)
     // The frame before tells whether a scene begins with the centre, the one after it whether one ends.
     let margin = findsSceneCuts ? 1 : 0
     return center - max(before, margin)...center + max(after, margin)
@@ -70,7 +101,7 @@ package final class FramesByNumber {
     _ number: Int, given conditions: WindowConditions, told: (Int) -> Bool?,
     source: (Int) throws -> VideoFrame?
   ) throws -> Outcome {
-    let center = number / factor
+    let center = pace.source(of: number)
     var starts: Set<Int> = []
     var lacking: Set<Int> = []
     if findsSceneCuts {
@@ -81,11 +112,10 @@ package final class FramesByNumber {
       }
     }
     if !lacking.isEmpty { return .lacks(lacking.sorted()) }
-    let part = number % factor
-    let frame = try checked(number, part, window(around: center, starts, source), conditions)
+    let frame = try checked(number, window(around: center, starts, source), conditions)
     return .made(
-      frame, startsScene: findsSceneCuts ? part == 0 && starts.contains(center) : nil,
-      endsScene: findsSceneCuts ? part == factor - 1 && starts.contains(center + 1) : nil)
+      frame, startsScene: findsSceneCuts ? pace.isFirst(number) && starts.contains(center) : nil,
+      endsScene: findsSceneCuts ? pace.isLast(number) && starts.contains(center + 1) : nil)
   }
 
   // MARK: - Windows
@@ -149,10 +179,11 @@ package final class FramesByNumber {
 
   /// The frame, or what is shown instead if it came out wrong.
   private func checked(
-    _ number: Int, _ part: Int, _ window: SceneWindow, _ conditions: WindowConditions
+    _ number: Int, _ window: SceneWindow, _ conditions: WindowConditions
   ) throws -> VideoFrame {
     let instant = FrameInstant(
-      presentationTimestamp: 0, duration: 0, position: InterpolationTimeline.position(part, of: factor))
+      presentationTimestamp: 0, duration: 0,
+      position: InterpolationTimeline.position(pace.part(of: number), of: pace.denominator))
     let isInterpolating = network.architecture.task == .interpolation
     let frame =
       isInterpolating
