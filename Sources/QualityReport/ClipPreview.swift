@@ -113,6 +113,8 @@ package struct ClipPreview: Sendable {
 package struct BusySpots: Sendable {
   /// Places to examine in each part.
   private static let places = 3
+  /// Frames to decode at each: two for the score, and more pairs for what is combed.
+  private static let framesOfPlace = 4
 
   /// Times in seconds of the file, one for each part, in order.
   package private(set) var times: [Double] = []
@@ -161,10 +163,12 @@ package struct BusySpots: Sendable {
     var reader = try SourceFrames(
       path: path, options: options, threads: options.threads, refusesFields: false)
     var frames: [VideoFrame] = []
-    while frames.count < 2, let frame = try reader.next() { frames.append(frame) }
+    while frames.count < Self.framesOfPlace, let frame = try reader.next() { frames.append(frame) }
     guard let first = frames.first, first.width > 1 else { return -1 }
-    if frames.count == 2, !isDeinterlacing, !first.isInterlaced { combs.compare(frames[0], frames[1]) }
-    let pictures = frames.map { frame in
+    if !isDeinterlacing, !first.isInterlaced {
+      for (earlier, later) in zip(frames, frames.dropFirst()) { combs.compare(earlier, later) }
+    }
+    let pictures = frames.prefix(2).map { frame in
       QualityMeter.luma(frame, depth: max(8, frame.format.bitDepth)).map {
         $0 >> Int32(frame.format.bitDepth - 8)
       }

@@ -61,8 +61,12 @@ package struct Comparison: Sendable {
     var vmaf: VMAF?
     if measuresVMAF { vmaf = try await VMAF.find(named: vmafProgram, folder: folder.path) }
     for path in Set(files + (reference.map { [$0] } ?? [])).sorted() where reading.deinterlacing == nil {
-      if try CombDetector.look(at: path, options: options(of: path)) == .combed {
-        notice(path, CombDetector.remark)
+      switch try CombDetector.look(at: path, options: options(of: path)) {
+      case .combed: notice(path, CombDetector.remark)
+      // Networks refuse them, too, but a degraded copy has another name.
+      case .flagged where !tasks.isEmpty && path == files[0]:
+        throw PipelineError.interlaced(path: path, seconds: reading.start?.seconds ?? 0)
+      case .flagged, .progressive: break
       }
     }
     var prepared: Prepared

@@ -168,10 +168,13 @@ import Testing
     let woven = try entries(Program.Run(arguments, directory: bench.directory).finish())
     let made = try entries(Program.Run(arguments + ["--deinterlace"], directory: bench.directory).finish())
     #expect((made.first?.psnr ?? 0) > (woven.first?.psnr ?? 100) + 1, "\(made) \(woven)")
-    let refused = try Program.Run(
-      ["compare", "tape.mkv", "--task", "denoise", "--bits", "4"], directory: bench.directory
-    ).finish()
-    #expect(refused.code == 1 && refused.errors.contains("--deinterlace"), "\(refused.errors)")
+    for more in [["--bits", "4"], ["--bits", "4", "--degrade"]] {
+      let refused = try Program.Run(
+        ["compare", "tape.mkv", "--task", "denoise"] + more, directory: bench.directory
+      ).finish()
+      #expect(refused.code == 1 && refused.errors.contains("--deinterlace"), "\(refused.errors)")
+      #expect(refused.errors.contains("tape.mkv is interlaced") && refused.errorLines.count == 1)
+    }
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=192x128:rate=50:duration=2 -vf interlace,setfield=prog -c:v ffv1",
       "combed.mkv")

@@ -21,7 +21,11 @@ import VideoIO
 
   @Test(arguments: [
     ("testsrc2=size=320x240:rate=50", "interlace"), ("testsrc2=size=320x240:rate=50", "interlace=scan=bff"),
-    ("mandelbrot=size=320x240:rate=50", "interlace=lowpass=off"),
+    ("mandelbrot=size=320x240:rate=50:start_scale=3:end_scale=0.1:end_pts=60", "interlace"),
+    (
+      "color=gray:size=320x240:rate=50",
+      "geq=lum='128+100*sin(((X-160)*(X-160)+(Y-120)*(Y-120))/160+N/2)',interlace"
+    ),
     // Telecined film: two frames of five hold fields of two.
     ("testsrc2=size=320x240:rate=24", "telecine"),
     ("testsrc2=size=640x480:rate=50", "interlace,format=yuv422p10le"),

@@ -55,7 +55,7 @@ struct ProgressText {
         if bar >= Self.shortestBar { return Self.bar(fraction, bar) + " " + text }
       }
     }
-    return String((texts.first { $0.count <= room } ?? texts[3]).prefix(room))
+    return String((texts.first { !$0.isEmpty && $0.count <= room } ?? texts[3]).prefix(room))
   }
 
   private static func bar(_ fraction: Double, _ width: Int) -> String {
