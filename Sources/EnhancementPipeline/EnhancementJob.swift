@@ -151,7 +151,8 @@ package struct EnhancementJob: Sendable {
     -> EnhancementSummary
   {
     try VideoWriter.validate(
-      path: output, input: input, overwrite: options.overwrites, container: encoder.container)
+      path: output, input: input, overwrite: options.overwrites, container: encoder.container,
+      codec: encoder.codec)
     let (job, survey) = try surveyed()
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {

@@ -135,7 +135,9 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
     let summary = try await job.run()
 
     expect(summary.leftOut, of: item.name, like: item.leftOut, "left out") { $0.hasPrefix($1) }
-    expect(summary.warnings, of: item.name, like: item.warnings, "warned of") { $0.contains($1) }
+    // What players show is a matter of the encoder, not of the source.
+    let warnings = summary.warnings.filter { !$0.contains("few players show") }
+    expect(warnings, of: item.name, like: item.warnings, "warned of") { $0.contains($1) }
     let left = Set(
       summary.leftOut.compactMap { line -> Int? in
         let words = line.split(separator: " ")
