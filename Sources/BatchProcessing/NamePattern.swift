@@ -19,8 +19,11 @@ package struct NamePattern: Sendable, Equatable {
     text = argument
   }
 
-  /// Endings of Ogg, which only supports Theora: of poor quality with default options.
-  private static let ogg: Set = ["ogv", "ogg", "ogm", "ogx"]
+  /// Endings of containers that are replaced unless an encoder is named: Ogg only supports Theora, of poor quality with
+  /// default options; the others are outdated (`VideoIOError.outdatedContainer`).
+  private static let replaced: Set = [
+    "ogv", "ogg", "ogm", "ogx", "avi", "mpg", "mpeg", "vob", "dvd", "vcd", "svcd",
+  ]
 
   /// Whether the pattern depends on the number of bits.
   package var needsBits: Bool { text.contains("{bits}") }
@@ -52,7 +55,7 @@ package struct NamePattern: Sendable, Equatable {
     func isKnown(_ output: String) -> Bool {
       let ending = Self.split(output).ending
       return LibavBuild.holdsVideo(ending: ending)
-        && (encoderIsGiven || !Self.ogg.contains(ending.lowercased()))
+        && (encoderIsGiven || !Self.replaced.contains(ending.lowercased()))
     }
     let plain = filled(ending)
     if isKnown(plain) || keepsEnding && !ending.isEmpty { return plain }

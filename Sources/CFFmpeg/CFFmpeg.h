@@ -20,6 +20,8 @@
 #include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/cpu.h>
 #include <libavutil/dict.h>
 #include <libavutil/display.h>
 #include <libavutil/error.h>
@@ -30,6 +32,7 @@
 #include <libavutil/mathematics.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
+#include <libavutil/samplefmt.h>
 #include <libavutil/sha.h>
 #include <libavutil/video_enc_params.h>
 #include <libswscale/swscale.h>
@@ -165,15 +168,16 @@ static inline int cffmpeg_scaler_run(
 
 // MARK: Filters
 
-// Builds source -> description -> sink in `graph`, which owns everything. Returns 0 or an AVERROR.
+// Builds source -> description -> sink in `graph`, which owns everything, for pictures or for sound.
+// Returns 0 or an AVERROR.
 static inline int cffmpeg_filter_chain(
-    AVFilterGraph *graph, const char *arguments, const char *description,
+    AVFilterGraph *graph, int is_sound, const char *arguments, const char *description,
     AVFilterContext **source, AVFilterContext **sink) {
   int result = avfilter_graph_create_filter(
-      source, avfilter_get_by_name("buffer"), "in", arguments, NULL, graph);
+      source, avfilter_get_by_name(is_sound ? "abuffer" : "buffer"), "in", arguments, NULL, graph);
   if (result < 0) return result;
   result = avfilter_graph_create_filter(
-      sink, avfilter_get_by_name("buffersink"), "out", NULL, NULL, graph);
+      sink, avfilter_get_by_name(is_sound ? "abuffersink" : "buffersink"), "out", NULL, NULL, graph);
   if (result < 0) return result;
   AVFilterInOut *outputs = avfilter_inout_alloc();
   AVFilterInOut *inputs = avfilter_inout_alloc();
@@ -206,6 +210,91 @@ static inline const enum AVPixelFormat *cffmpeg_encoder_formats(
   (void)context;
   return codec->pix_fmts;
 #endif
+}
+
+// The same for sound. Rates end with 0, sample formats with AV_SAMPLE_FMT_NONE; null means that the encoder
+// does not list any.
+static inline const int *cffmpeg_encoder_sample_rates(const AVCodecContext *context, const AVCodec *codec) {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 13, 100)
+  const void *rates = NULL;
+  if (avcodec_get_supported_config(context, codec, AV_CODEC_CONFIG_SAMPLE_RATE, 0, &rates, NULL) < 0)
+    return NULL;
+  return (const int *)rates;
+#else
+  (void)context;
+  return codec->supported_samplerates;
+#endif
+}
+
+static inline const enum AVSampleFormat *cffmpeg_encoder_sample_formats(
+    const AVCodecContext *context, const AVCodec *codec) {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 13, 100)
+  const void *formats = NULL;
+  if (avcodec_get_supported_config(context, codec, AV_CODEC_CONFIG_SAMPLE_FORMAT, 0, &formats, NULL) < 0)
+    return NULL;
+  return (const enum AVSampleFormat *)formats;
+#else
+  (void)context;
+  return codec->sample_fmts;
+#endif
+}
+
+// MARK: Sound
+
+// Allocates the samples of a frame and makes them silent; returns 0 or an AVERROR.
+static inline int cffmpeg_frame_make_silent(
+    AVFrame *frame, int format, int rate, const AVChannelLayout *layout, int samples) {
+  frame->format = format;
+  frame->sample_rate = rate;
+  frame->nb_samples = samples;
+  int result = av_channel_layout_copy(&frame->ch_layout, layout);
+  if (result >= 0) result = av_frame_get_buffer(frame, 0);
+  if (result < 0) return result;
+  return av_samples_set_silence(
+      frame->extended_data, 0, samples, layout->nb_channels, (enum AVSampleFormat)format);
+}
+
+// Copies all samples of a frame to the beginning of another of the same shape.
+static inline void cffmpeg_frame_copy_samples(AVFrame *target, const AVFrame *source) {
+  av_samples_copy(target->extended_data, source->extended_data, 0, 0, source->nb_samples,
+                  source->ch_layout.nb_channels, (enum AVSampleFormat)source->format);
+}
+
+// Cuts off samples at the beginning of a frame.
+static inline void cffmpeg_frame_drop_samples(AVFrame *frame, int samples) {
+  const enum AVSampleFormat format = (enum AVSampleFormat)frame->format;
+  const int channels = frame->ch_layout.nb_channels;
+  const int planes = av_sample_fmt_is_planar(format) ? channels : 1;
+  const int bytes = av_get_bytes_per_sample(format) * (planes == 1 ? channels : 1) * samples;
+  for (int i = 0; i < planes; i++) frame->extended_data[i] += bytes;
+  if (frame->extended_data != frame->data)
+    for (int i = 0; i < planes && i < AV_NUM_DATA_POINTERS; i++) frame->data[i] = frame->extended_data[i];
+  frame->nb_samples -= samples;
+}
+
+// Gives channels that are merely counted the usual meaning of so many; returns whether there is one.
+static inline int cffmpeg_name_channels(AVChannelLayout *layout) {
+  if (layout->order == AV_CHANNEL_ORDER_NATIVE) return 1;
+  const int count = layout->nb_channels;
+  av_channel_layout_uninit(layout);
+  av_channel_layout_default(layout, count);
+  return layout->order == AV_CHANNEL_ORDER_NATIVE;
+}
+
+// Replaces a layout by the nearest one that AAC has a number for: few players understand others, which are
+// described speaker by speaker.
+static inline void cffmpeg_choose_numbered_layout(AVChannelLayout *layout) {
+  static const uint64_t numbered[] = {
+      AV_CH_LAYOUT_MONO, AV_CH_LAYOUT_STEREO, AV_CH_LAYOUT_SURROUND, AV_CH_LAYOUT_4POINT0,
+      AV_CH_LAYOUT_5POINT0_BACK, AV_CH_LAYOUT_5POINT1_BACK};
+  const int count = layout->nb_channels;
+  if (layout->order == AV_CHANNEL_ORDER_NATIVE)
+    for (unsigned i = 0; i < sizeof numbered / sizeof *numbered; i++)
+      if (layout->u.mask == numbered[i]) return;
+  av_channel_layout_uninit(layout);
+  av_channel_layout_from_mask(layout, count >= 6   ? AV_CH_LAYOUT_5POINT1_BACK
+                                      : count == 5 ? AV_CH_LAYOUT_5POINT0_BACK
+                                                   : AV_CH_LAYOUT_STEREO);
 }
 
 // MARK: Streams

@@ -52,6 +52,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       "--preset": text(encoder.preset, "usual"), "--encoder-option": pairs(encoder.options),
       "--pix-fmt": text(encoder.pixelFormat, "the source's"),
       "--container": text(encoder.container, "by name") + " " + pairs(encoder.containerOptions),
+      "--audio": encoder.convertsAudio ? "auto" : "copy",
+      "--subtitles": encoder.convertsSubtitles ? "auto" : "copy",
       "--encoder-threads": "\(encoder.threads)",
     ]
   }

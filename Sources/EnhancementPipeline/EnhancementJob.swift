@@ -156,7 +156,8 @@ package struct EnhancementJob: Sendable {
     -> EnhancementSummary
   {
     try VideoWriter.validate(
-      path: output, input: input, overwrite: options.overwrites, container: encoder.container)
+      path: output, input: input, overwrite: options.overwrites, container: encoder.container,
+      codec: encoder.codec)
     let (job, survey) = try await withTaskExecutorPreference(StageExecutor("survey")) { try surveyed() }
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {

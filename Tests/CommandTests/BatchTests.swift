@@ -45,7 +45,7 @@ import Testing
     #expect(outcome.code == 2)
     #expect(
       tree(bench.path("out")) == [
-        "a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
+        "a/b/five.mkv", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
       ])
     for name in ["broken.mp4", "sound.flac", "empty.mkv"] {
       #expect(outcome.errors.contains(name), "\(outcome.errors)")
@@ -202,7 +202,7 @@ import Testing
       }
       #expect(
         files.sorted() == [
-          "a/b/five.avi", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
+          "a/b/five.mkv", "a/b/six.mkv", "a/four.mov", "a/three.mkv", "one.mkv", "two.mp4",
         ], "\(name)")
     }
     let unclear = try Program.Run(

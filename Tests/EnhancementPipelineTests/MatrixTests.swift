@@ -137,9 +137,9 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
     expect(summary.leftOut.map(\.description), of: item.name, like: item.leftOut, "left out") {
       $0.hasPrefix($1)
     }
-    expect(summary.warnings.map(\.description), of: item.name, like: item.warnings, "warned of") {
-      $0.contains($1)
-    }
+    // What players show is a matter of the encoder, not of the source.
+    let warnings = summary.warnings.map(\.description).filter { !$0.contains("few players show") }
+    expect(warnings, of: item.name, like: item.warnings, "warned of") { $0.contains($1) }
     let left = Set(
       summary.leftOut.compactMap { remark -> Int? in
         guard case .stream(let index) = remark.kind, !remark.description.contains("cut off") else {

@@ -40,8 +40,14 @@ package struct MediaRemark: Sendable, Hashable, CustomStringConvertible {
     case oddSizes
     /// The layout of this name, which loses no resolution of colour.
     case layout(String)
+    /// 8-bit 4:2:0, or HEVC where that would lose depth.
+    case layoutOfAllPlayers(losesDepth: Bool)
     /// Deinterlacing.
     case deinterlacing
+    /// Leaving audio out instead of converting it.
+    case copiedAudio
+    /// Leaving subtitles out instead of converting them.
+    case copiedSubtitles
     /// Deinterlacing of frames that are flagged as progressive.
     case deinterlacingAnyway
   }

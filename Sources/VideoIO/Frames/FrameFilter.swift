@@ -40,7 +40,7 @@ package struct FrameFilter: ~Copyable {
     var source: UnsafeMutablePointer<AVFilterContext>?
     var sink: UnsafeMutablePointer<AVFilterContext>?
     let (result, log) = LibavLog.collecting {
-      cffmpeg_filter_chain(graph, arguments, description, &source, &sink)
+      cffmpeg_filter_chain(graph, 0, arguments, description, &source, &sink)
     }
     guard result >= 0, let source, let sink else {
       throw .cannotFilter(description, reason: LibavError(code: min(result, -1), log: log))

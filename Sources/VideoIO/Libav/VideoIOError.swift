@@ -42,6 +42,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotCreate(path: String, reason: LibavError)
   /// The output's name does not determine a container.
   case unknownContainer(path: String)
+  /// The container is too old for the default encoder, and no other one was requested.
+  case outdatedContainer(path: String)
   /// FFmpeg has no encoder of this name.
   case unknownEncoder(name: String)
   /// The encoder does not have an option, or rejects its value.
@@ -149,6 +151,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .outputInUse(let path): "another run is writing \(path)"
     case .cannotCreate(let path, let reason): "cannot create \(path): \(reason)"
     case .unknownContainer(let path): "cannot tell the container from the name \(path)"
+    case .outdatedContainer(let path): "few players take H.264 in a file such as \(path)"
     case .unknownEncoder(let name): "no encoder named \(name)"
     case .encoderOption(let encoder, let option, let value, let reason):
       "encoder \(encoder) refuses option \(option)=\(value): \(reason)"
@@ -202,6 +205,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .outputIsInput: "choose another name; a file cannot be replaced while it is read"
     case .unfinishedIsInput: "choose another name for the output, or rename the input"
     case .outputInUse: "wait for it to end, or choose another name"
+    case .outdatedContainer:
+      "use a name that ends in .mp4 or .mkv, or choose an encoder for it, such as --codec mpeg2video"
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .cannotFilter: "ffmpeg -filters lists them, ffmpeg -h filter=NAME their options"
     case .unknownEncoder: "ffmpeg -encoders lists them"

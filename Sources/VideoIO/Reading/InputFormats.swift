@@ -53,6 +53,7 @@ enum InputFormats {
   static func address(_ path: String) -> (url: String, protocols: String) {
     if path == "-" { return ("pipe:0", "pipe") }
     if isURL(path) { return (path, "http,https,tcp,tls,httpproxy,crypto") }
+    if isSequence(path) { return ("file:" + PictureSequence.pattern(path), "file,crypto") }
     // Otherwise, names with a colon would be taken for protocols.
     return ("file:" + path, "file,crypto")
   }

@@ -100,6 +100,8 @@ extension SourceStream {
       (AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_MASTERING_DISPLAY_METADATA),
       (AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_CONTENT_LIGHT_LEVEL),
       (AV_FRAME_DATA_DISPLAYMATRIX, AV_PKT_DATA_DISPLAYMATRIX),
+      (AV_FRAME_DATA_STEREO3D, AV_PKT_DATA_STEREO3D),
+      (AV_FRAME_DATA_SPHERICAL, AV_PKT_DATA_SPHERICAL),
     ]
     for (frameType, packetType) in pairs {
       guard !sideData.contains(where: { $0.type == packetType.rawValue }),

@@ -25,6 +25,11 @@ struct EncoderLayout {
       (self.code, needsConversion, self.color) = (code, code != format.code || changesRange, color)
       return
     }
+    if codec.pointee.id == AV_CODEC_ID_GIF {
+      code = AV_PIX_FMT_PAL8.rawValue
+      (needsConversion, color) = (true, Self.color(sourceColor, inLayout: AV_PIX_FMT_PAL8.rawValue))
+      return
+    }
     if codec.pointee.id == AV_CODEC_ID_MJPEG || codec.pointee.id == AV_CODEC_ID_LJPEG {
       // JPEG supports full range only.
       var color = sourceColor
@@ -104,7 +109,9 @@ struct EncoderLayout {
   /// Warnings about the layout, if it was requested or loses something, and about the size.
   func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [MediaRemark] {
     var remarks: [MediaRemark] = []
-    if code != request.format.code, request.layoutCode == nil {
+    if usesPalette {
+      remarks.append(MediaRemark(.layout, "each frame keeps 256 colours, as GIF takes no more"))
+    } else if code != request.format.code, request.layoutCode == nil {
       let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
       let parts = [
         (FF_LOSS_DEPTH, "depth"), (FF_LOSS_RESOLUTION, "resolution of colour"), (FF_LOSS_CHROMA, "colour"),
@@ -149,9 +156,12 @@ struct EncoderLayout {
     return result
   }
 
-  /// Converts from our layout to the encoder's; nil if they are the same.
+  /// Whether each frame gets a palette of its own.
+  var usesPalette: Bool { code == AV_PIX_FMT_PAL8.rawValue }
+
+  /// Converts from our layout to the encoder's; nil if they are the same, or if the encoder's has a palette.
   func converter(for request: VideoEncoder.Request) throws(VideoIOError) -> PictureConverter? {
-    guard needsConversion else { return nil }
+    guard needsConversion, !usesPalette else { return nil }
     return try PictureConverter(
       from: .init(
         width: request.width, height: request.height, code: request.format.code, color: sourceColor),

@@ -21,6 +21,10 @@ package struct EncoderSettings: Sendable, Hashable, Codable {
   package var pixelFormat: String?
   /// Threads of the encoder; 0 lets it choose.
   package var threads: Int
+  /// Whether audio that the container cannot hold is converted; if not, it is left out.
+  package var convertsAudio = true
+  /// The same for subtitles that are text.
+  package var convertsSubtitles = true
 
   /// Creates settings; all have defaults.
   package init(

@@ -21,6 +21,8 @@ struct Muxer: ~Copyable {
 
   private let context: MuxerContext
   private let file: OutputFile
+  /// The numbered pictures; nil for all other outputs. `file` then only keeps other runs away.
+  private var pictures: PictureSequence?
   private let packet: PacketOwner
   private var routes: [Int: Route]
   private let videoIndex: Int
@@ -35,6 +37,10 @@ struct Muxer: ~Copyable {
   /// The lowest negative presentation time, in microseconds.
   private var lowestTime: Int64 = 0
   private let movesChapters: Bool
+  /// What recodes streams that the container cannot hold, by their indices in the source.
+  private let converters: [Int: any StreamConverter]
+  /// A line on each of them.
+  private let conversions: [MediaRemark]
 
   /// Streams that the container does not accept, one line each.
   private(set) var leftOut: [MediaRemark]
@@ -43,13 +49,22 @@ struct Muxer: ~Copyable {
   ///
   /// - Parameters:
   ///   - video: the encoder of stream `videoIndex`.
+  ///   - overwrite: whether existing numbered pictures may be replaced.
   /// - Throws: `VideoIOError.cannotCreate`, `containerRefusesVideo`, `encoderOption` for container options.
   init(
-    file: consuming OutputFile, plan: MuxerPlan, video: UnsafePointer<AVCodecContext>
+    file: consuming OutputFile, plan: MuxerPlan, video: UnsafePointer<AVCodecContext>, overwrite: Bool
   ) throws(VideoIOError) {
-    let (accepted, leftOut) = try plan.acceptedStreams(video: video)
+    let pictures: PictureSequence?
+    if plan.isSequence {
+      pictures = try PictureSequence.open(plan.path, overwrite: overwrite)
+    } else {
+      pictures = nil
+    }
+    let choice = try plan.chooseStreams(video: video)
+    let accepted = choice.accepted
     let path = file.path
-    let context = try plan.build(streams: accepted, video: video, path: path)
+    let context = try plan.build(
+      streams: accepted, converters: choice.converters, video: video, path: path)
     try context.open(file.writingPath, path: path)
     try plan.writeHeader(context, path: path)
     var routes: [Int: Route] = [:]
@@ -78,9 +93,12 @@ struct Muxer: ~Copyable {
     self.packet = packet
     self.written = written
     self.routes = routes
-    self.leftOut = leftOut
+    leftOut = choice.leftOut
+    converters = choice.converters
+    conversions = choice.conversions
     self.context = context
     self.file = file
+    self.pictures = pictures
     videoIndex = plan.videoIndex
     shift = plan.shift
     census = SourceCensus(plan, streams: routes.mapValues(\.outputIndex))
@@ -96,23 +114,51 @@ struct Muxer: ~Copyable {
   mutating func writeVideo(_ packet: borrowing PacketOwner, timeBase: Rational) throws(VideoIOError) {
     guard let route = routes[videoIndex] else { return }
     prepare(packet.raw, from: timeBase, route: route, streamIndex: videoIndex)
+    pictures?.begin()
     written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
     guard code >= 0 else { throw .cannotWrite(path: file.path, reason: LibavError(code: code, log: log)) }
   }
 
-  /// Copies a packet of another stream; ignores streams that are left out.
+  /// Copies or converts a packet of another stream; ignores streams that are left out.
   ///
   /// A stream with a packet that the container rejects is left out from then on, with a warning.
   /// - Throws: `VideoIOError.cannotWrite` if the file itself cannot be written.
   mutating func copy(_ encoded: EncodedPacket) throws(VideoIOError) {
     let index = encoded.streamIndex
     guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
+    if let converter = converters[index] { return try convert(encoded, by: converter, of: index) }
     av_packet_unref(packet.raw)
     // FFmpeg's Matroska muxer writes new audio extradata over whatever follows the old, which makes the file unreadable.
     let ignored: Set<UInt32> = route.matroska == nil ? [] : [AV_PKT_DATA_NEW_EXTRADATA.rawValue]
     try encoded.store(in: packet.raw, without: ignored)
-    prepare(packet.raw, from: encoded.timeBase, route: route, streamIndex: index)
+    try writePacket(of: index, from: encoded.timeBase)
+  }
+
+  /// Converts a packet; nil ends the stream.
+  private mutating func convert(
+    _ encoded: EncodedPacket?, by converter: any StreamConverter, of index: Int
+  ) throws(VideoIOError) {
+    do throws(LibavError) {
+      try converter.push(encoded)
+    } catch {
+      return breakOff(index, at: nil, reason: error)
+    }
+    while routes[index]?.isBroken == false {
+      let isThere: Bool
+      do throws(LibavError) { isThere = try converter.next(into: packet) } catch {
+        return breakOff(index, at: nil, reason: error)
+      }
+      guard isThere else { return }
+      try writePacket(of: index, from: converter.timeBase)
+    }
+  }
+
+  /// Writes `packet`, which belongs to another stream than the video.
+  private mutating func writePacket(of index: Int, from timeBase: Rational) throws(VideoIOError) {
+    guard let route = routes[index] else { return }
+    let time = packet.raw.pointee.pts
+    prepare(packet.raw, from: timeBase, route: route, streamIndex: index)
     written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
     if code >= 0 { return }
@@ -123,18 +169,29 @@ struct Muxer: ~Copyable {
     guard code == LibavError.invalidData.code || code == LibavError(errno: 22).code else {
       throw .cannotWrite(path: file.path, reason: reason)
     }
+    breakOff(index, at: time == noTimestamp ? 0 : Double(time) * timeBase.doubleValue, reason: reason)
+  }
+
+  /// Leaves out a stream from now on.
+  private mutating func breakOff(_ index: Int, at seconds: Double?, reason: LibavError) {
+    guard let route = routes[index], !route.isBroken else { return }
     routes[index]?.isBroken = true
     written.streams[route.outputIndex] = nil
-    let place = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue } ?? 0
+    let reached = Double(route.lastTimestamp ?? 0) * route.timeBase.doubleValue
     leftOut.append(
       MediaRemark(
-        .stream(index), "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(place)): \(reason)"
-      ))
+        .stream(index),
+        "stream \(index) (\(route.name)) is cut off at \(VideoIOError.text(seconds ?? reached)): \(reason)"))
   }
 
   /// Warnings about the written streams, one line each.
   var warnings: [MediaRemark] {
-    var result: [MediaRemark] = []
+    var result = conversions
+    for (index, converter) in converters.sorted(by: { $0.key < $1.key }) where converter.damagedCount > 0 {
+      result.append(
+        MediaRemark(
+          .damage, "\(converter.damagedCount) damaged parts of stream \(index) could not be decoded"))
+    }
     if cutCount > 0 {
       result.append(MediaRemark(.times, "\(cutCount) packets that were to last longer than a day were cut"))
     }
@@ -154,6 +211,11 @@ struct Muxer: ~Copyable {
   /// - Throws: `VideoIOError.cannotWrite`; `outputDamaged` if frames are missing.
   consuming func finish(frameData: Set<UInt32> = []) throws(VideoIOError) -> [MediaRemark] {
     let path = file.path
+    let known = leftOut.count
+    for (index, converter) in converters.sorted(by: { $0.key < $1.key })
+    where routes[index]?.isBroken == false {
+      try convert(nil, by: converter, of: index)
+    }
     if movesChapters { moveChapters() }
     do throws(LibavError) {
       try LibavLog.check { av_write_trailer(context.raw) }
@@ -161,7 +223,11 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    var lost: [MediaRemark] = []
+    var lost = Array(leftOut[known...])
+    if let pictures = pictures.take() {
+      try pictures.commit()
+      return lost
+    }
     if !file.isStream {
       let finding = written.finding(path: file.writingPath, container: containerName)
       if let fault = finding.fault { throw .outputDamaged(path: path, detail: fault) }

@@ -5,7 +5,8 @@ internal import CFFmpeg
 extension MuxerPlan {
   /// Creates a container with streams, chapters and tags, without opening its file.
   func build(
-    streams: Set<Int>, video: UnsafePointer<AVCodecContext>, path: String
+    streams: Set<Int>, converters: [Int: any StreamConverter], video: UnsafePointer<AVCodecContext>,
+    path: String
   ) throws(VideoIOError) -> MuxerContext {
     do throws(LibavError) {
       let context = try MuxerContext(format: format, url: url)
@@ -13,6 +14,8 @@ extension MuxerPlan {
       context.raw.pointee.max_delay = 700_000
       // Older versions of FFmpeg treat FLAC in MP4 and the like as experimental; losing it would be worse.
       context.raw.pointee.strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL
+      // Otherwise these give streams random numbers, and no two files would be equal.
+      if isMatroska || containerName == "ogg" { context.raw.pointee.flags |= AVFMT_FLAG_BITEXACT }
       for stream in source.streams where streams.contains(stream.info.index) {
         guard let output = avformat_new_stream(context.raw, nil) else { throw .outOfMemory }
         output.pointee.id = 0
@@ -21,6 +24,8 @@ extension MuxerPlan {
           try describeVideo(stream, encoder: video, in: output)
         } else if isAttachment(stream) {
           try describeAttachment(stream, in: output)
+        } else if let converter = converters[stream.info.index] {
+          try describe(stream, from: converter, in: output)
         } else {
           try describeCopy(stream, in: output)
         }
@@ -69,7 +74,7 @@ extension MuxerPlan {
       if knows("movie_timescale") { wanted["movie_timescale"] = "\(quickTimeScale)" }
     }
     // A picture's name may look like a sequence pattern.
-    if isPicture { wanted["update"] = "1" }
+    if isPicture, !isSequence { wanted["update"] = "1" }
     if keepsProgramClock { wanted["mpegts_copyts"] = "1" }
     // FFmpeg decides by the extension, which differs while the file is unfinished.
     if isDiscStream, knows("mpegts_m2ts_mode") { wanted["mpegts_m2ts_mode"] = "1" }
@@ -132,6 +137,16 @@ extension MuxerPlan {
     output.pointee.sample_aspect_ratio = stream.sampleAspectRatio.libav
     MetadataEntry.store(stream.metadata, in: &output.pointee.metadata)
     try addSideData(stream.sideData, to: output)
+  }
+
+  private func describe(
+    _ stream: SourceStream, from converter: any StreamConverter, in output: UnsafeMutablePointer<AVStream>
+  ) throws(LibavError) {
+    try LibavLog.check { avcodec_parameters_from_context(output.pointee.codecpar, converter.encoder) }
+    output.pointee.time_base = converter.timeBase.libav
+    MetadataEntry.store(stream.metadata.filter { !$0.describesOldEncoding }, in: &output.pointee.metadata)
+    let kept = [AV_PKT_DATA_REPLAYGAIN, AV_PKT_DATA_AUDIO_SERVICE_TYPE].map(\.rawValue)
+    try addSideData(stream.sideData.filter { kept.contains($0.type) }, to: output)
   }
 
   private func describeAttachment(

@@ -15,6 +15,8 @@ struct MuxerPlan {
   let timeBase: Rational
   let sampleAspectRatio: Rational
   let containerOptions: [String: String]
+  /// Whether streams that the container cannot hold are converted.
+  let convertsAudio, convertsSubtitles: Bool
 
   /// FFmpeg's name of the container.
   var containerName: String { String(cString: format.pointee.name) }
@@ -28,21 +30,59 @@ struct MuxerPlan {
     return format
   }
 
-  /// Resolves `auto` to the encoder for a container; other names are returned unchanged.
+  /// Encoders by the names of their codecs, the best one first. FFmpeg would choose libaom for AV1, which is much slower than
+  /// SVT-AV1 at the same quality.
+  private static let bestEncoders = [
+    "h264": ["libx264"], "avc": ["libx264"], "hevc": ["libx265"], "h265": ["libx265"],
+    "av1": ["libsvtav1", "libaom-av1", "librav1e"], "vp9": ["libvpx-vp9"], "vp8": ["libvpx"],
+  ]
+
+  /// Resolves `auto` to the encoder for a container, and a codec's name to the best encoder that this FFmpeg has; other names
+  /// are returned unchanged.
   static func encoderName(_ name: String, format: UnsafePointer<AVOutputFormat>, path: String) -> String {
+    if let encoders = bestEncoders[name] {
+      return encoders.first { avcodec_find_encoder_by_name($0) != nil } ?? name
+    }
     guard name == "auto" else { return name }
     let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
     let container = String(cString: format.pointee.name)
     // If FFmpeg cannot tell, as with transport streams, assume that H.264 is supported, except in pictures.
-    let isOpen = holdsH264 < 0 && container != "yuv4mpegpipe" && format.pointee.flags & AVFMT_NOFILE == 0
+    let isOpen =
+      holdsH264 < 0 && !["yuv4mpegpipe", "gif", "apng"].contains(container)
+      && format.pointee.flags & AVFMT_NOFILE == 0
     if holdsH264 > 0 || isOpen { return "libx264" }
     let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
     guard let encoder = avcodec_find_encoder(usual) else { return "libx264" }
     return String(cString: encoder.pointee.name)
   }
 
-  /// Whether the output is a picture file, not a video.
+  /// Whether a container is too old for the encoder that `auto` selects: players expect MPEG-2 in program streams, and AVI has
+  /// no timestamps, so that H.264 in it loses its order.
+  static func isOutdated(_ format: UnsafePointer<AVOutputFormat>) -> Bool {
+    ["avi", "mpeg", "vob", "dvd", "svcd", "vcd"].contains(String(cString: format.pointee.name))
+  }
+
+  /// The warning about H.264 that few players show; nil if there is none.
+  func playbackNote(_ encoder: UnsafePointer<AVCodecContext>) -> MediaRemark? {
+    let format = encoder.pointee.pix_fmt
+    guard isQuickTime, encoder.pointee.codec_id == AV_CODEC_ID_H264,
+      let layout = PixelFormat(code: format.rawValue), layout.planeCount == 3,
+      layout.bitDepth > 8 || layout.log2ChromaWidth != 1 || layout.log2ChromaHeight != 1
+    else { return nil }
+    return MediaRemark(
+      .layout, "few players show H.264 of \(layout.name)",
+      remedy: .layoutOfAllPlayers(losesDepth: layout.bitDepth > 8))
+  }
+
+  /// Whether the output is a picture file or a sequence of them, not a video.
   var isPicture: Bool { containerName == "image2" }
+
+  /// Whether every frame becomes a picture file of its own.
+  var isSequence: Bool { Self.isSequence(format, path: path) }
+
+  static func isSequence(_ format: UnsafePointer<AVOutputFormat>, path: String) -> Bool {
+    String(cString: format.pointee.name) == "image2" && PictureSequence.isPattern(path)
+  }
 
   /// The shift subtracted from all times, in microseconds: if the source's clock may start anywhere, or only a
   /// part is written, the output starts at zero; otherwise times are kept.
@@ -82,13 +122,45 @@ struct MuxerPlan {
 
   // MARK: - Choice of streams
 
-  /// The streams that the container accepts, and a line on each other one.
+  /// What becomes of the source's streams.
+  struct StreamChoice {
+    /// The streams that are in the output, by their indices in the source.
+    var accepted: Set<Int>
+    /// Those of them that are converted.
+    var converters: [Int: any StreamConverter] = [:]
+    /// A line on each stream that is converted, and on each that is left out.
+    var conversions: [MediaRemark] = []
+    var leftOut: [MediaRemark] = []
+  }
+
+  /// Chooses the streams of the output: as they are where the container accepts them, otherwise converted where possible.
   ///
   /// FFmpeg cannot always predict whether it supports a codec, so headers are test-written in memory.
   /// - Throws: `VideoIOError.containerRefusesVideo` if it does not even accept the video alone.
-  func acceptedStreams(
+  func chooseStreams(video: UnsafePointer<AVCodecContext>) throws(VideoIOError) -> StreamChoice {
+    let (accepted, left) = try acceptedStreams(video: video)
+    var choice = StreamChoice(accepted: accepted)
+    for stream in left.sorted().map({ source.streams[$0] }) {
+      let index = stream.info.index
+      let converter = converter(for: stream) { converter in
+        let converters = choice.converters.merging([index: converter]) { $1 }
+        return failure(of: choice.accepted.union([index]), converters: converters, video: video) == nil
+      }
+      if let converter {
+        choice.accepted.insert(index)
+        choice.converters[index] = converter
+        choice.conversions.append(describe(stream, convertedBy: converter))
+      } else {
+        choice.leftOut.append(describe(stream))
+      }
+    }
+    return choice
+  }
+
+  /// The streams that the container accepts as they are, and the others.
+  private func acceptedStreams(
     video: UnsafePointer<AVCodecContext>
-  ) throws(VideoIOError) -> (accepted: Set<Int>, leftOut: [MediaRemark]) {
+  ) throws(VideoIOError) -> (accepted: Set<Int>, left: Set<Int>) {
     var left: Set<Int> = []
     var candidates: Set<Int> = [videoIndex]
     for stream in source.streams where stream.info.index != videoIndex && !stream.isDiscarded {
@@ -98,10 +170,9 @@ struct MuxerPlan {
         left.insert(stream.info.index)
       }
     }
-    var leftOut = left.sorted().map { describe(source.streams[$0]) }
     // Formats that open their own files, such as pictures, cannot be tested.
-    if format.pointee.flags & AVFMT_NOFILE != 0 { return (candidates, leftOut) }
-    if failure(of: candidates, video: video) == nil { return (candidates, leftOut) }
+    if format.pointee.flags & AVFMT_NOFILE != 0 { return (candidates, left) }
+    if failure(of: candidates, video: video) == nil { return (candidates, left) }
     var accepted: Set<Int> = [videoIndex]
     if let reason = failure(of: accepted, video: video) {
       throw .containerRefusesVideo(
@@ -115,8 +186,7 @@ struct MuxerPlan {
         left.insert(index)
       }
     }
-    leftOut = left.sorted().map { describe(source.streams[$0]) }
-    return (accepted, leftOut)
+    return (accepted, left)
   }
 
   /// The remark about a stream that is left out: number, kind, codec, language, container.
@@ -138,6 +208,8 @@ struct MuxerPlan {
     if codec == AV_CODEC_ID_NONE { return false }
     if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
     if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
+    // FFmpeg's muxer of program streams accepts subtitles of all kinds, and nobody can read them.
+    if Self.isOutdated(format), stream.info.kind == .subtitle { return codec == AV_CODEC_ID_DVD_SUBTITLE }
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 
@@ -170,9 +242,11 @@ struct MuxerPlan {
   }
 
   /// The error in writing a header with these streams; nil if it succeeds.
-  func failure(of streams: Set<Int>, video: UnsafePointer<AVCodecContext>) -> LibavError? {
+  func failure(
+    of streams: Set<Int>, converters: [Int: any StreamConverter] = [:], video: UnsafePointer<AVCodecContext>
+  ) -> LibavError? {
     do throws(VideoIOError) {
-      let context = try build(streams: streams, video: video, path: url)
+      let context = try build(streams: streams, converters: converters, video: video, path: url)
       guard avio_open_dyn_buf(&context.raw.pointee.pb) >= 0 else { return .outOfMemory }
       if isDiscStream { av_opt_set(context.raw, "mpegts_m2ts_mode", "1", AV_OPT_SEARCH_CHILDREN) }
       let (code, log) = LibavLog.collecting { avformat_write_header(context.raw, nil) }

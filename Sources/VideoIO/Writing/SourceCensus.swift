@@ -3,7 +3,8 @@ internal import CFFmpeg
 
 /// An inventory of everything in a source besides pictures and packets: tags, side data, dispositions, languages, chapters,
 /// attachments. The finished output is read back and compared, because muxers and encoders silently drop what they do not
-/// support. Every difference is reported, except intended ones, whose reasons are documented here.
+/// support. Every difference is reported, except intended ones, which are listed here with their reasons: what is not listed is
+/// reported under FFmpeg's name for it. The programs of a transport stream are its own structure, and not compared.
 struct SourceCensus: Sendable {
   /// The expected properties of a stream.
   private struct Stream: Sendable {
@@ -40,29 +41,57 @@ struct SourceCensus: Sendable {
     self.streams = streams
   }
 
-  /// Dispositions that matter for choosing a stream. "Default" is not one of them: containers without it play the first
-  /// stream, and others set it themselves.
+  /// All dispositions but these: containers without "default" play the first stream, and others set it themselves; pictures
+  /// that are attached are counted, and a still image is told by its single frame.
   private static let dispositions =
-    AV_DISPOSITION_FORCED | AV_DISPOSITION_COMMENT | AV_DISPOSITION_HEARING_IMPAIRED
-    | AV_DISPOSITION_VISUAL_IMPAIRED
-    | AV_DISPOSITION_CLEAN_EFFECTS | AV_DISPOSITION_LYRICS | AV_DISPOSITION_KARAOKE | AV_DISPOSITION_ORIGINAL
-    | AV_DISPOSITION_DUB
+    ~(AV_DISPOSITION_DEFAULT | AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_STILL_IMAGE)
 
-  /// Stream side data that affects presentation. Other types describe the old encoding (buffer sizes, encryption, statistics),
-  /// or duplicate packets or tags, such as the audio service type and replay gain.
-  private static let sideData: [(type: AVPacketSideDataType, name: String)] = [
-    (AV_PKT_DATA_DISPLAYMATRIX, "rotation"), (AV_PKT_DATA_SPHERICAL, "360-degree data"),
-    (AV_PKT_DATA_STEREO3D, "stereoscopic arrangement"),
-    (AV_PKT_DATA_MASTERING_DISPLAY_METADATA, "HDR mastering display"),
-    (AV_PKT_DATA_CONTENT_LIGHT_LEVEL, "HDR light level"), (AV_PKT_DATA_ICC_PROFILE, "ICC profile"),
-  ]
+  /// Stream side data that nobody misses: it describes the old encoding (buffer sizes, encryption, statistics, palettes), or
+  /// repeats packets or tags, such as the audio service type and replay gain. Dolby Vision is reported by the writer.
+  private static let intendedSideData = Set(
+    [
+      AV_PKT_DATA_CPB_PROPERTIES, AV_PKT_DATA_QUALITY_STATS, AV_PKT_DATA_FALLBACK_TRACK,
+      AV_PKT_DATA_ENCRYPTION_INIT_INFO, AV_PKT_DATA_ENCRYPTION_INFO, AV_PKT_DATA_PALETTE,
+      AV_PKT_DATA_NEW_EXTRADATA, AV_PKT_DATA_PARAM_CHANGE, AV_PKT_DATA_SKIP_SAMPLES,
+      AV_PKT_DATA_AUDIO_SERVICE_TYPE, AV_PKT_DATA_REPLAYGAIN, AV_PKT_DATA_DOVI_CONF,
+    ].map(\.rawValue))
 
-  /// Frame side data that affects presentation. Motion vectors, quantizers, film grain that is already applied and the old
-  /// encoder's description of itself belong to the old encoding.
-  private static let frameData: [(type: AVFrameSideDataType, name: String)] = [
-    (AV_FRAME_DATA_DYNAMIC_HDR_PLUS, "HDR10+ metadata"), (AV_FRAME_DATA_AFD, "active format descriptions"),
-    (AV_FRAME_DATA_DYNAMIC_HDR_VIVID, "HDR Vivid metadata"),
-  ]
+  /// Frame side data that nobody misses: the old encoding's (motion vectors, quantizers, its own description, film grain that is
+  /// already applied, start codes of groups), and what is compared or reported elsewhere, because it is also in the stream.
+  private static let intendedFrameData = Set(
+    [
+      AV_FRAME_DATA_MOTION_VECTORS, AV_FRAME_DATA_VIDEO_ENC_PARAMS, AV_FRAME_DATA_REGIONS_OF_INTEREST,
+      AV_FRAME_DATA_SEI_UNREGISTERED, AV_FRAME_DATA_FILM_GRAIN_PARAMS, AV_FRAME_DATA_GOP_TIMECODE,
+      AV_FRAME_DATA_PANSCAN, AV_FRAME_DATA_DETECTION_BBOXES, AV_FRAME_DATA_A53_CC,
+      AV_FRAME_DATA_DOVI_RPU_BUFFER, AV_FRAME_DATA_DOVI_METADATA, AV_FRAME_DATA_DISPLAYMATRIX,
+      AV_FRAME_DATA_STEREO3D, AV_FRAME_DATA_SPHERICAL, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
+      AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_FRAME_DATA_ICC_PROFILE,
+    ].map(\.rawValue))
+
+  /// What users call side data; FFmpeg's name for types that are not listed.
+  private static func name(ofSideData type: UInt32) -> String {
+    switch AVPacketSideDataType(type) {
+    case AV_PKT_DATA_DISPLAYMATRIX: "rotation"
+    case AV_PKT_DATA_SPHERICAL: "360-degree data"
+    case AV_PKT_DATA_STEREO3D: "stereoscopic arrangement"
+    case AV_PKT_DATA_MASTERING_DISPLAY_METADATA: "HDR mastering display"
+    case AV_PKT_DATA_CONTENT_LIGHT_LEVEL: "HDR light level"
+    case AV_PKT_DATA_ICC_PROFILE: "ICC profile"
+    case let other:
+      av_packet_side_data_name(other).map { String(cString: $0) } ?? "side data of type \(type)"
+    }
+  }
+
+  private static func name(ofFrameData type: UInt32) -> String {
+    switch AVFrameSideDataType(type) {
+    case AV_FRAME_DATA_DYNAMIC_HDR_PLUS: "HDR10+ metadata"
+    case AV_FRAME_DATA_AFD: "active format descriptions"
+    case AV_FRAME_DATA_DYNAMIC_HDR_VIVID: "HDR Vivid metadata"
+    case AV_FRAME_DATA_S12M_TIMECODE: "timecodes in the frames"
+    case let other:
+      av_frame_side_data_name(other).map { String(cString: $0) } ?? "side data of type \(type) in the frames"
+    }
+  }
 
   /// Everything that a file lacks, one line each.
   /// - Parameter frameData: types of side data that the source's frames had.
@@ -81,11 +110,9 @@ struct SourceCensus: Sendable {
       if let language = stream.language, language != "und", other.info.language == nil {
         lines.append(fails("language \(language) of stream \(stream.sourceIndex)"))
       }
-      for (type, name) in Self.sideData
-      where stream.sideData.contains(where: { $0.type == type.rawValue })
-        && !other.sideData.contains(where: { $0.type == type.rawValue })
-      {
-        lines.append(fails(name + place))
+      let kept = Set(other.sideData.map(\.type)).union(Self.intendedSideData)
+      for type in stream.sideData.map(\.type) where !kept.contains(type) {
+        lines.append(fails(Self.name(ofSideData: type) + place))
       }
       let lost = stream.disposition & ~other.disposition
       if lost != 0 { lines.append(fails("mark \(Self.names(lost).joined(separator: ", "))\(place)")) }
@@ -97,9 +124,8 @@ struct SourceCensus: Sendable {
     if attachments < attachmentCount { lines.append(fails("\(attachmentCount - attachments) attachments")) }
     var kept: Set<UInt32> = []
     if case .frame(let frame)? = try? reader.next() { kept = frame.sideDataTypes }
-    for (type, name) in Self.frameData
-    where frameData.contains(type.rawValue) && !kept.contains(type.rawValue) {
-      lines.append("\(name), which the encoder does not write")
+    for type in frameData.subtracting(kept).subtracting(Self.intendedFrameData).sorted() {
+      lines.append("\(Self.name(ofFrameData: type)), which the encoder does not write")
     }
     return lines
   }

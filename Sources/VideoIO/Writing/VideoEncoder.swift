@@ -35,6 +35,7 @@ struct VideoEncoder: ~Copyable {
   private var owner: CodecContextOwner
   /// Converts to the encoder's layout if it supports none of ours, as with RGB encoders.
   private let converter: PictureConverter?
+  private let usesPalette: Bool
   private let clock: EncoderClock
   /// Warnings about the encoder's layout and size, one line each.
   let layoutWarnings: [MediaRemark]
@@ -90,6 +91,7 @@ struct VideoEncoder: ~Copyable {
     self.clock = clock
     self.owner = owner
     self.converter = converter
+    usesPalette = layout.usesPalette
     layoutWarnings = layout.warnings(for: request, name: name, width: evenWidth, height: evenHeight)
   }
 
@@ -112,6 +114,7 @@ struct VideoEncoder: ~Copyable {
 
   private func picture(of frame: VideoFrame) throws(LibavError) -> FrameOwner {
     do throws(VideoIOError) {
+      if usesPalette { return try Palette.applied(to: frame) }
       if let result = try converter?.converted(frame.raw) { return result }
       return try frame.reference()
     } catch {

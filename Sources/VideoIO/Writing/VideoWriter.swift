@@ -29,8 +29,8 @@ package struct VideoWriter: ~Copyable {
   private let losesDolbyVision: Bool
   /// Whether packets go into the container; if not, it is there for its clock alone, and is never finished.
   private let isMuxing: Bool
-  /// A warning about a layout that was chosen by default; nil if there is none.
-  private let layoutNote: MediaRemark?
+  /// Warnings about a layout that was chosen by default, and about one that few players show.
+  private let layoutNotes: [MediaRemark]
   private var losesCaptions = false
   /// Types of side data of the frames so far.
   private var frameData: Set<UInt32> = []
@@ -103,11 +103,14 @@ package struct VideoWriter: ~Copyable {
       path: scratch ?? path, input: info.path, overwrite: overwrite || scratch != nil)
     let container = try MuxerPlan.format(path: path, container: settings.container)
     let timeBase = timeBase ?? info.timeBase
+    let isSequence = MuxerPlan.isSequence(container, path: path)
     let plan = MuxerPlan(
       format: container, source: info.source, videoIndex: info.videoStreamIndex, path: path,
-      url: fileURL(file.writingPath), frameRate: frameRate ?? info.averageFrameRate,
+      url: isSequence ? PictureSequence.url(path) : fileURL(file.writingPath),
+      frameRate: frameRate ?? info.averageFrameRate,
       timeBase: timeBase,
-      sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions)
+      sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions,
+      convertsAudio: settings.convertsAudio, convertsSubtitles: settings.convertsSubtitles)
     var settings = settings
     settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
     var request = VideoEncoder.Request(
@@ -132,7 +135,8 @@ package struct VideoWriter: ~Copyable {
       throw .segmentsImpossible(path: path, reason: "its frames are not encoded one after the other")
     }
     let extradata = encoder.extradata
-    let muxer = try Muxer(file: file, plan: plan, video: encoder.context)
+    let muxer = try Muxer(file: file, plan: plan, video: encoder.context, overwrite: overwrite)
+    let notes = [note, settings.pixelFormat == nil ? plan.playbackNote(encoder.context) : nil]
     self.path = path
     self.width = width
     self.height = height
@@ -140,8 +144,8 @@ package struct VideoWriter: ~Copyable {
     self.timeBase = timeBase
     self.packet = packet
     encoderName = name
-    layoutNote = note
-    holdsOneFrame = plan.isPicture
+    layoutNotes = notes.compactMap { $0 }
+    holdsOneFrame = plan.isPicture && !isSequence
     losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {
       $0.type == AV_PKT_DATA_DOVI_CONF.rawValue
     }
@@ -174,13 +178,19 @@ package struct VideoWriter: ~Copyable {
   }
 
   /// Checks that an output can be written, before any work is done.
-  /// - Parameter input: the source, which must not be the output; nil if there is none.
-  /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`.
+  /// - Parameters:
+  ///   - input: the source, which must not be the output; nil if there is none.
+  ///   - codec: as in `EncoderSettings`.
+  /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`, `outdatedContainer`.
   package static func validate(
-    path: String, input: String?, overwrite: Bool, container: String? = nil
+    path: String, input: String?, overwrite: Bool, container: String? = nil, codec: String = "libx264"
   ) throws(VideoIOError) {
     try OutputFile.validate(path: path, input: input, overwrite: overwrite)
-    _ = try MuxerPlan.format(path: path, container: container)
+    let format = try MuxerPlan.format(path: path, container: container)
+    if MuxerPlan.isSequence(format, path: path) { try PictureSequence.validate(path, overwrite: overwrite) }
+    if codec == "auto", container == nil, MuxerPlan.isOutdated(format) {
+      throw .outdatedContainer(path: path)
+    }
   }
 
   /// The source's streams that the output lacks, one line each with index, kind, codec and reason; also closed captions that
@@ -197,7 +207,7 @@ package struct VideoWriter: ~Copyable {
 
   /// Warnings so far.
   package var warnings: [MediaRemark] {
-    var result = encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
+    var result = encoder.layoutWarnings + layoutNotes + muxer.warnings
     if repairCount > 0 {
       result.append(
         MediaRemark(

@@ -41,7 +41,7 @@ struct WrittenFile {
   struct Finding {
     /// Why the file is unusable; nil if it is fine.
     var fault: String?
-    /// Indices of the audio streams that are missing.
+    /// Indices of the audio, subtitle and data streams that are missing.
     var missing: Set<Int> = []
     /// Other problems, one line each.
     var doubts: [String] = []
@@ -89,11 +89,12 @@ struct WrittenFile {
 
   private func compare(with found: [Int: Stream], keepsTimes: Bool) -> Finding {
     var finding = Finding()
-    let sound = streams.filter { $0.value.kind == AVMEDIA_TYPE_AUDIO && $0.value.packets > 0 }
-    let there = found.filter { $0.value.kind == AVMEDIA_TYPE_AUDIO && $0.value.packets > 0 }
-    if there.count < sound.count {
-      let lost = sound.keys.filter { there[$0] == nil }.sorted()
-      finding.missing = Set(lost.prefix(sound.count - there.count))
+    for kind in [AVMEDIA_TYPE_AUDIO, AVMEDIA_TYPE_SUBTITLE, AVMEDIA_TYPE_DATA] {
+      let wanted = streams.filter { $0.value.kind == kind && $0.value.packets > 0 }
+      let there = found.filter { $0.value.kind == kind && $0.value.packets > 0 }
+      guard there.count < wanted.count else { continue }
+      let lost = wanted.keys.filter { there[$0] == nil }.sorted()
+      finding.missing.formUnion(lost.prefix(wanted.count - there.count))
     }
     guard let videoIndex, let wrote = streams[videoIndex], wrote.packets > 0 else { return finding }
     let same = found[videoIndex].flatMap { $0.kind == AVMEDIA_TYPE_VIDEO ? $0 : nil }

@@ -5,14 +5,25 @@ import VideoIO
 
 /// The words of the command line.
 enum CommandArguments {
-  /// The arguments of this process, byte for byte (see `FileName`).
+  /// The arguments of this process, byte for byte (see `FileName`), with `file://` URLs as paths.
   static var own: [String] {
     let words = CommandLine.unsafeArgv
     return (1..<max(1, Int(CommandLine.argc))).compactMap { index in
       words[index].map { word in
-        FileName.text(UnsafeBufferPointer(start: word, count: strlen(word)).map(UInt8.init(bitPattern:)))
+        path(
+          of: FileName.text(
+            UnsafeBufferPointer(start: word, count: strlen(word)).map(UInt8.init(bitPattern:))))
       }
     }
+  }
+
+  /// The path in a `file://` URL of this machine, as file managers hand them over; other words are returned unchanged.
+  static func path(of word: String) -> String {
+    guard let start = ["file:///", "file://localhost/"].first(where: { word.hasPrefix($0) }) else {
+      return word
+    }
+    let escaped = "/" + word.dropFirst(start.count)
+    return escaped.removingPercentEncoding ?? escaped
   }
 
   /// Rejects arguments that look like grouped short options. No short options can be grouped, so the argument is a file

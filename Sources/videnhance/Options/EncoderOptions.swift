@@ -32,6 +32,17 @@ struct EncoderOptions: ParsableArguments {
   var encoderOption: [EncoderOption] = []
 
   @Option(
+    help: ArgumentHelp(
+      "Sound that the container cannot hold: auto converts it, copy leaves it out.", valueName: "way"))
+  var audio = StreamHandling.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "Text subtitles that the container cannot hold: auto converts them, copy leaves them out.",
+      valueName: "way"))
+  var subtitles = StreamHandling.auto
+
+  @Option(
     help:
       "FFmpeg's name of the container (default: from the output's extension; y4m for -, where nut works as well and also carries sound and all timestamps)."
   )
@@ -46,14 +57,22 @@ struct EncoderOptions: ParsableArguments {
     let usual =
       isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "auto"
     let pairs = encoderOption.map { ($0.name, $0.value) }
-    return EncoderSettings(
+    var settings = EncoderSettings(
       codec: codec ?? usual, crf: crf, preset: preset,
       options: Dictionary(pairs) { _, last in last }, container: container, pixelFormat: pixFmt,
       threads: threads)
+    settings.convertsAudio = audio == .auto
+    settings.convertsSubtitles = subtitles == .auto
+    return settings
   }
 
   /// FFmpeg's name of the y4m container, which takes frames as they are.
   private static let uncompressed = "yuv4mpegpipe"
+}
+
+/// What becomes of streams that the container cannot hold.
+enum StreamHandling: String, CaseIterable, ExpressibleByArgument {
+  case auto, copy
 }
 
 /// `name=value`.

@@ -84,7 +84,11 @@ enum Console {
       case .layoutOrEncoder: "--pix-fmt or --codec chooses another"
       case .oddSizes: "--codec ffv1 or --pix-fmt yuv444p keeps it"
       case .layout(let name): "--pix-fmt \(name) keeps the full resolution of colour"
+      case .layoutOfAllPlayers(let losesDepth):
+        "--pix-fmt yuv420p suits all" + (losesDepth ? ", --codec hevc keeps the depth" : "")
       case .deinterlacing: "--deinterlace takes all of it"
+      case .copiedAudio: "--audio copy leaves it out"
+      case .copiedSubtitles: "--subtitles copy leaves it out"
       case .deinterlacingAnyway: "--deinterlace removes the combs"
       case nil: nil
       }

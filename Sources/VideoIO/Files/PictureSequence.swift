@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CFFmpeg
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// Numbered pictures being written, such as `frames/%05d.png`, counted from 1.
+///
+/// Each picture is first written under its name with `.part` behind it. `commit` gives all of them their names; otherwise they
+/// are removed when this goes out of scope.
+struct PictureSequence: ~Copyable {
+  private let path: String
+  private let isOverwriting: Bool
+  private var count = 0
+  private var isCommitted = false
+  private static let ending = ".part"
+
+  /// - Throws: `VideoIOError.outputExists` if the first picture exists and must not be replaced.
+  static func open(_ path: String, overwrite: Bool) throws(VideoIOError) -> PictureSequence {
+    try validate(path, overwrite: overwrite)
+    return PictureSequence(path: path, overwrite: overwrite)
+  }
+
+  private init(path: String, overwrite: Bool) {
+    self.path = path
+    isOverwriting = overwrite
+  }
+
+  deinit {
+    if !isCommitted {
+      for number in 1..<count + 1 { unlink(FileName.cString(Self.name(path, number) + Self.ending)) }
+    }
+  }
+
+  /// Checks that the first picture's name is free.
+  static func validate(_ path: String, overwrite: Bool) throws(VideoIOError) {
+    let first = name(path, 1)
+    if !overwrite, FilePlace(path: first) != nil { throw .outputExists(path: first) }
+  }
+
+  /// Whether a name stands for numbered pictures.
+  static func isPattern(_ path: String) -> Bool {
+    let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+    return name.matches(of: /%(0[0-9]+)?d/).count == 1
+  }
+
+  /// The pattern for FFmpeg's muxer, as URL.
+  static func url(_ path: String) -> String { "file:" + pattern(path) + ending }
+
+  /// The path as a pattern for FFmpeg, with percent signs of folders escaped.
+  static func pattern(_ path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return path }
+    return path[...slash].split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")
+      + path[path.index(after: slash)...]
+  }
+
+  /// The path of a picture.
+  private static func name(_ path: String, _ number: Int) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 8192) { buffer in
+      guard let base = buffer.baseAddress, let number = Int32(exactly: number),
+        av_get_frame_filename(base, Int32(buffer.count), FileName.cString(pattern(path)), number) >= 0
+      else { return path }
+      return FileName.text(UnsafeBufferPointer(start: base, count: strlen(base)).map(UInt8.init(bitPattern:)))
+    }
+  }
+
+  /// Notes that the muxer begins another picture.
+  mutating func begin() { count += 1 }
+
+  /// Gives all pictures their names.
+  /// - Throws: `VideoIOError.cannotWrite`; `outputExists` if a name was taken in the meantime.
+  consuming func commit() throws(VideoIOError) {
+    // All or none, unless another program comes in between.
+    for target in (1..<count + 1).map({ Self.name(path, $0) }) where !isOverwriting {
+      if FilePlace(path: target) != nil { throw .outputExists(path: target) }
+    }
+    for target in (1..<count + 1).map({ Self.name(path, $0) }) {
+      let (from, to) = (FileName.cString(target + Self.ending), FileName.cString(target))
+      do throws(LibavError) {
+        try DiskFile(reading: target + Self.ending).synchronize()
+        guard rename(from, to) == 0 else { throw LibavError(errno: errno) }
+      } catch {
+        throw .cannotWrite(path: target, reason: error)
+      }
+    }
+    do throws(LibavError) {
+      try DiskFile.synchronizeFolder(OutputFile.directory(of: path))
+    } catch {
+      throw .cannotWrite(path: path, reason: error)
+    }
+    isCommitted = true
+  }
+}
