@@ -48,8 +48,8 @@ import VideoIO
         "stream": { $0.stream = 0 }, "allowsPlaylists": { $0.allowsPlaylists = true },
         "ignoresDolbyVision": { $0.ignoresDolbyVision = true },
         "deinterlacing": { $0.deinterlacing = .fields },
-        "profile": { $0.profile = WorkProfile() },
-      ], irrelevant: ["threads", "overwrites", "segments", "profile"]
+        "profile": { $0.profile = WorkProfile() }, "onNotice": { $0.onNotice = { _ in } },
+      ], irrelevant: ["threads", "overwrites", "segments", "profile", "onNotice"]
     ) { try identity($0) }
   }
 
@@ -62,7 +62,8 @@ import VideoIO
         "options": { $0.options = ["tune": "film"] },
         "containerOptions": { $0.containerOptions = ["movflags": "faststart"] },
         "container": { $0.container = "mp4" }, "pixelFormat": { $0.pixelFormat = "yuv420p" },
-        "threads": { $0.threads = 3 },
+        "threads": { $0.threads = 3 }, "convertsAudio": { $0.convertsAudio = false },
+        "convertsSubtitles": { $0.convertsSubtitles = false },
       ], irrelevant: ["threads"]
     ) { try identity(Options(threads: 1), $0) }
   }
