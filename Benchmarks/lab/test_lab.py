@@ -339,12 +339,13 @@ def test_records_come_apart_again():
     assert (twin.target(slots, wanted, architecture) * twin.UNITS + base - wanted.int() * 64).abs().max() < 0.02
 
 
-def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fusion", ["convolution", "attention"])
+def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, fusion):
     import train
     monkeypatch.setattr(sys, "argv", [
         "train.py", "--cache", "", "--output", str(tmp_path / "w.safetensors"), "--checkpoint",
         str(tmp_path / "c.checkpoint"), "--blocks", "1", "--channels", "16", "--crop", "64", "--device", "cpu",
-        "--precision", "f32", "--warm-up", "1", "--learning-rate", "3e-3"])
+        "--precision", "f32", "--warm-up", "1", "--learning-rate", "3e-3", "--fusion", fusion])
     run = train.Run(train.arguments())
     a, side = run.architecture, 32
     records = torch.from_numpy(np.stack([windows.record(
