@@ -99,8 +99,10 @@ package final class LineExecutor {
 
   /// Plans the memory for pictures of `width` x `height`.
   /// - Parameter chunk: a multiple of 4, for tests; nil for the default.
+  /// - Parameter strip: columns computed at a time; nil for `LineStrip`'s.
   package init(
-    _ steps: [LineStep], sources: [Source], width: Int, height: Int, threads: Int, chunk: Int? = nil
+    _ steps: [LineStep], sources: [Source], width: Int, height: Int, threads: Int, chunk: Int? = nil,
+    strip: Int? = nil
   ) {
     // Two bands per thread: while one thread finishes a step, the first inputs of the next are ready for the others.
     let rows = chunk ?? max(8, (2 * threads * LineSchedule.bandHeight + 3) / 4 * 4)
@@ -110,7 +112,8 @@ package final class LineExecutor {
     self.height = height
     let plan = LinePlan(steps, sources: sources, width: width, chunk: rows)
     self.plan = plan
-    schedule = LineSchedule(plan, height: height, chunk: rows)
+    schedule = LineSchedule(
+      plan, width: width, height: height, chunk: rows, strip: strip ?? LineStrip.columns(for: plan))
     let buffers = plan.codes + plan.streams
     bytes = buffers.reduce(0) { $0 + $1.bytes }
     arena = AlignedBuffer(bytes: bytes)
@@ -212,33 +215,37 @@ package final class LineExecutor {
     _ rows: Range<Int>, _ worker: LineWorker, _ fill: (Range<Int>, UnsafeBufferPointer<Target>) -> Void
   ) {
     for index in 0..<plan.sourceCount {
-      if rows.lowerBound == 0 { codes[index].makeBorder(row: -1) }
+      if rows.lowerBound == 0 { codes[index].makeBorder(row: -1, columns: 0..<width) }
       worker.targets[index] = codes[index].target(rows)
     }
     fill(rows, UnsafeBufferPointer(start: worker.targets, count: plan.sourceCount))
     if rows.upperBound == height {
-      for index in 0..<plan.sourceCount { codes[index].makeBorder(row: height) }
+      for index in 0..<plan.sourceCount { codes[index].makeBorder(row: height, columns: 0..<width) }
     }
   }
 
   private func run(_ band: LineSchedule.Band, _ worker: LineWorker, _ result: Result) {
-    let (step, use, rows) = (steps[band.step], plan.uses[band.step], band.rows)
+    let (step, use, rows, left) = (
+      steps[band.step], plan.uses[band.step], band.rows, band.columns.lowerBound
+    )
     var io = ve_conv3x3_io()
-    io.width = Int32(width)
+    io.width = Int32(band.columns.count)
     io.height = Int32(rows.count)
     for (slot, buffer) in use.inputs.enumerated() {
       let (place, wrap) = codes[buffer].rows(from: rows.lowerBound)
       worker.inputs[slot] = ve_codes_input(
-        data: UnsafePointer(place.assumingMemoryBound(to: UInt8.self)),
+        data: UnsafePointer(place.assumingMemoryBound(to: UInt8.self)) + left
+          * codes[buffer].shape.pixelBytes,
         row_stride: codes[buffer].shape.rowBytes,
         wrap: wrap)
     }
     for (index, buffer) in use.codes.enumerated() {
-      if rows.lowerBound == 0 { codes[buffer].makeBorder(row: -1) }
+      if rows.lowerBound == 0 { codes[buffer].makeBorder(row: -1, columns: band.columns) }
       let (place, wrap) = codes[buffer].rows(from: rows.lowerBound)
       let format = step.codes[index]
       worker.outputs[index] = ve_codes_output(
-        data: place.assumingMemoryBound(to: UInt8.self), row_stride: codes[buffer].shape.rowBytes, wrap: wrap,
+        data: place.assumingMemoryBound(to: UInt8.self) + left * step.channels,
+        row_stride: codes[buffer].shape.rowBytes, wrap: wrap,
         multiplier: format.multiplier, zero_point: format.zeroPoint, levels: format.levels)
     }
     (io.inputs, io.outputs) = (UnsafePointer(worker.inputs), UnsafePointer(worker.outputs))
@@ -246,7 +253,7 @@ package final class LineExecutor {
     let streamStride = width * step.channels * 2
     if let buffer = use.streamIn {
       let (place, wrap) = streams[buffer].rows(from: rows.lowerBound)
-      io.stream_in = UnsafePointer(place.assumingMemoryBound(to: Int16.self))
+      io.stream_in = UnsafePointer(place.assumingMemoryBound(to: Int16.self)) + left * step.channels
       (io.stream_in_stride, io.stream_in_wrap) = (streamStride, wrap)
     }
     io.stream_out_stride = streamStride
@@ -257,9 +264,13 @@ package final class LineExecutor {
       }
     } else if let buffer = use.streamOut {
       let (place, wrap) = streams[buffer].rows(from: rows.lowerBound)
-      (io.stream_out, io.stream_out_wrap) = (place.assumingMemoryBound(to: Int16.self), wrap)
+      (io.stream_out, io.stream_out_wrap) = (
+        place.assumingMemoryBound(to: Int16.self) + left * step.channels, wrap
+      )
     }
     step.kernel.run(&io, worker.scratch)
-    if rows.upperBound == height { for buffer in use.codes { codes[buffer].makeBorder(row: height) } }
+    if rows.upperBound == height {
+      for buffer in use.codes { codes[buffer].makeBorder(row: height, columns: band.columns) }
+    }
   }
 }

@@ -134,10 +134,14 @@ struct LineBuffer {
       pixelStride: shape.pixelBytes, rowStride: shape.rowBytes)
   }
 
-  /// Fills a row with the border's value.
-  func makeBorder(row y: Int) {
+  /// Fills columns of a row with the border's value; those at its ends with the border's own pixels.
+  func makeBorder(row y: Int, columns: Range<Int>) {
     guard let zeroPoint = shape.zeroPoint else { return }
-    (memory + place(y) * shape.rowBytes).initializeMemory(
-      as: UInt8.self, repeating: zeroPoint, count: shape.rowBytes)
+    // Pixel 0 comes after one of the border.
+    let first = columns.lowerBound == 0 ? 0 : (columns.lowerBound + 1) * shape.pixelBytes
+    let end = (columns.upperBound + 2) * shape.pixelBytes
+    let last = end == shape.rowBytes ? end : end - shape.pixelBytes
+    (memory + place(y) * shape.rowBytes + first).initializeMemory(
+      as: UInt8.self, repeating: zeroPoint, count: last - first)
   }
 }

@@ -6,11 +6,11 @@ internal import Synchronization
 
 /// The bands of rows of one picture in the order in which threads take them, and the dependencies of each.
 struct LineSchedule {
-  /// Rows of one step.
+  /// Rows of one step, in one strip of columns.
   struct Band {
     /// The step, or -1 for the sources.
     let step: Int
-    let rows: Range<Int>
+    let rows, columns: Range<Int>
     /// How many bands at the head of the list must be finished first.
     let after: Int
   }
@@ -22,37 +22,65 @@ struct LineSchedule {
   static let edgeBandHeight = 4
 
   private(set) var bands: [Band] = []
-  /// By step, starting with the sources: the last row and the index of each band.
-  private var made: [[(last: Int, index: Int)]]
-  private let height: Int
+  /// By step, starting with the sources, and strip: the last row and the index of each band.
+  private var made: [[[(last: Int, index: Int)]]]
+  private let width, height: Int
+  /// Strips of columns, which are computed one after the other in each turn.
+  let strips: Int
 
   /// Schedules the steps in turns of `chunk` rows, with the plan's lags behind the sources.
-  init(_ plan: LinePlan, height: Int, chunk: Int) {
+  /// - Parameter strip: columns that a turn computes before the next ones, so that what one step writes is still in cache when
+  ///   the next one reads it; nil for all. As with rows, each step lags one column behind the step it reads, so that nothing is
+  ///   computed twice. Sources and results are made in whole rows.
+  init(_ plan: LinePlan, width: Int, height: Int, chunk: Int, strip: Int? = nil) {
+    self.width = width
     self.height = height
-    made = Array(repeating: [], count: plan.lags.count + 1)
-    let turns = (height + (plan.lags.max() ?? 0) + chunk - 1) / chunk
+    let most = plan.lags.max() ?? 0
+    // Strips must be wider than what steps lag behind, and results come last.
+    let canSplit = plan.uses.dropLast().allSatisfy { !$0.isOutput }
+    let strip = max(strip ?? width, most + 1)
+    strips = canSplit ? max(1, width / strip) : 1
+    made = Array(repeating: Array(repeating: [], count: strips), count: plan.lags.count + 1)
+    let turns = (height + most + chunk - 1) / chunk
     for turn in 0..<turns {
-      for step in -1..<plan.lags.count {
-        let lag = step < 0 ? 0 : plan.lags[step]
-        let first = max(0, min(height, turn * chunk - lag))
-        let end = max(first, min(height, (turn + 1) * chunk - lag))
-        let isEdge = step < 0 || plan.uses[step].isOutput
-        let bandHeight = isEdge ? Self.edgeBandHeight : Self.bandHeight
-        for row in stride(from: first, to: end, by: bandHeight) {
-          append(step, row..<min(end, row + bandHeight), plan)
+      for number in 0..<strips {
+        for step in -1..<plan.lags.count {
+          let isEdge = step < 0 || plan.uses[step].isOutput
+          if isEdge && number != lastStrip(of: step) { continue }
+          let lag = step < 0 ? 0 : plan.lags[step]
+          let first = max(0, min(height, turn * chunk - lag))
+          let end = max(first, min(height, (turn + 1) * chunk - lag))
+          let left = isEdge || number == 0 ? 0 : number * strip - lag
+          let right = isEdge || number == strips - 1 ? width : (number + 1) * strip - lag
+          let bandHeight = isEdge ? Self.edgeBandHeight : Self.bandHeight
+          for row in stride(from: first, to: end, by: bandHeight) {
+            append(step, row..<min(end, row + bandHeight), left..<right, strip: number, plan)
+          }
         }
       }
     }
   }
 
-  private mutating func append(_ step: Int, _ rows: Range<Int>, _ plan: LinePlan) {
+  /// Sources are made with the first strip, all else is complete with the last.
+  private func lastStrip(of step: Int) -> Int { step < 0 ? 0 : strips - 1 }
+
+  private mutating func append(
+    _ step: Int, _ rows: Range<Int>, _ columns: Range<Int>, strip: Int, _ plan: LinePlan
+  ) {
     var after = 0
-    func need(_ other: Int, through row: Int) { after = max(after, count(of: other, through: row)) }
+    // Rows of earlier turns in all strips.
+    func need(_ other: Int, through row: Int) {
+      after = max(after, count(of: other, through: row, strip: lastStrip(of: other)))
+    }
+    // Rows of this turn: steps that lag less have come further in the strip than this one reads.
+    func needHere(_ other: Int, through row: Int) {
+      after = max(after, count(of: other, through: row, strip: min(strip, lastStrip(of: other))))
+    }
     let last = rows.upperBound - 1
     let use = step < 0 ? LinePlan.Use(codes: Array(0..<plan.sourceCount)) : plan.uses[step]
     // Inputs: one row more than the output.
-    for buffer in use.inputs { need(plan.codeMaker(of: buffer), through: last + 1) }
-    if let addend = use.addend { need(addend, through: last) }
+    for buffer in use.inputs { needHere(plan.codeMaker(of: buffer), through: last + 1) }
+    if let addend = use.addend { needHere(addend, through: last) }
     // Overwritten rows: those a whole ring above; the border below the picture counts as written.
     let end = last == height - 1 ? height : last
     for buffer in use.codes {
@@ -66,20 +94,23 @@ struct LineSchedule {
       for user in plan.uses.indices where user != step && plan.uses[user].streamIn == stream {
         // In place: other readers of the addend must have read the rows that are overwritten now.
         let isInPlace = stream == use.streamIn
-        if isInPlace && plan.uses[user].addend != use.addend { continue }
-        need(user, through: isInPlace ? last : last - plan.streams[stream].rows)
+        if !isInPlace {
+          need(user, through: last - plan.streams[stream].rows)
+        } else if plan.uses[user].addend == use.addend {
+          needHere(user, through: last)
+        }
       }
     }
-    made[step + 1].append((last, bands.count))
-    bands.append(Band(step: step, rows: rows, after: after))
+    made[step + 1][strip].append((last, bands.count))
+    bands.append(Band(step: step, rows: rows, columns: columns, after: after))
   }
 
-  /// The number of bands that are finished once a step has computed its rows through `row`.
-  private func count(of step: Int, through row: Int) -> Int {
+  /// The number of bands that are finished once a step has computed its rows through `row` in a strip and those before it.
+  private func count(of step: Int, through row: Int, strip: Int) -> Int {
     if row < 0 { return 0 }
     // Search from the end, since the row was usually computed recently.
     var found: Int?
-    for band in made[step + 1].reversed() {
+    for band in made[step + 1][strip].reversed() {
       if band.last < min(row, height - 1) { break }
       found = band.index
     }

@@ -38,11 +38,33 @@ func runOnThreads(_ count: Int, _ body: @Sendable (Int) -> Void) {
     #expect(try Self.run(threads: threads, pictures: 20) == expected)
   }
 
+  /// Strips of columns change neither bytes nor memory, whatever their width: from what steps lag behind to more than the
+  /// picture's.
+  @Test(arguments: [1, 9, 10, 23, 34, 35, 69, 70, 100])
+  func stripsMakeTheSameBytes(strip: Int) throws {
+    let expected = try Self.run(threads: 1, pictures: 1)
+    for threads in [1, 2, 5] {
+      #expect(try Self.run(threads: threads, pictures: 2, strip: strip) == expected, "\(threads) threads")
+    }
+  }
+
+  @Test func stripsFitTheCache() throws {
+    let plan = LinePlan(
+      try Self.steps(), sources: [LineExecutor.Source(channels: 8, zeroPoint: 0)], width: 4000, chunk: 8)
+    let column = (plan.codes + plan.streams).reduce(0) { $0 + $1.rows * $1.pixelBytes }
+    let columns = LineStrip.columns(for: plan, cacheBytes: 2 << 20)
+    #expect(columns % 32 == 0 && columns * column <= 1 << 20 && (columns + 32) * column > 1 << 20)
+    #expect(LineStrip.columns(for: plan, cacheBytes: 1) == 96)
+    #if os(Linux)
+      #expect(LineStrip.cacheBytes.map { $0 > 1 << 14 } ?? true)
+    #endif
+  }
+
   /// Returns the last of several equal pictures.
-  private static func run(threads: Int, pictures: Int) throws -> [Int16] {
+  private static func run(threads: Int, pictures: Int, strip: Int? = nil) throws -> [Int16] {
     let executor = LineExecutor(
       try steps(), sources: [LineExecutor.Source(channels: 8, zeroPoint: 0)], width: width, height: height,
-      threads: threads)
+      threads: threads, strip: strip)
     executor.launch = runOnThreads
     var result = [Int16](repeating: 0, count: width * height * 8)
     for _ in 0..<pictures {

@@ -8,10 +8,10 @@ import Testing
 /// Tests all orders in which threads may process bands: no band reads rows that are not written yet or
 /// already overwritten.
 @Suite struct LineScheduleTests {
-  /// A row of a buffer, with a version if steps add in place.
+  /// A pixel of a row of a buffer, with a version if steps add in place.
   struct Row: Hashable {
     let isStream: Bool
-    let buffer, row, version: Int
+    let buffer, row, column, version: Int
   }
 
   /// The rows that a band accesses.
@@ -27,13 +27,19 @@ import Testing
   @Test(arguments: cases)
   func anyOrderOfBandsIsCorrect(_ seed: UInt64, _ height: Int, _ chunk: Int) throws {
     let (steps, sources) = try Self.steps(seed: seed)
-    let plan = LinePlan(steps, sources: sources, width: 3, chunk: chunk)
-    let bands = LineSchedule(plan, height: height, chunk: chunk).bands
+    // Every third case has strips: two or three, and the last one is wider.
+    let (width, strip) = seed % 3 == 0 ? (20 + Int(seed % 11), 9) : (3, 3)
+    let plan = LinePlan(steps, sources: sources, width: width, chunk: chunk)
+    let schedule = LineSchedule(plan, width: width, height: height, chunk: chunk, strip: strip)
+    #expect(schedule.strips == (seed % 3 == 0 ? width / 9 : 1))
+    let bands = schedule.bands
     for step in -1..<steps.count {
-      let rows = bands.filter { $0.step == step }.flatMap { Array($0.rows) }
-      #expect(rows == Array(0..<height), "step \(step) makes each row once, top to bottom")
+      for column in 0..<width {
+        let rows = bands.filter { $0.step == step && $0.columns.contains(column) }.flatMap { Array($0.rows) }
+        #expect(rows == Array(0..<height), "step \(step) makes each pixel once, top to bottom")
+      }
     }
-    let touches = bands.map { Self.touch($0, plan, height: height) }
+    let touches = bands.map { Self.touch($0, plan, width: width, height: height) }
     var makers: [Row: Int] = [:]
     for (index, touch) in touches.enumerated() {
       #expect(bands[index].after <= index)
@@ -52,14 +58,15 @@ import Testing
   private static func clash(_ touches: [Touch], _ bands: [LineSchedule.Band], _ plan: LinePlan) -> String? {
     struct Place: Hashable {
       let isStream: Bool
-      let buffer, slot: Int
+      let buffer, slot, column: Int
     }
     var uses: [Place: [(band: Int, row: Row, isWritten: Bool)]] = [:]
     for (index, touch) in touches.enumerated() {
       for (rows, isWritten) in [(touch.reads, false), (touch.writes, true)] {
         for row in rows {
           let count = row.isStream ? plan.streams[row.buffer].rows : plan.codes[row.buffer].rows
-          let place = Place(isStream: row.isStream, buffer: row.buffer, slot: (row.row + count) % count)
+          let place = Place(
+            isStream: row.isStream, buffer: row.buffer, slot: (row.row + count) % count, column: row.column)
           uses[place, default: []].append((index, row, isWritten))
         }
       }
@@ -79,23 +86,30 @@ import Testing
     return nil
   }
 
-  private static func touch(_ band: LineSchedule.Band, _ plan: LinePlan, height: Int) -> Touch {
+  private static func touch(_ band: LineSchedule.Band, _ plan: LinePlan, width: Int, height: Int) -> Touch {
     var result = Touch()
-    func codes(_ buffer: Int, _ rows: Range<Int>) -> [Row] {
-      rows.map { Row(isStream: false, buffer: buffer, row: $0, version: 0) }
+    func pixels(_ rows: Range<Int>, _ columns: Range<Int>, _ make: (Int, Int) -> Row) -> [Row] {
+      rows.flatMap { row in columns.map { make(row, $0) } }
+    }
+    func codes(_ buffer: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> [Row] {
+      pixels(rows, columns) { Row(isStream: false, buffer: buffer, row: $0, column: $1, version: 0) }
     }
     func stream(_ buffer: Int, version: Int) -> [Row] {
-      band.rows.map { Row(isStream: true, buffer: buffer, row: $0, version: version) }
+      pixels(band.rows, band.columns) {
+        Row(isStream: true, buffer: buffer, row: $0, column: $1, version: version)
+      }
     }
+    // Left and right of the picture there is always the border.
+    let around = max(0, band.columns.lowerBound - 1)..<min(width, band.columns.upperBound + 1)
     let use = band.step < 0 ? LinePlan.Use(codes: Array(0..<plan.sourceCount)) : plan.uses[band.step]
     for buffer in use.inputs {
-      result.reads += codes(buffer, band.rows.lowerBound - 1..<band.rows.upperBound + 1)
+      result.reads += codes(buffer, band.rows.lowerBound - 1..<band.rows.upperBound + 1, around)
     }
     for buffer in use.codes {
       // The border is written together with the rows next to it.
       let first = band.rows.lowerBound == 0 ? -1 : band.rows.lowerBound
       let end = band.rows.upperBound == height ? height + 1 : band.rows.upperBound
-      result.writes += codes(buffer, first..<end)
+      result.writes += codes(buffer, first..<end, band.columns)
     }
     if let buffer = use.streamIn { result.reads += stream(buffer, version: version(use.addend!, plan)) }
     if let buffer = use.streamOut { result.writes += stream(buffer, version: version(band.step, plan)) }
@@ -179,7 +193,7 @@ import Testing
       steps, sources: [.init(channels: 32, zeroPoint: 0)], width: width, height: height, threads: threads)
     let plan = LinePlan(
       steps, sources: [.init(channels: 32, zeroPoint: 0)], width: width, chunk: executor.chunk)
-    let bands = LineSchedule(plan, height: height, chunk: executor.chunk).bands
+    let bands = LineSchedule(plan, width: width, height: height, chunk: executor.chunk).bands
     // Sources are copied: the time of a twentieth of a layer.
     let costs = bands.map { band in
       Double(band.rows.count)
