@@ -53,7 +53,7 @@ import Testing
     #expect(help.code == 0 && help.errors == "")
     for option in [
       "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--pix-fmt",
-      "--container",
+      "--container", "--audio", "--subtitles",
       "--threads", "--isa", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
   }

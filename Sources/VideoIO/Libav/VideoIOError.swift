@@ -215,6 +215,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"
     case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
+    case .holdsOneFrame: "numbered pictures are written under a name such as frames/%05d.png"
     case .pictureChanges: "split the file at that point"
     case .segmentsExist: "continue that work, or delete the folder"
     case .segmentsDiffer: "continue it with what it was begun with, or delete the folder"

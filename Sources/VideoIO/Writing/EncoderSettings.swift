@@ -2,8 +2,9 @@
 
 /// Selects and configures the video encoder.
 package struct EncoderSettings: Sendable, Hashable, Codable {
-  /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, selects FFmpeg's first
-  /// encoder for it. `auto` is `libx264` if the container supports H.264, otherwise the container's default:
+  /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc` or `av1`, selects the
+  /// best encoder for it that this FFmpeg has. `auto` is `libx264` if the container supports H.264, otherwise the
+  /// container's default:
   /// VP9 for WebM, PNG for .png.
   package var codec: String
   /// Constant quality, lower is better; nil uses this package's default for the encoder (16 for libx264).

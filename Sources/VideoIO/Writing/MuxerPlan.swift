@@ -17,6 +17,8 @@ struct MuxerPlan {
   let containerOptions: [String: String]
   /// Whether streams that the container cannot hold are converted.
   let convertsAudio, convertsSubtitles: Bool
+  /// Whether every frame becomes a picture file of its own.
+  let isSequence: Bool
 
   /// FFmpeg's name of the container.
   var containerName: String { String(cString: format.pointee.name) }
@@ -77,9 +79,7 @@ struct MuxerPlan {
   /// Whether the output is a picture file or a sequence of them, not a video.
   var isPicture: Bool { containerName == "image2" }
 
-  /// Whether every frame becomes a picture file of its own.
-  var isSequence: Bool { Self.isSequence(format, path: path) }
-
+  /// Whether a name stands for numbered pictures. For a still image it is a name like any other.
   static func isSequence(_ format: UnsafePointer<AVOutputFormat>, path: String) -> Bool {
     String(cString: format.pointee.name) == "image2" && PictureSequence.isPattern(path)
   }

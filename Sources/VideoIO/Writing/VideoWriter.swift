@@ -103,14 +103,15 @@ package struct VideoWriter: ~Copyable {
       path: scratch ?? path, input: info.path, overwrite: overwrite || scratch != nil)
     let container = try MuxerPlan.format(path: path, container: settings.container)
     let timeBase = timeBase ?? info.timeBase
-    let isSequence = MuxerPlan.isSequence(container, path: path)
+    let isSequence = MuxerPlan.isSequence(container, path: path) && !info.isStillImage
     let plan = MuxerPlan(
       format: container, source: info.source, videoIndex: info.videoStreamIndex, path: path,
       url: isSequence ? PictureSequence.url(path) : fileURL(file.writingPath),
       frameRate: frameRate ?? info.averageFrameRate,
       timeBase: timeBase,
       sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions,
-      convertsAudio: settings.convertsAudio, convertsSubtitles: settings.convertsSubtitles)
+      convertsAudio: settings.convertsAudio, convertsSubtitles: settings.convertsSubtitles,
+      isSequence: isSequence)
     var settings = settings
     settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
     var request = VideoEncoder.Request(

@@ -6,8 +6,8 @@ import VideoIO
 struct EncoderOptions: ParsableArguments {
   @Option(
     help:
-      "FFmpeg's name of the encoder (default: libx264, VP9 for .webm; none for .y4m, and for nut on -).",
-    completion: .list(Diagnosis.encoders.map(\.0))
+      "The codec, such as h264, hevc, av1 or vp9, or FFmpeg's name of an encoder (default: libx264, VP9 for .webm, GIF for .gif; none for .y4m, and for nut on -).",
+    completion: .list(["h264", "hevc", "av1", "vp9"] + Diagnosis.encoders.map(\.0))
   )
   var codec: String?
 
