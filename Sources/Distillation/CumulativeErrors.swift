@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 import Training
 
 /// Measures how far the inputs of each layer of an integer network deviate from the full-precision network's: the combined
 /// errors of all preceding quantizers, in contrast to a calibration report, which lists each quantizer's own error.
-public final class CumulativeErrors {
+package final class CumulativeErrors {
   private let full: FloatExecutor
   private let pass: FakeQuantizedPass
   private var sums: [[Int]: (error: Double, power: Double)] = [:]
 
   /// Prepares for windows of one size.
   /// - Parameter network: the full-precision network from which the model was quantized.
-  public init(_ model: QuantizedModel, network: NetworkWeights, height: Int, width: Int) throws {
+  package init(_ model: QuantizedModel, network: NetworkWeights, height: Int, width: Int) throws {
     let graph = network.architecture.graph
     full = try FloatExecutor(
       graph: graph, batch: 1, height: height, width: width, precision: .float32, training: false)
@@ -24,7 +24,7 @@ public final class CumulativeErrors {
   }
 
   /// Runs both networks on a window (one tensor per slot, (code - 128) / 255).
-  public func observe(_ frames: [FloatTensor]) throws {
+  package func observe(_ frames: [FloatTensor]) throws {
     let trace = try pass.forward(frames: Distiller.codes(frames)).trace
     let quantizers = pass.modelInUse!.quantizers
     _ = try full.run(frames: frames) { [self] operation, inputs in
@@ -54,7 +54,7 @@ public final class CumulativeErrors {
 
   /// Ratio of the power of full-precision activations to that of the deviation, by operation and slot; nil for inputs that are
   /// not observed, such as frames.
-  public func signalToNoise(operation: Int, slot: Int) -> Double? {
+  package func signalToNoise(operation: Int, slot: Int) -> Double? {
     sums[[operation, slot]].flatMap { $0.error > 0 ? $0.power / $0.error : nil }
   }
 }

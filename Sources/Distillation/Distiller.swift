@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
-public import Tensors
-public import Training
+package import EnhancementModel
+package import Foundation
+package import Tensors
+package import Training
 
 /// Everything that defines a distillation. Written into the model's recipe.
-public struct DistillationSettings: Codable, Hashable, Sendable {
+package struct DistillationSettings: Codable, Hashable, Sendable {
   /// Batches, data, minutes, seed; with the student's architecture and the learning rate of weights and biases.
-  public var training: TrainingSettings
+  package var training: TrainingSettings
   /// Bits of the student.
-  public var bits: Int
+  package var bits: Int
   /// Number of codes of the body's activations, if more than in the initial model; nil keeps the initial model's.
-  public var activationCodes: Int?
+  package var activationCodes: Int?
   /// Learning rate of the logarithms of all steps.
-  public var stepRate: Float = 1e-3
+  package var stepRate: Float = 1e-3
   /// Share of the ground truth in the loss; the rest is the teachers'.
-  public var truthShare: Float = 0.5
+  package var truthShare: Float = 0.5
   /// Weight of the relative squared distance of the final streams, relative to the output loss; 0 disables it, which yields
   /// better students (docs/lab/quantization.md).
-  public var featureWeight: Float = 0
+  package var featureWeight: Float = 0
   /// Whether weights are trained, or only clipping ranges and weight steps.
-  public var movesWeights = true
+  package var movesWeights = true
   /// Whether the full-precision network is a teacher in addition to the intermediate ones.
-  public var usesFullPrecision = true
+  package var usesFullPrecision = true
   /// Fraction of the run over which the full-precision teacher's weight a(t) grows to 1 (PMQ-VE, eq. 6).
-  public var teacherWarmUp: Double = 0.2
+  package var teacherWarmUp: Double = 0.2
   /// Bits of the intermediate teachers, which identify them in the recipe.
-  public var intermediateBits: [Int] = []
+  package var intermediateBits: [Int] = []
 
   /// Creates settings for a distillation to `bits` bits.
-  public init(training: TrainingSettings, bits: Int) {
+  package init(training: TrainingSettings, bits: Int) {
     self.training = training
     self.bits = bits
   }
@@ -42,11 +42,11 @@ public struct DistillationSettings: Codable, Hashable, Sendable {
 /// with the loss relative to the ground truth. Outputs are compared by a Charbonnier loss, as in training, and the input
 /// streams of the last layer by their relative squared distance. Teachers run once per window of the pool; their outputs
 /// are stored.
-public final class Distiller {
+package final class Distiller {
   /// The settings of the run.
-  public let settings: DistillationSettings
+  package let settings: DistillationSettings
   /// Steps done.
-  public var step: Int { valueOptimizer.step }
+  package var step: Int { valueOptimizer.step }
 
   private let parameters: QuantizedParameters
   private var valueOptimizer, weightStepOptimizer, activationStepOptimizer: AdamOptimizer
@@ -68,7 +68,7 @@ public final class Distiller {
   /// - Parameter start: the student's real weights; nil for the teacher's.
   /// - Parameter teacher: the full-precision network.
   /// - Parameter intermediates: additional teachers of more bits.
-  public init(
+  package init(
     settings: DistillationSettings, calibrated: QuantizedModel, start: NetworkWeights? = nil,
     teacher: NetworkWeights, intermediates: [QuantizedModel], data: URL, checkpointPath: String,
     log: (String) -> Void
@@ -128,7 +128,7 @@ public final class Distiller {
   }
 
   /// The averaged student.
-  public var model: QuantizedModel {
+  package var model: QuantizedModel {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let text = (try? encoder.encode(settings)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
@@ -139,12 +139,12 @@ public final class Distiller {
   }
 
   /// The averaged real weights of the student, from which a student of fewer bits can start.
-  public var realWeights: NetworkWeights {
+  package var realWeights: NetworkWeights {
     valueOptimizer.average.network(settings.training.architecture, recipe: model.recipe)
   }
 
   /// Distills until the end of the run or until `isCancelled` returns true.
-  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let training = settings.training
     let loop = TrainingLoop(
@@ -279,7 +279,7 @@ public final class Distiller {
 extension ValidationSet {
   /// Luma PSNR of a quantized model, in the exact arithmetic of the integer kernels.
   /// - Parameter weights: the full-precision network from which it was quantized.
-  public func evaluate(
+  package func evaluate(
     _ model: QuantizedModel, weights: NetworkWeights, precision: FloatPrecision
   ) throws -> ValidationResult {
     try evaluate(model, parameters: QuantizedParameters(model, weights: weights), precision: precision)

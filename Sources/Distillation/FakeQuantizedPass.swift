@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import Tensors
-public import Training
+package import Tensors
+package import Training
 
 /// Forward and backward through an integer model in floating point, with exactly the results of the integer kernels:
 /// operands are integers of at most 8 bits (exact in bfloat16), sums stay below 2^24 (exact in a float), and sums are
@@ -10,13 +10,13 @@ public import Training
 /// rounding and stop at clipping (PMQ-VE, section 3.1; bounds learn as in LSQ).
 ///
 /// One shard of a batch; one thread at a time.
-public final class FakeQuantizedPass {
+package final class FakeQuantizedPass {
   /// Gradients with respect to real weights and biases.
-  public let gradients: ParameterSet
+  package let gradients: ParameterSet
   /// Gradients with respect to the logarithms of weight steps.
-  public let weightStepGradients: ParameterSet
+  package let weightStepGradients: ParameterSet
   /// Gradients with respect to the logarithms of activation steps.
-  public let activationStepGradients: ParameterSet
+  package let activationStepGradients: ParameterSet
 
   private let graph: NetworkGraph
   private let parameters: QuantizedParameters
@@ -30,7 +30,7 @@ public final class FakeQuantizedPass {
   private var current: (band: Int, model: QuantizedModel, plan: IntegerPlan)?
 
   /// Prepares a shard of `batch` windows on a `height` x `width` grid.
-  public init(
+  package init(
     _ parameters: QuantizedParameters, batch: Int, height: Int, width: Int, precision: FloatPrecision
   ) throws {
     self.parameters = parameters
@@ -52,13 +52,13 @@ public final class FakeQuantizedPass {
   }
 
   /// Sets the integer model.
-  public func setModel(_ model: QuantizedModel) {
+  package func setModel(_ model: QuantizedModel) {
     whole = model
     current = nil
   }
 
   /// The model with the ranges used for the last windows.
-  public var modelInUse: QuantizedModel? { current?.model }
+  package var modelInUse: QuantizedModel? { current?.model }
 
   /// Prepares the model with the ranges of a noise band: its plan, and its codes as the weights of the convolutions.
   private func inBand(_ band: Int) throws -> (band: Int, model: QuantizedModel, plan: IntegerPlan) {
@@ -87,19 +87,19 @@ public final class FakeQuantizedPass {
   }
 
   /// Data recorded by a forward pass for the backward pass.
-  public struct Trace {
+  package struct Trace {
     /// By step: the convolution's operand, integers q - zero point.
     var operands: [ConvolutionOperand] = []
     /// By operation and input: values in units of the code before rounding and clipping.
     var unrounded: [[Int]: FloatTensor] = [:]
     /// The input stream of the last step, in integers; nil in networks without one.
-    public var stream: FloatTensor?
+    package var stream: FloatTensor?
   }
 
   /// Runs a forward pass.
   /// - Parameter frames: by slot, codes - 128 as floats.
   /// - Returns: integer residuals in 1/64 of a level, equal to those of the integer executor.
-  public func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
+  package func forward(frames: [FloatTensor]) throws -> (output: FloatTensor, trace: Trace) {
     let plan = try inBand(whole?.noiseBand(of: noiseCode(frames)) ?? 0).plan
     var trace = Trace()
     var slots: [Int: FloatTensor] = [:]
@@ -146,7 +146,7 @@ public final class FakeQuantizedPass {
 
   /// Propagates the gradient of the output (in units of 1/64 of a level) backward, and that of the last step's stream if there
   /// is one. Overwrites the three sets of gradients.
-  public func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
+  package func backward(_ trace: Trace, outputGradient: FloatTensor, streamGradient: FloatTensor? = nil) throws
   {
     guard let (band, model, plan) = current else { preconditionFailure("forward comes first") }
     for set in [gradients, weightStepGradients, activationStepGradients] {

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Foundation
-public import Training
+package import Training
 
 /// The trainable parameters of distillation: real weights and biases, the logarithms of weight steps by output channel, and
 /// of activation steps by operation and slot. Zero points and the stream's step are those of calibration.
-public final class QuantizedParameters {
+package final class QuantizedParameters {
   /// The calibrated model.
-  public let base: QuantizedModel
+  package let base: QuantizedModel
   /// Weights and biases by layer; weights as in the full-precision network, without slot ratios.
-  public let values: ParameterSet
+  package let values: ParameterSet
   /// By layer: logarithms of weight steps.
-  public let weightSteps: ParameterSet
+  package let weightSteps: ParameterSet
   /// A single entry: logarithms of activation steps in the order of `stepIndex`, then those of the factors of noise bands, by
   /// band and operation.
-  public let activationSteps: ParameterSet
+  package let activationSteps: ParameterSet
   /// Index of each operation's inputs in `activationSteps`; nil for packed frames, whose step is fixed.
-  public let stepIndex: [[Int?]]
+  package let stepIndex: [[Int?]]
 
   private let graph: NetworkGraph
   private let stepCount: Int
 
   /// Starts from a calibrated model and its full-precision weights.
-  public init(_ base: QuantizedModel, weights: NetworkWeights) {
+  package init(_ base: QuantizedModel, weights: NetworkWeights) {
     self.base = base
     graph = base.architecture.graph
     values = ParameterSet(weights)
@@ -53,12 +53,12 @@ public final class QuantizedParameters {
   }
 
   /// Index in `activationSteps` of an operation's factor in a noise band; nil without bands.
-  public func factorIndex(band: Int, operation: Int) -> Int? {
+  package func factorIndex(band: Int, operation: Int) -> Int? {
     base.noiseBands == nil ? nil : stepCount + band * graph.operations.count + operation
   }
 
   /// The integer model of these parameters, or of other sets of the same shapes in `averages` (the optimisers' averages).
-  public func model(
+  package func model(
     values: ParameterSet? = nil, weightSteps: ParameterSet? = nil, activationSteps: ParameterSet? = nil,
     recipe: String = ""
   ) -> QuantizedModel {
@@ -104,7 +104,7 @@ public final class QuantizedParameters {
   }
 
   /// Ratio of each slot's step to the first slot's, for the operations of a layer; 1 for layers of one slot.
-  public func slotRatios(_ model: QuantizedModel, layer index: Int) -> [Float] {
+  package func slotRatios(_ model: QuantizedModel, layer index: Int) -> [Float] {
     let slots = graph.layers[index].slots
     guard slots > 1 else { return [1] }
     for (operation, quantizers) in zip(graph.operations, model.quantizers) {

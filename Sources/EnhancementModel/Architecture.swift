@@ -2,7 +2,7 @@
 internal import Kernels
 
 /// The task of a network.
-public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
+package enum EnhancementTask: String, Codable, Sendable, CaseIterable {
   /// Super-resolution.
   case superResolution = "sr"
   /// Removal of compression artefacts, noise and blur; frames keep their size.
@@ -14,7 +14,7 @@ public enum EnhancementTask: String, Codable, Sendable, CaseIterable {
 }
 
 /// How neighbouring frames are aligned to the centre frame before they enter the network.
-public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
+package enum WindowAlignment: String, Codable, Sendable, CaseIterable {
   /// Not aligned.
   case none
   /// Blocks of 8 x 8 luma pixels are moved by whole-pixel vectors (exact on integers), and the fractional motion is an
@@ -23,35 +23,35 @@ public enum WindowAlignment: String, Codable, Sendable, CaseIterable {
 }
 
 /// A network as a value: everything needed to build its graph. Stored in every weight file.
-public struct Architecture: Hashable, Codable, Sendable {
+package struct Architecture: Hashable, Codable, Sendable {
   /// Task.
-  public var task: EnhancementTask
+  package var task: EnhancementTask
   /// Upscaling factor of width and height.
-  public var scale: Int
+  package var scale: Int
   /// Frames per window, odd: the centre frame is enhanced. Two for interpolation: the frames around the new instant.
-  public var window: Int
+  package var window: Int
   /// Alignment of the neighbours.
-  public var alignment: WindowAlignment
+  package var alignment: WindowAlignment
   /// Channels of each frame's encoding.
-  public var encoderChannels: Int
+  package var encoderChannels: Int
   /// Channels of the residual stream.
-  public var channels: Int
+  package var channels: Int
   /// Residual blocks of two convolutions.
-  public var blocks: Int
+  package var blocks: Int
   /// Whether an interpolation network also outputs, for each sample, how to weight the two warped frames: see
   /// `BlendMask`. Nil, as in older files, means no.
-  public var hasMask: Bool?
+  package var hasMask: Bool?
   /// Whether properties of the source are inputs: its noise level, and the quantizers of each frame's blocks
   /// (`QuantizerMap`). Nil, as in older files, means no. Denoising always takes the noise level.
-  public var isConditioned: Bool?
+  package var isConditioned: Bool?
 
   /// Channels of a packed 4:2:0 frame on the half-resolution grid: four luma phases, U, V.
-  public static let frameChannels = 6
+  package static let frameChannels = 6
   /// One 64 -> 64 3x3 layer on the grid, in multiply-accumulates per point: the unit of cost.
-  public static let referenceLayerCost = 64 * 64 * 9
+  package static let referenceLayerCost = 64 * 64 * 9
 
   /// Creates an architecture.
-  public init(
+  package init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
     blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil
@@ -68,31 +68,31 @@ public struct Architecture: Hashable, Codable, Sendable {
   }
 
   /// The default super-resolution network, about 10 reference layers.
-  public static let balancedSuperResolution = Architecture(
+  package static let balancedSuperResolution = Architecture(
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4)
 
   /// The default super-resolution network for real footage.
-  public static let realSuperResolution = Architecture(
+  package static let realSuperResolution = Architecture(
     task: .superResolution, scale: 2, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4, isConditioned: true)
 
   /// The default network for restoration, about 10 reference layers on the grid of its source.
-  public static let balancedRestoration = Architecture(
+  package static let balancedRestoration = Architecture(
     task: .restoration, scale: 1, window: 5, alignment: .block, encoderChannels: 16, channels: 64,
     blocks: 4, isConditioned: true)
 
   /// The default denoising network, about 10 reference layers on the grid of its source.
-  public static let balancedDenoising = Architecture(
+  package static let balancedDenoising = Architecture(
     task: .denoising, scale: 1, window: 7, alignment: .block, encoderChannels: 16, channels: 64, blocks: 4)
 
   /// The default interpolation network, about 9 reference layers on the grid of its source.
-  public static let balancedInterpolation = Architecture(
+  package static let balancedInterpolation = Architecture(
     task: .interpolation, scale: 1, window: 2, alignment: .block, encoderChannels: 32, channels: 64,
     blocks: 4, hasMask: true)
 
   /// The default network of a task.
-  public static func balanced(_ task: EnhancementTask) -> Architecture {
+  package static func balanced(_ task: EnhancementTask) -> Architecture {
     switch task {
     case .superResolution: balancedSuperResolution
     case .restoration: balancedRestoration
@@ -102,7 +102,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   }
 
   /// Channels of the packed input of a window slot.
-  public func channels(ofSlot slot: Int) -> Int {
+  package func channels(ofSlot slot: Int) -> Int {
     if task == .interpolation { return InterpolationPacker.channels }
     if alignment == .block && slot != window / 2 {
       return BlockMotion.neighbourChannels + (takesQuantizers ? 1 : 0)
@@ -111,7 +111,7 @@ public struct Architecture: Hashable, Codable, Sendable {
   }
 
   /// Channels of the packed centre frame: the frame, then the properties of the source.
-  public var centreChannels: Int {
+  package var centreChannels: Int {
     Self.frameChannels + (takesNoiseLevel ? 1 : 0) + (takesQuantizers ? 1 : 0)
   }
 
@@ -119,25 +119,25 @@ public struct Architecture: Hashable, Codable, Sendable {
   private func isCentre(_ slot: Int) -> Bool { task != .interpolation && slot == window / 2 }
 
   /// Whether the noise level is an input.
-  public var takesNoiseLevel: Bool { task == .denoising || takesQuantizers }
+  package var takesNoiseLevel: Bool { task == .denoising || takesQuantizers }
   /// Whether clipping ranges depend on the noise level (`NoiseBands`).
-  public var hasNoiseBands: Bool { task == .denoising }
+  package var hasNoiseBands: Bool { task == .denoising }
   /// Whether the quantizers of the frames are an input.
-  public var takesQuantizers: Bool { isConditioned ?? false }
+  package var takesQuantizers: Bool { isConditioned ?? false }
 
   /// Channels of the residual on the grid: (2 scale)² luma phases, then scale² phases of U and of V.
-  public var residualChannels: Int { Self.frameChannels * scale * scale }
+  package var residualChannels: Int { Self.frameChannels * scale * scale }
   /// Channels of the last layer: those of the residual, then as many for the mask if there is one.
-  public var outputChannels: Int { residualChannels * (isMasked ? 2 : 1) }
+  package var outputChannels: Int { residualChannels * (isMasked ? 2 : 1) }
   /// Whether the network outputs a mask.
-  public var isMasked: Bool { hasMask ?? false }
+  package var isMasked: Bool { hasMask ?? false }
   /// The number of luma channels of the output, which come first.
-  public var lumaChannels: Int { 4 * scale * scale }
+  package var lumaChannels: Int { 4 * scale * scale }
   /// Cost of a frame in reference layers (L64).
-  public var cost: Double { Double(graph.operationsPerPoint) / Double(Self.referenceLayerCost) }
+  package var cost: Double { Double(graph.operationsPerPoint) / Double(Self.referenceLayerCost) }
 
   /// Checks that all extents are sensible, so that a file cannot cause absurd allocations.
-  public func validate() throws(ModelError) {
+  package func validate() throws(ModelError) {
     let isWindow = task == .interpolation ? window == 2 : (1...9).contains(window) && window % 2 == 1
     let plausible =
       [1, 2, 4].contains(scale) && isWindow && (1...256).contains(channels)
@@ -161,7 +161,7 @@ public struct Architecture: Hashable, Codable, Sendable {
 
   /// One encoder for the centre and one shared by the neighbours -> fusion of all slots -> pre-activation residual blocks
   /// -> tail.
-  public var graph: NetworkGraph {
+  package var graph: NetworkGraph {
     var graph = NetworkGraph()
     let encoder = graph.layer(
       .init(

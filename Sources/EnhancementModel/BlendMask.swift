@@ -7,15 +7,15 @@ internal import Kernels
 /// The last layer's channels are a residual R and a mask M, both in 1/64 of a level. For the warped frames a and b, the
 /// correction added to 64 times their blend is R + (M (b - a) + 128) / 256, rounded down: M = ±8192 turns an even blend
 /// into one of the frames.
-public enum BlendMask {
+package enum BlendMask {
   /// The value of M that adds one whole difference: the correction is M (b - a) 64 / `one`.
   static let one = 16384
   /// The mask's factor in a float network, where M, b - a and the sum are in units of the full range.
-  public static let floatFactor = ResidualScale.unitsPerRange / Float(one)
+  package static let floatFactor = ResidualScale.unitsPerRange / Float(one)
 
   /// The correction for one sample.
   @inlinable
-  public static func added(residual: Int32, mask: Int32, difference: Int32) -> Int32 {
+  package static func added(residual: Int32, mask: Int32, difference: Int32) -> Int32 {
     max(-32768, min(32767, residual &+ ((mask &* difference &+ 128) >> 8)))
   }
 

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+package import Tensors
 
 /// Runs a network's graph in floating point through oneDNN, for one shape. Can also record operands for a backward pass.
 ///
 /// Not thread-safe: use by one thread at a time.
-public final class FloatExecutor {
+package final class FloatExecutor {
   /// The graph to run.
-  public let graph: NetworkGraph
+  package let graph: NetworkGraph
   /// Batch size and the grid's extents.
-  public let batch, height, width: Int
+  package let batch, height, width: Int
   /// Precision of the operands.
-  public let precision: FloatPrecision
+  package let precision: FloatPrecision
   /// The convolution of each layer; also used by backward passes.
-  public let convolutions: [FloatConvolution]
+  package let convolutions: [FloatConvolution]
 
   private let lastUse: [Int]
   /// The owner of each layer's weight memory.
   private var owners: [AnyObject?]
 
   /// Data recorded by a forward pass for the backward pass: the operand of each convolution.
-  public struct Trace {
+  package struct Trace {
     /// By operation index; nil for operations other than convolutions.
-    public var operands: [ConvolutionOperand?]
+    package var operands: [ConvolutionOperand?]
     /// Channels of each operation's value, for gradients, by operation index.
-    public var channels: [Int]
+    package var channels: [Int]
   }
 
   /// Prepares a graph for tensors of `batch` x `height` x `width`.
   /// - Throws: `ConvolutionError` if oneDNN fails.
-  public init(
+  package init(
     graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision, training: Bool
   ) throws {
     self.graph = graph
@@ -57,7 +57,7 @@ public final class FloatExecutor {
 
   /// Sets the weights and biases of layer `index`; the memory must not change while passes run.
   /// - Parameter owner: the owner of the memory, retained from now on; nil if the caller keeps it alive.
-  public func setWeights(
+  package func setWeights(
     layer index: Int, _ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>, owner: AnyObject? = nil
   ) throws(ConvolutionError) {
     owners[index] = owner
@@ -68,7 +68,7 @@ public final class FloatExecutor {
   /// - Parameter frames: for each window slot, `[batch, height, width, frame channels]`, (code - 128) / 255.
   /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
   /// - Returns: the value of the last operation.
-  public func run(
+  package func run(
     frames: [FloatTensor], observe: ((Int, [FloatTensor]) -> Void)? = nil
   ) throws(ConvolutionError) -> FloatTensor {
     try forward(frame: { frames[$0] }, keepsOperands: false, observe: observe).output
@@ -76,14 +76,14 @@ public final class FloatExecutor {
 
   /// Runs a forward pass whose inputs are created on demand, one slot at a time.
   /// - Parameter observe: called with every convolution's inputs before rectification, and the operation's index.
-  public func run(
+  package func run(
     observe: ((Int, [FloatTensor]) -> Void)? = nil, frame: (_ slot: Int) -> FloatTensor
   ) throws(ConvolutionError) -> FloatTensor {
     try forward(frame: frame, keepsOperands: false, observe: observe).output
   }
 
   /// Runs a forward pass that records its operands.
-  public func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace)
+  package func runTraced(frames: [FloatTensor]) throws(ConvolutionError) -> (output: FloatTensor, trace: Trace)
   {
     try forward(frame: { frames[$0] }, keepsOperands: true, observe: nil)
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
+package import Tensors
 
 /// A network in floating point (`--bits 32`).
-public final class FloatNetwork: WindowNetwork {
+package final class FloatNetwork: WindowNetwork {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor
@@ -12,7 +12,7 @@ public final class FloatNetwork: WindowNetwork {
   private let threads: Int
 
   /// Prepares a network for frames of `width` x `height` (even) on `threads` threads.
-  public init(
+  package init(
     _ weights: NetworkWeights, width: Int, height: Int, threads: Int, precision: FloatPrecision = .float32
   ) throws {
     architecture = weights.architecture
@@ -34,7 +34,7 @@ public final class FloatNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`.
-  public func predict(
+  package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
     // The thread count is a property of the calling thread, and tasks may switch threads.

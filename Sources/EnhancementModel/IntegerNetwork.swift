@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
+package import Kernels
 internal import LineEngine
 
 /// A network in integer arithmetic (`--bits 8` and below): convolutions of unsigned codes with signed weights, and a 16-bit
 /// residual stream.
-public final class IntegerNetwork: WindowNetwork {
+package final class IntegerNetwork: WindowNetwork {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// The compiled steps, for reports.
-  public let steps: [IntegerStep]
+  package let steps: [IntegerStep]
   /// Bytes of all intermediate tensors; independent of the height of frames.
-  public var tensorBytes: Int { executor.bytes }
+  package var tensorBytes: Int { executor.bytes }
 
   private let model: QuantizedModel
   private let threads: Int
@@ -25,7 +25,7 @@ public final class IntegerNetwork: WindowNetwork {
   /// Packs weights and plans memory for frames of `width` x `height` (even).
   /// - Parameter rowsAtOnce: grid rows per turn, for tests; nil for the default.
   /// - Throws: `ModelError` if the model cannot be computed exactly.
-  public init(
+  package init(
     _ model: QuantizedModel, width: Int, height: Int, threads: Int,
     algorithm: ConvolutionAlgorithm = .automatic,
     instructionSet: InstructionSet = .best, rowsAtOnce: Int? = nil
@@ -58,7 +58,7 @@ public final class IntegerNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`.
-  public func predict(
+  package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
     let prepared = profile.measure("motion, packing") {
@@ -79,7 +79,7 @@ public final class IntegerNetwork: WindowNetwork {
   }
 
   /// See `WindowNetwork`. Delivers rows as they are computed, without storing the residuals of a whole frame.
-  public func predictRows(
+  package func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
   ) throws {

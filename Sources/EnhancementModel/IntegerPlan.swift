@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
+package import Kernels
 
 /// An integer convolution with the operations fused into it.
-public struct IntegerStep {
+package struct IntegerStep {
   /// The layer's name and its index in the graph.
-  public let name: String
+  package let name: String
   /// See `name`.
-  public let layer: Int
+  package let layer: Int
   /// The graph's convolution operation.
-  public let operation: Int
+  package let operation: Int
   /// The graph's operation whose value the step outputs: the convolution, or the sum fused into it.
-  public let value: Int
+  package let value: Int
   /// Input values, by slot.
-  public let inputs: [Int]
+  package let inputs: [Int]
   /// The stream value added, if any.
-  public let addend: Int?
+  package let addend: Int?
   /// Whether the value is kept as a 16-bit stream.
-  public let keepsStream: Bool
+  package let keepsStream: Bool
   /// Whether it is the network's output.
-  public let isOutput: Bool
+  package let isOutput: Bool
   /// Output channels.
-  public let outputChannels: Int
+  package let outputChannels: Int
   /// Codes computed from the value, each for one operation and input, with a quantizer and multiplier.
-  public let outputs: [Output]
+  package let outputs: [Output]
   /// Integer weights, bias and multipliers.
-  public let parameters: IntegerConvolutionParameters
+  package let parameters: IntegerConvolutionParameters
   /// The bias without the zero points' share, to be added to sums of w (q - zero point).
-  public let centredBias: [Int32]
+  package let centredBias: [Int32]
 
   /// Codes for one use of a value.
-  public struct Output {
+  package struct Output {
     /// The convolution that reads them, and the index of its input.
-    public let operation: Int
+    package let operation: Int
     /// See `operation`.
-    public let input: Int
+    package let input: Int
     /// Maps values to codes.
-    public let quantizer: ActivationQuantizer
+    package let quantizer: ActivationQuantizer
     /// Converts stream units to code units; 1 if accumulators are already scaled.
-    public let multiplier: Float
+    package let multiplier: Float
   }
 }
 
@@ -45,15 +45,15 @@ public struct IntegerStep {
 ///
 /// The integer executor packs these numbers for its kernels; distillation evaluates them in exact floating point, so that
 /// training matches the kernels bit for bit.
-public struct IntegerPlan {
+package struct IntegerPlan {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// Its steps in order.
-  public let steps: [IntegerStep]
+  package let steps: [IntegerStep]
 
   /// Compiles a model.
   /// - Throws: `ModelError` if a number does not fit.
-  public init(_ model: QuantizedModel) throws(ModelError) {
+  package init(_ model: QuantizedModel) throws(ModelError) {
     let graph = model.architecture.graph
     architecture = model.architecture
     let uses = Uses(graph)

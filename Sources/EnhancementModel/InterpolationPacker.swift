@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
+package import Kernels
 internal import LineEngine
 
 /// Two frames aligned to an instant between them.
-public struct FrameAlignment: Sendable {
+package struct FrameAlignment: Sendable {
   /// The motion between them, relative to the instant.
-  public let motion: FrameMotion
+  package let motion: FrameMotion
   /// Both frames warped to the instant.
-  public let warped: [PlanarFrame]
+  package let warped: [PlanarFrame]
 
   /// Creates an alignment.
   /// - Parameter warped: empty if the network's inputs differ from the pictures to blend.
-  public init(motion: FrameMotion, warped: [PlanarFrame]) {
+  package init(motion: FrameMotion, warped: [PlanarFrame]) {
     self.motion = motion
     self.warped = warped
   }
@@ -22,15 +22,15 @@ public struct FrameAlignment: Sendable {
 /// Channels of a slot: 0-5 the packed frame warped to the instant, 6-11 the original frame, 12 the matching error at the
 /// block's vector, 13 the warped luma minus the other slot's, 14 the weight of this frame in the blend, 15 the spread of the
 /// surrounding vectors. Not thread-safe. Caches the search pyramids of the last window only.
-public final class InterpolationPacker {
+package final class InterpolationPacker {
   /// Channels of a slot.
-  public static let channels = 16
+  package static let channels = 16
 
   private let threads: Int
   private var pyramids: [(frame: PlanarFrame, pyramid: MotionPyramid)] = []
 
   /// Creates a packer that uses `threads` threads.
-  public init(threads: Int = 1) { self.threads = threads }
+  package init(threads: Int = 1) { self.threads = threads }
 
   /// Warps both frames of a window to an instant, 1 ..< `FrameMotion.unit`.
   func align(_ window: [PlanarFrame], at instant: Int) -> FrameAlignment {
@@ -122,7 +122,7 @@ public final class InterpolationPacker {
 
   /// 64 x the blend of two warped samples, which the networks correct.
   @inlinable
-  public static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value
+  package static func blend<Value: FixedWidthInteger>(_ first: Value, _ second: Value, instant: Value) -> Value
   {
     (first &* (256 &- instant) &+ second &* instant &+ 2) &>> 2
   }

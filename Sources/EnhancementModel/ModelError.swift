@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error in a model file or its use.
-public enum ModelError: Error, Equatable, CustomStringConvertible {
+package enum ModelError: Error, Equatable, CustomStringConvertible {
   /// The file cannot be read or written.
   case cannotOpen(path: String, reason: String)
   /// The file is not a safetensors file, or is damaged; `detail` describes where.
@@ -16,7 +16,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case notFinite
 
   /// One lower-case line for the user.
-  public var description: String {
+  package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"

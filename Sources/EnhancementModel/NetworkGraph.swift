@@ -2,23 +2,23 @@
 
 /// A 3x3 convolution with zero padding, as a layer of a network: its tensors are named `<name>.weight` (OIHW, the
 /// inputs of all slots side by side) and `<name>.bias`.
-public struct ConvolutionLayer: Hashable, Codable, Sendable {
+package struct ConvolutionLayer: Hashable, Codable, Sendable {
   /// Unique name.
-  public var name: String
+  package var name: String
   /// Number of concatenated input tensors: one per frame slot of the window if the layer fuses frames, otherwise 1.
-  public var slots: Int
+  package var slots: Int
   /// Channels of each input tensor.
-  public var inputChannels: Int
+  package var inputChannels: Int
   /// Output channels.
-  public var outputChannels: Int
+  package var outputChannels: Int
   /// Whether the layer stays at 8 bits, as do those through which the picture enters and leaves the stream; the body, which
   /// only adds to the stream, uses the model's bits (docs/reference/quantization.md).
-  public var isEdge: Bool
+  package var isEdge: Bool
   /// Side of the kernel.
-  public static let kernel = 3
+  package static let kernel = 3
 
   /// Creates a layer.
-  public init(name: String, slots: Int = 1, inputChannels: Int, outputChannels: Int, isEdge: Bool) {
+  package init(name: String, slots: Int = 1, inputChannels: Int, outputChannels: Int, isEdge: Bool) {
     self.name = name
     self.slots = slots
     self.inputChannels = inputChannels
@@ -27,18 +27,18 @@ public struct ConvolutionLayer: Hashable, Codable, Sendable {
   }
 
   /// Input channels over all slots.
-  public var totalInputChannels: Int { slots * inputChannels }
+  package var totalInputChannels: Int { slots * inputChannels }
   /// Number of weights.
-  public var weightCount: Int { outputChannels * totalInputChannels * Self.kernel * Self.kernel }
+  package var weightCount: Int { outputChannels * totalInputChannels * Self.kernel * Self.kernel }
   /// Multiply-accumulates for each point of the grid.
-  public var operationsPerPoint: Int { weightCount }
+  package var operationsPerPoint: Int { weightCount }
 }
 
 /// A network's computation as a list of operations on tensors of one grid. Executors and the trainer share this single
 /// definition of each network.
-public struct NetworkGraph: Hashable, Sendable {
+package struct NetworkGraph: Hashable, Sendable {
   /// Value `index` is the result of operation `index`.
-  public enum Operation: Hashable, Sendable {
+  package enum Operation: Hashable, Sendable {
     /// The packed input of a window slot (`Architecture.channels(ofSlot:)` channels), (code - 128) / 255.
     case frame(slot: Int)
     /// Layer `layer` applied to the concatenated values `inputs`, each rectified (ReLU) first if `rectified`.
@@ -48,29 +48,29 @@ public struct NetworkGraph: Hashable, Sendable {
   }
 
   /// Layers in the order of first use.
-  public private(set) var layers: [ConvolutionLayer] = []
+  package private(set) var layers: [ConvolutionLayer] = []
   /// Operations; the last one's value is the network's output.
-  public private(set) var operations: [Operation] = []
+  package private(set) var operations: [Operation] = []
 
   /// Creates an empty graph.
-  public init() {}
+  package init() {}
 
   /// Appends a frame input; returns its value.
-  public mutating func frame(slot: Int) -> Int { append(.frame(slot: slot)) }
+  package mutating func frame(slot: Int) -> Int { append(.frame(slot: slot)) }
 
   /// Appends a layer without using it; returns its index.
-  public mutating func layer(_ layer: ConvolutionLayer) -> Int {
+  package mutating func layer(_ layer: ConvolutionLayer) -> Int {
     layers.append(layer)
     return layers.count - 1
   }
 
   /// Appends a convolution by layer `layer`; returns its value.
-  public mutating func convolve(_ layer: Int, _ inputs: [Int], rectified: Bool) -> Int {
+  package mutating func convolve(_ layer: Int, _ inputs: [Int], rectified: Bool) -> Int {
     append(.convolution(layer: layer, inputs: inputs, rectified: rectified))
   }
 
   /// Appends a sum; returns its value.
-  public mutating func add(_ a: Int, _ b: Int) -> Int { append(.add(a, b)) }
+  package mutating func add(_ a: Int, _ b: Int) -> Int { append(.add(a, b)) }
 
   private mutating func append(_ operation: Operation) -> Int {
     operations.append(operation)
@@ -78,7 +78,7 @@ public struct NetworkGraph: Hashable, Sendable {
   }
 
   /// Multiply-accumulates for each point of the grid; a layer that runs for several slots counts for each.
-  public var operationsPerPoint: Int {
+  package var operationsPerPoint: Int {
     operations.reduce(0) { sum, operation in
       if case .convolution(let layer, _, _) = operation {
         sum + layers[layer].operationsPerPoint

@@ -2,22 +2,22 @@
 import Foundation
 
 /// A full-precision network: its architecture, the weights and biases of its layers, and how they were trained.
-public struct NetworkWeights: Sendable {
+package struct NetworkWeights: Sendable {
   /// The network's architecture.
-  public var architecture: Architecture
+  package var architecture: Architecture
   /// OIHW weights by layer, in the graph's order.
-  public var weights: [[Float]]
+  package var weights: [[Float]]
   /// Biases by layer.
-  public var biases: [[Float]]
+  package var biases: [[Float]]
   /// How the weights were trained: settings, data, hours; stored in the file's metadata.
-  public var recipe: String
+  package var recipe: String
 
   /// Key of the metadata entry that holds the architecture as JSON.
   static let architectureKey = "videnhance.architecture"
   static let recipeKey = "videnhance.recipe"
 
   /// Creates a network from its parameters.
-  public init(architecture: Architecture, weights: [[Float]], biases: [[Float]], recipe: String) {
+  package init(architecture: Architecture, weights: [[Float]], biases: [[Float]], recipe: String) {
     self.architecture = architecture
     self.weights = weights
     self.biases = biases
@@ -25,10 +25,10 @@ public struct NetworkWeights: Sendable {
   }
 
   /// Reads a model file.
-  public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
+  package init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
 
   /// Reads the parameters from a file in memory.
-  public init(file: Safetensors) throws(ModelError) {
+  package init(file: Safetensors) throws(ModelError) {
     architecture = try Self.architecture(of: file)
     recipe = file.metadata[Self.recipeKey] ?? ""
     weights = []
@@ -56,7 +56,7 @@ public struct NetworkWeights: Sendable {
   }
 
   /// The model as a file in memory.
-  public var file: Safetensors {
+  package var file: Safetensors {
     var file = Safetensors()
     file.metadata = [Self.architectureKey: Self.text(of: architecture), Self.recipeKey: recipe]
     for (index, layer) in architecture.graph.layers.enumerated() {

@@ -5,23 +5,23 @@
 /// Activations of a denoising network grow with the noise: with ranges for 50 levels, a film with 10 uses only a fifth of
 /// the codes. So the activation steps of a model are multiplied by a factor per convolution and band of levels. Weights do
 /// not change, since a layer that fuses slots has one factor for all of them.
-public struct NoiseBands: Sendable, Equatable {
+package struct NoiseBands: Sendable, Equatable {
   /// The greatest `NoiseLevel.code` of each band, ascending.
-  public let bounds: [UInt8]
+  package let bounds: [UInt8]
   /// By band and operation: steps of the operation's inputs in this band over those of `QuantizedModel.quantizers`.
-  public var factors: [[Float]]
+  package var factors: [[Float]]
 
   /// Bounds of the bands used by calibration: from the highest level down, each 1.75 times the next.
-  public static let standardBounds: [UInt8] = [6.7, 11.8, 20.6, 36].map { NoiseLevel.code($0) } + [.max]
+  package static let standardBounds: [UInt8] = [6.7, 11.8, 20.6, 36].map { NoiseLevel.code($0) } + [.max]
 
   /// Creates bands from their bounds and factors.
-  public init(bounds: [UInt8], factors: [[Float]]) {
+  package init(bounds: [UInt8], factors: [[Float]]) {
     self.bounds = bounds
     self.factors = factors
   }
 
   /// The band that contains a level's code.
-  public static func index(of code: UInt8, in bounds: [UInt8]) -> Int {
+  package static func index(of code: UInt8, in bounds: [UInt8]) -> Int {
     bounds.firstIndex { code <= $0 } ?? bounds.count - 1
   }
 
@@ -59,13 +59,13 @@ public struct NoiseBands: Sendable, Equatable {
 
 extension QuantizedModel {
   /// The band for a window with the given `NoiseLevel.code`; 0 if the model's ranges do not depend on the level.
-  public func noiseBand(of code: UInt8?) -> Int {
+  package func noiseBand(of code: UInt8?) -> Int {
     guard let noiseBands, let code else { return 0 }
     return NoiseBands.index(of: code, in: noiseBands.bounds)
   }
 
   /// The model with the ranges of one band only.
-  public func inNoiseBand(_ band: Int) -> QuantizedModel {
+  package func inNoiseBand(_ band: Int) -> QuantizedModel {
     guard let noiseBands else { return self }
     var result = self
     result.noiseBands = nil
@@ -78,7 +78,7 @@ extension QuantizedModel {
   }
 
   /// The model with the ranges for noise of `level` 8-bit levels.
-  public func atNoiseLevel(_ level: Float) -> QuantizedModel {
+  package func atNoiseLevel(_ level: Float) -> QuantizedModel {
     inNoiseBand(noiseBand(of: NoiseLevel.code(level)))
   }
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The standard deviation of noise in a frame, in 8-bit levels.
-public enum NoiseLevel {
+package enum NoiseLevel {
   /// The highest level distinguished.
-  public static let most: Float = 63
+  package static let most: Float = 63
 
   /// The code of a level as a network input: half a level per step, 128 = no noise.
-  public static func code(_ level: Float) -> UInt8 {
+  package static func code(_ level: Float) -> UInt8 {
     UInt8(128 + (max(0, min(most, level)) * 2).rounded())
   }
 
   /// The level of a code.
-  public static func level(ofCode code: UInt8) -> Float { min(most, Float(Int(code) - 128) / 2) }
+  package static func level(ofCode code: UInt8) -> Float { min(most, Float(Int(code) - 128) / 2) }
 
   /// Estimates the level from the luma of `frame`.
   ///
   /// The second difference in both directions, which is near zero in smooth pictures, is averaged over blocks of 8 x 8
   /// pixels (J. Immerkær, Fast Noise Variance Estimation, 1996). Of all blocks that are not close to black or white, where
   /// noise is clipped, the calmest fifth determines the level: texture makes a block look noisier, never calmer.
-  public static func estimate(_ frame: PlanarFrame) -> Float {
+  package static func estimate(_ frame: PlanarFrame) -> Float {
     min(most, estimate(frame.luma, width: frame.width, height: frame.height, log2Sums: 0))
   }
 

@@ -2,23 +2,23 @@
 import Kernels
 
 /// An 8-bit 4:2:0 picture of even extents: the networks' input, whatever the file's depth and chroma format.
-public final class PlanarFrame: @unchecked Sendable {
+package final class PlanarFrame: @unchecked Sendable {
   // Unchecked: written by its creator before it is shared, then only read.
 
   /// Luma extents, even.
-  public let width, height: Int
+  package let width, height: Int
   /// Luma, with contiguous rows.
-  public let luma: UnsafeMutablePointer<UInt8>
+  package let luma: UnsafeMutablePointer<UInt8>
   /// U and V planes of half the extents, stored directly after luma in the same allocation.
-  public let chroma: [UnsafeMutablePointer<UInt8>]
+  package let chroma: [UnsafeMutablePointer<UInt8>]
 
   /// The quantizers with which the frame was coded; nil if unknown.
-  public var quantizers: QuantizerMap?
+  package var quantizers: QuantizerMap?
 
   private let memory: AlignedBuffer
 
   /// Creates an uninitialised picture.
-  public init(width: Int, height: Int) {
+  package init(width: Int, height: Int) {
     precondition(
       width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0, "extents are positive and even")
     self.width = width
@@ -30,16 +30,16 @@ public final class PlanarFrame: @unchecked Sendable {
   }
 
   /// Extents of the networks' half-resolution grid.
-  public var gridWidth: Int { width / 2 }
+  package var gridWidth: Int { width / 2 }
   /// See `gridWidth`.
-  public var gridHeight: Int { height / 2 }
+  package var gridHeight: Int { height / 2 }
 
   /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
   /// - Parameter pixelStride: elements from one grid point to the next (at least 6; those in between are not written).
   /// - Parameter rowStride: elements from one grid row to the next.
   /// - Parameter rows: grid rows to write; nil for all.
   @inlinable
-  public func pack<Element>(
+  package func pack<Element>(
     into result: UnsafeMutablePointer<Element>, pixelStride: Int, rowStride: Int, rows: Range<Int>? = nil,
     _ convert: (UInt8) -> Element
   ) {
@@ -63,25 +63,25 @@ public final class PlanarFrame: @unchecked Sendable {
 
   /// Converts a code to the float input of networks: zero point 128, step 1/255.
   @inlinable
-  public static func centred(_ code: UInt8) -> Float { Float(Int(code) - 128) * (1 / 255) }
+  package static func centred(_ code: UInt8) -> Float { Float(Int(code) - 128) * (1 / 255) }
 }
 
 /// Network outputs are residuals to the resampled source, in units of 1/64 of an 8-bit level.
-public enum ResidualScale {
+package enum ResidualScale {
   /// Fraction bits of a residual.
-  public static let fractionBits = 6
+  package static let fractionBits = 6
   /// Units of a residual for the full range of a sample (1.0 in a float network).
-  public static let unitsPerRange: Float = 255 * 64
+  package static let unitsPerRange: Float = 255 * 64
 }
 
 /// Doubles a plane's extents by bicubic interpolation (Keys, a = -1/2), with centred samples and replicated edges.
 ///
 /// With a = -1/2, the taps at the two phases are multiples of 1/128 (111, 29, -9, -3), so the result is exact in integers
 /// and identical on all machines.
-public enum BicubicDoubling {
+package enum BicubicDoubling {
   /// `result` (2 width x 2 height) = 64 x the interpolated samples of `source`, rounded.
   @inlinable
-  public static func double<Sample: FixedWidthInteger & UnsignedInteger>(
+  package static func double<Sample: FixedWidthInteger & UnsignedInteger>(
     _ source: UnsafePointer<Sample>, width: Int, height: Int, stride: Int,
     into result: UnsafeMutablePointer<Int32>
   ) {

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
-public import LineEngine
-public import Tensors
+package import LineEngine
+package import Tensors
 
 /// Properties of a window besides its frames.
-public struct WindowConditions: Sendable, Hashable {
+package struct WindowConditions: Sendable, Hashable {
   /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only used by networks that remove noise.
-  public var noiseLevel: Float?
+  package var noiseLevel: Float?
 
   /// Creates conditions; unknown by default.
-  public init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
+  package init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
 }
 
 /// A window with its motion, which together determine the input codes. Created by `WindowPacker.prepare`.
-public struct PreparedWindow {
+package struct PreparedWindow {
   /// Packs rows of the grid (starting at a multiple of 4) into one destination per slot; called by several threads at once.
   typealias Fill = (Range<Int>, UnsafeBufferPointer<WindowPacker.Destination>) -> Void
 
   /// Its frames.
-  public let frames: [PlanarFrame]
+  package let frames: [PlanarFrame]
   /// `NoiseLevel.code` of the network's noise level input; nil for networks without that input.
-  public let noiseCode: UInt8?
+  package let noiseCode: UInt8?
   /// The two frames of an interpolation window, aligned to the instant.
-  public let alignment: FrameAlignment?
+  package let alignment: FrameAlignment?
   /// See `Fill`.
   let fill: Fill
 
@@ -42,7 +42,7 @@ public struct PreparedWindow {
   }
 
   /// Packs the whole window into one destination per slot, each with room for `Architecture.channels(ofSlot:)` codes per point.
-  public func pack(into destinations: [WindowPacker.Destination]) {
+  package func pack(into destinations: [WindowPacker.Destination]) {
     destinations.withUnsafeBufferPointer { destinations in
       nonisolated(unsafe) let (fill, targets) = (fill, destinations)  // Each band writes its own rows.
       Parallel.bands(rows: frames[0].gridHeight, multiple: 4, threads: threads) { rows, _ in
@@ -52,7 +52,7 @@ public struct PreparedWindow {
   }
 
   /// The window as arrays of codes, one per slot: `[gridHeight, gridWidth, channels(ofSlot:)]`.
-  public func codes() -> [[UInt8]] {
+  package func codes() -> [[UInt8]] {
     let points = frames[0].gridWidth * frames[0].gridHeight
     let sizes = frames.indices.map { points * architecture.channels(ofSlot: $0) }
     let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: sizes.reduce(0, +))
@@ -68,7 +68,7 @@ public struct PreparedWindow {
   }
 
   /// The window as float tensors, (code - 128) / 255.
-  public func floats() -> [FloatTensor] {
+  package func floats() -> [FloatTensor] {
     codes().enumerated().map { slot, codes in
       WindowPacker.floats(codes, architecture.channels(ofSlot: slot), like: frames[0])
     }

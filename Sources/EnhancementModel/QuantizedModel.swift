@@ -2,21 +2,21 @@
 import Foundation
 
 /// A layer's weights as integers.
-public struct QuantizedLayer: Sendable, Equatable {
+package struct QuantizedLayer: Sendable, Equatable {
   /// Bits of a weight.
-  public var bits: Int
+  package var bits: Int
   /// The set of values that codes may have.
-  public var grid: WeightGrid
+  package var grid: WeightGrid
   /// OIHW codes.
-  public var codes: [Int8]
+  package var codes: [Int8]
   /// Real value of one code, by output channel; in a layer that fuses slots, weights are multiplied by
   /// slot step / first slot's step, so that one integer sum combines slots of different ranges exactly.
-  public var steps: [Float]
+  package var steps: [Float]
   /// Real biases.
-  public var biases: [Float]
+  package var biases: [Float]
 
   /// Creates a layer.
-  public init(bits: Int, grid: WeightGrid = .midTread, codes: [Int8], steps: [Float], biases: [Float]) {
+  package init(bits: Int, grid: WeightGrid = .midTread, codes: [Int8], steps: [Float], biases: [Float]) {
     self.bits = bits
     self.grid = grid
     self.codes = codes
@@ -26,25 +26,25 @@ public struct QuantizedLayer: Sendable, Equatable {
 }
 
 /// A quantized network: weight codes, steps and clipping ranges.
-public struct QuantizedModel: Sendable, Equatable {
+package struct QuantizedModel: Sendable, Equatable {
   /// The network's architecture.
-  public var architecture: Architecture
+  package var architecture: Architecture
   /// Bits of the body's operands.
-  public var bits: Int
+  package var bits: Int
   /// By layer, in the graph's order.
-  public var layers: [QuantizedLayer]
+  package var layers: [QuantizedLayer]
   /// By operation: a quantizer for each input of a convolution; empty for other operations. Frames use
   /// `ActivationQuantizer.frame`; a zero point of 0 rectifies inputs.
-  public var quantizers: [[ActivationQuantizer]]
+  package var quantizers: [[ActivationQuantizer]]
   /// How the steps of `quantizers` depend on the noise level, for networks that take it; nil if they do not.
-  public var noiseBands: NoiseBands?
+  package var noiseBands: NoiseBands?
   /// Real value of one unit of the 16-bit residual stream.
-  public var streamStep: Float
+  package var streamStep: Float
   /// How it was made.
-  public var recipe: String
+  package var recipe: String
 
   /// Creates a model.
-  public init(
+  package init(
     architecture: Architecture, bits: Int, layers: [QuantizedLayer], quantizers: [[ActivationQuantizer]],
     noiseBands: NoiseBands? = nil, streamStep: Float, recipe: String
   ) {
@@ -58,7 +58,7 @@ public struct QuantizedModel: Sendable, Equatable {
   }
 
   /// The real weights represented by the codes.
-  public var realWeights: NetworkWeights {
+  package var realWeights: NetworkWeights {
     let graph = architecture.graph
     var weights: [[Float]] = []
     for (index, (layer, quantized)) in zip(graph.layers, layers).enumerated() {
@@ -79,7 +79,7 @@ public struct QuantizedModel: Sendable, Equatable {
   }
 
   /// Raises the activation codes of the body to 0...levels where there are fewer; keeps ranges and refines steps.
-  public mutating func refineActivations(levels: Int32) {
+  package mutating func refineActivations(levels: Int32) {
     let graph = architecture.graph
     for (index, operation) in graph.operations.enumerated() {
       guard case .convolution(let layer, _, _) = operation, !graph.layers[layer].isEdge else { continue }
@@ -97,13 +97,13 @@ public struct QuantizedModel: Sendable, Equatable {
   static let bitsKey = "videnhance.bits"
 
   /// Whether a file holds a quantized model (rather than full-precision weights).
-  public static func isQuantized(_ file: Safetensors) -> Bool { file.metadata[bitsKey] != nil }
+  package static func isQuantized(_ file: Safetensors) -> Bool { file.metadata[bitsKey] != nil }
 
   /// Reads a model file.
-  public init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
+  package init(path: String) throws(ModelError) { try self.init(file: Safetensors(path: path)) }
 
   /// Reads the model from a file in memory, validating all values.
-  public init(file: Safetensors) throws(ModelError) {
+  package init(file: Safetensors) throws(ModelError) {
     architecture = try NetworkWeights.architecture(of: file)
     guard let bits = file.metadata[Self.bitsKey].flatMap({ Int($0) }), (2...8).contains(bits) else {
       throw .badArchitecture("bits are missing or not 2 to 8")
@@ -176,7 +176,7 @@ public struct QuantizedModel: Sendable, Equatable {
   }
 
   /// The model as a file in memory.
-  public var file: Safetensors {
+  package var file: Safetensors {
     var file = Safetensors()
     file.metadata = [
       NetworkWeights.architectureKey: NetworkWeights.text(of: architecture), NetworkWeights.recipeKey: recipe,
@@ -203,12 +203,12 @@ public struct QuantizedModel: Sendable, Equatable {
 }
 
 /// Packs signed integers of 2 to 8 bits without gaps, lowest bits first.
-public enum BitPacking {
+package enum BitPacking {
   /// The number of bytes for `count` integers.
-  public static func byteCount(_ count: Int, bits: Int) -> Int { (count * bits + 7) / 8 }
+  package static func byteCount(_ count: Int, bits: Int) -> Int { (count * bits + 7) / 8 }
 
   /// Packs two's-complement integers.
-  public static func pack(_ values: [Int8], bits: Int) -> [UInt8] {
+  package static func pack(_ values: [Int8], bits: Int) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: byteCount(values.count, bits: bits))
     let mask = UInt16(1 << bits) - 1
     for (index, value) in values.enumerated() {
@@ -221,7 +221,7 @@ public enum BitPacking {
   }
 
   /// Unpacks `count` integers.
-  public static func unpack(_ bytes: [UInt8], count: Int, bits: Int) -> [Int8] {
+  package static func unpack(_ bytes: [UInt8], count: Int, bits: Int) -> [Int8] {
     (0..<count).map { index in
       let position = index * bits
       let low = UInt16(bytes[position / 8])

@@ -3,19 +3,19 @@
 /// The quantizers of a frame's blocks: an input of networks that are conditioned on their source.
 ///
 /// Values are twice the quantizer on the scale of H.264 (8-bit video), 0 ... 126.
-public struct QuantizerMap: Sendable, Hashable {
+package struct QuantizerMap: Sendable, Hashable {
   /// Columns and rows of luma per value.
-  public static let side = 16
+  package static let side = 16
   /// The network's input for an unknown quantizer.
-  public static let unknown: UInt8 = 128
+  package static let unknown: UInt8 = 128
   /// Extents in blocks.
-  public let columns, rows: Int
+  package let columns, rows: Int
   /// `rows * columns` values, row by row.
-  public let values: [UInt8]
+  package let values: [UInt8]
 
   /// Creates a map.
   /// - Precondition: `values` holds `columns * rows`, at least one.
-  public init(columns: Int, rows: Int, values: [UInt8]) {
+  package init(columns: Int, rows: Int, values: [UInt8]) {
     precondition(columns > 0 && rows > 0 && values.count == columns * rows, "a value for each block")
     self.columns = columns
     self.rows = rows
@@ -23,7 +23,7 @@ public struct QuantizerMap: Sendable, Hashable {
   }
 
   /// Creates a map with one value for all blocks of a frame of `width` x `height`.
-  public init(width: Int, height: Int, value: UInt8) {
+  package init(width: Int, height: Int, value: UInt8) {
     let (columns, rows) = ((width + Self.side - 1) / Self.side, (height + Self.side - 1) / Self.side)
     self.init(columns: columns, rows: rows, values: Array(repeating: value, count: columns * rows))
   }

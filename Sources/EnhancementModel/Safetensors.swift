@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Foundation
+package import Foundation
 
 #if canImport(Darwin)
   internal import Darwin
@@ -14,9 +14,9 @@ public import Foundation
 ///
 /// Files written by this type have a checksum of all bytes in their metadata, which detects flipped bits when the file is
 /// read; files without a checksum are accepted.
-public struct Safetensors: Sendable {
+package struct Safetensors: Sendable {
   /// Element types used in model files.
-  public enum ElementType: String, Sendable, CaseIterable {
+  package enum ElementType: String, Sendable, CaseIterable {
     /// 32-bit float.
     case float32 = "F32"
     /// 32-bit integer.
@@ -27,44 +27,44 @@ public struct Safetensors: Sendable {
     case uint8 = "U8"
 
     /// Bytes of an element.
-    public var size: Int { self == .int8 || self == .uint8 ? 1 : 4 }
+    package var size: Int { self == .int8 || self == .uint8 ? 1 : 4 }
   }
 
   /// A named tensor.
-  public struct Entry: Sendable, Equatable {
+  package struct Entry: Sendable, Equatable {
     /// Element type.
-    public var type: ElementType
+    package var type: ElementType
     /// Extents.
-    public var shape: [Int]
+    package var shape: [Int]
     /// Little-endian elements.
-    public var bytes: Data
+    package var bytes: Data
   }
 
   /// Tensors by name.
-  public var tensors: [String: Entry] = [:]
+  package var tensors: [String: Entry] = [:]
   /// Free text by key.
-  public var metadata: [String: String] = [:]
+  package var metadata: [String: String] = [:]
 
   /// Creates an empty file.
-  public init() {}
+  package init() {}
 
   /// Adds or replaces a tensor of floats.
-  public mutating func set(_ name: String, shape: [Int], floats: [Float]) {
+  package mutating func set(_ name: String, shape: [Int], floats: [Float]) {
     tensors[name] = Entry(type: .float32, shape: shape, bytes: floats.withUnsafeBytes { Data($0) })
   }
 
   /// Adds or replaces a tensor of 32-bit integers.
-  public mutating func set(_ name: String, shape: [Int], integers: [Int32]) {
+  package mutating func set(_ name: String, shape: [Int], integers: [Int32]) {
     tensors[name] = Entry(type: .int32, shape: shape, bytes: integers.withUnsafeBytes { Data($0) })
   }
 
   /// Adds or replaces a tensor of bytes.
-  public mutating func set(_ name: String, shape: [Int], type: ElementType, bytes: [UInt8]) {
+  package mutating func set(_ name: String, shape: [Int], type: ElementType, bytes: [UInt8]) {
     tensors[name] = Entry(type: type, shape: shape, bytes: Data(bytes))
   }
 
   /// The floats of a tensor of exactly `count` elements.
-  public func floats(_ name: String, count: Int) throws(ModelError) -> [Float] {
+  package func floats(_ name: String, count: Int) throws(ModelError) -> [Float] {
     let bytes = try self.bytes(name, type: .float32, count: count)
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       _ = bytes.copyBytes(to: buffer)
@@ -80,7 +80,7 @@ public struct Safetensors: Sendable {
   }
 
   /// The integers of a tensor of exactly `count` elements.
-  public func integers(_ name: String, count: Int) throws(ModelError) -> [Int32] {
+  package func integers(_ name: String, count: Int) throws(ModelError) -> [Int32] {
     let bytes = try self.bytes(name, type: .int32, count: count)
     return [Int32](unsafeUninitializedCapacity: count) { buffer, initialized in
       _ = bytes.copyBytes(to: buffer)
@@ -89,7 +89,7 @@ public struct Safetensors: Sendable {
   }
 
   /// The bytes of a tensor of exactly `count` elements of `type`.
-  public func bytes(_ name: String, type: ElementType, count: Int) throws(ModelError) -> Data {
+  package func bytes(_ name: String, type: ElementType, count: Int) throws(ModelError) -> Data {
     guard let entry = tensors[name], entry.type == type, entry.bytes.count == count * type.size else {
       throw .missingTensor(name: name)
     }
@@ -111,7 +111,7 @@ public struct Safetensors: Sendable {
   static let headerLimit = 1 << 20
 
   /// Reads a file.
-  public init(path: String) throws(ModelError) { try self.init(data: Self.contents(path), path: path) }
+  package init(path: String) throws(ModelError) { try self.init(data: Self.contents(path), path: path) }
 
   /// The bytes of a regular file. Rejects pipes and the like, which could block.
   private static func contents(_ path: String) throws(ModelError) -> Data {
@@ -133,7 +133,7 @@ public struct Safetensors: Sendable {
   }
 
   /// Parses the bytes of a file; `path` is for messages.
-  public init(data: Data, path: String) throws(ModelError) {
+  package init(data: Data, path: String) throws(ModelError) {
     let bytes = [UInt8](data)
     guard bytes.count >= 8 else { throw .damaged(path: path, detail: "shorter than its header") }
     let length = bytes[0..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -195,7 +195,7 @@ public struct Safetensors: Sendable {
   }
 
   /// The file's bytes, with a checksum. Deterministic: names are sorted.
-  public func serialized() -> Data {
+  package func serialized() -> Data {
     var whole = self
     whole.metadata[Self.checksumKey] = String(repeating: "0", count: Self.checksumLength)
     var bytes = [UInt8](whole.serializedAsIs())
@@ -253,7 +253,7 @@ public struct Safetensors: Sendable {
   }
 
   /// Writes the file atomically.
-  public func write(path: String) throws(ModelError) {
+  package func write(path: String) throws(ModelError) {
     do {
       try serialized().write(to: URL(fileURLWithPath: path), options: .atomic)
     } catch {

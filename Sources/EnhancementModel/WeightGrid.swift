@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The set of integer values of weights with a given number of bits, in units of the channel's step.
-public enum WeightGrid: String, Sendable, Codable, CaseIterable {
+package enum WeightGrid: String, Sendable, Codable, CaseIterable {
   /// -2^(bits-1) ... 2^(bits-1) - 1: includes zero, with one more value below it than above.
   case midTread = "mid-tread"
   /// The odd numbers from -(2^bits - 1) to 2^bits - 1: symmetric, without zero. At 2 bits, all four values are close to where
@@ -13,7 +13,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   case spread
 
   /// The numbers of bits for which the grid is defined.
-  public var bits: ClosedRange<Int> {
+  package var bits: ClosedRange<Int> {
     switch self {
     case .midTread: 2...8
     case .midRise: 2...6
@@ -22,7 +22,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   }
 
   /// All values in ascending order.
-  public func values(bits: Int) -> [Int8] {
+  package func values(bits: Int) -> [Int8] {
     let half = 1 << (bits - 1)
     switch self {
     case .midTread: return (-half..<half).map { Int8($0) }
@@ -37,7 +37,7 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
   }
 
   /// The greatest magnitude that a kernel must support; negative values may exceed it by one.
-  public func greatest(bits: Int) -> Int {
+  package func greatest(bits: Int) -> Int {
     let values = values(bits: bits)
     return max(Int(values.last!), -Int(values[0]) - 1)
   }
@@ -60,16 +60,16 @@ public enum WeightGrid: String, Sendable, Codable, CaseIterable {
 }
 
 /// Rounds to the nearest value of a grid.
-public struct WeightRounding: Sendable {
+package struct WeightRounding: Sendable {
   /// Values outside are clipped and pass no gradient.
-  public let limits: ClosedRange<Float>
+  package let limits: ClosedRange<Float>
   /// For uniform grids: the spacing of values, and their offset from its multiples.
   private let spacing, offset: Float
   /// For other grids: the values, and the midpoints between adjacent ones.
   private let values, middles: [Float]
 
   /// Creates a rounding to a grid of `bits` bits.
-  public init(_ grid: WeightGrid, bits: Int) {
+  package init(_ grid: WeightGrid, bits: Int) {
     let all = grid.values(bits: bits).map(Float.init)
     limits = all[0]...all.last!
     spacing = grid == .midRise ? 2 : 1
@@ -80,7 +80,7 @@ public struct WeightRounding: Sendable {
 
   /// The value nearest to `value`.
   @inline(__always)
-  public func callAsFunction(_ value: Float) -> Float {
+  package func callAsFunction(_ value: Float) -> Float {
     if values.isEmpty {
       let rounded = spacing * roundToNearestEven((value - offset) / spacing) + offset
       return max(limits.lowerBound, min(limits.upperBound, rounded))
@@ -94,7 +94,7 @@ public struct WeightRounding: Sendable {
 /// Rounds to the nearest integer, ties to even, for magnitudes below 2^22: adding and subtracting 1.5 x 2^23 discards
 /// the fraction. (`rounded(.toNearestOrEven)` is a library call where the baseline has no rounding instruction.)
 @inline(__always)
-public func roundToNearestEven(_ value: Float) -> Float {
+package func roundToNearestEven(_ value: Float) -> Float {
   let limited = max(-0x1p22, min(0x1p22, value))
   return (limited + 0x1.8p23) - 0x1.8p23
 }

@@ -3,18 +3,18 @@ internal import Kernels
 
 /// A network's output for a window: residuals to the resampled centre frame, in 1/64 of an 8-bit level, NHWC on the
 /// grid. Channels: (2 scale)² luma phases row by row, then scale² phases of U, then of V.
-public final class Residual: @unchecked Sendable {
+package final class Residual: @unchecked Sendable {
   // Unchecked: written by its creator before it is shared, then only read.
 
   /// Extents of the grid, and channels per point.
-  public let gridWidth, gridHeight, channels: Int
+  package let gridWidth, gridHeight, channels: Int
   /// `gridHeight * gridWidth * channels` values.
-  public let values: UnsafeMutablePointer<Int16>
+  package let values: UnsafeMutablePointer<Int16>
 
   private let memory: AlignedBuffer
 
   /// Creates uninitialised residuals.
-  public init(gridWidth: Int, gridHeight: Int, channels: Int) {
+  package init(gridWidth: Int, gridHeight: Int, channels: Int) {
     self.gridWidth = gridWidth
     self.gridHeight = gridHeight
     self.channels = channels
@@ -33,20 +33,20 @@ public final class Residual: @unchecked Sendable {
 }
 
 /// Some rows of a residual, in the memory in which they were computed.
-public struct ResidualRows: @unchecked Sendable {
+package struct ResidualRows: @unchecked Sendable {
   // Unchecked: only read.
 
   /// The range of grid rows.
-  public let rows: Range<Int>
+  package let rows: Range<Int>
   /// Extents of the whole grid, and channels per point.
-  public let gridWidth, gridHeight, channels: Int
+  package let gridWidth, gridHeight, channels: Int
   /// Distance from one point to the next in values; a row has `gridWidth` points.
-  public let stride: Int
+  package let stride: Int
   /// The values of the first row.
-  public let values: UnsafePointer<Int16>
+  package let values: UnsafePointer<Int16>
 
   /// Creates rows.
-  public init(
+  package init(
     rows: Range<Int>, gridWidth: Int, gridHeight: Int, channels: Int, stride: Int,
     values: UnsafePointer<Int16>
   ) {
@@ -61,7 +61,7 @@ public struct ResidualRows: @unchecked Sendable {
 
 extension Residual {
   /// All rows, valid for the lifetime of this object.
-  public var rows: ResidualRows {
+  package var rows: ResidualRows {
     ResidualRows(
       rows: 0..<gridHeight, gridWidth: gridWidth, gridHeight: gridHeight, channels: channels,
       stride: channels,
@@ -70,14 +70,14 @@ extension Residual {
 }
 
 /// A network's result for a window.
-public struct Prediction: Sendable {
+package struct Prediction: Sendable {
   /// The correction to the resampled centre frame, or to the blend of the aligned frames.
-  public let residual: Residual
+  package let residual: Residual
   /// For interpolation, the frames of the window aligned to the instant.
-  public let alignment: FrameAlignment?
+  package let alignment: FrameAlignment?
 
   /// Creates a prediction.
-  public init(residual: Residual, alignment: FrameAlignment? = nil) {
+  package init(residual: Residual, alignment: FrameAlignment? = nil) {
     self.residual = residual
     self.alignment = alignment
   }
@@ -87,7 +87,7 @@ public struct Prediction: Sendable {
 ///
 /// Not thread-safe: one call at a time. Implementations may cache data computed for a frame while the same object is in
 /// subsequent windows.
-public protocol WindowNetwork: AnyObject {
+package protocol WindowNetwork: AnyObject {
   /// The network's architecture.
   var architecture: Architecture { get }
 
@@ -112,12 +112,12 @@ public protocol WindowNetwork: AnyObject {
 
 extension WindowNetwork {
   /// Runs the network on a window with unknown conditions; for interpolation, half-way between its frames.
-  public func predict(_ window: [PlanarFrame]) throws -> Prediction {
+  package func predict(_ window: [PlanarFrame]) throws -> Prediction {
     try predict(window, at: FrameMotion.unit / 2, given: WindowConditions(), profile: nil)
   }
 
   /// Delivers all rows at once, for networks that compute them that way.
-  public func predictRows(
+  package func predictRows(
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
   ) throws {

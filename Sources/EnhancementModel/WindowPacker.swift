@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Kernels
-public import LineEngine
-public import Tensors
+package import Kernels
+package import LineEngine
+package import Tensors
 
 /// Turns windows of frames into network inputs: one tensor of 8-bit codes per slot, on the grid, where 128 is zero.
 ///
@@ -10,9 +10,9 @@ public import Tensors
 /// additional frames help a network little (docs/lab/networks.md). The trainer and all executors share this definition.
 ///
 /// Not thread-safe. Caches prepared planes while their frames are in subsequent windows.
-public final class WindowPacker {
+package final class WindowPacker {
   /// The network's architecture.
-  public let architecture: Architecture
+  package let architecture: Architecture
 
   private let threads: Int
   private let interpolation: InterpolationPacker
@@ -39,21 +39,21 @@ public final class WindowPacker {
   }
 
   /// Creates a packer that uses `threads` threads.
-  public init(_ architecture: Architecture, threads: Int = 1) {
+  package init(_ architecture: Architecture, threads: Int = 1) {
     self.architecture = architecture
     self.threads = threads
     interpolation = InterpolationPacker(threads: threads)
   }
 
   /// The destination of a slot's codes.
-  public typealias Destination = LineExecutor.Target
+  package typealias Destination = LineExecutor.Target
 
   /// Computes the motion of a window and everything else that its codes depend on.
   /// - Parameters:
   ///   - window: `architecture.window` frames of one size.
   ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`.
   ///   - conditions: known properties of the source.
-  public func prepare(
+  package func prepare(
     _ window: [PlanarFrame], at instant: Int = FrameMotion.unit / 2,
     given conditions: WindowConditions = WindowConditions()
   ) -> PreparedWindow {
@@ -218,7 +218,7 @@ public final class WindowPacker {
   }
 
   /// Codes of one slot as a float tensor, (code - 128) / 255.
-  public static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
+  package static func floats(_ codes: [UInt8], _ channels: Int, like frame: PlanarFrame) -> FloatTensor {
     let tensor = FloatTensor(height: frame.gridHeight, width: frame.gridWidth, channels: channels)
     codes.withUnsafeBufferPointer { codes in
       for i in 0..<codes.count { tensor.pointer[i] = PlanarFrame.centred(codes[i]) }
@@ -227,8 +227,8 @@ public final class WindowPacker {
   }
 
   /// The codes of a window with unknown conditions; see `PreparedWindow.codes`.
-  public func codes(_ window: [PlanarFrame]) -> [[UInt8]] { prepare(window).codes() }
+  package func codes(_ window: [PlanarFrame]) -> [[UInt8]] { prepare(window).codes() }
 
   /// The codes as float tensors; see `PreparedWindow.floats`.
-  public func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] { prepare(window).floats() }
+  package func floatInputs(_ window: [PlanarFrame]) -> [FloatTensor] { prepare(window).floats() }
 }

@@ -5,27 +5,27 @@ internal import Synchronization
 ///
 /// Times are wall-clock seconds while a part is running, on any number of threads, without waiting for other parts. Parts
 /// that run concurrently add up to more than the total.
-public final class WorkProfile: Sendable {
+package final class WorkProfile: Sendable {
   /// One part of the work.
-  public struct Part: Sendable {
+  package struct Part: Sendable {
     /// Its name.
-    public let name: String
+    package let name: String
     /// Total seconds, and number of runs.
-    public var seconds: Double
+    package var seconds: Double
     /// See `seconds`.
-    public var count: Int
+    package var count: Int
   }
 
   private let state = Mutex<[Part]>([])
 
   /// Creates an empty profile.
-  public init() {}
+  package init() {}
 
   /// The parts in the order in which they first finished.
-  public var parts: [Part] { state.withLock { $0 } }
+  package var parts: [Part] { state.withLock { $0 } }
 
   /// Adds `duration` to a part.
-  public func add(_ duration: Duration, to name: String) {
+  package func add(_ duration: Duration, to name: String) {
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     state.withLock { parts in
       if let index = parts.firstIndex(where: { $0.name == name }) {
@@ -41,7 +41,7 @@ public final class WorkProfile: Sendable {
 extension Optional<WorkProfile> {
   /// Runs a part of the work, and adds its time to the profile if there is one.
   @inlinable
-  public func measure<Result, Failure: Error>(
+  package func measure<Result, Failure: Error>(
     _ name: String, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     guard let self else { return try body() }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// A network that adds nothing: its output is the bicubic enlargement. The baseline that others are measured
 /// by.
-public final class BicubicNetwork: WindowNetwork {
+package final class BicubicNetwork: WindowNetwork {
   /// Scale and window as asked for; it has no layers worth speaking of.
-  public let architecture: Architecture
+  package let architecture: Architecture
 
   private let zero: Residual
 
   /// For frames of `width` x `height`, even.
-  public init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
+  package init(width: Int, height: Int, scale: Int = 2, window: Int = 1) {
     architecture = Architecture(
       task: .superResolution, scale: scale, window: window, alignment: .none, encoderChannels: 8, channels: 8,
       blocks: 0)
@@ -19,7 +19,7 @@ public final class BicubicNetwork: WindowNetwork {
   }
 
   /// Zeros.
-  public func predict(
+  package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) -> Prediction { Prediction(residual: zero) }
 }

@@ -7,9 +7,9 @@ internal import Synchronization
 /// One task sends, one task takes. Both sides wake with `CancellationError` when their task is cancelled. A
 /// sender calls `finish` only when it has succeeded: if it throws instead, the task group cancels the taker,
 /// which must not mistake a failure for the end.
-public final class BoundedChannel<Element: Sendable>: Sendable {
+package final class BoundedChannel<Element: Sendable>: Sendable {
   /// What the elements held may cost together.
-  public let capacity: Int
+  package let capacity: Int
 
   private let cost: @Sendable (Element) -> Int
   private let state = Mutex(State())
@@ -28,19 +28,19 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
 
   /// An empty channel.
   /// - Parameter cost: of an element, always the same for it, 1...capacity.
-  public init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
+  package init(capacity: Int, cost: @escaping @Sendable (Element) -> Int = { _ in 1 }) {
     precondition(capacity > 0, "a channel holds at least one element")
     self.capacity = capacity
     self.cost = cost
   }
 
   /// The most that the elements held at one time have cost so far.
-  public var peak: Int { state.withLock { $0.peak } }
+  package var peak: Int { state.withLock { $0.peak } }
 
   /// Appends an element, waiting while there is no room for it.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: `finish` has not been called, and no other task is sending.
-  public func send(_ element: Element) async throws {
+  package func send(_ element: Element) async throws {
     let cost = cost(element)
     precondition(cost > 0 && cost <= capacity, "an element fits into its channel")
     while true {
@@ -63,7 +63,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
   /// The next element, waiting for it; nil when the channel is finished and empty.
   /// - Throws: `CancellationError` if the task is cancelled.
   /// - Precondition: no other task is taking.
-  public func next() async throws -> Element? {
+  package func next() async throws -> Element? {
     while true {
       try Task.checkCancellation()
       let (element, isEnd, sender) = state.withLock {
@@ -82,7 +82,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
   }
 
   /// Tells the taker that no elements follow those already sent.
-  public func finish() {
+  package func finish() {
     let taker = state.withLock { state in
       state.isFinished = true
       defer { state.taker = nil }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import VideoIO
 
 /// Windows of a clip as a network sees them, spread evenly over its length, for calibration and the like.
-public struct ClipWindows: Sendable {
+package struct ClipWindows: Sendable {
   /// The clip.
-  public let path: String
+  package let path: String
   /// Frames in a window.
-  public let length: Int
+  package let length: Int
   /// What windows have beyond the ends of a scene.
-  public let edge: WindowEdge
+  package let edge: WindowEdge
   /// Most windows taken.
-  public let limit: Int
+  package let limit: Int
 
   /// Windows of `length` frames, at most `limit`.
-  public init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
+  package init(path: String, length: Int, limit: Int, edge: WindowEdge = .opposite) {
     self.path = path
     self.length = length
     self.limit = limit
@@ -25,7 +25,7 @@ public struct ClipWindows: Sendable {
   /// - Returns: how many there were.
   /// - Throws: `VideoIOError`, `PipelineError.noFrames`, or what `body` throws.
   @discardableResult
-  public func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
+  package func forEach(threads: Int, _ body: ([PlanarFrame]) throws -> Void) throws -> Int {
     var reader = try VideoReader(path: path, threads: threads)
     // Without a known length every window counts until there are enough.
     let step = max(1, (reader.info.estimatedFrameCount ?? 1) / max(1, limit))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
 /// The enhanced frames of a video, one after another, for programs that do not want a file.
 ///
@@ -9,9 +9,9 @@ public import VideoIO
 ///
 /// Each iteration opens the file anew. Work goes on while the loop's body runs, by a few frames and no more; leaving
 /// the loop ends it. Times of the frames are in ticks of `EnhancedFrames.Iterator.timeBase`.
-public struct EnhancedFrames: AsyncSequence, Sendable {
+package struct EnhancedFrames: AsyncSequence, Sendable {
   /// A frame of the output.
-  public typealias Element = VideoFrame
+  package typealias Element = VideoFrame
 
   private let input: String
   private let steps: [EnhancementStep]
@@ -19,7 +19,7 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
 
   /// The frames of `path`, with these things done to them.
   /// - Precondition: there is at least one step.
-  public init(
+  package init(
     of path: String, steps: [EnhancementStep], options: EnhancementJob.Options = EnhancementJob.Options()
   ) {
     precondition(!steps.isEmpty, "there is something to be done")
@@ -29,23 +29,23 @@ public struct EnhancedFrames: AsyncSequence, Sendable {
   }
 
   /// Opens the file with the first frame that is asked for.
-  public func makeAsyncIterator() -> Iterator {
+  package func makeAsyncIterator() -> Iterator {
     Iterator(EnhancementJob(input: input, output: "", options: options, steps: steps))
   }
 
   /// Takes the frames, in order of presentation.
-  public struct Iterator: AsyncIteratorProtocol {
+  package struct Iterator: AsyncIteratorProtocol {
     private let run: Run
     private var shape: VideoShape?
 
     init(_ job: EnhancementJob) { run = Run(job) }
 
     /// Seconds per tick of the frames' times; unknown (0/1) before the first frame.
-    public var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
+    package var timeBase: Rational { shape?.timeBase ?? Rational(0, 1) }
 
     /// The next frame; nil at the end.
     /// - Throws: `VideoIOError`, `PipelineError`, what a network throws, or `CancellationError`.
-    public mutating func next() async throws -> VideoFrame? {
+    package mutating func next() async throws -> VideoFrame? {
       while let message = try await run.next() {
         switch message {
         case .opened(let shape): self.shape = shape

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// Makes a network for frames of `width` x `height` (even) that works on `threads` threads.
-public typealias NetworkFactory =
+package typealias NetworkFactory =
   @Sendable (_ width: Int, _ height: Int, _ threads: Int) throws -> any WindowNetwork
 
 /// One of the things done to a video, in the order in which they are done.
-public struct EnhancementStep: Sendable {
+package struct EnhancementStep: Sendable {
   /// Makes its network.
-  public var network: NetworkFactory
+  package var network: NetworkFactory
   /// How many frames it makes if its network interpolates.
-  public var rate: InterpolationRate
+  package var rate: InterpolationRate
   /// What is known about the source beside its frames.
-  public var conditions: WindowConditions
+  package var conditions: WindowConditions
   /// What identifies its network, such as a hash: unfinished work is continued with the same one only.
-  public var identity: String
+  package var identity: String
   /// The step for sources of a quality; nil if it is the same for all.
-  public var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
+  package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether what comes out is clean whatever came in.
-  public var restores = false
+  package var restores = false
 
   /// A step.
-  public init(
+  package init(
     rate: InterpolationRate = .factor(2), conditions: WindowConditions = WindowConditions(),
     identity: String = "", network: @escaping NetworkFactory
   ) {
@@ -49,47 +49,47 @@ public struct EnhancementStep: Sendable {
 ///     O + 2 output frames
 ///
 /// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
-public struct EnhancementJob: Sendable {
+package struct EnhancementJob: Sendable {
   /// What else can be chosen.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Threads of the network; a quarter as many decode. The encoder's are its own choice.
-    public var threads: Int
+    package var threads: Int
     /// Whether an existing output is replaced.
-    public var overwrites = false
+    package var overwrites = false
     /// Whether windows end where a scene does.
-    public var findsSceneCuts = true
+    package var findsSceneCuts = true
     /// Whether what is finished is kept until all of it is; nil works in one go.
-    public var segments: Segments?
+    package var segments: Segments?
 
     /// How far behind the file's beginning work starts, and how much of it is done; nil for all.
-    public var start, length: Duration?
+    package var start, length: Duration?
     /// The video stream to work on, by its index in the file; nil for the best one.
-    public var stream: Int?
+    package var stream: Int?
     /// Whether playlists are followed whatever they are called, and whether Dolby Vision is taken without a base layer
     /// (`VideoReader.Options`).
-    public var allowsPlaylists = false, ignoresDolbyVision = false
+    package var allowsPlaylists = false, ignoresDolbyVision = false
     /// What is made of interlaced frames; nil refuses them.
-    public var deinterlacing: Deinterlacing?
+    package var deinterlacing: Deinterlacing?
     /// Where the time of the stages' parts is added up; nil for nowhere.
-    public var profile: WorkProfile?
+    package var profile: WorkProfile?
 
     /// Choices for `threads` threads; nil is for as many as there are cores that this process may use.
-    public init(threads: Int? = nil) {
+    package init(threads: Int? = nil) {
       self.threads = threads ?? ProcessorShare.count
     }
   }
 
   /// How work is kept so that a later run can continue it. See `SegmentFolder`.
-  public struct Segments: Sendable {
+  package struct Segments: Sendable {
     /// Frames of output in a segment; nil takes those of the earlier run, or the usual number.
-    public var frames: Int?
+    package var frames: Int?
     /// Whether an earlier run is continued.
-    public var resumes: Bool
+    package var resumes: Bool
     /// The program's version: unfinished work is continued by the same one only.
-    public var version: String
+    package var version: String
 
     /// Choices.
-    public init(frames: Int? = nil, resumes: Bool, version: String = "") {
+    package init(frames: Int? = nil, resumes: Bool, version: String = "") {
       self.frames = frames
       self.resumes = resumes
       self.version = version
@@ -97,16 +97,16 @@ public struct EnhancementJob: Sendable {
   }
 
   /// The file to read.
-  public let input: String
+  package let input: String
   /// The file to write.
-  public let output: String
+  package let output: String
   /// How the video is encoded.
-  public let encoder: EncoderSettings
+  package let encoder: EncoderSettings
   /// Further choices.
-  public let options: Options
+  package let options: Options
 
   /// What is done.
-  public private(set) var steps: [EnhancementStep]
+  package private(set) var steps: [EnhancementStep]
 
   static let readCapacity = 1
   static let windowCapacity = 1
@@ -115,12 +115,12 @@ public struct EnhancementJob: Sendable {
   /// Source frames, with their 8-bit copies, that are alive at once at most for windows of `window` frames:
   /// those of the window worked on, one more for each window queued and for the one handed over, and those that are
   /// looked ahead to.
-  public static func preparedFrameLimit(window: Int) -> Int {
+  package static func preparedFrameLimit(window: Int) -> Int {
     window + windowCapacity + 1 + SceneCutDetector.lookAhead
   }
 
   /// A job of one or more steps. Nothing is opened yet.
-  public init(
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     steps: [EnhancementStep]
   ) {
@@ -133,7 +133,7 @@ public struct EnhancementJob: Sendable {
   }
 
   /// A job of one step.
-  public init(
+  package init(
     input: String, output: String, encoder: EncoderSettings = EncoderSettings(), options: Options = Options(),
     network: @escaping NetworkFactory
   ) {
@@ -147,7 +147,7 @@ public struct EnhancementJob: Sendable {
   /// The output appears under its name when it is complete; a job that throws or is cancelled leaves none.
   /// - Parameter progress: called after each written frame, on the writer's task.
   /// - Throws: `VideoIOError`, `PipelineError`, what the network throws, or `CancellationError`.
-  public func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
+  package func run(progress: @escaping @Sendable (EnhancementProgress) -> Void = { _ in }) async throws
     -> EnhancementSummary
   {
     try VideoWriter.validate(

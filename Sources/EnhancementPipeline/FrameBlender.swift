@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// Makes interpolated frames: both neighbours warped to the instant at their full depth and chroma resolution, blended, plus
 /// what a network adds.
 ///
 /// Each sample is (64 x blend + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the depth. Chroma
 /// takes the residual in 4:2:0 only. The result does not depend on the number of threads.
-public struct FrameBlender: Sendable {
+package struct FrameBlender: Sendable {
   /// Threads to work on.
-  public let threads: Int
+  package let threads: Int
 
   private static let bandHeight = 64
 
   /// A blender; it keeps nothing between frames.
-  public init(threads: Int) { self.threads = threads }
+  package init(threads: Int) { self.threads = threads }
 
   /// The frame at the instant of `alignment` between two frames of one shape.
   ///
@@ -23,7 +23,7 @@ public struct FrameBlender: Sendable {
   /// what networks see of it; others are warped here.
   /// - Parameter residual: what is added; nil for nothing.
   /// - Throws: `VideoIOError.invalidPicture`.
-  public func blend(
+  package func blend(
     _ first: VideoFrame, _ second: VideoFrame, aligned alignment: FrameAlignment,
     adding residual: Residual?, presentationTimestamp: Int64, duration: Int64
   ) throws -> VideoFrame {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import VideoIO
+package import EnhancementModel
+package import VideoIO
 
 extension PlanarFrame {
   /// What networks see of a video frame: 8 bits, 4:2:0, extents made even by repeating the last column and
@@ -9,7 +9,7 @@ extension PlanarFrame {
   /// Deeper samples are rounded, chroma of higher resolution is averaged over the 2 x 2 luma samples that
   /// share a chroma sample in 4:2:0, gray has chroma 128. The file keeps its depth and chroma: see
   /// `FrameEnlarger`.
-  public convenience init(_ frame: VideoFrame) {
+  package convenience init(_ frame: VideoFrame) {
     self.init(width: (frame.width + 1) & ~1, height: (frame.height + 1) & ~1)
     switch frame.format.bytesPerSample {
     case 1: fill(from: frame, UInt8.self)

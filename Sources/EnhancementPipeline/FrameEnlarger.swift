@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 internal import Kernels
 internal import Synchronization
-public import VideoIO
+package import VideoIO
 
 /// Makes output frames: the bicubic enlargement of the source at its full depth and chroma resolution, plus
 /// what a network adds.
@@ -10,17 +10,17 @@ public import VideoIO
 /// Each sample is (64 x bicubic + residual x 2^(depth - 8) + 32) / 64, rounded down once and clipped to the
 /// depth. Chroma takes the residual in 4:2:0 only; chroma of higher resolution is resampled alone. The result
 /// does not depend on the number of threads.
-public struct FrameEnlarger: Sendable {
+package struct FrameEnlarger: Sendable {
   /// Enlargement of width and height: 1, 2 or 4.
-  public let scale: Int
+  package let scale: Int
   /// Threads to work on.
-  public let threads: Int
+  package let threads: Int
 
   /// Rows of output that a thread takes at a time, where it has the choice.
   private static let bandHeight = 128
 
   /// An enlarger; it keeps nothing between frames.
-  public init(scale: Int, threads: Int) {
+  package init(scale: Int, threads: Int) {
     precondition(scale == 1 || scale == 2 || scale == 4, "scale is 1, 2 or 4")
     self.scale = scale
     self.threads = threads
@@ -29,7 +29,7 @@ public struct FrameEnlarger: Sendable {
   /// The enlarged frame, with the source's times, colour and side data.
   /// - Parameter residual: what the network says of this frame; nil for nothing.
   /// - Throws: `PipelineError.badResidual` for a residual of another shape; `VideoIOError.invalidPicture`.
-  public func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
+  package func enlarge(_ source: VideoFrame, adding residual: Residual?) throws -> VideoFrame {
     guard let residual else {
       return try make(source) { planes in fill(planes, from: source, rows: 0..<(source.height + 1) / 2, nil) }
     }
@@ -40,7 +40,7 @@ public struct FrameEnlarger: Sendable {
   /// The same with residuals that come a few rows at a time.
   /// - Parameter work: hands all rows of the grid to the function it is given, from any threads.
   /// - Throws: what `work` throws, too.
-  public func enlarge(
+  package func enlarge(
     _ source: VideoFrame, _ work: (_ take: (ResidualRows) -> Void) throws -> Void
   ) throws -> VideoFrame {
     let shapes = Mutex<ResidualRows?>(nil)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Kernels
-public import VideoIO
+package import VideoIO
 
 /// How many frames interpolation makes.
-public enum InterpolationRate: Sendable, Hashable {
+package enum InterpolationRate: Sendable, Hashable {
   /// As many frames for each one of the source; variable rates stay variable.
   case factor(Int)
   /// Frames at equal distances, this many in a second.
   case framesPerSecond(Rational)
 
   /// Greatest factor.
-  public static let mostFactor = 64
+  package static let mostFactor = 64
 }
 
 /// When the frames of an interpolated stream are shown, and which source frames they lie between. Exact in integers.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What can go wrong between reading and writing.
-public enum PipelineError: Error, Equatable, CustomStringConvertible {
+package enum PipelineError: Error, Equatable, CustomStringConvertible {
   /// The lines of the pictures belong to two fields.
   case interlaced(path: String, seconds: Double)
   /// The file holds no frames.
@@ -24,7 +24,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   case timeBaseTooFine(path: String, timeBase: String)
 
   /// One lower-case line.
-  public var description: String {
+  package var description: String {
     switch self {
     case .interlaced(let path, let seconds): "\(path) is interlaced (seen at \(Self.text(seconds)))"
     case .noFrames(let path): "no frames in \(path)"
@@ -44,7 +44,7 @@ public enum PipelineError: Error, Equatable, CustomStringConvertible {
   }
 
   /// What the user can do, in one lower-case line; nil where there is nothing to say.
-  public var hint: String? {
+  package var hint: String? {
     switch self {
     case .interlaced: "pass --deinterlace, or --deinterlace-fields for a frame of each field (bwdif)"
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"

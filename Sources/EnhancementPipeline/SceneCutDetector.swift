@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// Finds the frames with which a new scene begins.
 ///
@@ -7,7 +7,7 @@ public import EnhancementModel
 /// fit best is large, several times larger than between the frames before and after, and none of the next frames is like
 /// the one before the jump. So pans (much changes, but evenly), fades and dissolves (little changes at a time) and flashes
 /// (the picture comes back) are none. For the look ahead, decisions come `lookAhead` frames late.
-public struct SceneCutDetector {
+package struct SceneCutDetector {
   /// Levels that must differ on average, whatever the neighbours do.
   static let leastDifference: Float = 7.5
   /// Times by which the difference must exceed those next to it.
@@ -17,7 +17,7 @@ public struct SceneCutDetector {
   /// Differences before a frame that are looked at; not less than `lookAhead`, so that the end of a flash is seen as such.
   static let memory = 4
   /// Frames behind the one in question that are looked at: flashes of so many frames are told from cuts.
-  public static let lookAhead = 4
+  package static let lookAhead = 4
 
   /// The frame before the one in question, that one, and what follows.
   private var thumbnails: [LumaThumbnail] = []
@@ -28,12 +28,12 @@ public struct SceneCutDetector {
   private var frameCount = 0
 
   /// A detector that has seen nothing.
-  public init() {}
+  package init() {}
 
   /// Takes the next frame.
   /// - Returns: whether a scene begins with the frame `lookAhead` frames before this one; nil if there is none. Of the
   ///   first frame it is not said.
-  public mutating func push(_ frame: PlanarFrame) -> Bool? {
+  package mutating func push(_ frame: PlanarFrame) -> Bool? {
     let thumbnail = LumaThumbnail(frame)
     if let last = thumbnails.last { steps.append(thumbnail.difference(last)) }
     thumbnails.append(thumbnail)
@@ -44,7 +44,7 @@ public struct SceneCutDetector {
 
   /// Ends the stream.
   /// - Returns: whether scenes begin with the frames that nothing was said of yet, in their order.
-  public mutating func finish() -> [Bool] {
+  package mutating func finish() -> [Bool] {
     let isFirstSettled = frameCount > Self.lookAhead
     defer { self = SceneCutDetector() }
     return (isFirstSettled || frameCount == 0 ? [] : [false]) + steps.indices.map { _ in decide() }

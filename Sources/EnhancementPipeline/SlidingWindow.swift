@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What stands in a window where it would reach beyond the first or last frame of its scene.
-public enum WindowEdge: Sendable {
+package enum WindowEdge: Sendable {
   /// The nearest frame of the scene.
   case repeated
   /// The frame as far on the other side of the centre, or the farthest one of a scene shorter than that. The centre itself,
@@ -12,17 +12,17 @@ public enum WindowEdge: Sendable {
 /// Makes a window of `length` frames around each frame of a stream.
 ///
 /// Windows share frames; at most `length` frames are held.
-public struct SlidingWindow<Frame> {
+package struct SlidingWindow<Frame> {
   /// The frames around one frame, in order of time.
-  public struct Window {
+  package struct Window {
     /// `length` frames.
-    public let frames: [Frame]
+    package let frames: [Frame]
     /// The frame in the middle; the first of two.
-    public var center: Frame { frames[(frames.count - 1) / 2] }
+    package var center: Frame { frames[(frames.count - 1) / 2] }
   }
 
   /// Frames in a window. Of an even number, one more follows the centre than precedes it: two are a frame and the next.
-  public let length: Int
+  package let length: Int
 
   private let edge: WindowEdge
   private var before: Int { (length - 1) / 2 }
@@ -32,7 +32,7 @@ public struct SlidingWindow<Frame> {
   private var centerIndex = 0
 
   /// - Parameter length: frames in a window, at least one.
-  public init(length: Int, edge: WindowEdge = .opposite) {
+  package init(length: Int, edge: WindowEdge = .opposite) {
     precondition(length > 0, "a window has frames")
     self.length = length
     self.edge = edge
@@ -41,7 +41,7 @@ public struct SlidingWindow<Frame> {
   /// Takes the next frame; returns the windows that are complete with it, in order.
   /// - Parameter startsScene: whether a scene begins with this frame, so that the frames before it see none
   ///   of it.
-  public mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
+  package mutating func push(_ frame: Frame, startsScene: Bool = false) -> [Window] {
     var windows = startsScene ? finish() : []
     held.append(frame)
     if held.count > centerIndex + after { windows.append(makeWindow()) }
@@ -49,7 +49,7 @@ public struct SlidingWindow<Frame> {
   }
 
   /// Ends the scene; returns the windows of the frames that have not had one. The next frame starts afresh.
-  public mutating func finish() -> [Window] {
+  package mutating func finish() -> [Window] {
     var windows: [Window] = []
     while centerIndex < held.count { windows.append(makeWindow()) }
     held.removeAll(keepingCapacity: true)

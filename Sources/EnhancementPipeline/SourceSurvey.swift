@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import VideoIO
+package import VideoIO
 
 /// What the first frames of a source show of its quality. Networks are chosen by it.
 ///
 /// It always looks at the beginning of the file, so that every part of a film is enhanced by the same network.
-public struct SourceSurvey: Sendable, Hashable {
+package struct SourceSurvey: Sendable, Hashable {
   /// FFmpeg's name of the video codec.
-  public var codecName: String
+  package var codecName: String
   /// Whether the codec is one for masters (`MediaInfo.isMaster`).
-  public var isMaster: Bool
+  package var isMaster: Bool
   /// Mean quantizer of all blocks on the scale of H.264, 0 to 63; nil where the decoder does not export quantizers.
-  public var quantizer: Double?
+  package var quantizer: Double?
 
   /// Frames that are looked at.
   static let frameCount = 12
@@ -18,10 +18,10 @@ public struct SourceSurvey: Sendable, Hashable {
   static let mostPristineQuantizer = 26.0
 
   /// Whether a source is as good as pristine.
-  public var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
+  package var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
 
   /// A survey with known results.
-  public init(codecName: String, isMaster: Bool, quantizer: Double?) {
+  package init(codecName: String, isMaster: Bool, quantizer: Double?) {
     self.codecName = codecName
     self.isMaster = isMaster
     self.quantizer = quantizer
@@ -29,7 +29,7 @@ public struct SourceSurvey: Sendable, Hashable {
 
   /// Decodes the first frames of a file.
   /// - Throws: `VideoIOError` if no frame can be decoded. What is wrong further on is left to the reader that does the work.
-  public init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
+  package init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
     var options = options
     options.start = nil
     options.length = nil
@@ -52,7 +52,7 @@ public struct SourceSurvey: Sendable, Hashable {
 
 extension SourceSurvey: CustomStringConvertible {
   /// Such as `h264, mean quantizer 27.3`.
-  public var description: String {
+  package var description: String {
     quantizer.map { "\(codecName), mean quantizer \((($0 * 10).rounded()) / 10)" } ?? codecName
   }
 }

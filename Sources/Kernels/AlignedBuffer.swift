@@ -68,7 +68,7 @@ final class AlignedPool: @unchecked Sendable {
 }
 
 /// Returns the memory of unused buffers to the system.
-public func releasePooledMemory() { AlignedPool.shared.releaseAll() }
+package func releasePooledMemory() { AlignedPool.shared.releaseAll() }
 
 extension AlignedPool {
   func releaseAll() {

@@ -2,28 +2,28 @@
 internal import CQuantKernels
 
 /// A luma plane prepared for motion search.
-public final class MotionPlane: @unchecked Sendable {
+package final class MotionPlane: @unchecked Sendable {
   // Unchecked: filled by init, then only read.
   fileprivate let plane: ve_motion_plane
   private let memory: AlignedBuffer
 
   /// Copies and prepares a contiguous plane of `width` x `height` samples.
-  public init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
+  package init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
     memory = AlignedBuffer(bytes: ve_motion_plane_bytes(Int32(width), Int32(height)))
     plane = ve_motion_plane_prepare(luma, Int32(width), Int32(height), memory.pointer)
   }
 }
 
 /// Motion of every 8 x 8 block of one frame into another: whole-pixel vectors and fractions in sixteenths.
-public struct BlockMotion: Sendable {
+package struct BlockMotion: Sendable {
   private let vectors: [ve_motion_vector]
   private let instructionSet: InstructionSet
 
   /// Channels written by `writeNeighbour`.
-  public static let neighbourChannels = Int(VE_NEIGHBOUR_CHANNELS)
+  package static let neighbourChannels = Int(VE_NEIGHBOUR_CHANNELS)
 
   /// Searches motion. `prior` is the motion into a nearer frame, used as a candidate after multiplication by `priorFactor`.
-  public init(
+  package init(
     of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1,
     instructionSet: InstructionSet = .best
   ) {
@@ -42,14 +42,14 @@ public struct BlockMotion: Sendable {
   }
 
   /// Displacement of block `index` (row by row) in pixels.
-  public func displacement(_ index: Int) -> (x: Float, y: Float) {
+  package func displacement(_ index: Int) -> (x: Float, y: Float) {
     let v = vectors[index]
     return (Float(v.dx) + Float(v.rx) / 16, Float(v.dy) + Float(v.ry) / 16)
   }
 
   /// Writes rows of the packed, aligned neighbour: six samples, their modulations by the fractional motion, match quality.
   /// - Parameter result: grid point (0, 0) of a tensor with the given strides in bytes.
-  public func writeNeighbour(
+  package func writeNeighbour(
     reference: MotionPlane, neighbour: MotionPlane, chroma: [UnsafeMutablePointer<UInt8>],
     into result: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int, rows: Range<Int>
   ) {

@@ -3,22 +3,22 @@ internal import CQuantKernels
 
 /// Unsigned 8-bit activation codes of one image, NHWC, with a border of one pixel filled with the zero point: the input of
 /// integer convolutions.
-public final class CodeTensor: @unchecked Sendable {
+package final class CodeTensor: @unchecked Sendable {
   // Unchecked: threads write disjoint bands of rows, and reads only happen after they have joined.
 
   /// Extents without the border.
-  public let width, height, channels: Int
+  package let width, height, channels: Int
   /// Code of real zero, which fills the border.
-  public let zeroPoint: UInt8
+  package let zeroPoint: UInt8
   /// Bytes from one row to the next.
-  public var rowStride: Int { (width + 2) * channels }
+  package var rowStride: Int { (width + 2) * channels }
   /// Pixel (0, 0).
-  public let origin: UnsafeMutablePointer<UInt8>
+  package let origin: UnsafeMutablePointer<UInt8>
 
   private let memory: AlignedBuffer
 
   /// Creates a tensor filled with the zero point.
-  public init(width: Int, height: Int, channels: Int, zeroPoint: Int32) {
+  package init(width: Int, height: Int, channels: Int, zeroPoint: Int32) {
     precondition(
       channels % 4 == 0 && (0...255).contains(zeroPoint), "channels come in fours, codes are 8-bit")
     self.width = width
@@ -34,18 +34,18 @@ public final class CodeTensor: @unchecked Sendable {
 }
 
 /// 16-bit values of one image, NHWC without border: residual streams and outputs.
-public final class StreamTensor: @unchecked Sendable {
+package final class StreamTensor: @unchecked Sendable {
   // Unchecked for the same reason as CodeTensor.
 
   /// Extents.
-  public let width, height, channels: Int
+  package let width, height, channels: Int
   /// The values.
-  public let values: UnsafeMutablePointer<Int16>
+  package let values: UnsafeMutablePointer<Int16>
 
   private let memory: AlignedBuffer
 
   /// Creates an uninitialised tensor.
-  public init(width: Int, height: Int, channels: Int) {
+  package init(width: Int, height: Int, channels: Int) {
     self.width = width
     self.height = height
     self.channels = channels

@@ -2,33 +2,33 @@
 internal import CQuantKernels
 
 /// A luma plane prepared for motion search between two frames.
-public final class MotionPyramid: @unchecked Sendable {
+package final class MotionPyramid: @unchecked Sendable {
   // Unchecked: filled by init, then only read.
   fileprivate let plane: ve_interp_plane
   private let memory: AlignedBuffer
 
   /// Copies and prepares a contiguous plane of `width` x `height` samples.
-  public init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
+  package init(luma: UnsafePointer<UInt8>, width: Int, height: Int) {
     memory = AlignedBuffer(bytes: ve_interp_plane_bytes(Int32(width), Int32(height)))
     plane = ve_interp_plane_prepare(luma, Int32(width), Int32(height), memory.pointer)
   }
 }
 
 /// A plane of samples to warp.
-public struct WarpSource: @unchecked Sendable {
+package struct WarpSource: @unchecked Sendable {
   // Unchecked: only read.
   fileprivate let source: ve_interp_source
 
   /// A plane of 8-bit samples.
   /// - Parameter log2Width: binary logarithm of the ratio of luma's width to this plane's; `log2Height` likewise.
-  public init(
+  package init(
     _ samples: UnsafePointer<UInt8>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int
   ) {
     self.init(samples, stride, width, height, log2Width, log2Height, depth: 8, isWide: false)
   }
 
   /// A plane of 16-bit samples of depth `depth`.
-  public init(
+  package init(
     _ samples: UnsafePointer<UInt16>, stride: Int, width: Int, height: Int, log2Width: Int, log2Height: Int,
     depth: Int
   ) {
@@ -48,22 +48,22 @@ public struct WarpSource: @unchecked Sendable {
 
 /// Motion between two frames relative to an instant between them: a vector for every 8 x 8 luma pixels, in sixteenths of a
 /// pixel, found by a symmetric coarse-to-fine search (`interpolation_search.c`).
-public struct FrameMotion: Sendable {
+package struct FrameMotion: Sendable {
   /// The unit of instants: the first frame is at 0, the second at `unit`.
-  public static let unit = Int(VE_INTERP_ONE)
+  package static let unit = Int(VE_INTERP_ONE)
 
   /// Luma extents.
-  public let width, height: Int
+  package let width, height: Int
   /// The instant, 1 ..< unit.
-  public let instant: Int
+  package let instant: Int
   /// Blocks per row.
-  public let columns: Int
+  package let columns: Int
 
   private let vectors: [ve_interp_vector]
   private let instructionSet: InstructionSet
 
   /// Searches motion, on `threads` threads where possible.
-  public init(
+  package init(
     from first: MotionPyramid, to second: MotionPyramid, instant: Int, threads: Int = 1,
     instructionSet: InstructionSet = .best
   ) {
@@ -94,19 +94,19 @@ public struct FrameMotion: Sendable {
   }
 
   /// Displacement of block `index` (row by row) from the first to the second frame, in pixels.
-  public func displacement(_ index: Int) -> (x: Float, y: Float) {
+  package func displacement(_ index: Int) -> (x: Float, y: Float) {
     (Float(vectors[index].x) / 16, Float(vectors[index].y) / 16)
   }
 
   /// Mean absolute difference of the frames at the vector of block `index`, in sixteenths of a level.
-  public func error(_ index: Int) -> Int { Int(vectors[index].error) }
+  package func error(_ index: Int) -> Int { Int(vectors[index].error) }
 
   /// Largest difference to a neighbouring block's vector along an axis, in sixteenths of a pixel.
-  public func disorder(_ index: Int) -> Int { Int(vectors[index].disorder) }
+  package func disorder(_ index: Int) -> Int { Int(vectors[index].disorder) }
 
   /// Warps rows of a plane of the first or second frame to the instant.
   /// - Parameter result: samples like the source's, with row stride `stride`.
-  public func warp(
+  package func warp(
     _ plane: WarpSource, isSecond: Bool, into result: UnsafeMutableRawPointer, stride: Int, rows: Range<Int>
   ) {
     var source = plane.source

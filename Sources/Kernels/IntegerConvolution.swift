@@ -2,7 +2,7 @@
 package import CQuantKernels
 
 /// The algorithm of an integer convolution; results are identical.
-public enum ConvolutionAlgorithm: UInt32, Sendable {
+package enum ConvolutionAlgorithm: UInt32, Sendable {
   /// The fastest exact algorithm.
   case automatic = 0
   /// Tap by tap.
@@ -13,27 +13,27 @@ public enum ConvolutionAlgorithm: UInt32, Sendable {
 
 /// A destination of codes: code = clamp(rne(value * multiplier) + zeroPoint, 0, levels), where the value is the stream's, or
 /// without a stream the accumulator's (then the multiplier is not used).
-public struct CodeOutput {
+package struct CodeOutput {
   /// Pixel (0, 0) of the destination, and bytes from row to row.
-  public var data: UnsafeMutablePointer<UInt8>
+  package var data: UnsafeMutablePointer<UInt8>
   /// See `data`.
-  public var rowStride: Int
+  package var rowStride: Int
   /// Converts stream units to codes.
-  public var multiplier: Float
+  package var multiplier: Float
   /// Code of real zero.
-  public var zeroPoint: Int32
+  package var zeroPoint: Int32
   /// Greatest code.
-  public var levels: Int32
+  package var levels: Int32
 
   /// Creates an output to `tensor`, which must outlive it.
-  public init(tensor: CodeTensor, multiplier: Float, zeroPoint: Int32, levels: Int32) {
+  package init(tensor: CodeTensor, multiplier: Float, zeroPoint: Int32, levels: Int32) {
     self.init(
       data: tensor.origin, rowStride: tensor.rowStride, multiplier: multiplier, zeroPoint: zeroPoint,
       levels: levels)
   }
 
   /// Creates an output to memory.
-  public init(
+  package init(
     data: UnsafeMutablePointer<UInt8>, rowStride: Int, multiplier: Float, zeroPoint: Int32, levels: Int32
   ) {
     self.data = data
@@ -45,22 +45,22 @@ public struct CodeOutput {
 }
 
 /// Parameters of an integer convolution.
-public struct IntegerConvolutionParameters {
+package struct IntegerConvolutionParameters {
   /// Input tensors, channels of each (a multiple of 4), output channels (a multiple of 8).
-  public var slots, inputChannels, outputChannels: Int
+  package var slots, inputChannels, outputChannels: Int
   /// Greatest activation code over all slots.
-  public var activationLevels: Int32
+  package var activationLevels: Int32
   /// Greatest weight, 1 to 127; the magnitude of negative weights may exceed it by one.
-  public var weightLevels: Int32
+  package var weightLevels: Int32
   /// `[output][slot][input][3][3]`.
-  public var weights: [Int8]
+  package var weights: [Int8]
   /// Added to the accumulators, with zero points folded in.
-  public var bias: [Int32]
+  package var bias: [Int32]
   /// Converts accumulators to output units, by output channel.
-  public var multiplier: [Float]
+  package var multiplier: [Float]
 
   /// Creates parameters.
-  public init(
+  package init(
     slots: Int, inputChannels: Int, outputChannels: Int, activationLevels: Int32, weightLevels: Int32,
     weights: [Int8],
     bias: [Int32], multiplier: [Float]
@@ -78,7 +78,7 @@ public struct IntegerConvolutionParameters {
 
 /// A 3x3 integer convolution with weights packed for one instruction set. Immutable, so any number of threads may run
 /// it.
-public final class IntegerConvolution: @unchecked Sendable {
+package final class IntegerConvolution: @unchecked Sendable {
   // Unchecked: the plan behind `handle` is immutable.
 
   private let handle: OpaquePointer
@@ -88,7 +88,7 @@ public final class IntegerConvolution: @unchecked Sendable {
 
   /// Packs the weights.
   /// - Returns: nil if parameters are out of range, an accumulator could overflow 32 bits, or `algorithm` cannot be exact.
-  public init?(
+  package init?(
     _ parameters: IntegerConvolutionParameters, algorithm: ConvolutionAlgorithm = .automatic,
     instructionSet: InstructionSet = .best
   ) {
@@ -112,12 +112,12 @@ public final class IntegerConvolution: @unchecked Sendable {
   deinit { ve_conv3x3_destroy(handle) }
 
   /// The name of the chosen algorithm, such as "direct" or "winograd-2x2".
-  public var algorithmName: String { String(cString: ve_conv3x3_algorithm_name(handle)) }
+  package var algorithmName: String { String(cString: ve_conv3x3_algorithm_name(handle)) }
 
   /// Computes the whole image, with bands of rows in parallel on `threads` threads.
   /// - Parameter stream: added to the result, if given.
   /// - Parameter result: receives the 16-bit sum, if given; may be `stream`'s memory.
-  public func run(
+  package func run(
     _ inputs: [CodeTensor], adding stream: UnsafePointer<Int16>?, stream result: UnsafeMutablePointer<Int16>?,
     streamChannels: Int, codes: [CodeOutput], threads: Int
   ) {

@@ -3,12 +3,12 @@ internal import Foundation
 internal import Synchronization
 
 /// Parallel loops on libdispatch's threads.
-public enum Parallel {
+package enum Parallel {
   /// Processors that this process may use.
-  public static var processorCount: Int { ProcessorShare.count }
+  package static var processorCount: Int { ProcessorShare.count }
 
   /// Calls `body` with 0 ..< count on up to `threads` threads, including the calling one; returns when all calls have finished.
-  public static func forEach(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
+  package static func forEach(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
     let workers = min(count, threads)
     if workers <= 1 {
       for index in 0..<count { body(index) }
@@ -26,7 +26,7 @@ public enum Parallel {
 
   /// The results of `body` for 0 ..< count, in order.
   /// - Throws: the error of the lowest index that failed; all others run nevertheless.
-  public static func map<Value, Failure: Error>(
+  package static func map<Value, Failure: Error>(
     _ count: Int, threads: Int = processorCount, _ body: (Int) throws(Failure) -> Value
   ) throws(Failure) -> [Value] {
     var results = [Result<Value, Failure>?](repeating: nil, count: count)
@@ -53,7 +53,7 @@ public enum Parallel {
   /// Calls `body` with disjoint ranges that cover 0 ..< rows, of nearly equal lengths that are multiples of `multiple`, except
   /// for the last.
   /// - Parameter scratchBytes: size of the scratch memory passed to each call (64-byte aligned).
-  public static func bands(
+  package static func bands(
     rows: Int, multiple: Int = 1, threads: Int, scratchBytes: Int = 0,
     _ body: @Sendable (Range<Int>, UnsafeMutableRawPointer?) -> Void
   ) {

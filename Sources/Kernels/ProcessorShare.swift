@@ -3,9 +3,9 @@ internal import Foundation
 
 /// How many processors this process may use: of those of the machine, the ones that it is bound to (taskset, Slurm), and no
 /// more than the time that its group is given (containers, Kubernetes, systemd).
-public enum ProcessorShare {
+package enum ProcessorShare {
   /// The number, at least 1. Told once: neither changes under a process that is at work, or hardly ever.
-  public static let count: Int = {
+  package static let count: Int = {
     let bound = affinity ?? ProcessInfo.processInfo.activeProcessorCount
     guard let quota = quota(groups: text("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup") else {
       return max(1, bound)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CQuantKernels
-public import Kernels
+package import Kernels
 
 /// A convolution of a `LineExecutor`, with the operations fused into it.
-public struct LineStep {
+package struct LineStep {
   /// An input of a step.
-  public enum Input: Sendable {
+  package enum Input: Sendable {
     /// A source, by index.
     case source(Int)
     /// An output of an earlier step.
@@ -13,14 +13,14 @@ public struct LineStep {
   }
 
   /// The format of a step's output codes: see `CodeOutput`.
-  public struct Codes: Sendable {
+  package struct Codes: Sendable {
     /// Code of real zero, and the greatest code.
-    public var zeroPoint, levels: Int32
+    package var zeroPoint, levels: Int32
     /// Converts stream units to codes.
-    public var multiplier: Float
+    package var multiplier: Float
 
     /// Creates a format.
-    public init(zeroPoint: Int32, levels: Int32, multiplier: Float) {
+    package init(zeroPoint: Int32, levels: Int32, multiplier: Float) {
       self.zeroPoint = zeroPoint
       self.levels = levels
       self.multiplier = multiplier
@@ -28,22 +28,22 @@ public struct LineStep {
   }
 
   /// The kernel.
-  public var kernel: IntegerConvolution
+  package var kernel: IntegerConvolution
   /// Inputs, one per slot.
-  public var inputs: [Input]
+  package var inputs: [Input]
   /// Output channels.
-  public var channels: Int
+  package var channels: Int
   /// The earlier step whose stream is added, if any.
-  public var addend: Int?
+  package var addend: Int?
   /// Whether its value is stored as a 16-bit stream.
-  public var keepsStream: Bool
+  package var keepsStream: Bool
   /// Whether the stream is the executor's result.
-  public var isOutput: Bool
+  package var isOutput: Bool
   /// Codes computed from its value.
-  public var codes: [Codes]
+  package var codes: [Codes]
 
   /// Creates a step.
-  public init(
+  package init(
     _ kernel: IntegerConvolution, inputs: [Input], channels: Int, addend: Int? = nil,
     keepsStream: Bool = false,
     isOutput: Bool = false, codes: [Codes] = []
@@ -64,26 +64,26 @@ public struct LineStep {
 /// inputs; results depend neither on the number of threads nor on `chunk`.
 ///
 /// Not thread-safe: one call at a time.
-public final class LineExecutor {
+package final class LineExecutor {
   /// A source: its channels (a multiple of 4) and code of zero.
-  public struct Source {
+  package struct Source {
     var channels: Int
     var zeroPoint: Int32
 
     /// Creates a source.
-    public init(channels: Int, zeroPoint: Int32) {
+    package init(channels: Int, zeroPoint: Int32) {
       self.channels = channels
       self.zeroPoint = zeroPoint
     }
   }
 
   /// Bytes of all stored rows.
-  public let bytes: Int
+  package let bytes: Int
   /// Rows that a step computes per turn.
-  public let chunk: Int
+  package let chunk: Int
 
   /// The steps. May be replaced between pictures by steps of the same shapes.
-  public var steps: [LineStep]
+  package var steps: [LineStep]
   private let width, height: Int
   private let plan: LinePlan
   private let schedule: LineSchedule
@@ -94,7 +94,7 @@ public final class LineExecutor {
 
   /// Plans the memory for pictures of `width` x `height`.
   /// - Parameter chunk: a multiple of 4, for tests; nil for the default.
-  public init(
+  package init(
     _ steps: [LineStep], sources: [Source], width: Int, height: Int, threads: Int, chunk: Int? = nil
   ) {
     // Two bands per thread: while one thread finishes a step, the first inputs of the next are ready for the others.
@@ -126,16 +126,16 @@ public final class LineExecutor {
   }
 
   /// The destination of rows of a source: `origin` is the address of pixel (0, 0), but only the requested rows exist.
-  public struct Target: @unchecked Sendable {
+  package struct Target: @unchecked Sendable {
     // Unchecked: threads write disjoint rows.
 
     /// See `Target`.
-    public let origin: UnsafeMutablePointer<UInt8>
+    package let origin: UnsafeMutablePointer<UInt8>
     /// Strides of points and rows in bytes.
-    public let pixelStride, rowStride: Int
+    package let pixelStride, rowStride: Int
 
     /// Creates a target.
-    public init(origin: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int) {
+    package init(origin: UnsafeMutablePointer<UInt8>, pixelStride: Int, rowStride: Int) {
       self.origin = origin
       self.pixelStride = pixelStride
       self.rowStride = rowStride
@@ -143,7 +143,7 @@ public final class LineExecutor {
   }
 
   /// The destination of the result, `width * channels` values per row.
-  public enum Result {
+  package enum Result {
     /// Memory for all rows.
     case whole(UnsafeMutablePointer<Int16>)
     /// A consumer of a few rows at a time; called by several threads, with disjoint rows.
@@ -151,7 +151,7 @@ public final class LineExecutor {
   }
 
   /// A part of the work for time measurement.
-  public enum Part: Hashable {
+  package enum Part: Hashable {
     /// Filling sources, a step, or consuming rows of the result.
     case filling
     case step(Int)
@@ -162,7 +162,7 @@ public final class LineExecutor {
   /// - Parameter timing: called at the end with the time of each part divided by the number of threads; nil measures nothing.
   /// - Parameter fill: writes a few rows of all sources (starting at a multiple of 4); called by several threads, with disjoint
   ///   rows.
-  public func run(
+  package func run(
     into result: Result, timing: ((Part, Duration) -> Void)? = nil,
     fill: (_ rows: Range<Int>, _ targets: UnsafeBufferPointer<Target>) -> Void
   ) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 internal import SwiftProtobuf
 
 /// Exports networks as ONNX files for other runtimes, without packing and alignment of frames: see
@@ -9,14 +9,14 @@ internal import SwiftProtobuf
 /// Inputs `frame0` ... are float32 tensors `[1, channels, height, width]` on the half-resolution grid, (code - 128) / 255, where a
 /// code is an output of `WindowPacker`. The output `residual` has `[1, channels, height, width]` floats; multiplied by 255 * 64
 /// and rounded, they are a `Residual`.
-public enum ONNXExport {
+package enum ONNXExport {
   /// Opset of the operators: the first with QuantizeLinear and DequantizeLinear per axis.
-  public static let opset: Int64 = 13
+  package static let opset: Int64 = 13
   /// The corresponding version of the file format.
   static let irVersion: Int64 = 7
 
   /// Floating point: Relu, Concat, Conv and Add.
-  public static func file(_ weights: NetworkWeights) throws -> Data {
+  package static func file(_ weights: NetworkWeights) throws -> Data {
     var builder = GraphBuilder(weights.architecture)
     for (index, operation) in weights.architecture.graph.operations.enumerated() {
       guard case .convolution(let layer, let inputs, let rectified) = operation else {
@@ -49,7 +49,7 @@ public enum ONNXExport {
   /// Weights are int8 codes with a scale per output channel; if a layer fuses frame slots, each slot has its own convolution,
   /// since the slot's range is part of its scale. Activations are uint8 codes; below 8 bits, a Clip limits their range. The
   /// file does not include the rounding of the 16-bit stream between layers.
-  public static func file(_ model: QuantizedModel) throws -> Data {
+  package static func file(_ model: QuantizedModel) throws -> Data {
     var builder = GraphBuilder(model.architecture)
     let graph = model.architecture.graph
     for (index, operation) in graph.operations.enumerated() {

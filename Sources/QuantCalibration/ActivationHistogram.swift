@@ -7,37 +7,37 @@ internal import Kernels
 ///
 /// The range doubles, and bins merge in pairs, whenever a value falls outside. Exact zeros are counted separately: after
 /// ReLU, they are by far the most frequent value, every quantizer represents them exactly, and no bin's centre is zero.
-public struct ActivationHistogram: Sendable {
+package struct ActivationHistogram: Sendable {
   /// Number of bins.
-  public static let binCount = 2048
+  package static let binCount = 2048
 
   /// Minimum and maximum of all values and zero; (0, 0) before the first value.
-  public private(set) var minimum: Float = 0
+  package private(set) var minimum: Float = 0
   /// See `minimum`.
-  public private(set) var maximum: Float = 0
+  package private(set) var maximum: Float = 0
   /// Number of exact zeros.
-  public private(set) var zeros: Int = 0
+  package private(set) var zeros: Int = 0
   /// Number of values per bin.
-  public private(set) var bins: [Int]
+  package private(set) var bins: [Int]
   /// Bins cover `-halfSpan` to `halfSpan`.
-  public private(set) var halfSpan: Float = 0
+  package private(set) var halfSpan: Float = 0
 
   /// Creates an empty histogram.
-  public init() { bins = Array(repeating: 0, count: Self.binCount) }
+  package init() { bins = Array(repeating: 0, count: Self.binCount) }
 
   /// Total number of values.
-  public var count: Int { zeros + bins.reduce(0, +) }
+  package var count: Int { zeros + bins.reduce(0, +) }
   /// Width of a bin.
-  public var binWidth: Float { 2 * halfSpan / Float(Self.binCount) }
+  package var binWidth: Float { 2 * halfSpan / Float(Self.binCount) }
   /// Value at the middle of bin `index`.
-  public func centre(_ index: Int) -> Float { (Float(index) + 0.5) * binWidth - halfSpan }
+  package func centre(_ index: Int) -> Float { (Float(index) + 0.5) * binWidth - halfSpan }
 
   /// Counts values, each replaced by max(value, floor) first (floor 0 rectifies). Skips tensors that contain a NaN or a number
   /// beyond 1e30: they would cause endless doubling, and calibration of such a network is meaningless anyway.
   /// - Parameter threads: number of threads; the result does not depend on it.
   /// - Returns: the greatest magnitude before the floor.
   @discardableResult
-  public mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float, threads: Int = 1) -> Float {
+  package mutating func add(_ values: UnsafeBufferPointer<Float>, floor: Float, threads: Int = 1) -> Float {
     let parts = Self.parts(values, threads)
     let extremes = Self.concurrently(parts, Self.extremes)
     let low = extremes.reduce(0) { min($0, $1.low) }
@@ -120,7 +120,7 @@ public struct ActivationHistogram: Sendable {
   }
 
   /// Adds the counts of another histogram, with its values at the centres of its bins.
-  public mutating func add(_ other: ActivationHistogram) {
+  package mutating func add(_ other: ActivationHistogram) {
     minimum = min(minimum, other.minimum)
     maximum = max(maximum, other.maximum)
     zeros += other.zeros
@@ -149,7 +149,7 @@ public struct ActivationHistogram: Sendable {
 
   /// The value below which `fraction` (0...1) of all values lie; 0 and 1 return the exact extremes. Monotonic in
   /// `fraction`.
-  public func quantile(_ fraction: Double) -> Float {
+  package func quantile(_ fraction: Double) -> Float {
     if fraction <= 0 { return minimum }
     if fraction >= 1 { return maximum }
     let wanted = fraction * Double(count)

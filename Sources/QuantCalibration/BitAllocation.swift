@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// Determines which layers of a network lose most at few bits, and raises the bits of single layers until the model's loss is
 /// acceptable, in order of quality gained per multiplication.
-public struct BitAllocation {
+package struct BitAllocation {
   /// The gain and cost of more bits in a layer of the body.
-  public struct Sensitivity: Sendable {
+  package struct Sensitivity: Sendable {
     /// Its name.
-    public var layer: String
+    package var layer: String
     /// The raised number of bits; all other layers are unchanged.
-    public var bits: Int
+    package var bits: Int
     /// Gain in dB.
-    public var gain: Double
+    package var gain: Double
     /// Additional cost, in reference layers of 8-bit work (`BitAllocation.cost`).
-    public var cost: Double
+    package var cost: Double
   }
 
   /// A model with raised bits in some layers.
-  public struct Choice {
+  package struct Choice {
     /// The bits of all layers.
-    public var widths: Calibrator.Widths
+    package var widths: Calibrator.Widths
     /// The model.
-    public var model: QuantizedModel
+    package var model: QuantizedModel
     /// Its loss in dB.
-    public var loss: Double
+    package var loss: Double
     /// Its cost.
-    public var cost: Double
+    package var cost: Double
   }
 
   /// Creates a model.
-  public var makeModel: (Calibrator.Widths) -> QuantizedModel
+  package var makeModel: (Calibrator.Widths) -> QuantizedModel
   /// Measures the loss of a model relative to full precision, in dB.
-  public var loss: (QuantizedModel) throws -> Double
+  package var loss: (QuantizedModel) throws -> Double
 
   /// Creates an allocation from functions that create and measure models.
-  public init(
+  package init(
     makeModel: @escaping (Calibrator.Widths) -> QuantizedModel,
     loss: @escaping (QuantizedModel) throws -> Double
   ) {
@@ -57,7 +57,7 @@ public struct BitAllocation {
   }
 
   /// The cost of a network per grid point, in reference layers (64 -> 64) of 8-bit direct convolution.
-  public static func cost(_ architecture: Architecture, _ widths: Calibrator.Widths) -> Double {
+  package static func cost(_ architecture: Architecture, _ widths: Calibrator.Widths) -> Double {
     architecture.graph.operations.reduce(0) { sum, operation in
       guard case .convolution(let index, _, _) = operation else { return sum }
       let layer = architecture.graph.layers[index]
@@ -68,7 +68,7 @@ public struct BitAllocation {
   }
 
   /// The gain and cost of raising each layer of the body to the next number of bits, with all others unchanged.
-  public func sensitivities(_ start: Choice) throws -> [Sensitivity] {
+  package func sensitivities(_ start: Choice) throws -> [Sensitivity] {
     let architecture = start.model.architecture
     return try architecture.graph.layers.filter { !$0.isEdge }.compactMap { layer in
       let now = start.widths.of(layer)
@@ -84,7 +84,7 @@ public struct BitAllocation {
   }
 
   /// The model with all layers at the given widths.
-  public func choice(_ widths: Calibrator.Widths) throws -> Choice {
+  package func choice(_ widths: Calibrator.Widths) throws -> Choice {
     let model = makeModel(widths)
     return Choice(
       widths: widths, model: model, loss: try loss(model), cost: Self.cost(model.architecture, widths))
@@ -92,7 +92,7 @@ public struct BitAllocation {
 
   /// Raises single layers until the loss is at most `most` dB or all layers have 8 bits.
   /// - Parameter report: called with each choice, starting with the first, and the measurements that led to it.
-  public func raised(
+  package func raised(
     from widths: Calibrator.Widths, most: Double, report: (Choice, [Sensitivity]) -> Void
   ) throws -> Choice {
     var best = try choice(widths)

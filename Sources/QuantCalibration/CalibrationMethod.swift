@@ -2,7 +2,7 @@
 import EnhancementModel
 
 /// A method of choosing a clipping range from an activation's histogram: BMFQ and the methods that the paper compares it with.
-public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
+package enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
   /// The extremes.
   case minmax
   /// The 0.1th and 99.9th percentile.
@@ -17,7 +17,7 @@ public enum CalibrationMethod: String, Sendable, CaseIterable, Codable {
   case bmfq
 
   /// Finds the range for quantizing the values in `histogram` to codes 0...levels.
-  public func search(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
+  package func search(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
     let (low, high) = (histogram.minimum, histogram.maximum)
     switch self {
     case .bmfq: return BacktrackingSearch()(histogram, levels: levels)

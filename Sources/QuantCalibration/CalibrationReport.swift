@@ -3,29 +3,29 @@ internal import EnhancementModel
 internal import Foundation
 
 /// The fit of a model's clipping ranges to the observed activations, with an entry per layer and frame slot.
-public struct CalibrationReport: Sendable, Encodable {
+package struct CalibrationReport: Sendable, Encodable {
   /// One activation.
-  public struct Entry: Sendable, Encodable {
+  package struct Entry: Sendable, Encodable {
     /// The layer that reads it.
-    public var layer: String
+    package var layer: String
     /// The frame slot; 0 if the layer has one input.
-    public var slot: Int
+    package var slot: Int
     /// Bits of a code, and number of codes: 2^bits, or fewer.
-    public var bits, codes: Int
+    package var bits, codes: Int
     /// The clipping range.
-    public var lower, upper: Float
+    package var lower, upper: Float
     /// Minimum and maximum observed value.
-    public var minimum, maximum: Float
+    package var minimum, maximum: Float
     /// Fraction of the values outside the range by more than half a step.
-    public var clippedFraction: Double
+    package var clippedFraction: Double
     /// Mean squared error of quantizing this activation alone.
-    public var error: Float
+    package var error: Float
     /// The ratio of the mean square of the values to that error, in dB.
-    public var signalToNoise: Double
+    package var signalToNoise: Double
     /// The same ratio with all preceding layers quantized; nil if not measured.
-    public var cumulativeSignalToNoise: Double?
+    package var cumulativeSignalToNoise: Double?
     /// Number of unused codes.
-    public var deadLevels: Int
+    package var deadLevels: Int
 
     init(layer: String, slot: Int, quantizer: ActivationQuantizer, histogram: ActivationHistogram) {
       self.layer = layer
@@ -57,17 +57,17 @@ public struct CalibrationReport: Sendable, Encodable {
   }
 
   /// In the order of the network.
-  public var entries: [Entry]
+  package var entries: [Entry]
 
   /// As JSON.
-  public func json() throws -> String {
+  package func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
   /// As a table.
-  public var text: String {
+  package var text: String {
     func padded(_ text: String, _ width: Int) -> String {
       String(repeating: " ", count: max(0, width - text.count)) + text
     }

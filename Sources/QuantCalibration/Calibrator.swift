@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Foundation
-public import Tensors
+package import Tensors
 
 /// Collects activation statistics of a full-precision network and quantizes it (BMFQ, PMQ-VE section 3.2), with a clipping
 /// range for every activation of every frame slot and a weight step for every output channel.
-public final class Calibrator {
+package final class Calibrator {
   /// The full-precision network.
-  public let network: NetworkWeights
+  package let network: NetworkWeights
   /// Histograms by operation and input.
-  public var histograms: [[ActivationHistogram]] {
+  package var histograms: [[ActivationHistogram]] {
     var all = bandHistograms[0]
     for (operation, band) in bandHistograms.dropFirst().flatMap({ $0.enumerated() }) {
       for (slot, counts) in band.enumerated() { all[operation][slot].add(counts) }
@@ -22,7 +22,7 @@ public final class Calibrator {
   /// Channel means by operation and input.
   private var means: [[ChannelMeans]]
   /// Number of observed windows.
-  public private(set) var windowCount = 0
+  package private(set) var windowCount = 0
 
   private let graph: NetworkGraph
   private var streamPeak: Float = 0
@@ -30,7 +30,7 @@ public final class Calibrator {
   private let threads: Int
 
   /// Creates a calibrator for `network`.
-  public init(_ network: NetworkWeights, threads: Int) {
+  package init(_ network: NetworkWeights, threads: Int) {
     self.network = network
     self.threads = threads
     graph = network.architecture.graph
@@ -45,7 +45,7 @@ public final class Calibrator {
   }
 
   /// Runs the network on a window (aligned, one tensor per slot, (code - 128) / 255) and counts every activation.
-  public func observe(_ frames: [FloatTensor]) throws {
+  package func observe(_ frames: [FloatTensor]) throws {
     let executor = try executor(batch: frames[0].batch, height: frames[0].height, width: frames[0].width)
     // The noise level is the last plane of the centre frame.
     let code =
@@ -55,7 +55,7 @@ public final class Calibrator {
   }
 
   /// Runs the network on a window and counts every activation; converts one slot at a time to a float tensor, to save memory.
-  public func observe(_ window: PreparedWindow) throws {
+  package func observe(_ window: PreparedWindow) throws {
     let codes = window.codes()
     let frame = window.frames[0]
     let executor = try executor(batch: 1, height: frame.gridHeight, width: frame.gridWidth)
@@ -102,19 +102,19 @@ public final class Calibrator {
   }
 
   /// Bits of a model's operands.
-  public struct Widths: Sendable, Hashable {
+  package struct Widths: Sendable, Hashable {
     /// Weight bits of the body.
-    public var weights: Int
+    package var weights: Int
     /// Number of activation codes in the body, 2^weights unless set; see `mostCodes`.
-    public var activationCodes: Int
+    package var activationCodes: Int
     /// Weight grid of the body, except for layers with their own bits.
-    public var grid = WeightGrid.midTread
+    package var grid = WeightGrid.midTread
     /// Bits of single layers by name, for weights and, if that is more than `activationCodes`, for activations.
-    public var layers: [String: Int] = [:]
+    package var layers: [String: Int] = [:]
 
     /// The most activation codes for which the fastest kernel for a number of weight bits is exact: F(2x4, 3x3) for 2 and 3
     /// bits, F(2x2, 3x3) for 4, F(2, 3) for 6.
-    public static func mostCodes(weightBits: Int) -> Int {
+    package static func mostCodes(weightBits: Int) -> Int {
       switch weightBits {
       case ...3: 13
       case 4: 64
@@ -124,13 +124,13 @@ public final class Calibrator {
     }
 
     /// Creates widths with the same bits for weights and activations.
-    public init(_ bits: Int) {
+    package init(_ bits: Int) {
       weights = bits
       activationCodes = 1 << bits
     }
 
     /// Bits and grid of a layer's weights and the greatest code of its activations; edge layers have 8 bits.
-    public func of(_ layer: ConvolutionLayer) -> (weights: Int, grid: WeightGrid, levels: Int32) {
+    package func of(_ layer: ConvolutionLayer) -> (weights: Int, grid: WeightGrid, levels: Int32) {
       if layer.isEdge { return (8, .midTread, 255) }
       let bits = layers[layer.name]
       return (
@@ -141,7 +141,7 @@ public final class Calibrator {
   }
 
   /// The model at `bits` bits, with edge layers at 8. See `model(widths:method:isPerFrame:note:)`.
-  public func model(
+  package func model(
     bits: Int, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
     model(widths: Widths(bits), method: method, isPerFrame: isPerFrame, note: note)
@@ -151,7 +151,7 @@ public final class Calibrator {
   /// - Parameters:
   ///   - method: the method of choosing clipping ranges.
   ///   - isPerFrame: whether each frame slot has its own range; otherwise all slots share one.
-  public func model(
+  package func model(
     widths: Widths, method: CalibrationMethod = .bmfq, isPerFrame: Bool = true, note: String = ""
   ) -> QuantizedModel {
     let histograms = histograms
@@ -240,7 +240,7 @@ public final class Calibrator {
 
   /// Reports the fit of a model's ranges to the observed activations.
   /// - Parameter cumulative: ratio of signal to error power with all preceding layers quantized, by operation and slot.
-  public func report(
+  package func report(
     on model: QuantizedModel, cumulative: (_ operation: Int, _ slot: Int) -> Double? = { _, _ in nil }
   ) -> CalibrationReport {
     let histograms = histograms

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// The result and cost of a search, for reports.
-public struct ClippingSearchResult: Sendable, Hashable {
+package struct ClippingSearchResult: Sendable, Hashable {
   /// The range found.
-  public var range: ClippingRange
+  package var range: ClippingRange
   /// Mean squared quantization error over the histogram with this range.
-  public var error: Float
+  package var error: Float
   /// Number of ranges evaluated.
-  public var visits: Int
+  package var visits: Int
 }
 
 /// BMFQ's search for the clipping range of one tensor slot: a backtracking walk over a grid in the box spanned by
@@ -17,17 +17,17 @@ public struct ClippingSearchResult: Sendable, Hashable {
 /// Details that the paper leaves open: a grid of 33 x 33 points spans the box; the walk is depth-first from the percentile
 /// estimate with an explicit stack and four neighbours per point; a point is pruned if its error exceeds the best by more
 /// than `tolerance` (relative). At 4 bits and above, the box extends to the extremes, where the best bounds often are.
-public struct BacktrackingSearch: Sendable {
+package struct BacktrackingSearch: Sendable {
   /// Grid steps along each bound.
-  public var gridSteps = 32
+  package var gridSteps = 32
   /// The relative excess over the best error up to which a point is expanded.
-  public var tolerance: Float = 0.02
+  package var tolerance: Float = 0.02
 
   /// Defaults.
-  public init() {}
+  package init() {}
 
   /// Finds the range of least squared error for quantizing the values in `histogram` to codes 0...levels.
-  public func callAsFunction(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
+  package func callAsFunction(_ histogram: ActivationHistogram, levels: Int32) -> ClippingSearchResult {
     let isWide = levels >= 15
     let low = (histogram.quantile(isWide ? 0 : 0.001), histogram.quantile(0.1))
     let high = (histogram.quantile(0.9), histogram.quantile(isWide ? 1 : 0.999))
@@ -80,16 +80,16 @@ public struct BacktrackingSearch: Sendable {
 
 /// Quantizes a layer's weights with one step per output channel, of least squared error among `candidates` clipping points,
 /// which are fractions of the channel's largest weight.
-public struct WeightQuantizer: Sendable {
+package struct WeightQuantizer: Sendable {
   /// Number of fractions to try, from 0.3 to 1.
-  public var candidates = 71
+  package var candidates = 71
 
   /// Defaults.
-  public init() {}
+  package init() {}
 
   /// Computes codes of `grid`, and the steps by output channel.
   /// - Parameter weights: OIHW, `channels` output channels.
-  public func callAsFunction(
+  package func callAsFunction(
     _ weights: [Float], channels: Int, bits: Int, grid: WeightGrid = .midTread
   ) -> (codes: [Int8], steps: [Float]) {
     let count = weights.count / channels

@@ -7,20 +7,20 @@ internal import CQuantKernels
 
 /// The bfloat16 bit pattern nearest to `value`, ties to even. Preserves infinities; a NaN may become an infinity.
 @inline(__always)
-public func bfloat16Bits(_ value: Float) -> UInt16 {
+package func bfloat16Bits(_ value: Float) -> UInt16 {
   let bits = value.bitPattern
   return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
 }
 
 /// Operands of a convolution: floats or bfloat16, depending on the precision.
-public enum ConvolutionOperand {
+package enum ConvolutionOperand {
   /// 32-bit operands.
   case float(FloatTensor)
   /// bfloat16 operands.
   case bfloat(BFloatTensor)
 
   /// Start of the elements.
-  public var raw: UnsafeRawPointer {
+  package var raw: UnsafeRawPointer {
     switch self {
     case .float(let tensor): UnsafeRawPointer(tensor.pointer)
     case .bfloat(let tensor): UnsafeRawPointer(tensor.pointer)
@@ -30,7 +30,7 @@ public enum ConvolutionOperand {
 
 /// Concatenates tensors of equal batch, height and width along channels as a convolution's operand, rectified (ReLU) if
 /// `rectified`.
-public func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision)
+package func gatherOperand(_ inputs: [FloatTensor], rectified: Bool, precision: FloatPrecision)
   -> ConvolutionOperand
 {
   let first = inputs[0]
@@ -76,7 +76,7 @@ private func gather<T>(
 
 /// Adds channels `offset ..< offset + target.channels` of `gradient` (of the concatenated operand) to `target`, where the
 /// rectified operand was positive (everywhere if `operand` is nil).
-public func scatterGradient(
+package func scatterGradient(
   _ gradient: FloatTensor, offset: Int, rectifiedOperand operand: ConvolutionOperand?,
   addTo target: FloatTensor
 ) {
@@ -120,7 +120,7 @@ private func scatter(
 }
 
 /// `result[i] = a[i] + b[i]`.
-public func add(_ a: FloatTensor, _ b: FloatTensor) -> FloatTensor {
+package func add(_ a: FloatTensor, _ b: FloatTensor) -> FloatTensor {
   precondition(a.hasShape(of: b), "tensors to add differ in shape")
   let result = FloatTensor(like: a)
   let (x, y, z) = (a.pointer, b.pointer, result.pointer)
@@ -129,7 +129,7 @@ public func add(_ a: FloatTensor, _ b: FloatTensor) -> FloatTensor {
 }
 
 /// `target[i] += source[i]`.
-public func accumulate(_ source: FloatTensor, into target: FloatTensor) {
+package func accumulate(_ source: FloatTensor, into target: FloatTensor) {
   precondition(source.hasShape(of: target), "tensors to add differ in shape")
   let (x, y) = (source.pointer, target.pointer)
   for i in 0..<source.count { y[i] += x[i] }
@@ -138,19 +138,19 @@ public func accumulate(_ source: FloatTensor, into target: FloatTensor) {
 // MARK: - Fake quantization
 
 /// `tensor[pixel][c] *= multiplier[c]`.
-public func scale(_ tensor: FloatTensor, byChannel multiplier: [Float]) {
+package func scale(_ tensor: FloatTensor, byChannel multiplier: [Float]) {
   precondition(multiplier.count == tensor.channels, "one multiplier a channel")
   ve_scale_channels(tensor.pointer, tensor.pixels, tensor.channels, multiplier)
 }
 
 /// Converts values to those of the 16-bit stream: rounds (ties to even), adds `addend`, clamps.
-public func makeStream(_ values: FloatTensor, adding addend: FloatTensor?) {
+package func makeStream(_ values: FloatTensor, adding addend: FloatTensor?) {
   ve_fake_stream(values.pointer, values.count, addend.map { UnsafePointer($0.pointer) })
 }
 
 /// Codes of values minus their zero point: `codes = clamp(round(values * multiplier), range)`; `unrounded` receives the
 /// products for the backward pass.
-public func fakeQuantize(
+package func fakeQuantize(
   _ values: FloatTensor, multiplier: Float, range: ClosedRange<Float>, unrounded: FloatTensor,
   codes: FloatTensor
 ) {
@@ -162,7 +162,7 @@ public func fakeQuantize(
 /// Adds `gradient * multiplier` to `target` where the value was not clipped.
 /// - Returns: the gradient with respect to the logarithm of the step: the sum of gradient * (code - value), or of gradient *
 ///   code where clipped.
-public func fakeQuantizeBackward(
+package func fakeQuantizeBackward(
   _ gradient: FloatTensor, unrounded: FloatTensor, multiplier: Float, range: ClosedRange<Float>,
   addTo target: FloatTensor
 ) -> Float {

@@ -2,49 +2,49 @@
 internal import CDNNL
 
 /// Precision of a floating-point convolution's operands. Sums are always 32-bit.
-public enum FloatPrecision: String, Sendable, CaseIterable, Codable {
+package enum FloatPrecision: String, Sendable, CaseIterable, Codable {
   /// 32-bit operands.
   case float32 = "f32"
   /// bfloat16 operands: half the memory, and twice the speed if the CPU has bf16 dot products.
   case bfloat16 = "bf16"
 
   /// `bfloat16` if the hardware supports it, otherwise `float32`.
-  public static var fastest: FloatPrecision { ve_dnn_has_fast_bf16() ? .bfloat16 : .float32 }
+  package static var fastest: FloatPrecision { ve_dnn_has_fast_bf16() ? .bfloat16 : .float32 }
 }
 
 /// oneDNN does not support a shape, or failed; `status` is its `dnnl_status_t`.
-public struct ConvolutionError: Error, Equatable, CustomStringConvertible {
+package struct ConvolutionError: Error, Equatable, CustomStringConvertible {
   /// oneDNN's status code.
-  public let status: Int32
+  package let status: Int32
   /// What was attempted.
-  public let action: String
+  package let action: String
   /// One lower-case line for the user.
-  public var description: String { "oneDNN cannot \(action) (status \(status))" }
+  package var description: String { "oneDNN cannot \(action) (status \(status))" }
 }
 
 /// A k x k convolution with zero padding of k/2 on NHWC tensors of one fixed shape, by oneDNN.
 ///
 /// Not thread-safe: use by one thread at a time.
-public final class FloatConvolution {
+package final class FloatConvolution {
   /// Extents of the input.
-  public let batch, height, width: Int
+  package let batch, height, width: Int
   /// Input and output channels.
-  public let inputChannels, outputChannels: Int
+  package let inputChannels, outputChannels: Int
   /// Side of the kernel (odd), and stride.
-  public let kernel, stride: Int
+  package let kernel, stride: Int
   /// Type of the operands.
-  public let precision: FloatPrecision
+  package let precision: FloatPrecision
   /// Extents of the output: ceil(extent / stride).
-  public var outputHeight: Int { (height - 1) / stride + 1 }
+  package var outputHeight: Int { (height - 1) / stride + 1 }
   /// See `outputHeight`.
-  public var outputWidth: Int { (width - 1) / stride + 1 }
+  package var outputWidth: Int { (width - 1) / stride + 1 }
 
   private let handle: OpaquePointer
 
   /// Prepares the primitives.
   /// - Parameter training: whether to prepare the two backward directions as well.
   /// - Throws: `ConvolutionError` if oneDNN has no implementation or memory runs out.
-  public init(
+  package init(
     batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3,
     stride: Int = 1,
     precision: FloatPrecision, training: Bool
@@ -73,27 +73,27 @@ public final class FloatConvolution {
 
   /// Sets weights (OIHW) and biases. The memory must not change while the convolution uses it, since oneDNN may
   /// read it in place.
-  public func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError)
+  package func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>) throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
   }
 
   /// `result` (NHWC floats) = convolution of `source` (NHWC, of `precision`'s type) + bias.
-  public func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>)
+  package func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
   }
 
   /// Computes the gradient of the source from that of the result (`precision`'s type).
-  public func backwardData(_ gradient: UnsafeRawPointer, into sourceGradient: UnsafeMutablePointer<Float>)
+  package func backwardData(_ gradient: UnsafeRawPointer, into sourceGradient: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
     try check(ve_dnn_convolution_backward_data(handle, gradient, sourceGradient), "convolve backward")
   }
 
   /// Computes the gradients of weights (OIHW) and biases, overwriting previous values.
-  public func backwardWeights(
+  package func backwardWeights(
     _ source: UnsafeRawPointer, _ gradient: UnsafeRawPointer,
     into weightGradient: UnsafeMutablePointer<Float>,
     bias biasGradient: UnsafeMutablePointer<Float>
@@ -109,10 +109,10 @@ public final class FloatConvolution {
 }
 
 /// Sets the number of threads that oneDNN uses when called from the current thread.
-public func setConvolutionThreads(_ count: Int) { _ = ve_dnn_set_threads(Int32(count)) }
+package func setConvolutionThreads(_ count: Int) { _ = ve_dnn_set_threads(Int32(count)) }
 
 /// Version of the oneDNN library in use, such as "2.6.3".
-public var oneDNNVersion: String {
+package var oneDNNVersion: String {
   let v = ve_dnn_version()
   return "\(v / 10000).\(v / 100 % 100).\(v % 100)"
 }

@@ -4,19 +4,19 @@ internal import Kernels
 /// A dense NHWC tensor of 32-bit floats: `[batch, height, width, channels]`, channels innermost.
 ///
 /// A tensor is a reference to its memory: assignments share it, without copy-on-write.
-public final class FloatTensor: @unchecked Sendable {
+package final class FloatTensor: @unchecked Sendable {
   // Unchecked: the memory is only accessed through `pointer`, and threads that share a tensor write disjoint parts or
   // only read, as with any buffer.
 
   /// Images, rows, columns and channels.
-  public let batch, height, width, channels: Int
+  package let batch, height, width, channels: Int
   /// `count` floats, 64-byte aligned, contents undefined after `init(batch:height:width:channels:)`.
-  public let pointer: UnsafeMutablePointer<Float>
+  package let pointer: UnsafeMutablePointer<Float>
 
   private let memory: AlignedBuffer
 
   /// Creates an uninitialised tensor. Every extent must be positive.
-  public init(batch: Int = 1, height: Int, width: Int, channels: Int) {
+  package init(batch: Int = 1, height: Int, width: Int, channels: Int) {
     precondition(batch > 0 && height > 0 && width > 0 && channels > 0, "a tensor's extents are positive")
     self.batch = batch
     self.height = height
@@ -27,39 +27,39 @@ public final class FloatTensor: @unchecked Sendable {
   }
 
   /// Creates an uninitialised tensor of the same shape as `other`.
-  public convenience init(like other: FloatTensor) {
+  package convenience init(like other: FloatTensor) {
     self.init(batch: other.batch, height: other.height, width: other.width, channels: other.channels)
   }
 
   /// Number of floats.
-  public var count: Int { batch * height * width * channels }
+  package var count: Int { batch * height * width * channels }
   /// Number of pixels: batch x height x width.
-  public var pixels: Int { batch * height * width }
+  package var pixels: Int { batch * height * width }
   /// The floats.
-  public var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
+  package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
   /// Whether all four extents are equal.
-  public func hasShape(of other: FloatTensor) -> Bool {
+  package func hasShape(of other: FloatTensor) -> Bool {
     batch == other.batch && height == other.height && width == other.width && channels == other.channels
   }
 
   /// Sets every element.
-  public func fill(_ value: Float) { buffer.update(repeating: value) }
+  package func fill(_ value: Float) { buffer.update(repeating: value) }
 }
 
 /// A 16-bit tensor of the same layout: bfloat16 operands of convolutions, stored as bit patterns.
-public final class BFloatTensor: @unchecked Sendable {
+package final class BFloatTensor: @unchecked Sendable {
   // Unchecked for the same reason as FloatTensor.
 
   /// Number of elements.
-  public let count: Int
+  package let count: Int
   /// Bit patterns, 64-byte aligned.
-  public let pointer: UnsafeMutablePointer<UInt16>
+  package let pointer: UnsafeMutablePointer<UInt16>
 
   private let memory: AlignedBuffer
 
   /// Allocates uninitialised storage for `count` elements.
-  public init(count: Int) {
+  package init(count: Int) {
     self.count = count
     memory = AlignedBuffer(UInt16.self, count: count)
     pointer = memory.values(UInt16.self)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-public import Foundation
+package import Foundation
 internal import Kernels
-public import Tensors
+package import Tensors
 
 /// Provides the batches of a run: draws from a pool of windows and replaces a few windows per step, on the shards' threads.
 ///
 /// Seeded: equal seeds and step numbers yield equal windows. (A resumed run starts with a fresh pool.)
-public final class BatchSource {
+package final class BatchSource {
   private let settings: TrainingSettings
   private let maker: WindowMaker
   private let pool: WindowPool
@@ -17,7 +17,7 @@ public final class BatchSource {
   /// Opens the training data.
   /// - Parameter kind: classifies windows so that each shard gets windows of one kind; nil does not classify them.
   /// - Parameter complete: completes a new window, such as with teachers' outputs; called by one thread per shard.
-  public init(
+  package init(
     settings: TrainingSettings, data: URL, log: (String) -> Void, kind: ((TrainingWindow) -> Int)? = nil,
     complete: ((_ shard: Int, inout TrainingWindow) throws -> Void)? = nil
   ) throws {
@@ -33,7 +33,7 @@ public final class BatchSource {
 
   /// Runs one step's shards concurrently.
   /// - Parameter body: computes shard `index` on its part of the batch; results are returned in order.
-  public func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws
+  package func withBatch<R>(step: Int, _ body: (_ shard: Int, _ windows: [TrainingWindow]) throws -> R) throws
     -> [R]
   {
     var random = SplitMix64(seed: settings.seed &* 0x9e37_79b9 &+ UInt64(step) &* 0x1000_0001)
@@ -90,7 +90,7 @@ public final class BatchSource {
   }
 
   /// Creates windows outside the pool.
-  public func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
+  package func makeWindows(_ count: Int, random: inout SplitMix64) throws -> [TrainingWindow] {
     let seeds = (0..<count).map { _ in random.next() }
     return try Parallel.map(count) { [maker] index in
       var own = SplitMix64(seed: seeds[index])

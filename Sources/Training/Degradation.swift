@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 import VideoIO
 
 /// How the low-resolution input of a training window is made from its ground truth: always by bicubic downscaling, and for
 /// a fraction of the windows with degradations of real footage (compression, noise, slight blur).
-public struct Degradation: Sendable, Codable, Hashable {
+package struct Degradation: Sendable, Codable, Hashable {
   /// Fraction of the windows that are only downscaled.
-  public var cleanShare: Float = 0.6
+  package var cleanShare: Float = 0.6
   /// Fraction of the denoising windows that are defocused; half as many are darkened. nil (older recipes) means none.
-  public var varietyShare: Float?
+  package var varietyShare: Float?
   /// Fraction of the windows in which conditioned networks receive the quantizers if known; nil (older recipes) means
   /// none.
-  public var toldShare: Float?
+  package var toldShare: Float?
 
   /// Defaults.
-  public init() {}
+  package init() {}
 
   /// Downscales and degrades the frames of a window.
   /// - Parameter factor: 2 or 4.
-  public func callAsFunction(
+  package func callAsFunction(
     _ window: [PlanarFrame], factor: Int, using random: inout SplitMix64
   ) throws -> [PlanarFrame] {
     var frames = try window.map { try Self.shrink($0, factor: factor) }

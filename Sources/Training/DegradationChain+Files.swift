@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
 import Tensors
-public import VideoIO
+package import VideoIO
 
 extension DegradationChain {
   /// Downscales only.
-  public static let clean = DegradationChain(kernel: .bicubic, steps: [])
+  package static let clean = DegradationChain(kernel: .bicubic, steps: [])
 
   /// The fixed kinds of `bench quality --tables restore`, which keep the size, by name.
-  public static let fixedAtFullSize: [(name: String, chain: DegradationChain)] = [
+  package static let fixedAtFullSize: [(name: String, chain: DegradationChain)] = [
     ("crf33", DegradationChain(kernel: .bicubic, steps: [.codec("libx264", options: ["crf": "33"])])),
     (
       "mpeg2q10",
@@ -27,7 +27,7 @@ extension DegradationChain {
   ///   - path: a new file, whose extension selects the container; Matroska supports all codecs.
   ///   - seed: random seed for grain.
   /// - Throws: `VideoIOError` of a filter, codec or the file; `TrainingError.badFilter`.
-  public func write(
+  package func write(
     _ clip: [VideoFrame], factor: Int, like info: MediaInfo, to path: String, seed: UInt64 = 2026
   ) throws {
     guard !clip.isEmpty else { return }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Tensors
-public import VideoIO
+package import Tensors
+package import VideoIO
 
 /// The history of a clip before it reached the user: a sequence of filters, grain and codecs.
 ///
 /// Random second-order chains follow X. Wang et al., Real-ESRGAN (2021), and K. Chan et al., RealBasicVSR (2022); here
 /// whole clips pass through real encoders with their own rate control and GOPs.
-public struct DegradationChain: Codable, Hashable, Sendable {
+package struct DegradationChain: Codable, Hashable, Sendable {
   /// One operation on all frames of a clip.
-  public enum Step: Codable, Hashable, Sendable {
+  package enum Step: Codable, Hashable, Sendable {
     /// libavfilter filters in the syntax of FFmpeg's `-vf`, which keep the size.
     case filter(String)
     /// Gaussian noise with a standard deviation in 8-bit levels, multiplied by `chroma` in chroma.
@@ -19,12 +19,12 @@ public struct DegradationChain: Codable, Hashable, Sendable {
   }
 
   /// swscale's kernel for downscaling the ground truth.
-  public var kernel: ScalingKernel
+  package var kernel: ScalingKernel
   /// The steps after downscaling, in order.
-  public var steps: [Step]
+  package var steps: [Step]
 
   /// The four fixed kinds of validation and of `bench quality --tables real`, by name.
-  public static let fixed: [(name: String, chain: DegradationChain)] = [
+  package static let fixed: [(name: String, chain: DegradationChain)] = [
     ("web", DegradationChain(kernel: .bicubic, steps: [x264(crf: 28)])),
     (
       "soft",
@@ -58,7 +58,7 @@ extension DegradationChain {
   /// - Parameters:
   ///   - width: columns of the clip, which determine bit rates.
   ///   - height: rows of the clip.
-  public static func random(width: Int, height: Int, using random: inout SplitMix64) -> DegradationChain {
+  package static func random(width: Int, height: Int, using random: inout SplitMix64) -> DegradationChain {
     let kernels: [ScalingKernel] = [.bicubic, .bicubic, .bicubic, .area, .area, .lanczos]
     let kernel = kernels[random.index(kernels.count)]
     let pixels = width * height

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-public import Foundation
+package import Foundation
 import Kernels
 import Tensors
 
@@ -157,7 +157,7 @@ final class DegradedFilm: Sendable {
 }
 
 /// All degraded clips of a data folder for one scale.
-public enum DegradedClips {
+package enum DegradedClips {
   /// The name of a set of training clips; each set degrades the films differently.
   static func trainingPass(_ index: Int) -> String { "train\(index)" }
   /// The name of the validation set, which never changes.
@@ -202,7 +202,7 @@ public enum DegradedClips {
   ///   - factor: downscaling factor relative to the ground truth: 1, 2 or 4.
   ///   - passes: number of training sets, each of which degrades every film once.
   ///   - log: called with progress messages.
-  public static func make(folder: URL, factor: Int, passes: Int, log: (String) -> Void) throws {
+  package static func make(folder: URL, factor: Int, passes: Int, log: (String) -> Void) throws {
     for section in try FilmSection.sections(of: folder) {
       let film = try Film(section: section, folder: folder)
       guard film.count >= 8 else { continue }

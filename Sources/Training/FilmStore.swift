@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 internal import Kernels
 import VideoIO
 
 /// A usable section of a clip, from the data folder's `sections.tsv`.
-public struct FilmSection: Sendable, Hashable {
+package struct FilmSection: Sendable, Hashable {
   /// Path of the clip, relative to the data folder.
-  public var path: String
+  package var path: String
   /// Whether it is for training rather than validation.
-  public var isTraining: Bool
+  package var isTraining: Bool
   /// Start and end in seconds; a nil end means the end of the clip.
-  public var start: Double
+  package var start: Double
   /// See `start`.
-  public var end: Double?
+  package var end: Double?
   /// Downscaling divisor: 2 uses the clip at half size, which hides its own compression.
-  public var divisor: Int
+  package var divisor: Int
   /// Whether to drop repeated frames.
-  public var dropsDuplicates: Bool
+  package var dropsDuplicates: Bool
   /// Whether its motion is natural enough to train interpolation.
-  public var suitsInterpolation: Bool
+  package var suitsInterpolation: Bool
 
   /// Reads `sections.tsv` of a data folder; without that file, all clips in the folder are used.
   ///
   /// A line consists of, separated by tabs: the clip, `train` or `val`, start, end or `-`, divisor (1 to 8), `0` or `1` for
   /// each of `dropsDuplicates` and `suitsInterpolation`, and an optional remark.
   /// - Throws: `TrainingError.badSections` for the first invalid line.
-  public static func sections(of folder: URL) throws -> [FilmSection] {
+  package static func sections(of folder: URL) throws -> [FilmSection] {
     let table = folder.appendingPathComponent("sections.tsv")
     guard let text = try? String(contentsOf: table, encoding: .utf8) else {
       return MediaFolder(folder).clips.map {
@@ -81,13 +81,13 @@ struct MediaFolder {
 }
 
 /// A section's frames, decoded once into a memory-mapped file of raw 8-bit 4:2:0 pictures for fast random access.
-public final class Film: Sendable {
+package final class Film: Sendable {
   /// The source section.
-  public let section: FilmSection
+  package let section: FilmSection
   /// Extents, multiples of 4.
-  public let width, height: Int
+  package let width, height: Int
   /// Number of frames.
-  public let count: Int
+  package let count: Int
 
   /// Its name in the cache folder, without extension.
   let name: String
@@ -121,7 +121,7 @@ public final class Film: Sendable {
   }
 
   /// Opens a section from the cache folder, after filling the cache if needed.
-  public convenience init(section: FilmSection, folder: URL) throws {
+  package convenience init(section: FilmSection, folder: URL) throws {
     let name = section.path.replacingOccurrences(of: "/", with: "_") + "-\(section.start)-\(section.divisor)"
     try self.init(section: section, name: name, folder: folder) {
       try Self.decode(section, folder: folder, into: $0)
@@ -248,12 +248,12 @@ public final class Film: Sendable {
   }
 
   /// Calls `body` with the start of frame `index`: contiguous Y, U and V planes.
-  public func withFrame<R>(_ index: Int, _ body: (UnsafePointer<UInt8>) -> R) -> R {
+  package func withFrame<R>(_ index: Int, _ body: (UnsafePointer<UInt8>) -> R) -> R {
     data.withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: UInt8.self) + index * frameBytes) }
   }
 
   /// Mean absolute luma difference of two frames over every 8th pixel of every 8th row.
-  public func difference(_ a: Int, _ b: Int) -> Float {
+  package func difference(_ a: Int, _ b: Int) -> Float {
     withFrame(a) { a in
       withFrame(b) { b in
         var sum = 0
@@ -270,7 +270,7 @@ public final class Film: Sendable {
   }
 
   /// Copies a rectangle (even origin and extents) of frame `index`.
-  public func crop(_ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
+  package func crop(_ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
     withFrame(index) { start in
       PlanarFrame(cutFrom: start, sourceWidth: width, sourceHeight: height, x: x, y: y, width: w, height: h)
     }

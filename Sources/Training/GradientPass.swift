@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 
 /// Forward and backward through a graph for one shard of a batch.
 ///
 /// A training step runs several shards concurrently, each on one thread with its own primitives, and sums their
 /// gradients in fixed order, so the result does not depend on the number of threads.
-public final class GradientPass {
+package final class GradientPass {
   /// Runs the forward pass.
-  public let executor: FloatExecutor
+  package let executor: FloatExecutor
   /// Gradients of this shard's loss by every weight and bias, overwritten by each `backward`.
-  public let gradients: ParameterSet
+  package let gradients: ParameterSet
 
   private let scratch: ParameterSet
 
   /// Prepares a shard of `batch` samples on a `height` x `width` grid.
-  public init(graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision) throws {
+  package init(graph: NetworkGraph, batch: Int, height: Int, width: Int, precision: FloatPrecision) throws {
     executor = try FloatExecutor(
       graph: graph, batch: batch, height: height, width: width, precision: precision, training: true)
     gradients = ParameterSet(graph: graph)
@@ -23,12 +23,12 @@ public final class GradientPass {
   }
 
   /// Sets the current parameters.
-  public func setParameters(_ parameters: ParameterSet) throws {
+  package func setParameters(_ parameters: ParameterSet) throws {
     try executor.setWeights(parameters)
   }
 
   /// Propagates the gradient of the output backward and fills `gradients`.
-  public func backward(_ trace: FloatExecutor.Trace, outputGradient: FloatTensor) throws {
+  package func backward(_ trace: FloatExecutor.Trace, outputGradient: FloatTensor) throws {
     let graph = executor.graph
     var values: [FloatTensor?] = Array(repeating: nil, count: graph.operations.count)
     var isFirstUse = [Bool](repeating: true, count: graph.layers.count)

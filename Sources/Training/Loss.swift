@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 
 /// Charbonnier loss sqrt(d² + epsilon²), a smooth absolute error, averaged over the luma channels plus a quarter of the
 /// average over the chroma channels. Units: 1 = full range of a sample.
-public struct CharbonnierLoss: Sendable {
+package struct CharbonnierLoss: Sendable {
   /// Width of the smooth minimum.
-  public var epsilon: Float = 1e-3
+  package var epsilon: Float = 1e-3
   /// Width of a window's smooth minimum relative to the window's own error before enhancement, the root mean square of its
   /// target; the larger of the two widths applies.
-  public var relativeEpsilon: Float = 0
+  package var relativeEpsilon: Float = 0
   /// Weight of chroma relative to luma.
-  public var chromaWeight: Float = 0.25
+  package var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
-  public var lumaChannels: Int
+  package var lumaChannels: Int
   /// Whether the second half of the channels is a mask in outputs, and the difference it multiplies in targets (`BlendMask`).
-  public var hasMask = false
+  package var hasMask = false
 
   /// The training loss for an architecture. Interpolation has few but large errors, which count squared up to some levels:
   /// with absolute errors, the many correct places would dominate, and the network would learn to output nothing
   /// (docs/lab/training-log.md).
-  public init(_ architecture: Architecture) {
+  package init(_ architecture: Architecture) {
     lumaChannels = architecture.lumaChannels
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
@@ -31,14 +31,14 @@ public struct CharbonnierLoss: Sendable {
   }
 
   /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
-  public static let conditionedWidth: Float = 0.5
+  package static let conditionedWidth: Float = 0.5
 
   /// Creates a loss for outputs whose first `lumaChannels` channels are luma.
-  public init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
+  package init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
 
   /// Loss of `output` relative to `target`, and its gradient by `output`, both scaled by `share` (a shard's part of the
   /// batch).
-  public func callAsFunction(
+  package func callAsFunction(
     _ output: FloatTensor, target: FloatTensor, share: Float
   ) -> (loss: Float, gradient: FloatTensor) {
     precondition(output.hasShape(of: target), "output and target differ in shape")

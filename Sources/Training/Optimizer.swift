@@ -2,20 +2,20 @@
 import Foundation
 
 /// Learning rate over the course of a run: linear warm-up, then half a cosine down to a hundredth.
-public struct CosineSchedule: Sendable, Codable, Hashable {
+package struct CosineSchedule: Sendable, Codable, Hashable {
   /// The peak rate.
-  public var peak: Float
+  package var peak: Float
   /// Steps of warm-up.
-  public var warmUpSteps: Int
+  package var warmUpSteps: Int
 
   /// Creates a schedule.
-  public init(peak: Float, warmUpSteps: Int = 200) {
+  package init(peak: Float, warmUpSteps: Int = 200) {
     self.peak = peak
     self.warmUpSteps = warmUpSteps
   }
 
   /// The rate at step `step` and `progress` (0...1) of the run.
-  public func rate(step: Int, progress: Double) -> Float {
+  package func rate(step: Int, progress: Double) -> Float {
     let cosine = 0.5 + 0.5 * Float(cos(Double.pi * min(1, progress)))
     return peak * (0.01 + 0.99 * cosine) * min(1, Float(step + 1) / Float(max(1, warmUpSteps)))
   }
@@ -23,25 +23,25 @@ public struct CosineSchedule: Sendable, Codable, Hashable {
 
 /// Adam (Kingma and Ba, 2015) with gradient norm clipping, and an exponential average of the parameters, which is used for
 /// evaluation and shipping.
-public struct AdamOptimizer: Sendable {
+package struct AdamOptimizer: Sendable {
   /// Decay of the first and second moments.
-  public var beta1: Float = 0.9
+  package var beta1: Float = 0.9
   /// See `beta1`.
-  public var beta2: Float = 0.99
+  package var beta2: Float = 0.99
   /// Prevents division by zero.
-  public var epsilon: Float = 1e-8
+  package var epsilon: Float = 1e-8
   /// Maximum norm of the whole gradient.
-  public var clipNorm: Float = 0.5
+  package var clipNorm: Float = 0.5
   /// Decay of the average of the parameters.
-  public var averageDecay: Float = 0.999
+  package var averageDecay: Float = 0.999
 
   /// Steps done.
-  public var step = 0
+  package var step = 0
   /// Moments and the average.
-  public let first, second, average: ParameterSet
+  package let first, second, average: ParameterSet
 
   /// Creates an optimiser; the average starts at `parameters`.
-  public init(like parameters: ParameterSet, zero: () -> ParameterSet) {
+  package init(like parameters: ParameterSet, zero: () -> ParameterSet) {
     first = zero()
     second = zero()
     average = zero()
@@ -53,7 +53,7 @@ public struct AdamOptimizer: Sendable {
   /// Updates `parameters` from `gradients`, which are scaled if they exceed the clip norm.
   /// - Returns: the norm of the gradient before clipping.
   @discardableResult
-  public mutating func update(_ parameters: ParameterSet, gradients: ParameterSet, rate: Float) -> Float {
+  package mutating func update(_ parameters: ParameterSet, gradients: ParameterSet, rate: Float) -> Float {
     let norm = gradients.squaredNorm.squareRoot()
     guard norm.isFinite else { return norm }
     let scale = norm > clipNorm ? clipNorm / norm : 1

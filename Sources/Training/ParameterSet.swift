@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Tensors
+package import EnhancementModel
+package import Tensors
 
 /// One layer's values, gradients or moments: weights (OIHW) and biases in fixed memory.
-public final class LayerNumbers: @unchecked Sendable {
+package final class LayerNumbers: @unchecked Sendable {
   // Unchecked: trainers write each object from one thread at a time, between joins.
 
   /// Number of weights.
-  public let weightCount: Int
+  package let weightCount: Int
   /// Number of biases.
-  public let biasCount: Int
+  package let biasCount: Int
   /// Weights, then biases.
-  public let all: UnsafeMutableBufferPointer<Float>
+  package let all: UnsafeMutableBufferPointer<Float>
 
   /// Zeros for a layer.
-  public convenience init(_ layer: ConvolutionLayer) {
+  package convenience init(_ layer: ConvolutionLayer) {
     self.init(weightCount: layer.weightCount, biasCount: layer.outputChannels)
   }
 
   /// Zeros.
-  public init(weightCount: Int, biasCount: Int) {
+  package init(weightCount: Int, biasCount: Int) {
     self.weightCount = weightCount
     self.biasCount = biasCount
     all = .allocate(capacity: weightCount + biasCount)
@@ -29,30 +29,30 @@ public final class LayerNumbers: @unchecked Sendable {
   deinit { all.deallocate() }
 
   /// Start of the weights.
-  public var weights: UnsafeMutablePointer<Float> { all.baseAddress! }
+  package var weights: UnsafeMutablePointer<Float> { all.baseAddress! }
   /// Start of the biases.
-  public var biases: UnsafeMutablePointer<Float> { all.baseAddress! + weightCount }
+  package var biases: UnsafeMutablePointer<Float> { all.baseAddress! + weightCount }
 }
 
 /// Values, gradients or moments of every layer of a graph.
-public struct ParameterSet: Sendable {
+package struct ParameterSet: Sendable {
   /// By layer.
-  public let layers: [LayerNumbers]
+  package let layers: [LayerNumbers]
 
   /// Creates a set from its layers.
-  public init(layers: [LayerNumbers]) { self.layers = layers }
+  package init(layers: [LayerNumbers]) { self.layers = layers }
 
   /// Zeros for every layer of `graph`.
-  public init(graph: NetworkGraph) { layers = graph.layers.map(LayerNumbers.init) }
+  package init(graph: NetworkGraph) { layers = graph.layers.map(LayerNumbers.init) }
 
   /// Copies of a network's weights.
-  public init(_ weights: NetworkWeights) {
+  package init(_ weights: NetworkWeights) {
     self.init(graph: weights.architecture.graph)
     load(weights)
   }
 
   /// Overwrites all values with a network's weights.
-  public func load(_ network: NetworkWeights) {
+  package func load(_ network: NetworkWeights) {
     for (index, layer) in layers.enumerated() {
       for (i, value) in network.weights[index].enumerated() { layer.weights[i] = value }
       for (i, value) in network.biases[index].enumerated() { layer.biases[i] = value }
@@ -60,7 +60,7 @@ public struct ParameterSet: Sendable {
   }
 
   /// The values as a network.
-  public func network(_ architecture: Architecture, recipe: String) -> NetworkWeights {
+  package func network(_ architecture: Architecture, recipe: String) -> NetworkWeights {
     NetworkWeights(
       architecture: architecture,
       weights: layers.map { Array(UnsafeBufferPointer(start: $0.weights, count: $0.weightCount)) },
@@ -71,7 +71,7 @@ public struct ParameterSet: Sendable {
   /// Random initialisation: weights and biases uniform in ±1/sqrt(fan-in). He's wider initialisation kills most ReLUs of
   /// these networks within the first hundred steps (tested: no gain over bicubic after 1,300). The last layer of each
   /// residual branch and of the network starts at a tenth, so that the network starts near the resampled source.
-  public func initialize(graph: NetworkGraph, seed: UInt64) {
+  package func initialize(graph: NetworkGraph, seed: UInt64) {
     var random = SplitMix64(seed: seed)
     for (layer, numbers) in zip(graph.layers, layers) {
       let fanIn = Float(layer.totalInputChannels * ConvolutionLayer.kernel * ConvolutionLayer.kernel)
@@ -86,7 +86,7 @@ public struct ParameterSet: Sendable {
   /// Zeroes the output and raises the stream, for interpolation: most of a blend is correct, and a network that starts with
   /// noise first learns to output nothing, by pushing the stream below zero permanently (docs/lab/training-log.md). From zero
   /// output it can only improve, and the raised stream keeps its ReLUs alive.
-  public func quieten(graph: NetworkGraph) {
+  package func quieten(graph: NetworkGraph) {
     for (layer, numbers) in zip(graph.layers, layers) {
       if layer.name == "tail" { numbers.all.update(repeating: 0) }
       if layer.name == "fusion" { for i in 0..<numbers.biasCount { numbers.biases[i] += 0.25 } }
@@ -94,7 +94,7 @@ public struct ParameterSet: Sendable {
   }
 
   /// Adds sets of equal shape to the first one, in order, and returns it.
-  public static func sum(_ sets: [ParameterSet]) -> ParameterSet {
+  package static func sum(_ sets: [ParameterSet]) -> ParameterSet {
     for set in sets.dropFirst() {
       for (sum, part) in zip(sets[0].layers, set.layers) {
         for i in 0..<sum.all.count { sum.all[i] += part.all[i] }
@@ -104,14 +104,14 @@ public struct ParameterSet: Sendable {
   }
 
   /// Sum of squares of all numbers.
-  public var squaredNorm: Float {
+  package var squaredNorm: Float {
     layers.reduce(0) { sum, layer in sum + layer.all.reduce(0) { $0 + $1 * $1 } }
   }
 }
 
 extension FloatExecutor {
   /// Sets the weights and biases of every layer; the executor keeps the set's memory alive.
-  public func setWeights(_ parameters: ParameterSet) throws(ConvolutionError) {
+  package func setWeights(_ parameters: ParameterSet) throws(ConvolutionError) {
     for (index, layer) in parameters.layers.enumerated() {
       try setWeights(layer: index, layer.weights, bias: layer.biases, owner: layer)
     }

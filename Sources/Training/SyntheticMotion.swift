@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
-public import Tensors
+package import EnhancementModel
+package import Foundation
+package import Tensors
 import VideoIO
 
 /// Photographs as sources of sharp camera detail, from which windows of frames are cut along smooth paths.
-public final class PhotographStore: Sendable {
+package final class PhotographStore: Sendable {
   /// Pictures, the shorter side at most `shortSide`.
-  public let pictures: [PlanarFrame]
+  package let pictures: [PlanarFrame]
 
   /// The length to which the shorter side is reduced, which hides the pictures' own compression.
   static let shortSide = 1200
 
   /// Reads every photograph below `folder` whose shorter side is at least `smallest` pixels.
-  public init(folder: URL, smallest: Int = 400) throws {
+  package init(folder: URL, smallest: Int = 400) throws {
     var pictures: [PlanarFrame] = []
     for name in MediaFolder(folder).photographs {
       let path = folder.appendingPathComponent(name).path
@@ -57,10 +57,10 @@ extension PlanarFrame {
 
 /// Windows of frames cut from a photograph along a smooth path: pan, rotation, zoom, and half the time a moving piece of
 /// a second photograph in front.
-public enum SyntheticMotion {
+package enum SyntheticMotion {
   /// Creates `count` frames of `size` x `size`, `size` even. The middle frame contains the photographs' original samples,
   /// except in windows that zoom and at the edge of the moving piece.
-  public static func window(
+  package static func window(
     from pictures: [PlanarFrame], count: Int, size: Int, using random: inout SplitMix64
   ) -> [PlanarFrame] {
     let picture = pictures[random.index(pictures.count)]

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 import Tensors
 
 /// Trains a network: batches from the pool, shards in parallel, Adam with a cosine schedule, checkpoints, validation.
-public final class Trainer {
+package final class Trainer {
   /// The settings of the run.
-  public let settings: TrainingSettings
+  package let settings: TrainingSettings
   /// Path of the checkpoint.
-  public let checkpointPath: String
+  package let checkpointPath: String
   /// Steps done.
-  public var step: Int { optimizer.step }
+  package var step: Int { optimizer.step }
 
   private let graph: NetworkGraph
   private let parameters: ParameterSet
@@ -24,7 +24,7 @@ public final class Trainer {
   private let startRecipe: String
 
   /// Prepares a run that continues from the checkpoint if there is one, otherwise from `start` or random weights.
-  public init(
+  package init(
     settings: TrainingSettings, data: URL, checkpointPath: String, start: NetworkWeights?,
     log: (String) -> Void
   ) throws {
@@ -61,7 +61,7 @@ public final class Trainer {
   }
 
   /// The averaged parameters as a network.
-  public var network: NetworkWeights {
+  package var network: NetworkWeights {
     optimizer.average.network(
       settings.architecture,
       recipe:
@@ -70,7 +70,7 @@ public final class Trainer {
   }
 
   /// Trains until the end of the run or until `isCancelled` returns true.
-  public func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
+  package func run(isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void) throws
   {
     let loop = TrainingLoop(
       minutes: settings.minutes, steps: settings.steps, secondsBefore: secondsBefore,

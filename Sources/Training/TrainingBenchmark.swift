@@ -5,14 +5,14 @@ import Kernels
 import Tensors
 
 /// Times training steps on random numbers without data loading, to measure the arithmetic alone.
-public struct TrainingBenchmark {
+package struct TrainingBenchmark {
   private let settings: TrainingSettings
 
   /// Creates a benchmark of a run's step.
-  public init(settings: TrainingSettings) { self.settings = settings }
+  package init(settings: TrainingSettings) { self.settings = settings }
 
   /// Seconds of each of `rounds` steps (forward, backward, Adam), after three warm-up steps.
-  public func seconds(rounds: Int) throws -> [Double] {
+  package func seconds(rounds: Int) throws -> [Double] {
     let graph = settings.architecture.graph
     let side = settings.gridSide
     let share = settings.batch / settings.shards

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error that stops a training run.
-public enum TrainingError: Error, Equatable, CustomStringConvertible {
+package enum TrainingError: Error, Equatable, CustomStringConvertible {
   /// A line of `sections.tsv` is invalid.
   case badSections(path: String, line: Int)
   /// A cached file is shorter than described.
@@ -20,7 +20,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case otherNetwork(path: String)
 
   /// One lower-case line for the user.
-  public var description: String {
+  package var description: String {
     switch self {
     case .badSections(let path, let line): "\(path): line \(line) is not a section"
     case .badCache(let path): "\(path) is damaged; delete it to decode the clip again"

@@ -2,42 +2,42 @@
 import Foundation
 
 /// The state of a run.
-public struct TrainingReport: Sendable {
+package struct TrainingReport: Sendable {
   /// Steps done and minutes trained, over all sessions of the run.
-  public var step: Int
+  package var step: Int
   /// See `step`.
-  public var minutes: Double
+  package var minutes: Double
   /// Running mean of the loss, in levels of 255.
-  public var loss: Double
+  package var loss: Double
   /// Current learning rate.
-  public var rate: Float
+  package var rate: Float
   /// Steps per second and billions of multiply-accumulates per second since the last report.
-  public var stepsPerSecond: Double
+  package var stepsPerSecond: Double
   /// See `stepsPerSecond`.
-  public var gigaOperationsPerSecond: Double
+  package var gigaOperationsPerSecond: Double
   /// Validation, when this report has one.
-  public var validation: ValidationResult?
+  package var validation: ValidationResult?
 }
 
 /// Runs training steps until the end of the run, with reports, validations and checkpoints in between.
-public struct TrainingLoop {
+package struct TrainingLoop {
   /// Length of the run in minutes, including resumed parts.
-  public var minutes: Double
+  package var minutes: Double
   /// Length in steps instead; nil uses minutes.
-  public var steps: Int?
+  package var steps: Int?
   /// Seconds trained in earlier sessions.
-  public var secondsBefore: Double
+  package var secondsBefore: Double
   /// Multiply-accumulates per step.
-  public var operationsPerStep: Double
+  package var operationsPerStep: Double
   /// Intervals in seconds.
-  public var reportSeconds = 15.0
+  package var reportSeconds = 15.0
   /// See `reportSeconds`.
-  public var validationSeconds = 600.0
+  package var validationSeconds = 600.0
   /// See `reportSeconds`.
-  public var checkpointSeconds = 240.0
+  package var checkpointSeconds = 240.0
 
   /// Creates a loop.
-  public init(minutes: Double, steps: Int? = nil, secondsBefore: Double, operationsPerStep: Double) {
+  package init(minutes: Double, steps: Int? = nil, secondsBefore: Double, operationsPerStep: Double) {
     self.minutes = minutes
     self.steps = steps
     self.secondsBefore = secondsBefore
@@ -45,22 +45,22 @@ public struct TrainingLoop {
   }
 
   /// The callbacks of a run.
-  public struct Actions {
+  package struct Actions {
     /// Runs one step at `progress` (0...1); returns its loss (1 = full range) and learning rate.
-    public var advance: (_ progress: Double) throws -> (loss: Float, rate: Float)
+    package var advance: (_ progress: Double) throws -> (loss: Float, rate: Float)
     /// Steps done so far.
-    public var stepCount: () -> Int
+    package var stepCount: () -> Int
     /// Measures quality; nil if there is no validation data.
-    public var validate: () throws -> ValidationResult?
+    package var validate: () throws -> ValidationResult?
     /// Writes a checkpoint.
-    public var save: (_ seconds: Double) throws -> Void
+    package var save: (_ seconds: Double) throws -> Void
     /// Ends the run early if true.
-    public var isCancelled: () -> Bool
+    package var isCancelled: () -> Bool
     /// Called with the state of the run.
-    public var report: (TrainingReport) throws -> Void
+    package var report: (TrainingReport) throws -> Void
 
     /// Creates the set of callbacks.
-    public init(
+    package init(
       advance: @escaping (Double) throws -> (loss: Float, rate: Float), stepCount: @escaping () -> Int,
       validate: @escaping () throws -> ValidationResult?, save: @escaping (Double) throws -> Void,
       isCancelled: @escaping () -> Bool, report: @escaping (TrainingReport) throws -> Void
@@ -75,7 +75,7 @@ public struct TrainingLoop {
   }
 
   /// Runs; writes a checkpoint and a report with a validation at the end, even if cancelled.
-  public func run(_ actions: Actions) throws {
+  package func run(_ actions: Actions) throws {
     let began = Date()
     var (lastReport, lastValidation, lastCheckpoint) = (began, began, began)
     var stepsAtReport = actions.stepCount()

@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Foundation
-public import Tensors
+package import Tensors
 
 /// Everything that defines a training run. Written into the weights' recipe.
-public struct TrainingSettings: Codable, Hashable, Sendable {
+package struct TrainingSettings: Codable, Hashable, Sendable {
   /// The network.
-  public var architecture: Architecture
+  package var architecture: Architecture
   /// Length of the run in minutes, including resumed parts.
-  public var minutes: Double
+  package var minutes: Double
   /// Length in steps instead, for comparable runs; nil uses minutes.
-  public var steps: Int?
+  package var steps: Int?
   /// Peak learning rate.
-  public var learningRate: Float = 1e-3
+  package var learningRate: Float = 1e-3
   /// Windows per step.
-  public var batch = 8
+  package var batch = 8
   /// Parts of a batch that run concurrently, one thread each. Affects results, because it determines the order of sums.
-  public var shards = 2
+  package var shards = 2
   /// Side of the ground truth in pixels.
-  public var cropSize = 192
+  package var cropSize = 192
   /// Arithmetic.
-  public var precision = FloatPrecision.fastest
+  package var precision = FloatPrecision.fastest
   /// Random seed.
-  public var seed: UInt64 = 1
+  package var seed: UInt64 = 1
   /// How inputs are degraded.
-  public var degradation = Degradation()
+  package var degradation = Degradation()
   /// `CharbonnierLoss.relativeEpsilon` if it differs from the architecture's default.
-  public var relativeEpsilon: Float?
+  package var relativeEpsilon: Float?
   /// Size of the pool, and new windows per step.
-  public var poolCapacity = 1500
+  package var poolCapacity = 1500
   /// See `poolCapacity`.
-  public var freshPerStep = 2
+  package var freshPerStep = 2
   /// Name of the weights that the run started from; empty for a random start.
-  public var startedFrom = ""
+  package var startedFrom = ""
 
   /// Creates settings for a run of `minutes`.
-  public init(architecture: Architecture, minutes: Double) {
+  package init(architecture: Architecture, minutes: Double) {
     self.architecture = architecture
     self.minutes = minutes
     if architecture.scale == 1 { cropSize = 96 }
@@ -46,18 +46,18 @@ public struct TrainingSettings: Codable, Hashable, Sendable {
   }
 
   /// Side of the pictures from which windows are made.
-  public var sourceSize: Int {
+  package var sourceSize: Int {
     architecture.task == .interpolation ? cropSize + 2 * WindowMaker.motionMargin : cropSize
   }
   /// Side of a training window on the grid.
-  public var gridSide: Int { cropSize / architecture.scale / 2 }
+  package var gridSide: Int { cropSize / architecture.scale / 2 }
   /// Multiply-accumulates per step: one forward and two for backward.
-  public var operationsPerStep: Double {
+  package var operationsPerStep: Double {
     3 * Double(architecture.graph.operationsPerPoint) * Double(batch * gridSide * gridSide)
   }
 
   /// The settings as one line of JSON.
-  public var recipe: String {
+  package var recipe: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 
 /// A teacher's output for a window.
-public struct Teaching: Sendable {
+package struct Teaching: Sendable {
   /// Residuals like `TrainingWindow.target`.
-  public var output: [Int16]
+  package var output: [Int16]
   /// The input stream of the last layer, in units of the student's stream; empty if not requested.
-  public var stream: [Int16]
+  package var stream: [Int16]
 
   /// Creates a teaching.
-  public init(output: [Int16], stream: [Int16]) {
+  package init(output: [Int16], stream: [Int16]) {
     self.output = output
     self.stream = stream
   }
 }
 
 /// One training example on the grid: packed 8-bit frames of the window, and the target residual.
-public struct TrainingWindow: Sendable {
+package struct TrainingWindow: Sendable {
   /// Extents of the grid.
-  public var height, width: Int
+  package var height, width: Int
   /// `height * width * channels` codes per slot.
-  public var frames: [[UInt8]]
+  package var frames: [[UInt8]]
   /// `height * width * outputChannels` values in 1/64 of a level: residuals, and if the network has a mask, the second warped
   /// frame minus the first in the mask's channels.
-  public var target: [Int16]
+  package var target: [Int16]
   /// The teachers' outputs, for distillation: computed once per window.
-  public var teachings: [Teaching] = []
+  package var teachings: [Teaching] = []
 
   /// `NoiseLevel.code` of the network's noise level input; nil for networks without that input.
-  public var noiseCode: UInt8? {
+  package var noiseCode: UInt8? {
     let middle = frames[frames.count / 2]
     let channels = Architecture.frameChannels + 1
     return frames.count % 2 == 1 && middle.count == height * width * channels ? middle[channels - 1] : nil
@@ -36,7 +36,7 @@ public struct TrainingWindow: Sendable {
 
   /// Packs low-resolution frames and the ground truth of the middle one.
   /// - Parameter noiseLevel: the network's noise level input; nil estimates it from the frames.
-  public init(
+  package init(
     frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
   ) {
     let centre = low[low.count / 2]
@@ -49,7 +49,7 @@ public struct TrainingWindow: Sendable {
 
   /// Packs two frames for interpolation at `instant` (of `FrameMotion.unit`) and the ground truth of that instant.
   /// - Parameter margin: pixels at each side (a multiple of 2) that are used for motion search only and cropped.
-  public init(
+  package init(
     first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,
     margin: Int = 0
   ) {

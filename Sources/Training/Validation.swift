@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 internal import Kernels
-public import Tensors
+package import Tensors
 
 /// Luma PSNR of a network on validation windows, and that of their bicubic enlargement.
-public struct ValidationResult: Sendable {
+package struct ValidationResult: Sendable {
   /// Name of the clip or photographs, PSNR of the network and of bicubic in dB; first clean sources, then degraded ones.
-  public var clips: [(name: String, psnr: Double, bicubic: Double)]
+  package var clips: [(name: String, psnr: Double, bicubic: Double)]
   /// The number of degraded clips, which come last.
-  public var degradedCount = 0
+  package var degradedCount = 0
   /// Mean gain on the clean clips in dB.
-  public var meanGain: Double { Self.mean(clips.dropLast(degradedCount)) }
+  package var meanGain: Double { Self.mean(clips.dropLast(degradedCount)) }
   /// Mean gain on the degraded clips in dB; nil if there are none.
-  public var degradedGain: Double? { degradedCount > 0 ? Self.mean(clips.suffix(degradedCount)) : nil }
+  package var degradedGain: Double? { degradedCount > 0 ? Self.mean(clips.suffix(degradedCount)) : nil }
 
   private static func mean(_ clips: ArraySlice<(name: String, psnr: Double, bicubic: Double)>) -> Double {
     clips.isEmpty ? 0 : clips.reduce(0) { $0 + $1.psnr - $1.bicubic } / Double(clips.count)
@@ -21,13 +21,13 @@ public struct ValidationResult: Sendable {
 }
 
 /// Fixed windows from the validation part of a data folder, only downscaled (or with noise added), for comparable runs.
-public final class ValidationSet {
+package final class ValidationSet {
   private let groups: [(name: String, windows: [TrainingWindow])]
   private let hasMask: Bool
   private var degradedCount = 0
 
   /// Cuts `perClip` windows from every validation clip, and from the validation photographs with synthetic motion.
-  public init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
+  package init(folder: URL, architecture: Architecture, perClip: Int = 8, size: Int = 256) throws {
     hasMask = architecture.isMasked
     var groups: [(String, [TrainingWindow])] = []
     var random = SplitMix64(seed: 2026)
@@ -123,22 +123,22 @@ public final class ValidationSet {
   }
 
   /// Whether there are no validation windows.
-  public var isEmpty: Bool { groups.isEmpty }
+  package var isEmpty: Bool { groups.isEmpty }
 
   /// Extents of the grid of every window.
-  public var gridExtents: (height: Int, width: Int) {
+  package var gridExtents: (height: Int, width: Int) {
     groups.first.map { ($0.windows[0].height, $0.windows[0].width) } ?? (0, 0)
   }
 
   /// Creates an executor for windows of this set.
-  public func makeExecutor(graph: NetworkGraph, precision: FloatPrecision) throws -> FloatExecutor {
+  package func makeExecutor(graph: NetworkGraph, precision: FloatPrecision) throws -> FloatExecutor {
     let (height, width) = gridExtents
     return try FloatExecutor(
       graph: graph, batch: 1, height: height, width: width, precision: precision, training: false)
   }
 
   /// Runs a network on every window; `network` takes the slots' tensors and returns residuals, 1 = full range.
-  public func evaluate(
+  package func evaluate(
     lumaChannels: Int, network: ([FloatTensor]) throws -> FloatTensor
   ) throws -> ValidationResult {
     let clips = try groups.map { group in

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import Foundation
+package import EnhancementModel
+package import Foundation
 internal import Kernels
-public import Tensors
+package import Tensors
 
 /// Creates training windows from film and photographs. Seeded: equal seeds yield equal windows.
-public final class WindowMaker: Sendable {
+package final class WindowMaker: Sendable {
   /// Side of the ground truth in pixels (a multiple of 2 x scale).
-  public let size: Int
+  package let size: Int
   private let films: [Film]
   private let filmWeights: [Float]
   private let photographs: PhotographStore
@@ -20,7 +20,7 @@ public final class WindowMaker: Sendable {
   private let degradedWeights: [Float]
 
   /// Opens the training data in `folder`.
-  public init(
+  package init(
     folder: URL, architecture: Architecture, size: Int = 192, degradation: Degradation = Degradation(),
     log: (String) -> Void
   ) throws {
@@ -71,7 +71,7 @@ public final class WindowMaker: Sendable {
   }
 
   /// Creates a window.
-  public func make(using random: inout SplitMix64) throws -> TrainingWindow {
+  package func make(using random: inout SplitMix64) throws -> TrainingWindow {
     if architecture.task == .interpolation { return try interpolation(using: &random) }
     let count = architecture.window
     if architecture.takesQuantizers && !random.chance(degradation.cleanShare) {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-public import Tensors
+package import Tensors
 
 /// A pool of training windows from which batches are drawn. A few windows are replaced at every step: creating one costs
 /// more than a tenth of a step's arithmetic, and windows can be reused several times.
-public final class WindowPool {
+package final class WindowPool {
   /// The windows in the pool.
-  public private(set) var windows: [TrainingWindow] = []
+  package private(set) var windows: [TrainingWindow] = []
   /// The maximum number of windows.
-  public let capacity: Int
+  package let capacity: Int
 
   /// Creates an empty pool.
-  public init(capacity: Int) { self.capacity = capacity }
+  package init(capacity: Int) { self.capacity = capacity }
 
   /// Adds windows, replacing random ones once the pool is full.
-  public func add(_ fresh: [TrainingWindow], using random: inout SplitMix64) {
+  package func add(_ fresh: [TrainingWindow], using random: inout SplitMix64) {
     for window in fresh {
       if windows.count < capacity {
         windows.append(window)
@@ -25,7 +25,7 @@ public final class WindowPool {
   }
 
   /// Input tensors by slot, and the target tensor of windows. Targets are in units of the full range.
-  public static func batch(_ windows: [TrainingWindow]) -> (frames: [FloatTensor], target: FloatTensor) {
+  package static func batch(_ windows: [TrainingWindow]) -> (frames: [FloatTensor], target: FloatTensor) {
     let (height, width) = (windows[0].height, windows[0].width)
     let points = height * width
     let slots = windows[0].frames.count

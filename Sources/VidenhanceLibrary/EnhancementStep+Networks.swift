@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
-public import EnhancementPipeline
+package import EnhancementPipeline
 
 extension EnhancementStep {
   /// A step that runs a network of the catalog.
   /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
   /// - Parameter rate: for interpolation: the output frame rate.
-  public static func network(
+  package static func network(
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
   ) -> EnhancementStep {
     let noise = noiseLevel.map { "\($0)" } ?? "auto"
@@ -24,7 +24,7 @@ extension EnhancementStep {
   }
 
   /// Upscales by `scale` (2 or 4) with a shipped network.
-  public static func superResolution(
+  package static func superResolution(
     scale: Int = 2, bits: NetworkBits = .four, tier: NetworkTier = .balanced, source: SourceKind = .auto
   ) -> EnhancementStep {
     network(NetworkChoice(.superResolution, scale: scale, bits: bits, tier: tier, source: source))
@@ -32,12 +32,12 @@ extension EnhancementStep {
 
   /// Removes noise with a shipped network.
   /// - Parameter level: its standard deviation in 8-bit levels; nil estimates it from the frames.
-  public static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
+  package static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
     network(NetworkChoice(.denoising, bits: bits), noiseLevel: level)
   }
 
   /// Interpolates frames with a shipped network.
-  public static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four)
+  package static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four)
     -> EnhancementStep
   {
     network(NetworkChoice(.interpolation, bits: bits), rate: rate)

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
-public import EnhancementPipeline
+package import EnhancementModel
+package import EnhancementPipeline
 internal import Foundation
 internal import VideoIO
 
 /// Selects the network for a task: a shipped one, or one from a file.
-public struct NetworkChoice: Sendable, Hashable {
+package struct NetworkChoice: Sendable, Hashable {
   /// The task.
-  public var task: EnhancementTask
+  package var task: EnhancementTask
   /// Upscaling factor of super-resolution; nil means that of the file, or 2 without a file.
-  public var scale: Int?
+  package var scale: Int?
   /// Bits of weights and activations; nil means those of the file, or 4 without a file.
-  public var bits: NetworkBits?
+  package var bits: NetworkBits?
   /// Tier of the shipped network; ignored if a file is given.
-  public var tier: NetworkTier
+  package var tier: NetworkTier
   /// The kind of source; ignored if a file is given. `EnhancementJob` resolves `auto`; elsewhere it means `real`.
-  public var source: SourceKind
+  package var source: SourceKind
   /// A file of weights or a quantized model; nil for a shipped network.
-  public var modelFile: String?
+  package var modelFile: String?
 
   /// Creates a choice.
-  public init(
+  package init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
     source: SourceKind = .auto, modelFile: String? = nil
   ) {
@@ -33,7 +33,7 @@ public struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The shipped model that is used if no file is given.
-  public var shippedModel: ShippedModel { shipped(bits ?? .four) }
+  package var shippedModel: ShippedModel { shipped(bits ?? .four) }
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
     let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
@@ -44,7 +44,7 @@ public struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The choice for a source of known quality, where it is still open.
-  public func adapted(to survey: SourceSurvey) -> NetworkChoice {
+  package func adapted(to survey: SourceSurvey) -> NetworkChoice {
     guard source == .auto, modelFile == nil else { return self }
     var result = self
     result.source = survey.isPristine ? .clean : .real
@@ -53,7 +53,7 @@ public struct NetworkChoice: Sendable, Hashable {
 
   /// The path of the model file.
   /// - Throws: `ModelError.notShipped`.
-  public func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
+  package func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
     let model = shipped(bits ?? self.bits ?? .four)
     guard let path = model.path else { throw .notShipped(name: model.name) }
@@ -71,10 +71,10 @@ extension NetworkChoice {
 }
 
 /// The available networks: those shipped with the program, and those in the user's files.
-public enum NetworkCatalog {
+package enum NetworkCatalog {
   /// Creates a network for frames of `width` x `height` (even).
   /// - Throws: `ModelError` or `ConvolutionError`.
-  public static func network(
+  package static func network(
     _ choice: NetworkChoice, width: Int, height: Int, threads: Int
   ) throws -> any WindowNetwork {
     let path = try choice.path()
@@ -99,7 +99,7 @@ public enum NetworkCatalog {
 
   /// Full-precision weights, shipped or from a file.
   /// - Throws: `ModelError`.
-  public static func weights(_ choice: NetworkChoice) throws -> NetworkWeights {
+  package static func weights(_ choice: NetworkChoice) throws -> NetworkWeights {
     let path = try choice.path(bits: .float)
     let file = try Safetensors(path: path)
     if QuantizedModel.isQuantized(file) {

@@ -2,9 +2,9 @@
 internal import Foundation
 
 /// Finds files shipped with the program. Searches relative to the program, so that a copied folder works anywhere.
-public enum ResourceFolder {
+package enum ResourceFolder {
   /// Path of a shipped file; nil if there is none.
-  public static func path(of name: String) -> String? {
+  package static func path(of name: String) -> String? {
     guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
     let folder = program.deletingLastPathComponent()
     // The program's path is free of links, so ".." may be resolved lexically.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Foundation
-public import Tensors
+package import Tensors
 
 /// A plane that can be sampled anywhere: waves, seeded.
-public struct Texture {
+package struct Texture {
   private let waves: [(fx: Double, fy: Double, phase: Double, size: Double)]
 
   /// Waves of up to a frequency (radians a sample).
-  public init(seed: UInt64, waves count: Int = 16, greatestFrequency: Float = 0.9) {
+  package init(seed: UInt64, waves count: Int = 16, greatestFrequency: Float = 0.9) {
     var random = SplitMix64(seed: seed)
     waves = (0..<count).map { _ in
       (
@@ -20,14 +20,14 @@ public struct Texture {
   }
 
   /// The sample at a place.
-  public func sample(_ x: Double, _ y: Double) -> UInt8 {
+  package func sample(_ x: Double, _ y: Double) -> UInt8 {
     let sum = waves.reduce(0.0) { $0 + $1.size * sin($1.fx * x + $1.fy * y + $1.phase) }
     return UInt8(max(0, min(255, (128 + sum).rounded())))
   }
 }
 
 /// A picture of textures, its origin at (x, y) of the luma texture; U and V are textures of their own.
-public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, y: Double = 0) -> PlanarFrame
+package func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, y: Double = 0) -> PlanarFrame
 {
   let frame = PlanarFrame(width: width, height: height)
   let textures = (0..<3).map { Texture(seed: seed &* 3 &+ UInt64($0)) }
@@ -48,14 +48,14 @@ public func texturedFrame(width: Int, height: Int, seed: UInt64, x: Double = 0, 
 }
 
 /// A picture of independent random samples, extremes included.
-public func noiseFrame(width: Int, height: Int, _ random: inout SplitMix64) -> PlanarFrame {
+package func noiseFrame(width: Int, height: Int, _ random: inout SplitMix64) -> PlanarFrame {
   let frame = PlanarFrame(width: width, height: height)
   for i in 0..<width * height * 3 / 2 { frame.luma[i] = UInt8(truncatingIfNeeded: random.next()) }
   return frame
 }
 
 /// The values of a residual.
-public func values(_ residual: Residual) -> [Int16] {
+package func values(_ residual: Residual) -> [Int16] {
   Array(
     UnsafeBufferPointer(
       start: residual.values, count: residual.gridWidth * residual.gridHeight * residual.channels))

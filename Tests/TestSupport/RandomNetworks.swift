@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EnhancementModel
+package import EnhancementModel
 import Tensors
 
 extension Architecture {
   /// A small network for tests.
-  public static func small(
+  package static func small(
     window: Int = 3, alignment: WindowAlignment = .block, encoderChannels: Int = 8, channels: Int = 16,
     blocks: Int = 1, scale: Int = 2
   ) -> Architecture {
@@ -17,7 +17,7 @@ extension Architecture {
 
 extension NetworkWeights {
   /// Random weights, as wide as a trained network's.
-  public static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
+  package static func random(_ architecture: Architecture, seed: UInt64, recipe: String = "") -> NetworkWeights
   {
     var random = SplitMix64(seed: seed)
     let layers = architecture.graph.layers
@@ -38,7 +38,7 @@ private let activationDeviation: Float = 0.5
 extension QuantizedModel {
   /// A random model whose codes spread over their whole range, at every stage of the network.
   /// - Parameter zeroPoints: whether quantizers get zero points other than 0.
-  public static func random(
+  package static func random(
     _ architecture: Architecture, bits: Int, grid: WeightGrid = .midTread, zeroPoints: Bool, seed: UInt64
   ) -> QuantizedModel {
     var random = SplitMix64(seed: seed)
@@ -84,7 +84,7 @@ extension QuantizedModel {
 
 extension QuantizedModel {
   /// A random model for denoising, with other ranges in every band of noise.
-  public static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
+  package static func randomDenoiser(bits: Int, seed: UInt64) -> QuantizedModel {
     let architecture = Architecture(
       task: .denoising, scale: 1, window: 3, alignment: .block, encoderChannels: 8, channels: 16, blocks: 1)
     var model = QuantizedModel.random(architecture, bits: bits, zeroPoints: false, seed: seed)

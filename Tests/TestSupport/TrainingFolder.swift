@@ -2,9 +2,9 @@
 import Foundation
 
 /// A tiny folder of training data, made by the ffmpeg program.
-public enum TrainingFolder {
+package enum TrainingFolder {
   /// Two clips and two photographs to train on; one of each for validation.
-  public static func fill(_ bench: Workbench) throws {
+  package static func fill(_ bench: Workbench) throws {
     for name in ["train", "val"] {
       try FileManager.default.createDirectory(atPath: bench.path(name), withIntermediateDirectories: true)
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Foundation
+package import Foundation
 
 /// A directory for one test, removed with everything in it.
-public final class Workbench: Sendable {
+package final class Workbench: Sendable {
   /// Where it is.
-  public let directory: URL
+  package let directory: URL
 
   /// Makes the directory.
-  public init() throws {
+  package init() throws {
     directory = FileManager.default.temporaryDirectory.appendingPathComponent(
       "videnhance-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -16,16 +16,16 @@ public final class Workbench: Sendable {
   deinit { try? FileManager.default.removeItem(at: directory) }
 
   /// The path of a file in it.
-  public func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
+  package func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
 
   /// Names of the files in it, sorted.
-  public var contents: [String] {
+  package var contents: [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []).sorted()
   }
 
   /// Makes a file with the ffmpeg program; arguments are split at spaces, the output's name is added.
   @discardableResult
-  public func ffmpeg(_ arguments: String, _ name: String) throws -> String {
+  package func ffmpeg(_ arguments: String, _ name: String) throws -> String {
     let words = arguments.split(separator: " ").map {
       $0.replacingOccurrences(of: "DIR", with: directory.path)
     }
@@ -34,23 +34,23 @@ public final class Workbench: Sendable {
   }
 
   /// What the ffprobe program prints for a file.
-  public func ffprobe(_ name: String, _ arguments: String) throws -> String {
+  package func ffprobe(_ name: String, _ arguments: String) throws -> String {
     let words = arguments.split(separator: " ").map(String.init)
     return try runProgram("ffprobe", ["-v", "error"] + words + [path(name)])
   }
 
   /// Presentation times of all frames of the video.
-  public func times(_ name: String) throws -> String {
+  package func times(_ name: String) throws -> String {
     try ffprobe(name, "-select_streams v:0 -show_entries frame=pts_time -of csv=p=0")
   }
 
   /// Values of stream entries, one a line.
-  public func entries(_ name: String, _ names: String, stream: String = "v:0") throws -> String {
+  package func entries(_ name: String, _ names: String, stream: String = "v:0") throws -> String {
     try ffprobe(name, "-select_streams \(stream) -show_entries stream=\(names) -of default=nw=1")
   }
 
   /// Hash of a stream's packets as they are stored.
-  public func packetHash(_ name: String, stream: String) throws -> String {
+  package func packetHash(_ name: String, stream: String) throws -> String {
     try runProgram(
       "ffmpeg",
       ["-v", "error", "-nostdin", "-i", path(name), "-map", "0:\(stream)", "-c", "copy", "-f", "md5", "-"])
@@ -58,14 +58,14 @@ public final class Workbench: Sendable {
 }
 
 /// What a program said before it failed.
-public struct ProgramFailed: Error, CustomStringConvertible {
+package struct ProgramFailed: Error, CustomStringConvertible {
   /// Its arguments, and its words.
-  public let description: String
+  package let description: String
 }
 
 /// Runs a program and returns what it printed.
 @discardableResult
-public func runProgram(_ program: String, _ arguments: [String]) throws -> String {
+package func runProgram(_ program: String, _ arguments: [String]) throws -> String {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
   process.arguments = [program] + arguments

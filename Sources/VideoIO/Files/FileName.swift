@@ -4,12 +4,12 @@
 ///
 /// Bytes that are not valid UTF-8 are mapped to the scalars U+10FE80 to U+10FEFF, one for each byte from 0x80 to 0xFF.
 /// The bytes of these scalars in a name are mapped likewise, so names and texts correspond one to one.
-public enum FileName {
+package enum FileName {
   private static let firstScalar: UInt32 = 0x10_FE00
   private static let scalars = (firstScalar + 0x80)...(firstScalar + 0xFF)
 
   /// The text for the bytes of a name.
-  public static func text(_ bytes: some Collection<UInt8>) -> String {
+  package static func text(_ bytes: some Collection<UInt8>) -> String {
     if let text = String(validating: bytes, as: UTF8.self),
       !text.unicodeScalars.contains(where: { scalars.contains($0.value) })
     {
@@ -39,7 +39,7 @@ public enum FileName {
   }
 
   /// The bytes of a name given as text.
-  public static func bytes(_ text: String) -> [UInt8] {
+  package static func bytes(_ text: String) -> [UInt8] {
     guard text.unicodeScalars.contains(where: { scalars.contains($0.value) }) else { return Array(text.utf8) }
     var result: [UInt8] = []
     for scalar in text.unicodeScalars {
@@ -53,12 +53,12 @@ public enum FileName {
   }
 
   /// The bytes of a name given as text, as a C string.
-  public static func cString(_ text: String) -> [CChar] { bytes(text).map { CChar(bitPattern: $0) } + [0] }
+  package static func cString(_ text: String) -> [CChar] { bytes(text).map { CChar(bitPattern: $0) } + [0] }
 
   /// Text that is safe to print on a terminal: control characters and marks of writing direction are escaped, as in
   /// `\x1b` or `\u{202e}`, and bytes that are not valid UTF-8 as in `\xe9`.
   /// - Parameter lines: whether to keep line breaks.
-  public static func escaped(_ text: String, lines: Bool = false) -> String {
+  package static func escaped(_ text: String, lines: Bool = false) -> String {
     guard text.unicodeScalars.contains(where: { needsEscape($0) }) else { return text }
     var result = ""
     for scalar in text.unicodeScalars {
@@ -79,7 +79,7 @@ public enum FileName {
   }
 
   /// The text with only invalid bytes escaped, as in `\xe9`: for formats that have their own escapes.
-  public static func legible(_ text: String) -> String {
+  package static func legible(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: { scalars.contains($0.value) }) else { return text }
     return text.unicodeScalars.reduce(into: "") { result, scalar in
       if scalars.contains(scalar.value) {

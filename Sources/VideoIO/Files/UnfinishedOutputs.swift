@@ -8,7 +8,7 @@ internal import Synchronization
 #endif
 
 /// The `.part` files being written, so that they can be removed if the process ends early.
-public enum UnfinishedOutputs {
+package enum UnfinishedOutputs {
   private static let capacity = 256
   private static let lock = Mutex(())
   /// A file: its path as a C string, and its identity, which must match before it is removed.
@@ -30,7 +30,7 @@ public enum UnfinishedOutputs {
   private static let isRead = Atomic(false)
 
   /// Makes `removeAll` safe to call from a signal handler.
-  public static func prepare() {
+  package static func prepare() {
     _ = slots
     _ = isRead.load(ordering: .relaxed)
   }
@@ -38,7 +38,7 @@ public enum UnfinishedOutputs {
   /// Removes all unfinished files. Outputs that are renamed to their targets at the same time are kept.
   /// - Returns: whether there were any.
   @discardableResult
-  public static func removeAll() -> Bool {
+  package static func removeAll() -> Bool {
     isRead.store(true, ordering: .relaxed)
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     var hasRemoved = false

@@ -5,17 +5,17 @@ internal import CFFmpeg
 ///
 /// Values are twice the quantizer on H.264's scale of 8-bit video (a step of 0.625 x 2^(qp / 6) levels of an orthonormal
 /// transform), 0 ... 126. Other codecs' steps are converted to it.
-public struct BlockQuantizers: Sendable, Hashable {
+package struct BlockQuantizers: Sendable, Hashable {
   /// Columns and rows of luma per value.
-  public static let side = 16
+  package static let side = 16
   /// Extents in blocks, rounded up.
-  public let columns, rows: Int
+  package let columns, rows: Int
   /// `rows * columns` values, row by row.
-  public let values: [UInt8]
+  package let values: [UInt8]
 
   /// Blocks.
   /// - Precondition: `values` holds `columns * rows` of them.
-  public init(columns: Int, rows: Int, values: [UInt8]) {
+  package init(columns: Int, rows: Int, values: [UInt8]) {
     precondition(values.count == columns * rows, "a value for each block")
     self.columns = columns
     self.rows = rows
@@ -23,7 +23,7 @@ public struct BlockQuantizers: Sendable, Hashable {
   }
 
   /// Extents in blocks of a frame.
-  public static func extents(width: Int, height: Int) -> (columns: Int, rows: Int) {
+  package static func extents(width: Int, height: Int) -> (columns: Int, rows: Int) {
     ((width + side - 1) / side, (height + side - 1) / side)
   }
 
@@ -36,7 +36,7 @@ public struct BlockQuantizers: Sendable, Hashable {
 extension VideoFrame {
   /// The quantizers of the frame's blocks; nil where the decoder does not export them (it does for H.264, VP9, MPEG-1,
   /// -2 and -4, if `VideoReader.Options.exportsQuantizers` is set).
-  public var quantizers: BlockQuantizers? {
+  package var quantizers: BlockQuantizers? {
     guard let data = av_frame_get_side_data(raw, AV_FRAME_DATA_VIDEO_ENC_PARAMS),
       data.pointee.size >= MemoryLayout<AVVideoEncParams>.size
     else { return nil }

@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 /// Encodes and decodes frames in memory, to obtain a codec's losses.
-public enum CodecRoundTrip {
+package enum CodecRoundTrip {
   /// Frames after encoding and decoding.
   ///
   /// Postconditions: as many frames, in the same order, with the same times, colour, side data and
@@ -14,7 +14,7 @@ public enum CodecRoundTrip {
   ///   - codec: FFmpeg's name of the encoder, such as `libx264` or `mpeg2video`.
   ///   - options: the encoder's, such as `crf` or `b`.
   /// - Throws: `VideoIOError` of the encoder; `roundTripLost` if the number of frames changes.
-  public static func recompress(
+  package static func recompress(
     _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
   ) throws(VideoIOError) -> [VideoFrame] {
     try roundTrip(frames, codec: codec, options: options).map(\.frame)
@@ -22,7 +22,7 @@ public enum CodecRoundTrip {
 
   /// Like `recompress`, but also returns the block quantizers of each frame where FFmpeg exports them.
   /// - Throws: as `recompress`.
-  public static func roundTrip(
+  package static func roundTrip(
     _ frames: [VideoFrame], codec: String, options: [String: String] = [:]
   ) throws(VideoIOError) -> [(frame: VideoFrame, quantizers: BlockQuantizers?)] {
     guard let first = frames.first else { return [] }

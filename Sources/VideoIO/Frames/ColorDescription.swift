@@ -4,20 +4,20 @@ internal import CFFmpeg
 /// What sample values mean: matrix, primaries, transfer, range and chroma siting, with the code points of
 /// ITU-T H.273 as FFmpeg numbers them. The value 2 (matrix, primaries, transfer) or 0 (range, chroma) is
 /// "unspecified".
-public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
+package struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
   /// YUV to RGB matrix (`AVColorSpace`): 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020.
-  public var matrix: Int32
+  package var matrix: Int32
   /// Chromaticities of R, G and B (`AVColorPrimaries`).
-  public var primaries: Int32
+  package var primaries: Int32
   /// Transfer characteristic (`AVColorTransferCharacteristic`): 16 is PQ, 18 is HLG.
-  public var transfer: Int32
+  package var transfer: Int32
   /// `AVColorRange`: 0 unspecified, 1 limited (16...235), 2 full (0...255).
-  public var range: Int32
+  package var range: Int32
   /// Position of chroma samples (`AVChromaLocation`): 0 unspecified, 1 left, 2 centre, 3 top left.
-  public var chromaLocation: Int32
+  package var chromaLocation: Int32
 
   /// Creates a description from FFmpeg's codes; unspecified by default.
-  public init(
+  package init(
     matrix: Int32 = 2, primaries: Int32 = 2, transfer: Int32 = 2, range: Int32 = 0, chromaLocation: Int32 = 0
   ) {
     self.matrix = matrix
@@ -28,22 +28,22 @@ public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Whether values span the full range; an unspecified range counts as limited.
-  public var isFullRange: Bool { range == 2 }
+  package var isFullRange: Bool { range == 2 }
 
   /// FFmpeg's name of the matrix, such as `bt709`; `unknown` if unspecified.
-  public var matrixName: String { Self.name(av_color_space_name(AVColorSpace(UInt32(bitPattern: matrix)))) }
+  package var matrixName: String { Self.name(av_color_space_name(AVColorSpace(UInt32(bitPattern: matrix)))) }
   /// FFmpeg's name of the primaries.
-  public var primariesName: String {
+  package var primariesName: String {
     Self.name(av_color_primaries_name(AVColorPrimaries(UInt32(bitPattern: primaries))))
   }
   /// FFmpeg's name of the transfer characteristic.
-  public var transferName: String {
+  package var transferName: String {
     Self.name(av_color_transfer_name(AVColorTransferCharacteristic(UInt32(bitPattern: transfer))))
   }
   /// FFmpeg's name of the range: `tv`, `pc` or `unknown`.
-  public var rangeName: String { Self.name(av_color_range_name(AVColorRange(UInt32(bitPattern: range)))) }
+  package var rangeName: String { Self.name(av_color_range_name(AVColorRange(UInt32(bitPattern: range)))) }
   /// FFmpeg's name of the chroma location.
-  public var chromaLocationName: String {
+  package var chromaLocationName: String {
     Self.name(av_chroma_location_name(AVChromaLocation(UInt32(bitPattern: chromaLocation))))
   }
 
@@ -52,13 +52,13 @@ public struct ColorDescription: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Names in the order matrix/primaries/transfer, then range.
-  public var description: String {
+  package var description: String {
     "\(matrixName)/\(primariesName)/\(transferName), \(rangeName)"
   }
 
   /// The description with an unspecified matrix replaced by the one that players assume: BT.601 for
   /// standard definition, BT.709 above 1279 columns or 576 rows.
-  public func assumingDefaults(width: Int, height: Int) -> ColorDescription {
+  package func assumingDefaults(width: Int, height: Int) -> ColorDescription {
     guard matrix == 2 || matrix == 0 else { return self }
     var copy = self
     copy.matrix = Self.assumedMatrix(width: width, height: height)

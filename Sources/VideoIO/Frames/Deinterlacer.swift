@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 /// The output of deinterlacing for a frame of two fields.
-public enum Deinterlacing: Sendable, Hashable {
+package enum Deinterlacing: Sendable, Hashable {
   /// One frame, at the same time.
   case frames
   /// Two frames, one per field: twice the rate, with the full smoothness of motion.
@@ -13,9 +13,9 @@ public enum Deinterlacing: Sendable, Hashable {
 ///
 /// One owner, used by one task. Delays its output by two frames. If the first frame is flagged as interlaced, frames flagged
 /// as progressive pass unchanged; otherwise the flags cannot be trusted, and all frames are deinterlaced.
-public struct Deinterlacer: ~Copyable {
+package struct Deinterlacer: ~Copyable {
   /// Seconds per tick of the output frames.
-  public let timeBase: Rational
+  package let timeBase: Rational
 
   private let mode: Deinterlacing
   private var filter: FrameFilter
@@ -24,7 +24,7 @@ public struct Deinterlacer: ~Copyable {
 
   /// Creates a deinterlacer for frames like `first`.
   /// - Throws: `VideoIOError.cannotFilter` for pictures too small for fields, or a time base that cannot be halved.
-  public init(_ mode: Deinterlacing, like first: VideoFrame, timeBase: Rational, threads: Int)
+  package init(_ mode: Deinterlacing, like first: VideoFrame, timeBase: Rational, threads: Int)
     throws(VideoIOError)
   {
     let rate = mode == .frames ? "send_frame" : "send_field"
@@ -43,14 +43,14 @@ public struct Deinterlacer: ~Copyable {
 
   /// Adds a frame; returns the frames that are ready.
   /// - Throws: `VideoIOError`.
-  public mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
+  package mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
     times.append((frame.presentationTimestamp, frame.duration))
     return try timed(filter.push(frame))
   }
 
   /// Ends the stream; returns the remaining frames.
   /// - Throws: `VideoIOError`.
-  public mutating func finish() throws(VideoIOError) -> [VideoFrame] { try timed(filter.finish()) }
+  package mutating func finish() throws(VideoIOError) -> [VideoFrame] { try timed(filter.finish()) }
 
   /// Sets the durations: the source's, or half of it, which is the same number of ticks.
   private mutating func timed(_ frames: [VideoFrame]) throws(VideoIOError) -> [VideoFrame] {
@@ -72,11 +72,11 @@ public struct Deinterlacer: ~Copyable {
 
 extension VideoFrame {
   /// Whether closed captions (ATSC A/53) come with the frame.
-  public var hasCaptions: Bool { av_frame_get_side_data(raw, AV_FRAME_DATA_A53_CC) != nil }
+  package var hasCaptions: Bool { av_frame_get_side_data(raw, AV_FRAME_DATA_A53_CC) != nil }
 
   /// The same frame without closed captions, for further frames made from a frame that keeps them.
   /// - Throws: `VideoIOError.outOfMemory`.
-  public func withoutCaptions() throws(VideoIOError) -> VideoFrame {
+  package func withoutCaptions() throws(VideoIOError) -> VideoFrame {
     guard hasCaptions else { return self }
     let copy = try reference()
     av_frame_remove_side_data(copy.raw, AV_FRAME_DATA_A53_CC)

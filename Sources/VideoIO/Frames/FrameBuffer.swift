@@ -2,13 +2,13 @@
 internal import CFFmpeg
 
 /// A writable picture with one owner; `freeze` turns it into a `VideoFrame`.
-public struct FrameBuffer: ~Copyable {
+package struct FrameBuffer: ~Copyable {
   /// Columns of luma.
-  public let width: Int
+  package let width: Int
   /// Rows of luma.
-  public let height: Int
+  package let height: Int
   /// The layout of the planes.
-  public let format: PixelFormat
+  package let format: PixelFormat
 
   private let owner: FrameOwner
 
@@ -18,7 +18,7 @@ public struct FrameBuffer: ~Copyable {
   ///   - like: a frame whose colour, aspect ratio, side data and metadata are copied; side data in pixel
   ///     coordinates is omitted if the size differs.
   /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg cannot allocate.
-  public init(
+  package init(
     width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil
   ) throws(VideoIOError) {
     let owner = try FrameOwner(width: width, height: height, code: format.code)
@@ -37,7 +37,7 @@ public struct FrameBuffer: ~Copyable {
   ///
   /// The buffer ends with the last sample of the last row; it is valid during the call only.
   /// - Precondition: `index` is below `format.planeCount`.
-  public mutating func withMutablePlane<R, E: Error>(
+  package mutating func withMutablePlane<R, E: Error>(
     _ index: Int, _ body: (UnsafeMutableRawBufferPointer, _ bytesPerRow: Int) throws(E) -> R
   ) throws(E) -> R {
     let plane = plane(of: owner.raw, index, format)
@@ -45,14 +45,14 @@ public struct FrameBuffer: ~Copyable {
   }
 
   /// Calls `body` with the bytes and row strides of all planes, like `withMutablePlane` for one.
-  public mutating func withMutablePlanes<R, E: Error>(
+  package mutating func withMutablePlanes<R, E: Error>(
     _ body: ([(bytes: UnsafeMutableRawBufferPointer, bytesPerRow: Int)]) throws(E) -> R
   ) throws(E) -> R {
     try body((0..<format.planeCount).map { plane(of: owner.raw, $0, format) })
   }
 
   /// Sets the colour description.
-  public mutating func setColor(_ color: ColorDescription) {
+  package mutating func setColor(_ color: ColorDescription) {
     color.store(in: owner.raw)
   }
 
@@ -61,7 +61,7 @@ public struct FrameBuffer: ~Copyable {
   /// - Parameters:
   ///   - presentationTimestamp: presentation time in ticks of the file's time base.
   ///   - duration: in the same ticks; 0 if unknown.
-  public consuming func freeze(presentationTimestamp: Int64, duration: Int64) -> VideoFrame {
+  package consuming func freeze(presentationTimestamp: Int64, duration: Int64) -> VideoFrame {
     owner.raw.pointee.pts = presentationTimestamp
     cffmpeg_frame_set_duration(owner.raw, duration)
     return VideoFrame(adopting: owner, format: format)
@@ -71,7 +71,7 @@ public struct FrameBuffer: ~Copyable {
 extension VideoFrame {
   /// Creates a frame whose planes are filled by `fill(plane index, bytes, bytes per row)`.
   /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg cannot allocate.
-  public static func make(
+  package static func make(
     width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil,
     presentationTimestamp: Int64 = 0, duration: Int64 = 0, color: ColorDescription? = nil,
     fill: (Int, UnsafeMutableRawBufferPointer, _ bytesPerRow: Int) -> Void

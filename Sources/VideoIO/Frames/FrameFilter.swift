@@ -4,11 +4,11 @@ internal import CFFmpeg
 /// A chain of FFmpeg filters, such as `bwdif` or `nlmeans=s=4`.
 ///
 /// One owner, used by one task. Filters may delay frames: `push` returns those that are ready, `finish` the rest.
-public struct FrameFilter: ~Copyable {
+package struct FrameFilter: ~Copyable {
   /// Seconds per tick of the output; filters that keep the number of frames keep the source's.
-  public let timeBase: Rational
+  package let timeBase: Rational
   /// Frames per second of the output; unknown for most filters.
-  public let frameRate: Rational
+  package let frameRate: Rational
 
   private let description: String
   private let shape: String
@@ -24,7 +24,7 @@ public struct FrameFilter: ~Copyable {
   ///   - frameRate: frames per second if known; some filters need it.
   ///   - threads: for the filters; 0 for as many as there are cores.
   /// - Throws: `VideoIOError.cannotFilter` if FFmpeg rejects the description.
-  public init(
+  package init(
     _ description: String, like frame: VideoFrame, timeBase: Rational, frameRate: Rational = Rational(0, 1),
     threads: Int = 0
   ) throws(VideoIOError) {
@@ -56,7 +56,7 @@ public struct FrameFilter: ~Copyable {
 
   /// Pushes a frame into the chain; returns the frames that are ready, with times in ticks of `timeBase`.
   /// - Throws: `VideoIOError.cannotFilter`, or `frameMismatch` for a frame of another shape than the first.
-  public mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
+  package mutating func push(_ frame: VideoFrame) throws(VideoIOError) -> [VideoFrame] {
     guard frame.shapeText == shape else {
       throw .frameMismatch(path: "filter \(description)", expected: shape, found: frame.shapeText)
     }
@@ -70,7 +70,7 @@ public struct FrameFilter: ~Copyable {
 
   /// Ends the input; returns the remaining frames.
   /// - Throws: `VideoIOError.cannotFilter`.
-  public mutating func finish() throws(VideoIOError) -> [VideoFrame] {
+  package mutating func finish() throws(VideoIOError) -> [VideoFrame] {
     let (result, log) = LibavLog.collecting { av_buffersrc_add_frame_flags(source, nil, 0) }
     guard result >= 0 else { throw .cannotFilter(description, reason: LibavError(code: result, log: log)) }
     return try ready()

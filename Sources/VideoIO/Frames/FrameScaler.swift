@@ -4,7 +4,7 @@ internal import CFFmpeg
 /// Scales and converts frames of one shape to another, reusing the same tables.
 ///
 /// Respects chroma siting. One owner, used by one task.
-public struct FrameScaler: ~Copyable {
+package struct FrameScaler: ~Copyable {
   private let converter: PictureConverter
   private let format: PixelFormat
 
@@ -17,7 +17,7 @@ public struct FrameScaler: ~Copyable {
   ///   - color: colour of the results; nil keeps the frame's, with the matrix made explicit if players would
   ///     assume another one at the new size.
   /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
-  public init(
+  package init(
     like frame: VideoFrame, width: Int, height: Int, format: PixelFormat, color: ColorDescription? = nil,
     kernel: ScalingKernel = .bicubic
   ) throws(VideoIOError) {
@@ -42,7 +42,7 @@ public struct FrameScaler: ~Copyable {
 
   /// Returns the frame in the new shape, with its times, side data and metadata.
   /// - Throws: `VideoIOError.frameMismatch` for a frame of another shape than the scaler was created for.
-  public mutating func scale(_ frame: VideoFrame) throws(VideoIOError) -> VideoFrame {
+  package mutating func scale(_ frame: VideoFrame) throws(VideoIOError) -> VideoFrame {
     let source = converter.source
     guard frame.width == source.width, frame.height == source.height, frame.format.code == source.code else {
       throw .frameMismatch(path: "scaling", expected: source.text, found: frame.shapeText)
@@ -61,7 +61,7 @@ extension VideoFrame {
   ///   - format: nil keeps it.
   ///   - color: colour of the result; nil keeps it.
   /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
-  public func converted(
+  package func converted(
     width: Int? = nil, height: Int? = nil, format: PixelFormat? = nil, color: ColorDescription? = nil,
     scaler kernel: ScalingKernel = .bicubic
   ) throws(VideoIOError) -> VideoFrame {

@@ -2,7 +2,7 @@
 internal import CFFmpeg
 
 /// A resampling kernel.
-public enum ScalingKernel: String, Codable, Sendable, Hashable, CaseIterable {
+package enum ScalingKernel: String, Codable, Sendable, Hashable, CaseIterable {
   /// Cubic convolution with a = -0.6, swscale's default.
   case bicubic
   /// The mean over the area of a sample.

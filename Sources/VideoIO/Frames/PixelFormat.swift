@@ -6,35 +6,35 @@ internal import CFFmpeg
 /// Only supported layouts have a value: 4:2:0, 4:2:2, 4:4:0, 4:4:4 and gray. Samples of more than 8 bits
 /// take two bytes. The range is part of a frame's colour, not of its layout, so FFmpeg's `yuvj420p` is
 /// `yuv420p` here.
-public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
+package struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
   /// FFmpeg's name, such as `yuv420p10le`.
-  public let name: String
+  package let name: String
   /// Bits per sample, 8 to 16.
-  public let bitDepth: Int
+  package let bitDepth: Int
   /// Binary logarithm of luma columns per chroma column: 1 for 4:2:0 and 4:2:2, else 0.
-  public let log2ChromaWidth: Int
+  package let log2ChromaWidth: Int
   /// Binary logarithm of luma rows per chroma row: 1 for 4:2:0 and 4:4:0, else 0.
-  public let log2ChromaHeight: Int
+  package let log2ChromaHeight: Int
   /// 1 for gray, else 3.
-  public let planeCount: Int
+  package let planeCount: Int
 
   /// FFmpeg's code (`AVPixelFormat`).
   let code: Int32
 
   /// Whether there is no chroma.
-  public var isGray: Bool { planeCount == 1 }
+  package var isGray: Bool { planeCount == 1 }
   /// 1 up to 8 bits, else 2.
-  public var bytesPerSample: Int { bitDepth > 8 ? 2 : 1 }
+  package var bytesPerSample: Int { bitDepth > 8 ? 2 : 1 }
   /// The largest sample value.
-  public var maximumValue: Int { (1 << bitDepth) - 1 }
+  package var maximumValue: Int { (1 << bitDepth) - 1 }
   /// FFmpeg's name.
-  public var description: String { name }
+  package var description: String { name }
 
   /// The layout with FFmpeg's `name`; nil if FFmpeg does not have it or this package does not support it.
   ///
   /// `yuvj420p` and the like yield the plain layout. Names without `le` yield the little-endian layout on
   /// little-endian machines. The corresponding C function is `av_get_pix_fmt`.
-  public init?(name: String) {
+  package init?(name: String) {
     self.init(code: av_get_pix_fmt(name).rawValue)
   }
 
@@ -59,31 +59,31 @@ public struct PixelFormat: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// 8-bit 4:2:0.
-  public static let yuv420p = PixelFormat(known: AV_PIX_FMT_YUV420P)
+  package static let yuv420p = PixelFormat(known: AV_PIX_FMT_YUV420P)
   /// 8-bit 4:2:2.
-  public static let yuv422p = PixelFormat(known: AV_PIX_FMT_YUV422P)
+  package static let yuv422p = PixelFormat(known: AV_PIX_FMT_YUV422P)
   /// 8-bit 4:4:4.
-  public static let yuv444p = PixelFormat(known: AV_PIX_FMT_YUV444P)
+  package static let yuv444p = PixelFormat(known: AV_PIX_FMT_YUV444P)
   /// 10-bit 4:2:0.
-  public static let yuv420p10 = PixelFormat(known: AV_PIX_FMT_YUV420P10LE)
+  package static let yuv420p10 = PixelFormat(known: AV_PIX_FMT_YUV420P10LE)
   /// 10-bit 4:2:2.
-  public static let yuv422p10 = PixelFormat(known: AV_PIX_FMT_YUV422P10LE)
+  package static let yuv422p10 = PixelFormat(known: AV_PIX_FMT_YUV422P10LE)
   /// 10-bit 4:4:4.
-  public static let yuv444p10 = PixelFormat(known: AV_PIX_FMT_YUV444P10LE)
+  package static let yuv444p10 = PixelFormat(known: AV_PIX_FMT_YUV444P10LE)
   /// 16-bit 4:4:4.
-  public static let yuv444p16 = PixelFormat(known: AV_PIX_FMT_YUV444P16LE)
+  package static let yuv444p16 = PixelFormat(known: AV_PIX_FMT_YUV444P16LE)
   /// 8-bit gray.
-  public static let gray8 = PixelFormat(known: AV_PIX_FMT_GRAY8)
+  package static let gray8 = PixelFormat(known: AV_PIX_FMT_GRAY8)
   /// 16-bit gray.
-  public static let gray16 = PixelFormat(known: AV_PIX_FMT_GRAY16LE)
+  package static let gray16 = PixelFormat(known: AV_PIX_FMT_GRAY16LE)
 
   /// Columns of plane `index` in a picture `width` wide, rounded up.
-  public func planeWidth(_ index: Int, width: Int) -> Int {
+  package func planeWidth(_ index: Int, width: Int) -> Int {
     index == 0 ? width : (width + (1 << log2ChromaWidth) - 1) >> log2ChromaWidth
   }
 
   /// Rows of plane `index` in a picture `height` high, rounded up.
-  public func planeHeight(_ index: Int, height: Int) -> Int {
+  package func planeHeight(_ index: Int, height: Int) -> Int {
     index == 0 ? height : (height + (1 << log2ChromaHeight) - 1) >> log2ChromaHeight
   }
 

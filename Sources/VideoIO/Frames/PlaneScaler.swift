@@ -5,17 +5,17 @@ internal import CFFmpeg
 ///
 /// The centres of both pictures coincide; the border is replicated. Results are identical on every
 /// machine. One owner, used by one task.
-public struct PlaneScaler: ~Copyable {
+package struct PlaneScaler: ~Copyable {
   /// Columns that `scale` takes.
-  public let sourceWidth: Int
+  package let sourceWidth: Int
   /// Rows that `scale` takes.
-  public let sourceHeight: Int
+  package let sourceHeight: Int
   /// Columns that `scale` returns.
-  public let width: Int
+  package let width: Int
   /// Rows that `scale` returns.
-  public let height: Int
+  package let height: Int
   /// Bits per sample: 8 in one byte; 9, 10, 12, 14 or 16 in two, in the machine's byte order.
-  public let bitDepth: Int
+  package let bitDepth: Int
 
   private let converter: PictureConverter
   // Planes with the padding that swscale's vector code reads and writes.
@@ -25,7 +25,7 @@ public struct PlaneScaler: ~Copyable {
 
   /// Creates a scaler between two sizes; results are clipped to the bit depth.
   /// - Throws: `VideoIOError.invalidPicture` for sizes or depths that FFmpeg does not support.
-  public init(
+  package init(
     sourceWidth: Int, sourceHeight: Int, width: Int, height: Int, bitDepth: Int = 8,
     kernel: ScalingKernel = .bicubic
   ) throws(VideoIOError) {
@@ -59,7 +59,7 @@ public struct PlaneScaler: ~Copyable {
   ///   - outputBytesPerRow: its row stride.
   /// - Precondition: the buffers hold the rows.
   /// - Throws: `VideoIOError.cannotConvert`.
-  public mutating func scale(
+  package mutating func scale(
     _ input: UnsafeRawBufferPointer, bytesPerRow: Int, into output: UnsafeMutableRawBufferPointer,
     bytesPerRow outputBytesPerRow: Int
   ) throws(VideoIOError) {
@@ -77,7 +77,7 @@ public struct PlaneScaler: ~Copyable {
   /// Resamples a plane of 8 bits without padding between rows.
   /// - Precondition: `bitDepth` is 8 and `samples` holds `sourceWidth` times `sourceHeight`.
   /// - Throws: `VideoIOError.cannotConvert`.
-  public mutating func scale(_ samples: [UInt8]) throws(VideoIOError) -> [UInt8] {
+  package mutating func scale(_ samples: [UInt8]) throws(VideoIOError) -> [UInt8] {
     precondition(bitDepth == 8, "a scaler of \(bitDepth) bits was given samples of 8")
     return try scaleSamples(samples)
   }
@@ -85,7 +85,7 @@ public struct PlaneScaler: ~Copyable {
   /// Resamples a plane of more than 8 bits without padding between rows.
   /// - Precondition: `bitDepth` is above 8 and `samples` holds `sourceWidth` times `sourceHeight`.
   /// - Throws: `VideoIOError.cannotConvert`.
-  public mutating func scale(_ samples: [UInt16]) throws(VideoIOError) -> [UInt16] {
+  package mutating func scale(_ samples: [UInt16]) throws(VideoIOError) -> [UInt16] {
     precondition(bitDepth > 8, "a scaler of 8 bits was given samples of 16")
     return try scaleSamples(samples)
   }

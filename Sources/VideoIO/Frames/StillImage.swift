@@ -12,7 +12,7 @@ internal import CFFmpeg
 /// Uses the frame's matrix, or the one that players assume for its size. The file appears only when complete.
 /// - Parameter overwrite: whether to replace an existing file.
 /// - Throws: `VideoIOError.outputExists`, `cannotCreate`, `cannotWrite`, `cannotConvert`.
-public func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = true) throws(VideoIOError) {
+package func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = true) throws(VideoIOError) {
   let file = try OutputFile(path: path, input: nil, overwrite: overwrite)
   let layout = frame.format.isGray ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24
   var encoder = try VideoEncoder(

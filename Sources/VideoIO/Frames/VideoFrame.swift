@@ -5,21 +5,21 @@ internal import CFFmpeg
 ///
 /// `@unchecked Sendable` is safe because the underlying frame is set once in `init` and only read
 /// afterwards; libav's reference counts are atomic.
-public final class VideoFrame: @unchecked Sendable {
+package final class VideoFrame: @unchecked Sendable {
   /// Columns of luma.
-  public let width: Int
+  package let width: Int
   /// Rows of luma.
-  public let height: Int
+  package let height: Int
   /// The layout of the planes.
-  public let format: PixelFormat
+  package let format: PixelFormat
   /// Presentation time in ticks of the file's `MediaInfo.timeBase`.
-  public let presentationTimestamp: Int64
+  package let presentationTimestamp: Int64
   /// Duration in the same ticks; 0 if unknown.
-  public let duration: Int64
+  package let duration: Int64
   /// The meaning of the sample values.
-  public let color: ColorDescription
+  package let color: ColorDescription
   /// Whether the decoder flags the frame as interlaced.
-  public let isInterlaced: Bool
+  package let isInterlaced: Bool
 
   let raw: UnsafeMutablePointer<AVFrame>
 
@@ -42,16 +42,16 @@ public final class VideoFrame: @unchecked Sendable {
   }
 
   /// Columns of plane `index`: 0 is luma, 1 and 2 are chroma.
-  public func planeWidth(_ index: Int) -> Int { format.planeWidth(index, width: width) }
+  package func planeWidth(_ index: Int) -> Int { format.planeWidth(index, width: width) }
 
   /// Rows of plane `index`.
-  public func planeHeight(_ index: Int) -> Int { format.planeHeight(index, height: height) }
+  package func planeHeight(_ index: Int) -> Int { format.planeHeight(index, height: height) }
 
   /// Calls `body` with the bytes of plane `index`, top row first, and the row stride in bytes.
   ///
   /// The buffer ends with the last sample of the last row; it is valid during the call only.
   /// - Precondition: `index` is below `format.planeCount`.
-  public func withPlane<R, E: Error>(
+  package func withPlane<R, E: Error>(
     _ index: Int, _ body: (UnsafeRawBufferPointer, _ bytesPerRow: Int) throws(E) -> R
   ) throws(E) -> R {
     let plane = plane(of: raw, index, format)
@@ -60,7 +60,7 @@ public final class VideoFrame: @unchecked Sendable {
 
   /// Returns the same picture and properties at another time; the planes are shared, not copied.
   /// - Throws: `VideoIOError.outOfMemory`.
-  public func retimed(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) -> VideoFrame {
+  package func retimed(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) -> VideoFrame {
     let copy = try reference()
     copy.raw.pointee.pts = presentationTimestamp
     cffmpeg_frame_set_duration(copy.raw, duration)
@@ -74,7 +74,7 @@ public final class VideoFrame: @unchecked Sendable {
   ///   - planes: the offset of each in `memory`, and its row stride in bytes.
   ///   - owner: keeps the memory alive and unchanged; retained by the frame.
   /// - Throws: `VideoIOError.outOfMemory`.
-  public func sharing(
+  package func sharing(
     _ memory: UnsafeMutableRawBufferPointer, planes: [(offset: Int, bytesPerRow: Int)],
     of owner: any AnyObject & Sendable
   ) throws(VideoIOError) -> VideoFrame {

@@ -8,21 +8,21 @@ internal import CFFmpeg
 #endif
 
 /// A failed FFmpeg call: its error code, and the lines logged during the call.
-public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   /// FFmpeg's code: a negated `errno`, or one of FFmpeg's own tags; always negative.
-  public let code: Int32
+  package let code: Int32
 
   /// What FFmpeg logged as an error or warning during the call, oldest first; often empty.
-  public let log: [String]
+  package let log: [String]
 
   /// Creates an error from FFmpeg's code and the lines logged.
-  public init(code: Int32, log: [String] = []) {
+  package init(code: Int32, log: [String] = []) {
     self.code = code
     self.log = log
   }
 
   /// Creates an error from an `errno` value.
-  public init(errno: Int32) {
+  package init(errno: Int32) {
     self.init(errno: errno, log: [])
   }
 
@@ -44,7 +44,7 @@ public struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
   /// FFmpeg's message for the code, with the most relevant log line in parentheses if there is one.
   ///
   /// The corresponding C function is `av_strerror`.
-  public var description: String {
+  package var description: String {
     guard let line = log.last, line != words else { return words }
     return "\(words) (\(line))"
   }

@@ -2,15 +2,15 @@
 internal import CFFmpeg
 
 /// The FFmpeg build in use: its libraries and their features.
-public enum LibavBuild {
+package enum LibavBuild {
   /// One of the libraries.
-  public struct Library: Sendable, Hashable {
+  package struct Library: Sendable, Hashable {
     /// Its name, such as `libavcodec`.
-    public let name: String
+    package let name: String
     /// Its version at run time: major, minor and micro.
-    public let version: [Int]
+    package let version: [Int]
     /// Whether it is at least the version of FFmpeg 5.1, the oldest supported release.
-    public let isRecent: Bool
+    package let isRecent: Bool
 
     init(_ name: String, _ version: UInt32, oldest: [Int]) {
       self.name = name
@@ -21,10 +21,10 @@ public enum LibavBuild {
   }
 
   /// FFmpeg's version, such as `5.1.9`, including any suffix of the distribution.
-  public static var version: String { av_version_info().map { String(cString: $0) } ?? "unknown" }
+  package static var version: String { av_version_info().map { String(cString: $0) } ?? "unknown" }
 
   /// The libraries in use.
-  public static var libraries: [Library] {
+  package static var libraries: [Library] {
     [
       Library("libavformat", avformat_version(), oldest: [59, 27]),
       Library("libavcodec", avcodec_version(), oldest: [59, 37]),
@@ -35,11 +35,11 @@ public enum LibavBuild {
   }
 
   /// Whether FFmpeg has an encoder of this name.
-  public static func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }
+  package static func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }
 
   /// Whether a file name extension, such as `mkv`, selects a container for video of any length. Excludes pictures, even
   /// animated ones: few colours or lossless frames are not a sensible output for enhanced video.
-  public static func holdsVideo(ending: String) -> Bool {
+  package static func holdsVideo(ending: String) -> Bool {
     guard !ending.isEmpty, let format = av_guess_format(nil, "x." + ending, nil) else { return false }
     let isPicture =
       format.pointee.flags & AVFMT_NOFILE != 0

@@ -4,14 +4,14 @@ internal import CFFmpeg
 /// A fraction of two 32-bit integers: time bases (seconds per tick), frame rates, aspect ratios.
 ///
 /// A denominator or numerator of zero means "unknown", as in FFmpeg.
-public struct Rational: Sendable, Hashable, CustomStringConvertible {
+package struct Rational: Sendable, Hashable, CustomStringConvertible {
   /// The upper number.
-  public let numerator: Int32
+  package let numerator: Int32
   /// The lower number; zero in an unknown value.
-  public let denominator: Int32
+  package let denominator: Int32
 
   /// Creates a fraction without reducing it.
-  public init(_ numerator: Int32, _ denominator: Int32) {
+  package init(_ numerator: Int32, _ denominator: Int32) {
     self.numerator = numerator
     self.denominator = denominator
   }
@@ -23,25 +23,25 @@ public struct Rational: Sendable, Hashable, CustomStringConvertible {
   var libav: AVRational { AVRational(num: numerator, den: denominator) }
 
   /// Whether both numbers are positive.
-  public var isPositive: Bool { numerator > 0 && denominator > 0 }
+  package var isPositive: Bool { numerator > 0 && denominator > 0 }
 
   /// The fraction as a floating-point number; 0 when unknown. For display, never for timelines.
-  public var doubleValue: Double {
+  package var doubleValue: Double {
     denominator == 0 ? 0 : Double(numerator) / Double(denominator)
   }
 
   /// One divided by the fraction.
-  public var inverse: Rational { Rational(denominator, numerator) }
+  package var inverse: Rational { Rational(denominator, numerator) }
 
   /// Converts `value` ticks of this time base to ticks of `other`, rounded to nearest, halves away from
   /// zero; returns `value` itself if a time base is unknown.
   ///
   /// The corresponding C function is `av_rescale_q`.
-  public func rescale(_ value: Int64, to other: Rational) -> Int64 {
+  package func rescale(_ value: Int64, to other: Rational) -> Int64 {
     guard isPositive, other.isPositive else { return value }
     return av_rescale_q(value, libav, other.libav)
   }
 
   /// `numerator/denominator`.
-  public var description: String { "\(numerator)/\(denominator)" }
+  package var description: String { "\(numerator)/\(denominator)" }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error in reading or writing a file. Cases carry the facts; `description` formats them.
-public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
+package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file cannot be opened, or is not a media file.
   case cannotOpen(path: String, reason: LibavError)
   /// The file is a playlist, and playlists are not allowed.
@@ -94,7 +94,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether the error is caused by another run, so that a later attempt may succeed.
-  public var isTemporary: Bool {
+  package var isTemporary: Bool {
     switch self {
     case .outputInUse, .segmentsInUse: true
     default: false
@@ -103,7 +103,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// Whether it is the machine's state that stands in the way, such as a full disk or exhausted memory, or a file that a
   /// network does not show now: what fails here may work later, or elsewhere.
-  public var isWorthRetry: Bool {
+  package var isWorthRetry: Bool {
     if isTemporary || isWantOfMemory { return true }
     switch self {
     case .cannotOpen(_, let reason), .cannotRead(_, _, let reason), .cannotCreate(_, let reason),
@@ -114,7 +114,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// One lower-case line without a period, with the file's name and FFmpeg's message.
-  public var description: String {
+  package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
     case .isPlaylist(let path): "\(path) is a playlist, which leads to other files"
@@ -181,7 +181,7 @@ public enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Advice for the user in one lower-case line without a period; nil if there is none.
-  public var hint: String? {
+  package var hint: String? {
     switch self {
     case .cannotOpen(_, let reason) where reason.log.contains { $0.contains("moov atom not found") }:
       "the file was cut off before its index was written; a repair tool or a new copy may help"

@@ -66,7 +66,7 @@ extension MediaInfo {
   ///   - timeBase: seconds per tick of the frames' timestamps.
   ///   - frameRate: frames per second, a hint for encoders.
   /// - Throws: `VideoIOError.outOfMemory`.
-  public static func blank(
+  package static func blank(
     width: Int, height: Int, format: PixelFormat, color: ColorDescription = ColorDescription(),
     timeBase: Rational, frameRate: Rational
   ) throws(VideoIOError) -> MediaInfo {

@@ -1,58 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Describes a file's contents and the format of its video.
-public struct MediaInfo: Sendable {
+package struct MediaInfo: Sendable {
   /// The path as given.
-  public let path: String
+  package let path: String
   /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
-  public let containerName: String
+  package let containerName: String
   /// FFmpeg's name of the video codec, such as `h264`.
-  public let codecName: String
+  package let codecName: String
   /// The video stream's index.
-  public let videoStreamIndex: Int
+  package let videoStreamIndex: Int
 
   /// Columns of luma.
-  public let width: Int
+  package let width: Int
   /// Rows of luma.
-  public let height: Int
+  package let height: Int
   /// The layout of the frames that the reader returns.
-  public let format: PixelFormat
+  package let format: PixelFormat
   /// FFmpeg's name of the decoder's output layout; if it is not a supported one, frames are converted to
   /// `format`.
-  public let sourceFormatName: String
+  package let sourceFormatName: String
   /// Whether frames are converted to another layout on reading.
-  public let isConverted: Bool
+  package let isConverted: Bool
   /// The meaning of the frames' sample values.
-  public let color: ColorDescription
+  package let color: ColorDescription
   /// Width over height of a pixel; players treat unknown as square.
-  public let sampleAspectRatio: Rational
+  package let sampleAspectRatio: Rational
   /// Seconds per tick of the frames' timestamps.
-  public let timeBase: Rational
+  package let timeBase: Rational
   /// Average frames per second; not positive if unknown. For display and as an encoder hint, never for timelines.
-  public let averageFrameRate: Rational
+  package let averageFrameRate: Rational
   /// The video's first timestamp, in ticks.
-  public let startTime: Int64
+  package let startTime: Int64
   /// Length in seconds as announced by the container; nil if unknown.
-  public let duration: Double?
+  package let duration: Double?
   /// The number of frames as announced by the container, or length times average rate; nil if neither is known.
-  public let estimatedFrameCount: Int?
+  package let estimatedFrameCount: Int?
   /// Whether the file instructs players to rotate or mirror the picture.
-  public let hasDisplayMatrix: Bool
+  package let hasDisplayMatrix: Bool
   /// Degrees by which players rotate the picture counterclockwise; 0 without a display matrix.
-  public let rotation: Double
+  package let rotation: Double
   /// Whether this is a still image rather than a video.
-  public let isStillImage: Bool
+  package let isStillImage: Bool
   /// All streams except the video, in file order.
-  public let otherStreams: [StreamInfo]
+  package let otherStreams: [StreamInfo]
 
   /// What the writer needs to create a file like this one.
   let source: SourceFile
 }
 
 /// A stream that is copied without change.
-public struct StreamInfo: Sendable, Hashable {
+package struct StreamInfo: Sendable, Hashable {
   /// The kind of a stream's content.
-  public enum Kind: String, Sendable {
+  package enum Kind: String, Sendable {
     /// Another video stream.
     case video
     /// Cover art: one picture.
@@ -70,18 +70,18 @@ public struct StreamInfo: Sendable, Hashable {
   }
 
   /// The index in the file.
-  public let index: Int
+  package let index: Int
   /// The kind of its content.
-  public let kind: Kind
+  package let kind: Kind
   /// FFmpeg's name of its codec, such as `aac`.
-  public let codecName: String
+  package let codecName: String
   /// The language as tagged, such as `eng`.
-  public let language: String?
+  package let language: String?
   /// The title as tagged.
-  public let title: String?
+  package let title: String?
 
   /// Describes a stream.
-  public init(index: Int, kind: Kind, codecName: String, language: String? = nil, title: String? = nil) {
+  package init(index: Int, kind: Kind, codecName: String, language: String? = nil, title: String? = nil) {
     self.index = index
     self.kind = kind
     self.codecName = codecName

@@ -4,37 +4,37 @@ internal import CFFmpeg
 /// Reads a video file: its best video stream as frames, all other streams as packets, in file order.
 ///
 /// One owner, used by one task. The frames and packets it returns may be sent to other tasks.
-public struct VideoReader: ~Copyable {
+package struct VideoReader: ~Copyable {
   /// The strictness of reading, and the part to read.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Whether a truncated file, or one whose picture changes size, ends normally and is reported in `leftOut`. If not, `next`
     /// throws at that point.
-    public var toleratesEarlyEnd = false
+    package var toleratesEarlyEnd = false
 
     /// Whether to follow playlists (HLS, DASH, ffconcat) whose names do not identify them as such. They may refer to files in
     /// their own folder and below it.
-    public var allowsPlaylists = false
+    package var allowsPlaylists = false
     /// Whether to accept Dolby Vision whose colours are wrong without its metadata.
-    public var ignoresDolbyVision = false
+    package var ignoresDolbyVision = false
 
     /// Where reading starts, relative to the start of the file; nil for the start. The first frame is the first
     /// one presented at this time or later; other streams start there, too.
-    public var start: Duration?
+    package var start: Duration?
     /// How much to read of all streams; nil for everything.
-    public var length: Duration?
+    package var length: Duration?
 
     /// The video stream to decode, by its index in the file; nil for the best one. Other video streams are copied.
-    public var stream: Int?
+    package var stream: Int?
 
     /// Whether frames carry the quantizers of their blocks: see `VideoFrame.quantizers`.
-    public var exportsQuantizers = false
+    package var exportsQuantizers = false
 
     /// Strict reading of the whole file.
-    public init() {}
+    package init() {}
   }
 
   /// Describes the file.
-  public let info: MediaInfo
+  package let info: MediaInfo
 
   private var source: FrameSource
 
@@ -46,7 +46,7 @@ public struct VideoReader: ~Copyable {
   ///   - options: the part to read, and the errors to tolerate.
   /// - Throws: `VideoIOError` if the file cannot be opened, lacks a video stream or the requested one, or has no decodable frame
   ///   within the part.
-  public init(path: String, threads: Int = 0, options: Options = Options()) throws(VideoIOError) {
+  package init(path: String, threads: Int = 0, options: Options = Options()) throws(VideoIOError) {
     self = try Self.open(path: path, threads: threads, options: options)
   }
 
@@ -71,16 +71,16 @@ public struct VideoReader: ~Copyable {
   }
 
   /// Warnings so far, one line each.
-  public var warnings: [String] { source.warnings }
+  package var warnings: [String] { source.warnings }
 
   /// Parts of the source that the reader leaves out, one line each; complete once the end has been reached.
-  public var leftOut: [String] { source.leftOut }
+  package var leftOut: [String] { source.leftOut }
 
   /// The next frame or packet; nil at the end.
   ///
   /// - Throws: `VideoIOError.endsEarly` or `cannotRead` for a truncated file, after all frames that could be
   ///   recovered; `pictureChanges` if size or layout changes.
-  public mutating func next() throws(VideoIOError) -> MediaItem? {
+  package mutating func next() throws(VideoIOError) -> MediaItem? {
     if let item = source.popEarlyItem() { return item }
     return try source.next()
   }

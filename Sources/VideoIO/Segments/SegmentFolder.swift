@@ -9,11 +9,11 @@
 ///
 /// A segment holds the encoder's packets for a fixed number of frames. Its file is flushed to disk before the manifest
 /// lists it, and the manifest is replaced atomically, so the manifest is correct even after a power loss.
-public struct SegmentFolder: Sendable {
+package struct SegmentFolder: Sendable {
   /// Path of the folder.
-  public let path: String
+  package let path: String
   /// Warnings about existing segments, one line each.
-  public private(set) var warnings: [String] = []
+  package private(set) var warnings: [String] = []
   var manifest: SegmentManifest
   private let lock: FolderLock
   private let isNew: Bool
@@ -21,17 +21,17 @@ public struct SegmentFolder: Sendable {
   let permissions: FilePermissions
 
   /// Default number of frames per segment.
-  public static let usualFrames = 240
+  package static let usualFrames = 240
 
   /// Number of finished frames.
-  public var frameCount: Int { manifest.frameCount }
+  package var frameCount: Int { manifest.frameCount }
   /// The `origins` passed to `VideoWriter.write` with the last of these frames; empty if there is none.
-  public var origins: [Int] { manifest.segments.last?.origins ?? [] }
+  package var origins: [Int] { manifest.segments.last?.origins ?? [] }
   /// Number of encoder threads when the job started.
-  public var encoderThreads: Int { manifest.encoderThreads }
+  package var encoderThreads: Int { manifest.encoderThreads }
 
   /// The folder's path for an output.
-  public static func path(output: String) -> String {
+  package static func path(output: String) -> String {
     OutputFile.companion(of: OutputFile.resolvingLink(output), ending: ".segments")
   }
 
@@ -46,7 +46,7 @@ public struct SegmentFolder: Sendable {
   ///   - resumes: whether to continue an earlier run. If not, there must not be one.
   /// - Throws: `VideoIOError.segmentsExist`, `segmentsInUse`, `segmentsDiffer`, `segmentsDamaged`,
   ///   `segmentsImpossible` if the output is not a file or files cannot be locked, `cannotCreate`.
-  public init(
+  package init(
     output: String, frames: Int?, encoderThreads: Int, settings: [String: String], input: String? = nil,
     resumes: Bool
   ) throws(VideoIOError) {
@@ -142,13 +142,13 @@ public struct SegmentFolder: Sendable {
   }
 
   /// Removes the folder and its contents.
-  public func remove() {
+  package func remove() {
     for name in Self.names(in: path) where Self.isOurs(name) { unlink(FileName.cString(path + "/" + name)) }
     rmdir(FileName.cString(path))
   }
 
   /// Removes the folder if it contains nothing that a later run could use, otherwise only its useless files.
-  public func removeUnlessUsed() {
+  package func removeUnlessUsed() {
     let count = (try? Self.readManifest(folder: path))??.segments.count
     if let count, count > 0 {
       for name in Self.names(in: path) {

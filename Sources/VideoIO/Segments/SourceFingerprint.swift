@@ -7,11 +7,11 @@
 
 /// Identifies a file by its content without reading all of it: a copy has the same fingerprint, wherever and
 /// whenever it was made.
-public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
+package struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   /// Length in bytes.
-  public let size: Int
+  package let size: Int
   /// SHA-256 of its first and last MiB and of blocks at equal distances between them; of all of it up to 8 MiB.
-  public let digest: String
+  package let digest: String
 
   private static let partLength = 1 << 20
   private static let wholeLength = 8 << 20
@@ -20,7 +20,7 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
 
   /// Computes the fingerprint of a file.
   /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe.
-  public init(path: String) throws(VideoIOError) {
+  package init(path: String) throws(VideoIOError) {
     let digest = try Digest()
     do throws(LibavError) {
       // Opening a pipe without a writer would block forever.
@@ -51,7 +51,7 @@ public struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `SIZE bytes, DIGEST`.
-  public var description: String { "\(size) bytes, \(digest)" }
+  package var description: String { "\(size) bytes, \(digest)" }
 }
 
 /// A file's length and modification time.

@@ -2,19 +2,19 @@
 internal import CFFmpeg
 
 /// A packet of a stream that is copied without change: audio, subtitles, data, another video.
-public struct EncodedPacket: Sendable {
+package struct EncodedPacket: Sendable {
   /// The stream's index in its source file.
-  public let streamIndex: Int
+  package let streamIndex: Int
   /// Presentation time in ticks of its stream; nil if unknown.
-  public let presentationTimestamp: Int64?
+  package let presentationTimestamp: Int64?
   /// Decoding time in ticks of its stream; nil if unknown.
-  public let decodingTimestamp: Int64?
+  package let decodingTimestamp: Int64?
   /// Duration in the same ticks; 0 if unknown.
-  public let duration: Int64
+  package let duration: Int64
   /// Seconds per tick.
-  public let timeBase: Rational
+  package let timeBase: Rational
   /// The coded bytes.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
 
   /// `AV_PKT_FLAG_*`.
   let flags: Int32
@@ -92,7 +92,7 @@ func byteArray(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
 }
 
 /// An item returned by a reader, in file order.
-public enum MediaItem: Sendable {
+package enum MediaItem: Sendable {
   /// A decoded picture of the video stream.
   case frame(VideoFrame)
   /// A packet of another stream, to be copied.

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Selects and configures the video encoder.
-public struct EncoderSettings: Sendable, Hashable, Codable {
+package struct EncoderSettings: Sendable, Hashable, Codable {
   /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc`, selects FFmpeg's first
   /// encoder for it. `auto` is `libx264` if the container supports H.264, otherwise the container's default:
   /// VP9 for WebM, PNG for .png.
-  public var codec: String
+  package var codec: String
   /// Constant quality, lower is better; nil uses this package's default for the encoder (16 for libx264).
-  public var crf: Double?
+  package var crf: Double?
   /// The encoder's preset; nil uses `medium` if the encoder has it.
-  public var preset: String?
+  package var preset: String?
   /// Further encoder options by their FFmpeg names. A name or value that the encoder does not accept is an
   /// error.
-  public var options: [String: String]
+  package var options: [String: String]
   /// Options of the container, such as `movflags`.
-  public var containerOptions: [String: String]
+  package var containerOptions: [String: String]
   /// FFmpeg's name of the container, such as `yuv4mpegpipe`; nil derives it from the file's name.
-  public var container: String?
+  package var container: String?
   /// FFmpeg's name of the layout to encode, such as `yuv420p`; nil keeps that of the frames. Losses cause a warning.
-  public var pixelFormat: String?
+  package var pixelFormat: String?
   /// Threads of the encoder; 0 lets it choose.
-  public var threads: Int
+  package var threads: Int
 
   /// Creates settings; all have defaults.
-  public init(
+  package init(
     codec: String = "libx264", crf: Double? = nil, preset: String? = nil, options: [String: String] = [:],
     containerOptions: [String: String] = [:], container: String? = nil, pixelFormat: String? = nil,
     threads: Int = 0

@@ -2,10 +2,10 @@
 internal import CFFmpeg
 
 /// Encodes single pictures in memory.
-public enum PictureEncoding {
+package enum PictureEncoding {
   /// Encodes a frame as a PNG file, in RGB.
   /// - Throws: `VideoIOError.cannotEncode`, or the errors of opening the encoder.
-  public static func png(_ frame: VideoFrame) throws(VideoIOError) -> [UInt8] {
+  package static func png(_ frame: VideoFrame) throws(VideoIOError) -> [UInt8] {
     var encoder = try VideoEncoder(
       .init(
         settings: EncoderSettings(codec: "png", threads: 1), width: frame.width, height: frame.height,

@@ -5,19 +5,19 @@ internal import CFFmpeg
 ///
 /// One owner, used by one task. Writes to `<path>.part`, which `finish` renames to `path` and which is
 /// removed if the writer goes out of scope earlier.
-public struct VideoWriter: ~Copyable {
+package struct VideoWriter: ~Copyable {
   /// The path as given.
-  public let path: String
+  package let path: String
   /// Columns of luma.
-  public let width: Int
+  package let width: Int
   /// Rows of luma.
-  public let height: Int
+  package let height: Int
   /// The layout that frames must have.
-  public let format: PixelFormat
+  package let format: PixelFormat
   /// FFmpeg's name of the encoder in use.
-  public let encoderName: String
+  package let encoderName: String
   /// Frames written so far.
-  public private(set) var frameCount = 0
+  package private(set) var frameCount = 0
 
   private var muxer: Muxer
   private var encoder: VideoEncoder
@@ -65,7 +65,7 @@ public struct VideoWriter: ~Copyable {
   ///   - segments: the folder for finished segments; if given, the encoder restarts with each segment.
   /// - Throws: `VideoIOError` if the output exists, is the input or cannot be created, or if the encoder or
   ///   container fails.
-  public init(
+  package init(
     path: String, like info: MediaInfo, width: Int, height: Int, format: PixelFormat,
     color: ColorDescription? = nil, timeBase: Rational? = nil, frameRate: Rational? = nil,
     settings: EncoderSettings = EncoderSettings(), overwrite: Bool = false, segments: SegmentFolder? = nil
@@ -175,7 +175,7 @@ public struct VideoWriter: ~Copyable {
   /// Checks that an output can be written, before any work is done.
   /// - Parameter input: the source, which must not be the output; nil if there is none.
   /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`.
-  public static func validate(
+  package static func validate(
     path: String, input: String?, overwrite: Bool, container: String? = nil
   ) throws(VideoIOError) {
     try OutputFile.validate(path: path, input: input, overwrite: overwrite)
@@ -184,13 +184,13 @@ public struct VideoWriter: ~Copyable {
 
   /// The source's streams that the output lacks, one line each with index, kind, codec and reason; also closed captions that
   /// the encoder does not write.
-  public var leftOut: [String] {
+  package var leftOut: [String] {
     muxer.leftOut + (losesDolbyVision ? ["Dolby Vision metadata, which \(encoderName) does not write"] : [])
       + (losesCaptions ? ["closed captions, which \(encoderName) does not write"] : [])
   }
 
   /// Warnings so far, one line each.
-  public var warnings: [String] {
+  package var warnings: [String] {
     encoder.layoutWarnings + (layoutNote.map { [$0] } ?? []) + muxer.warnings
       + (repairCount > 0
         ? ["\(repairCount) frames had a timestamp that does not increase by a tick of the output"] : [])
@@ -202,7 +202,7 @@ public struct VideoWriter: ~Copyable {
   ///   frame to frame.
   /// - Throws: `VideoIOError.frameMismatch` for another size or layout, `cannotEncode`, `cannotWrite`;
   ///   `holdsOneFrame` for the second frame of a picture file.
-  public mutating func write(_ frame: VideoFrame, origins: [Int] = []) throws(VideoIOError) {
+  package mutating func write(_ frame: VideoFrame, origins: [Int] = []) throws(VideoIOError) {
     guard frame.width == width, frame.height == height, frame.format == format else {
       throw .frameMismatch(path: path, expected: "\(width)x\(height) \(format)", found: frame.shapeText)
     }
@@ -230,7 +230,7 @@ public struct VideoWriter: ~Copyable {
   /// Skips a frame of a finished segment: only its times are needed, as its packets come from the segment.
   ///
   /// - Throws: `VideoIOError.segmentsDamaged` if it differs from the frame in the segment; `cannotWrite`.
-  public mutating func skip(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) {
+  package mutating func skip(presentationTimestamp: Int64, duration: Int64) throws(VideoIOError) {
     let time = place(presentationTimestamp, duration: duration)
     try segments?.pass(frameCount, time)
     frameCount += 1
@@ -330,12 +330,12 @@ public struct VideoWriter: ~Copyable {
 
   /// Copies a packet of another stream of the source.
   /// - Throws: `VideoIOError.cannotWrite`.
-  public mutating func write(_ packet: EncodedPacket) throws(VideoIOError) {
+  package mutating func write(_ packet: EncodedPacket) throws(VideoIOError) {
     try muxer.copy(packet)
   }
 
   /// Writes a frame or a packet.
-  public mutating func write(_ item: MediaItem) throws(VideoIOError) {
+  package mutating func write(_ item: MediaItem) throws(VideoIOError) {
     switch item {
     case .frame(let frame): try write(frame)
     case .packet(let packet): try write(packet)
@@ -348,7 +348,7 @@ public struct VideoWriter: ~Copyable {
   ///   determined by reading the file back.
   /// - Throws: `VideoIOError.cannotEncode`, `cannotWrite`; in that case no file is left.
   @discardableResult
-  public consuming func finish() throws(VideoIOError) -> [String] {
+  package consuming func finish() throws(VideoIOError) -> [String] {
     try emptyEncoder()
     let facts = facts
     try segments?.commit(origins: origins, facts: facts)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
+package import ArgumentParser
 import BatchProcessing
 import Distillation
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
-public import QuantCalibration
+package import QuantCalibration
 import Tensors
 import Training
 import Videnhance

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
-public import EnhancementModel
+package import ArgumentParser
+package import EnhancementModel
 import Foundation
 internal import Tensors
 import Training

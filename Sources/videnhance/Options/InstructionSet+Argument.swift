@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ArgumentParser
-public import Kernels
+package import ArgumentParser
+package import Kernels
 
 extension InstructionSet: ExpressibleByArgument {
   /// Parses the names that VIDENHANCE_ISA accepts.
-  public init?(argument: String) {
+  package init?(argument: String) {
     guard let match = Self.allCases.first(where: { $0.name == argument }) else { return nil }
     self = match
   }
 
   /// The sets that this machine supports, for messages and completions.
-  public static var allValueStrings: [String] { supported.map(\.name) }
+  package static var allValueStrings: [String] { supported.map(\.name) }
 
   /// - Throws: `ValidationError` if the machine does not support the set.
   func validate() throws {
