@@ -25,7 +25,7 @@ public struct MediaInfo: Sendable {
   /// The meaning of the frames' sample values.
   public let color: ColorDescription
   /// Width over height of a pixel; players treat unknown as square.
-  public let sampleAspectRatio: Rational
+  public package(set) var sampleAspectRatio: Rational
   /// Seconds per tick of the frames' timestamps.
   public let timeBase: Rational
   /// Average frames per second; not positive if unknown. For display and as an encoder hint, never for timelines.

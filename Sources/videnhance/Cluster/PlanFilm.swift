@@ -154,7 +154,8 @@ extension PlanOptions {
   init(network: NetworkOptions, source: SourceOptions) {
     self.init()
     tasks = network.task.tasks.map(\.rawValue)
-    scale = network.scale
+    scale = network.networkScale
+    goal = network.goal?.description
     factor = network.factor
     bits = network.bits?.rawValue
     noise = network.noise.level
