@@ -55,7 +55,7 @@ import VideoIO
   }
 
   private func enhanceWith(_ words: [String]) throws -> Enhance {
-    try #require(try VidenhanceCommand.parseAsRoot(["in.mkv", "out.mkv"] + words) as? Enhance)
+    try #require(try Preset.parse(["in.mkv", "out.mkv"] + words) as? Enhance)
   }
 
   @Test func eachOfThemMeansThis() throws {

@@ -5,15 +5,12 @@ import Testing
 
 /// `--to`, `--height`, `--width` and any `--scale`.
 @Suite struct TargetSizeTests {
-  private func run(
-    _ bench: Workbench, _ name: String = "in.mkv", to output: String = "out.mkv", _ more: [String]
-  )
-    throws -> Outcome
-  {
-    try Program.Run(
-      [bench.path(name), bench.path(output), "--bits", "32", "--model-file", bench.makeModel(), "--quiet"]
-        + more
-    ).finish()
+  private func run(_ bench: Workbench, _ more: [String]) throws -> Outcome {
+    let model = try bench.makeModel()
+    let words = [
+      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--quiet",
+    ]
+    return try Program.Run(words + more).finish()
   }
 
   @Test(arguments: [
