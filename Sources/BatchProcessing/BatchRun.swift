@@ -74,6 +74,8 @@ package struct BatchRun: Sendable {
   package enum Event: Sendable {
     case began(BatchFile)
     case progressed(BatchFile, EnhancementProgress)
+    /// What large frames will cost, before they are made.
+    case foresaw(BatchFile, Forecast)
     case skipped(BatchFile, reason: String)
     case done(BatchFile, EnhancementSummary, seconds: Double)
     case failed(BatchFile, any Error)
@@ -95,14 +97,21 @@ package struct BatchRun: Sendable {
   private let jobs: Int
   private let skipsExisting: Bool
   private let journal: Journal?
+  /// Makes the job of a file where files differ in what is done to them; nil does the same to all.
+  private let adapted: (@Sendable (BatchFile) throws -> EnhancementJob)?
+  /// Whether it is said before what large frames will cost.
+  private let foreseesCost: Bool
 
   /// - Parameters:
   ///   - options: for each file; `threads` are those of one.
   ///   - jobs: files to work on side by side.
   package init(
     _ plan: BatchPlan, steps: [EnhancementStep], options: EnhancementJob.Options, jobs: Int,
-    skipsExisting: Bool, journal: Journal?
+    skipsExisting: Bool, journal: Journal?,
+    adapted: (@Sendable (BatchFile) throws -> EnhancementJob)? = nil, foreseesCost: Bool = false
   ) {
+    self.adapted = adapted
+    self.foreseesCost = foreseesCost
     files = plan.files
     self.steps = steps
     self.options = options
@@ -161,8 +170,11 @@ package struct BatchRun: Sendable {
         observe(.skipped(file, reason: reason))
       } else {
         try Self.makeFolder(Self.parent(of: file.output))
-        let job = EnhancementJob(
-          input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
+        let job = try job(for: file)
+        // A cancelled forecast is followed by a cancelled run.
+        if foreseesCost, job.makesLargeFrames, let forecast = try? await job.forecast(.brief) {
+          observe(.foresaw(file, forecast))
+        }
         let summary = try await job.run { observe(.progressed(file, $0)) }
         record.frames = summary.frames
         observe(.done(file, summary, seconds: (ContinuousClock.now - clock).seconds))
@@ -179,6 +191,25 @@ package struct BatchRun: Sendable {
     }
     record.seconds = (ContinuousClock.now - clock).seconds
     return record
+  }
+
+  private func job(for file: BatchFile) throws -> EnhancementJob {
+    if let adapted { return try adapted(file) }
+    return EnhancementJob(
+      input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
+  }
+
+  /// What a file will come to; nil for one that is passed over. Nothing is written.
+  /// - Throws: what keeps the file from being enhanced.
+  package func forecast(_ file: BatchFile, _ choices: EnhancementJob.ForecastOptions) async throws
+    -> Forecast?
+  {
+    if let problem = file.problem { throw problem }
+    if try reasonToSkip(file) != nil { return nil }
+    if !options.overwrites, FileIdentity(path: file.output) != nil {
+      throw VideoIOError.outputExists(path: file.output)
+    }
+    return try await job(for: file).forecast(choices)
   }
 
   /// Why a file is left alone; nil if it is to be enhanced.

@@ -25,8 +25,8 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     /// Seconds of all shards together, one after the other.
     package var seconds: Double
     package var threads: Int
-    /// Bytes of the output, guessed from the frames measured.
-    package var bytes: Int
+    /// Bytes of the video, by the frames measured; nil where they tell nothing.
+    package var bytes: Int?
   }
 
   /// Of the files that this version writes.
@@ -69,6 +69,19 @@ package struct FilmPlan: Codable, Sendable, Equatable {
       source: Source(path: input, size: print.size, sha256: print.digest), output: output, options: options,
       models: job.steps.map { "\($0.identity), \($0.rate)" }, film: film,
       shards: parts(of: film.segments.count, count: count))
+  }
+
+  /// Adds a forecast by a short measurement of the networks and the encoder.
+  /// - Parameter threads: nil takes as many as there are.
+  /// - Throws: what a run throws.
+  package mutating func foresee(threads: Int?) async throws {
+    let job = try options.job(input: source.path, output: output, threads: threads)
+    var choices = EnhancementJob.ForecastOptions.brief
+    choices.frames = film.frames
+    choices.scenes = film.sceneCuts.count + 1
+    let made = try await job.forecast(choices)
+    guard let seconds = made.seconds else { return }
+    forecast = Forecast(seconds: seconds, threads: made.threads, bytes: made.videoBytes)
   }
 
   /// Parts of `total` segments that differ by one at most.

@@ -21,6 +21,12 @@ package struct EnhancementStep: Sendable {
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether what comes out is clean whatever came in.
   package var restores = false
+  /// How many times larger its network makes frames; nil where a model file decides.
+  package var scale: Int?
+  /// The size that its frames get after the network; nil keeps what the network makes.
+  package var goal: SizeGoal?
+  /// Makes the network of a scale, where the goal decides which; nil uses `network`.
+  package var sizedNetwork: (@Sendable (_ scale: Int) -> NetworkFactory)?
 
   /// A step.
   package init(
@@ -46,7 +52,7 @@ package struct EnhancementStep: Sendable {
 ///     R + 2 source frames (R + 5 with deinterlacing) before they are prepared, being read or handed over
 ///     T + W + 5 source frames with their 8-bit copies, or the copies alone where nothing is lost in them (windows share
 ///         frames: each one queued adds one; four are looked ahead to for scene cuts)
-///     O + 2 output frames
+///     O + 2 output frames, and as many again where they are resized
 ///
 /// are alive for one step, beside what decoder, network and encoder hold themselves. See `preparedFrameLimit(window:)`.
 package struct EnhancementJob: Sendable {
@@ -255,12 +261,17 @@ package struct EnhancementJob: Sendable {
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
+    // Frames of a step with a goal pass one stage more.
+    let unsized = steps.map { step -> FrameChannel? in
+      step.goal == nil ? nil : FrameChannel.between(frames: Self.outputCapacity)
+    }
     let census = FrameCensus()
     let reader = ReadingStage(path: input, options: options, rescues: last != nil, watch: watch)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, knownCuts: cuts, step: index,
-        stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network)
+        stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network,
+        goal: step.goal, sizedNetwork: step.sizedNetwork)
     }
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
@@ -278,7 +289,14 @@ package struct EnhancementJob: Sendable {
         group.addTask {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
         }
-        group.addTask { try await enhancing[index].run(from: windows[index], to: enhanced[index]) }
+        group.addTask {
+          try await enhancing[index].run(from: windows[index], to: unsized[index] ?? enhanced[index])
+        }
+        if let frames = unsized[index] {
+          group.addTask {
+            try await ResizingStage(profile: options.profile).run(from: frames, to: enhanced[index])
+          }
+        }
       }
       if let last { group.addTask { try await last() } }
       // The first failure leaves this loop, and thereby cancels the others; `waitForAll` would wait for them

@@ -88,9 +88,11 @@ package struct ClipPreview: Sendable {
     guard let before else {
       throw PreviewError(detail: "no frames of \(input) at \(clockText(seconds))")
     }
-    let enlarged = try FrameEnlarger(scale: after.width / before.width, threads: options.threads)
-      .enlarge(before, adding: nil)
-    return (enlarged, after)
+    let scale = after.width / before.width
+    guard [1, 2, 4].contains(scale), before.width * scale == after.width,
+      before.height * scale == after.height
+    else { return (try before.converted(width: after.width, height: after.height), after) }
+    return (try FrameEnlarger(scale: scale, threads: options.threads).enlarge(before, adding: nil), after)
   }
 }
 

@@ -163,10 +163,12 @@ struct NetworkHandoff: @unchecked Sendable {
 
 /// The video between two stages: how the frames to come look and are timed.
 struct VideoShape: Sendable {
-  /// The file that was read.
-  let media: MediaInfo
+  /// The file that was read; its aspect ratio of a pixel is that of the frames.
+  private(set) var media: MediaInfo
   /// Extents of the frames.
   var width, height: Int
+  /// The size that the frames get next; nil keeps theirs.
+  var target: FrameSize?
   /// Seconds per tick of their timestamps, frames per second on average, and the first timestamp.
   var timeBase, frameRate: Rational
   var startTime: Int64
@@ -199,6 +201,15 @@ struct VideoShape: Sendable {
     return result
   }
 
+  /// The video after its frames got their target size.
+  var resized: VideoShape {
+    guard let target else { return self }
+    var result = self
+    (result.width, result.height, result.target) = (target.width, target.height, nil)
+    result.media.sampleAspectRatio = target.sampleAspectRatio
+    return result
+  }
+
   /// Frames there will be, as far as the source lets it be known.
   var estimatedFrameCount: Int? {
     guard let count = media.estimatedFrameCount else { return nil }
@@ -211,6 +222,8 @@ struct VideoShape: Sendable {
 struct WindowOpening: Sendable {
   let shape: VideoShape
   let handoff: NetworkHandoff
+  /// The size that frames get after the network; nil keeps what it makes.
+  var target: FrameSize?
 }
 
 /// A channel between stages.

@@ -5,6 +5,7 @@ enum StageReport: Sendable {
   case reading(warnings: [String], leftOut: [String])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int, substituted: Int)
+  case resizing
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
@@ -16,6 +17,7 @@ enum StageReport: Sendable {
     case .enhancing(let repeated, let substituted):
       summary.repeatedFrames += repeated
       summary.substitutedFrames += substituted
+    case .resizing: break
     case .writing(let written):
       summary.frames = written.frames
       summary.resumedFrames = written.resumedFrames

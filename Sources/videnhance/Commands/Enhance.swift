@@ -33,6 +33,9 @@ struct Enhance: AsyncParsableCommand {
     if (input == "-" || output == "-") && work.jobOptions.segments != nil {
       throw ValidationError("--resume and --segment-frames are for files, not for standard input or output")
     }
+    if work.dryRun && input == "-" {
+      throw ValidationError("--dry-run reads its source twice, which standard input cannot")
+    }
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
         throw ValidationError(
@@ -59,17 +62,57 @@ struct Enhance: AsyncParsableCommand {
     }
   }
 
-  private func enhanceFile() async throws {
+  /// What is to be done to the file.
+  private var job: EnhancementJob {
     var options = work.jobOptions
     source.add(to: &options)
-    let job = EnhancementJob(
+    return EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
+  }
+
+  /// Says what the work will come to, and does none of it.
+  private func tellForecast(of job: EnhancementJob, on line: ProgressLine) async throws {
+    try VideoWriter.validate(
+      path: output, input: input, overwrite: work.overwrite, container: job.encoder.container)
+    let choices = EnhancementJob.ForecastOptions(network: network)
+    let forecast = try await Interrupt.cancelling { try await job.forecast(choices) }
+    if line.isJSON { return line.tellForecast(forecast) }
+    for text in ForecastReport.lines(forecast, input: input, tasks: network.task.description) {
+      print(FileName.escaped(text))
+    }
+  }
+
+  /// Says what large frames will cost, before they are made.
+  private static func tellCost(of job: EnhancementJob, tasks: String, on line: ProgressLine) async throws {
+    // What an earlier run has begun is known already.
+    guard job.makesLargeFrames, FileIdentity(path: SegmentFolder.path(output: job.output)) == nil else {
+      return
+    }
+    try VideoWriter.validate(
+      path: job.output, input: job.input, overwrite: job.options.overwrites,
+      container: job.encoder.container)
+    let forecast = try await job.forecast(.brief)
+    if line.isJSON { return line.tellForecast(forecast) }
+    for text in ForecastReport.lines(forecast, input: job.input, tasks: tasks) { Console.line(text) }
+  }
+
+  private func enhanceFile() async throws {
+    let job = job
+    let options = job.options
     let started = ContinuousClock.now
     let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
-    let summary: EnhancementSummary
+    let tasks = network.task.description
+    var made: EnhancementSummary?
     do {
-      summary = try await Interrupt.cancelling { try await job.run { line?.update($0) } }
+      if let line, work.dryRun {
+        try await tellForecast(of: job, on: line)
+      } else {
+        made = try await Interrupt.cancelling {
+          if let line { try await Self.tellCost(of: job, tasks: tasks, on: line) }
+          return try await job.run { line?.update($0) }
+        }
+      }
     } catch {
       line?.clear()
       guard error is CancellationError else {
@@ -83,6 +126,7 @@ struct Enhance: AsyncParsableCommand {
       throw ExitCode(130)
     }
     line?.clear()
+    guard let summary = made else { return }
     if let line, line.isJSON {
       line.tellDone(summary)
     } else {
@@ -91,6 +135,8 @@ struct Enhance: AsyncParsableCommand {
     if let profile = options.profile { ProfileReport.print(profile, started: started) }
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
+
+  // MARK: - Words
 
   /// What an interrupted run leaves, in words.
   static func remains(of output: String) -> String {
@@ -117,5 +163,22 @@ struct Enhance: AsyncParsableCommand {
     Console.line(
       "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), \(clockText(seconds)), \(speed)"
     )
+  }
+}
+
+/// A command that enhances videos, with its options.
+protocol EnhancingCommand {
+  var source: SourceOptions { get }
+  var network: NetworkOptions { get }
+  var encoder: EncoderOptions { get }
+  var work: WorkOptions { get }
+}
+
+extension Batch: EnhancingCommand {}
+
+extension Enhance: EnhancingCommand, PresetChooser {
+  var presetSource: (path: String, options: EnhancementJob.Options)? {
+    // Files of a folder are looked at one by one.
+    FolderScan.isFolder(input) ? nil : (input, job.options)
   }
 }
