@@ -75,6 +75,8 @@ package struct BatchRun: Sendable {
   package enum Event: Sendable {
     case began(BatchFile)
     case progressed(BatchFile, EnhancementProgress)
+    /// What large frames will cost, before they are made.
+    case foresaw(BatchFile, Forecast)
     case skipped(BatchFile, reason: String)
     case done(BatchFile, EnhancementSummary, seconds: Double)
     case failed(BatchFile, any Error)
@@ -96,14 +98,21 @@ package struct BatchRun: Sendable {
   private let jobs: Int
   private let skipsExisting: Bool
   private let journal: Journal?
+  /// Creates the job of a file, if jobs differ by file; nil processes all files alike.
+  private let adapted: (@Sendable (BatchFile) throws -> EnhancementJob)?
+  /// Whether to print a forecast before files with large output frames.
+  private let foreseesCost: Bool
 
   /// - Parameters:
   ///   - options: options for each file; `threads` is the number per file.
   ///   - jobs: number of files to process at the same time.
   package init(
     _ plan: BatchPlan, steps: [EnhancementStep], options: EnhancementJob.Options, jobs: Int,
-    skipsExisting: Bool, journal: Journal?
+    skipsExisting: Bool, journal: Journal?,
+    adapted: (@Sendable (BatchFile) throws -> EnhancementJob)? = nil, foreseesCost: Bool = false
   ) {
+    self.adapted = adapted
+    self.foreseesCost = foreseesCost
     files = plan.files
     self.steps = steps
     self.options = options
@@ -162,8 +171,11 @@ package struct BatchRun: Sendable {
         observe(.skipped(file, reason: reason))
       } else {
         try Self.makeFolder(Self.parent(of: file.output))
-        let job = EnhancementJob(
-          input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
+        let job = try job(for: file)
+        // A cancelled forecast is followed by a cancelled run.
+        if foreseesCost, job.makesLargeFrames, let forecast = try? await job.forecast(.brief) {
+          observe(.foresaw(file, forecast))
+        }
         let summary = try await job.run { observe(.progressed(file, $0)) }
         record.frames = summary.frames
         observe(.done(file, summary, seconds: (ContinuousClock.now - clock).seconds))
@@ -181,6 +193,25 @@ package struct BatchRun: Sendable {
     }
     record.seconds = (ContinuousClock.now - clock).seconds
     return record
+  }
+
+  private func job(for file: BatchFile) throws -> EnhancementJob {
+    if let adapted { return try adapted(file) }
+    return EnhancementJob(
+      input: file.input, output: file.output, encoder: file.encoder, options: options, steps: steps)
+  }
+
+  /// Returns the forecast of a file; nil if the file is skipped. Nothing is written.
+  /// - Throws: the file's error.
+  package func forecast(_ file: BatchFile, _ choices: EnhancementJob.ForecastOptions) async throws
+    -> Forecast?
+  {
+    if let problem = file.problem { throw problem }
+    if try reasonToSkip(file) != nil { return nil }
+    if !options.overwrites, FileIdentity(path: file.output) != nil {
+      throw VideoIOError.outputExists(path: file.output)
+    }
+    return try await job(for: file).forecast(choices)
   }
 
   /// Returns the reason to skip a file; nil if it should be enhanced.

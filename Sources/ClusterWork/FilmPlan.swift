@@ -26,8 +26,8 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     /// Total time of all shards in seconds, one after the other.
     package var seconds: Double
     package var threads: Int
-    /// Estimated size of the output in bytes, from the measured frames.
-    package var bytes: Int
+    /// Estimated size of the video in bytes, from the measured frames; nil if they allow no estimate.
+    package var bytes: Int?
   }
 
   /// Format version of plans that this program writes.
@@ -70,6 +70,19 @@ package struct FilmPlan: Codable, Sendable, Equatable {
       source: Source(path: input, size: print.size, sha256: print.digest), output: output, options: options,
       models: job.steps.map { "\($0.identity), \($0.rate)" }, film: film,
       shards: parts(of: film.segments.count, count: count))
+  }
+
+  /// Adds a forecast from a short measurement of the networks and the encoder.
+  /// - Parameter threads: threads of the networks; nil uses all cores.
+  /// - Throws: the errors of a run.
+  package mutating func foresee(threads: Int?) async throws {
+    let job = try options.job(input: source.path, output: output, threads: threads)
+    var choices = EnhancementJob.ForecastOptions.brief
+    choices.frames = film.frames
+    choices.scenes = film.sceneCuts.count + 1
+    let made = try await job.forecast(choices)
+    guard let seconds = made.seconds else { return }
+    forecast = Forecast(seconds: seconds, threads: made.threads, bytes: made.videoBytes)
   }
 
   /// Divides `total` segments into parts that differ by at most one.

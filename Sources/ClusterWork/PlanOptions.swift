@@ -9,6 +9,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
   /// Names of the tasks, in order.
   package var tasks: [String] = ["sr"]
   package var scale, factor, bits: Int?
+  /// The size of frames after super-resolution, in the syntax of `SizeGoal`; nil keeps the network's.
+  package var goal: String?
   /// Standard deviation of the noise in 8-bit levels; nil if it is estimated from the frames.
   package var noise: Float?
   /// Frames per second as `numerator/denominator`.
@@ -39,7 +41,9 @@ package struct PlanOptions: Codable, Sendable, Equatable {
     }
     let ofModel = modelFile == nil ? nil : "that of the model"
     return [
-      "--task": tasks.joined(separator: ","), "--scale": text(scale, ofModel ?? "2"),
+      "--task": tasks.joined(separator: ","),
+      "--scale": text(scale, goal == nil ? ofModel ?? "2" : "by the size"),
+      "size": text(goal, "by --scale"),
       "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
       "--fps": text(fps), "--noise": text(noise, "auto"), "--model": text(tier, "balanced"),
       "--source": sources?.joined(separator: ",") ?? "auto",
@@ -74,7 +78,9 @@ package struct PlanOptions: Codable, Sendable, Equatable {
         task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
         tier: isEnlarging ? chosen : .balanced,
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
-      result.append(.network(choice, noiseLevel: noise, rate: try rate))
+      let goal = goal.flatMap { SizeGoal($0) }
+      if self.goal != nil, goal == nil { throw .unknown("another size") }
+      result.append(.network(choice, noiseLevel: noise, rate: try rate, goal: goal))
     }
     if result.isEmpty { throw .unknown("no task") }
     return result

@@ -22,6 +22,14 @@ package enum NoiseLevel {
     min(most, estimate(frame.luma, width: frame.width, height: frame.height, log2Sums: 0))
   }
 
+  /// Estimates the level from frames that follow each other, of one size, as denoising does where it is not told the level.
+  /// - Precondition: there is at least one.
+  package static func estimate(window frames: [PlanarFrame]) -> Float {
+    let surveys = frames.map { NoiseSurvey($0) }
+    let changes = zip(surveys, surveys.dropFirst()).map { $1.difference(from: $0) }
+    return NoiseSurvey.level(of: surveys, changes: changes)
+  }
+
   /// Like `estimate`, for a plane whose samples are sums of 2^`log2Sums` 8-bit samples each, in units of the sums.
   static func estimate<Sample: FixedWidthInteger>(
     _ luma: UnsafePointer<Sample>, width: Int, height: Int, log2Sums: Int

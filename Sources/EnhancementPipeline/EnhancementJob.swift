@@ -23,6 +23,12 @@ package struct EnhancementStep: Sendable {
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether the output is clean regardless of the input's quality.
   package var restores = false
+  /// How many times larger its network makes frames; nil where a model file decides.
+  package var scale: Int?
+  /// The size that its frames get after the network; nil keeps what the network makes.
+  package var goal: SizeGoal?
+  /// Makes the network of a scale, where the goal decides which; nil uses `network`.
+  package var sizedNetwork: (@Sendable (_ scale: Int) -> NetworkFactory)?
 
   /// Creates a step.
   package init(
@@ -48,7 +54,7 @@ package struct EnhancementStep: Sendable {
 ///     R + 2 source frames (R + 5 with deinterlacing): being read, queued or handed over
 ///     T + W + 5 source frames with 8-bit copies, or only the copies if they are lossless (windows
 ///         share frames, so each queued window adds one; scene detection looks four frames ahead)
-///     O + 2 output frames
+///     O + 2 output frames, and as many again if they are resized
 ///
 /// in addition to the buffers of decoder, network and encoder. See `preparedFrameLimit(window:)`.
 package struct EnhancementJob: Sendable {
@@ -240,12 +246,17 @@ package struct EnhancementJob: Sendable {
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
+    // Frames of a step with a goal pass one stage more.
+    let unsized = steps.map { step -> FrameChannel? in
+      step.goal == nil ? nil : FrameChannel.between(frames: Self.outputCapacity)
+    }
     let census = FrameCensus()
     let reader = ReadingStage(path: input, options: options, rescues: last != nil, watch: watch)
     let windowing = steps.enumerated().map { index, step in
       WindowStage(
         threads: options.threads, findsSceneCuts: options.findsSceneCuts, knownCuts: cuts, step: index,
-        stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network)
+        stepCount: steps.count, census: census, profile: options.profile, makeNetwork: step.network,
+        goal: step.goal, sizedNetwork: step.sizedNetwork)
     }
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
@@ -264,7 +275,12 @@ package struct EnhancementJob: Sendable {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
         }
         group.addTask(executorPreference: StageExecutor("enhancing.\(index)")) {
-          try await enhancing[index].run(from: windows[index], to: enhanced[index])
+          try await enhancing[index].run(from: windows[index], to: unsized[index] ?? enhanced[index])
+        }
+        if let frames = unsized[index] {
+          group.addTask(executorPreference: StageExecutor("resizing.\(index)")) {
+            try await ResizingStage(profile: options.profile).run(from: frames, to: enhanced[index])
+          }
         }
       }
       if let last { group.addTask(executorPreference: StageExecutor("writing")) { try await last() } }

@@ -20,6 +20,10 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
   case extentsDiffer(found: String, expected: String)
   /// The source's frames differ from those of the plan.
   case otherFrames(path: String, detail: String)
+  /// Frames would not become larger.
+  case notLarger(path: String, size: String, goal: String)
+  /// Frames would become larger than encoders take.
+  case tooLarge(path: String, size: String)
   /// No 32-bit time base represents both the source's timestamps and the new frames'.
   case timeBaseTooFine(path: String, timeBase: String)
 
@@ -38,6 +42,10 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .extentsDiffer(let found, let expected):
       "pictures of \(found) cannot be compared with those of \(expected)"
     case .otherFrames(let path, let detail): "\(path) is not read as it was planned: \(detail)"
+    case .notLarger(let path, let size, let goal):
+      "\(path) is \(size) already, which \(goal) would not enlarge"
+    case .tooLarge(let path, let size):
+      "\(path) would become \(size), which is more than \(SizeGoal.most) samples across"
     case .timeBaseTooFine(let path, let timeBase):
       "\(path) counts time in ticks of \(timeBase) s, too fine to place further frames in between exactly"
     }
@@ -50,6 +58,8 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .implausibleOutput: "the model does not fit this video, or its file is damaged"
     case .timeBaseTooFine:
       "copy it to another container first, for example with ffmpeg -i in.mkv -c copy out.mp4"
+    case .notLarger: "choose a larger size, or a task that keeps it, such as --task denoise"
+    case .tooLarge: "choose a smaller size"
     case .missingFrame: "delete the folder of its segments"
     case .framesLost: "this is a fault of the program, not of the video: please report it"
     case .otherFrames:

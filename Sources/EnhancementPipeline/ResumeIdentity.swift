@@ -19,6 +19,7 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     package var bits: Int?
     package var noise: Float?
     package var rate: InterpolationRate
+    package var size: String?
   }
 
   /// Versions of the program and of FFmpeg.
@@ -36,7 +37,9 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     ffmpeg = LibavBuild.version
     self.source = Source(bytes: source.size, digest: source.digest)
     steps = job.steps.map {
-      Step(network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel, rate: $0.rate)
+      Step(
+        network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel, rate: $0.rate,
+        size: $0.goal.map { "\($0)" })
     }
     let options = job.options
     findsSceneCuts = options.findsSceneCuts

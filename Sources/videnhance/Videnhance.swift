@@ -21,6 +21,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
         videnhance in.mkv out.mkv --bits 8 --crf 14   8-bit network, larger file
         videnhance in.mp4 out.mkv --codec libx265 --preset slow
         videnhance in.mp4 out.mp4 --task denoise,interp,sr
+        videnhance in.mp4 out.mp4 --to 1080p --dry-run
+        videnhance in.mp4 out.mp4 --preset auto       looks at the video and decides
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
         videnhance batch footage enhanced             all videos below a folder
         videnhance plan in.mkv out.mkv -o plan.json   one film for many machines
@@ -37,7 +39,8 @@ struct VidenhanceCommand: AsyncParsableCommand {
       """,
     version: Version.current,
     groupedSubcommands: [
-      CommandGroup(name: "Video", subcommands: [Enhance.self, Batch.self, Preview.self, Compare.self]),
+      CommandGroup(
+        name: "Video", subcommands: [Enhance.self, Batch.self, Presets.self, Preview.self, Compare.self]),
       CommandGroup(
         name: "Cluster", subcommands: [PlanFilm.self, MakeShards.self, JoinShards.self, ShowStatus.self]),
       CommandGroup(
@@ -89,7 +92,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
   /// - Throws: the parser's errors, some of them in other words.
   private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
     do {
-      return try parseAsRoot(arguments)
+      return try Preset.parse(arguments)
     } catch {
       guard let text = UsageHint.severalInputs(arguments, message: message(for: error)) else { throw error }
       throw ValidationError(text)

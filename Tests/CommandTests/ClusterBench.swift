@@ -29,7 +29,7 @@ extension Workbench {
   func plan(_ options: [String], shards: Int, input: String = "in.mkv") throws -> Outcome {
     try Program.Run(
       ["plan", path(input), path("out.mkv"), "-o", path("plan.json"), "--shards", "\(shards)", "--quiet"]
-        + ["--encoder-threads", "2"] + options
+        + ["--encoder-threads", "2", "--no-forecast"] + options
     ).finish()
   }
 

@@ -9,6 +9,8 @@ import Testing
     arguments: [
       (["--crf", "20", "--preset", "veryfast"], 7),
       (["--codec", "libx264", "--scale", "4"], 2),
+      (["--scale", "1.5", "--codec", "ffv1"], 3),
+      (["--task", "denoise,sr", "--height", "80", "--codec", "ffv1"], 3),
       (["--task", "denoise", "--codec", "ffv1"], 5),
       (["--task", "denoise", "--noise", "9", "--bits", "8", "--codec", "ffv1", "--no-scene-cut"], 3),
       (["--task", "interp", "--factor", "3", "--codec", "ffv1"], 4),

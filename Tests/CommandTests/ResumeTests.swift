@@ -50,6 +50,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
   @Test(arguments: [
     ["--crf", "20", "--preset", "veryfast"],
     ["--task", "sr", "--codec", "ffv1"],
+    ["--task", "sr", "--scale", "2.25", "--codec", "ffv1"],
     ["--task", "denoise", "--bits", "4", "--codec", "ffv1"],
     ["--task", "interp", "--factor", "3", "--codec", "ffv1"],
     ["--task", "interp,sr", "--fps", "60", "--codec", "ffv1"],

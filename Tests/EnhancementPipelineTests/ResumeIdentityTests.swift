@@ -77,7 +77,9 @@ import VideoIO
         "rate": { $0.rate = .factor(3) }, "conditions": { $0.conditions = WindowConditions(noiseLevel: 4) },
         "identity": { $0.identity = "another" }, "bits": { $0.bits = 8 },
         "adapted": { $0.adapted = { _ in Self.step } }, "restores": { $0.restores = true },
-      ], irrelevant: ["network", "adapted", "restores"]
+        "scale": { $0.scale = 4 }, "goal": { $0.goal = .height(720) },
+        "sizedNetwork": { $0.sizedNetwork = { _ in Self.step.network } },
+      ], irrelevant: ["network", "adapted", "restores", "scale", "sizedNetwork"]
     ) { try identity(Options(threads: 1), EncoderSettings(), $0) }
   }
 

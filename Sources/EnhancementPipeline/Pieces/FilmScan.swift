@@ -31,6 +31,8 @@ package struct FilmScan: Codable, Sendable, Equatable {
   /// Of the output: extents, pixel format, and time base and average rate as `[numerator, denominator]`.
   package var width, height: Int
   package var format: String
+  /// Width over height of a pixel of the output, as numerator and denominator; nil for that of the source.
+  package var sampleAspectRatio: [Int32]?
   package var timeBase, frameRate: [Int32]
   /// Seconds of the source that were read.
   package var seconds: Double
@@ -44,6 +46,7 @@ package struct FilmScan: Codable, Sendable, Equatable {
   package func isSound(steps: Int) -> Bool {
     guard (1...1_000_000).contains(segmentFrames), (1...16384 * 4).contains(width),
       (1...16384 * 4).contains(height), timeBase.count == 2, frameRate.count == 2, ticks.isPositive,
+      sampleAspectRatio.map({ $0.count == 2 && $0[0] >= 0 && $0[1] >= 0 }) ?? true,
       !segments.isEmpty, segments.reduce(0, { $0 + $1.frames }) == frames,
       let times = times.all, times.count == sourceFrames,
       sceneCuts.allSatisfy({ (0..<sourceFrames).contains($0) })
@@ -215,7 +218,10 @@ private struct ScanFacts: Sendable {
     return FilmScan(
       segmentFrames: step, segments: segments, sourceFrames: times.count, frames: presentations.count,
       times: FrameTimes(times), sceneCuts: summary.sceneCuts, width: shape.width, height: shape.height,
-      format: shape.media.format.name, timeBase: [shape.timeBase.numerator, shape.timeBase.denominator],
+      format: shape.media.format.name,
+      sampleAspectRatio: [
+        shape.media.sampleAspectRatio.numerator, shape.media.sampleAspectRatio.denominator,
+      ], timeBase: [shape.timeBase.numerator, shape.timeBase.denominator],
       frameRate: [shape.frameRate.numerator, shape.frameRate.denominator], seconds: seconds,
       warnings: summary.warnings.map(\.description), leftOut: summary.leftOut.map(\.description))
   }

@@ -13,7 +13,8 @@ extension PieceJob {
     var reader = try VideoReader(
       path: job.input, threads: 1, options: job.options.reading(rescues: true))
     reader.stopDecoding()
-    let media = reader.info
+    var media = reader.info
+    if let ratio = film.sampleAspectRatio { media.sampleAspectRatio = Rational(ratio[0], ratio[1]) }
     var writer = try VideoWriter(
       path: job.output, like: media, width: film.width, height: film.height, format: media.format,
       timeBase: film.ticks, frameRate: Rational(film.frameRate[0], film.frameRate[1]),

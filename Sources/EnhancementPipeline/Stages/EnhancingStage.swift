@@ -28,7 +28,9 @@ struct EnhancingStage: Sendable {
     // A window may give no frame; then the next frame created starts the scene.
     var startsScene = false
     var (wrongInRow, substituted) = (0, 0)
-    try await output.send(.opened(maker.shape))
+    var shape = maker.shape
+    shape.target = opening.target
+    try await output.send(.opened(shape))
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("windows open once")

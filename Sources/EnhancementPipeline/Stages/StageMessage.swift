@@ -164,10 +164,12 @@ struct NetworkHandoff: @unchecked Sendable {
 
 /// The properties of the video between two stages: extents and timing.
 struct VideoShape: Sendable {
-  /// The source file.
-  let media: MediaInfo
+  /// The file that was read; its aspect ratio of a pixel is that of the frames.
+  private(set) var media: MediaInfo
   /// Extents of the frames.
   var width, height: Int
+  /// The size that the frames get next; nil keeps theirs.
+  var target: FrameSize?
   /// Seconds per tick, average frames per second, and the first timestamp.
   var timeBase, frameRate: Rational
   var startTime: Int64
@@ -200,6 +202,15 @@ struct VideoShape: Sendable {
     return result
   }
 
+  /// The video after its frames got their target size.
+  var resized: VideoShape {
+    guard let target else { return self }
+    var result = self
+    (result.width, result.height, result.target) = (target.width, target.height, nil)
+    result.media.sampleAspectRatio = target.sampleAspectRatio
+    return result
+  }
+
   /// Expected number of frames, if the source allows an estimate.
   var estimatedFrameCount: Int? {
     guard let count = media.estimatedFrameCount else { return nil }
@@ -212,6 +223,8 @@ struct VideoShape: Sendable {
 struct WindowOpening: Sendable {
   let shape: VideoShape
   let handoff: NetworkHandoff
+  /// The size that frames get after the network; nil keeps what it makes.
+  var target: FrameSize?
 }
 
 /// A channel between stages.

@@ -6,6 +6,7 @@ enum StageReport: Sendable {
   case reading(warnings: [MediaRemark], leftOut: [MediaRemark])
   case windows(sceneCuts: [Int]?)
   case enhancing(repeated: Int, substituted: Int)
+  case resizing
   case writing(EnhancementSummary)
 
   func add(to summary: inout EnhancementSummary) {
@@ -17,6 +18,7 @@ enum StageReport: Sendable {
     case .enhancing(let repeated, let substituted):
       summary.repeatedFrames += repeated
       summary.substitutedFrames += substituted
+    case .resizing: break
     case .writing(let written):
       summary.frames = written.frames
       summary.resumedFrames = written.resumedFrames

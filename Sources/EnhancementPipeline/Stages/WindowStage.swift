@@ -14,15 +14,21 @@ struct WindowStage: Sendable {
   let census: FrameCensus
   let profile: WorkProfile?
   let makeNetwork: NetworkFactory
+  /// The size that frames get after the network, and what makes the network for it; nil for `makeNetwork`.
+  var goal: SizeGoal?
+  var sizedNetwork: (@Sendable (_ scale: Int) -> NetworkFactory)?
 
   func run(from input: FrameChannel, to output: WindowChannel) async throws -> StageReport {
     guard case .opened(let shape) = try await input.next() else {
       preconditionFailure("the stage before opens first")
     }
+    let target = try goal?.size(of: shape)
+    let scale = target?.networkScale(width: shape.width, height: shape.height)
+    let makeNetwork = scale.flatMap { sizedNetwork?($0) } ?? makeNetwork
     let handoff = NetworkHandoff(
       network: try makeNetwork((shape.width + 1) & ~1, (shape.height + 1) & ~1, threads))
     let length = max(handoff.network.architecture.window, 1)
-    try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff)))
+    try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff, target: target)))
     // Cuts are detected only in the source; later steps take them over.
     let cuts: SceneSplitter.Cuts =
       if step > 0 {

@@ -7,6 +7,7 @@ internal import CFFmpeg
 package struct FrameScaler: ~Copyable {
   private let converter: PictureConverter
   private let format: PixelFormat
+  private let sampleAspectRatio: Rational?
 
   /// Creates a scaler for frames like `frame`.
   ///
@@ -16,10 +17,11 @@ package struct FrameScaler: ~Copyable {
   ///   - format: layout of the results.
   ///   - color: colour of the results; nil keeps the frame's, with the matrix made explicit if players would
   ///     assume another one at the new size.
+  ///   - sampleAspectRatio: of the results; nil keeps the frames'.
   /// - Throws: `VideoIOError.cannotConvert` or `invalidPicture`.
   package init(
     like frame: VideoFrame, width: Int, height: Int, format: PixelFormat, color: ColorDescription? = nil,
-    kernel: ScalingKernel = .bicubic
+    kernel: ScalingKernel = .bicubic, sampleAspectRatio: Rational? = nil
   ) throws(VideoIOError) {
     let assumed = frame.color.assumingDefaults(width: frame.width, height: frame.height)
     var target = color ?? assumed
@@ -38,6 +40,7 @@ package struct FrameScaler: ~Copyable {
       from: .init(width: frame.width, height: frame.height, code: frame.format.code, color: source),
       to: .init(width: width, height: height, code: format.code, color: target), kernel: kernel)
     self.format = format
+    self.sampleAspectRatio = sampleAspectRatio
   }
 
   /// Returns the frame in the new shape, with its times, side data and metadata.
@@ -47,7 +50,9 @@ package struct FrameScaler: ~Copyable {
     guard frame.width == source.width, frame.height == source.height, frame.format.code == source.code else {
       throw .frameMismatch(path: "scaling", expected: source.text, found: frame.shapeText)
     }
-    return VideoFrame(adopting: try converter.converted(frame.raw), format: format)
+    let result = try converter.converted(frame.raw)
+    if let sampleAspectRatio { result.raw.pointee.sample_aspect_ratio = sampleAspectRatio.libav }
+    return VideoFrame(adopting: result, format: format)
   }
 }
 

@@ -36,6 +36,7 @@ package struct VideoWriter: ~Copyable {
   private var frameData: Set<UInt32> = []
   /// Number of encoded packets.
   private var packetCount = 0
+  private var encodedSizes = EncodedSizes()
   /// Times of the frames in the encoder, by the timestamps passed to it.
   private var times: [Int64: FrameTime] = [:]
   private var firstTime: FrameTime?
@@ -290,6 +291,13 @@ package struct VideoWriter: ~Copyable {
     try segments?.commit(origins: origins, facts: facts)
   }
 
+  /// Empties the encoder of a writer that is there for a trial. Nothing is left of the container.
+  /// - Returns: what the encoder made of the frames.
+  package consuming func finishTrial() throws(VideoIOError) -> EncodedSizes {
+    try emptyEncoder()
+    return encodedSizes
+  }
+
   private var facts: SegmentStore.Facts {
     SegmentStore.Facts(frameData: frameData, losesCaptions: losesCaptions)
   }
@@ -389,6 +397,7 @@ package struct VideoWriter: ~Copyable {
       }
       guard case .packet = outcome else { return }
       packetCount += 1
+      encodedSizes.add(packet)
       restoreTimes()
       try segments?.record(packet)
       if isMuxing { try muxer.writeVideo(packet, timeBase: timeBase) }

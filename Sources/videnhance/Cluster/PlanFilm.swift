@@ -20,7 +20,7 @@ struct PlanFilm: AsyncParsableCommand {
         videnhance shard plan.json --index 3          each of 0 to 15, on any machine
         videnhance join plan.json                     when all are done
 
-      Reads the film once, without a network. Shards are made in <plan>.pieces, on a folder that all machines see, and \
+      Reads the film once, without a network, and enhances a few frames to foresee time and size. Shards are made in <plan>.pieces, on a folder that all machines see, and \
       joined to the same video, packet by packet, as 'videnhance film.mkv out.mkv --resume' makes with the plan's \
       --segment-frames and --threads for its encoder's. See docs/reference/cluster.md and samples/cluster.
 
@@ -57,6 +57,7 @@ struct PlanFilm: AsyncParsableCommand {
   @Option(help: "Threads to read with (default: one for each core).") var threads: Int?
 
   @Flag(help: "Replace another plan, and drop the pieces made for it.") var overwrite = false
+  @Flag(help: "Plan without enhancing a few frames to foresee time and size.") var noForecast = false
   @Flag(help: "Let windows reach across scene cuts.") var noSceneCut = false
   @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
 
@@ -133,8 +134,17 @@ struct PlanFilm: AsyncParsableCommand {
         try folder.make()
       }
     }
-    try made.write(plan)
-    return made
+    var planned = made
+    if !noForecast {
+      do {
+        try await planned.foresee(threads: threads)
+      } catch {
+        if Task.isCancelled { throw error }
+        Console.warning("no forecast: \(error)")
+      }
+    }
+    try planned.write(plan)
+    return planned
   }
 
   /// The rule for the number of shards.
@@ -148,6 +158,19 @@ struct PlanFilm: AsyncParsableCommand {
       "\(plan): \(film.frames) frames of \(film.width)x\(film.height) in \(made.shards.count) shards, "
         + "\(film.segments.count) segments of \(film.segmentFrames), \(film.sceneCuts.count) scene cuts, "
         + "encoder threads \(made.options.encoder.threads)")
+    guard let forecast = made.forecast else { return }
+    let bytes = forecast.bytes.map { ", video about \(ForecastReport.text(bytes: $0))" } ?? ""
+    Console.line(
+      "\(plan): about \(clockText(forecast.seconds)) of work on this machine (\(forecast.threads) threads), "
+        + "\(clockText(forecast.seconds / Double(made.shards.count))) a shard\(bytes)")
+  }
+}
+
+extension PlanFilm: PresetChooser {
+  var presetSource: (path: String, options: EnhancementJob.Options)? {
+    var options = EnhancementJob.Options(threads: threads)
+    source.add(to: &options)
+    return (input, options)
   }
 }
 
@@ -156,7 +179,8 @@ extension PlanOptions {
   init(network: NetworkOptions, source: SourceOptions) {
     self.init()
     tasks = network.task.tasks.map(\.rawValue)
-    scale = network.scale
+    scale = network.networkScale
+    goal = network.goal?.description
     factor = network.factor
     bits = network.bits?.rawValue
     noise = network.noise.level

@@ -25,6 +25,7 @@ struct FolderReport: Sendable {
   private let isQuiet, isVerbose, keepsSegments: Bool
   private let jobs: Int
   private let progress: ProgressStyle
+  private let tasks: String
   /// The progress lines of the current files.
   private let lines = ProgressLines()
   /// Of all of them, where several are worked on at once.
@@ -45,8 +46,11 @@ struct FolderReport: Sendable {
     let shard = try folder.shard?.resolved(environment: environment) ?? Shard(environment: environment)
     // Load the models first, to report a broken one once rather than for each file.
     for step in network.steps { _ = try step.network(64, 64, 1) }
+    if work.dryRun, folder.journal != nil {
+      throw ValidationError("--dry-run and --journal contradict each other")
+    }
     let bits = folder.pattern?.needsBits == true ? try Self.bits(of: network) : nil
-    try BatchRun.makeFolder(output)
+    if !work.dryRun { try BatchRun.makeFolder(output) }
     let journal = try folder.journal.map { try Journal(path: $0) }
     let scan = try FolderScan(folder: input, excluding: [output] + (folder.journal.map { [$0] } ?? []))
     var options = work.jobOptions
@@ -54,9 +58,11 @@ struct FolderReport: Sendable {
     let jobs = folder.jobs ?? 1
     options.threads = max(1, options.threads / jobs)
     let threads = options.threads
+    let names = network.task.tasks.map(\.rawValue)
+    let tasks = encoder.preset == Preset.auto ? Preset.auto : names.joined(separator: "+")
     let plan = BatchPlan(scan, from: input, to: output, shard: shard, balance: folder.balance) { path in
       (folder.pattern ?? .usual).output(
-        for: path, task: network.task.tasks.map(\.rawValue).joined(separator: "+"),
+        for: path, task: tasks,
         bits: bits.map(String.init) ?? "",
         keepsEnding: encoder.container != nil, encoderIsGiven: encoder.codec != nil)
     } settings: { path in
@@ -68,19 +74,29 @@ struct FolderReport: Sendable {
         "shard \(shard.index + 1)/\(shard.count)\(source): \(plan.files.count) of \(plan.total) files")
     }
     if plan.total == 0 { Console.warning("no media files below \(input)") }
+    var adapted: (@Sendable (BatchFile) throws -> EnhancementJob)?
+    let isSilent = work.quiet || work.progress == .json
+    if encoder.preset == Preset.auto {
+      adapted = { [options] in try adaptedJob($0, options: options, isSilent: isSilent) }
+    }
     let run = BatchRun(
       plan, steps: network.steps, options: options, jobs: jobs, skipsExisting: folder.skipExisting,
-      journal: journal)
+      journal: journal, adapted: adapted, foreseesCost: !work.quiet)
     let report = FolderReport(
-      input: input, plan: plan, isQuiet: work.quiet || work.progress == .json, isVerbose: work.verbose,
-      keepsSegments: options.segments != nil, jobs: jobs, progress: work.progress)
+      input: input, plan: plan, isQuiet: isSilent, isVerbose: work.verbose,
+      keepsSegments: options.segments != nil, jobs: jobs, progress: work.progress,
+      tasks: network.task.description)
+    if work.dryRun {
+      return try await report.foresee(run, EnhancementJob.ForecastOptions(network: network))
+    }
     try await report.follow(run, passedOver: work.verbose ? scan.passedOverCount : 0)
   }
 
   private init(
     input: String, plan: BatchPlan, isQuiet: Bool, isVerbose: Bool, keepsSegments: Bool, jobs: Int,
-    progress: ProgressStyle
+    progress: ProgressStyle, tasks: String
   ) {
+    self.tasks = tasks
     self.input = input
     self.plan = plan
     self.isQuiet = isQuiet
@@ -97,6 +113,54 @@ struct FolderReport: Sendable {
     guard let path = network.modelFile else { return NetworkBits.four.rawValue }
     let file = try Safetensors(path: path)
     return QuantizedModel.isQuantized(file) ? try QuantizedModel(file: file).bits : NetworkBits.float.rawValue
+  }
+
+  /// The job of a file whose options depend on what it looks like.
+  private static func adaptedJob(
+    _ file: BatchFile, options: EnhancementJob.Options, isSilent: Bool
+  ) throws -> EnhancementJob {
+    let words = CommandArguments.own
+    let preset = Preset.choice(
+      for: try SourceLook(path: file.input, options: options, threads: options.threads))
+    let command = try VidenhanceCommand.parseAsRoot(preset.expanded(words))
+    guard let command = command as? any EnhancingCommand else {
+      preconditionFailure("the words are those of this command")
+    }
+    if !isSilent { Console.line("\(file.input): \(preset.line(beside: words))") }
+    var options = options
+    command.source.add(to: &options)
+    return EnhancementJob(
+      input: file.input, output: file.output,
+      encoder: command.encoder.settings(output: file.output, threads: options.threads), options: options,
+      steps: command.network.steps)
+  }
+
+  /// Says what each file will come to, and does none of the work.
+  private func foresee(_ run: BatchRun, _ choices: EnhancementJob.ForecastOptions) async throws {
+    var forecasts: [Forecast] = []
+    var hasFailed = false
+    for file in plan.files {
+      let line = ProgressLine(progress, input: file.input, output: file.output)
+      do {
+        let made = try await Interrupt.cancelling { try await run.forecast(file, choices) }
+        guard let made else { continue }
+        forecasts.append(made)
+        if line.isJSON {
+          line.tellForecast(made)
+        } else {
+          for text in ForecastReport.lines(made, input: file.input, tasks: tasks) {
+            print(FileName.escaped(text))
+          }
+        }
+      } catch is CancellationError {
+        throw ExitCode(130)
+      } catch {
+        hasFailed = true
+        handle(.failed(file, error))
+      }
+    }
+    if progress != .json { print(ForecastReport.sum(forecasts)) }
+    if hasFailed { throw ExitCode(2) }
   }
 
   private func follow(_ run: BatchRun, passedOver: Int) async throws {
@@ -135,6 +199,13 @@ struct FolderReport: Sendable {
     case .progressed(let file, let progress):
       lines.of(file)?.update(progress)
       sum?.update(file.number, progress)
+    case .foresaw(let file, let forecast):
+      if progress == .json {
+        lines.of(file)?.tellForecast(forecast)
+      } else {
+        let texts = ForecastReport.lines(forecast, input: file.input, tasks: tasks)
+        for text in texts { Console.line(text) }
+      }
     case .skipped(let file, let reason):
       end(file) { _ in
         if !isQuiet { Console.line("\(label(file)) \(file.input): skipped, \(reason)") }

@@ -39,6 +39,9 @@ struct Enhance: AsyncParsableCommand {
     if input == "-", FolderScan.isFolder(output) {
       throw ValidationError("\(output) is a folder: name a file, as standard input has no name")
     }
+    if work.dryRun && input == "-" {
+      throw ValidationError("--dry-run reads its source twice, which standard input cannot")
+    }
     guard FolderScan.isFolder(input) else {
       if folder.isUsed {
         throw ValidationError(
@@ -65,19 +68,64 @@ struct Enhance: AsyncParsableCommand {
     }
   }
 
-  private func enhanceFile() async throws {
+  /// The job for a single file.
+  private var job: EnhancementJob {
     var options = work.jobOptions
     source.add(to: &options)
     let output = target
-    let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: output)
-    if let line, !line.isJSON { options.onNotice = { [input] in line.warn("\(input): \(Console.text(of: $0))") } }
-    let job = EnhancementJob(
+    return EnhancementJob(
       input: input, output: output, encoder: encoder.settings(output: output, threads: options.threads),
       options: options, steps: network.steps)
+  }
+
+  /// Prints a forecast of the work without doing it.
+  private func tellForecast(of job: EnhancementJob, on line: ProgressLine) async throws {
+    try VideoWriter.validate(
+      path: job.output, input: input, overwrite: work.overwrite, container: job.encoder.container,
+      codec: job.encoder.codec)
+    let choices = EnhancementJob.ForecastOptions(network: network)
+    let forecast = try await Interrupt.cancelling { try await job.forecast(choices) }
+    if line.isJSON { return line.tellForecast(forecast) }
+    for text in ForecastReport.lines(forecast, input: input, tasks: network.task.description) {
+      print(FileName.escaped(text))
+    }
+  }
+
+  /// Prints a forecast before work with large output frames.
+  private static func tellCost(of job: EnhancementJob, tasks: String, on line: ProgressLine) async throws {
+    // Skip it for resumed work.
+    guard job.makesLargeFrames, FileIdentity(path: SegmentFolder.path(output: job.output)) == nil else {
+      return
+    }
+    try VideoWriter.validate(
+      path: job.output, input: job.input, overwrite: job.options.overwrites,
+      container: job.encoder.container, codec: job.encoder.codec)
+    let forecast = try await job.forecast(.brief)
+    if line.isJSON { return line.tellForecast(forecast) }
+    for text in ForecastReport.lines(forecast, input: job.input, tasks: tasks) { Console.line(text) }
+  }
+
+  private func enhanceFile() async throws {
+    var job = job
+    var options = job.options
     let started = ContinuousClock.now
-    let summary: EnhancementSummary
+    let line = work.quiet ? nil : ProgressLine(work.progress, input: input, output: job.output)
+    if let line, !line.isJSON {
+      options.onNotice = { [input] in line.warn("\(input): \(Console.text(of: $0))") }
+      job = EnhancementJob(
+        input: job.input, output: job.output, encoder: job.encoder, options: options, steps: job.steps)
+    }
+    let tasks = network.task.description
+    var made: EnhancementSummary?
     do {
-      summary = try await Interrupt.cancelling { try await job.run { line?.update($0) } }
+      if let line, work.dryRun {
+        try await tellForecast(of: job, on: line)
+      } else {
+        made = try await Interrupt.cancelling { [job] in
+          if let line { try await Self.tellCost(of: job, tasks: tasks, on: line) }
+          return try await job.run { line?.update($0) }
+        }
+      }
     } catch {
       line?.clear()
       guard error is CancellationError else {
@@ -87,10 +135,11 @@ struct Enhance: AsyncParsableCommand {
         }
         throw error
       }
-      Console.line("videnhance: \(output): interrupted, \(Self.remains(of: output))")
+      Console.line("videnhance: \(job.output): interrupted, \(Self.remains(of: job.output))")
       throw ExitCode(130)
     }
     line?.clear()
+    guard let summary = made else { return }
     if let line, line.isJSON {
       line.tellDone(summary)
     } else {
@@ -108,6 +157,8 @@ struct Enhance: AsyncParsableCommand {
       keepsEnding: encoder.container != nil, encoderIsGiven: encoder.codec != nil)
     return FolderScan.join(output, name)
   }
+
+  // MARK: - Messages
 
   /// Describes what an interrupted run leaves behind.
   static func remains(of output: String) -> String {
@@ -135,5 +186,22 @@ struct Enhance: AsyncParsableCommand {
     Console.line(
       "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), took \(clockText(seconds)), speed \(speed)"
     )
+  }
+}
+
+/// A command that enhances videos, with its options.
+protocol EnhancingCommand {
+  var source: SourceOptions { get }
+  var network: NetworkOptions { get }
+  var encoder: EncoderOptions { get }
+  var work: WorkOptions { get }
+}
+
+extension Batch: EnhancingCommand {}
+
+extension Enhance: EnhancingCommand, PresetChooser {
+  var presetSource: (path: String, options: EnhancementJob.Options)? {
+    // Files of a folder are looked at one by one.
+    FolderScan.isFolder(input) ? nil : (input, job.options)
   }
 }

@@ -17,8 +17,14 @@ struct EncoderOptions: ParsableArguments {
   )
   var crf: Double?
 
-  @Option(help: "The encoder's preset (default: medium).")
+  @Option(
+    help:
+      "Options by one name: phone, web, dvd, vhs, film, anime, or auto, which looks at the source ('videnhance presets' lists them). Other names are the encoder's."
+  )
   var preset: String?
+
+  @Option(help: "The encoder's preset (default: medium).")
+  var encoderPreset: String?
 
   @Option(
     help: ArgumentHelp(
@@ -48,6 +54,24 @@ struct EncoderOptions: ParsableArguments {
   )
   var container: String?
 
+  func validate() throws {
+    guard let preset, !Preset.names.contains(preset) else { return }
+    if encoderPreset != nil {
+      throw ValidationError("--preset \(preset) and --encoder-preset contradict each other")
+    }
+    // Names of encoders' presets are longer, or numbers.
+    if Double(preset) == nil, preset.count > 1,
+      let near = Preset.names.first(where: { UsageHint.distance(preset.lowercased(), $0) == 1 })
+    {
+      throw ValidationError("there is no preset '\(preset)' (hint: did you mean --preset \(near)?)")
+    }
+  }
+
+  /// The encoder's preset: `--preset` names one where it is none of ours.
+  private var presetOfEncoder: String? {
+    encoderPreset ?? preset.flatMap { Preset.names.contains($0) ? nil : $0 }
+  }
+
   /// The encoder settings for `threads` threads and an output of this name.
   func settings(output: String, threads: Int) -> EncoderSettings {
     let container = container ?? (output == "-" ? Self.uncompressed : nil)
@@ -58,7 +82,7 @@ struct EncoderOptions: ParsableArguments {
       isUncompressed ? "wrapped_avframe" : output == "-" && container == "nut" ? "rawvideo" : "auto"
     let pairs = encoderOption.map { ($0.name, $0.value) }
     var settings = EncoderSettings(
-      codec: codec ?? usual, crf: crf, preset: preset,
+      codec: codec ?? usual, crf: crf, preset: presetOfEncoder,
       options: Dictionary(pairs) { _, last in last }, container: container, pixelFormat: pixFmt,
       threads: threads)
     settings.convertsAudio = audio == .auto

@@ -13,8 +13,20 @@ struct NetworkOptions: ParsableArguments {
       valueName: "tasks"), completion: .custom { _, _, prefix in TaskList.completions(of: prefix) })
   var task = TaskList(tasks: [.superResolution])
 
-  @Option(help: "Upscaling factor of sr for width and height: 2 or 4 (default: 2, or that of --model-file).")
-  var scale: Int?
+  @Option(
+    help:
+      "Upscaling factor of sr for width and height: above 1 up to 16; a resampler does what the networks for 2 and 4 leave (default: 2, or that of --model-file)."
+  )
+  var scale: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Size of sr's output: 720p, 1080p, 1440p, 2160p or 4k, any number with p: the height, or the width of upright video. Pixels become square.",
+      valueName: "size"))
+  var to: TargetSizeOption?
+
+  @Option(help: "Height of sr's output as shown; the width follows. Pixels become square.") var height: Int?
+  @Option(help: "Width of sr's output as shown; the height follows. Pixels become square.") var width: Int?
 
   @Option(
     help:
@@ -51,24 +63,33 @@ struct NetworkOptions: ParsableArguments {
   var steps: [EnhancementStep] {
     task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
-      return EnhancementStep.network(choice(task), noiseLevel: noise.level, rate: rate)
+      return EnhancementStep.network(choice(task), noiseLevel: noise.level, rate: rate, goal: goal)
     }
+  }
+
+  /// The scale of the network if it alone makes the size; nil leaves it to the model or the size.
+  var networkScale: Int? { scale == 2 ? 2 : scale == 4 ? 4 : nil }
+
+  /// The size of sr's output where a network alone does not make it; nil if it does.
+  var goal: SizeGoal? {
+    if let to { return .shortSide(to.lines) }
+    if let height { return .height(height) }
+    if let width { return .width(width) }
+    return networkScale == nil ? scale.map { .factor($0) } : nil
   }
 
   /// The network for a task.
   func choice(_ task: EnhancementTask) -> NetworkChoice {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
-      task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? model ?? .balanced : .balanced,
+      task, scale: isEnlarging ? networkScale : nil, bits: bits,
+      tier: isEnlarging ? model ?? .balanced : .balanced,
       source: source, modelFile: modelFile)
   }
 
   func validate() throws {
     let tasks = task.tasks
-    if let scale, scale != 2 && scale != 4 { throw ValidationError("--scale must be 2 or 4") }
-    if scale != nil && !tasks.contains(.superResolution) {
-      throw ValidationError("--scale is for --task sr; \(task) keeps the size of frames")
-    }
+    try validateSize(tasks)
     if case .level = noise, !tasks.contains(.denoising) {
       throw ValidationError("--noise is for --task denoise")
     }
@@ -82,7 +103,7 @@ struct NetworkOptions: ParsableArguments {
     }
     if model == .fast {
       if !tasks.contains(.superResolution) { throw ValidationError("--model fast is for --task sr") }
-      if scale == 4 { throw ValidationError("--model fast is for --scale 2") }
+      if let scale, scale > 2 { throw ValidationError("--model fast is for --scale up to 2") }
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
@@ -92,6 +113,47 @@ struct NetworkOptions: ParsableArguments {
     }
     if modelFile != nil && tasks.count > 1 { throw ValidationError("--model-file is for a single task") }
   }
+}
+
+extension NetworkOptions {
+  /// Checks the options of the output's size.
+  private func validateSize(_ tasks: [EnhancementTask]) throws {
+    let given = [
+      ("--scale", scale != nil), ("--to", to != nil), ("--height", height != nil), ("--width", width != nil),
+    ].filter(\.1).map(\.0)
+    if let first = given.first, !tasks.contains(.superResolution) {
+      throw ValidationError("\(first) is for --task sr; \(task) keeps the size of frames")
+    }
+    if given.count > 1 {
+      throw ValidationError(
+        "\(given[0]) and \(given[1]) contradict each other; the shape of the picture stays")
+    }
+    if let scale, !(scale > 1 && scale <= SizeGoal.mostFactor) {
+      throw ValidationError("--scale must be above 1, up to \(Int(SizeGoal.mostFactor))")
+    }
+    for (name, value) in [("--height", height), ("--width", width)] {
+      if let value, !(16...SizeGoal.most).contains(value) {
+        throw ValidationError("\(name) must be 16...\(SizeGoal.most)")
+      }
+    }
+  }
+}
+
+/// `--to`: lines of the picture, such as 1080p, or 4k.
+struct TargetSizeOption: ExpressibleByArgument {
+  /// Names of sizes.
+  static let names = ["4k": 2160, "8k": 4320]
+  let lines: Int
+
+  init?(argument: String) {
+    let word = argument.lowercased()
+    guard let lines = Self.names[word] ?? (word.last == "p" ? Int(word.dropLast()) : nil),
+      (16...SizeGoal.most).contains(lines)
+    else { return nil }
+    self.lines = lines
+  }
+
+  static var allValueStrings: [String] { ["720p", "1080p", "1440p", "2160p", "4k"] }
 }
 
 /// `--task`: one task or several in a row.

@@ -20,7 +20,8 @@ struct SourceOptions: ParsableArguments {
       valueName: "number"))
   var stream: Int?
 
-  @Flag(help: "Deinterlace: make one frame from the two fields of each interlaced frame.")
+  @Flag(
+    inversion: .prefixedNo, help: "Deinterlace: make one frame from the two fields of each interlaced frame.")
   var deinterlace = false
 
   @Flag(help: "Deinterlace: make one frame from each field, doubling the frame rate.")

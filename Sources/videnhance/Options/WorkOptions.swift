@@ -25,6 +25,12 @@ struct WorkOptions: ParsableArguments {
     help: "Output frames per segment; the encoder restarts with each segment (default: 240).")
   var segmentFrames: Int?
 
+  @Flag(
+    help:
+      "Enhance a few frames only, print what the whole work will take (frames, size, time, memory, bytes), and write nothing."
+  )
+  var dryRun = false
+
   @Flag(help: "Do not split windows at scene cuts.")
   var noSceneCut = false
 
@@ -52,6 +58,7 @@ struct WorkOptions: ParsableArguments {
     if quiet && progress != .auto && progress != .none {
       throw ValidationError("--quiet and --progress contradict each other")
     }
+    if quiet && dryRun { throw ValidationError("--quiet and --dry-run contradict each other") }
     if quiet && verbose { throw ValidationError("--quiet and --verbose contradict each other") }
   }
 

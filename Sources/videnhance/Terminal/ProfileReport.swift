@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import EnhancementPipeline
 import Foundation
 
 /// Prints a time profile of a run on standard error.
@@ -38,13 +39,6 @@ struct ProcessUsage {
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
     return ProcessUsage(
       seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-      peakMegabytes: (peakKilobytes ?? Int(usage.ru_maxrss)) / 1024)
-  }
-
-  /// Linux's peak of this program alone: ru_maxrss starts with the memory of the process that started this one.
-  private static var peakKilobytes: Int? {
-    let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-    let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-    return line.flatMap { Int($0.filter(\.isNumber)) }
+      peakMegabytes: ProcessMemory.peakBytes.map { $0 >> 20 } ?? Int(usage.ru_maxrss) / 1024)
   }
 }

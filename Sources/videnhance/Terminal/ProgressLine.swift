@@ -103,6 +103,12 @@ final class ProgressLine: Sendable {
     emit(.init(done: summary, input: input, output: output, elapsed: elapsed))
   }
 
+  /// Reports what the work will come to, if the style is JSON.
+  func tellForecast(_ forecast: Forecast) {
+    guard isJSON else { return }
+    emit(.init(forecast, input: input, output: output))
+  }
+
   /// Reports a failure, if the style is JSON.
   func tellFailed(_ error: String) {
     guard isJSON else { return }
@@ -132,6 +138,10 @@ struct ProgressEvent: Encodable {
   var error: String?
   /// Of errors before any file is worked on.
   var exitCode: Int32?
+  /// Of a forecast.
+  var secondsPerFrame, noise: Double?
+  var measuredFrames, threads, memoryBytes, videoBytes, denoisedBytes: Int?
+  var format, encoder: String?
 
   private init(_ event: String, input: String?, output: String?, elapsed: Double) {
     self.event = event
@@ -159,6 +169,20 @@ struct ProgressEvent: Encodable {
       summary.warnings.map { Console.text(of: $0) }, summary.leftOut.map { Console.text(of: $0) }
     )
     if elapsed > 0 { framesPerSecond = Double(summary.frames - summary.resumedFrames) / elapsed }
+  }
+
+  init(_ forecast: Forecast, input: String, output: String) {
+    self.init("forecast", input: input, output: output, elapsed: forecast.measuringSeconds)
+    estimatedFrames = forecast.frames
+    (width, height) = (forecast.width, forecast.height)
+    (format, encoder, threads) = (forecast.format, forecast.encoder, forecast.threads)
+    secondsLeft = forecast.seconds
+    secondsPerFrame = forecast.secondsPerFrame
+    memoryBytes = forecast.memoryBytes
+    videoBytes = forecast.videoBytes
+    denoisedBytes = forecast.denoisedBytes
+    noise = forecast.noise
+    measuredFrames = forecast.measuredFrames
   }
 
   init(failed error: String, input: String, output: String, elapsed: Double) {

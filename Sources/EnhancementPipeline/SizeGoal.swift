@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+package import VideoIO
+
+/// The size that frames get after super-resolution. Their shape on the screen stays.
+package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
+  /// Samples of the shorter side as shown: the height, or the width of upright video.
+  case shortSide(Int)
+  /// Columns as shown, which are rows of a picture that players turn by a quarter.
+  case width(Int)
+  /// Rows as shown.
+  case height(Int)
+  /// Times the width and the height of the source.
+  case factor(Double)
+
+  /// Samples across beyond which encoders refuse pictures.
+  package static let most = 16384
+  /// The largest factor.
+  package static let mostFactor = 16.0
+
+  /// Reads a goal as `description` writes it; nil for anything else.
+  package init?(_ text: String) {
+    let parts = text.split(separator: " ")
+    guard parts.count == 2 else { return nil }
+    switch (parts[0], Int(parts[1].prefix { $0 != "p" })) {
+    case ("to", let lines?) where (1...Self.most).contains(lines) && parts[1].hasSuffix("p"):
+      self = .shortSide(lines)
+    case ("width", let value?) where (1...Self.most).contains(value): self = .width(value)
+    case ("height", let value?) where (1...Self.most).contains(value): self = .height(value)
+    case ("scale", _):
+      guard let factor = Double(parts[1]), factor > 1, factor <= Self.mostFactor else { return nil }
+      self = .factor(factor)
+    default: return nil
+    }
+  }
+
+  /// As the option that asks for it, without dashes: `to 1080p`.
+  package var description: String {
+    switch self {
+    case .shortSide(let lines): "to \(lines)p"
+    case .width(let width): "width \(width)"
+    case .height(let height): "height \(height)"
+    case .factor(let factor): "scale \(factor)"
+    }
+  }
+
+  /// The size of a video of this shape.
+  /// - Throws: `PipelineError.notLarger`, `tooLarge`.
+  func size(of shape: VideoShape) throws(PipelineError) -> FrameSize {
+    let media = shape.media
+    let size = size(
+      width: shape.width, height: shape.height, sampleAspectRatio: media.sampleAspectRatio,
+      rotation: media.rotation, format: media.format)
+    guard size.height > shape.height || size.width > shape.width && isFactor else {
+      throw .notLarger(path: media.path, size: "\(shape.width)x\(shape.height)", goal: "--\(self)")
+    }
+    guard max(size.width, size.height) <= Self.most else {
+      throw .tooLarge(path: media.path, size: "\(size.width)x\(size.height)")
+    }
+    return size
+  }
+
+  private var isFactor: Bool {
+    if case .factor = self { return true }
+    return false
+  }
+
+  /// The size for frames of `width` x `height`.
+  ///
+  /// A factor keeps the shape of pixels. All other goals make them square, so that the size is the one shown. Sides that
+  /// follow from another are even; the side asked for is rounded where subsampled chroma needs it.
+  /// - Parameter rotation: degrees by which players turn the picture.
+  func size(
+    width: Int, height: Int, sampleAspectRatio: Rational, rotation: Double, format: PixelFormat
+  ) -> FrameSize {
+    let (columns, rows) = (1 << format.log2ChromaWidth, 1 << format.log2ChromaHeight)
+    func rounded(_ value: Double, _ multiple: Int) -> Int {
+      guard value.isFinite, value < 1e9 else { return 1 << 30 }
+      return max(1, Int((value / Double(multiple)).rounded())) * multiple
+    }
+    func derived(_ value: Double, _ multiple: Int) -> Int { rounded(value, max(2, multiple)) }
+    let ratio = sampleAspectRatio.isPositive ? sampleAspectRatio.doubleValue : 1
+    // Width over height as shown before players turn the picture.
+    let aspect = Double(width) * ratio / Double(height)
+    let turned = Int((rotation / 90).rounded()) % 2 != 0
+    func withHeight(_ value: Int) -> (Int, Int) {
+      let height = rounded(Double(value), rows)
+      return (derived(Double(value) * aspect, columns), height)
+    }
+    func withWidth(_ value: Int) -> (Int, Int) {
+      let width = rounded(Double(value), columns)
+      return (width, derived(Double(value) / aspect, rows))
+    }
+    let extents: (Int, Int)
+    switch self {
+    case .factor(let factor):
+      extents = (derived(Double(width) * factor, columns), derived(Double(height) * factor, rows))
+      return FrameSize(width: extents.0, height: extents.1, sampleAspectRatio: sampleAspectRatio)
+    case .shortSide(let lines): extents = aspect >= 1 ? withHeight(lines) : withWidth(lines)
+    case .width(let value): extents = turned ? withHeight(value) : withWidth(value)
+    case .height(let value): extents = turned ? withWidth(value) : withHeight(value)
+    }
+    let square = sampleAspectRatio.isPositive ? Rational(1, 1) : sampleAspectRatio
+    return FrameSize(width: extents.0, height: extents.1, sampleAspectRatio: square)
+  }
+}
+
+/// Extents of frames, and the shape of their pixels.
+package struct FrameSize: Sendable, Hashable {
+  package var width, height: Int
+  /// Width over height of a pixel.
+  package var sampleAspectRatio: Rational
+
+  /// The scale of the network to start from: 2 if that is enough, but for rounding, else 4.
+  package func networkScale(width: Int, height: Int) -> Int {
+    let factor = max(Double(self.width) / Double(width), Double(self.height) / Double(height))
+    return factor > 2.02 ? 4 : 2
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EnhancementModel
+internal import VideoIO
+
+/// Gives frames the size that the network alone does not make. Runs beside the stage that computes.
+///
+/// swscale resamples by Lanczos with exact rounding, at the depth of the frames and with chroma where it lies; its result is
+/// the same on all machines.
+struct ResizingStage: Sendable {
+  let profile: WorkProfile?
+
+  func run(from input: FrameChannel, to output: FrameChannel) async throws -> StageReport {
+    guard case .opened(let shape) = try await input.next() else {
+      preconditionFailure("the stage before opens first")
+    }
+    var resizer = FrameResizer(from: shape)
+    var count = 0
+    try await output.send(.opened(shape.resized))
+    while let message = try await input.next() {
+      switch message {
+      case .opened: preconditionFailure("a stage opens once")
+      case .packet(let packet): try await output.send(.packet(packet))
+      case .ended(let given): try PipelineError.expect(count, of: given, path: shape.media.path)
+      case .frame(let frame):
+        count += 1
+        guard let video = frame.video else {
+          try await output.send(.frame(frame))
+          continue
+        }
+        let result = try profile.measure("resize") { try resizer.resize(video) }
+        try await output.send(
+          .frame(StageFrame(result, startsScene: frame.startsScene, inputs: frame.inputs)))
+      }
+    }
+    try await output.end(frames: count)
+    return .resizing
+  }
+}
+
+/// Resamples frames, or passes on those that have their size.
+private struct FrameResizer: ~Copyable {
+  private let target: FrameSize?
+  /// Made for the first frame.
+  private var scaler: FrameScaler?
+
+  init(from shape: VideoShape) {
+    let target = shape.target
+    let isThere =
+      target.map {
+        ($0.width, $0.height) == (shape.width, shape.height)
+          && $0.sampleAspectRatio == shape.media.sampleAspectRatio
+      } ?? true
+    self.target = isThere ? nil : target
+    scaler = nil
+  }
+
+  mutating func resize(_ frame: VideoFrame) throws -> VideoFrame {
+    guard let target else { return frame }
+    var scaler =
+      try self.scaler.take()
+      ?? FrameScaler(
+        like: frame, width: target.width, height: target.height, format: frame.format, kernel: .lanczos,
+        sampleAspectRatio: target.sampleAspectRatio)
+    let result = try scaler.scale(frame)
+    self.scaler = consume scaler
+    return result
+  }
+}

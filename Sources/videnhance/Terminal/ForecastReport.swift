@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import EnhancementPipeline
+import Foundation
+
+/// Puts forecasts in words.
+enum ForecastReport {
+  /// Labelled lines.
+  /// - Parameter tasks: of the job, as `--task` takes them.
+  static func lines(_ forecast: Forecast, input: String, tasks: String) -> [String] {
+    let measured = String(format: "%.1f s", forecast.measuringSeconds)
+    let each = String(format: "%.2f s a frame", forecast.secondsPerFrame)
+    var lines = [
+      "\(input): forecast by \(forecast.measuredFrames) frames in \(measured) on \(forecast.threads) threads",
+      "  frames  \(forecast.frames.map(String.init) ?? "unknown, as the source does not tell its length")",
+      "  size    \(forecast.width)x\(forecast.height) \(forecast.format), encoder \(forecast.encoder)",
+      "  time    " + (forecast.seconds.map { "about \(clockText($0)), \(each)" } ?? each),
+    ]
+    if let memory = forecast.memoryBytes { lines.append("  memory  at least \(text(bytes: memory))") }
+    if let bytes = forecast.videoBytes {
+      lines.append("  video   about \(text(bytes: bytes)), without sound and the rest")
+    }
+    if let noise = forecast.noise {
+      var line = "  noise   " + String(format: "%.1f levels", noise)
+      if let hint = denoisingHint(forecast, tasks: tasks) { line += "; " + hint }
+      lines.append(line)
+    }
+    return lines
+  }
+
+  /// What denoising would save, where that is a tenth or more.
+  static func denoisingHint(_ forecast: Forecast, tasks: String) -> String? {
+    guard let bytes = forecast.videoBytes, let without = forecast.denoisedBytes,
+      Double(without) < 0.9 * Double(bytes)
+    else { return nil }
+    return "the file is large by it: --task denoise,\(tasks) makes about \(text(bytes: without)) of it"
+  }
+
+  /// All files of a folder together.
+  static func sum(_ forecasts: [Forecast]) -> String {
+    let seconds = forecasts.compactMap(\.seconds).reduce(0, +)
+    let bytes = forecasts.compactMap(\.videoBytes).reduce(0, +)
+    let frames = forecasts.compactMap(\.frames).reduce(0, +)
+    return
+      "\(forecasts.count) files: \(frames) frames, about \(clockText(seconds)), video \(text(bytes: bytes))"
+  }
+
+  /// Bytes in a unit that leaves few digits.
+  static func text(bytes: Int) -> String {
+    let value = Double(bytes)
+    if value >= 1e9 { return String(format: "%.1f GB", value / 1e9) }
+    if value >= 1e6 { return String(format: "%.1f MB", value / 1e6) }
+    return String(format: "%.1f kB", value / 1e3)
+  }
+}
+
+extension EnhancementJob.ForecastOptions {
+  /// For the tasks of the command line; noise is tried without where they keep it.
+  init(network: NetworkOptions) {
+    self.init()
+    if !network.task.tasks.contains(.denoising), network.modelFile == nil {
+      var denoising = network
+      denoising.task.tasks.insert(.denoising, at: 0)
+      self.denoising = denoising.steps
+    }
+  }
+}

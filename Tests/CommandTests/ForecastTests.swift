@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@testable import EnhancementPipeline
+@testable import VidenhanceTool
+
+/// `--dry-run`, and what is said before large frames are made.
+@Suite struct ForecastTests {
+  private func dryRun(_ bench: Workbench, _ more: [String]) throws -> Outcome {
+    try Program.Run([bench.path("in.mkv"), bench.path("out.mkv"), "--dry-run"] + more).finish()
+  }
+
+  /// The forecast as JSON.
+  private func forecast(_ bench: Workbench, _ more: [String]) throws -> [String: Any] {
+    let run = try dryRun(bench, more + ["--progress", "json"])
+    #expect(run.code == 0 && run.output == "" && run.errorLines.count == 1, "\(run.errors)")
+    return try JSONSerialization.jsonObject(with: Data(run.errors.utf8)) as? [String: Any] ?? [:]
+  }
+
+  @Test func dryRunsTellAllAndWriteNothing() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(), try bench.makeModel())
+    let before = bench.contents
+    let run = try dryRun(bench, ["--bits", "32", "--model-file", model])
+    #expect(run.code == 0 && run.errors == "", "\(run.errors)")
+    let lines = run.output.split(separator: "\n").map(String.init)
+    #expect(lines[0].hasPrefix("\(video): forecast by "))
+    #expect(lines.contains("  frames  10"))
+    #expect(lines.contains("  size    192x128 yuv420p, encoder libx264"))
+    for label in ["  time    about ", "  video   about ", "  noise   "] {
+      #expect(lines.contains { $0.hasPrefix(label) }, "\(label)")
+    }
+    #if os(Linux)
+      #expect(lines.contains { $0.hasPrefix("  memory  at least ") })
+    #endif
+    #expect(bench.contents == before)
+    // What keeps the run from beginning keeps the forecast from it, too.
+    try Data().write(to: URL(fileURLWithPath: bench.path("out.mkv")))
+    let taken = try dryRun(bench, ["--bits", "32", "--model-file", model])
+    #expect(taken.code == 1 && taken.errors.contains("exists"), "\(taken.errors)")
+  }
+
+  /// Frames and extents are exact; bytes are near for a film that goes on as it begins.
+  @Test(arguments: [
+    ["--crf", "20", "--preset", "ultrafast"], ["--codec", "ffv1"],
+    ["--codec", "libx265", "--preset", "ultrafast"],
+  ])
+  func forecastsComeTrue(options: [String]) throws {
+    let bench = try Workbench()
+    _ = try bench.makeVideo(size: "96x64", seconds: 16)
+    let more = options + ["--bits", "32", "--model-file", try bench.makeModel()]
+    let made = try forecast(bench, more)
+    #expect(made["event"] as? String == "forecast")
+    #expect(made["estimatedFrames"] as? Int == 400)
+    #expect(made["width"] as? Int == 192 && made["height"] as? Int == 128)
+    #expect(try #require(made["secondsLeft"] as? Double) > 0)
+    let run = try Program.Run(
+      [bench.path("in.mkv"), bench.path("out.mkv"), "--quiet"] + more
+    ).finish()
+    #expect(run.code == 0, "\(run.errors)")
+    let sizes = try bench.ffprobe("out.mkv", "-select_streams v:0 -show_entries packet=size -of csv=p=0")
+    let bytes = sizes.split(separator: "\n").compactMap { Int($0.filter(\.isNumber)) }.reduce(0, +)
+    let ratio = Double(try #require(made["videoBytes"] as? Int)) / Double(bytes)
+    print("\(options.joined(separator: " ")): forecast \(ratio) times the bytes")
+    #expect((0.5...2).contains(ratio))
+  }
+
+  @Test func keysAreDocumented() throws {
+    let bench = try Workbench()
+    _ = try bench.makeVideo()
+    let made = try forecast(bench, ["--bits", "32", "--model-file", try bench.makeModel()])
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let page = try String(
+      contentsOf: root.appendingPathComponent("docs/reference/json-output.md"), encoding: .utf8)
+    #expect(made.count > 12)
+    for key in made.keys { #expect(page.contains("`\(key)`"), "\(key)") }
+  }
+
+  /// Noise makes a file large, and denoising small again.
+  @Test func noiseIsNamed() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(
+      "-f lavfi -i color=gray:size=64x48:rate=25:duration=0.4 -vf noise=alls=30:allf=t -pix_fmt yuv420p -c:v ffv1",
+      "in.mkv")
+    let run = try dryRun(bench, [])
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(
+      run.output.contains("levels; the file is large by it: --task denoise,sr makes about "), "\(run.output)")
+    try bench.ffmpeg("-f lavfi -i color=gray:size=64x48:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
+    #expect(try dryRun(bench, []).output.contains("  noise   0.0 levels\n"))
+  }
+
+  @Test func fieldsAndInterpolatedFramesAreCounted() throws {
+    let bench = try Workbench()
+    _ = try bench.makeVideo(size: "64x48")
+    #expect(try forecast(bench, ["--task", "interp", "--factor", "3"])["estimatedFrames"] as? Int == 30)
+    #expect(
+      try forecast(bench, ["--task", "denoise", "--deinterlace-fields"])["estimatedFrames"] as? Int == 20)
+  }
+
+  @Test func foldersAreForeseen() throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    for name in ["in/a.mkv", "in/b.mkv"] { _ = try bench.makeVideo(name) }
+    let model = try bench.makeModel()
+    let before = bench.contents
+    let run = try Program.run(
+      "batch", bench.path("in"), bench.path("out"), "--dry-run", "--bits", "32", "--model-file", model)
+    #expect(run.code == 0 && run.errors == "", "\(run.errors)")
+    #expect(run.output.contains("\n2 files: 20 frames, about "), "\(run.output)")
+    #expect(bench.contents == before)
+  }
+
+  /// From 4K on, even before anything is made.
+  @Test func largeFramesAreAnnounced() throws {
+    let bench = try Workbench()
+    let (video, model) = (try bench.makeVideo(size: "64x36", seconds: 0.08), try bench.makeModel())
+    let options = ["--bits", "32", "--model-file", model, "--preset", "ultrafast", "--overwrite"]
+    func errors(_ more: String...) throws -> String {
+      let run = try Program.Run([video, bench.path("out.mkv")] + options + more).finish()
+      #expect(run.code == 0, "\(run.errors)")
+      return run.errors
+    }
+    let large = try errors("--to", "4k")
+    #expect(large.hasPrefix("\(video): forecast by ") && large.contains("size    3840x2160 "), "\(large)")
+    #expect(try !errors("--to", "1080p").contains("forecast"))
+    #expect(try errors("--to", "4k", "--quiet") == "")
+  }
+
+  @Test func pipesCannotBeForeseen() throws {
+    let run = try Program.run("-", "out.mkv", "--dry-run")
+    #expect(run.code == 64 && run.errors.contains("--dry-run reads its source twice"))
+  }
+
+  @Test func plansHoldAForecast() throws {
+    let bench = try Workbench()
+    _ = try bench.makeVideo(size: "64x48", seconds: 2)
+    let run = try Program.run(
+      "plan", bench.path("in.mkv"), bench.path("out.mkv"), "-o", bench.path("plan.json"), "--shards", "2",
+      "--bits", "32", "--model-file", try bench.makeModel())
+    #expect(run.code == 0 && run.errors.contains(" of work on this machine ("), "\(run.errors)")
+    let made = try #require(try bench.planJSON()["forecast"] as? [String: Any])
+    #expect(try #require(made["seconds"] as? Double) > 0 && #require(made["bytes"] as? Int) > 0)
+  }
+
+  @Test func bytesInWords() {
+    #expect(ForecastReport.text(bytes: 999) == "1.0 kB")
+    #expect(ForecastReport.text(bytes: 12_340_000) == "12.3 MB")
+    #expect(ForecastReport.text(bytes: 4_560_000_000) == "4.6 GB")
+  }
+}

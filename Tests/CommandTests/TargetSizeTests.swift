@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+/// `--to`, `--height`, `--width` and any `--scale`.
+@Suite struct TargetSizeTests {
+  private func run(_ bench: Workbench, _ more: [String]) throws -> Outcome {
+    let model = try bench.makeModel()
+    let words = [
+      bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", model, "--quiet",
+    ]
+    return try Program.Run(words + more).finish()
+  }
+
+  @Test(arguments: [
+    (["--height", "96"], "144x96"), (["--width", "240"], "240x160"), (["--to", "100p"], "150x100"),
+    (["--scale", "1.5"], "144x96"), (["--scale", "3"], "288x192"), (["--scale", "2"], "192x128"),
+  ]) func makesTheSize(options: [String], size: String) throws {
+    let bench = try Workbench()
+    _ = try bench.makeVideo()
+    let done = try run(bench, options)
+    #expect(done.code == 0 && done.errors == "", "\(done.errors)")
+    let parts = size.split(separator: "x")
+    #expect(try bench.entries("out.mkv", "width,height") == "width=\(parts[0])\nheight=\(parts[1])\n")
+    #expect(try bench.times("out.mkv") == bench.times("in.mkv"))
+  }
+
+  /// The shipped networks: for twice the size, and for four times where that is not enough.
+  @Test func shippedNetworksMakeIt() throws {
+    let bench = try Workbench()
+    let video = try bench.makeVideo(size: "64x48", seconds: 0.12)
+    for (options, size) in [
+      (["--height", "90"], "120x90"), (["--scale", "2.5", "--source", "clean"], "160x120"),
+    ] {
+      let done = try Program.Run([video, bench.path("out.mkv"), "--overwrite"] + options).finish()
+      #expect(done.code == 0 && done.errors.contains(": 3 frames, \(size), "), "\(done.errors)")
+    }
+  }
+
+  @Test func aSizeThatIsThereIsTold() throws {
+    let bench = try Workbench()
+    let video = try bench.makeVideo()
+    let done = try run(bench, ["--to", "64p"])
+    #expect(done.code == 1)
+    #expect(
+      done.errors == "videnhance: \(video) is 96x64 already, which --to 64p would not enlarge "
+        + "(hint: choose a larger size, or a task that keeps it, such as --task denoise)\n")
+    #expect(!bench.contents.contains { $0.hasPrefix("out") })
+  }
+
+  @Test(arguments: [
+    (["--to", "1080p", "--scale", "2"], "contradict each other"),
+    (["--width", "640", "--height", "480"], "contradict each other"),
+    (["--to", "1080p", "--task", "denoise"], "--to is for --task sr"),
+    (["--scale", "1"], "--scale must be above 1"), (["--scale", "nan"], "--scale must be above 1"),
+    (["--scale", "99"], "up to 16"), (["--height", "3"], "--height must be"),
+    (["--to", "1080"], "1080p"),
+    (["--model", "fast", "--scale", "3"], "--model fast is for --scale up to 2"),
+  ]) func wrongSizesAreRefused(options: [String], words: String) throws {
+    let run = try Program.Run(["in.mkv", "out.mkv"] + options).finish()
+    #expect(run.code == 64 && run.errors.contains(words), "\(run.errors)")
+  }
+}
