@@ -38,7 +38,6 @@ import VideoIO
     Case(goal: .height(721), width: 640, height: 360, result: [1282, 722]),
     Case(goal: .height(721), width: 640, height: 360, format: "yuv444p", result: [1282, 721]),
     Case(goal: .height(721), width: 640, height: 360, format: "yuv422p10le", result: [1282, 721]),
-    Case(goal: .height(90), width: 101, height: 60, format: "yuv411p", result: [152, 90]),
     Case(goal: .factor(1.5), width: 101, height: 51, format: "gray", result: [152, 76]),
     Case(goal: .factor(3), width: 320, height: 240, aspect: Rational(8, 9), result: [960, 720]),
     Case(goal: .factor(2.25), width: 854, height: 480, result: [1922, 1080]),
