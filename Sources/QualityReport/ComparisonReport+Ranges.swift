@@ -17,14 +17,21 @@ extension ComparisonReport {
       + models.map { name, model in
         "<details\(model.bits == fewest ? " open" : "")><summary>\(Self.escape(name))</summary><div class=\"wide\">"
           + "<table><tr><th>layer</th><th>frame slot</th><th>bits</th><th>from</th><th>to</th><th></th></tr>"
-          + model.layers.map { Self.rows($0, window: model.architecture.window) }.joined()
+          + model.layers.map {
+            Self.rows($0.layer.name, $0.activations, window: model.architecture.window)
+          }.joined()
+          + model.attention.map { kind, activations in
+            Self.rows("attention, \(kind)", activations, window: model.architecture.window)
+          }.joined()
           + "</table></div></details>"
       }.joined()
   }
 
-  /// A row per slot of a layer, on a common scale for comparison.
-  private static func rows(_ layer: ModelDescription.Layer, window: Int) -> String {
-    let ranges = layer.activations.filter { !$0.isFrame }
+  /// A row per slot of a layer or operand, on a common scale for comparison.
+  private static func rows(
+    _ name: String, _ activations: [ModelDescription.Layer.Activation], window: Int
+  ) -> String {
+    let ranges = activations.filter { !$0.isFrame }
       .flatMap { range in range.slots.map { (slot: $0, range: range) } }.sorted { $0.slot < $1.slot }
     guard let low = ranges.map(\.range.lower).min(), let high = ranges.map(\.range.upper).max(), high > low
     else { return "" }
@@ -32,7 +39,7 @@ extension ComparisonReport {
     return ranges.map { slot, range in
       let (left, right) = (x(range.lower), x(range.upper))
       let cells = [
-        layer.layer.name, name(ofSlot: slot, of: layer.layer.slots, window: window), "\(range.bits)",
+        name, self.name(ofSlot: slot, of: ranges.count, window: window), "\(range.bits)",
         String(format: "%.3f", range.lower), String(format: "%.3f", range.upper),
       ]
       let bar = String(

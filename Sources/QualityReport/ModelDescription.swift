@@ -46,6 +46,8 @@ package struct ModelDescription {
   package let bits: Int
   package let recipe: String
   package let layers: [Layer]
+  /// The operands of an attention over frame slots, such as "key"; empty without one and at full precision.
+  package let attention: [(kind: String, activations: [Layer.Activation])]
   /// The highest noise level of each band that has its own ranges.
   package let noiseLevels: [Float]
 
@@ -60,11 +62,13 @@ package struct ModelDescription {
         let model = try QuantizedModel(file: file)
         (architecture, bits, recipe) = (model.architecture, model.bits, model.recipe)
         layers = Self.layers(of: model)
+        attention = Self.attention(of: model)
         noiseLevels = (model.noiseBands?.bounds ?? []).map(NoiseLevel.level(ofCode:))
       } else {
         let model = try NetworkWeights(file: file)
         (architecture, bits, recipe) = (model.architecture, 32, model.recipe)
         noiseLevels = []
+        attention = []
         layers = zip(model.architecture.graph.layers, model.weights).map { layer, weights in
           Layer(
             layer: layer, bits: 32, smallestWeight: weights.min() ?? 0, greatestWeight: weights.max() ?? 0)
@@ -90,6 +94,7 @@ package struct ModelDescription {
       // An encoder runs once per slot, a fusion runs once with one input per slot.
       var inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)] = []
       var factors: [Float] = []
+      var uses = 0
       for (place, (operation, quantizers)) in zip(graph.operations, model.quantizers).enumerated() {
         guard case .convolution(index, let values, _) = operation else { continue }
         factors = (model.noiseBands?.factors ?? []).map { $0[place] }
@@ -97,29 +102,58 @@ package struct ModelDescription {
           if case .frame(let frame) = graph.operations[value] {
             inputs.append((frame, quantizer, true))
           } else {
-            inputs.append((slot, quantizer, false))
+            // Keys and values of an attention: one use for each slot.
+            inputs.append((values.count > 1 ? slot : uses, quantizer, false))
           }
         }
+        uses += 1
       }
-      var activations: [Layer.Activation] = []
-      for input in inputs {
-        let q = input.quantizer
-        let activation = Layer.Activation(
-          slots: [input.slot], bits: q.bits, codes: Int(q.levels) + 1, lower: 0 - Float(q.zeroPoint) * q.step,
-          upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame,
-          noiseFactors: input.isFrame ? [] : factors)
-        let same = activations.firstIndex {
-          ($0.codes, $0.lower, $0.upper, $0.isFrame)
-            == (activation.codes, activation.lower, activation.upper, activation.isFrame)
-        }
-        if let same { activations[same].slots.append(input.slot) } else { activations.append(activation) }
-      }
+      let activations = activations(inputs, factors: factors)
       let (layer, codes) = (graph.layers[index], model.layers[index])
       let range = weightRange(layer, codes, slotSteps: layer.slots > 1 ? inputs.map(\.quantizer.step) : [])
       return Layer(
         layer: layer, bits: codes.bits, grid: codes.grid, smallestWeight: range.lowerBound,
         greatestWeight: range.upperBound, activations: activations)
     }
+  }
+
+  /// Ranges with the slots that share them.
+  private static func activations(
+    _ inputs: [(slot: Int, quantizer: ActivationQuantizer, isFrame: Bool)], factors: [Float]
+  ) -> [Layer.Activation] {
+    var activations: [Layer.Activation] = []
+    for input in inputs {
+      let q = input.quantizer
+      let activation = Layer.Activation(
+        slots: [input.slot], bits: q.bits, codes: Int(q.levels) + 1, lower: 0 - Float(q.zeroPoint) * q.step,
+        upper: Float(q.levels - q.zeroPoint) * q.step, isFrame: input.isFrame,
+        noiseFactors: input.isFrame ? [] : factors)
+      let same = activations.firstIndex {
+        ($0.codes, $0.lower, $0.upper, $0.isFrame)
+          == (activation.codes, activation.lower, activation.upper, activation.isFrame)
+      }
+      if let same { activations[same].slots.append(input.slot) } else { activations.append(activation) }
+    }
+    return activations
+  }
+
+  /// The operands of the attention of a model.
+  private static func attention(of model: QuantizedModel) -> [(kind: String, activations: [Layer.Activation])]
+  {
+    for (index, operation) in model.architecture.graph.operations.enumerated() {
+      guard case .attention(let attention) = operation else { continue }
+      let factors = (model.noiseBands?.factors ?? []).map { $0[index] }
+      let operands = Array(zip(attention.operands, model.quantizers[index]))
+      return [SlotAttention.Operand.Kind.query, .key, .value, .weight].map { kind in
+        let own = operands.filter { $0.0.kind == kind }
+        return (
+          kind.rawValue,
+          activations(
+            own.map { ($0.0.slot, $0.1, false) }, factors: kind == .weight ? [] : factors)
+        )
+      }
+    }
+    return []
   }
 
   /// Minimum and maximum real weight.
@@ -155,7 +189,7 @@ package struct ModelDescription {
       "file          \(path)", "size          \(size) bytes",
       "task          \(a.task.rawValue)" + (a.scale > 1 ? " x\(a.scale)" : ""),
       "architecture  window of \(a.window) frames, alignment \(a.alignment.rawValue), "
-        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(a.isMasked ? "mask, " : "")\(parameters) parameters",
+        + "encoder of \(a.encoderChannels) channels, \(a.channels) channels, \(a.blocks) blocks, \(a.isMasked ? "mask, " : "")\(fusionText)\(parameters) parameters",
       "cost          \(a.graph.operationsPerPoint) MAC per grid point, \(String(format: "%.2f", a.cost)) L64, "
         + "\(String(format: "%.0f", operationsPerPixel)) MAC per source pixel",
       "bits          "
@@ -172,6 +206,13 @@ package struct ModelDescription {
       ["", "recipe"]
       + prettyRecipe().split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }
     return lines.joined(separator: "\n")
+  }
+
+  /// The attention in the line of the architecture.
+  private var fusionText: String {
+    architecture.attends
+      ? "fusion by attention of \(architecture.headCount) heads of \(SlotAttention.headChannels) channels, "
+      : ""
   }
 
   /// Explains the number of bits in one sentence.
@@ -196,18 +237,13 @@ package struct ModelDescription {
       if layer.activations.isEmpty { rows.append(row) }
       for (index, activation) in layer.activations.enumerated() {
         let isOnly = layer.activations.count == 1 && activation.slots == [0] && !activation.isFrame
-        let slots =
-          isOnly
-          ? ""
-          : "slot\(activation.slots.count > 1 ? "s" : "") \(activation.slots.map(String.init).joined(separator: ", ")): "
-        let text =
-          "\(slots)\(Self.range(activation.lower, activation.upper)), \(activation.width)"
-          + (activation.isFrame ? ", the frame itself" : "")
-          + (activation.noiseFactors.isEmpty
-            ? ""
-            : " x "
-              + activation.noiseFactors.map { String(format: "%.2f", Double($0)) }.joined(separator: " "))
-        rows.append((index == 0 ? row : ["", "", "", ""]) + [text])
+        rows.append((index == 0 ? row : ["", "", "", ""]) + [Self.text(activation, namesSlots: !isOnly)])
+      }
+    }
+    for (kind, activations) in attention {
+      for (index, activation) in activations.enumerated() {
+        let name = index == 0 ? "attention, \(kind)" : ""
+        rows.append([name, "", "", "", Self.text(activation, namesSlots: kind != "query")])
       }
     }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
@@ -219,6 +255,17 @@ package struct ModelDescription {
       while line.last == " " { line.removeLast() }
       return line
     }
+  }
+
+  /// A range and the slots that share it.
+  private static func text(_ activation: Layer.Activation, namesSlots: Bool) -> String {
+    let slots =
+      namesSlots
+      ? "slot\(activation.slots.count > 1 ? "s" : "") \(activation.slots.map(String.init).joined(separator: ", ")): "
+      : ""
+    let factors = activation.noiseFactors.map { String(format: "%.2f", Double($0)) }.joined(separator: " ")
+    return "\(slots)\(range(activation.lower, activation.upper)), \(activation.width)"
+      + (activation.isFrame ? ", the frame itself" : "") + (factors.isEmpty ? "" : " x " + factors)
   }
 
   private static func range(_ lower: Float, _ upper: Float) -> String {
@@ -246,7 +293,19 @@ package struct ModelDescription {
     // Via text, to keep the float's short decimal form.
     func number(_ value: Float) -> Double { Double("\(value)") ?? 0 }
     let a = architecture
-    let table: [String: Any] = [
+    func ranges(_ activations: [Layer.Activation]) -> [[String: Any]] {
+      activations.flatMap { activation in
+        activation.slots.map { slot -> [String: Any] in
+          [
+            "slot": slot, "bits": activation.bits, "codes": activation.codes,
+            "lower": number(activation.lower), "upper": number(activation.upper),
+            "isFrame": activation.isFrame,
+            "noiseFactors": activation.noiseFactors.map(number),
+          ]
+        }
+      }.sorted { ($0["slot"] as? Int ?? 0) < ($1["slot"] as? Int ?? 0) }
+    }
+    var table: [String: Any] = [
       "path": path, "bytes": size, "bits": bits, "noiseLevels": noiseLevels.map(number),
       "architecture": [
         "task": a.task.rawValue, "scale": a.scale, "window": a.window, "alignment": a.alignment.rawValue,
@@ -262,19 +321,18 @@ package struct ModelDescription {
           "outputChannels": layer.layer.outputChannels, "bits": layer.bits,
           "grid": layer.bits == 32 ? NSNull() : layer.grid.rawValue,
           "weights": ["lower": number(layer.smallestWeight), "upper": number(layer.greatestWeight)],
-          "activations": layer.activations.flatMap { activation in
-            activation.slots.map { slot -> [String: Any] in
-              [
-                "slot": slot, "bits": activation.bits, "codes": activation.codes,
-                "lower": number(activation.lower), "upper": number(activation.upper),
-                "isFrame": activation.isFrame,
-                "noiseFactors": activation.noiseFactors.map(number),
-              ]
-            }
-          }.sorted { ($0["slot"] as? Int ?? 0) < ($1["slot"] as? Int ?? 0) },
+          "activations": ranges(layer.activations),
         ]
       },
     ]
+    if a.attends {
+      let operands: [String: Any] = Dictionary(
+        uniqueKeysWithValues: attention.map { ($0.kind, ranges($0.activations)) })
+      table["attention"] =
+        [
+          "heads": a.headCount, "headChannels": SlotAttention.headChannels, "operands": operands,
+        ] as [String: Any]
+    }
     // A range may overflow to infinity, which JSON cannot represent.
     guard JSONSerialization.isValidJSONObject(table) else {
       throw InspectError(path: path, detail: "its ranges are beyond all numbers")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import EnhancementModel
 import Foundation
 import Kernels
 import TestSupport
@@ -203,6 +204,26 @@ import Testing
     let four = try Program.run("inspect", "sr-x2-balanced-4bit")
     #expect(four.output.firstMatch(of: #/body: weights of 4 bits, activations of \d+/#) != nil)
     #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))
+  }
+
+  @Test func attentionIsDescribed() throws {
+    let bench = try Workbench()
+    let model = QuantizedModel.random(
+      .small(window: 5, fusion: .attention, heads: 2), bits: 4, zeroPoints: true, seed: 1)
+    try model.file.write(path: bench.path("m.safetensors"))
+    let text = try Program.run("inspect", bench.path("m.safetensors")).output
+    #expect(text.contains("fusion by attention of 2 heads of 8 channels"))
+    for kind in ["query", "key", "value", "weight"] { #expect(text.contains("attention, \(kind)")) }
+    let json = try Program.run("inspect", bench.path("m.safetensors"), "--json").output
+    let table = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+    let attention = try #require(table["attention"] as? [String: Any])
+    #expect(attention["heads"] as? Int == 2)
+    let operands = try #require(attention["operands"] as? [String: [[String: Any]]])
+    #expect(operands.mapValues(\.count) == ["query": 1, "key": 5, "value": 5, "weight": 5])
+    // Only networks that attend have heads.
+    let wrong = try Program.run(
+      "train", "--task", "sr", "--data", "d", "--steps", "1", "--checkpoint", "c", "--heads", "4")
+    #expect(wrong.code == 64 && wrong.errors.contains("only attention has heads"))
   }
 
   /// Like an unpacked tar.gz: program and models in a folder with a space, started through two links.

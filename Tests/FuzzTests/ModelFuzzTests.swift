@@ -16,6 +16,8 @@ extension FuzzTests {
         files.append(QuantizedModel.random(.small(), bits: bits, zeroPoints: true, seed: UInt64(bits)).file)
       }
       files.append(QuantizedModel.randomDenoiser(bits: 4, seed: 9).file)
+      files.append(
+        QuantizedModel.random(.small(fusion: .attention), bits: 4, zeroPoints: true, seed: 10).file)
       // Without a checksum, which would reject all files first.
       return files.map { [UInt8]($0.serializedAsIs()) }
     }

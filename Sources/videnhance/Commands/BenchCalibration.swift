@@ -25,6 +25,8 @@ struct BenchCalibration: ParsableCommand {
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Tier of the network: balanced or fast.") var model: NetworkTier = .balanced
+  @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
+  var modelFile: String?
   @Option(help: ArgumentHelp("Bit widths, separated by commas.", valueName: "list"))
   var bits = BitsList(bits: [.four])
   @Option(help: "Number of windows to calibrate on.") var windows = 60
@@ -38,7 +40,9 @@ struct BenchCalibration: ParsableCommand {
 
   func run() throws {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let choice = NetworkChoice(task, scale: task == .superResolution ? scale ?? 2 : nil, tier: model)
+    let choice = NetworkChoice(
+      task, scale: modelFile == nil && task == .superResolution ? scale ?? 2 : scale, tier: model,
+      modelFile: modelFile)
     let network = try NetworkCatalog.weights(choice)
     let folder = URL(fileURLWithPath: data)
     let calibrator = Calibrator(network, threads: threads)
@@ -50,7 +54,8 @@ struct BenchCalibration: ParsableCommand {
     for _ in 0..<windows { try calibrator.observe(WindowPool.batch([maker.make(using: &random)]).frames) }
     let validation = try ValidationSet(folder: folder, architecture: network.architecture, perClip: perClip)
     let full = try validation.gain(of: network, threads: threads)
-    print(String(format: "%@: full precision %+.3f dB over the input\n", choice.shippedModel.family, full))
+    let name = modelFile.map { URL(fileURLWithPath: $0).lastPathComponent } ?? choice.shippedModel.family
+    print(String(format: "%@: full precision %+.3f dB over the input\n", name, full))
     print(
       "| method | "
         + bits.bits.map { "\($0.rawValue) bits | \($0.rawValue) bits, shared" }.joined(separator: " | ")

@@ -31,6 +31,15 @@ struct Train: ParsableCommand {
   @Option(help: "Number of frames in a window (odd).") var window: Int?
   @Option(help: "Number of residual blocks.") var blocks: Int?
   @Option(help: "Number of channels of the residual stream.") var channels: Int?
+  @Option(help: "Number of channels of each frame's encoding.") var encoderChannels: Int?
+  @Option(
+    help: "How the frames of the window are fused: convolution or attention (default: convolution).")
+  var fusion: WindowFusion?
+  @Option(
+    help:
+      "Number of heads of fusion by attention, of \(SlotAttention.headChannels) channels each (default: \(Architecture.defaultHeads))."
+  )
+  var heads: Int?
   @Option(help: "Whether interpolation learns a blend mask that weights the two frames: on or off.") var mask:
     Switch = .on
   @Option(help: "Peak learning rate.") var learningRate: Float = 1e-3
@@ -71,6 +80,9 @@ struct Train: ParsableCommand {
     if let window { result.window = window }
     if let blocks { result.blocks = blocks }
     if let channels { result.channels = channels }
+    if let encoderChannels { result.encoderChannels = encoderChannels }
+    if fusion == .attention { result.fusion = .attention }
+    result.heads = heads
     if mask == .off { result.hasMask = nil }
     if let conditioned { result.isConditioned = conditioned == .on ? true : nil }
     return result
@@ -118,4 +130,5 @@ struct Train: ParsableCommand {
 }
 
 extension EnhancementTask: ExpressibleByArgument {}
+extension WindowFusion: ExpressibleByArgument {}
 extension FloatPrecision: ExpressibleByArgument {}
