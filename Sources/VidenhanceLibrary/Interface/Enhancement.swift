@@ -217,6 +217,8 @@ extension Enhancement {
       case rest
       /// Frames that are repeated, replaced or dropped.
       case frames
+      /// Interlaced frames that are flagged as progressive.
+      case fields
       /// The stream of this index in the source.
       case stream(Int)
       /// Tags, chapters and other metadata.
@@ -244,6 +246,7 @@ extension Enhancement {
         case .damage: .damage
         case .rest: .rest
         case .frames: .frames
+        case .fields: .fields
         case .stream(let index): .stream(index)
         case .metadata: .metadata
         case .source: .source
