@@ -83,10 +83,11 @@ import Testing
     }
   }
 
-  @Test func outputIsAFolder() throws {
+  /// A folder as output takes the input's name, which is the input here.
+  @Test func outputIsTheFolderOfTheInput() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
-    try expectFailure(bench, video, bench.directory.path, "cannot create \(bench.directory.path)")
+    try expectFailure(bench, video, bench.directory.path, "output \(video) is the input")
   }
 
   @Test func unknownContainer() throws {
