@@ -126,10 +126,12 @@ import VideoIO
     #expect(text(look(480, 854)) == "--task sr --source real --to 1080p")
     #expect(text(look(320, 240)) == "--task sr --source real --scale 4")
     #expect(
-      text(look(720, 576, noise: 6, flagged: true))
-        == "--deinterlace --task denoise,sr --source real --to 1080p")
+      text(look(720, 576, noise: 6, quantizer: 20, flagged: true))
+        == "--deinterlace --task denoise,sr --source clean --to 1080p")
+    // Strong compression makes the estimate of noise unreliable.
+    #expect(text(look(720, 576, noise: 6)) == "--task sr --source real --to 1080p")
     #expect(text(look(720, 576, combed: true)) == "--deinterlace --task sr --source real --to 1080p")
-    #expect(text(look(1920, 1080, noise: 8)) == "--task denoise")
+    #expect(text(look(1920, 1080, noise: 8, quantizer: 20)) == "--task denoise")
     // Nothing to repair: as without a preset.
     #expect(text(look(1920, 1080, quantizer: nil)) == "--task sr --source real --scale 2")
   }

@@ -193,7 +193,8 @@ import VideoIO
       let job = EnhancementJob(
         input: bench.path("in.mkv"), output: bench.path("out.mkv"), encoder: EncoderSettings(codec: "ffv1")
       ) { width, height, _ in
-        FaultyNetwork(width: width, height: height, window: 3) { _, _ in usleep(3000) }
+        // 29 frames take far longer than a cancellation, however busy the machine is.
+        FaultyNetwork(width: width, height: height, window: 3) { _, _ in usleep(60_000) }
       }
       let task = Task { try await job.run() }
       try await Task.sleep(for: .milliseconds(round * 3))

@@ -35,12 +35,12 @@ import VideoIO
 
   @Test func noiseAndSize() throws {
     let bench = try Workbench()
-    let picture = "-f lavfi -i testsrc2=size=160x96:rate=25:duration=1"
+    let picture = "-f lavfi -i testsrc2=size=320x192:rate=25:duration=1"
     try bench.ffmpeg("\(picture) -pix_fmt yuv420p -c:v ffv1", "clean.mkv")
     try bench.ffmpeg("\(picture) -vf noise=alls=30:allf=t,setsar=4/3 -pix_fmt yuv420p -c:v ffv1", "noisy.mkv")
     let (clean, noisy) = (try look(bench, "clean.mkv"), try look(bench, "noisy.mkv"))
     #expect(clean.noise < EnhancementJob.forecastNoise && noisy.noise > EnhancementJob.forecastNoise)
-    #expect(clean.shownWidth == 160 && noisy.shownWidth == 213 && noisy.shownHeight == 96)
+    #expect(clean.shownWidth == 320 && noisy.shownWidth == 427 && noisy.shownHeight == 192)
     #expect(clean.survey.isPristine)
   }
 }

@@ -132,7 +132,7 @@ import Videnhance
       input, to: bench.path("out.mov"), encoding: encoding)
     #expect(summary.warnings.contains { $0.kind == .transparency }, "\(summary.warnings)")
     #expect(summary.warnings.contains { $0.kind == .layout }, "\(summary.warnings)")
-    #expect(summary.leftOut.contains { $0.kind == .stream(1) }, "\(summary.leftOut)")
+    #expect(summary.warnings.contains { $0.kind == .stream(1) }, "\(summary.warnings)")
     for remark in summary.warnings + summary.leftOut {
       #expect(!remark.description.isEmpty && !remark.description.contains("--"), "\(remark)")
     }

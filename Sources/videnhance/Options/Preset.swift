@@ -57,7 +57,8 @@ extension Preset {
     if look.isFlaggedInterlaced || look.isCombed { options.append(["--deinterlace"]) }
     let short = min(look.shownWidth, look.shownHeight)
     var tasks: [String] = []
-    if look.noise >= EnhancementJob.forecastNoise { tasks.append("denoise") }
+    // Behind stronger compression the estimate reads texture as noise; the network for real footage copes with both.
+    if look.noise >= EnhancementJob.forecastNoise, look.survey.isPristine { tasks.append("denoise") }
     // A clean video of full size has nothing to repair: what is done without a preset.
     if short < 1000 || tasks.isEmpty { tasks.append("sr") }
     options.append(["--task", tasks.joined(separator: ",")])
