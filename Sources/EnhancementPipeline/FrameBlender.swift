@@ -136,9 +136,11 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
         let at = (y - rows.lowerBound) * width
         let to = target + y * targetStride
         for x in 0..<width {
-          let base = InterpolationPacker.blend(
-            Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x]),
-            instant: instant)
+          // `InterpolationPacker.blend`, written out: generic functions of other modules are not specialised.
+          let (a, b) = (
+            Int32(truncatingIfNeeded: first[at + x]), Int32(truncatingIfNeeded: second[at + x])
+          )
+          let base = (a &* (256 &- instant) &+ b &* instant &+ 2) &>> 2
           let value = (base &+ (Int32(added[x]) &<< shift) &+ 32) &>> 6
           to[x] = Sample(truncatingIfNeeded: max(0, min(value, most)))
         }
