@@ -101,11 +101,13 @@ struct VidenhanceCommand: AsyncParsableCommand {
 
   /// - Throws: `ValidationError` for a variable with an invalid value.
   private static func checkEnvironment() throws {
-    let name = "VIDENHANCE_ISA"
-    guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty,
-      InstructionSet(argument: value) == nil
-    else { return }
-    let names = InstructionSet.allCases.map(\.name).joined(separator: ", ")
-    throw ValidationError("\(name)=\(value) is no instruction set (hint: \(names))")
+    let environment = ProcessInfo.processInfo.environment
+    if let value = environment["VIDENHANCE_ISA"], !value.isEmpty, InstructionSet(argument: value) == nil {
+      let names = InstructionSet.allCases.map(\.name).joined(separator: ", ")
+      throw ValidationError("VIDENHANCE_ISA=\(value) is no instruction set (hint: \(names))")
+    }
+    if let value = environment["VIDENHANCE_STRIP"], !value.isEmpty, value != "cache", Int(value) ?? 0 < 1 {
+      throw ValidationError("VIDENHANCE_STRIP=\(value) is no number of columns (hint: 256, or cache)")
+    }
   }
 }

@@ -222,6 +222,12 @@ import Testing
       try arguments(bench, "in.mkv", "out.mkv"), environment: ["VIDENHANCE_ISA": "avx9000"]
     ).finish()
     #expect(run.code == 64 && run.errors.contains("VIDENHANCE_ISA=avx9000"), "\(run.errors)")
+    for strip in ["wide", "0", "-4"] {
+      let strips = try Program.Run(
+        try arguments(bench, "in.mkv", "out.mkv"), environment: ["VIDENHANCE_STRIP": strip]
+      ).finish()
+      #expect(strips.code == 64 && strips.errors.contains("VIDENHANCE_STRIP=\(strip)"), "\(strips.errors)")
+    }
     #expect(!bench.contents.contains("out.mkv"))
   }
 }
