@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import EnhancementModel
+internal import EnhancementModel
 package import VideoIO
 
 /// Properties of a source, measured on a few frames: interlacing, noise, quality and size.

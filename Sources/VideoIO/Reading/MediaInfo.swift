@@ -25,7 +25,7 @@ package struct MediaInfo: Sendable {
   /// The meaning of the frames' sample values.
   package let color: ColorDescription
   /// Width over height of a pixel; players treat unknown as square.
-  package package(set) var sampleAspectRatio: Rational
+  package var sampleAspectRatio: Rational
   /// Seconds per tick of the frames' timestamps.
   package let timeBase: Rational
   /// Average frames per second; not positive if unknown. For display and as an encoder hint, never for timelines.
