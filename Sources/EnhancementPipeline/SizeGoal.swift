@@ -110,7 +110,7 @@ package struct FrameSize: Sendable, Hashable {
   /// Pixel aspect ratio: width over height.
   package var sampleAspectRatio: Rational
 
-  /// Scale of the network: 2 if that is enough, apart from rounding, else 4.
+  /// Returns the scale of the network: 2 if that is enough, apart from rounding, else 4.
   package func networkScale(width: Int, height: Int) -> Int {
     let factor = max(Double(self.width) / Double(width), Double(self.height) / Double(height))
     return factor > 2.02 ? 4 : 2

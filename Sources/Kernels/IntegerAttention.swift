@@ -5,16 +5,16 @@ package import CQuantKernels
 package struct AttentionParameters: Sendable {
   /// Number of channels per head.
   package static let headChannels = Int(VE_HEAD_CHANNELS)
-  /// Largest numbers of heads and of slots.
+  /// Largest number of heads.
   package static let mostHeads = Int(VE_MAX_HEADS)
-  /// See `mostHeads`.
+  /// Largest number of slots.
   package static let mostSlots = Int(VE_MAX_ATTENDED)
 
   /// Number of heads.
   package let heads: Int
-  /// Zero points of the queries, and of keys and values by slot.
+  /// Zero point of the queries.
   package let queryZero: Int32
-  /// See `queryZero`.
+  /// Zero points of keys and values, by slot.
   package let keyZeros, valueZeros: [Int32]
   /// Largest code of the weights, by slot.
   package let weightLevels: [Int32]

@@ -26,7 +26,7 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   }
 }
 
-/// Returns the package's version in VapourSynth's format: major << 16
+/// The package's version in VapourSynth's format: major << 16
 ///  minor.
 private var pluginVersion: Int32 {
   PackageVersion.current.split(separator: ".").prefix(2).compactMap { Int32($0) }.reduce(0) { $0 << 16 | $1 }

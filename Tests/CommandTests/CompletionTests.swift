@@ -12,7 +12,7 @@ import Testing
     ["/usr/bin/\(shell)", "/bin/\(shell)"].first(where: FileManager.default.isExecutableFile)
   }
 
-  /// A folder with videos, weights and another folder, the program, and the script for a shell.
+  /// Creates a folder with videos, weights and another folder, the program, and the script for a shell.
   private func makeBench(_ shell: String) throws -> Workbench {
     let bench = try Workbench()
     for name in ["holiday.mp4", "weights.safetensors"] {

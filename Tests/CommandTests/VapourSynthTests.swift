@@ -82,7 +82,7 @@ enum VapourSynth {
 }
 
 extension Workbench {
-  /// Two moving scenes, of 9 and 6 frames, as `in.mkv` and as samples in `in.raw`.
+  /// Creates two moving scenes, of 9 and 6 frames, as `in.mkv` and as samples in `in.raw`.
   fileprivate func makeScenes(_ format: String, size: String = "96x64", filter: String = "null") throws {
     let part = "setsar=1,\(filter),format=\(format)"
     try ffmpeg(

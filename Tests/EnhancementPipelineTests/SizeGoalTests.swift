@@ -72,7 +72,7 @@ import VideoIO
     }
   }
 
-  /// A step with a network that adds nothing, and a size goal.
+  /// Returns a step with a network that adds nothing, and a size goal.
   private func step(_ goal: SizeGoal, scale: Int) -> EnhancementStep {
     var step = EnhancementStep { width, height, _ in
       BicubicNetwork(width: width, height: height, scale: scale, window: 1)

@@ -27,17 +27,17 @@ package final class FramesByNumber {
       self.denominator = denominator
     }
 
-    /// Number of output frames for `count` source frames; nil on overflow.
+    /// Returns the number of output frames for `count` source frames; nil on overflow.
     package func frames(for count: Int) -> Int? {
       let (product, overflow) = count.multipliedReportingOverflow(by: denominator)
       return overflow ? nil : product / numerator + (product % numerator == 0 ? 0 : 1)
     }
 
-    /// The source frame at or before an output.
+    /// Returns the source frame at or before an output frame.
     package func source(of number: Int) -> Int { number * numerator / denominator }
-    /// Time since that source frame, in `denominator`ths of its duration.
+    /// Returns the time since that source frame, in `denominator`ths of its duration.
     package func part(of number: Int) -> Int { number * numerator % denominator }
-    /// Whether the output is the first or the last one of its source frame.
+    /// Returns whether the output is the first or the last one of its source frame.
     package func isFirst(_ number: Int) -> Bool {
       number == 0 || source(of: number - 1) != source(of: number)
     }

@@ -77,7 +77,7 @@ final class TrialStage: Sendable {
     throw TrialEnd()
   }
 
-  /// Output frames per source frame: only interpolated ones take significant time.
+  /// Returns the output frames per source frame: only interpolated ones take significant time.
   private static func group(of shape: VideoShape) -> Int {
     let source = shape.media.averageFrameRate
     guard source.isPositive, shape.frameRate.isPositive else { return 1 }

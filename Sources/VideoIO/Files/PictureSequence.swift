@@ -47,10 +47,10 @@ struct PictureSequence: ~Copyable {
     return name.matches(of: /%(0[0-9]+)?d/).count == 1
   }
 
-  /// The pattern for FFmpeg's muxer, as a URL.
+  /// Returns the pattern for FFmpeg's muxer, as a URL.
   static func url(_ path: String) -> String { "file:" + pattern(path) + ending }
 
-  /// The path as a pattern for FFmpeg, with the percent signs of folders escaped.
+  /// Returns the path as a pattern for FFmpeg, with the percent signs of folders escaped.
   static func pattern(_ path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return path }
     return path[...slash].split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")

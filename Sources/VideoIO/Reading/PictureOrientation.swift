@@ -10,7 +10,7 @@ package struct PictureOrientation: Sendable, Hashable {
   /// Whether top and bottom are exchanged.
   package var mirrorsRows = false
 
-  /// No rotation.
+  /// Creates an orientation without rotation.
   package init() {}
 
   /// Converts a display matrix of 9 fixed-point numbers, as FFmpeg stores it; other angles are rounded to a

@@ -286,6 +286,7 @@ struct SoundFilter: ~Copyable {
   private let sink: UnsafeMutablePointer<AVFilterContext>
   private let encoderTimeBase: Rational
 
+  /// Creates a filter.
   /// - Parameter frame: a frame in the format of all input.
   static func open(
     like frame: UnsafePointer<AVFrame>, for encoder: UnsafePointer<AVCodecContext>, frameSize: Int32

@@ -55,7 +55,7 @@ extension MuxerPlan {
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 
-  /// Audio encoders for the container, in order of preference.
+  /// Returns the audio encoders for the container, in order of preference.
   private func soundEncoders(for stream: SourceStream) -> [String] {
     let usual = Self.name(ofEncoder: format.pointee.audio_codec)
     if isQuickTime { return ["aac"] + usual }
@@ -134,7 +134,7 @@ func codecContext(_ codec: UnsafePointer<AVCodec>) throws(LibavError) -> CodecCo
 }
 
 extension EncodedPacket {
-  /// The packet as libav's structure.
+  /// Returns the packet as libav's structure.
   func libavPacket() throws(LibavError) -> PacketOwner {
     do throws(VideoIOError) {
       let packet = try PacketOwner()

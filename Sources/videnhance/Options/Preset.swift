@@ -72,7 +72,7 @@ extension Preset {
     return Preset(name: auto, purpose: reasons(look), options: options)
   }
 
-  /// The properties that decided the choice, in one line.
+  /// Returns the properties that decided the choice, in one line.
   private static func reasons(_ look: SourceLook) -> String {
     let fields =
       look.isFlaggedInterlaced

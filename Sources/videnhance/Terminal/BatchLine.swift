@@ -63,7 +63,7 @@ final class BatchLine: Sendable {
     }
   }
 
-  /// `[====----] 35 % done, 3/10 files, 2 at work, speed 20.1 fps, 1:30 left`.
+  /// Returns `[====----] 35 % done, 3/10 files, 2 at work, speed 20.1 fps, 1:30 left`.
   static func text(
     finished: Int, of count: Int, current: [EnhancementProgress], finishedFrames: Int, elapsed: Double,
     columns: Int?
