@@ -12,7 +12,7 @@ package indirect enum RecipeValue: Codable, Hashable, Sendable {
   case number(Double)
   case null
 
-  /// Parses a recipe: JSON as such, other text as a string, and nil as null.
+  /// Parses a recipe: JSON as such, other text as a string, and empty text as null.
   package init(recipe: String) {
     let parsed = try? JSONDecoder().decode(RecipeValue.self, from: Data(recipe.utf8))
     self = parsed ?? (recipe.isEmpty ? .null : .text(recipe))

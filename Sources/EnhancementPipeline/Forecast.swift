@@ -11,7 +11,7 @@ package struct Forecast: Sendable, Equatable {
   package var format: String
   /// FFmpeg's name of the encoder.
   package var encoder: String
-  /// Label of the network.
+  /// Number of threads of the network.
   package var threads: Int
   /// Wall time in seconds until the first frame, and per frame, for network and encoder together.
   package var startSeconds, secondsPerFrame: Double
@@ -47,7 +47,7 @@ extension EnhancementJob {
 
     package init() {}
 
-    /// Time for two frames at each place if frames are slow.
+    /// Options with a short time limit, enough for two frames at each place if frames are slow.
     package static var brief: ForecastOptions {
       var result = ForecastOptions()
       result.seconds = 2
@@ -126,7 +126,7 @@ extension EnhancementJob {
     return shape.width * shape.height >= Self.largeFrame
   }
 
-  /// Places at which frames are made, in seconds of the source from the beginning of the job.
+  /// Returns the places at which frames are made, in seconds after the start of the job's part of the source.
   private static func places(in info: MediaInfo) -> [Double] {
     guard let duration = info.duration, duration > 6, !info.isStillImage else { return [0] }
     return [0.1, 0.45, 0.8].map { $0 * duration }
@@ -176,7 +176,7 @@ extension EnhancementJob {
   }
 
   /// Makes frames from a place until the time limit.
-  /// - Parameter frames: the number of frames; nil uses the time limit alone.
+  /// - Parameter frames: the exact number of frames; nil uses the time limit.
   private func trial(at place: Double, seconds: Double, frames: Int? = nil) async throws -> Trial {
     var options = options
     options.segments = nil

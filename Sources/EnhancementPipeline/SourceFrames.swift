@@ -13,9 +13,10 @@ package struct SourceFrames: ~Copyable {
   private var waiting: [VideoFrame] = []
   private var isAtEnd = false
 
-  /// Opens a file.
+  /// Properties of the file.
   package var info: MediaInfo { reader.info }
 
+  /// Opens a file.
   /// - Parameters:
   ///   - options: the part, the stream and the handling of fields; other options are ignored.
   ///   - threads: number of decoder threads; 0 for one per core.

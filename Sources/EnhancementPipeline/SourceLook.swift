@@ -6,7 +6,7 @@ package import VideoIO
 package struct SourceLook: Sendable, Equatable {
   /// Size as stored, and as shown by players.
   package var width, height, shownWidth, shownHeight: Int
-  /// Quality that selects the networks for super-resolution.
+  /// Survey that selects the networks for super-resolution.
   package var survey: SourceSurvey
   /// Noise in 8-bit levels, the median of the places sampled.
   package var noise: Float
@@ -73,7 +73,7 @@ enum CombedBlocks {
   /// combs.
   private static let motion = 4
 
-  /// Returns whether at least one block in a hundred has combs. Both frames must have the same size.
+  /// Returns whether two blocks, and one in a hundred, have combs; false if the frames differ in size.
   static func isCombed(_ frame: PlanarFrame, after before: PlanarFrame) -> Bool {
     let (width, height) = (frame.width, frame.height)
     guard before.width == width, before.height == height else { return false }

@@ -26,8 +26,7 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   }
 }
 
-/// The package's version in VapourSynth's format: major << 16
-///  minor.
+/// The package's version in VapourSynth's format: major << 16 | minor.
 private var pluginVersion: Int32 {
   PackageVersion.current.split(separator: ".").prefix(2).compactMap { Int32($0) }.reduce(0) { $0 << 16 | $1 }
 }

@@ -89,7 +89,7 @@ package final class FramesByNumber {
   /// Returns the source frames always required for output `number`, as a range that may exceed the clip.
   package func sources(of number: Int) -> ClosedRange<Int> {
     let center = pace.source(of: number)
-    // A cut before the centre is found with the frame before it, a cut after it with the next one.
+    // Whether a scene begins with the centre depends on the frame before, whether one ends on the frame after.
     let margin = findsSceneCuts ? 1 : 0
     return center - max(before, margin)...center + max(after, margin)
   }

@@ -24,7 +24,7 @@ struct Trial: Sendable {
   var sizes: EncodedSizes?
 }
 
-/// Makes the first frames of a job, encodes them with the job's settings, and ends the job.
+/// Takes the first frames of a job, encodes them with the job's settings, and ends the job.
 final class TrialStage: Sendable {
   private let path: String
   private let settings: EncoderSettings
@@ -39,7 +39,7 @@ final class TrialStage: Sendable {
 
   /// - Parameters:
   ///   - seconds: time limit, after which no further frame is made.
-  ///   - frames: the number of frames; nil uses the time limit alone.
+  ///   - frames: the exact number of frames; nil uses the time limit.
   init(
     path: String, settings: EncoderSettings, seconds: Double, frames: Int?, begin: ContinuousClock.Instant
   ) {

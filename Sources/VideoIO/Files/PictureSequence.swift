@@ -18,6 +18,7 @@ struct PictureSequence: ~Copyable {
   private var isCommitted = false
   private static let ending = ".part"
 
+  /// Creates an empty sequence.
   /// - Throws: `VideoIOError.outputExists` if the first picture exists and must not be replaced.
   static func open(_ path: String, overwrite: Bool) throws(VideoIOError) -> PictureSequence {
     try validate(path, overwrite: overwrite)
