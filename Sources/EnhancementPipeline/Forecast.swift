@@ -57,7 +57,7 @@ extension EnhancementJob {
 
   /// Noise in 8-bit levels from which denoising is tried to reduce the file's size.
   package static let forecastNoise: Float = 3
-  /// Default distance of key frames of encoders (x264, x265).
+  /// Default distance of key frames of encoders such as x264 and x265.
   private static let keyDistance = 250
 
   /// Enhances and encodes a few frames at up to three places of the source.

@@ -25,7 +25,7 @@ struct FilterSettings {
   var network: NetworkChoice
   /// Output frame rate of interpolation.
   var rate = InterpolationRate.factor(1)
-  /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames.
+  /// Standard deviation of the noise in 8-bit levels; nil uses the frame property, or else an estimate.
   var noise: Float?
   var cuts = SceneCuts.auto
   var threads: Int

@@ -86,7 +86,7 @@ struct Host {
     return error == 0 ? Int(value) : nil
   }
 
-  /// Returns the first value of a key; integers are converted.
+  /// Returns the first value of a key, converted if it is an integer; nil if there is none of either type.
   func number(_ key: String, in map: OpaquePointer?) -> Double? {
     var error: Int32 = 0
     let value = api.mapGetFloat(map, key, 0, &error)

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `--to`, `--height`, `--width` and fractional `--scale`.
+/// `--to`, `--height`, `--width` and arbitrary values of `--scale`.
 @Suite struct TargetSizeTests {
   private func run(_ bench: Workbench, _ more: [String]) throws -> Outcome {
     let model = try bench.makeModel()

@@ -13,7 +13,7 @@ public enum NetworkBits: Int, CaseIterable, Sendable {
   case float = 32
 }
 
-/// Kind of source, which selects among the networks for super-resolution.
+/// Kind of source, which selects among networks for the same task.
 public enum SourceKind: String, CaseIterable, Sendable {
   /// Estimated from the first frames of the file; pictures supplied by the caller count as `real`.
   case auto
