@@ -36,7 +36,7 @@ package final class AttendedSlots: @unchecked Sendable {
     }
   }
 
-  /// Number of tensors: query, keys, values and weights.
+  /// All tensors read and written: query, keys, values and weights.
   package var operands: [FloatTensor] { [query] + keys + values + weights }
 
   /// Computes the weights and the result.
