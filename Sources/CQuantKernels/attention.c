@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over frame slots: scalar reference and rows.
+// Attention over frame slots: scalar reference and row loop.
 #include "attention.h"
 
 #include <assert.h>
 
-// A plain number, since Swift imports no expressions.
+// A literal, since Swift does not import macros with expressions.
 _Static_assert(VE_MAX_ATTENTION_INPUTS == 1 + 2 * VE_MAX_ATTENDED, "query, keys and values");
 
-// rne(32768 * e^(-d / 64)); the last entry, which stands for all greater differences, is zero.
+// rne(32768 * e^(-d / 64)); the last entry, for all larger differences, is zero.
 const int32_t ve_attention_exponentials[VE_EXPONENTIALS] = {
     32768, 32260, 31760, 31267, 30783, 30305, 29836, 29373, 28918, 28469, 28028, 27593, 27166, 26744, 26330, 25922,
     25520, 25124, 24735, 24351, 23974, 23602, 23236, 22876, 22521, 22172, 21828, 21490, 21157, 20829, 20506, 20188,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over frame slots, stage by stage over a strip of heads, so that the compiler vectorises each: included once for
-// each instruction set, with VE_NAME(job) defined.
+// Attention over frame slots, in stages over a strip of heads that the compiler vectorises. Included once per
+// instruction set, with VE_NAME(job) defined.
 
-// Heads of all points of a strip.
+// Heads per strip, over all of its points.
 enum { VE_ATTENTION_LANES = 64 };
 
 typedef int16_t VE_NAME(words) __attribute__((vector_size(16)));
@@ -10,7 +10,7 @@ typedef int32_t VE_NAME(ints) __attribute__((vector_size(32)));
 typedef float VE_NAME(floats) __attribute__((vector_size(32)));
 typedef uint8_t VE_NAME(bytes) __attribute__((vector_size(8)));
 
-// The sums of products of `lanes` heads with the keys of one slot as scores.
+// Computes scores: the sums of products of `lanes` heads with the keys of one slot.
 VE_INLINE void VE_NAME(scores)(const int16_t *query, const uint8_t *keys, int32_t zero, float multiplier,
                                int32_t lanes, int32_t *scores) {
   int32_t sums[VE_ATTENTION_LANES];
@@ -23,7 +23,7 @@ VE_INLINE void VE_NAME(scores)(const int16_t *query, const uint8_t *keys, int32_
   for (int32_t lane = 0; lane < lanes; lane++) scores[lane] = ve_score(sums[lane], multiplier);
 }
 
-// Replaces scores by weights times the factors of values.
+// Replaces scores by weights times value factors.
 VE_INLINE void VE_NAME(weights)(const ve_attention *a, int32_t lanes, int32_t (*scores)[VE_ATTENTION_LANES]) {
   int32_t greatest[VE_ATTENTION_LANES], totals[VE_ATTENTION_LANES];
   for (int32_t lane = 0; lane < lanes; lane++) {
@@ -47,7 +47,7 @@ VE_INLINE void VE_NAME(weights)(const ve_attention *a, int32_t lanes, int32_t (*
   }
 }
 
-// The weighted sums of values of `lanes` heads from channel `first` on, as codes.
+// Computes the weighted sums of values of `lanes` heads from channel `first` on, as codes.
 VE_INLINE void VE_NAME(sums)(const ve_attention_args *args, ptrdiff_t first, int32_t lanes,
                              int32_t (*weights)[VE_ATTENTION_LANES]) {
   const ve_attention *a = args->attention;
@@ -61,7 +61,7 @@ VE_INLINE void VE_NAME(sums)(const ve_attention_args *args, ptrdiff_t first, int
       sum += (__builtin_convertvector(codes, VE_NAME(ints)) - a->value_zero[s]) * weights[s][lane];
     }
     VE_NAME(floats) real = __builtin_convertvector(sum, VE_NAME(floats)) * a->multiplier;
-    // Codes are within 255, so the limits of codes may come before rounding: they are whole numbers.
+    // Codes are at most 255 and the limits are integers, so clamping before rounding is equivalent.
     const float low = (float)-args->zero_point, high = (float)(args->levels - args->zero_point);
     uint8_t *to = args->codes + at;
     for (int32_t c = 0; c < VE_HEAD_CHANNELS; c++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over frame slots in training: in floating point, and in floating point with the results of the integers.
+// Attention over frame slots in training: in floating point, and in floating point with the results of the
+// integer engine.
 #include "attention.h"
 
 #include <math.h>
@@ -9,12 +10,12 @@
 void ve_attention_fake(const ve_attention *a, const ve_attention_tensors *tensors, float *const *weights,
                        float *result) {
   for (ptrdiff_t lane = 0; lane < tensors->pixels * a->heads; lane++) {
-    // Lanes are the heads of all points in order, as are the channels.
+    // Lanes are the heads of all points in order, like the channels.
     const ptrdiff_t at = lane * VE_HEAD_CHANNELS;
     int32_t scores[VE_MAX_ATTENDED], exponentials[VE_MAX_ATTENDED], sums[VE_HEAD_CHANNELS] = {0};
     int32_t greatest = INT32_MIN, total = 0;
     for (int32_t s = 0; s < a->slots; s++) {
-      // Whole numbers below 2^24.
+      // Integers below 2^24, exact in a float.
       float sum = 0;
       for (ptrdiff_t c = at; c < at + VE_HEAD_CHANNELS; c++) sum += tensors->query[c] * tensors->keys[s][c];
       scores[s] = ve_score((int32_t)sum, a->score_multiplier[s]);
@@ -54,7 +55,7 @@ void ve_attention_fake_backward(const ve_attention *a, const ve_attention_tensor
       byCode *= factor;
       const float passed = unrounded <= levels ? byCode : 0;
       steps[s] += (double)(byCode * code - passed * unrounded);
-      // The weight before rounding is its share of all over the step.
+      // The weight before rounding is the normalized exponential divided by the step.
       const float perShare = (float)VE_WEIGHT_ONE * a->weight_multiplier[s];
       shares[s] = unrounded / perShare;
       slopes[s] = passed * perShare;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct convolution on tile registers: packs weights, and runs rows.
+// Direct convolution on tile registers: weight packing and row loop.
 #include "tiles.h"
 
 #include <stdlib.h>
@@ -7,7 +7,8 @@
 
 #include "plan.h"
 
-// Packs the weights of one output channel, whose taps are [slot][channel][3][3]; `to` is its lane of the first tile.
+// Packs the weights of one output channel, whose taps are [slot][channel][3][3]; `to` is its lane in the
+// first tile.
 static void pack_lane(const ve_conv3x3 *plan, const int8_t *taps, int32_t vectors, int8_t *to) {
   const ve_conv3x3_description *d = &plan->description;
   const ptrdiff_t tile = plan->tile_depth * VE_TILE_SIDE;
@@ -25,7 +26,7 @@ bool ve_tiles_pack(ve_conv3x3 *plan, const int8_t *weights) {
   const ve_conv3x3_description *d = &plan->description;
   ve_conv3x3_make_blocks(plan, VE_TILES);
   const int32_t run = 3 * d->channels_in;
-  // Equal steps: 24 channels are 36 + 36 codes a run rather than 64 + 8.
+  // Equal steps: 24 channels are 36 + 36 codes per run rather than 64 + 8.
   plan->tile_steps = (run + VE_TILE_ROW - 1) / VE_TILE_ROW;
   plan->tile_depth = (run / 4 + plan->tile_steps - 1) / plan->tile_steps * 4;
   const ptrdiff_t lane_bytes = (ptrdiff_t)d->slots * 3 * plan->tile_steps * plan->tile_depth;
@@ -63,8 +64,8 @@ void ve_tiles_run(const ve_conv3x3 *plan, const ve_conv3x3_io *io, int32_t row_b
       .bias = plan->bias,
       .epilogues = epilogues,
   };
-  // In each call, which takes tens of microseconds: shapes differ from layer to layer, and other libraries on this thread
-  // shape the tiles in their own way.
+  // Configured in each call, which takes tens of microseconds: shapes vary between layers, and other
+  // libraries on this thread may change the configuration.
   kernels->begin(plan->tile_depth);
   for (int32_t y = row_begin; y < row_end; y++) {
     for (int32_t run = 0; run < args.runs; run++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of VapourSynth's plugin interface (API 4.0) that this package uses, in its own words, so that nothing of
-// VapourSynth is needed to compile it. Members that are not used are there for their place alone.
-// `make vapoursynth` compares all of it with VapourSynth's own header: abi-check.c.
+// The part of VapourSynth's plugin interface (API 4.0) that this package uses, declared independently so that
+// the build does not require VapourSynth. Unused members only keep the layout. `make vapoursynth` compares
+// all of it with VapourSynth's own header: abi-check.c.
 #ifndef CVAPOURSYNTH_H
 #define CVAPOURSYNTH_H
 
@@ -19,16 +19,16 @@ typedef struct CVSAPI CVSAPI;
 enum { CVS_API_VERSION = 4 << 16 };
 enum { CVS_GRAY = 1, CVS_YUV = 3 };
 enum { CVS_INTEGER = 0 };
-// One thread at a time makes frames; any may ask for what a frame needs.
+// Frames are made by one thread at a time; any thread may request their inputs.
 enum { CVS_PARALLEL_REQUESTS = 1 };
 enum { CVS_INITIAL = 0, CVS_ALL_FRAMES_READY = 1 };
-// Frames are asked for in no particular order, and more than once.
+// Frames are requested in any order, and repeatedly.
 enum { CVS_GENERAL_PATTERN = 0 };
 enum { CVS_REPLACE = 0 };
 
 typedef struct CVSVideoFormat {
   int colorFamily, sampleType, bitsPerSample, bytesPerSample;
-  // Binary logarithms of luma samples per chroma sample.
+  // Binary logarithms of the chroma subsampling.
   int subSamplingW, subSamplingH;
   int numPlanes;
 } CVSVideoFormat;
@@ -37,7 +37,7 @@ typedef struct CVSVideoInfo {
   CVSVideoFormat format;
   // 0/1 for a variable rate.
   int64_t fpsNum, fpsDen;
-  // 0 for variable extents.
+  // 0 for variable size.
   int width, height;
   int numFrames;
 } CVSVideoInfo;
@@ -90,7 +90,7 @@ struct CVSAPI {
   int (*getVideoFormatName)(const CVSVideoFormat *format, char *buffer);
   CVSUnused getAudioFormatName, queryVideoFormat, queryAudioFormat, queryVideoFormatID, getVideoFormatByID;
 
-  // Requests.
+  // Frame requests.
   CVSUnused getFrame, getFrameAsync;
   const CVSFrame *(*getFrameFilter)(int n, CVSNode *node, CVSFrameContext *context);
   void (*requestFrameFilter)(int n, CVSNode *node, CVSFrameContext *context);
@@ -100,11 +100,11 @@ struct CVSAPI {
   // Functions.
   CVSUnused createFunction, freeFunction, addFunctionRef, callFunction;
 
-  // Maps: arguments, results, and properties of frames.
+  // Maps: arguments, results, and frame properties.
   CVSUnused createMap, freeMap, clearMap, copyMap;
   void (*mapSetError)(CVSMap *map, const char *message);
   CVSUnused mapGetError, mapNumKeys, mapGetKey, mapDeleteKey;
-  // -1 where there is no such key.
+  // -1 if the key is missing.
   int (*mapNumElements)(const CVSMap *map, const char *key);
   CVSUnused mapGetType, mapSetEmpty;
   int64_t (*mapGetInt)(const CVSMap *map, const char *key, int index, int *error);
@@ -119,10 +119,11 @@ struct CVSAPI {
   int (*mapGetDataSize)(const CVSMap *map, const char *key, int index, int *error);
   CVSUnused mapGetDataTypeHint, mapSetData;
   CVSNode *(*mapGetNode)(const CVSMap *map, const char *key, int index, int *error);
-  // What follows is not used.
+  // The remaining members are unused.
 };
 
-// What dladdr tells of the library that holds an address; glibc declares it for _GNU_SOURCE only, which modules lack.
+// dladdr's description of the library that contains an address; glibc declares it only with _GNU_SOURCE,
+// which modules lack.
 typedef struct CVSLibrary {
   const char *path;
   void *base;

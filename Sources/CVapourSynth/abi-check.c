@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles only if CVapourSynth.h agrees with VapourSynth's own header about all that is used.
+// Compiles only if the used parts of CVapourSynth.h agree with VapourSynth's own header.
 #include <VapourSynth4.h>
 
 #include "CVapourSynth.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// The recipe that a network started from, within the recipe of the network made of it.
+/// The recipe of the network that training started from, nested in the recipe of the new network.
 package indirect enum RecipeValue: Codable, Hashable, Sendable {
   case object([String: RecipeValue])
   case array([RecipeValue])
@@ -12,7 +12,7 @@ package indirect enum RecipeValue: Codable, Hashable, Sendable {
   case number(Double)
   case null
 
-  /// Parses a recipe: JSON as such, other text as text, and none as null.
+  /// Parses a recipe: JSON as such, other text as a string, and empty text as null.
   package init(recipe: String) {
     let parsed = try? JSONDecoder().decode(RecipeValue.self, from: Data(recipe.utf8))
     self = parsed ?? (recipe.isEmpty ? .null : .text(recipe))
@@ -54,11 +54,11 @@ package indirect enum RecipeValue: Codable, Hashable, Sendable {
   }
 }
 
-/// How a network was made; written into its file as one line of JSON.
+/// The training and conversion settings of a network, written into its file as one line of JSON.
 package protocol Recipe: Encodable {}
 
 extension Recipe {
-  /// One line of JSON, with sorted keys; empty if a number is infinite or NaN.
+  /// JSON in one line, with sorted keys; empty if a number is infinite or NaN.
   package var json: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

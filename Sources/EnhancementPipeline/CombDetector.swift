@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package import VideoIO
 
-/// Tells combed frames, whose lines belong to two moments, from progressive ones, whatever their flags say.
+/// Distinguishes combed frames, whose lines come from two moments, from progressive ones by their content.
 ///
-/// For two frames in a row it measures, where something moves, how rough the later one is across its lines, as it is and with the
-/// lines of either field taken from the frame before. Both mixtures of progressive frames are far rougher than the frame. The
-/// fields of interlaced video are half a frame apart: one mixture is about as rough as the frame; the other, with fields that are a
-/// frame and a half apart, is rougher. Telecined film behaves likewise in three frames of five. Fine detail, noise, scene cuts
-/// and fades change both mixtures alike, and so does motion across the lines.
+/// Compares two successive frames: measures the roughness of the later one across its lines, where there is
+/// motion, as it is and with the lines of either field replaced by those of the earlier frame. In progressive
+/// video both mixtures are far rougher than the frame. The fields of interlaced video are half a frame apart:
+/// one mixture is about as rough as the frame; the other combines fields one and a half frames apart and is
+/// rougher. Telecined film does the same in three frames of five. Fine detail, noise, scene cuts, fades and
+/// motion across the lines change both mixtures alike.
 package struct CombDetector: Sendable {
-  /// Of each so many frames, the first two are compared.
+  /// Period in frames; the first two frames of each period are compared.
   private let stride: Int
   private var frameCount = 0
   private var earlier: FieldLines?
-  /// Pairs that speak for combing, by the field that is shown first, and pairs that speak against it.
+  /// Pairs with evidence for combing, by the field shown first, and pairs with evidence against it.
   private var topFirst = 0
   private var bottomFirst = 0
   private var progressive = 0
 
-  /// Pairs with motion after which no more are needed to trust frames that are not combed.
+  /// Number of pairs with motion after which frames without combing are trusted.
   private static let enough = 24
   private static let fewest = 3
 
@@ -29,16 +30,16 @@ package struct CombDetector: Sendable {
     .fields, "it looks interlaced although its frames are flagged as progressive: moving edges are combed",
     remedy: .deinterlacingAnyway)
 
-  /// Whether at least half of the pairs with motion, and three, are combed in the same order of fields.
+  /// Whether at least half of the pairs with motion, and at least three, are combed in the same field order.
   package var isCombed: Bool {
     let combed = max(topFirst, bottomFirst)
     return combed >= Self.fewest && 2 * combed >= topFirst + bottomFirst + progressive
   }
 
-  /// Whether further frames are not worth looking at.
+  /// Whether enough frames have been compared.
   package var isDecided: Bool { isCombed || progressive >= Self.enough }
 
-  /// Takes the next frame of a video.
+  /// Adds the next frame of a video.
   package mutating func push(_ frame: VideoFrame) {
     switch frameCount % stride {
     case 0: earlier = FieldLines(frame)
@@ -50,7 +51,7 @@ package struct CombDetector: Sendable {
     frameCount += 1
   }
 
-  /// Compares two frames that follow each other.
+  /// Compares two successive frames.
   package mutating func compare(_ earlier: VideoFrame, _ later: VideoFrame) {
     compare(FieldLines(earlier), FieldLines(later))
   }
@@ -59,7 +60,7 @@ package struct CombDetector: Sendable {
     guard let roughness = FieldLines.roughness(earlier, later) else { return }
     let low = min(roughness.newTop, roughness.newBottom)
     let high = max(roughness.newTop, roughness.newBottom)
-    // Two levels over and above the ratio: flat pictures are no evidence.
+    // Two levels on top of the ratio: flat pictures are no evidence.
     if low <= 1.3 * roughness.frame, high >= 1.5 * low + 2 {
       if roughness.newTop < roughness.newBottom { topFirst += 1 } else { bottomFirst += 1 }
     } else if low > 1.3 * roughness.frame {
@@ -69,14 +70,14 @@ package struct CombDetector: Sendable {
 }
 
 extension CombDetector {
-  /// What the first frames of a file are.
+  /// Classification of the first frames of a file.
   package enum Finding: Sendable { case progressive, combed, flagged }
 
-  /// Frames that `look` decodes at most.
+  /// Most frames that `look` decodes.
   private static let lookedAt = 48
 
-  /// Decodes the first frames of the part of a file that `options` select.
-  /// - Throws: the errors of opening it.
+  /// Decodes the first frames of the part of a file selected by `options`.
+  /// - Throws: an error if the file cannot be opened.
   package static func look(at path: String, options: EnhancementJob.Options) throws -> Finding {
     var options = options
     options.deinterlacing = nil
@@ -93,16 +94,16 @@ extension CombDetector {
   }
 }
 
-/// Groups of four lines of a frame, some distance apart: all that combing is judged by.
+/// Groups of four lines of a frame, some distance apart: the only samples that comb detection uses.
 private struct FieldLines: Sendable {
-  /// Lines of a group. The first is one of the top field.
+  /// Lines of a group; the first belongs to the top field.
   static let depth = 4
-  /// Groups and columns that are looked at, about.
+  /// Approximate number of groups and of columns sampled.
   private static let groups = 64
   private static let columns = 512
 
   let columns: Int
-  /// Levels of 8 bits, line after line.
+  /// Samples in 8-bit levels, line by line.
   let samples: [Int16]
 
   init(_ frame: VideoFrame) {
@@ -129,18 +130,18 @@ private struct FieldLines: Sendable {
       frame.format.bytesPerSample == 1 ? gather(UInt8.self) : gather(UInt16.self)
   }
 
-  /// Mean roughness across lines in levels, where something moves.
+  /// Mean roughness across lines in 8-bit levels, where there is motion.
   struct Roughness {
-    /// Of the frame as it is.
+    /// Roughness of the frame as it is.
     var frame: Double
-    /// Of its top field in the earlier frame, and of its bottom field there.
+    /// Roughness with the top field of the earlier frame, and with its bottom field.
     var newTop, newBottom: Double
   }
 
-  /// A difference in levels that is motion rather than noise.
+  /// Difference in levels above which a change is motion rather than noise.
   private static let motion: Int16 = 12
 
-  /// Nil if too little moves, or if the frames differ in size.
+  /// Returns the roughness, or nil if too little moves or the frames differ in size.
   static func roughness(_ earlier: FieldLines, _ later: FieldLines) -> Roughness? {
     guard earlier.samples.count == later.samples.count, earlier.columns == later.columns else { return nil }
     let columns = later.columns
@@ -148,7 +149,7 @@ private struct FieldLines: Sendable {
     earlier.samples.withUnsafeBufferPointer { old in
       later.samples.withUnsafeBufferPointer { new in
         for group in Swift.stride(from: 0, to: new.count, by: depth * columns) {
-          // The inner lines of a group are one of either field.
+          // The inner two lines of a group are one of each field.
           for line in 1..<(depth - 1) {
             let isTop = line % 2 == 0
             for x in 0..<columns {
@@ -170,7 +171,7 @@ private struct FieldLines: Sendable {
         }
       }
     }
-    // Of the lines inside the groups, which are half of all.
+    // Only lines inside the groups count: half of all.
     guard count >= max(200, later.samples.count / 2 / 500) else { return nil }
     let scale = 1 / Double(count)
     return Roughness(

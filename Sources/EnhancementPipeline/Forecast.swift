@@ -2,51 +2,52 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// What a job will come to, by enhancing and encoding a few of its frames.
+/// Estimated cost of a job, measured by enhancing and encoding a few of its frames.
 package struct Forecast: Sendable, Equatable {
-  /// Frames of the output; nil where the source does not tell its length.
+  /// Number of output frames; nil if the source does not give its length.
   package var frames: Int?
-  /// Extents and layout of the output.
+  /// Size and layout of the output.
   package var width, height: Int
   package var format: String
   /// FFmpeg's name of the encoder.
   package var encoder: String
-  /// Of the network.
+  /// Number of threads of the network.
   package var threads: Int
-  /// Wall time until the first frame is there, and for each frame: network and encoder together.
+  /// Wall time in seconds until the first frame, and per frame, for network and encoder together.
   package var startSeconds, secondsPerFrame: Double
-  /// The most memory that the measurement took; an encoder that looks further ahead takes more. nil where the system does not
-  /// tell.
+  /// Peak memory of the measurement in bytes; an encoder with a longer lookahead takes more. nil if the
+  /// system does not report it.
   package var memoryBytes: Int?
-  /// Expected bytes of the video alone; nil where the frames are not encoded one after the other, or are not counted.
+  /// Expected bytes of the video stream; nil if frames are not encoded sequentially, or their number is
+  /// unknown.
   package var videoBytes: Int?
-  /// The same if noise is removed first; nil where that was not tried.
+  /// Expected bytes if noise is removed first; nil if that was not tried.
   package var denoisedBytes: Int?
   /// Noise of the source in 8-bit levels.
   package var noise: Double?
-  /// Frames that were made for this, and the seconds that took.
+  /// Number of frames made for the forecast, and the seconds taken.
   package var measuredFrames: Int
   package var measuringSeconds: Double
 
-  /// Seconds of all the work; nil where frames are not counted.
+  /// Seconds for the whole job; nil if the number of frames is unknown.
   package var seconds: Double? { frames.map { startSeconds + secondsPerFrame * Double($0) } }
 }
 
 extension EnhancementJob {
-  /// How a forecast is made.
+  /// Options of a forecast.
   package struct ForecastOptions: Sendable {
-    /// Frames of the output if they were counted before; nil goes by what the file says.
+    /// Number of output frames, if counted before; nil uses the length given by the file.
     package var frames: Int?
-    /// Scenes of the source if they were counted before.
+    /// Number of scenes in the source, if counted before.
     package var scenes: Int?
-    /// Seconds after which measuring ends. Two frames at each place are made however long they take.
+    /// Time limit in seconds. Two frames are made at each place even beyond it.
     package var seconds = 6.0
-    /// Steps that do the same with noise removed first, tried where the source is noisy; nil tries nothing.
+    /// The same steps with noise removed first, tried if the source is noisy; nil disables the trial.
     package var denoising: [EnhancementStep]?
 
     package init() {}
 
-    /// Of two frames at each place where they take long.
+    /// Options with a short time limit, enough for two frames at each place if frames are slow.
     package static var brief: ForecastOptions {
       var result = ForecastOptions()
       result.seconds = 2
@@ -54,15 +55,15 @@ extension EnhancementJob {
     }
   }
 
-  /// From this noise on, in 8-bit levels, it is tried whether removing it makes the file smaller.
+  /// Noise in 8-bit levels from which denoising is tried to reduce the file's size.
   package static let forecastNoise: Float = 3
-  /// Distance of key frames that encoders put where nothing else is said (x264, x265).
+  /// Default distance of key frames of encoders such as x264 and x265.
   private static let keyDistance = 250
 
   /// Enhances and encodes a few frames at up to three places of the source.
   ///
-  /// Nothing is written but the beginning of a container in the folder for temporary files, which is removed.
-  /// - Throws: what `run` throws.
+  /// Writes nothing but the beginning of a container in the temporary folder, and removes it.
+  /// - Throws: the errors of `run`.
   package func forecast(_ choices: ForecastOptions = ForecastOptions()) async throws -> Forecast {
     let begin = ContinuousClock.now
     let (job, _) = try surveyed()
@@ -77,7 +78,7 @@ extension EnhancementJob {
         let trial = try await job.trial(at: place, seconds: share)
         if trial.frames > 0 { trials.append(trial) }
       } catch {
-        // The length that a header tells is a hint: later places may not be there.
+        // The length in a header is a hint: later places may not exist.
         if Task.isCancelled || trials.isEmpty { throw error }
       }
     }
@@ -88,7 +89,7 @@ extension EnhancementJob {
     let intervals = trials.reduce(0) { $0 + max($1.frames - 1, 0) }
     let steady = trials.reduce(0) { $0 + $1.steadySeconds }
     let flushing = trials.reduce(0) { $0 + $1.flushSeconds }
-    // A film of one frame has no interval.
+    // A single frame has no interval.
     let each = intervals > 0 ? steady / Double(intervals) : first.startSeconds
     let frames = choices.frames ?? Self.frames(of: shape, info: info)
     let sizes = trials.map(\.sizes).allSatisfy { $0 != nil } ? trials.compactMap(\.sizes) : []
@@ -103,10 +104,10 @@ extension EnhancementJob {
     return result
   }
 
-  /// Samples of a frame from which on work is costly: 4K.
+  /// Samples per frame from which a job is costly: 4K.
   package static let largeFrame = 3840 * 2160
 
-  /// Whether frames come out at 4K or larger, as far as that is known before anything is read but the first frame.
+  /// Whether output frames are 4K or larger, judged from the first frame alone.
   package var makesLargeFrames: Bool {
     guard input != "-",
       let info = try? VideoReader(path: input, threads: 1, options: options.reading(rescues: true)).info
@@ -125,7 +126,7 @@ extension EnhancementJob {
     return shape.width * shape.height >= Self.largeFrame
   }
 
-  /// Times of the source, in seconds from where the work begins, at which frames are made.
+  /// Returns the places at which frames are made, in seconds after the start of the job's part of the source.
   private static func places(in info: MediaInfo) -> [Double] {
     guard let duration = info.duration, duration > 6, !info.isStillImage else { return [0] }
     return [0.1, 0.45, 0.8].map { $0 * duration }
@@ -137,7 +138,8 @@ extension EnhancementJob {
     return Int((Double(count) * shape.frameRate.doubleValue / info.averageFrameRate.doubleValue).rounded())
   }
 
-  /// Bytes of so many frames. Each trial begins with a key frame, so those are weighed by how often they come.
+  /// Returns the bytes of a number of frames. Each trial begins with a key frame, so key frames are weighted
+  /// by their frequency.
   private func bytes(_ trials: [EncodedSizes], frames: Int, scenes: Int?) -> Int? {
     let sum = trials.reduce(EncodedSizes(), +)
     guard sum.packets > 0, sum.keyPackets > 0 else { return nil }
@@ -145,7 +147,7 @@ extension EnhancementJob {
     let others = sum.packets - sum.keyPackets
     guard others > 0 else { return Int(keySize * Double(frames)) }
     let otherSize = Double(sum.bytes - sum.keyBytes) / Double(others)
-    // Encoders that put further key frames into a trial put as many everywhere.
+    // Encoders that insert further key frames in a trial do so throughout the file.
     let further = Double(sum.keyPackets - trials.count) / Double(max(1, sum.packets - trials.count))
     let distance =
       options.segments?.frames ?? encoder.options["g"].flatMap { Int($0) } ?? Self.keyDistance
@@ -154,7 +156,7 @@ extension EnhancementJob {
     return Int(keys * keySize + (Double(frames) - keys) * otherSize)
   }
 
-  /// Measures the noise, and what removing it makes of the bytes.
+  /// Measures the noise, and the bytes after removing it.
   private func addNoise(
     to forecast: inout Forecast, _ choices: ForecastOptions, trials: [Trial]
   ) async throws {
@@ -173,8 +175,8 @@ extension EnhancementJob {
     forecast.measuredFrames += trial.frames
   }
 
-  /// Makes frames from a place on, until the time is over.
-  /// - Parameter frames: how many are made; nil goes by the time.
+  /// Makes frames from a place until the time limit.
+  /// - Parameter frames: the exact number of frames; nil uses the time limit.
   private func trial(at place: Double, seconds: Double, frames: Int? = nil) async throws -> Trial {
     var options = options
     options.segments = nil

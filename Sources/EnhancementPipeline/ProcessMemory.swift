@@ -3,7 +3,7 @@ internal import Foundation
 
 /// Memory of this process.
 package enum ProcessMemory {
-  /// The most bytes that were resident at one time so far; nil where the system does not tell (it does on Linux).
+  /// Peak resident memory in bytes; nil if the system does not report it (Linux does).
   package static var peakBytes: Int? {
     let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }

@@ -2,10 +2,11 @@
 internal import EnhancementModel
 package import VideoIO
 
-/// Everything that the output of a job depends on. Unfinished work is continued by a job of equal identity only.
+/// Everything that determines the output of a job. Unfinished work is resumed only by a job of equal
+/// identity.
 ///
-/// Threads and whether an output is replaced are not part of it. `ResumeIdentityTests` goes over the properties of
-/// `EnhancementJob.Options`, `EnhancementStep` and `EncoderSettings`, so that none is forgotten here.
+/// The number of threads and the permission to replace an output are excluded. `ResumeIdentityTests` checks
+/// that no property of `EnhancementJob.Options`, `EnhancementStep` and `EncoderSettings` is missing.
 package struct ResumeIdentity: Codable, Hashable, Sendable {
   /// Content of the source.
   package struct Source: Codable, Hashable, Sendable {
@@ -13,7 +14,7 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     package var digest: String
   }
 
-  /// A step.
+  /// Identity of a step.
   package struct Step: Codable, Hashable, Sendable {
     package var network: String
     package var bits: Int?
@@ -50,7 +51,7 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     stream = options.stream
     deinterlacing = options.deinterlacing
     encoder = job.encoder
-    // Kept by the folder: the work is continued with the number that it was begun with.
+    // The folder keeps the number of threads: work is resumed with the original one.
     encoder.threads = 0
   }
 }

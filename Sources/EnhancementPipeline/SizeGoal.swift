@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package import VideoIO
 
-/// The size that frames get after super-resolution. Their shape on the screen stays.
+/// Target size of super-resolution. The display aspect ratio is kept.
 package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
-  /// Samples of the shorter side as shown: the height, or the width of upright video.
+  /// Length of the shorter side as shown: the height, or the width of upright video.
   case shortSide(Int)
-  /// Columns as shown, which are rows of a picture that players turn by a quarter.
+  /// Columns as shown: rows of a picture that players rotate by 90 degrees.
   case width(Int)
   /// Rows as shown.
   case height(Int)
-  /// Times the width and the height of the source.
+  /// Factor for width and height.
   case factor(Double)
 
-  /// Samples across beyond which encoders refuse pictures.
+  /// Longest side that encoders accept.
   package static let most = 16384
-  /// The largest factor.
+  /// Largest factor.
   package static let mostFactor = 16.0
 
-  /// Reads a goal as `description` writes it; nil for anything else.
+  /// Parses a goal in the format of `description`; returns nil for other text.
   package init?(_ text: String) {
     let parts = text.split(separator: " ")
     guard parts.count == 2 else { return nil }
@@ -33,7 +33,7 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// As the option that asks for it, without dashes: `to 1080p`.
+  /// The option without dashes, such as `to 1080p`.
   package var description: String {
     switch self {
     case .shortSide(let lines): "to \(lines)p"
@@ -43,7 +43,7 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The size of a video of this shape.
+  /// Returns the output size for a video.
   /// - Throws: `PipelineError.notLarger`, `tooLarge`.
   func size(of shape: VideoShape) throws(PipelineError) -> FrameSize {
     let media = shape.media
@@ -64,11 +64,11 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     return false
   }
 
-  /// The size for frames of `width` x `height`.
+  /// Returns the output size for frames of `width` x `height`.
   ///
-  /// A factor keeps the shape of pixels. All other goals make them square, so that the size is the one shown. Sides that
-  /// follow from another are even; the side asked for is rounded where subsampled chroma needs it.
-  /// - Parameter rotation: degrees by which players turn the picture.
+  /// A factor keeps the pixel aspect ratio. All other goals make pixels square, so the size is the one shown.
+  /// Derived sides are even; the requested side is rounded if subsampled chroma requires it.
+  /// - Parameter rotation: degrees by which players rotate the picture.
   func size(
     width: Int, height: Int, sampleAspectRatio: Rational, rotation: Double, format: PixelFormat
   ) -> FrameSize {
@@ -79,7 +79,7 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     }
     func derived(_ value: Double, _ multiple: Int) -> Int { rounded(value, max(2, multiple)) }
     let ratio = sampleAspectRatio.isPositive ? sampleAspectRatio.doubleValue : 1
-    // Width over height as shown before players turn the picture.
+    // Display aspect ratio before rotation.
     let aspect = Double(width) * ratio / Double(height)
     let turned = Int((rotation / 90).rounded()) % 2 != 0
     func withHeight(_ value: Int) -> (Int, Int) {
@@ -104,13 +104,13 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Extents of frames, and the shape of their pixels.
+/// Frame size and pixel aspect ratio.
 package struct FrameSize: Sendable, Hashable {
   package var width, height: Int
-  /// Width over height of a pixel.
+  /// Pixel aspect ratio: width over height.
   package var sampleAspectRatio: Rational
 
-  /// The scale of the network to start from: 2 if that is enough, but for rounding, else 4.
+  /// Returns the scale of the network: 2 if that is enough, apart from rounding, else 4.
   package func networkScale(width: Int, height: Int) -> Int {
     let factor = max(Double(self.width) / Double(width), Double(self.height) / Double(height))
     return factor > 2.02 ? 4 : 2

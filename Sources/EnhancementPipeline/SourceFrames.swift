@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package import VideoIO
 
-/// The frames of a file as the first step of a job gets them: of the part that is wanted, deinterlaced where that is.
+/// The frames of a file as input of a job's first step: the selected part, deinterlaced if requested.
 package struct SourceFrames: ~Copyable {
-  /// Seconds per tick of the frames' times.
+  /// Seconds per tick of the frames' timestamps.
   package let timeBase: Rational
-  /// Frames per second on average; not positive if unknown.
+  /// Average frames per second; not positive if unknown.
   package let frameRate: Rational
 
   private var reader: VideoReader
@@ -13,14 +13,15 @@ package struct SourceFrames: ~Copyable {
   private var waiting: [VideoFrame] = []
   private var isAtEnd = false
 
-  /// The file.
+  /// Properties of the file.
   package var info: MediaInfo { reader.info }
 
+  /// Opens a file.
   /// - Parameters:
-  ///   - options: the part, the stream, and what is made of fields; others are ignored.
-  ///   - threads: of the decoder; 0 for as many as there are cores.
-  ///   - refusesFields: whether interlaced frames are an error where nothing is made of them.
-  ///   - rescues: whether a damaged file ends normally where it does.
+  ///   - options: the part, the stream and the handling of fields; other options are ignored.
+  ///   - threads: number of decoder threads; 0 for one per core.
+  ///   - refusesFields: whether interlaced frames are an error unless they are deinterlaced.
+  ///   - rescues: whether a damaged file ends at the damage without an error.
   /// - Throws: `VideoIOError`.
   package init(
     path: String, options: EnhancementJob.Options, threads: Int, refusesFields: Bool = true,
@@ -34,7 +35,7 @@ package struct SourceFrames: ~Copyable {
     (timeBase, frameRate) = (fields.shape.timeBase, fields.shape.frameRate)
   }
 
-  /// The next frame; nil at the end.
+  /// Returns the next frame, or nil at the end.
   /// - Throws: `VideoIOError`, or `PipelineError.interlaced`.
   package mutating func next() throws -> VideoFrame? {
     while waiting.isEmpty, !isAtEnd {

@@ -2,26 +2,26 @@
 internal import EnhancementModel
 package import VideoIO
 
-/// Properties of a source, measured on a few frames: interlacing, noise, quality and size.
+/// Properties of a source, estimated from a few frames: interlacing, noise, quality and size.
 package struct SourceLook: Sendable, Equatable {
-  /// Extents as stored, and as players show them.
+  /// Size as stored, and as shown by players.
   package var width, height, shownWidth, shownHeight: Int
-  /// What networks for super-resolution are chosen by.
+  /// Survey that selects the networks for super-resolution.
   package var survey: SourceSurvey
-  /// Noise in 8-bit levels, the median of the places.
+  /// Noise in 8-bit levels, the median of the places sampled.
   package var noise: Float
   /// Whether frames are flagged as interlaced.
   package var isFlaggedInterlaced: Bool
-  /// Whether frames that are not flagged so show the combs of two fields.
+  /// Whether frames flagged as progressive have the combs of two fields.
   package var isCombed: Bool
 }
 
 extension SourceLook {
-  /// Frames in a row that are looked at in each place.
+  /// Number of successive frames sampled at each place.
   private static let run = 6
 
-  /// Looks at three places of a file; at its beginning alone where its length is not known.
-  /// - Parameter options: the part that is worked on, and how it is read.
+  /// Samples three places of a file, or only its beginning if its length is unknown.
+  /// - Parameter options: the part to sample, and how it is read.
   /// - Throws: `VideoIOError` if no frame can be decoded.
   package init(path: String, options: EnhancementJob.Options, threads: Int) throws(VideoIOError) {
     var reading = options.reading(rescues: true)
@@ -61,17 +61,19 @@ extension SourceLook {
   }
 }
 
-/// Finds the combs that motion leaves in frames of two fields: neighbouring rows differ more than rows of one field, which
-/// lie further apart. In pictures of one moment it is the other way round, and in noise neither. Stricter than
-/// `CombDetector`, whose alarm is only a warning.
+/// Detects the combs that motion leaves in interlaced frames: adjacent rows differ more than rows of the same
+/// field, which are further apart. In progressive pictures it is the reverse, and in noise neither. Stricter
+/// than `CombDetector`, whose result is only a warning.
 enum CombedBlocks {
   private static let side = 16
-  /// By how much the differences of neighbours must exceed those within a field: a factor of tenths, and levels a sample.
+  /// Margin by which differences of adjacent rows exceed those within a field: a factor in tenths, and levels
+  /// per sample.
   private static let (tenths, excess) = (14, 2)
-  /// Levels a sample by which a block must differ from the frame before: fine lines that stand still are no combs.
+  /// Least difference of a block from the previous frame in levels per sample: static fine lines are not
+  /// combs.
   private static let motion = 4
 
-  /// Whether at least a hundredth of all blocks has combs. Both frames are of the same size.
+  /// Returns whether two blocks, and one in a hundred, have combs; false if the frames differ in size.
   static func isCombed(_ frame: PlanarFrame, after before: PlanarFrame) -> Bool {
     let (width, height) = (frame.width, frame.height)
     guard before.width == width, before.height == height else { return false }

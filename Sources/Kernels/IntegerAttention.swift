@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CQuantKernels
 
-/// Parameters of an attention over frame slots on integers: see `VEAttention.h`, which defines the arithmetic.
+/// Parameters of an integer attention over frame slots; `VEAttention.h` defines the arithmetic.
 package struct AttentionParameters: Sendable {
-  /// Channels of a head.
+  /// Number of channels per head.
   package static let headChannels = Int(VE_HEAD_CHANNELS)
-  /// The most heads and slots.
+  /// Largest number of heads.
   package static let mostHeads = Int(VE_MAX_HEADS)
-  /// See `mostHeads`.
+  /// Largest number of slots.
   package static let mostSlots = Int(VE_MAX_ATTENDED)
 
   /// Number of heads.
   package let heads: Int
-  /// Code of zero of the queries, and of keys and values by slot.
+  /// Zero point of the queries.
   package let queryZero: Int32
-  /// See `queryZero`.
+  /// Zero points of keys and values, by slot.
   package let keyZeros, valueZeros: [Int32]
-  /// Greatest code of the weights, by slot.
+  /// Largest code of the weights, by slot.
   package let weightLevels: [Int32]
-  /// By slot: from sums of products of codes to scores, and from shares of the weights to their codes.
+  /// Factors by slot: from sums of products of codes to scores, and from normalized weights to their codes.
   package let scoreMultipliers, weightMultipliers: [Float]
-  /// By slot: the unit of its products of weights and values relative to the greatest unit, in 1/1024.
+  /// Unit of the products of weights and values by slot, relative to the largest unit, in 1/1024.
   package let valueFactors: [Int32]
-  /// Converts weighted sums to output units.
+  /// Factor from weighted sums to output codes.
   package let multiplier: Float
 
-  /// The real units of an attention's codes: one entry by slot, all positive.
+  /// Scales of an attention's codes: one entry per slot, all positive.
   package struct Steps {
     var query: Float
     var keys, values, weights: [Float]
     var output: Float
 
-    /// Creates units.
     package init(query: Float, keys: [Float], values: [Float], weights: [Float], output: Float) {
       self.query = query
       self.keys = keys
@@ -41,9 +40,10 @@ package struct AttentionParameters: Sendable {
     }
   }
 
-  /// Folds the units of all codes into the multipliers.
-  /// - Returns: nil if they are so far apart that a multiplier is not finite.
-  /// - Precondition: there are at most `mostSlots` slots and `mostHeads` heads; zero points are in 0...255, levels in 1...255.
+  /// Folds the scales of all codes into the multipliers.
+  /// - Returns: nil if a multiplier is not finite because the scales differ too much.
+  /// - Precondition: at most `mostSlots` slots and `mostHeads` heads; zero points in 0...255, levels in
+  ///   1...255.
   package init?(
     heads: Int, queryZero: Int32, keyZeros: [Int32], valueZeros: [Int32], weightLevels: [Int32], steps: Steps
   ) {
@@ -74,7 +74,7 @@ package struct AttentionParameters: Sendable {
     valueFactors = factors.map { Int32($0) }
   }
 
-  /// The parameters for C.
+  /// The parameters as a C structure.
   package var plan: ve_attention {
     var plan = ve_attention()
     plan.slots = Int32(keyZeros.count)
@@ -98,7 +98,7 @@ package struct AttentionParameters: Sendable {
   }
 }
 
-/// A kernel that computes rows of tensors: a step of a `LineExecutor`.
+/// A kernel that computes rows of tensors, as a step of a `LineExecutor`.
 package protocol RowKernel: Sendable {
   /// Bytes of scratch memory per thread.
   var scratchBytes: Int { get }
@@ -108,7 +108,7 @@ package protocol RowKernel: Sendable {
 
 extension IntegerConvolution: RowKernel {}
 
-/// An attention over frame slots on integers.
+/// An integer attention over frame slots.
 package final class IntegerAttention: RowKernel, @unchecked Sendable {
   // Unchecked: immutable, but C structures are not Sendable.
 
@@ -116,7 +116,7 @@ package final class IntegerAttention: RowKernel, @unchecked Sendable {
   private let plan: ve_attention
   private let instructionSet: InstructionSet
 
-  /// Prepares the kernel.
+  /// Creates the kernel.
   package init(_ parameters: AttentionParameters, instructionSet: InstructionSet = .best) {
     plan = parameters.plan
     self.instructionSet = instructionSet

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What contenders are compared with. Figures such as PSNR mean nothing without it.
+/// The reference of a comparison, which gives figures such as PSNR their meaning.
 package struct ComparisonReference: Sendable, Equatable {
-  /// Where it comes from.
+  /// Origin of the reference.
   package enum Kind: String, Sendable {
-    /// A file that the user named.
+    /// A file given by the user.
     case given
-    /// The input itself, of which a degraded copy is enhanced.
+    /// The input itself; a degraded copy of it is enhanced.
     case original
-    /// What full-precision networks make of the input: no truth, but what fewer bits should come close to.
+    /// The output of full-precision networks: not ground truth, but the target of networks with fewer bits.
     case network
     /// The first of the files.
     case first
@@ -17,7 +17,7 @@ package struct ComparisonReference: Sendable, Equatable {
   package var kind: Kind
   /// Name of the file, or of the networks.
   package var name: String
-  /// Further words on what was done.
+  /// Notes on how the comparison was made.
   package var remark = ""
 
   package init(kind: Kind, name: String, remark: String = "") {
@@ -26,7 +26,7 @@ package struct ComparisonReference: Sendable, Equatable {
     self.remark = remark
   }
 
-  /// One line for tables and pages.
+  /// A description in one line, for tables and pages.
   package var text: String {
     switch kind {
     case .given: "reference: \(name)"
@@ -37,7 +37,7 @@ package struct ComparisonReference: Sendable, Equatable {
   }
 }
 
-/// What a comparison came to.
+/// Result of a comparison.
 package struct ComparisonOutcome {
   package var reference: ComparisonReference
   package var results: [ContenderResult]

@@ -2,9 +2,9 @@
 internal import Foundation
 internal import VideoIO
 
-/// Frames and their references as two lossless files in step, for programs that measure files.
+/// Writes frames and their references to two lossless files of equal length, for external measuring programs.
 final class FramePairFiles {
-  /// The files: frames that were made, and what they should look like.
+  /// The files: enhanced frames, and their references.
   let made, truth: String
 
   private let threads: Int
@@ -33,7 +33,7 @@ final class FramePairFiles {
     try writers.truth.finish()
   }
 
-  /// One of the files; it is made with the first frame.
+  /// One of the files, created with the first frame.
   private final class Writer {
     private var writer: VideoWriter?
 

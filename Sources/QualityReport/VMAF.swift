@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// VMAF (`vmaf_v0.6.1`) and VMAF NEG (`vmaf_v0.6.1neg`), which does not reward enhancement, measured by an ffmpeg with libvmaf.
+/// Measures VMAF (`vmaf_v0.6.1`) and VMAF NEG (`vmaf_v0.6.1neg`), which does not reward enhancement, with an
+/// ffmpeg that has libvmaf.
 package struct VMAF: Sendable {
   /// Means over all frames, 0 to 100.
   package struct Scores: Sendable, Equatable {
@@ -9,17 +10,17 @@ package struct VMAF: Sendable {
     package var neg: Double
   }
 
-  /// The ffmpeg.
+  /// Path of the ffmpeg program.
   package let program: String
-  /// Whether it was named by the user.
+  /// Whether the user named the program.
   package let isNamed: Bool
 
   private static let variable = "VIDENHANCE_VMAF_FFMPEG"
 
-  /// Finds an ffmpeg with libvmaf: the given one, that of the environment variable `VIDENHANCE_VMAF_FFMPEG`, one of `others`, or
-  /// the one in PATH.
-  /// - Parameter folder: for temporary files.
-  /// - Throws: `OtherProgramError` if an explicitly named one lacks libvmaf.
+  /// Finds an ffmpeg with libvmaf: the given one, the one in the environment variable
+  /// `VIDENHANCE_VMAF_FFMPEG`, one of `others`, or the one in PATH.
+  /// - Parameter folder: a folder for temporary files.
+  /// - Throws: `OtherProgramError` if an explicitly named program lacks libvmaf.
   package static func find(named name: String?, others: [String] = [], folder: String) async throws -> VMAF? {
     let environment = ProcessInfo.processInfo.environment
     if let named = name ?? environment[variable].flatMap({ $0.isEmpty ? nil : $0 }) {
@@ -46,7 +47,7 @@ package struct VMAF: Sendable {
     var pooled_metrics: [String: Score]
   }
 
-  /// Both scores; frames are paired in order.
+  /// Returns both scores; frames are paired in order.
   /// - Throws: `OtherProgramError`.
   package func scores(of path: String, reference: String, threads: Int, folder: String) async throws -> Scores
   {
@@ -56,7 +57,7 @@ package struct VMAF: Sendable {
     return Scores(vmaf: vmaf, neg: neg)
   }
 
-  /// VMAF NEG alone, in half the time.
+  /// Returns VMAF NEG alone, in half the time.
   /// - Throws: `OtherProgramError`.
   package func negScore(of path: String, reference: String, folder: String) async throws -> Double {
     let means = try await means(
@@ -78,7 +79,7 @@ package struct VMAF: Sendable {
     let graph =
       "[0:v]\(order)[made];[1:v]\(order)[truth];[made][truth]libvmaf=model=\(models):n_threads=\(threads)"
       + ":log_fmt=json:log_path=vmaf.json"
-    // The log's name is part of a filter's options: without its folder, nothing in it needs to be escaped.
+    // The log's name is part of a filter's options; relative to its folder, it needs no escaping.
     let arguments = [
       "-v", "error", "-nostdin", "-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-",
     ]

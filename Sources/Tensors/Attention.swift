@@ -2,10 +2,11 @@
 internal import CQuantKernels
 package import Kernels
 
-/// The operands of an attention over frame slots, and its arithmetic in floating point: see `VEAttention.h`.
+/// The operands of an attention over frame slots, and its arithmetic in floating point; `VEAttention.h`
+/// defines both.
 ///
-/// Queries, keys and values are `[batch, height, width, heads * AttentionParameters.headChannels]`, with the channels of a
-/// head adjacent.
+/// Queries, keys and values are `[batch, height, width, heads * AttentionParameters.headChannels]`, with the
+/// channels of a head adjacent.
 package final class AttendedSlots: @unchecked Sendable {
   // Unchecked: used by one thread at a time, like the tensors.
 
@@ -13,12 +14,14 @@ package final class AttendedSlots: @unchecked Sendable {
   package let query: FloatTensor
   /// Keys and values by slot.
   package let keys, values: [FloatTensor]
-  /// The weights of each slot, with a channel for each head: written by `attend`; by `attendInCodes` before rounding.
+  /// Weights of each slot, with one channel per head: written by `attend`, and before rounding by
+  /// `attendInCodes`.
   package let weights: [FloatTensor]
   private let heads: Int
 
-  /// Prepares an attention.
-  /// - Precondition: all tensors have the same shape, of `heads * AttentionParameters.headChannels` channels.
+  /// Creates an attention.
+  /// - Precondition: all tensors have the same shape, with `heads * AttentionParameters.headChannels`
+  ///   channels.
   package init(query: FloatTensor, keys: [FloatTensor], values: [FloatTensor], heads: Int) {
     precondition(
       keys.count == values.count && (1...AttentionParameters.mostSlots).contains(keys.count)
@@ -33,10 +36,10 @@ package final class AttendedSlots: @unchecked Sendable {
     }
   }
 
-  /// Query, keys, values and weights.
+  /// All tensors read and written: query, keys, values and weights.
   package var operands: [FloatTensor] { [query] + keys + values + weights }
 
-  /// Computes weights and result.
+  /// Computes the weights and the result.
   package func attend() -> FloatTensor {
     let result = FloatTensor(like: query)
     withTensors { tensors, weights in
@@ -45,7 +48,7 @@ package final class AttendedSlots: @unchecked Sendable {
     return result
   }
 
-  /// Adds the gradients by query, keys and values, given that by the result.
+  /// Adds the gradients with respect to query, keys and values, given the gradient of the result.
   /// - Parameter targets: one for each of query, keys, values.
   package func backward(_ gradient: FloatTensor, addTo targets: [FloatTensor]) {
     withTensors { tensors, weights in
@@ -58,8 +61,8 @@ package final class AttendedSlots: @unchecked Sendable {
     }
   }
 
-  /// The integer engine's result in units of the result's codes, before its last rounding, of codes minus zero points. The
-  /// weights are left in units of their codes, before rounding and clipping.
+  /// Computes the integer engine's result in units of its codes before the last rounding, from codes minus
+  /// zero points. The weights are written in units of their codes, before rounding and clipping.
   package func attendInCodes(_ parameters: AttentionParameters) -> FloatTensor {
     let result = FloatTensor(like: query)
     var plan = parameters.plan
@@ -67,8 +70,9 @@ package final class AttendedSlots: @unchecked Sendable {
     return result
   }
 
-  /// Adds the straight-through gradients by query, keys and values, given that by the result of `attendInCodes`.
-  /// - Returns: by slot, the gradient by the logarithm of the step of its weights.
+  /// Adds the straight-through gradients with respect to query, keys and values, given the gradient of the
+  /// result of `attendInCodes`.
+  /// - Returns: by slot, the gradient with respect to the logarithm of the step of its weights.
   package func backwardInCodes(
     _ parameters: AttentionParameters, _ gradient: FloatTensor, addTo targets: [FloatTensor]
   ) -> [Float] {

@@ -3,15 +3,15 @@ internal import CVapourSynth
 internal import Foundation
 internal import VideoIO
 
-/// How the frames of a clip look, and their way to and from the pipeline.
+/// Frame format of a clip, with conversion of frames from and to the pipeline.
 struct ClipFormat {
-  /// As VapourSynth and as this package describe it.
+  /// VapourSynth's and this package's descriptions of the format.
   let host: CVSVideoFormat
   let pixels: PixelFormat
-  /// Extents of luma.
+  /// Size of luma.
   let width, height: Int
 
-  /// - Throws: `FilterError` for what cannot be enhanced.
+  /// - Throws: `FilterError` for unsupported formats.
   init(_ info: CVSVideoInfo, _ host: Host) throws {
     guard info.width > 0, info.height > 0, info.format.colorFamily != 0 else {
       throw FilterError("frames of the clip differ in format or size; pass a clip where they do not")
@@ -42,7 +42,7 @@ struct ClipFormat {
     return PixelFormat(name: format.bitsPerSample == 8 ? layout : "\(layout)\(format.bitsPerSample)le")
   }
 
-  /// A copy of a frame for the pipeline.
+  /// Copies a frame of the clip for the pipeline.
   func read(_ frame: OpaquePointer, _ host: Host) throws -> VideoFrame {
     let sources = (0..<pixels.planeCount).compactMap { host.plane($0, of: frame) }
     guard sources.count == pixels.planeCount else {
@@ -57,7 +57,7 @@ struct ClipFormat {
     }
   }
 
-  /// A frame of the pipeline as one of VapourSynth's, with the properties of another.
+  /// Copies a frame of the pipeline to a new frame of VapourSynth, with the properties of another.
   func write(_ frame: VideoFrame, like source: OpaquePointer, _ host: Host) throws -> OpaquePointer {
     let result = host.makeFrame(self.host, width: frame.width, height: frame.height, like: source)
     guard let result else { throw FilterError("no memory for a frame of \(frame.width)x\(frame.height)") }

@@ -5,29 +5,30 @@ internal import EnhancementPipeline
 internal import Synchronization
 internal import Videnhance
 
-/// One filter of a script: a clip, and the network that enhances it.
+/// A filter of a script: a clip, and the network that enhances it.
 ///
-/// VapourSynth asks for frames on any thread, and calls `frame` on one at a time, so there is one network, which computes on
-/// threads of its own. `request` may run at the same time; it reads constants and an atomic only.
+/// VapourSynth requests frames on any thread, but calls `frame` on one at a time, so there is one network
+/// with its own threads. `request` may run concurrently; it reads only constants and an atomic.
 final class EnhancementFilter {
-  /// The clip.
+  /// The input clip.
   let source: OpaquePointer
-  /// What comes out.
+  /// Format of the output.
   let info: CVSVideoInfo
 
-  /// Its function.
+  /// The plugin's function that created the filter.
   let kind: FilterKind
   private let settings: FilterSettings
   private let format: ClipFormat
   private let frames: FramesByNumber
-  /// Whether frames do not tell where scenes begin, so that more of them are needed.
+  /// Whether frames have no scene properties, so that detection needs further frames.
   private let looksAhead: Atomic<Bool>
 
-  /// FFmpeg's limit for the area of pictures.
+  /// FFmpeg's limit for the area of a picture.
   private static let mostSamples = Int(Int32.max) / 8
 
-  /// Reads the arguments of a call, and makes the network. Frees the clip if that fails, else at its end.
-  /// - Throws: `FilterError`, or what the network throws.
+  /// Parses the arguments of a call and creates the network. Frees the clip on failure, or else with the
+  /// filter.
+  /// - Throws: `FilterError`, or an error of the network.
   init(_ kind: FilterKind, _ host: Host, _ arguments: OpaquePointer) throws {
     guard let source = host.node("clip", in: arguments) else { throw FilterError("clip is missing") }
     self.source = source
@@ -66,7 +67,8 @@ final class EnhancementFilter {
     }
   }
 
-  /// Asks for the source frames that output `number` takes as far as it is known.
+  /// Requests the source frames required for output `number`, including those for scene detection if known to
+  /// be needed.
   func request(_ number: Int, _ context: OpaquePointer, _ host: Host) {
     let needed = frames.sources(of: number)
     let further = looksAhead.load(ordering: .relaxed) ? SceneCutDetector.lookAhead : 0
@@ -74,7 +76,7 @@ final class EnhancementFilter {
     for place in max(needed.lowerBound, 0)...last { host.request(place, of: source, context) }
   }
 
-  /// Makes a frame from those that were asked for; nil after asking for more.
+  /// Makes a frame from the requested ones; returns nil after requesting more.
   func frame(_ number: Int, _ context: OpaquePointer, _ host: Host) throws -> OpaquePointer? {
     var held: [Int: OpaquePointer] = [:]
     defer { for frame in held.values { host.free(frame: frame) } }

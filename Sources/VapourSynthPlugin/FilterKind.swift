@@ -9,7 +9,7 @@ enum FilterKind: Int, CaseIterable {
   case interpolate
   case restore
 
-  /// Its name in scripts.
+  /// Name in scripts.
   var name: String {
     switch self {
     case .superResolution: "SuperResolution"
@@ -19,7 +19,7 @@ enum FilterKind: Int, CaseIterable {
     }
   }
 
-  /// What it does.
+  /// Task of the function.
   var task: EnhancementTask {
     switch self {
     case .superResolution: .superResolution
@@ -29,7 +29,7 @@ enum FilterKind: Int, CaseIterable {
     }
   }
 
-  /// Its arguments, as VapourSynth writes them.
+  /// Argument list in VapourSynth's notation.
   var arguments: String {
     let own =
       switch self {
@@ -41,7 +41,7 @@ enum FilterKind: Int, CaseIterable {
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"
   }
 
-  /// Whether there is a network for it.
+  /// Whether a network for the task is available.
   var isShipped: Bool {
     let choice = NetworkChoice(task)
     return NetworkBits.allCases.contains { (try? choice.path(bits: $0)) != nil }

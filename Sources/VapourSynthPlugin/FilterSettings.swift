@@ -4,36 +4,36 @@ internal import EnhancementPipeline
 internal import Videnhance
 internal import VideoIO
 
-/// What is wrong with a call or a clip, in one lower-case line.
+/// An invalid call or clip, described in one lower-case line.
 struct FilterError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
 
-/// The arguments of a call, checked.
+/// The validated arguments of a call.
 struct FilterSettings {
-  /// How it is known where scenes begin.
+  /// Source of the scene cuts.
   enum SceneCuts: String, CaseIterable {
-    /// By the properties of frames that have them, else by looking at the frames.
+    /// Frame properties if present, else detection from the frames.
     case auto
-    /// By looking at the frames, as the command line does.
+    /// Detection from the frames, as on the command line.
     case detect
-    /// Nothing is cut.
+    /// No scene cuts.
     case none
   }
 
   var network: NetworkChoice
-  /// How many frames interpolation makes.
+  /// Output frame rate of interpolation.
   var rate = InterpolationRate.factor(1)
-  /// Standard deviation of the noise in 8-bit levels; nil leaves it to the frames.
+  /// Standard deviation of the noise in 8-bit levels; nil uses the frame property, or else an estimate.
   var noise: Float?
   var cuts = SceneCuts.auto
   var threads: Int
 
-  /// The property of a frame that holds the noise level.
+  /// Frame property with the noise level.
   static let noiseProperty = "VidenhanceNoise"
 
-  /// Reads the arguments of a call.
+  /// Parses the arguments of a call.
   init(_ kind: FilterKind, _ host: Host, _ map: OpaquePointer) throws {
     network = NetworkChoice(kind.task)
     if let bits = host.integer("bits", in: map) {
@@ -49,7 +49,7 @@ struct FilterSettings {
       if network.modelFile != nil { throw FilterError("model and model_file contradict each other") }
       if network.tier == .fast && network.scale == 4 { throw FilterError("model=\"fast\" is for scale=2") }
     }
-    // Frames do not tell what they were coded with, so there is no automatic choice.
+    // Frames have no record of their compression, so there is no automatic choice.
     network.source = .real
     if let source = host.text("source", in: map) {
       network.source = try Self.choice("source", source, SourceKind.allCases.filter { $0 != .auto })
@@ -83,7 +83,7 @@ struct FilterSettings {
     return .framesPerSecond(Rational(numerator, denominator))
   }
 
-  /// The frames to make of a clip with a frame rate, which is nil if it is not constant.
+  /// Returns the output times for a clip with a frame rate, which is nil if it is not constant.
   func pace(sourceRate: (numerator: Int, denominator: Int)?) throws -> FramesByNumber.Pace {
     switch rate {
     case .factor(let factor): return FramesByNumber.Pace(1, factor)
@@ -98,13 +98,13 @@ struct FilterSettings {
           "fps_num / fps_den must be 1 to \(InterpolationRate.mostFactor) times the clip's rate")
       }
       let divisor = greatestCommonDivisor(from, to)
-      // Numbers of frames times these stay within 63 bits.
+      // Products of these with frame numbers fit in 63 bits.
       guard to / divisor <= Int(Int32.max) else { throw FilterError("the rates have no common measure") }
       return FramesByNumber.Pace(from / divisor, to / divisor)
     }
   }
 
-  /// Checks a noise level.
+  /// Validates a noise level.
   static func noise(_ level: Double, named name: String) throws -> Float {
     guard level >= 0, level <= Double(NoiseLevel.most) else {
       throw FilterError(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementPipeline
 
-/// The properties of frames that mean something here; all others are kept as they are.
+/// The frame properties used by the filters; all others are kept unchanged.
 struct FrameProperties {
   private static let sceneBegins = "_SceneChangePrev"
   private static let sceneEnds = "_SceneChangeNext"
@@ -12,33 +12,33 @@ struct FrameProperties {
   private let host: Host
   private let map: OpaquePointer?
 
-  /// Those of a frame, to be read.
+  /// Creates read-only access to a frame's properties.
   init(of frame: OpaquePointer, _ host: Host) {
     self.host = host
     map = host.properties(of: frame)
   }
 
-  /// Those of a new frame, to be changed.
+  /// Creates access to a new frame's properties, for changes.
   init(ofNew frame: OpaquePointer, _ host: Host) {
     self.host = host
     map = host.writableProperties(of: frame)
   }
 
-  /// Whether a scene begins or ends with the frame; nil if that is not told.
+  /// Whether a scene begins or ends with the frame; nil if the property is missing.
   var startsScene: Bool? { host.integer(Self.sceneBegins, in: map).map { $0 != 0 } }
   var endsScene: Bool? { host.integer(Self.sceneEnds, in: map).map { $0 != 0 } }
-  /// Whether its lines belong to two fields.
+  /// Whether the frame consists of two fields.
   var isInterlaced: Bool { (host.integer("_FieldBased", in: map) ?? 0) > 0 }
-  /// The level of its noise.
+  /// Noise level in 8-bit levels; nil if the property is missing.
   var noise: Double? { host.number(FilterSettings.noiseProperty, in: map) }
 
-  /// Tells whether a scene begins and ends with the frame.
+  /// Sets whether a scene begins and ends with the frame.
   func setScene(starts: Bool, ends: Bool) {
     host.set(Self.sceneBegins, to: starts ? 1 : 0, in: map)
     host.set(Self.sceneEnds, to: ends ? 1 : 0, in: map)
   }
 
-  /// Makes of a source frame's properties those of an output that takes a part of its time.
+  /// Converts a source frame's properties to those of an output frame that covers part of its duration.
   func divide(_ number: Int, _ pace: FramesByNumber.Pace) {
     if !pace.isFirst(number), host.has(Self.sceneBegins, in: map) {
       host.set(Self.sceneBegins, to: 0, in: map)
@@ -60,7 +60,7 @@ struct FrameProperties {
   }
 }
 
-/// The product of the fractions a / b and c / d, reduced; nil if it does not fit.
+/// Returns the product of the fractions a / b and c / d, reduced; nil on overflow.
 func product(_ a: Int, _ b: Int, _ c: Int, _ d: Int) -> (Int, Int)? {
   let (top, overflow) = a.multipliedReportingOverflow(by: c)
   let (bottom, alsoOverflow) = b.multipliedReportingOverflow(by: d)
@@ -69,7 +69,7 @@ func product(_ a: Int, _ b: Int, _ c: Int, _ d: Int) -> (Int, Int)? {
   return (top / divisor, bottom / divisor)
 }
 
-/// Of positive numbers.
+/// Returns the greatest common divisor of positive numbers.
 func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
   var (a, b) = (a, b)
   while b != 0 { (a, b) = (b, a % b) }

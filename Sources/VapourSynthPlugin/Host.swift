@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CVapourSynth
 
-/// VapourSynth's functions: all calls into it are made here, one in each method.
+/// VapourSynth's functions: the only place that calls them, one per method.
 struct Host {
   private let api: CVSAPI
   private let core: OpaquePointer?
@@ -13,7 +13,7 @@ struct Host {
 
   // MARK: - Filters
 
-  /// Adds a filter to the result of a function; VapourSynth calls `free` when it is no longer needed.
+  /// Adds a filter to the result of a function; VapourSynth calls `free` when it destroys the filter.
   func createFilter(
     in result: OpaquePointer, name: String, _ info: CVSVideoInfo, source: OpaquePointer,
     instance: UnsafeMutableRawPointer, getFrame: CVSGetFrame, free: CVSFree
@@ -28,9 +28,9 @@ struct Host {
   func free(node: OpaquePointer) { api.freeNode(node) }
   func setError(_ message: String, in result: OpaquePointer) { api.mapSetError(result, message) }
 
-  /// VapourSynth's name of a layout, such as `YUV420P10`.
+  /// Returns VapourSynth's name of a format, such as `YUV420P10`.
   func name(of format: CVSVideoFormat) -> String? {
-    // It writes up to 32 characters.
+    // The name has up to 32 characters.
     var (format, buffer) = (format, [CChar](repeating: 0, count: 33))
     guard api.getVideoFormatName(&format, &buffer) != 0 else { return nil }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -42,7 +42,7 @@ struct Host {
     api.requestFrameFilter(Int32(number), node, context)
   }
 
-  /// A frame that was requested; nil if it was not.
+  /// Returns a requested frame; nil if it was not requested.
   func frame(_ number: Int, of node: OpaquePointer, _ context: OpaquePointer) -> OpaquePointer? {
     api.getFrameFilter(Int32(number), node, context)
   }
@@ -51,7 +51,7 @@ struct Host {
 
   // MARK: - Frames
 
-  /// A frame with undefined samples and the properties of another.
+  /// Creates a frame with uninitialized samples and the properties of another.
   func makeFrame(
     _ format: CVSVideoFormat, width: Int, height: Int, like source: OpaquePointer
   ) -> OpaquePointer? {
@@ -61,7 +61,7 @@ struct Host {
 
   func free(frame: OpaquePointer) { api.freeFrame(frame) }
 
-  /// The samples of a plane; nil if they are in the memory of a graphics card.
+  /// Returns the samples of a plane and its bytes per row; nil if they are in GPU memory.
   func plane(_ index: Int, of frame: OpaquePointer) -> (samples: UnsafePointer<UInt8>, bytesPerRow: Int)? {
     api.getReadPtr(frame, Int32(index)).map { ($0, api.getStride(frame, Int32(index))) }
   }
@@ -79,21 +79,21 @@ struct Host {
 
   func has(_ key: String, in map: OpaquePointer?) -> Bool { api.mapNumElements(map, key) > 0 }
 
-  /// The first value of a key; nil if there is none of this type.
+  /// Returns the first value of a key; nil if there is none of this type.
   func integer(_ key: String, in map: OpaquePointer?) -> Int? {
     var error: Int32 = 0
     let value = api.mapGetInt(map, key, 0, &error)
     return error == 0 ? Int(value) : nil
   }
 
-  /// See `integer`; whole numbers count, too.
+  /// Returns the first value of a key, converted if it is an integer; nil if there is none of either type.
   func number(_ key: String, in map: OpaquePointer?) -> Double? {
     var error: Int32 = 0
     let value = api.mapGetFloat(map, key, 0, &error)
     return error == 0 ? value : integer(key, in: map).map(Double.init)
   }
 
-  /// See `integer`.
+  /// Returns the first value of a key; nil if there is none of this type.
   func text(_ key: String, in map: OpaquePointer?) -> String? {
     var error: Int32 = 0
     guard let bytes = api.mapGetData(map, key, 0, &error), error == 0 else { return nil }
@@ -103,7 +103,7 @@ struct Host {
     }
   }
 
-  /// See `integer`. The caller frees the node.
+  /// Returns the first node of a key, which the caller frees; nil if there is none.
   func node(_ key: String, in map: OpaquePointer?) -> OpaquePointer? {
     var error: Int32 = 0
     let node = api.mapGetNode(map, key, 0, &error)

@@ -4,12 +4,12 @@ internal import EnhancementModel
 internal import Videnhance
 internal import VideoIO
 
-/// The place where VapourSynth enters the library.
+/// Entry point, called by VapourSynth.
 @_cdecl("VapourSynthPluginInit2")
 package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVSPluginAPI>?) {
   guard let plugin, let api = api?.pointee else { return }
   LibavLog.leaveToHost()
-  // The models lie beside the library, not beside the program, which may be anyone's.
+  // The models are beside the library, not beside the program, which may be any host.
   var library = CVSLibrary()
   if cvs_find_library(#dsohandle, &library) != 0, let path = library.path {
     ResourceFolder.useLibrary(at: String(cString: path))
@@ -18,7 +18,7 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
     "org.videnhance.vapoursynth", "videnhance", "Enhances video with quantized networks",
     pluginVersion, Int32(CVS_API_VERSION), 0, plugin)
   for kind in FilterKind.allCases where kind != .restore || kind.isShipped {
-    // VapourSynth hands the number back with each call.
+    // VapourSynth passes the index back with each call.
     _ = api.registerFunction(
       kind.name, kind.arguments, "clip:vnode;", createFilter,
       UnsafeMutableRawPointer(bitPattern: kind.rawValue),
@@ -26,12 +26,12 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   }
 }
 
-/// The package's version as VapourSynth packs it: major << 16 | minor.
+/// The package's version in VapourSynth's format: major << 16 | minor.
 private var pluginVersion: Int32 {
   PackageVersion.current.split(separator: ".").prefix(2).compactMap { Int32($0) }.reduce(0) { $0 << 16 | $1 }
 }
 
-/// Handles a call of one of the functions.
+/// Handles a call of one of the plugin's functions.
 private func createFilter(
   _ arguments: OpaquePointer?, _ result: OpaquePointer?, _ function: UnsafeMutableRawPointer?,
   _ core: OpaquePointer?,
@@ -68,7 +68,7 @@ private func getFrame(
     } catch {
       host.setError("\(filter.kind.name): \(text(of: error))", for: context)
     }
-  default: break  // A frame of the clip could not be made; VapourSynth says so.
+  default: break  // A frame of the clip could not be made; VapourSynth reports it.
   }
   return nil
 }
@@ -81,7 +81,7 @@ private func freeFilter(
   Host(api, core: core).free(node: filter.source)
 }
 
-/// An error in the words of scripts, which have arguments instead of options.
+/// Returns an error message for scripts, which use arguments instead of options.
 private func text(of error: any Error) -> String {
   if case ModelError.notShipped(let name) = error {
     return "no weights are shipped for \(name); pass a file as model_file"

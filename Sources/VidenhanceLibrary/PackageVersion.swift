@@ -2,6 +2,6 @@
 
 /// The version of the package: of the library, the program and its installers.
 package enum PackageVersion {
-  /// The Makefile reads it here.
+  /// Read by the Makefile.
   package static let current = "0.1.0"
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The source of the AMX kernels, word for word, with emulated/immintrin.h in place of the compiler's.
+// The source of the AMX kernels, unchanged, with emulated/immintrin.h instead of the compiler's header.
 #include <immintrin.h>
 
 #include "CEmulatedTiles.h"
@@ -13,7 +13,7 @@
 
 static const ve_tile_kernels tiles = {.begin = begin, .end = end, .row = row};
 
-// Its other entries are not called.
+// The other entries are not called.
 static const ve_kernels kernels = {
     .lanes = VE_TILE_SIDE,
     .block_vectors = 4,

@@ -5,14 +5,14 @@ import Testing
 
 @testable import VidenhanceTool
 
-/// What shells offer when the tabulator is pressed: their own functions are run, with the scripts that the program prints.
+/// Completions in real shells, with the scripts that the program prints.
 @Suite struct CompletionTests {
-  /// Where a shell is; nil if it is not installed.
+  /// Returns the path of a shell; nil if it is not installed.
   private static func path(of shell: String) -> String? {
     ["/usr/bin/\(shell)", "/bin/\(shell)"].first(where: FileManager.default.isExecutableFile)
   }
 
-  /// A folder with videos, weights and another folder, the program, and the script for a shell.
+  /// Creates a folder with videos, weights and another folder, the program, and the script for a shell.
   private func makeBench(_ shell: String) throws -> Workbench {
     let bench = try Workbench()
     for name in ["holiday.mp4", "weights.safetensors"] {
@@ -37,19 +37,19 @@ import Testing
     return run.output.split(separator: "\n").map(String.init)
   }
 
-  /// Words that are typed, the last one in part, and what is offered to complete it.
+  /// Typed words, of which the last is incomplete, and the expected completions.
   private static let cases: [(words: [String], offers: [String])] = [
-    // The default command: options behind its files, between them and before them.
+    // The default command: options after its files, between them and before them.
     (["holiday.mp4", "out.mp4", "--ta"], ["--task"]), (["--ta"], ["--task"]),
     (["holiday.mp4", "--encoder-o"], ["--encoder-option"]),
     (["holiday.mp4", "out.mp4", "--overw"], ["--overwrite"]),
-    // Values of options.
+    // Option values.
     (["holiday.mp4", "out.mp4", "--task", "den"], ["denoise"]),
     (["holiday.mp4", "out.mp4", "--task", "denoise,s"], ["denoise,sr"]),
     (["holiday.mp4", "out.mp4", "--model", "f"], ["fast"]),
     (["holiday.mp4", "out.mp4", "--codec", "libx265"], ["libx265"]),
     (["holiday.mp4", "out.mp4", "--model-file", "wei"], ["weights.safetensors"]),
-    // Names of files, and commands.
+    // File names and commands.
     (["holi"], ["holiday.mp4"]), (["--task", "sr", "holi"], ["holiday.mp4"]), (["insp"], ["inspect"]),
     (["enhance", "holi"], ["holiday.mp4"]),
     (["compare", "holiday.mp4", "--refer"], ["--reference"]),
@@ -61,7 +61,7 @@ import Testing
 
   // MARK: - bash
 
-  /// What bash's function leaves in COMPREPLY for each line of words.
+  /// Returns the contents of COMPREPLY after bash's function, for each line of words.
   private func bash(_ lines: [[String]], _ bench: Workbench) throws -> [[String]] {
     var text = "source ./script\n"
     for words in lines {
@@ -96,7 +96,7 @@ import Testing
     #expect(more[2].sorted() == ["2", "3", "32", "4", "6", "8"])
   }
 
-  /// Every option of every command is offered, the default command's also without its name.
+  /// Every option of every command is completed, and those of the default command also without its name.
   @Test(.enabled(if: path(of: "bash") != nil, "bash is not installed")) func bashOffersEveryOption() throws {
     let bench = try makeBench("bash")
     var lines: [(words: [String], options: Set<String>)] = []
@@ -124,7 +124,7 @@ import Testing
 
   // MARK: - zsh
 
-  /// In a terminal of its own, zsh completes each line as if the tabulator were pressed, and writes the line.
+  /// Runs zsh in a pseudoterminal, where it completes each line as if Tab were pressed and prints the line.
   @Test(.enabled(if: path(of: "zsh") != nil, "zsh is not installed")) func zshCompletes() throws {
     let bench = try makeBench("zsh")
     let lines = Self.cases.map { "videnhance " + $0.words.joined(separator: " ") }
@@ -165,7 +165,7 @@ import Testing
   @Test(.enabled(if: path(of: "fish") != nil, "fish is not installed")) func fishCompletes() throws {
     let bench = try makeBench("fish")
     var text = "source ./script\n"
-    // Tasks depend on the cursor's place in the word, which fish only knows at a terminal.
+    // Completion of tasks depends on the cursor's position in the word, which fish has only at a terminal.
     let cases = Self.cases.filter { $0.words.dropLast().last != "--task" || $0.offers == ["holiday.mp4"] }
     for entry in cases {
       text += "complete -C 'videnhance \(entry.words.joined(separator: " "))' | string split -f 1 \\t"
@@ -175,14 +175,14 @@ import Testing
     let found = try run("fish", ["--no-config", "drive"], bench)
     #expect(found.count == cases.count, "\(found)")
     for (entry, line) in zip(cases, found) {
-      // Fish also offers what has the letters elsewhere.
+      // Fish also matches the letters elsewhere in a word.
       let best = line.split(separator: " ").map(String.init).filter { $0.hasPrefix(entry.words.last ?? "") }
       #expect(best == entry.offers, "\(entry.words): \(line)")
     }
   }
 }
 
-/// The part of `--experimental-dump-help` that tests look at.
+/// The part of `--experimental-dump-help` that the tests use.
 struct CommandDump: Decodable {
   struct Argument: Decodable {
     struct Name: Decodable {
@@ -201,7 +201,7 @@ struct CommandDump: Decodable {
   var arguments: [Argument]?
   var subcommands: [CommandDump]?
 
-  /// All commands of the program.
+  /// Returns all commands of the program.
   static func whole() throws -> CommandDump {
     let run = try Program.run("--experimental-dump-help")
     return try JSONDecoder().decode(Tool.self, from: Data(run.output.utf8)).command

@@ -6,13 +6,13 @@ import Testing
 @testable import EnhancementPipeline
 @testable import VidenhanceTool
 
-/// `--dry-run`, and what is said before large frames are made.
+/// `--dry-run`, and the forecast printed before large frames are made.
 @Suite struct ForecastTests {
   private func dryRun(_ bench: Workbench, _ more: [String]) throws -> Outcome {
     try Program.Run([bench.path("in.mkv"), bench.path("out.mkv"), "--dry-run"] + more).finish()
   }
 
-  /// The forecast as JSON.
+  /// Returns the forecast decoded from JSON.
   private func forecast(_ bench: Workbench, _ more: [String]) throws -> [String: Any] {
     let run = try dryRun(bench, more + ["--progress", "json"])
     #expect(run.code == 0 && run.output == "" && run.errorLines.count == 1, "\(run.errors)")
@@ -36,13 +36,13 @@ import Testing
       #expect(lines.contains { $0.hasPrefix("  memory  at least ") })
     #endif
     #expect(bench.contents == before)
-    // What keeps the run from beginning keeps the forecast from it, too.
+    // Errors that prevent a run also prevent its forecast.
     try Data().write(to: URL(fileURLWithPath: bench.path("out.mkv")))
     let taken = try dryRun(bench, ["--bits", "32", "--model-file", model])
     #expect(taken.code == 1 && taken.errors.contains("exists"), "\(taken.errors)")
   }
 
-  /// Frames and extents are exact; bytes are near for a film that goes on as it begins.
+  /// Numbers of frames and sizes are exact; bytes are close for a film of uniform content.
   @Test(arguments: [
     ["--crf", "20", "--preset", "ultrafast"], ["--codec", "ffv1"],
     ["--codec", "libx265", "--preset", "ultrafast"],
@@ -79,7 +79,7 @@ import Testing
     for key in made.keys { #expect(page.contains("`\(key)`"), "\(key)") }
   }
 
-  /// Noise makes a file large, and denoising small again.
+  /// Noise makes a file large; denoising makes it small again.
   @Test func noiseIsNamed() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
@@ -114,7 +114,7 @@ import Testing
     #expect(bench.contents == before)
   }
 
-  /// From 4K on, even before anything is made.
+  /// Printed from 4K on, before the first frame is made.
   @Test func largeFramesAreAnnounced() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(size: "64x36", seconds: 0.08), try bench.makeModel())

@@ -4,18 +4,18 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Interpolates through sudden changes of light and content. The job must reach its end whatever the frames show.
+/// Interpolates through sudden changes of light and content; the job must always complete.
 @Suite struct InterpolationEventTests {
   static let (width, height) = (96, 64)
-  /// Frames of an event, the quiet ones around it included.
+  /// Frames of an event, including the static ones around it.
   static let length = 10
 
-  /// What happens between two quiet stretches.
+  /// Change between two static stretches.
   enum Event: CaseIterable {
     case flash, darkFlash, longFlash, strobe, fadeOut, fadeThroughWhite, fastFade, cut, cutToBlack, dissolve
   }
 
-  /// Luma of a moving texture; `scene` selects another one.
+  /// Returns the luma of a moving texture; `scene` selects another texture.
   private static func luma(_ x: Int, _ y: Int, _ frame: Int, _ scene: Int) -> Double {
     let (u, v) = (Double(x + frame * (scene % 3 + 1)), Double(y + frame * (scene % 2)))
     let period = 5 + Double(scene % 7)
@@ -23,7 +23,8 @@ import Testing
       * sin((u + v) / 3)
   }
 
-  /// The share of `level` that replaces the picture at frame `n` of an event; nil level means another scene.
+  /// Returns the share of `level` that replaces the picture at frame `n` of an event; a nil level means
+  /// another scene.
   private static func change(_ event: Event, _ n: Int) -> (level: Double?, share: Double) {
     let middle = length / 2
     switch event {
@@ -40,7 +41,7 @@ import Testing
     }
   }
 
-  /// Fifty events, each kind five times in a shuffled order, as y4m.
+  /// Returns fifty events, each kind five times in a shuffled order, as y4m.
   private static func film() -> (data: Data, frames: Int) {
     var random = SplitMix64(seed: 16)
     let events = (0..<5).flatMap { _ in Event.allCases }.shuffled(using: &random)

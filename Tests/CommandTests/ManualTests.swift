@@ -3,11 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The pages that `make man` writes.
+/// The manual pages written by `make man`.
 @Suite struct ManualTests {
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
-  /// swift-argument-parser's tool, where it is built; `make test` builds it.
+  /// swift-argument-parser's tool, if built; `make test` builds it.
   private static let generator: String? = {
     let path = Program.url.deletingLastPathComponent().appendingPathComponent("generate-manual").path
     return FileManager.default.isExecutableFile(atPath: path) ? path : nil
@@ -27,7 +27,7 @@ import Testing
     #expect(finished.code == 0, "\(finished.errors)")
     var expected: [String] = []
     func visit(_ command: CommandDump, _ names: [String]) throws {
-      // Help is no command to read about.
+      // The help command has no page.
       if command.commandName == "help" { return }
       let name = (names + [command.commandName]).joined(separator: "-")
       expected.append(name + ".1")
@@ -46,7 +46,7 @@ import Testing
     try visit(try CommandDump.whole(), [])
     #expect(expected.count > 20)
     #expect(bench.contents.filter { $0.hasSuffix(".1") } == expected.sorted())
-    // The page of a command is found by its words, too, and nothing is wrong with the markup.
+    // `man` finds a command's page by its words, and its markup has no errors.
     if FileManager.default.isExecutableFile(atPath: "/usr/bin/man") {
       let page = try Program.Run(
         ["--warnings", "--no-hyphenation", "-P", "cat", "-l", bench.path("videnhance-batch.1")],

@@ -8,13 +8,13 @@ import VideoIO
 @testable import EnhancementPipeline
 @testable import VidenhanceTool
 
-/// `--preset`: options by one name.
+/// `--preset`: named sets of options.
 @Suite struct PresetTests {
   private func enhance(_ words: String...) throws -> Enhance {
     try #require(try Preset.parse(["in.mkv", "out.mkv"] + words) as? Enhance)
   }
 
-  /// Rows of the table in docs/reference/presets.md: name, purpose, options.
+  /// Returns the rows of the table in docs/reference/presets.md: name, purpose, options.
   private static func rows() throws -> [[String]] {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
@@ -40,7 +40,7 @@ import VideoIO
     #expect(list.output.contains("auto: "))
   }
 
-  /// The options that a preset stands for, read as a run reads them.
+  /// Returns the options of a preset, parsed as in a run.
   @Test(arguments: Preset.all.map(\.name)) func presetsAreTheirOptions(name: String) throws {
     let preset = try #require(Preset.named(name))
     let (short, long) = (try enhance("--preset", name), try enhanceWith(preset.options.flatMap { $0 }))
@@ -76,7 +76,7 @@ import VideoIO
   }
 
   @Test func givenOptionsWin() throws {
-    // Whatever stands first.
+    // In any order.
     #expect(try enhance("--preset", "web", "--scale", "4").network.goal == nil)
     #expect(try enhance("--height", "900", "--preset=web").network.goal == .height(900))
     #expect("\(try enhance("--preset", "web", "--source=clean").network.source)" == "clean")
@@ -84,14 +84,14 @@ import VideoIO
     #expect(!kept.source.deinterlace && kept.network.goal == .shortSide(1080))
     let fields = try enhance("--preset", "dvd", "--deinterlace-fields")
     #expect(fields.source.deinterlaceFields && !fields.source.deinterlace)
-    // What makes no sense with them goes.
+    // Options without their task are dropped.
     let denoising = try enhance("--preset", "vhs", "--task", "denoise")
     #expect(denoising.network.task.tasks == [.denoising] && denoising.network.goal == nil)
     let enlarging = try enhance("--preset", "phone", "--task", "sr")
     #expect(enlarging.network.task.tasks == [.superResolution])
     let own = try enhance("--preset", "anime", "--model-file", "a.safetensors")
     #expect(own.network.modelFile == "a.safetensors" && "\(own.network.source)" == "auto")
-    // Nothing behind "--" is an option.
+    // Arguments after "--" are not options.
     #expect(Preset.asked(in: ["a", "--", "--preset", "web"]) == nil)
   }
 
@@ -128,11 +128,11 @@ import VideoIO
     #expect(
       text(look(720, 576, noise: 6, quantizer: 20, flagged: true))
         == "--deinterlace --task denoise,sr --source clean --to 1080p")
-    // Strong compression makes the estimate of noise unreliable.
+    // Strong compression makes the noise estimate unreliable.
     #expect(text(look(720, 576, noise: 6)) == "--task sr --source real --to 1080p")
     #expect(text(look(720, 576, combed: true)) == "--deinterlace --task sr --source real --to 1080p")
     #expect(text(look(1920, 1080, noise: 8, quantizer: 20)) == "--task denoise")
-    // Nothing to repair: as without a preset.
+    // No repair needed: same as without a preset.
     #expect(text(look(1920, 1080, quantizer: nil)) == "--task sr --source real --scale 2")
   }
 
@@ -146,7 +146,7 @@ import VideoIO
     #expect(run.errorLines.count == 2)
     let line = run.errorLines[0]
     #expect(line.hasPrefix("preset auto: 64x48, progressive, noise of "), "\(line)")
-    // The size was given.
+    // The size is given.
     #expect(line.hasSuffix("ffv1: --task denoise,sr --source clean"), "\(line)")
     #expect(try bench.entries("out.mkv", "width,height") == "width=128\nheight=96\n")
     let piped = try Program.run("-", bench.path("b.mkv"), "--preset", "auto")
@@ -163,7 +163,7 @@ import VideoIO
     #expect(!silent.errors.contains("preset"))
   }
 
-  /// Each file of a folder is looked at by itself.
+  /// Each file of a folder is inspected separately.
   @Test func foldersAreLookedAtFileByFile() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `--to`, `--height`, `--width` and any `--scale`.
+/// `--to`, `--height`, `--width` and arbitrary values of `--scale`.
 @Suite struct TargetSizeTests {
   private func run(_ bench: Workbench, _ more: [String]) throws -> Outcome {
     let model = try bench.makeModel()
@@ -19,7 +19,7 @@ import Testing
   ]) func makesTheSize(options: [String], size: String) throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
-    // Without B-frames, packets are in the order of presentation.
+    // Without B-frames, packets are in presentation order.
     let done = try run(bench, options + ["--codec", "ffv1"])
     #expect(done.code == 0 && done.errors == "", "\(done.errors)")
     let parts = size.split(separator: "x")
@@ -27,7 +27,7 @@ import Testing
     #expect(try bench.times("out.mkv") == bench.times("in.mkv"))
   }
 
-  /// The shipped networks: for twice the size, and for four times where that is not enough.
+  /// The shipped networks: scale two, and scale four if that is not enough.
   @Test func shippedNetworksMakeIt() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo(size: "64x48", seconds: 0.12)

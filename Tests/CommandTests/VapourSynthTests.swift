@@ -3,13 +3,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The plugin as `make vapoursynth` installs it, in PyPI's VapourSynth.
+/// The plugin installed by `make vapoursynth`, with PyPI's VapourSynth.
 enum VapourSynth {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
   static let programs = root.appendingPathComponent(".build-vapoursynth/venv/bin")
 
-  /// Why the tests cannot run; nil if they can.
+  /// Reason why the tests cannot run; nil if they can.
   static let obstacle: String? = {
     let find = "import os, vapoursynth; print(os.path.dirname(vapoursynth.__file__))"
     guard
@@ -32,7 +32,7 @@ enum VapourSynth {
     return try? file.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate
   }
 
-  /// What scripts begin with: `raw` makes a clip of a file of samples.
+  /// Beginning of all scripts: `raw` makes a clip of a file of samples.
   private static let prelude = """
     import ctypes, os, random, sys
     import vapoursynth as vs
@@ -72,7 +72,7 @@ enum VapourSynth {
 
     """
 
-  /// Runs a script; returns what it printed.
+  /// Runs a script and returns its output.
   @discardableResult
   static func run(_ script: String, in bench: Workbench) throws -> String {
     try (prelude + script).write(toFile: bench.path("script.py"), atomically: true, encoding: .utf8)
@@ -82,7 +82,7 @@ enum VapourSynth {
 }
 
 extension Workbench {
-  /// Two moving scenes, of 9 and 6 frames, as `in.mkv` and as samples in `in.raw`.
+  /// Creates two moving scenes, of 9 and 6 frames, as `in.mkv` and as samples in `in.raw`.
   fileprivate func makeScenes(_ format: String, size: String = "96x64", filter: String = "null") throws {
     let part = "setsar=1,\(filter),format=\(format)"
     try ffmpeg(
@@ -92,7 +92,7 @@ extension Workbench {
     try decode("in.mkv", to: "in.raw")
   }
 
-  /// A video's samples.
+  /// Returns a video's samples.
   fileprivate func decode(_ video: String, to samples: String) throws {
     try ffmpeg("-i DIR/\(video) -f rawvideo", samples)
   }
@@ -104,7 +104,7 @@ extension Workbench {
 
 @Suite(.enabled(if: VapourSynth.obstacle == nil, "\(VapourSynth.obstacle ?? "")"))
 struct VapourSynthTests {
-  /// A pixel format as FFmpeg and as VapourSynth call it, what the program does, and what a script does.
+  /// A pixel format by FFmpeg's and VapourSynth's names, the program's arguments, and the script's call.
   static let cases: [(ffmpeg: String, host: String, options: String, call: String)] = [
     ("yuv420p", "YUV420P8", "--task sr --source clean", "SuperResolution(source='clean')"),
     ("yuv420p10le", "YUV420P10", "--task sr --source clean", "SuperResolution(source='clean', bits=4)"),
@@ -132,7 +132,7 @@ struct VapourSynthTests {
     ),
   ]
 
-  /// Each frame equals the program's to the bit.
+  /// Each frame is bit-identical to the program's.
   @Test(arguments: cases.indices) func equalsTheProgram(index: Int) throws {
     let test = Self.cases[index]
     let bench = try Workbench()
@@ -155,7 +155,7 @@ struct VapourSynthTests {
     #expect(found == expected)
   }
 
-  /// Frames asked for in any order, one by one or many at once, are those of a run from first to last.
+  /// Frames requested in any order, sequentially or concurrently, equal those of a sequential run.
   @Test func anyOrderGivesTheSame() throws {
     let bench = try Workbench()
     try bench.makeScenes("yuv420p")
@@ -183,7 +183,8 @@ struct VapourSynthTests {
     #expect(output == "sr 15 True True True\ndenoise 15 True True True\ninterp 45 True True True\n")
   }
 
-  /// Scenes and noise are taken from properties; durations and scenes of the result are right; others are kept.
+  /// Scenes and noise are taken from properties; durations and scenes of the result are correct; other
+  /// properties are kept.
   @Test func propertiesAreReadAndKept() throws {
     let bench = try Workbench()
     try bench.makeScenes("yuv420p", filter: "noise=alls=16:allf=t")
@@ -234,7 +235,7 @@ struct VapourSynthTests {
         """)
   }
 
-  /// What cannot be done is said in a line when the script is read, or with the frame.
+  /// Errors are reported in one line when the script is evaluated, or with the frame.
   @Test func refusesInOneLine() throws {
     let bench = try Workbench()
     let output = try VapourSynth.run(
@@ -308,7 +309,7 @@ struct VapourSynthTests {
     #expect(peaks.count == 3 && peaks[2] - peaks[0] < 24, "\(peaks) MB")
   }
 
-  /// `vspipe` pipes the frames into another program.
+  /// `vspipe` pipes the frames to another program.
   @Test func vspipePipes() throws {
     let bench = try Workbench()
     try bench.makeScenes("yuv420p")
@@ -317,7 +318,7 @@ struct VapourSynthTests {
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=5, fpsnum=30, color=[90, 100, 140])
     clip.videnhance.Interpolate().videnhance.SuperResolution().set_output()
     """.write(toFile: bench.path("script.vpy"), atomically: true, encoding: .utf8)
-    // As in an activated environment, whose Python it looks for.
+    // As in an activated environment: vspipe searches for its Python.
     let path = "\(VapourSynth.programs.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"
     try runProgram(
       "env", ["PATH=\(path)", "vspipe", "-c", "y4m", bench.path("script.vpy"), bench.path("out.y4m")])
@@ -326,7 +327,7 @@ struct VapourSynthTests {
         == "width=192\nheight=128\nr_frame_rate=60/1\nnb_read_frames=10\n")
   }
 
-  /// The plugin has the program's version, and a function for each task with a network.
+  /// The plugin has the program's version, and one function for each task with a network.
   @Test func describesItself() throws {
     let bench = try Workbench()
     let output = try VapourSynth.run(

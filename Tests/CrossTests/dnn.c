@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The convolutions of CDNNL, all three directions, against sums by hand: for versions of oneDNN that Swift's tests are not
-// linked to (Scripts/test-onednn.sh). Operands are small whole numbers, whose sums are exact in every order and type.
+// The convolutions of CDNNL in all three directions against reference sums, for versions of oneDNN that
+// Swift's tests are not linked to (Scripts/test-onednn.sh). Operands are small integers, whose sums are exact
+// in every order and type.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static float *numbers(size_t count) {
   return values;
 }
 
-// Operands as the convolution takes them; bf16 is the upper half of a float.
+// Operands in the type of the convolution; bf16 is the upper half of a float.
 static void *operands(const float *values, size_t count, ve_dnn_type type) {
   uint8_t *result = malloc(count * sizeof(float));
   if (!result) abort();
@@ -78,7 +79,7 @@ static void each_product(const shape *s, void (*body)(product, void *), void *co
         }
 }
 
-// Operands of all directions, and the sums that are expected.
+// Operands of all directions, and the expected sums.
 typedef struct sums {
   const float *source, *weights, *difference;
   float *result, *source_difference, *weight_difference;
@@ -95,7 +96,7 @@ static void test(const shape *s) {
   int32_t status = 0;
   ve_dnn_convolution *convolution = ve_dnn_convolution_create(s, &status);
   if (!convolution) {
-    // Processors without AVX-512 have no bf16 convolutions in all versions.
+    // Without AVX-512, some versions have no bf16 convolutions.
     if (s->type == VE_DNN_F32) succeed(status ? status : -1, "creation");
     return;
   }
@@ -106,7 +107,7 @@ static void test(const shape *s) {
   const size_t weight_count = (size_t)(s->channels_out * s->channels_in * s->kernel * s->kernel);
   float *found = calloc(result_count + source_count + weight_count + out, sizeof *found);
   if (!found) abort();
-  // Twice, with other weights: those of the first round are gone.
+  // Twice, with different weights: those of the first round must not be reused.
   for (int round = 0; round < 2; round++) {
     float *source = numbers(source_count), *weights = numbers(weight_count), *bias = numbers(out);
     float *difference = numbers(result_count), *bias_difference = calloc(out, sizeof *bias_difference);
@@ -163,7 +164,7 @@ int main(int count, char **arguments) {
   }
   printf("oneDNN %d.%d.%d, %s, %d types: %d comparisons, ", version / 10000, version / 100 % 100, version % 100,
          threads ? "OpenMP" : "no OpenMP", types, compared);
-  if (compared < 4 * 2 * 7) failures++;  // those of f32 at least
+  if (compared < 4 * 2 * 7) failures++;  // at least those of f32
   printf(failures ? "%d FAILED\n" : "all equal\n", failures);
   return failures != 0;
 }

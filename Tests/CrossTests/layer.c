@@ -3,7 +3,7 @@
 //
 //   layer INSTRUCTION-SET BITS direct|automatic REPEATS
 //
-// computes 96 x 4 pixels REPEATS times, and prints the algorithm.
+// Computes 96 x 4 pixels REPEATS times, and prints the algorithm.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 import VideoIO
 
-/// Combed frames are told by their content: all clips here are flagged as progressive.
+/// Combed frames are detected by their content: all clips here are flagged as progressive.
 @Suite struct CombDetectorTests {
-  /// How the source of a clip is written, and the filters behind it.
+  /// Returns the finding for a clip of an ffmpeg source with `filters` applied.
   private func finding(_ source: String, _ filters: String = "null", seconds: Double = 2) throws
     -> CombDetector.Finding
   {
@@ -26,7 +26,7 @@ import VideoIO
       "color=gray:size=320x240:rate=50",
       "geq=lum='128+100*sin(((X-160)*(X-160)+(Y-120)*(Y-120))/160+N/2)',interlace"
     ),
-    // Telecined film: two frames of five hold fields of two.
+    // Telecined film: two frames of five combine fields of two film frames.
     ("testsrc2=size=320x240:rate=24", "telecine"),
     ("testsrc2=size=640x480:rate=50", "interlace,format=yuv422p10le"),
   ])
@@ -38,10 +38,10 @@ import VideoIO
     ("testsrc2=size=320x240:rate=25", "null"), ("testsrc=size=320x240:rate=25", "null"),
     ("testsrc2=size=96x64:rate=25", "null"), ("mandelbrot=size=320x240:rate=25", "null"),
     ("life=size=320x240:rate=25", "null"), ("color=gray:size=320x240", "noise=alls=40:allf=t"),
-    // Motion across the lines, by whole and by broken numbers of them.
+    // Motion across the lines, by integer and fractional numbers of lines.
     ("testsrc2=size=320x240:rate=25", "scroll=v=0.0041667"),
     ("testsrc2=size=320x240:rate=25", "scroll=v=0.0097"),
-    // Lines that are as fine as those of fields, at rest and on their way.
+    // Single-row lines, static and moving.
     ("color=gray:size=320x240", "geq=lum='128+100*sin((Y+N)*3.14159)'"),
     ("color=gray:size=320x240", "geq=lum='128+100*sin((Y+N)*1.1+X/40)'"),
     ("color=gray:size=320x240", "geq=lum='128+100*sin(((X-160)*(X-160)+(Y-120)*(Y-120))/160+N)'"),
@@ -62,7 +62,7 @@ import VideoIO
     )
   }
 
-  /// A job says so once, before it is done where somebody listens, else in its summary.
+  /// A job warns once: during the run if there is a listener, else in its summary.
   @Test func jobsSayThatFramesAreCombed() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(

@@ -7,9 +7,9 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// Frames that are made in any order are those of a job.
+/// Frames made in any order equal those of a job.
 @Suite struct FramesByNumberTests {
-  /// Scenes of random patterns and lengths, with a little noise, flashes and fades of light.
+  /// Scenes with random patterns and lengths, a little noise, flashes and fades.
   private static func pictures(
     _ count: Int, scenes lengths: ClosedRange<Int>, using random: inout SplitMix64
   ) -> [PlanarFrame] {
@@ -63,7 +63,7 @@ import VideoIO
     #expect(cutCount > 4, "\(cutCount) cuts")
   }
 
-  /// Where nothing looks like a cut, only the frames around a place are looked at.
+  /// Without candidates for a cut, only adjacent frames are required.
   @Test func asksForFewFrames() {
     var random = SplitMix64(seed: 1)
     let frames = Self.pictures(100, scenes: 100...100, using: &random)
@@ -113,7 +113,8 @@ import VideoIO
   }
 }
 
-/// What it adds to a sample depends on that place in all frames of the window, and on their order.
+/// A network whose result depends, for each sample, on that position in all frames of the window, and on
+/// their order.
 private final class MixingNetwork: WindowNetwork {
   let architecture: Architecture
 

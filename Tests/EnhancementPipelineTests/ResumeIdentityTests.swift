@@ -6,7 +6,7 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// Unfinished work is continued only by a job that comes to the same output.
+/// Unfinished work is resumed only by a job with the same output.
 @Suite struct ResumeIdentityTests {
   private typealias Options = EnhancementJob.Options
   private static let step = EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height)
@@ -21,8 +21,8 @@ import VideoIO
       ResumeIdentity(job, source: try SourceFingerprint(path: #filePath), program: "1.2.3"))
   }
 
-  /// Changes each property of `value` and expects another identity, unless the property is listed as one that does not
-  /// matter. A property without a change here fails the test.
+  /// Changes each property of `value` and expects another identity, unless the property is listed as
+  /// irrelevant. A property without a change here fails the test.
   private func expectAll<Value>(
     of value: Value, changes: [String: (inout Value) -> Void], irrelevant: Set<String>,
     identity: (Value) throws -> WorkIdentity
@@ -53,7 +53,7 @@ import VideoIO
     ) { try identity($0) }
   }
 
-  /// The encoder's threads are kept beside the identity: work is continued with the number that it was begun with.
+  /// The encoder's thread count is stored beside the identity: work is resumed with the original one.
   @Test func everySettingOfTheEncoderCounts() throws {
     try expectAll(
       of: EncoderSettings(),
@@ -68,7 +68,7 @@ import VideoIO
     ) { try identity(Options(threads: 1), $0) }
   }
 
-  /// What makes a network is identified by its text.
+  /// The network of a step is identified by its text.
   @Test func everyPropertyOfAStepCounts() throws {
     try expectAll(
       of: Self.step,

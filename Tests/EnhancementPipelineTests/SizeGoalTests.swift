@@ -6,7 +6,7 @@ import VideoIO
 
 @testable import EnhancementPipeline
 
-/// Sizes that networks alone do not make.
+/// Sizes that the networks alone do not produce.
 @Suite struct SizeGoalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var goal: SizeGoal
@@ -21,7 +21,7 @@ import VideoIO
   @Test(arguments: [
     Case(goal: .shortSide(1080), width: 1280, height: 720, result: [1920, 1080]),
     Case(goal: .shortSide(1080), width: 854, height: 480, result: [1922, 1080]),
-    // Upright, as it is stored or as players turn it.
+    // Upright video, stored upright or rotated by players.
     Case(goal: .shortSide(1080), width: 480, height: 854, result: [1080, 1922]),
     Case(goal: .shortSide(1080), width: 1280, height: 720, rotation: -90, result: [1920, 1080]),
     Case(goal: .height(1920), width: 1280, height: 720, rotation: 90, result: [1920, 1080]),
@@ -34,7 +34,7 @@ import VideoIO
       goal: .shortSide(1080), width: 720, height: 480, aspect: Rational(32, 27), result: [1920, 1080]),
     Case(goal: .width(1440), width: 720, height: 576, aspect: Rational(64, 45), result: [1440, 810]),
     Case(goal: .shortSide(1080), width: 640, height: 480, aspect: Rational(0, 1), result: [1440, 1080]),
-    // Chroma needs even sizes, and luma alone does not.
+    // Subsampled chroma needs even sizes; gray does not.
     Case(goal: .height(721), width: 640, height: 360, result: [1282, 722]),
     Case(goal: .height(721), width: 640, height: 360, format: "yuv444p", result: [1282, 721]),
     Case(goal: .height(721), width: 640, height: 360, format: "yuv422p10le", result: [1282, 721]),
@@ -72,7 +72,7 @@ import VideoIO
     }
   }
 
-  /// A step of a network that adds nothing, and a goal.
+  /// Returns a step with a network that adds nothing, and a size goal.
   private func step(_ goal: SizeGoal, scale: Int) -> EnhancementStep {
     var step = EnhancementStep { width, height, _ in
       BicubicNetwork(width: width, height: height, scale: scale, window: 1)
@@ -92,7 +92,7 @@ import VideoIO
     ).run()
   }
 
-  /// As FFmpeg's program resamples what the network makes.
+  /// Equal to resampling of the network's output by the ffmpeg program.
   @Test(arguments: ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p12le", "gray"])
   func resamplesAsFFmpeg(format: String) async throws {
     let bench = try Workbench()
@@ -102,7 +102,7 @@ import VideoIO
     #expect(summary.width == 96 && summary.height == 72 && summary.frames == 3)
     #expect(summary.format == format)
     _ = try await bicubicJob(bench.path("in.mkv"), bench.path("twice.mkv"), window: 1).run()
-    // The filter takes chroma to be in the middle where it is not told.
+    // The filter assumes centred chroma if the location is unspecified.
     let place = format.hasPrefix("yuv42") ? ":in_h_chr_pos=0:out_h_chr_pos=0" : ""
     try bench.ffmpeg(
       "-i DIR/twice.mkv -vf scale=96:72:flags=lanczos+accurate_rnd+bitexact+full_chroma_inp+full_chroma_int"
@@ -118,7 +118,7 @@ import VideoIO
     }
   }
 
-  /// A slope of all planes stays one and the same slope: chroma neither moves nor loses depth.
+  /// A gradient in all planes stays the same gradient: chroma neither shifts nor loses depth.
   @Test(arguments: ["yuv420p10le", "yuv422p10le", "yuv444p10le"])
   func chromaStaysWhereItLies(format: String) async throws {
     let bench = try Workbench()
@@ -133,7 +133,7 @@ import VideoIO
       let width = frame.planeWidth(plane)
       let values = samples(frame, plane)
       for x in 8..<width - 8 {
-        // Chroma lies on the left of two samples of luma.
+        // Chroma is co-sited with the left of two luma samples.
         let position = Double(plane == 0 ? x : x * step)
         let expected = 64 + 12 * ((position + 0.5) / 1.5 - 0.5)
         #expect(abs(Double(values[width * 8 + x]) - expected) <= 1, "plane \(plane), column \(x)")

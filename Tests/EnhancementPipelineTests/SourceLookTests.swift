@@ -5,13 +5,13 @@ import TestSupport
 import Testing
 import VideoIO
 
-/// What a few frames show of a source.
+/// Properties of a source estimated from a few frames.
 @Suite struct SourceLookTests {
   private func look(_ bench: Workbench, _ name: String) throws -> SourceLook {
     try SourceLook(path: bench.path(name), options: EnhancementJob.Options(threads: 1), threads: 1)
   }
 
-  /// Fields of different moments, with and without flags, and none.
+  /// Fields of different times, with and without flags, and progressive frames.
   @Test func combsAreSeenWithoutFlags() throws {
     let bench = try Workbench()
     let picture = "-f lavfi -i testsrc2=size=320x240:rate=50:duration=1"
@@ -20,7 +20,7 @@ import VideoIO
       "\(picture) -vf tinterlace=interleave_top -c:v libx264 -x264-params tff=1 -pix_fmt yuv420p", "flags.mkv"
     )
     try bench.ffmpeg("\(picture) -c:v ffv1", "progressive.mkv")
-    // Lines of one row that stand still.
+    // Static lines of one row.
     try bench.ffmpeg(
       "-f lavfi -i nullsrc=size=320x240:rate=25:duration=1 -vf format=yuv420p,geq=lum=40+150*mod(Y\\,2):cb=128:cr=128"
         + " -c:v ffv1", "lines.mkv")

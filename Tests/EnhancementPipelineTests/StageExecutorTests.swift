@@ -8,7 +8,7 @@ import Testing
 import VideoIO
 
 @Suite struct StageExecutorTests {
-  /// More jobs than there are cooperative threads wait in a stage for a task that needs one of these threads.
+  /// More stages than cooperative threads block on a task that needs one of these threads.
   @Test func stagesLeaveTheCooperativeThreadsFree() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=32x32:rate=25:duration=0.08 -c:v ffv1", "in.mkv")
@@ -33,7 +33,7 @@ import VideoIO
   }
 }
 
-/// A number that several threads add to.
+/// A counter shared by several threads.
 private final class Counter: Sendable {
   private let count = Mutex(0)
 

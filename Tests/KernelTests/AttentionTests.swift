@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite struct AttentionTests {
-  /// Operands of a run, drawn from a seed.
+  /// Random operands of a run, from a seed.
   private struct Problem {
     let slots, heads, width: Int
     let height = 3
@@ -56,7 +56,8 @@ import Testing
       }
     }
 
-    /// All bytes of the output, border included, after rows 1 ..< height; the first row stays as it was.
+    /// Returns all bytes of the output, including the border, after rows 1 ..< height; the first row is not
+    /// written.
     func run(_ isa: ve_isa) -> [UInt8] {
       var result = [UInt8](repeating: 0xA5, count: rowBytes * (height + 2))
       let origin = rowBytes + heads * 8
@@ -109,7 +110,8 @@ import Testing
     #expect(ve_attention_exponential(100_000) == 0)
   }
 
-  /// Every instruction set against the scalar reference, around the strip's 64 heads, and nothing beyond the pixels.
+  /// Every instruction set equals the scalar reference for widths around the strip's 64 heads, and writes
+  /// nothing beyond the pixels.
   @Test func equalsTheReference() {
     var (ran, seen) = (0, Set<UInt8>())
     for (index, levels) in ([255, 63, 15, 7, 3] as [Int32]).enumerated() {
@@ -142,7 +144,7 @@ import Testing
     #expect(ran == 5 * 9 * 4 * (supportedIsas.count - 1) && seen.count > 200)
   }
 
-  /// Equal scores share the weight, a much greater one takes all of it.
+  /// Equal scores share the weight equally; a much larger score takes all of it.
   @Test func weightsAreShares() {
     var plan = ve_attention()
     (plan.slots, plan.heads, plan.multiplier) = (2, 1, 1.0 / 1024 / 255)
@@ -174,7 +176,7 @@ import Testing
           }
         }
       }
-      // Shares of a half are 127.5 of 255, to even: 128.
+      // A share of one half is 127.5 of 255, rounded to even: 128.
       #expect(result.allSatisfy { abs(Int($0) - Int(expected)) <= 1 }, "\(result)")
     }
   }

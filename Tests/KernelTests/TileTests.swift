@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AMX kernels on emulated tile registers (Tests/CEmulatedTiles), which every processor has: their source, packing and
-// rows, against the scalar direct convolution, to the bit. Where there is AMX, the other suites run the instructions.
+// The AMX kernels on emulated tile registers (Tests/CEmulatedTiles), on any processor: their source, packing
+// and row loop are bit-exact with the scalar direct convolution. On processors with AMX, the other suites run
+// the real instructions.
 import CEmulatedTiles
 import CQuantKernels
 import Testing
 
 @Suite struct TileTests {
-  /// Pixels of two tiles of sums.
+  /// Pixels of two sum tiles.
   static let tile = 32
 
   private func expectEqual(_ shape: Shape, sourceLocation: SourceLocation = #_sourceLocation) {
@@ -38,7 +39,7 @@ import Testing
     }
   }
 
-  /// Runs of three taps are 12 to 768 codes, in steps of 12 to 64; some leave room in their last step.
+  /// Runs of three taps have 12 to 768 codes, in steps of 12 to 64; some leave the last step incomplete.
   @Test(arguments: [4, 8, 12, 16, 20, 24, 28, 32, 40, 44, 64, 68, 96, 252, 256])
   func everyChannelCount(channelsIn: Int) {
     for channelsOut in [8, 16, 24, 32, 40, 64, 72] {
@@ -73,7 +74,7 @@ import Testing
     for seed in 3000..<3150 as Range<UInt64> { expectEqual(randomShape(seed)) }
   }
 
-  /// One weight that is not zero, in every place: packing puts each where its code is.
+  /// A single nonzero weight in every position: packing aligns each with its code.
   @Test func everyWeightHasItsPlace() {
     var problem = Problem(
       Shape(width: 2, height: 1, slots: 2, channelsIn: 24, channelsOut: 24, streams: .output, outputs: 0))
@@ -96,7 +97,7 @@ import Testing
     #expect(problem.run(plan, bandEnds: [4, 4, 8, 9]) == whole)
   }
 
-  /// Transforms save products, of which tiles have enough: the same kernel for all bit widths.
+  /// Tiles need no transforms to save products: the same kernel is used for all bit widths.
   @Test func tilesNeedNoTransforms() throws {
     for (activations, weights) in operandLevels {
       let problem = Problem(Shape(channelsIn: 64, activationLevels: activations, weightLevels: weights))
@@ -107,7 +108,7 @@ import Testing
     }
   }
 
-  /// Sums up to the ends of 32 bits, which products of tiles neither clamp nor lose.
+  /// Sums up to the limits of 32 bits, without saturation or loss.
   @Test func sumsReachTheEndsOf32Bits() throws {
     for sign in [-1, 1] {
       var problem = Problem(

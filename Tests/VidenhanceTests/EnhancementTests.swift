@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Videnhance
 
-/// The library as another package sees it: everything here is public.
+/// The library as used by another package: only public names.
 @Suite struct EnhancementTests {
   private static let models = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
@@ -40,7 +40,7 @@ import Videnhance
     return result
   }
 
-  /// The error of the package that `body` throws; nil if it throws none.
+  /// Returns the package's error thrown by `body`; nil if it throws none.
   private func failure(_ body: () async throws -> Void) async -> (any VidenhanceError)? {
     do {
       try await body()
@@ -69,9 +69,9 @@ import Videnhance
     #expect(throws: UsageError.timescale(0)) { try MediaTime(value: 1, timescale: 0) }
   }
 
-  // MARK: - Pictures of the caller's
+  // MARK: - Pictures supplied by the caller
 
-  /// Two enhancements one after the other, with pictures handed over by the caller, equal one of both steps.
+  /// Two successive enhancements, with pictures passed on by the caller, equal one with both steps.
   @Test func ownPicturesAreEnhancedLikeThoseOfAFile() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=48x32:rate=25:duration=0.2 -c:v ffv1", "in.mkv")
@@ -193,7 +193,7 @@ import Videnhance
     #expect(try await collect(enhancement.pictures(from: stream([picture]))).count == 1)
   }
 
-  // MARK: - Calls that cannot be carried out
+  // MARK: - Invalid calls
 
   @Test func emptyListOfStepsIsAnError() {
     #expect(throws: UsageError.noSteps) { try Enhancement([]) }

@@ -7,7 +7,7 @@ import Videnhance
 import VideoIO
 
 @Suite struct ErrorTests {
-  /// One of each case whose hint once named an option of the program, and others.
+  /// One of each case whose hint once named a command-line option, and others.
   private static let errors: [any VidenhanceError] = [
     VideoIOError.isPlaylist(path: "a.m3u8"), VideoIOError.needsDolbyVision(path: "a.mkv"),
     VideoIOError.segmentsExist(path: "a.segments"), VideoIOError.outputExists(path: "a.mkv"),

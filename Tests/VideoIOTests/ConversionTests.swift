@@ -4,13 +4,14 @@ import Testing
 
 @testable import VideoIO
 
-/// Sound and subtitles that the output's container does not hold as they are.
+/// Conversion of audio and subtitles that the output's container does not support.
 @Suite struct ConversionTests {
   let bench: Workbench
 
   init() throws { bench = try Workbench() }
 
-  /// Two seconds of video; sound that is silent except for 20 ms from `beep` on; and what `more` says.
+  /// Creates two seconds of video, with audio that is silent except for 20 ms from `beep` on, and the streams
+  /// added by the ffmpeg arguments `more`.
   private func makeSource(
     _ name: String, _ codec: String, beep: Double = 1, seconds: Double = 2, delay: Double = 0,
     more: String = ""
@@ -27,7 +28,7 @@ import Testing
       : EncoderSettings(preset: "ultrafast", options: ["bf": "0"])
   }
 
-  /// When the beep is heard, in seconds behind the first frame.
+  /// Returns the time of the beep in seconds after the first frame.
   private func beep(_ name: String) throws -> Double {
     let video = try #require(bench.packetTimes(name, stream: "v:0").compactMap { Double($0) }.min())
     let text = try bench.ffmpegOutput(
@@ -61,7 +62,7 @@ import Testing
       #expect(
         try bench.ffprobe(output, "-select_streams a -show_entries stream_tags=language").contains("deu"))
     }
-    // No sound is lost at the end.
+    // No audio is lost at the end.
     let length = try bench.packetTimes(output, stream: "a:0").compactMap { Double($0) }
     #expect((length.max() ?? 0) - (length.min() ?? 0) > 1.9)
   }
@@ -75,7 +76,7 @@ import Testing
     #expect(try bench.ffprobe("out.mp4", "-select_streams a -show_streams") == "")
   }
 
-  /// A part of the file, sound that begins later than the picture, and sound with a hole.
+  /// A part of the file, audio that begins after the video, and audio with a gap.
   @Test func convertedSoundStaysInPlace() throws {
     try makeSource("in.mkv", "pcm_s16le")
     var options = VideoReader.Options()
@@ -87,7 +88,7 @@ import Testing
       settings: settings(for: "part.mp4"))
     while let item = try reader.next() { try writer.write(item) }
     try writer.finish()
-    // The first frame of the part is that at 0.52 s.
+    // The first frame of the part is the one at 0.52 s.
     #expect(try abs(beep("part.mp4") - 0.48) < 0.02)
 
     try makeSource("late.mkv", "pcm_s16le", delay: 0.5)
@@ -101,7 +102,7 @@ import Testing
     #expect(zip(times, times.dropFirst()).allSatisfy { $1 - $0 < 0.05 }, "the hole is silence")
   }
 
-  /// Channels keep their places where players understand the layout; rates that few players take are lowered.
+  /// Channels keep their positions if players support the layout; uncommon sample rates are lowered.
   @Test(arguments: [
     ("mp4", "5.1(side)", 96000, "aac", "5.1", "48000", "448"),
     ("mp4", "stereo", 44100, "aac", "stereo", "44100", "192"),
@@ -126,7 +127,7 @@ import Testing
     #expect(try sound(output, "sample_rate") == expectedRate)
   }
 
-  /// Lossless sound stays so where the container has a codec for it.
+  /// Lossless audio stays lossless if the container supports such a codec.
   @Test func losslessSoundStaysLossless() throws {
     try makeSource("in.m2ts", "pcm_bluray", more: "-ar 48000 -ac 2")
     let report = try copy(
@@ -163,7 +164,7 @@ import Testing
     #expect(report.leftOut == ["stream 1 (subtitle, subrip, fra) does not fit into mp4"])
   }
 
-  /// Sound is decoded only where it must be: what fits is copied byte by byte.
+  /// Audio is decoded only if necessary: supported streams are copied byte by byte.
   @Test func soundThatFitsIsCopied() throws {
     try makeSource("in.mkv", "aac")
     let report = try copy(bench.path("in.mkv"), to: bench.path("out.mp4"), settings: settings(for: "out.mp4"))

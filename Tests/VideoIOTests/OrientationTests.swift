@@ -4,9 +4,9 @@ import Testing
 
 @testable import VideoIO
 
-/// Pictures are turned as FFmpeg and players turn them.
+/// Pictures are rotated as by FFmpeg and players.
 @Suite struct OrientationTests {
-  /// Rotations and mirrors as `ffmpeg -display_rotation`, which other versions of FFmpeg lack, would write them.
+  /// Display matrices as written by `ffmpeg -display_rotation`, which some versions of FFmpeg lack.
   private static let one: Int32 = 1 << 16
   private static let matrices: [(name: String, a: Int32, b: Int32, c: Int32, d: Int32, filter: String?)] = [
     ("as stored", one, 0, 0, one, nil), ("clockwise", 0, one, -one, 0, "transpose=clock"),
@@ -23,11 +23,11 @@ import Testing
       #expect(PictureOrientation(matrix: matrix).filter == entry.filter, "\(entry.name)")
     }
     #expect(PictureOrientation(matrix: []).filter == nil)
-    // A few degrees off count as none.
+    // A deviation of a few degrees is ignored.
     #expect(PictureOrientation(matrix: [65000, 8000, 0, -8000, 65000, 0, 0, 0, 1 << 30]).filter == nil)
   }
 
-  /// Each corner lands where the matrix sends it.
+  /// Each corner moves to the position given by the matrix.
   @Test func cornersLandWhereTheMatrixSendsThem() throws {
     let gray = try #require(PixelFormat(name: "gray"))
     let (width, height) = (6, 4)
@@ -40,7 +40,7 @@ import Testing
       let transposes = entry.a == 0
       #expect(turned.width == (transposes ? height : width), "\(entry.name)")
       for (x, y) in [(0, 0), (width - 1, 0), (0, height - 1), (2, 1)] {
-        // Around the centre, in halves of samples.
+        // Relative to the centre, in half samples.
         let (p, q) = (2 * x - width + 1, 2 * y - height + 1)
         let (a, b, c, d) = (entry.a.signum(), entry.b.signum(), entry.c.signum(), entry.d.signum())
         let (u, v) = (Int(a) * p + Int(c) * q, Int(b) * p + Int(d) * q)

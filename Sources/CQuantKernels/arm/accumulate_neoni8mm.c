@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums of a direct 3x3 convolution with matrix products of bytes: an instruction multiplies eight codes of two pixels by
-// eight weights of two output channels each, twice the products of a dot product, and unsigned by signed bytes.
+// Sums of a direct 3x3 convolution with I8MM matrix products: an instruction multiplies eight unsigned codes
+// of two pixels by eight signed weights of two output channels each, twice as many products as a dot product.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -8,12 +8,13 @@
 
 #pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
 
-// Eight codes of two adjacent pixels.
+// Loads eight codes of two adjacent pixels.
 VE_INLINE uint8x16_t load_pair(const uint8_t *from, ptrdiff_t step) {
   return vcombine_u8(vld1_u8(from), vld1_u8(from + step));
 }
 
-// One register tile of 2 x `pairs` pixels and 4 x `vectors` channels; a register has the sums of two pixels and two channels.
+// One register tile of 2 x `pairs` pixels and 4 x `vectors` channels; a register holds the sums of two pixels
+// and two channels.
 VE_INLINE void tile(const ve_accumulate_args *args, int32_t x, const int pairs, const int vectors) {
   int32x4_t sums[24];
   VE_UNROLL for (int j = 0; j < 2 * vectors; j++) {
@@ -26,7 +27,7 @@ VE_INLINE void tile(const ve_accumulate_args *args, int32_t x, const int pairs, 
   const int8_t *weights = args->weights;
   for (int32_t row = 0; row < args->slots * 3; row++) {
     const uint8_t *codes = args->rows[row] + x * step;
-    // The last four codes may be the next pixel's: their weights are zero.
+    // The last four codes may belong to the next pixel: their weights are zero.
     for (ptrdiff_t k = 0; k < run; k += 8, weights += 32 * vectors) {
       uint8x16_t pixels[12];
       VE_UNROLL for (int i = 0; i < pairs; i++) pixels[i] = load_pair(codes + 2 * i * step + k, step);

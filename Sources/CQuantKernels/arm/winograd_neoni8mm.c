@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd with matrix products of bytes: eight transformed inputs of two tiles by eight weights of two output channels each.
+// Winograd with I8MM matrix products: eight transformed inputs of two tiles by eight weights of two output
+// channels each.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <string.h>
@@ -23,8 +24,8 @@ VE_INLINE void add_eight(int32x4_t *sums, const uint8x16_t *inputs, const int8_t
   }
 }
 
-// Adds the products of one row of inputs, `eights` of them, to 2 x `pairs` tiles and 4 x `vectors` channels; a register has
-// the sums of two tiles and two channels.
+// Adds the products of one row of inputs, `eights` of them, to 2 x `pairs` tiles and 4 x `vectors` channels;
+// a register holds the sums of two tiles and two channels.
 VE_INLINE void add_row(int32x4_t *sums, const uint8_t *v, ptrdiff_t v_tile, const int8_t *u, ptrdiff_t u_eight,
                        int32_t eights, const int pairs, const int vectors) {
   int32_t eight = 0;
@@ -98,7 +99,7 @@ static void products(const ve_winograd_products_args *shared_args) {
       for (int32_t tile = 0; tile < args->tiles; tile += 4) group(args, &finisher, tile, 0, 2, 3);
       break;
     default:
-      // One half after the other: three tiles would not be whole pairs.
+      // One half at a time: three tiles are not whole pairs.
       for (int32_t tile = 0; tile < args->tiles; tile += 6) {
         group(args, &finisher, tile, 0, 3, 2);
         group(args, &finisher, tile, 2, 3, 2);

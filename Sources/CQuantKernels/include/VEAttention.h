@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over the frame slots of a window, at each point and in each head by itself: how similar the query is to the key
-// of each slot decides how much of the slot's value enters the result. In integers for the engine, in floating point for
-// training, and in floating point with the integers' results for distillation.
+// Attention over the frame slots of a window, independently for each point and head: the similarity of the
+// query to the key of each slot weights the slot's value in the result. In integers for the engine, in
+// floating point for training, and in floating point with the integer results for distillation.
 //
 // Tensors are NHWC with heads x VE_HEAD_CHANNELS channels; the channels of a head are adjacent.
 #ifndef VE_ATTENTION_H
@@ -19,20 +19,21 @@ extern "C" {
 /// Channels of a head.
 #define VE_HEAD_CHANNELS 8
 #define VE_MAX_HEADS 32
-/// Most window slots that are attended to.
+/// Largest number of window slots.
 #define VE_MAX_ATTENDED 9
-/// Tensors that one attention reads: the query, then the keys, then the values of all slots.
+/// Number of input tensors of an attention: the query, then the keys, then the values of all slots.
 #define VE_MAX_ATTENTION_INPUTS 19
 
-/// Scores are in units of 1/VE_SCORE_UNITS: e times the weight for every VE_SCORE_UNITS.
+/// Scores are in units of 1/VE_SCORE_UNITS: a difference of VE_SCORE_UNITS is a factor of e in the weight.
 #define VE_SCORE_UNITS 64
-/// Differences of scores from the greatest one at which weights vanish, and the length of the table of exponentials.
+/// Length of the table of exponentials: at this difference from the largest score, weights vanish.
 #define VE_EXPONENTIALS 512
 /// The table's first entry, e^0.
 #define VE_EXPONENTIAL_ONE 32768
-/// The sum of a point's weights before they become codes, nearly: they are products of an exponential and a reciprocal.
+/// Approximate sum of a point's weights before conversion to codes: they are products of an exponential and a
+/// reciprocal.
 #define VE_WEIGHT_ONE 1073741824
-/// Value factors of the slot with the coarsest unit; others have less.
+/// Value factor of the slot with the largest unit; others are smaller.
 #define VE_VALUE_ONE 1024
 
 /// Everything that does not change between frames. q, k, v and w are codes.
@@ -60,19 +61,19 @@ typedef struct ve_attention {
   float multiplier;
 } ve_attention;
 
-/// The exponential of a score that is `difference`, at least 0, below the greatest.
+/// Returns the exponential of a score that is `difference`, at least 0, below the largest.
 int32_t ve_attention_exponential(int32_t difference);
 
 struct ve_conv3x3_io;
 
-/// Computes rows row_begin ..< row_end of io->outputs[0], the only output, from io->inputs: query, keys, values. Streams are
-/// not used. Reads no borders; bands of rows may run concurrently.
+/// Computes rows row_begin ..< row_end of io->outputs[0], the only output, from io->inputs: query, keys,
+/// values. Streams are not used. Borders are not read; bands of rows may run concurrently.
 void ve_attention_run(const ve_attention *attention, const struct ve_conv3x3_io *io, int32_t row_begin,
                       int32_t row_end, ve_isa isa);
 
 // MARK: - Training
 
-/// The tensors of a pass over `pixels` points; arrays have an element for each slot.
+/// The tensors of a pass over `pixels` points; arrays have one element per slot.
 typedef struct ve_attention_tensors {
   ptrdiff_t pixels;
   const float *query;
@@ -80,29 +81,31 @@ typedef struct ve_attention_tensors {
   const float *const *values;
 } ve_attention_tensors;
 
-/// Where gradients are added.
+/// Destinations to which gradients are added.
 typedef struct ve_attention_gradients {
   float *query;
   float *const *keys;
   float *const *values;
 } ve_attention_gradients;
 
-/// In floating point: weights[s] = softmax over s of (q . k[s]) / sqrt(VE_HEAD_CHANNELS), `heads` values for each point;
-/// result = sum of weights[s] * v[s].
+/// Computes in floating point weights[s] = softmax over s of (q . k[s]) / sqrt(VE_HEAD_CHANNELS), `heads`
+/// values per point, and result = sum of weights[s] * v[s].
 void ve_attention_forward(int32_t slots, int32_t heads, const ve_attention_tensors *tensors, float *const *weights,
                           float *result);
 
-/// Adds the gradients by query, keys and values of a forward pass, given its weights and the gradient by its result.
+/// Adds the gradients with respect to query, keys and values, given the weights of the forward pass and the
+/// gradient of the result.
 void ve_attention_backward(int32_t slots, int32_t heads, const ve_attention_tensors *tensors,
                            const float *const *weights, const float *gradient, const ve_attention_gradients *gradients);
 
-/// The results of ve_attention_run in floating point. Tensors hold codes minus zero points. `weights[s]` receives weights
-/// before rounding and clipping, `result` float(total) * multiplier.
+/// Computes the results of ve_attention_run in floating point. Tensors hold codes minus zero points.
+/// `weights[s]` receives weights before rounding and clipping, `result` receives float(total) * multiplier.
 void ve_attention_fake(const ve_attention *attention, const ve_attention_tensors *tensors, float *const *weights,
                        float *result);
 
-/// Its straight-through gradients, where clipped weights pass none. `weights` are those of the forward pass; `steps[s]`
-/// receives the gradient by the logarithm of the step of slot s's weights.
+/// Adds the straight-through gradients, which are zero for clipped weights. `weights` are those of the
+/// forward pass; `steps[s]` receives the gradient with respect to the logarithm of the step of slot s's
+/// weights.
 void ve_attention_fake_backward(const ve_attention *attention, const ve_attention_tensors *tensors,
                                 const float *const *weights, const float *gradient,
                                 const ve_attention_gradients *gradients, double *steps);

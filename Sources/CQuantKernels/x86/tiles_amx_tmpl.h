@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a direct convolution on AMX's eight tile registers, included inside the target attribute and after
-// epilogue_avx512_tmpl.h: 0 to 3 hold the sums of 32 pixels x 32 channels, 4 and 5 codes of 16 pixels each, 6 and 7 weights
-// of 16 channels each. Four loads for four products: what a tile is loaded for is used twice.
+// Rows of a direct convolution on AMX's eight tile registers; included with the target attribute set, after
+// epilogue_avx512_tmpl.h. Tiles 0 to 3 hold the sums of 32 pixels x 32 channels, 4 and 5 codes of 16 pixels
+// each, 6 and 7 weights of 16 channels each. Four loads serve four products: each loaded tile is used twice.
 //
-// Products are computed beside the core's own instructions. The epilogue of a block is therefore spread between the products
-// of the next one, and sums alternate between two buffers.
+// The tile unit runs in parallel with the core's other instructions. The epilogue of a block is therefore
+// interleaved with the products of the next one, and sums alternate between two buffers.
 #include <string.h>
 
 #include "../tiles.h"
@@ -31,11 +31,11 @@ static void end(void) { _tile_release(); }
 
 // MARK: - Epilogue
 
-// A block whose sums are computed, but not written yet.
+// A block whose sums are complete but not written yet.
 typedef struct pending {
   const writer *writer;
   int32_t vectors;
-  const int32_t *sums;  // of pixel `at`
+  const int32_t *sums;  // starting at pixel `at`
   int32_t at, end;
 } pending;
 
@@ -69,7 +69,7 @@ VE_INLINE void write_some(pending *p, int32_t most) {
 
 // MARK: - Products
 
-// Adds one step's products of 16 x `down` pixels and 16 x `across` channels.
+// Adds the products of one step for 16 x `down` pixels and 16 x `across` channels.
 VE_INLINE void add_step(
     const uint8_t *codes, ptrdiff_t pixel_bytes, const int8_t *weights, ptrdiff_t tile_bytes, const int down,
     const int across) {
@@ -87,7 +87,7 @@ VE_INLINE void add_step(
   }
 }
 
-// Sums of a block for 16 x `down` pixels from `x`, [pixel][16 x across], while `before` is written.
+// Computes the sums of a block for 16 x `down` pixels from `x`, [pixel][16 x across], while writing `before`.
 VE_INLINE void block_sums(
     const ve_tile_row_args *args, const ve_block *block, int32_t x, int32_t *sums, pending *before, const int down,
     const int across) {
@@ -133,7 +133,7 @@ static void row(const ve_tile_row_args *args) {
   for (int32_t x = 0; x < args->pixels; x += pixels) {
     const int32_t end = args->pixels - x < pixels ? args->pixels : x + pixels;
     const bool down = end - x > VE_TILE_SIDE;
-    // All channels of some pixels before the next pixels, whose codes stay in L1.
+    // All channels of some pixels before the next pixels: the codes stay in L1.
     for (int32_t b = 0; b < args->block_count; b++, current ^= 1) {
       const ve_block *block = &args->blocks[b];
       if (block->vectors == 2)

@@ -2,50 +2,51 @@
 package import EnhancementModel
 package import VideoIO
 
-/// Enhances single frames of a clip in any order, for programs that ask for frames by number.
+/// Enhances single frames of a clip in any order, for programs that request frames by number.
 ///
-/// Each frame equals the one that `EnhancementJob` makes. Not thread-safe, except for `sources(of:)`: one call at a time.
+/// Each frame equals the one made by `EnhancementJob`. Not thread-safe, except for `sources(of:)`: one call
+/// at a time.
 package final class FramesByNumber {
-  /// What came of a request.
+  /// Result of a request.
   package enum Outcome {
-    /// The frame, and whether a scene begins and ends with it; nil if scenes do not matter.
+    /// The frame, and whether a scene begins and ends with it; nil if scenes are not tracked.
     case made(VideoFrame, startsScene: Bool?, endsScene: Bool?)
-    /// Further source frames that it takes.
+    /// Further source frames required.
     case lacks([Int])
   }
 
-  /// How many source frames an output frame takes the time of: 1 for networks that make a frame of each, 1/2 where there are
-  /// twice as many.
+  /// Duration of an output frame in source frames: 1 for networks that make one frame of each, 1/2 for twice
+  /// the frame rate.
   package struct Pace: Sendable, Equatable {
     package let numerator, denominator: Int
 
-    /// - Precondition: the fraction is positive, and at most 1.
+    /// - Precondition: the fraction is positive and at most 1.
     package init(_ numerator: Int = 1, _ denominator: Int = 1) {
       precondition(numerator > 0 && numerator <= denominator, "no frame of the source is left out")
       self.numerator = numerator
       self.denominator = denominator
     }
 
-    /// Frames in place of `count`; nil if that is too many for an integer.
+    /// Returns the number of output frames for `count` source frames; nil on overflow.
     package func frames(for count: Int) -> Int? {
       let (product, overflow) = count.multipliedReportingOverflow(by: denominator)
       return overflow ? nil : product / numerator + (product % numerator == 0 ? 0 : 1)
     }
 
-    /// The source frame at or before an output.
+    /// Returns the source frame at or before an output frame.
     package func source(of number: Int) -> Int { number * numerator / denominator }
-    /// How many `denominator`ths of the source frame's time have passed then.
+    /// Returns the time since that source frame, in `denominator`ths of its duration.
     package func part(of number: Int) -> Int { number * numerator % denominator }
-    /// Whether an output is the first or the last one that belongs to its source frame.
+    /// Returns whether the output is the first or the last one of its source frame.
     package func isFirst(_ number: Int) -> Bool {
       number == 0 || source(of: number - 1) != source(of: number)
     }
     package func isLast(_ number: Int) -> Bool { source(of: number + 1) != source(of: number) }
   }
 
-  /// Frames of the clip, and of the output.
+  /// Number of frames of the clip, and of the output.
   package let sourceCount, count: Int
-  /// See `Pace`.
+  /// Duration of an output frame in source frames.
   package let pace: Pace
 
   private let network: any WindowNetwork
@@ -56,13 +57,14 @@ package final class FramesByNumber {
   private let blender: FrameBlender
   private let census = FrameCensus()
   private var table: SceneCutTable
-  /// Frames as networks see them, by number.
+  /// Frames in the network's input format, by number.
   private var prepared: [Int: PreparedFrame] = [:]
   private let mostPrepared: Int
 
-  /// Frames of a clip of `sourceCount` frames, made by `network`.
-  /// - Parameter pace: when frames are made, by a network for interpolation; 1 for others.
-  /// - Parameter findsSceneCuts: whether windows end where scenes do.
+  /// Creates the frames of a clip of `sourceCount` frames, made by `network`.
+  /// - Parameters:
+  ///   - pace: output times for interpolation; 1 for other tasks.
+  ///   - findsSceneCuts: whether windows end at scene cuts.
   package init(
     _ network: any WindowNetwork, sourceCount: Int, pace: Pace = Pace(), findsSceneCuts: Bool = true,
     threads: Int
@@ -84,19 +86,21 @@ package final class FramesByNumber {
     mostPrepared = EnhancementJob.preparedFrameLimit(window: length)
   }
 
-  /// The source frames that output `number` takes at least, as a range that need not lie within the clip.
+  /// Returns the source frames always required for output `number`, as a range that may exceed the clip.
   package func sources(of number: Int) -> ClosedRange<Int> {
     let center = pace.source(of: number)
-    // The frame before tells whether a scene begins with the centre, the one after it whether one ends.
+    // Whether a scene begins with the centre depends on the frame before, whether one ends on the frame after.
     let margin = findsSceneCuts ? 1 : 0
     return center - max(before, margin)...center + max(after, margin)
   }
 
-  /// Makes a frame, or says what that takes.
+  /// Makes a frame, or returns the source frames that it still requires.
   /// - Parameters:
-  ///   - told: whether a scene begins with a source frame of `sources(of:)`, if that is known; nil leaves it to the frames.
-  ///   - source: the source frame of a number; nil if it is not there yet. Those of `sources(of:)` are.
-  /// - Throws: `PipelineError`, `VideoIOError`, what the network or `source` throws.
+  ///   - told: whether a scene begins with a source frame of `sources(of:)`, if known; nil detects it from
+  ///     the frames.
+  ///   - source: returns the source frame of a number, or nil if it is not available yet. Those of
+  ///     `sources(of:)` are available.
+  /// - Throws: `PipelineError`, `VideoIOError`, or an error of the network or of `source`.
   package func make(
     _ number: Int, given conditions: WindowConditions, told: (Int) -> Bool?,
     source: (Int) throws -> VideoFrame?
@@ -120,7 +124,7 @@ package final class FramesByNumber {
 
   // MARK: - Windows
 
-  /// See `SceneCutTable`; nil if frames are lacking.
+  /// Returns whether a scene begins with the frame, as `SceneCutTable` does; nil if frames are missing.
   private func startsScene(
     _ place: Int, near center: Int, _ lacking: inout Set<Int>, _ source: (Int) throws -> VideoFrame?
   ) throws -> Bool? {
@@ -140,7 +144,7 @@ package final class FramesByNumber {
     }
   }
 
-  /// The window around a frame, which ends where its scene does.
+  /// Returns the window around a frame, limited to its scene.
   private func window(
     around center: Int, _ starts: Set<Int>, _ source: (Int) throws -> VideoFrame?
   ) throws -> SceneWindow {
@@ -158,7 +162,7 @@ package final class FramesByNumber {
     return SceneWindow(frames: windows[center - first].frames, startsScene: starts.contains(center))
   }
 
-  /// The frame of a number as networks see it; nil if it is not there yet.
+  /// Returns a frame in the network's input format; nil if it is not available yet.
   private func prepare(
     _ number: Int, near center: Int, _ source: (Int) throws -> VideoFrame?
   ) throws -> PreparedFrame? {
@@ -177,7 +181,7 @@ package final class FramesByNumber {
 
   // MARK: - Frames
 
-  /// The frame, or what is shown instead if it came out wrong.
+  /// Returns the frame, or its replacement if the network's output is invalid.
   private func checked(
     _ number: Int, _ window: SceneWindow, _ conditions: WindowConditions
   ) throws -> VideoFrame {

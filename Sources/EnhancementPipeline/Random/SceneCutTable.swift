@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
 
-/// Finds scene cuts in a clip whose frames come in any order: where `SceneCutDetector`, which sees them in theirs, does.
+/// Finds scene cuts in a clip whose frames arrive in any order; the cuts are those of the sequential
+/// `SceneCutDetector`.
 ///
-/// Whether a scene begins with a frame depends on the frames around it, and only where it looks as if one did, on cuts a few
-/// frames before. Memory is bounded whatever the length of the clip.
+/// A cut depends on the frames around it and, if it is a candidate, on the cuts a few frames before. Memory
+/// is bounded for any length of the clip.
 struct SceneCutTable {
-  /// Frames of the clip.
+  /// Number of frames of the clip.
   let frameCount: Int
 
   private var thumbnails: [Int: LumaThumbnail] = [:]
-  /// Differences between frames and those before them, by the later frame's number.
+  /// Differences between successive frames, by the later frame's number.
   private var steps: [Int: Float] = [:]
-  /// What was decided.
+  /// Decisions made so far.
   private var cuts: [Int: Bool] = [:]
 
-  /// Thumbnails (of 4 KB), and numbers, that are kept at most on either side of the latest frame.
+  /// Most thumbnails (of 4 KB) and numbers kept on either side of the latest frame.
   private static let thumbnailReach = 256
   private static let numberReach = 16384
-  /// Possible cuts in a row, each within `SceneCutDetector.memory` frames of the one before, that are followed back. Where
-  /// there are more, and they are not decided yet, a step next to a larger one is none.
+  /// Most successive candidates, each within `SceneCutDetector.memory` frames of the one before, that are
+  /// traced back. In longer undecided runs, a step next to a larger one is not a cut.
   private static let mostInRow = 32
 
   init(frameCount: Int) { self.frameCount = frameCount }
 
-  /// Takes a frame.
+  /// Adds a frame.
   mutating func add(_ frame: PlanarFrame, number: Int) {
     if thumbnails[number] == nil { thumbnails[number] = LumaThumbnail(frame) }
     func isNear(_ other: Int, _ reach: Int) -> Bool { abs(other - number) < reach }
@@ -35,7 +36,8 @@ struct SceneCutTable {
     if cuts.count > 2 * Self.numberReach { cuts = cuts.filter { isNear($0.key, Self.numberReach) } }
   }
 
-  /// Whether a scene begins with a frame, the first one excepted; nil if that takes the `missing` frames.
+  /// Returns whether a scene begins with a frame other than the first; nil if the `missing` frames are
+  /// required first.
   mutating func startsScene(_ number: Int, missing: inout Set<Int>) -> Bool? {
     startsScene(number, depth: 0, &missing)
   }
@@ -61,7 +63,7 @@ struct SceneCutTable {
     let areSmall = earlier.map { SceneCutDetector.leastRatio * self.step(to: $0) <= step }
     if areSmall.allSatisfy({ $0 }) { return true }
     if depth == Self.mostInRow { return false }
-    // What lies before another cut does not count.
+    // Frames before another cut do not count.
     for (place, isSmall) in zip(earlier, areSmall).reversed() {
       guard let isCut = startsScene(place, depth: depth + 1, &missing) else { return nil }
       if isCut { return true }
@@ -76,7 +78,7 @@ struct SceneCutTable {
     return lacking.isEmpty
   }
 
-  /// The difference between a frame and the one before; both are there.
+  /// Returns the difference between a frame and the one before; both must be available.
   private mutating func step(to number: Int) -> Float {
     if let known = steps[number] { return known }
     guard let frame = thumbnails[number], let before = thumbnails[number - 1] else {

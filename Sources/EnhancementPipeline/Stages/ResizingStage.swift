@@ -2,10 +2,11 @@
 internal import EnhancementModel
 internal import VideoIO
 
-/// Gives frames the size that the network alone does not make. Runs beside the stage that computes.
+/// Resizes frames to target sizes that the network alone does not produce. Runs concurrently with the
+/// computing stage.
 ///
-/// swscale resamples by Lanczos with exact rounding, at the depth of the frames and with chroma where it lies; its result is
-/// the same on all machines.
+/// swscale resamples by Lanczos with exact rounding, at the depth of the frames and with the chroma location
+/// kept; its result is the same on all machines.
 struct ResizingStage: Sendable {
   let profile: WorkProfile?
 
@@ -37,10 +38,10 @@ struct ResizingStage: Sendable {
   }
 }
 
-/// Resamples frames, or passes on those that have their size.
+/// Resamples frames, or passes on those that already have the target size.
 private struct FrameResizer: ~Copyable {
   private let target: FrameSize?
-  /// Made for the first frame.
+  /// The filter, created for the first frame.
   private var scaler: FrameScaler?
 
   init(from shape: VideoShape) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Dispatch
 
-/// Runs one stage on a thread of its own.
+/// Runs one stage on a dedicated thread.
 ///
-/// Stages compute, decode and wait for files for seconds. On Swift's cooperative threads, of which there is one per
-/// core, they would keep all other tasks of the program from running.
+/// Stages block for seconds while they compute, decode or wait for files. On Swift's cooperative threads, one
+/// per core, they would starve all other tasks of the program.
 final class StageExecutor: TaskExecutor {
   private let queue: DispatchQueue
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package import VideoIO
 
-/// Frames of the caller's in place of a file.
+/// Frames supplied by the caller instead of a file.
 package protocol FrameSupply: Sendable {
-  /// Gives all frames, in order of presentation, with equal sizes and layouts.
+  /// Supplies all frames, in presentation order, with equal sizes and layouts.
   ///
   /// - Parameters:
-  ///   - open: called once, before the first frame, with a frame like it and the seconds per tick of all times.
+  ///   - open: called once, before the first frame, with a sample frame and the seconds per tick of all
+  ///     timestamps.
   ///   - frame: called for each frame; returns when there is room for the next one.
   func supply(
     open: (_ like: VideoFrame, _ timeBase: Rational) async throws -> Void,
@@ -14,7 +15,7 @@ package protocol FrameSupply: Sendable {
   ) async throws
 }
 
-/// Takes the place of `ReadingStage` for frames that do not come from a file.
+/// Replaces `ReadingStage` for frames that do not come from a file.
 struct SuppliedFramesStage: Sendable {
   let supply: any FrameSupply
 

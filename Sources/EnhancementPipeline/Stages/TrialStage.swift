@@ -3,28 +3,28 @@ internal import Foundation
 internal import Synchronization
 internal import VideoIO
 
-/// Ends a trial that has enough frames: the other stages are cancelled by it.
+/// Ends a trial that has enough frames by cancelling the other stages.
 struct TrialEnd: Error {}
 
-/// What a trial has come to.
+/// Result of a trial.
 struct Trial: Sendable {
   var shape: VideoShape?
-  /// Seconds of the source at which it began.
+  /// Start of the trial in seconds of the source.
   var place = 0.0
   /// Layout and encoder of the output.
   var format = ""
   var encoder = ""
-  /// Frames made.
+  /// Number of frames made.
   var frames = 0
-  /// Seconds until the first one, from there to the last one, and until the encoder was empty.
+  /// Seconds to the first frame, from the first to the last, and to flush the encoder.
   var startSeconds = 0.0
   var steadySeconds = 0.0
   var flushSeconds = 0.0
-  /// nil where frames are not encoded one after the other.
+  /// Sizes of the packets; nil if frames are not encoded sequentially.
   var sizes: EncodedSizes?
 }
 
-/// Takes the first frames of a job, encodes them as the job will, and ends it.
+/// Takes the first frames of a job, encodes them with the job's settings, and ends the job.
 final class TrialStage: Sendable {
   private let path: String
   private let settings: EncoderSettings
@@ -33,13 +33,13 @@ final class TrialStage: Sendable {
   private let begin: ContinuousClock.Instant
   private let state = Mutex(Trial())
 
-  /// Frames that are made however long they take, and at most.
+  /// Fewest frames, made regardless of the time, and most frames.
   private static let least = 2
   private static let most = 24
 
   /// - Parameters:
-  ///   - seconds: after which no further frame is made.
-  ///   - frames: how many are made; nil goes by the time.
+  ///   - seconds: time limit, after which no further frame is made.
+  ///   - frames: the exact number of frames; nil uses the time limit.
   init(
     path: String, settings: EncoderSettings, seconds: Double, frames: Int?, begin: ContinuousClock.Instant
   ) {
@@ -77,7 +77,7 @@ final class TrialStage: Sendable {
     throw TrialEnd()
   }
 
-  /// Frames of the output for one of the source: interpolated ones take time, the others hardly any.
+  /// Returns the output frames per source frame: only interpolated ones take significant time.
   private static func group(of shape: VideoShape) -> Int {
     let source = shape.media.averageFrameRate
     guard source.isPositive, shape.frameRate.isPositive else { return 1 }
@@ -86,13 +86,13 @@ final class TrialStage: Sendable {
 
   private func isEnough(_ frames: Int, group: Int) -> Bool {
     if let wanted { return frames >= wanted }
-    // Between the first and the last there are whole groups.
+    // Between the first and the last frame there are only whole groups.
     guard frames > Self.least - 1, (frames - 1) % group == 0 else { return false }
     return frames >= Self.most || (ContinuousClock.now - begin) / .seconds(1) >= seconds
   }
 }
 
-/// Encodes frames into nothing.
+/// Encodes frames and discards the packets.
 private struct TrialEncoder: ~Copyable {
   /// Layout of the frames, and FFmpeg's name of the encoder.
   let format, name: String
@@ -118,7 +118,7 @@ private struct TrialEncoder: ~Copyable {
       let name = writer.encoderName
       return TrialEncoder(format: media.format.name, name: name, writer: writer)
     } catch {
-      // Pictures and raw frames: there is nothing to be measured.
+      // Pictures and raw frames have no size to measure.
       guard case .segmentsImpossible = error else { throw error }
       return TrialEncoder(format: media.format.name, name: settings.codec, writer: nil)
     }

@@ -2,7 +2,7 @@
 internal import EnhancementPipeline
 internal import VideoIO
 
-/// Bits of a network's weights and activations.
+/// Bit width of a network's weights and activations.
 public enum NetworkBits: Int, CaseIterable, Sendable {
   case two = 2
   case three = 3
@@ -13,9 +13,9 @@ public enum NetworkBits: Int, CaseIterable, Sendable {
   case float = 32
 }
 
-/// The kind of source, which selects between networks for the same task.
+/// Kind of source, which selects among networks for the same task.
 public enum SourceKind: String, CaseIterable, Sendable {
-  /// Determined from the first frames of the file; pictures of the caller's count as `real`.
+  /// Estimated from the first frames of the file; pictures supplied by the caller count as `real`.
   case auto
   /// Compressed, noisy or soft footage.
   case real
@@ -23,7 +23,7 @@ public enum SourceKind: String, CaseIterable, Sendable {
   case clean
 }
 
-/// The shipped networks for super-resolution: the factor for width and height, and the amount of computation.
+/// Shipped networks for super-resolution, by the factor for width and height and the computational cost.
 public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
   /// Twice the width and height.
   case x2
@@ -36,23 +36,23 @@ public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
   var tier: NetworkTier { self == .x2Fast ? .fast : .balanced }
 }
 
-/// How many frames interpolation makes.
+/// Output frame rate of interpolation.
 public struct FrameRateChange: Sendable, Hashable {
   let rate: InterpolationRate
 
   private init(_ rate: InterpolationRate) { self.rate = rate }
 
-  /// Twice as many frames.
+  /// Twice the frame rate.
   public static let double = FrameRateChange(.factor(2))
 
-  /// As many frames for each one of the source, 2 to 64; variable rates stay variable.
+  /// Returns a multiple of the source's frame rate, 2 to 64; variable rates stay variable.
   /// - Throws: `UsageError.interpolationFactor`.
   public static func factor(_ factor: Int) throws(UsageError) -> FrameRateChange {
     guard (2...InterpolationRate.mostFactor).contains(factor) else { throw .interpolationFactor(factor) }
     return FrameRateChange(.factor(factor))
   }
 
-  /// Frames at equal distances, `numerator / denominator` in a second, at most 1000.
+  /// Returns a constant rate of `numerator / denominator` frames per second, at most 1000.
   /// - Throws: `UsageError.frameRate`.
   public static func framesPerSecond(_ numerator: Int32, over denominator: Int32 = 1) throws(UsageError)
     -> FrameRateChange

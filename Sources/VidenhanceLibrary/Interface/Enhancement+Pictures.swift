@@ -3,10 +3,10 @@ internal import EnhancementPipeline
 internal import VideoIO
 
 extension Enhancement {
-  /// Enhanced pictures, in order of presentation.
+  /// A sequence of enhanced pictures, in presentation order.
   ///
-  /// Each iteration starts the work anew. It runs ahead of the loop's body by a few pictures only; leaving the loop
-  /// ends it.
+  /// Each iteration starts the work anew. It runs ahead of the loop's body by a few pictures only; leaving
+  /// the loop cancels it.
   public struct Pictures: AsyncSequence, Sendable {
     /// A picture of the output.
     public typealias Element = VideoPicture
@@ -15,16 +15,16 @@ extension Enhancement {
 
     init(_ frames: EnhancedFrames) { self.frames = frames }
 
-    /// Starts the work with the first picture that is asked for.
+    /// Creates an iterator; the work starts when the first picture is requested.
     public func makeAsyncIterator() -> Iterator { Iterator(frames.makeAsyncIterator()) }
 
-    /// Takes the pictures.
+    /// Iterator over the enhanced pictures.
     public struct Iterator: AsyncIteratorProtocol {
       private var frames: EnhancedFrames.Iterator
 
       init(_ frames: EnhancedFrames.Iterator) { self.frames = frames }
 
-      /// The next picture; nil at the end.
+      /// Returns the next picture, or nil at the end.
       /// - Throws: a `VidenhanceError`, or `CancellationError`.
       public mutating func next() async throws -> VideoPicture? {
         guard let frame = try await frames.next() else { return nil }
@@ -34,7 +34,7 @@ extension Enhancement {
   }
 }
 
-/// Turns the caller's pictures into frames of one time base.
+/// Converts the caller's pictures to frames with one time base.
 struct PictureSupply<Source: AsyncSequence & Sendable>: FrameSupply where Source.Element == VideoPicture {
   private let source: Source
 

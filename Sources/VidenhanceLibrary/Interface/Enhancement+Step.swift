@@ -4,7 +4,7 @@ internal import EnhancementPipeline
 public import Foundation
 
 extension Enhancement {
-  /// One of the things that an enhancement does.
+  /// One step of an enhancement.
   public struct Step: Sendable {
     private var choice: NetworkChoice
     private var noiseLevel: Float?
@@ -19,7 +19,7 @@ extension Enhancement {
           .superResolution, scale: network.scale, bits: bits, tier: network.tier, source: source))
     }
 
-    /// Removes noise with a shipped network; its level is estimated from the frames.
+    /// Removes noise with a shipped network; the noise level is estimated from the frames.
     public static func denoising(bits: NetworkBits = .four) -> Step {
       Step(choice: NetworkChoice(.denoising, bits: bits))
     }
@@ -27,30 +27,30 @@ extension Enhancement {
     /// Removes noise with a shipped network.
     /// - Parameters:
     ///   - level: standard deviation of the noise in 8-bit levels, 0 to 63.
-    ///   - bits: of the network.
+    ///   - bits: bit width of the network.
     /// - Throws: `UsageError.noiseLevel`.
     public static func denoising(level: Float, bits: NetworkBits = .four) throws(UsageError) -> Step {
       guard (0...NoiseLevel.most).contains(level) else { throw .noiseLevel(level) }
       return Step(choice: NetworkChoice(.denoising, bits: bits), noiseLevel: level)
     }
 
-    /// Makes frames between those of the source with a shipped network.
+    /// Interpolates frames with a shipped network.
     public static func interpolation(_ rate: FrameRateChange = .double, bits: NetworkBits = .four) -> Step {
       Step(choice: NetworkChoice(.interpolation, bits: bits), rate: rate.rate)
     }
 
-    /// Runs the network of a model file, which contains its task.
+    /// Runs the network in a model file, which specifies its task.
     /// - Parameters:
-    ///   - file: weights, or a quantized model.
-    ///   - rate: for interpolation; other tasks ignore it.
+    ///   - file: a file of weights, or a quantized model.
+    ///   - rate: output frame rate of interpolation; ignored for other tasks.
     /// - Throws: a `VidenhanceError` if the file is not a model.
     public static func model(_ file: URL, rate: FrameRateChange = .double) throws -> Step {
       try model(file.path(percentEncoded: false), rate: rate)
     }
 
-    /// Runs the network of the model file at a path.
+    /// Runs the network in the model file at a path.
     ///
-    /// Like `model(_:rate:)` for URLs.
+    /// Equivalent to `model(_:rate:)` with a URL.
     public static func model(_ path: String, rate: FrameRateChange = .double) throws -> Step {
       let task = try NetworkCatalog.architecture(path: path).task
       return Step(choice: NetworkChoice(task, modelFile: path), rate: rate.rate)

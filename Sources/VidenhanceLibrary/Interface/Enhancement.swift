@@ -4,21 +4,21 @@ internal import EnhancementPipeline
 public import Foundation
 internal import VideoIO
 
-/// Steps that are applied to videos or pictures, in order and in one pass.
+/// Steps applied to videos or pictures, in order and in one pass.
 ///
 ///     let enhancement = try Enhancement([.denoising(), .superResolution(.x2)])
 ///     let summary = try await enhancement.run("in.mp4", to: "out.mp4")
 ///
-/// A value can be used any number of times, also at the same time.
+/// A value can be used repeatedly and concurrently.
 public struct Enhancement: Sendable {
-  /// What is applied.
+  /// Steps, in order.
   public let steps: [Step]
-  /// How the work is done.
+  /// Options for all runs.
   public let options: Options
 
   private let pipeline: [EnhancementStep]
 
-  /// Creates an enhancement. No model is read yet.
+  /// Creates an enhancement without loading any model.
   /// - Throws: `UsageError.noSteps`.
   public init(_ steps: [Step], options: Options = Options()) throws(UsageError) {
     guard !steps.isEmpty else { throw .noSteps }
@@ -29,12 +29,12 @@ public struct Enhancement: Sendable {
 
   /// Enhances a file.
   ///
-  /// Sound, subtitles, tags, chapters and times are kept. The output appears under its name when it is complete; work
-  /// that fails or is cancelled leaves none.
+  /// Audio, subtitles, tags, chapters and timestamps are kept. The output appears under its name when it is
+  /// complete; failed or cancelled work leaves no output.
   /// - Parameters:
   ///   - input: the file to read.
   ///   - output: the file to write.
-  ///   - encoding: how the output is written.
+  ///   - encoding: settings of the output.
   ///   - progress: called after each written frame.
   /// - Throws: a `VidenhanceError`, or `CancellationError`.
   public func run(
@@ -48,7 +48,7 @@ public struct Enhancement: Sendable {
 
   /// Enhances a file given by its path; `-` is standard input or output.
   ///
-  /// Like `run(_:to:encoding:progress:)` for URLs.
+  /// Equivalent to `run(_:to:encoding:progress:)` with URLs.
   public func run(
     _ input: String, to output: String, encoding: Encoding = Encoding(),
     progress: @escaping @Sendable (Progress) -> Void = { _ in }
@@ -59,18 +59,19 @@ public struct Enhancement: Sendable {
     return Summary(try await job.run { progress(Progress($0)) })
   }
 
-  /// The enhanced pictures of a file, one after another, without an output file.
+  /// Returns the enhanced pictures of a file, one after another, without an output file.
   public func pictures(of input: URL) -> Pictures { pictures(of: input.path(percentEncoded: false)) }
 
-  /// The enhanced pictures of the file at a path.
+  /// Returns the enhanced pictures of the file at a path.
   public func pictures(of path: String) -> Pictures {
     Pictures(EnhancedFrames(of: path, steps: pipeline, options: options.pipeline()))
   }
 
-  /// The enhanced pictures of other pictures, which must have one size and layout and come in order of time.
+  /// Returns the enhanced pictures of a sequence of pictures, which must have equal sizes and layouts and
+  /// increasing times.
   ///
-  /// Times are given in ticks of the first picture's timescale, or of a finer one after interpolation.
-  /// - Throws: while iterating also what `pictures` throws, `UsageError.pictureChanges` and
+  /// Times are in ticks of the first picture's timescale, or of a finer one after interpolation.
+  /// - Throws: while iterating, also the errors of `pictures`, `UsageError.pictureChanges` and
   ///   `UsageError.timesNotIncreasing`.
   public func pictures<Source: AsyncSequence & Sendable>(from pictures: Source) -> Pictures
   where Source.Element == VideoPicture {
@@ -81,20 +82,21 @@ public struct Enhancement: Sendable {
 }
 
 extension Enhancement {
-  /// Choices that hold for all uses of an enhancement.
+  /// Options for all runs of an enhancement.
   public struct Options: Sendable {
-    /// Threads of the networks; nil is one per core that this process may use.
+    /// Number of threads of the networks; nil uses one per core available to this process.
     public var threads: Int?
-    /// Whether windows of frames end where a scene does.
+    /// Whether windows of frames end at scene cuts.
     public var findsSceneCuts = true
-    /// Where the shipped models are.
+    /// Location of the shipped models.
     public var models = ModelLocation.besideProgram
-    /// What is done with interlaced files.
+    /// Handling of interlaced files.
     public var interlacing = Interlacing.refused
-    /// The part of a file to enhance: how far behind its beginning, and how much of it; nil is all.
+    /// The part of a file to enhance: its start after the beginning of the file, and its duration; nil
+    /// selects everything.
     public var start, length: Duration?
 
-    /// Default choices.
+    /// Creates default options.
     public init() {}
 
     func pipeline(_ encoding: Encoding? = nil) -> EnhancementJob.Options {
@@ -118,37 +120,37 @@ extension Enhancement {
     }
   }
 
-  /// What is done with interlaced files.
+  /// Handling of interlaced files.
   public enum Interlacing: Sendable, Hashable {
-    /// They are an error.
+    /// Throws an error.
     case refused
-    /// Each frame is deinterlaced.
+    /// Deinterlaces each frame.
     case frames
-    /// Each field becomes a frame.
+    /// Makes a frame of each field.
     case fields
   }
 
-  /// How an output file is written.
+  /// Settings of an output file.
   public struct Encoding: Sendable, Hashable {
     /// FFmpeg's name of the encoder, such as `libx265`, or of a codec, such as `hevc`.
     public var codec = "libx264"
-    /// Constant quality, lower is better; nil is the default for the encoder (16 for libx264).
+    /// Constant quality, lower is better; nil uses the default of the encoder (16 for libx264).
     public var quality: Double?
-    /// The encoder's preset; nil is `medium` where the encoder has it.
+    /// The encoder's preset; nil uses `medium` if the encoder supports it.
     public var preset: String?
-    /// Further options of the encoder by FFmpeg's names.
+    /// Further encoder options by FFmpeg's names.
     public var options: [String: String] = [:]
-    /// FFmpeg's name of the container; nil derives it from the file's name.
+    /// FFmpeg's name of the container; nil derives it from the file name.
     public var container: String?
-    /// Layout to encode; nil keeps the source's.
+    /// Layout of the output; nil keeps the source's.
     public var layout: PictureLayout?
-    /// Whether an existing output is replaced.
+    /// Whether to replace an existing output.
     public var overwrites = false
-    /// Whether finished parts are kept in a folder beside the output, so that a later call with equal choices continues
-    /// work that was cut short. The folder is removed when the output is complete.
+    /// Whether to keep finished parts in a folder beside the output, from which a later call with equal
+    /// settings resumes interrupted work. The folder is removed when the output is complete.
     public var resumes = false
 
-    /// Default choices: H.264 near transparency.
+    /// Creates default settings: H.264, visually near lossless.
     public init() {}
 
     var settings: EncoderSettings {
@@ -158,13 +160,13 @@ extension Enhancement {
     }
   }
 
-  /// The state of work on a file, after a frame was written.
+  /// Progress of a file, after each written frame.
   public struct Progress: Sendable {
-    /// Frames written.
+    /// Number of frames written.
     public let frames: Int
-    /// Frames to be expected; nil if unknown.
+    /// Expected number of frames; nil if unknown.
     public let estimatedFrames: Int?
-    /// The part that is done, 0...1; nil if unknown.
+    /// Part done, 0...1; nil if unknown.
     public let fraction: Double?
 
     init(_ progress: EnhancementProgress) {
@@ -174,17 +176,17 @@ extension Enhancement {
     }
   }
 
-  /// Results of work on a file.
+  /// Result of enhancing a file.
   public struct Summary: Sendable {
-    /// Frames written.
+    /// Number of frames written.
     public let frames: Int
-    /// Columns and rows of the output.
+    /// Width and height of the output in pixels.
     public let width, height: Int
     /// FFmpeg's name of the encoder.
     public let encoder: String
-    /// What was not quite right with the source or the output.
+    /// Warnings about the source or the output.
     public let warnings: [Remark]
-    /// Parts of the source that the output lacks.
+    /// Parts of the source missing from the output.
     public let leftOut: [Remark]
 
     init(_ summary: EnhancementSummary) {
@@ -197,39 +199,39 @@ extension Enhancement {
     }
   }
 
-  /// Something about a file that its owner may want to know.
+  /// A warning about a file, or a part of it that is missing from the output.
   public struct Remark: Sendable, Hashable, CustomStringConvertible {
-    /// What a remark is about.
+    /// Subject of a remark.
     public enum Kind: Sendable, Hashable {
-      /// Samples are encoded in another layout.
+      /// The output has another layout.
       case layout
-      /// The picture is smaller than it should be.
+      /// The picture is smaller than requested.
       case size
       /// The picture's alpha channel.
       case transparency
-      /// The shape or colour of the picture changes within the file.
+      /// The picture's size, aspect ratio or colours change within the file.
       case change
       /// Timestamps.
       case times
       /// Damaged parts of the source.
       case damage
-      /// The rest of the source, from some place on.
+      /// The remainder of the source after some point.
       case rest
-      /// Frames that are repeated, replaced or dropped.
+      /// Repeated, replaced or dropped frames.
       case frames
-      /// Interlaced frames that are flagged as progressive.
+      /// Interlaced frames flagged as progressive.
       case fields
       /// The stream of this index in the source.
       case stream(Int)
       /// Tags, chapters and other metadata.
       case metadata
-      /// The source was changed by another program.
+      /// The source was modified by another program while being read.
       case source
-      /// The file system, or what an earlier run left in it.
+      /// The file system, or files of an earlier run.
       case storage
     }
 
-    /// What it is about.
+    /// Subject of the remark.
     public let kind: Kind
     /// One lower-case line.
     public let description: String

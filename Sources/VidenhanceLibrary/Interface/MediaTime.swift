@@ -22,7 +22,7 @@ public struct MediaTime: Sendable, Comparable, CustomStringConvertible {
     self.timescale = timescale
   }
 
-  /// `ticks` of a time base; a time that 64 bits do not hold becomes the nearest that they do.
+  /// Creates a time from `ticks` of a time base; saturates at the limits of 64 bits.
   init(ticks: Int64, timeBase: Rational) {
     guard timeBase.isPositive else {
       self.init(ticks: 0, of: 1)
@@ -35,18 +35,18 @@ public struct MediaTime: Sendable, Comparable, CustomStringConvertible {
   /// Seconds per tick.
   var timeBase: Rational { Rational(1, timescale) }
 
-  /// Ticks of a time base, rounded to nearest.
+  /// Returns the time in ticks of a time base, rounded to nearest.
   func ticks(of timeBase: Rational) -> Int64 { self.timeBase.rescale(value, to: timeBase) }
 
   /// The time in seconds, rounded to a `Double`.
   public var seconds: Double { Double(value) / Double(timescale) }
 
-  /// Whether both are the same time, whatever their timescales.
+  /// Returns whether both times are equal, regardless of their timescales.
   public static func == (left: MediaTime, right: MediaTime) -> Bool {
     left.scaled(by: right.timescale) == right.scaled(by: left.timescale)
   }
 
-  /// Whether `left` is earlier or shorter.
+  /// Returns whether `left` is earlier or shorter.
   public static func < (left: MediaTime, right: MediaTime) -> Bool {
     left.scaled(by: right.timescale) < right.scaled(by: left.timescale)
   }
@@ -65,6 +65,6 @@ public struct MediaTime: Sendable, Comparable, CustomStringConvertible {
     }
   }
 
-  /// Such as `1001/24000 s`.
+  /// A description, such as `1001/24000 s`.
   public var description: String { "\(value)/\(timescale) s" }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Foundation
 
-/// Where the shipped model files are.
+/// Location of the shipped model files.
 public enum ModelLocation: Sendable, Hashable {
-  /// In the package's resource bundle beside the program, or where an installed program has its models.
+  /// The package's resource bundle beside the program, or the models folder of an installed program.
   case besideProgram
-  /// In a folder: a copy of `Sources/EnhancementModel/Resources`, or of the files in it that are used.
+  /// A folder: a copy of `Sources/EnhancementModel/Resources`, or of the required files in it.
   case folder(URL)
 
-  /// Path of the folder; nil beside the program.
+  /// Path of the folder; nil for the default location.
   var folder: String? {
     switch self {
     case .besideProgram: nil

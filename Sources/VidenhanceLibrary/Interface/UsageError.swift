@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// A call that cannot be carried out, whatever the files contain.
+/// An invalid call, independent of the contents of files.
 public enum UsageError: VidenhanceError, Hashable {
   /// An enhancement needs at least one step.
   case noSteps
-  /// Interpolation makes 2 to 64 frames of one.
+  /// Interpolation factors are 2 to 64.
   case interpolationFactor(Int)
-  /// A frame rate is positive, and at most 1000 frames per second.
+  /// Frame rates are positive and at most 1000 frames per second.
   case frameRate(numerator: Int32, denominator: Int32)
   /// Noise levels are 0 to 63.
   case noiseLevel(Float)
-  /// A timescale is positive.
+  /// Timescales are positive.
   case timescale(Int32)
-  /// The layout has samples of another size.
+  /// The layout has another sample size.
   case sampleSize(layout: String, bytes: Int)
   /// A picture differs from the first one in size or layout.
   case pictureChanges(from: String, to: String)
@@ -34,7 +34,7 @@ public enum UsageError: VidenhanceError, Hashable {
     }
   }
 
-  /// What would be accepted.
+  /// The accepted values, in one lower-case line.
   public var hint: String? {
     switch self {
     case .noSteps: "pass at least one step"

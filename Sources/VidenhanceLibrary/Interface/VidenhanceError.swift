@@ -5,9 +5,10 @@ public import Foundation
 internal import Tensors
 internal import VideoIO
 
-/// What every error of this package conforms to; only `CancellationError` comes beside them.
+/// The protocol of all errors thrown by this package, apart from `CancellationError`.
 ///
-/// `description` and `localizedDescription` are one lower-case line with the name of the file, if one is involved.
+/// `description` and `localizedDescription` are one lower-case line, with the name of the file if there is
+/// one.
 public protocol VidenhanceError: LocalizedError, CustomStringConvertible {
   /// Advice in one lower-case line; nil if there is none.
   var hint: String? { get }

@@ -9,7 +9,7 @@ public struct PictureLayout: Sendable, Hashable, CustomStringConvertible {
 
   init(_ format: PixelFormat) { self.format = format }
 
-  /// The layout with FFmpeg's `name`, such as `yuv420p10le`; nil if this package does not support it.
+  /// Returns the layout with FFmpeg's `name`, such as `yuv420p10le`; nil if this package does not support it.
   public init?(name: String) {
     guard let format = PixelFormat(name: name) else { return nil }
     self.init(format)
@@ -26,25 +26,25 @@ public struct PictureLayout: Sendable, Hashable, CustomStringConvertible {
   public var bitDepth: Int { format.bitDepth }
   /// Bytes per sample: 1 up to 8 bits, else 2.
   public var bytesPerSample: Int { format.bytesPerSample }
-  /// 1 for gray, else 3: luma and two of chroma.
+  /// Number of planes: 1 for gray, else 3 (luma and two of chroma).
   public var planeCount: Int { format.planeCount }
   /// FFmpeg's name.
   public var description: String { format.name }
 }
 
-/// A picture of a video and its time. Immutable; copies share the samples.
+/// A video picture with its time. Immutable; copies share the samples.
 public struct VideoPicture: Sendable {
   let frame: VideoFrame
-  /// When the picture is shown.
+  /// Presentation time.
   public let time: MediaTime
-  /// For how long; nil if unknown.
+  /// Duration; nil if unknown.
   public let duration: MediaTime?
 
-  /// Columns of luma.
+  /// Width of the luma plane in samples.
   public var width: Int { frame.width }
-  /// Rows of luma.
+  /// Height of the luma plane in samples.
   public var height: Int { frame.height }
-  /// The layout of the samples.
+  /// Layout of the samples.
   public var layout: PictureLayout { PictureLayout(frame.format) }
 
   init(_ frame: VideoFrame, timeBase: Rational) {
@@ -56,15 +56,16 @@ public struct VideoPicture: Sendable {
   /// Creates a picture, row by row.
   ///
   /// - Parameters:
-  ///   - width: columns of luma.
-  ///   - height: rows of luma.
+  ///   - width: width of the luma plane in samples.
+  ///   - height: height of the luma plane in samples.
   ///   - layout: layout of the samples.
-  ///   - time: when the picture is shown.
-  ///   - duration: for how long; nil if unknown.
-  ///   - other: a picture whose colour description is taken over; nil leaves it unknown.
-  ///   - samples: `UInt8.self` or `UInt16.self`, as `layout` has them.
-  ///   - fill: sets all samples of row `row` of plane `plane`; they are zero before.
-  /// - Throws: `UsageError.sampleSize`, what `fill` throws, or another `VidenhanceError` for impossible sizes.
+  ///   - time: presentation time.
+  ///   - duration: duration; nil if unknown.
+  ///   - other: a picture whose colour description is copied; nil leaves it unknown.
+  ///   - samples: `UInt8.self` or `UInt16.self`, according to `layout`.
+  ///   - fill: sets all samples of row `row` of plane `plane`; they are initially zero.
+  /// - Throws: `UsageError.sampleSize`, an error thrown by `fill`, or another `VidenhanceError` for invalid
+  ///   sizes.
   public init<Sample: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     width: Int, height: Int, layout: PictureLayout, time: MediaTime, duration: MediaTime? = nil,
     like other: VideoPicture? = nil, samples: Sample.Type,
@@ -94,11 +95,11 @@ public struct VideoPicture: Sendable {
     self.duration = duration
   }
 
-  /// Rows of plane `plane`.
+  /// Returns the number of rows of plane `plane`.
   /// - Precondition: `plane` is below `layout.planeCount`.
   public func rowCount(ofPlane plane: Int) -> Int { frame.planeHeight(plane) }
 
-  /// Columns of plane `plane`.
+  /// Returns the number of columns of plane `plane`.
   /// - Precondition: `plane` is below `layout.planeCount`.
   public func columnCount(ofPlane plane: Int) -> Int { frame.planeWidth(plane) }
 
@@ -119,9 +120,9 @@ public struct VideoPicture: Sendable {
   /// Calls `body` with each row of a plane, from top to bottom, as samples.
   /// - Parameters:
   ///   - plane: 0 is luma, 1 and 2 are chroma.
-  ///   - samples: `UInt8.self` or `UInt16.self`, as `layout` has them.
-  ///   - body: takes the number of the row, and its samples.
-  /// - Throws: `UsageError.sampleSize`, or what `body` throws.
+  ///   - samples: `UInt8.self` or `UInt16.self`, according to `layout`.
+  ///   - body: called with the row's index and its samples.
+  /// - Throws: `UsageError.sampleSize`, or an error thrown by `body`.
   /// - Precondition: `plane` is below `layout.planeCount`.
   public func forEachRow<Sample: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     ofPlane plane: Int, samples: Sample.Type, _ body: (_ row: Int, Span<Sample>) throws -> Void

@@ -1,62 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something about a file that its owner may want to know: a warning, or a part that the output lacks.
+/// A warning about a file, or a part of it that is missing from the output.
 package struct MediaRemark: Sendable, Hashable, CustomStringConvertible {
-  /// What it is about.
+  /// Subject of a remark.
   package enum Kind: Sendable, Hashable {
-    /// Samples are encoded in another layout.
+    /// The output has another pixel format.
     case layout
-    /// The picture is smaller than it should be.
+    /// The picture is smaller than requested.
     case size
     /// The picture's alpha channel.
     case transparency
-    /// The shape or colour of the picture changes within the file.
+    /// The picture's size, aspect ratio or colours change within the file.
     case change
     /// Timestamps.
     case times
     /// Damaged parts of the source.
     case damage
-    /// The rest of the source, from some place on.
+    /// The remainder of the source after some point.
     case rest
-    /// Frames that are repeated, replaced or dropped.
+    /// Repeated, replaced or dropped frames.
     case frames
-    /// Interlaced frames that are flagged as progressive.
+    /// Interlaced frames flagged as progressive.
     case fields
     /// The stream of this index in the source.
     case stream(Int)
     /// Tags, chapters and other metadata.
     case metadata
-    /// The source was changed by another program.
+    /// The source was modified by another program while being read.
     case source
-    /// The file system, or what an earlier run left in it.
+    /// The file system, or files of an earlier run.
     case storage
   }
 
-  /// A choice that avoids what the remark is about.
+  /// An option that avoids the cause of the remark.
   package enum Remedy: Sendable, Hashable {
-    /// Another layout or encoder.
+    /// Another pixel format or encoder.
     case layoutOrEncoder
-    /// A layout or encoder that takes odd sizes.
+    /// A pixel format or encoder for odd sizes.
     case oddSizes
-    /// The layout of this name, which loses no resolution of colour.
+    /// The pixel format of this name, which keeps the chroma resolution.
     case layout(String)
-    /// 8-bit 4:2:0, or HEVC where that would lose depth.
+    /// 8-bit 4:2:0, or HEVC if that would reduce the bit depth.
     case layoutOfAllPlayers(losesDepth: Bool)
     /// Deinterlacing.
     case deinterlacing
-    /// Leaving audio out instead of converting it.
+    /// Dropping audio instead of converting it.
     case copiedAudio
-    /// Leaving subtitles out instead of converting them.
+    /// Dropping subtitles instead of converting them.
     case copiedSubtitles
-    /// Deinterlacing of frames that are flagged as progressive.
+    /// Deinterlacing of frames flagged as progressive.
     case deinterlacingAnyway
   }
 
-  /// What it is about.
+  /// Subject of the remark.
   package let kind: Kind
   /// One lower-case line.
   package let description: String
-  /// What avoids it; nil if nothing is known.
+  /// Option that avoids the cause; nil if none is known.
   package let remedy: Remedy?
 
   package init(_ kind: Kind, _ description: String, remedy: Remedy? = nil) {

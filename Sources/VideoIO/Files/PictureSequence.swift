@@ -7,10 +7,10 @@ internal import CFFmpeg
   internal import Glibc
 #endif
 
-/// Numbered pictures being written, such as `frames/%05d.png`, counted from 1.
+/// Writes numbered pictures, such as `frames/%05d.png`, counted from 1.
 ///
-/// Each picture is first written under its name with `.part` behind it. `commit` gives all of them their names; otherwise they
-/// are removed when this goes out of scope.
+/// Each picture is first written with the suffix `.part`. `commit` renames all of them; without it they are
+/// removed when the value is destroyed.
 struct PictureSequence: ~Copyable {
   private let path: String
   private let isOverwriting: Bool
@@ -18,6 +18,7 @@ struct PictureSequence: ~Copyable {
   private var isCommitted = false
   private static let ending = ".part"
 
+  /// Creates an empty sequence.
   /// - Throws: `VideoIOError.outputExists` if the first picture exists and must not be replaced.
   static func open(_ path: String, overwrite: Bool) throws(VideoIOError) -> PictureSequence {
     try validate(path, overwrite: overwrite)
@@ -35,29 +36,29 @@ struct PictureSequence: ~Copyable {
     }
   }
 
-  /// Checks that the first picture's name is free.
+  /// Checks that no file has the first picture's name.
   static func validate(_ path: String, overwrite: Bool) throws(VideoIOError) {
     let first = name(path, 1)
     if !overwrite, FilePlace(path: first) != nil { throw .outputExists(path: first) }
   }
 
-  /// Whether a name stands for numbered pictures.
+  /// Returns whether a name is a pattern for numbered pictures.
   static func isPattern(_ path: String) -> Bool {
     let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
     return name.matches(of: /%(0[0-9]+)?d/).count == 1
   }
 
-  /// The pattern for FFmpeg's muxer, as URL.
+  /// Returns the pattern for FFmpeg's muxer, as a URL.
   static func url(_ path: String) -> String { "file:" + pattern(path) + ending }
 
-  /// The path as a pattern for FFmpeg, with percent signs of folders escaped.
+  /// Returns the path as a pattern for FFmpeg, with the percent signs of folders escaped.
   static func pattern(_ path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return path }
     return path[...slash].split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")
       + path[path.index(after: slash)...]
   }
 
-  /// The path of a picture.
+  /// Returns the path of a picture.
   private static func name(_ path: String, _ number: Int) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 8192) { buffer in
       guard let base = buffer.baseAddress, let number = Int32(exactly: number),
@@ -67,13 +68,13 @@ struct PictureSequence: ~Copyable {
     }
   }
 
-  /// Notes that the muxer begins another picture.
+  /// Records that the muxer begins another picture.
   mutating func begin() { count += 1 }
 
-  /// Gives all pictures their names.
-  /// - Throws: `VideoIOError.cannotWrite`; `outputExists` if a name was taken in the meantime.
+  /// Renames all pictures to their final names.
+  /// - Throws: `VideoIOError.cannotWrite`; `outputExists` if a file of that name was created in the meantime.
   consuming func commit() throws(VideoIOError) {
-    // All or none, unless another program comes in between.
+    // All or none, unless another program interferes.
     for target in (1..<count + 1).map({ Self.name(path, $0) }) where !isOverwriting {
       if FilePlace(path: target) != nil { throw .outputExists(path: target) }
     }

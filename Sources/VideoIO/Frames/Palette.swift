@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Reduces frames to 256 colours, as GIF needs them.
+/// Reduces frames to 256 colours for GIF.
 enum Palette {
-  /// The frame with a palette made for it alone (`palettegen` and `paletteuse`). Frames do not depend on each other, so nothing
-  /// is kept between them.
+  /// Returns the frame with a palette computed for it alone (`palettegen` and `paletteuse`). Frames are
+  /// independent, so no state is kept between them.
   static func applied(to frame: VideoFrame) throws(VideoIOError) -> FrameOwner {
     let description =
       "[in]split[a][b];[a]palettegen=stats_mode=single:reserve_transparent=0[p];[b][p]paletteuse=new=1[out]"

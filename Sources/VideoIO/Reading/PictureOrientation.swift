@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How players turn a picture before they show it, in quarters: first transposed, then mirrored.
+/// The rotation that players apply to a picture, in steps of 90 degrees: a transposition followed by
+/// mirroring.
 package struct PictureOrientation: Sendable, Hashable {
-  /// Whether rows become columns.
+  /// Whether rows and columns are exchanged.
   package var transposes = false
   /// Whether left and right are exchanged.
   package var mirrorsColumns = false
   /// Whether top and bottom are exchanged.
   package var mirrorsRows = false
 
-  /// As stored.
+  /// Creates an orientation without rotation.
   package init() {}
 
-  /// Reads a display matrix of 9 numbers in fixed point, as FFmpeg stores it; other angles become the nearest quarter.
+  /// Converts a display matrix of 9 fixed-point numbers, as FFmpeg stores it; other angles are rounded to a
+  /// multiple of 90 degrees.
   init(matrix: [Int32]) {
     guard matrix.count == 9 else { return }
     // A point (x, y) is shown at (ax + cy, bx + dy), up to a shift.
@@ -22,10 +24,10 @@ package struct PictureOrientation: Sendable, Hashable {
     mirrorsRows = (transposes ? b : d) < 0
   }
 
-  /// FFmpeg's filters that turn a picture; nil if it is upright as it is stored.
+  /// FFmpeg's filters that apply the rotation; nil if there is none.
   package var filter: String? {
     if transposes {
-      // The names say where rotations and flips lead: "cclock_flip" only transposes.
+      // FFmpeg's names combine a rotation and a flip: "cclock_flip" only transposes.
       switch (mirrorsColumns, mirrorsRows) {
       case (false, false): return "transpose=cclock_flip"
       case (true, false): return "transpose=clock"
@@ -39,7 +41,7 @@ package struct PictureOrientation: Sendable, Hashable {
 }
 
 extension MediaInfo {
-  /// How players turn the pictures.
+  /// Rotation applied by players.
   package var orientation: PictureOrientation {
     guard source.streams.indices.contains(videoStreamIndex) else { return PictureOrientation() }
     return source.streams[videoStreamIndex].sideData.lazy.compactMap(\.displayMatrix).first
@@ -48,8 +50,8 @@ extension MediaInfo {
 }
 
 extension VideoFrame {
-  /// The picture as players show it. Layouts with different resolutions of chroma across and down change where rows become
-  /// columns.
+  /// Returns the picture as players show it. A pixel format with different horizontal and vertical chroma
+  /// resolution changes when rows and columns are exchanged.
   /// - Throws: `VideoIOError.cannotFilter`.
   package func turned(by orientation: PictureOrientation) throws(VideoIOError) -> VideoFrame {
     guard let description = orientation.filter else { return self }

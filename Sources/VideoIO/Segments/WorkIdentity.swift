@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What the result of a job depends on, as the leaves of an encoded value by their paths, such as `encoder.crf`.
+/// Everything that determines the result of a job, as the leaves of an encoded value by path, such as
+/// `encoder.crf`.
 ///
-/// A property that is added to the value is part of the identity by itself.
+/// Properties added to the value become part of the identity automatically.
 package struct WorkIdentity: Codable, Hashable, Sendable {
-  /// A leaf that differs.
+  /// A leaf that differs between two identities.
   package struct Difference: Hashable, Sendable {
-    /// Its path.
+    /// Path of the leaf.
     package let path: String
-    /// Both texts; nil where there is no such leaf.
+    /// Both values as text; nil if the leaf is missing.
     package let before, now: String?
 
     package init(path: String, before: String?, now: String?) {
@@ -21,7 +22,7 @@ package struct WorkIdentity: Codable, Hashable, Sendable {
 
   let leaves: [String: String]
 
-  /// The leaves of `value`; nil properties have none.
+  /// Creates an identity from the leaves of `value`; nil properties have none.
   package init(_ value: some Encodable) {
     var leaves: [String: String] = [:]
     let encoded = try? JSONDecoder().decode(JSONTree.self, from: JSONEncoder().encode(value))
@@ -38,7 +39,7 @@ package struct WorkIdentity: Codable, Hashable, Sendable {
     try container.encode(leaves)
   }
 
-  /// What differs from an earlier identity, sorted by path.
+  /// Returns the differences from an earlier identity, sorted by path.
   package func differences(from earlier: WorkIdentity) -> [Difference] {
     Set(leaves.keys).union(earlier.leaves.keys).sorted().compactMap { path in
       let (before, now) = (earlier.leaves[path], leaves[path])
@@ -47,7 +48,7 @@ package struct WorkIdentity: Codable, Hashable, Sendable {
   }
 }
 
-/// Any JSON value.
+/// A JSON value.
 private enum JSONTree: Decodable {
   case object([String: JSONTree])
   case array([JSONTree])
@@ -83,15 +84,15 @@ private enum JSONTree: Decodable {
 }
 
 extension WorkIdentity.Difference: CustomStringConvertible {
-  /// Such as `encoder crf was 16, is 30`.
+  /// A description, such as `encoder crf was 16, is 30`.
   package var description: String { text(name: words) }
 
-  /// The same with another name of the leaf.
+  /// Returns the description with another name for the leaf.
   package func text(name: String) -> String {
     "\(name) was \(before ?? "the default"), is \(now ?? "the default")"
   }
 
-  /// The path in words: `findsSceneCuts` is `finds scene cuts`; numbers count from 1.
+  /// The path in words: `findsSceneCuts` becomes `finds scene cuts`; indices count from 1.
   private var words: String {
     path.split(separator: ".").map { part in
       if let number = Int(part) { return "\(number + 1)" }

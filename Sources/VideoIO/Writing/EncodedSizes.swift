@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// What an encoder made of some frames, in bytes.
+/// Sizes of the packets that an encoder returned, in bytes.
 package struct EncodedSizes: Sendable, Equatable {
-  /// Packets, and those of them that are key frames.
+  /// Number of packets, and of key frames among them.
   package var packets = 0
   package var keyPackets = 0
   /// Bytes of all packets, and of key frames.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Converts a stream of sound.
+/// Converts an audio stream.
 ///
-/// The new stream has the source's times: gaps of up to ten seconds become silence, longer ones stay gaps, and overlaps are cut
-/// off. Deviations below 30 ms, such as from rounded timestamps, are left alone.
+/// The new stream keeps the source's timestamps: gaps of up to ten seconds are filled with silence, longer
+/// ones stay gaps, and overlaps are cut off. Deviations below 30 ms, such as from rounded timestamps, are
+/// ignored.
 final class SoundConverter: StreamConverter {
   let product: String
   private(set) var damagedCount = 0
@@ -13,9 +14,9 @@ final class SoundConverter: StreamConverter {
   private let target: CodecContextOwner
   private let frameSize: Int32
   private var filter: SoundFilter?
-  /// Where the next decoded sample belongs, in samples at the rate of `filter`'s input.
+  /// Position of the next decoded sample, in samples at the input rate of `filter`.
   private var expected: Int64?
-  /// New packets that have not been fetched yet.
+  /// New packets not fetched yet.
   private var ready: [EncodedPacket] = []
 
   private static let longestSilence: Int64 = 10
@@ -23,7 +24,7 @@ final class SoundConverter: StreamConverter {
   var encoder: UnsafePointer<AVCodecContext> { UnsafePointer(target.raw) }
   var timeBase: Rational { Rational(target.raw.pointee.time_base) }
 
-  /// Opens decoder and encoder.
+  /// Opens the decoder and the encoder.
   /// - Throws: `LibavError` if either of them does not support the stream.
   init(
     _ stream: SourceStream, codec: UnsafePointer<AVCodec>, wantsGlobalHeader: Bool
@@ -47,7 +48,7 @@ final class SoundConverter: StreamConverter {
 
   // MARK: - Encoder
 
-  /// Opens the encoder for the source's channels or, if it does not support them, for fewer.
+  /// Opens the encoder for the source's channels, or for fewer if they are not supported.
   private static func openEncoder(
     _ codec: UnsafePointer<AVCodec>, for stream: SourceStream, channels: AVChannelLayout,
     wantsGlobalHeader: Bool
@@ -55,7 +56,8 @@ final class SoundConverter: StreamConverter {
     var refusal = LibavError.invalidData
     var counts: [Int32] = [channels.nb_channels]
     counts += [6, 2, 1].filter { $0 < channels.nb_channels }
-    // Encoders may know only one of the layouts with as many channels, such as 5.1 with speakers at the back or the sides.
+    // Encoders may support only one of several layouts with the same number of channels, such as 5.1 with
+    // back or with side speakers.
     for (index, count) in ([0] + counts).enumerated() {
       do throws(LibavError) {
         let owner = try codecContext(codec)
@@ -81,7 +83,7 @@ final class SoundConverter: StreamConverter {
     for stream: SourceStream, wantsGlobalHeader: Bool
   ) throws(LibavError) {
     let source = stream.parameters.raw.pointee
-    // More is of no use in lossy codecs, and few players take it.
+    // Higher rates do not help lossy codecs, and few players support them.
     let isLossy = bitRate(codec.pointee.id, channels: 1) != nil
     let rate = sampleRate(
       context, codec, near: isLossy ? min(source.sample_rate, 48000) : source.sample_rate)
@@ -98,7 +100,7 @@ final class SoundConverter: StreamConverter {
     try LibavLog.check { avcodec_open2(context, codec, nil) }
   }
 
-  /// The lowest rate of the encoder that is not below the source's, or else its highest.
+  /// Returns the encoder's lowest sample rate not below the source's, or else its highest.
   private static func sampleRate(
     _ context: UnsafePointer<AVCodecContext>, _ codec: UnsafePointer<AVCodec>, near rate: Int32
   ) -> Int32 {
@@ -109,7 +111,7 @@ final class SoundConverter: StreamConverter {
     return rates.filter { $0 >= wanted }.min() ?? rates.max() ?? wanted
   }
 
-  /// The encoder's format for samples of the source's depth, or the deepest below that.
+  /// Returns the encoder's sample format of the source's depth, or the deepest one below.
   private static func sampleFormat(
     _ context: UnsafePointer<AVCodecContext>, _ codec: UnsafePointer<AVCodec>, for source: AVCodecParameters
   ) -> AVSampleFormat {
@@ -124,7 +126,7 @@ final class SoundConverter: StreamConverter {
     return fitting ?? formats.first ?? AV_SAMPLE_FMT_S16
   }
 
-  /// The bit rate in bits per second; nil for lossless codecs.
+  /// Returns the bit rate in bits per second; nil for lossless codecs.
   static func bitRate(_ codec: AVCodecID, channels: Int32) -> Int? {
     let isLossless = (avcodec_descriptor_get(codec)?.pointee.props ?? 0) & AV_CODEC_PROP_LOSSY == 0
     if isLossless { return nil }
@@ -165,14 +167,14 @@ final class SoundConverter: StreamConverter {
     return true
   }
 
-  /// Puts decoded samples where their timestamp says.
+  /// Places decoded samples according to their timestamp.
   private func take(_ frame: borrowing FrameOwner) throws(LibavError) {
     let raw = frame.raw
     guard raw.pointee.nb_samples > 0, raw.pointee.sample_rate > 0,
       cffmpeg_name_channels(&raw.pointee.ch_layout) != 0
     else { return }
     if filter?.takes(raw) == false {
-      // The sound changes its rate or its channels here.
+      // The sample rate or the channels change here.
       if let rate = filter?.rate, let place = expected {
         expected = Rational(1, rate).rescale(place, to: Rational(1, raw.pointee.sample_rate))
       }
@@ -202,7 +204,7 @@ final class SoundConverter: StreamConverter {
     try feed(raw, at: place)
   }
 
-  /// Feeds silence.
+  /// Inserts silence.
   private func fill(
     _ count: Int64, like model: UnsafePointer<AVFrame>, from start: Int64
   ) throws(LibavError) {
@@ -228,7 +230,7 @@ final class SoundConverter: StreamConverter {
     try encodeFiltered(isLast: false)
   }
 
-  /// Ends an uninterrupted part: what comes next has another place or another shape.
+  /// Ends a continuous part; the samples that follow have another position or format.
   private func endPart(isLast: Bool) throws(LibavError) {
     try filter?.push(nil)
     try encodeFiltered(isLast: isLast)
@@ -240,7 +242,7 @@ final class SoundConverter: StreamConverter {
       let frame = try emptyFrame()
       guard try filter?.next(into: frame) == true else { return }
       if frame.raw.pointee.nb_samples < frameSize, !isLast {
-        // Encoders accept short frames only at the end.
+        // Encoders accept a short frame only at the end.
         let whole = try emptyFrame()
         var layout = frame.raw.pointee.ch_layout
         try LibavLog.check {
@@ -273,7 +275,7 @@ final class SoundConverter: StreamConverter {
   }
 }
 
-/// Converts samples to an encoder's rate, format and channels, and divides them into its frames.
+/// Converts samples to an encoder's rate, format and channels, and splits them into frames of its size.
 struct SoundFilter: ~Copyable {
   /// Samples per second of the input.
   let rate: Int32
@@ -284,7 +286,8 @@ struct SoundFilter: ~Copyable {
   private let sink: UnsafeMutablePointer<AVFilterContext>
   private let encoderTimeBase: Rational
 
-  /// - Parameter frame: sound like all that is to come.
+  /// Creates a filter.
+  /// - Parameter frame: a frame in the format of all input.
   static func open(
     like frame: UnsafePointer<AVFrame>, for encoder: UnsafePointer<AVCodecContext>, frameSize: Int32
   ) throws(LibavError) -> SoundFilter {
@@ -336,18 +339,19 @@ struct SoundFilter: ~Copyable {
     }
   }
 
-  /// Whether a frame has the shape of those before it.
+  /// Returns whether a frame has the format of the previous ones.
   func takes(_ frame: UnsafePointer<AVFrame>) -> Bool {
     frame.pointee.sample_rate == rate && frame.pointee.format == format
       && Self.name(frame.pointee.ch_layout) == channels
   }
 
-  /// Takes samples; nil ends them.
+  /// Adds samples; nil ends the input.
   func push(_ frame: UnsafeMutablePointer<AVFrame>?) throws(LibavError) {
     try LibavLog.check { av_buffersrc_add_frame_flags(source, frame, Int32(AV_BUFFERSRC_FLAG_PUSH)) }
   }
 
-  /// The encoder's next frame, with its time in the encoder's ticks; false if there is none yet.
+  /// Moves the encoder's next frame, with its timestamp in the encoder's ticks, into `frame`; returns false
+  /// if there is none yet.
   func next(into frame: borrowing FrameOwner) throws(LibavError) -> Bool {
     let (code, log) = LibavLog.collecting { av_buffersink_get_frame(sink, frame.raw) }
     if code == LibavError.again.code || code == LibavError.endOfFile.code { return false }

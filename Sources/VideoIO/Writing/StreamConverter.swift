@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Decodes a stream that the output's container cannot hold, and encodes it in a codec that it holds.
+/// Decodes a stream that the output's container does not support, and encodes it in a codec that it does.
 ///
-/// One owner, used by one task.
+/// Used by one task only.
 protocol StreamConverter: AnyObject {
-  /// The open encoder, which describes the stream in the output.
+  /// The open encoder, whose parameters describe the output stream.
   var encoder: UnsafePointer<AVCodecContext> { get }
-  /// The result in words, such as `aac of 192 kb/s`.
+  /// Description of the result, such as `aac of 192 kb/s`.
   var product: String { get }
   /// Seconds per tick of the new packets.
   var timeBase: Rational { get }
   /// Number of packets that could not be decoded.
   var damagedCount: Int { get }
 
-  /// Takes the next packet of the source; nil ends the stream.
+  /// Adds the next packet of the source; nil ends the stream.
   func push(_ packet: EncodedPacket?) throws(LibavError)
-  /// Moves the next new packet into an empty one; false if another packet of the source is needed first.
+  /// Moves the next new packet into an empty one; returns false if another packet of the source is needed
+  /// first.
   func next(into packet: borrowing PacketOwner) throws(LibavError) -> Bool
 }
 
 // MARK: - Choice
 
 extension MuxerPlan {
-  /// A converter for a stream that the container does not accept as it is; nil if there is none, or if it is not wanted.
-  /// - Parameter accepts: whether the container accepts the stream from a converter.
+  /// Creates a converter for a stream that the container does not accept unchanged; nil if there is none, or
+  /// if conversion is disabled.
+  /// - Parameter accepts: returns whether the container accepts the converter's stream.
   func converter(
     for stream: SourceStream, accepts: (any StreamConverter) -> Bool
   ) -> (any StreamConverter)? {
@@ -53,7 +55,7 @@ extension MuxerPlan {
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 
-  /// Encoders of sound for the container, the preferred one first.
+  /// Returns the audio encoders for the container, in order of preference.
   private func soundEncoders(for stream: SourceStream) -> [String] {
     let usual = Self.name(ofEncoder: format.pointee.audio_codec)
     if isQuickTime { return ["aac"] + usual }
@@ -68,7 +70,7 @@ extension MuxerPlan {
     }
   }
 
-  /// Encoders of text subtitles for the container.
+  /// Text subtitle encoders for the container.
   private var subtitleEncoders: [String] {
     if isQuickTime { return ["mov_text"] }
     switch containerName {
@@ -85,7 +87,7 @@ extension MuxerPlan {
     return [String(cString: codec.pointee.name)]
   }
 
-  /// The remark about a stream that is converted.
+  /// Returns the remark about a converted stream.
   func describe(_ stream: SourceStream, convertedBy converter: any StreamConverter) -> MediaRemark {
     MediaRemark(
       .stream(stream.info.index), "\(describe(stream)) and is converted to \(converter.product)",
@@ -98,12 +100,13 @@ extension SourceStream {
     avcodec_descriptor_get(parameters.raw.pointee.codec_id)?.pointee.props ?? 0
   }
 
-  /// Whether sound is lossless, such as PCM or FLAC.
+  /// Whether the codec is lossless, such as PCM or FLAC.
   fileprivate var isLosslessSound: Bool {
     properties & AV_CODEC_PROP_LOSSLESS != 0 && properties & AV_CODEC_PROP_LOSSY == 0
   }
 
-  /// Whether subtitles are text with its own times. Captions of the EIA-608 kind are text that is typed on screen bit by bit.
+  /// Whether subtitles are text with timestamps. EIA-608 captions are not: they are updated character
+  /// by character.
   fileprivate var isText: Bool {
     properties & AV_CODEC_PROP_TEXT_SUB != 0 && properties & AV_CODEC_PROP_BITMAP_SUB == 0
       && parameters.raw.pointee.codec_id != AV_CODEC_ID_EIA_608
@@ -131,7 +134,7 @@ func codecContext(_ codec: UnsafePointer<AVCodec>) throws(LibavError) -> CodecCo
 }
 
 extension EncodedPacket {
-  /// The packet as libav's.
+  /// Returns the packet as libav's structure.
   func libavPacket() throws(LibavError) -> PacketOwner {
     do throws(VideoIOError) {
       let packet = try PacketOwner()
@@ -141,12 +144,12 @@ extension EncodedPacket {
   }
 }
 
-/// An empty packet.
+/// Allocates an empty packet.
 func emptyPacket() throws(LibavError) -> PacketOwner {
   do throws(VideoIOError) { return try PacketOwner() } catch { throw .outOfMemory }
 }
 
-/// An empty frame.
+/// Allocates an empty frame.
 func emptyFrame() throws(LibavError) -> FrameOwner {
   do throws(VideoIOError) { return try FrameOwner() } catch { throw .outOfMemory }
 }

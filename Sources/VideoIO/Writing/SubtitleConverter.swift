@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Converts a stream of subtitles that are text. Styles survive as far as the new format has them.
+/// Converts a stream of text subtitles. Styles are kept if the new format supports them.
 final class SubtitleConverter: StreamConverter {
   let product: String
   let timeBase = microseconds
@@ -15,7 +15,7 @@ final class SubtitleConverter: StreamConverter {
 
   var encoder: UnsafePointer<AVCodecContext> { UnsafePointer(target.raw) }
 
-  /// Opens decoder and encoder.
+  /// Opens the decoder and the encoder.
   /// - Throws: `LibavError` if FFmpeg lacks either of them.
   init(
     _ stream: SourceStream, codec: UnsafePointer<AVCodec>, wantsGlobalHeader: Bool
@@ -27,7 +27,7 @@ final class SubtitleConverter: StreamConverter {
     let context = target.raw
     context.pointee.time_base = microseconds.libav
     if wantsGlobalHeader { context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER }
-    // Encoders read the styles from the header that decoders make.
+    // Encoders read the styles from the decoder's header.
     let header = byteArray(decoder.raw.pointee.subtitle_header, Int(decoder.raw.pointee.subtitle_header_size))
     guard !header.isEmpty, let copy = av_mallocz(header.count + 1) else { throw .invalidData }
     header.withUnsafeBytes { source in
@@ -39,7 +39,7 @@ final class SubtitleConverter: StreamConverter {
   }
 
   func push(_ encoded: EncodedPacket?) throws(LibavError) {
-    // Text is decoded packet by packet; nothing is held back.
+    // Text is decoded packet by packet without delay.
     guard let encoded else { return }
     let packet = try encoded.libavPacket()
     var subtitle = AVSubtitle()
@@ -76,7 +76,7 @@ final class SubtitleConverter: StreamConverter {
     let (count, _) = LibavLog.collecting {
       avcodec_encode_subtitle(target.raw, buffer, Int32(Self.mostBytes), subtitle)
     }
-    // A line that is too long, for example.
+    // For example, a line that is too long.
     if count < 0 { damagedCount += 1 }
     return byteArray(buffer, Int(count))
   }

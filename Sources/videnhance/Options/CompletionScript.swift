@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 
-/// Completion scripts for shells. Those of the argument parser do not know that a command need not be named: here, lines without
-/// one are completed as lines of the default command.
+/// Generates completion scripts for shells. The argument parser's own scripts require a command's name; these
+/// also complete lines without one, as lines of the default command.
 enum CompletionScript {
   private static let option = "--generate-completion-script"
 
-  /// The script that the arguments ask for; nil if they ask for something else, or for a shell that is not known.
+  /// Returns the script that the arguments request; nil for other arguments, or for an unknown shell.
   static func requested(by arguments: [String]) -> String? {
     guard let first = arguments.first else { return nil }
     let name: String?
@@ -21,7 +21,7 @@ enum CompletionScript {
     return CompletionShell(rawValue: name).map(script)
   }
 
-  /// The script for a shell.
+  /// Returns the script for a shell.
   static func script(for shell: CompletionShell) -> String {
     let made = VidenhanceCommand.completionScript(for: shell)
     let commands = UsageHint.commands
@@ -33,13 +33,14 @@ enum CompletionScript {
     }
   }
 
-  /// Renames the function that completes the whole line, and puts one of its old name before the last lines, which install it.
+  /// Renames the function that completes the whole line, and inserts a wrapper under its old name before the
+  /// last lines, which install it.
   private static func wrapped(_ script: String, end: String, _ wrapper: String) -> String {
     var lines = script.replacing("\n_videnhance() {\n", with: "\n__videnhance_root() {\n", maxReplacements: 1)
       .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     let index = lines.lastIndex { $0.hasPrefix(end) } ?? lines.endIndex
     lines.insert(contentsOf: [wrapper, ""], at: index)
-    // File names where nothing else fits, such as for values of options that may be files or names.
+    // Falls back to file names, such as for option values that may be files or names.
     return lines.map {
       $0.hasPrefix("complete -o filenames ")
         ? $0.replacing("-o filenames", with: "-o filenames -o bashdefault -o default") : $0

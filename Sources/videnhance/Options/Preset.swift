@@ -5,15 +5,15 @@ import EnhancementPipeline
 import Foundation
 import VideoIO
 
-/// A set of ordinary options by one name, for a kind of source (docs/reference/presets.md).
+/// A named set of ordinary options for a kind of source (docs/reference/presets.md).
 struct Preset: Sendable, Equatable {
   var name: String
-  /// The sources it is for.
+  /// Kind of source.
   var purpose: String
   /// Options, each with its value.
   var options: [[String]]
 
-  /// The name that lets the source decide.
+  /// The name of the preset that is chosen by the source.
   static let auto = "auto"
 
   static let all = [
@@ -44,34 +44,35 @@ struct Preset: Sendable, Equatable {
   /// All names, `auto` last.
   static var names: [String] { all.map(\.name) + [auto] }
 
-  /// The options as they are typed.
+  /// The options as typed on the command line.
   var text: String { options.map { $0.joined(separator: " ") }.joined(separator: " ") }
 }
 
-// MARK: - The source decides
+// MARK: - Choice by source
 
 extension Preset {
-  /// The options for a source by what it looks like.
+  /// Returns the options for a source, by its measured properties.
   static func choice(for look: SourceLook) -> Preset {
     var options: [[String]] = []
     if look.isFlaggedInterlaced || look.isCombed { options.append(["--deinterlace"]) }
     let short = min(look.shownWidth, look.shownHeight)
     var tasks: [String] = []
-    // Behind stronger compression the estimate reads texture as noise; the network for real footage copes with both.
+    // With stronger compression the estimate mistakes texture for noise; the network for real footage handles
+    // both.
     if look.noise >= EnhancementJob.forecastNoise, look.survey.isPristine { tasks.append("denoise") }
-    // A clean video of full size has nothing to repair: what is done without a preset.
+    // A clean video of full size needs no repair: use the settings of a run without a preset.
     if short < 1000 || tasks.isEmpty { tasks.append("sr") }
     options.append(["--task", tasks.joined(separator: ",")])
     if tasks.contains("sr") {
       options.append(["--source", look.survey.isPristine ? "clean" : "real"])
-      // Four times is as far as networks go.
+      // Networks scale by four at most.
       options.append(
         short * 4 <= 1080 ? ["--scale", "4"] : short < 1000 ? ["--to", "1080p"] : ["--scale", "2"])
     }
     return Preset(name: auto, purpose: reasons(look), options: options)
   }
 
-  /// What the choice was made by, in one line.
+  /// Returns the properties that decided the choice, in one line.
   private static func reasons(_ look: SourceLook) -> String {
     let fields =
       look.isFlaggedInterlaced
@@ -81,22 +82,23 @@ extension Preset {
   }
 }
 
-// MARK: - Words
+// MARK: - Arguments
 
 extension Preset {
-  /// Options of which one replaces another.
+  /// Groups of options that exclude each other.
   private static let rivals: [Set<String>] = [
     ["--scale", "--to", "--height", "--width"],
     ["--deinterlace", "--deinterlace-fields", "--no-deinterlace"],
     ["--source", "--model-file"], ["--bits", "--model-file"],
   ]
 
-  /// Options that only make sense with a task.
+  /// Options that require a task.
   private static let needs: [String: EnhancementTask] = [
     "--scale": .superResolution, "--to": .superResolution, "--noise": .denoising,
   ]
 
-  /// What is left of the preset's options beside those that were given: those win, and what makes no sense with them goes.
+  /// Returns the preset's options that apply beside the given arguments: those win, and options without their
+  /// task are dropped.
   func options(beside words: [String]) -> [[String]] {
     let words = words.prefix { $0 != "--" }
     let given = Set(words.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) })
@@ -110,7 +112,7 @@ extension Preset {
     }
   }
 
-  /// The value of the last option of this name.
+  /// Returns the value of the last option of this name.
   static func value(of option: String, in words: [String]) -> String? {
     var result: String?
     for (index, word) in words.enumerated() {
@@ -121,7 +123,7 @@ extension Preset {
     return result
   }
 
-  /// The preset that words name; nil for none, and for the encoder's. Where there are several, the last.
+  /// Returns the last preset named by the arguments; nil for none, and for an encoder's preset.
   static func asked(in words: [String]) -> String? {
     var result: String?
     for (index, word) in words.enumerated() {
@@ -134,7 +136,8 @@ extension Preset {
     return result
   }
 
-  /// The words with the preset's options before them: after the command's name, if there is one.
+  /// Returns the arguments with the preset's options inserted in front, after the command's name if there is
+  /// one.
   func expanded(_ words: [String]) -> [String] {
     let added = options(beside: words).flatMap { $0 }
     let commands = ["enhance", "batch", "plan"]
@@ -145,19 +148,19 @@ extension Preset {
 
 /// A command whose preset may depend on its source.
 protocol PresetChooser {
-  /// The file to look at, and how it is read; nil where files decide one by one.
+  /// The file to inspect, and how it is read; nil if each file is decided separately.
   var presetSource: (path: String, options: EnhancementJob.Options)? { get }
 }
 
 extension Preset {
-  /// Commands that take presets, by the first word.
+  /// Commands that accept presets, by the first argument.
   private static func takesPresets(_ words: [String]) -> Bool {
     guard let first = words.first else { return false }
     return ["enhance", "batch", "plan"].contains(first) || !UsageHint.commands.contains(first)
   }
 
-  /// Parses words, with the options of the preset that they name.
-  /// - Throws: as the parser; `VideoIOError` if a source cannot be looked at.
+  /// Parses arguments, with the options of the preset that they name.
+  /// - Throws: the parser's errors; `VideoIOError` if a source cannot be read.
   static func parse(_ words: [String]) throws -> any ParsableCommand {
     guard takesPresets(words), let name = asked(in: words) else {
       return try VidenhanceCommand.parseAsRoot(words)
@@ -180,7 +183,7 @@ extension Preset {
     return chosen
   }
 
-  /// Says which options it stands for. Lines of JSON are left alone.
+  /// Prints the options of the preset. Prints nothing beside lines of JSON.
   private func tell(beside words: [String], always: Bool) {
     guard always && !words.contains("--quiet") || words.contains("--verbose"),
       Self.value(of: "--progress", in: words) != "json"
@@ -188,7 +191,7 @@ extension Preset {
     Console.line(line(beside: words))
   }
 
-  /// The line that says what the preset stands for.
+  /// Returns the line that lists the preset's options.
   func line(beside words: [String]) -> String {
     let options = options(beside: words).map { $0.joined(separator: " ") }.joined(separator: " ")
     let reason = name == Self.auto ? "\(purpose): " : ""

@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 import VideoIO
 
-/// Shows the progress of several files that are worked on side by side: one line that sums them up.
+/// Prints the combined progress of files that are enhanced concurrently, in one line.
 final class BatchLine: Sendable {
   private let style: ProgressStyle
   private let fileCount: Int
@@ -20,14 +20,14 @@ final class BatchLine: Sendable {
   }
 
   /// - Parameters:
-  ///   - fileCount: how many files there are.
+  ///   - fileCount: the number of files.
   ///   - isTerminal: whether standard error is a terminal.
   init(_ style: ProgressStyle, fileCount: Int, isTerminal: Bool = Console.isTerminal) {
     self.style = style == .auto ? (isTerminal ? .bar : .lines) : style
     self.fileCount = fileCount
   }
 
-  /// Records how far a file has come, and shows the line if that is due.
+  /// Records the progress of a file, and prints the line if an update is due.
   func update(_ file: Int, _ progress: EnhancementProgress) {
     guard style == .bar || style == .lines else { return }
     let now = ContinuousClock.now
@@ -41,7 +41,7 @@ final class BatchLine: Sendable {
         finished: state.finished, of: fileCount, current: Array(state.current.values),
         finishedFrames: state.finishedFrames, elapsed: (now - start).seconds,
         columns: style == .bar ? Console.columns : nil)
-      // Drawn with the lock held: several files report at once.
+      // Printed with the lock held: several files report concurrently.
       if style == .bar {
         Console.write("\r\(text)\u{1b}[K")
         state.isBarVisible = true
@@ -51,7 +51,7 @@ final class BatchLine: Sendable {
     }
   }
 
-  /// Notes that a file is done with, and prints what is said about it where the line was.
+  /// Records that a file is finished, and prints its messages in place of the line.
   func end(_ file: Int, frames: Int, saying words: () -> Void) {
     state.withLock { state in
       state.finished += 1
@@ -63,12 +63,12 @@ final class BatchLine: Sendable {
     }
   }
 
-  /// `[====----] 35 % done, 3/10 files, 2 at work, speed 20.1 fps, 1:30 left`.
+  /// Returns `[====----] 35 % done, 3/10 files, 2 at work, speed 20.1 fps, 1:30 left`.
   static func text(
     finished: Int, of count: Int, current: [EnhancementProgress], finishedFrames: Int, elapsed: Double,
     columns: Int?
   ) -> String {
-    // Files count alike, however long they are: what lies ahead is not known.
+    // Files count equally regardless of their length: the lengths of later files are unknown.
     let parts = current.reduce(Double(finished)) { $0 + ($1.fraction ?? 0) }
     let frames = current.reduce(finishedFrames) { $0 + $1.frames }
     return ProgressText(

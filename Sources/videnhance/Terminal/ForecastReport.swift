@@ -3,10 +3,10 @@ import EnhancementModel
 import EnhancementPipeline
 import Foundation
 
-/// Puts forecasts in words.
+/// Formats forecasts as text.
 enum ForecastReport {
-  /// Labelled lines.
-  /// - Parameter tasks: of the job, as `--task` takes them.
+  /// Returns labelled lines.
+  /// - Parameter tasks: the job's tasks in the format of `--task`.
   static func lines(_ forecast: Forecast, input: String, tasks: String) -> [String] {
     let measured = String(format: "%.1f s", forecast.measuringSeconds)
     let each = String(format: "%.2f s a frame", forecast.secondsPerFrame)
@@ -28,7 +28,7 @@ enum ForecastReport {
     return lines
   }
 
-  /// What denoising would save, where that is a tenth or more.
+  /// Returns the saving by denoising, if it is at least a tenth.
   static func denoisingHint(_ forecast: Forecast, tasks: String) -> String? {
     guard let bytes = forecast.videoBytes, let without = forecast.denoisedBytes,
       Double(without) < 0.9 * Double(bytes)
@@ -36,7 +36,7 @@ enum ForecastReport {
     return "the file is large by it: --task denoise,\(tasks) makes about \(text(bytes: without)) of it"
   }
 
-  /// All files of a folder together.
+  /// Returns the total for all files of a folder.
   static func sum(_ forecasts: [Forecast]) -> String {
     let seconds = forecasts.compactMap(\.seconds).reduce(0, +)
     let bytes = forecasts.compactMap(\.videoBytes).reduce(0, +)
@@ -45,7 +45,7 @@ enum ForecastReport {
       "\(forecasts.count) files: \(frames) frames, about \(clockText(seconds)), video \(text(bytes: bytes))"
   }
 
-  /// Bytes in a unit that leaves few digits.
+  /// Formats a number of bytes in a unit with few digits.
   static func text(bytes: Int) -> String {
     let value = Double(bytes)
     if value >= 1e9 { return String(format: "%.1f GB", value / 1e9) }
@@ -55,7 +55,7 @@ enum ForecastReport {
 }
 
 extension EnhancementJob.ForecastOptions {
-  /// For the tasks of the command line; noise is tried without where they keep it.
+  /// Creates options for the tasks of the command line; denoising is tried for tasks that keep the noise.
   init(network: NetworkOptions) {
     self.init()
     if !network.task.tasks.contains(.denoising), network.modelFile == nil {

@@ -2,13 +2,13 @@
 import EnhancementPipeline
 import Foundation
 
-/// How far work has come, in words that fit a line. Every number says what it is.
+/// Formats progress as a line of text with labelled numbers.
 struct ProgressText {
-  /// 0...1; nil if unknown.
+  /// Part done, 0...1; nil if unknown.
   var fraction: Double?
-  /// What is counted, such as `60/400 frames`.
+  /// Counted units, such as `60/400 frames`.
   var count: String
-  /// Frames per second of work; nil before the first.
+  /// Frames per second; nil before the first frame.
   var speed: Double?
   /// Seconds left; nil if unknown.
   var left: Double?
@@ -36,14 +36,14 @@ struct ProgressText {
     return elapsed * (1 - fraction) / fraction
   }
 
-  /// `[=====-----] 50 % done, 120/240 frames, speed 24.0 fps, 0:05 left`, or less of it.
-  /// - Parameter columns: of the terminal, one of which stays free so that no line wraps; nil for a line without a bar and of any
-  ///   length.
+  /// Returns `[=====-----] 50 % done, 120/240 frames, speed 24.0 fps, 0:05 left`, shortened to fit.
+  /// - Parameter columns: width of the terminal, of which one column stays free to avoid wrapping; nil
+  ///   returns a line of any length without a bar.
   func line(columns: Int?) -> String {
     let done = fraction.map { "\(Int($0 * 100)) % done" }
     let pace = speed.map { String(format: "speed %.1f fps", $0) }
     let rest = left.map { clockText($0) + " left" }
-    // From the longest to the shortest.
+    // In order of decreasing length.
     let texts = [[done, count, pace, rest], [done, count, rest], [done, rest], [done ?? count]].map {
       $0.compactMap { $0 }.joined(separator: ", ")
     }

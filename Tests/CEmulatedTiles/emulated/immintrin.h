@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The intrinsics of x86/tiles_amx_tmpl.h and x86/epilogue_avx512_tmpl.h in plain C, by Intel's descriptions of the
-// instructions, found before the compiler's header of this name. A processor would raise #UD where this aborts.
+// The intrinsics of x86/tiles_amx_tmpl.h and x86/epilogue_avx512_tmpl.h in plain C, following Intel's
+// descriptions of the instructions; included instead of the compiler's header. Aborts where a processor would
+// raise #UD.
 #ifndef EMULATED_IMMINTRIN_H
 #define EMULATED_IMMINTRIN_H
 
@@ -29,7 +30,7 @@ EMULATED void tile_check(int holds, const char *rule) {
   abort();
 }
 
-// LDTILECFG: palette, start row, 14 reserved bytes, 16 row lengths of 16 bits, 16 numbers of rows.
+// LDTILECFG: palette, start row, 14 reserved bytes, 16 row lengths of 16 bits, 16 row counts.
 EMULATED void _tile_loadconfig(const void *config) {
   const uint8_t *from = config;
   tile_check(from[0] == 1, "the palette is 1");
@@ -54,7 +55,7 @@ EMULATED void tile_check_use(int tile) {
   tile_check(tile >= 0 && tile < 8 && emulated.rows[tile] > 0, "the tile has a shape");
 }
 
-// TILELOADD: bytes and rows beyond the tile's shape become zero.
+// TILELOADD: bytes and rows beyond the tile's shape are zeroed.
 EMULATED void _tile_loadd(int tile, const void *base, ptrdiff_t stride) {
   tile_check_use(tile);
   memset(emulated.bytes[tile], 0, sizeof emulated.bytes[tile]);
@@ -68,7 +69,8 @@ EMULATED void _tile_stored(int tile, void *base, ptrdiff_t stride) {
     memcpy((uint8_t *)base + row * stride, emulated.bytes[tile][row], emulated.row_bytes[tile]);
 }
 
-// TDPBUSD: four products of unsigned bytes of `a` and signed bytes of `b` to each sum of 32 bits, without saturation.
+// TDPBUSD: adds four products of unsigned bytes of `a` and signed bytes of `b` to each 32-bit sum, without
+// saturation.
 EMULATED void _tile_dpbusd(int to, int a, int b) {
   tile_check_use(to), tile_check_use(a), tile_check_use(b);
   tile_check(to != a && to != b && a != b, "three different tiles");
@@ -131,7 +133,7 @@ EMULATED void _mm_storel_epi64(__m128i *to, __m128i value) { memcpy(to, &value, 
 EMULATED_MAP(_mm512_add_epi32, __m512i, dwords, 16, (int32_t)((uint32_t)a.dwords[i] + (uint32_t)b.dwords[i]))
 EMULATED_MAP(_mm512_min_epi32, __m512i, dwords, 16, a.dwords[i] < b.dwords[i] ? a.dwords[i] : b.dwords[i])
 EMULATED_MAP(_mm512_max_epi32, __m512i, dwords, 16, a.dwords[i] > b.dwords[i] ? a.dwords[i] : b.dwords[i])
-// The second operand where the comparison does not hold.
+// Returns the second operand unless the comparison holds, also for NaN.
 EMULATED_MAP(_mm512_min_ps, __m512, values, 16, a.values[i] < b.values[i] ? a.values[i] : b.values[i])
 EMULATED_MAP(_mm512_max_ps, __m512, values, 16, a.values[i] > b.values[i] ? a.values[i] : b.values[i])
 EMULATED_MAP(_mm512_mul_ps, __m512, values, 16, a.values[i] * b.values[i])
@@ -158,7 +160,7 @@ EMULATED __m512 _mm512_cvtepi32_ps(__m512i a) {
   return to;
 }
 
-// To nearest, ties to even; the lowest integer outside the range.
+// Rounds to nearest, ties to even; out of range, returns the lowest integer.
 EMULATED __m512i _mm512_cvtps_epi32(__m512 a) {
   __m512i to;
   for (int i = 0; i < 16; i++) {
@@ -184,7 +186,7 @@ EMULATED __m256i _mm512_cvtepi32_epi16(__m512i a) {
   return to;
 }
 
-// Packing takes four elements of each operand for each lane of 128 bits, or eight.
+// Packing takes four elements, or eight, of each operand for each 128-bit lane.
 EMULATED __m512i _mm512_packs_epi32(__m512i a, __m512i b) {
   __m512i to;
   for (int lane = 0; lane < 4; lane++)
