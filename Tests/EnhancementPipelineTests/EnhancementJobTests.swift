@@ -190,15 +190,20 @@ import VideoIO
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.picture) \(Self.sound) -c:v ffv1 -c:a flac", "in.mkv")
     for round in 0..<30 {
+      let isCancelled = Mutex(false)
       let job = EnhancementJob(
         input: bench.path("in.mkv"), output: bench.path("out.mkv"), encoder: EncoderSettings(codec: "ffv1")
       ) { width, height, _ in
-        // 29 frames take far longer than a cancellation, however busy the machine is.
-        FaultyNetwork(width: width, height: height, window: 3) { _, _ in usleep(60_000) }
+        // The job cannot end before it is cancelled, however busy the machine is.
+        FaultyNetwork(width: width, height: height, window: 3) { number, _ in
+          usleep(3000)
+          while number >= 20, !isCancelled.withLock({ $0 }) { usleep(500) }
+        }
       }
       let task = Task { try await job.run() }
       try await Task.sleep(for: .milliseconds(round * 3))
       task.cancel()
+      isCancelled.withLock { $0 = true }
       await #expect(throws: CancellationError.self) { try await task.value }
       #expect(bench.contents == ["in.mkv"])
     }
