@@ -167,30 +167,24 @@ static const ve_kernels scalar_kernels = {
 };
 
 #if defined(__aarch64__)
+// What both rungs of arm64 share; the compiler vectorises motion with NEON.
+#define VE_NEON_BASE \
+  .lanes = 4, .block_vectors = 4, .epilogue = ve_epilogue_neondot, .requantize = ve_requantize_neondot, \
+  .attention = ve_attention_neondot, VE_SCALAR_MOTION
+
 static const ve_kernels neondot_kernels = {
-    .lanes = 4,
-    .block_vectors = 4,
+    VE_NEON_BASE,
     .signed_codes = true,
     .accumulate = ve_accumulate_neondot,
     .layout = VE_WEIGHTS_QUADS,
-    .epilogue = ve_epilogue_neondot,
-    .requantize = ve_requantize_neondot,
-    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neondot,
-    // The compiler vectorises this with NEON.
-    VE_SCALAR_MOTION,
 };
 
 static const ve_kernels neoni8mm_kernels = {
-    .lanes = 4,
-    .block_vectors = 4,
+    VE_NEON_BASE,
     .accumulate = ve_accumulate_neoni8mm,
     .layout = VE_WEIGHTS_EIGHTS,
-    .epilogue = ve_epilogue_neondot,
-    .requantize = ve_requantize_neondot,
-    .attention = ve_attention_neondot,
     .winograd = &ve_winograd_neoni8mm,
-    VE_SCALAR_MOTION,
 };
 #endif
 
@@ -222,30 +216,15 @@ static const ve_kernels avxvnni_kernels = {
     VE_AVX2_MOTION,
 };
 
-static const ve_kernels avx512vnni_kernels = {
-    .lanes = 16,
-    .block_vectors = 4,
-    .accumulate = ve_accumulate_avx512vnni,
-    .layout = VE_WEIGHTS_QUADS,
-    .epilogue = ve_epilogue_avx512vnni,
-    .requantize = ve_requantize_avx512vnni,
-    .attention = ve_attention_avx512vnni,
-    .winograd = &ve_winograd_avx512vnni,
-    VE_AVX2_MOTION,
-};
+// AMX only replaces the direct algorithm.
+#define VE_AVX512_BASE \
+  .lanes = 16, .block_vectors = 4, .accumulate = ve_accumulate_avx512vnni, .layout = VE_WEIGHTS_QUADS, \
+  .epilogue = ve_epilogue_avx512vnni, .requantize = ve_requantize_avx512vnni, \
+  .attention = ve_attention_avx512vnni, .winograd = &ve_winograd_avx512vnni, VE_AVX2_MOTION
 
-static const ve_kernels amx_kernels = {
-    .lanes = 16,
-    .block_vectors = 4,
-    .accumulate = ve_accumulate_avx512vnni,
-    .layout = VE_WEIGHTS_QUADS,
-    .epilogue = ve_epilogue_avx512vnni,
-    .requantize = ve_requantize_avx512vnni,
-    .attention = ve_attention_avx512vnni,
-    .winograd = &ve_winograd_avx512vnni,
-    .tiles = &ve_tiles_amx,
-    VE_AVX2_MOTION,
-};
+static const ve_kernels avx512vnni_kernels = {VE_AVX512_BASE};
+
+static const ve_kernels amx_kernels = {VE_AVX512_BASE, .tiles = &ve_tiles_amx};
 #endif
 
 const ve_kernels *ve_kernels_for(ve_isa isa) {

@@ -31,7 +31,7 @@ package struct ComparisonReference: Sendable, Equatable {
     switch kind {
     case .given: "reference: \(name)"
     case .original: "reference: \(name), the original; enhanced is a copy of it, \(remark)"
-    case .network: "reference: \(name) at 32 bits, not an original: figures tell what fewer bits change"
+    case .network: "reference: \(name) at 32 bits, not an original: figures measure the loss by fewer bits"
     case .first: "reference: \(name), the first file"
     }
   }

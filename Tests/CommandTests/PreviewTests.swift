@@ -28,7 +28,7 @@ import Testing
   private static let tape =
     "-f lavfi -i testsrc2=size=320x240:rate=50:duration=2 -vf interlace -c:v mpeg2video -q:v 3"
 
-  /// Options that say what is read are those of `enhance`.
+  /// The source options are those of `enhance`.
   @Test func partsFieldsAndChains() throws {
     let bench = try Workbench()
     try bench.ffmpeg(Self.tape + " -flags +ildct+ilme", "in.mkv")

@@ -42,7 +42,7 @@ struct SourceCensus: Sendable {
   }
 
   /// All dispositions but these: containers without "default" play the first stream, and others set it themselves; pictures
-  /// that are attached are counted, and a still image is told by its single frame.
+  /// that are attached are counted, and a still image has a single frame.
   private static let dispositions =
     ~(AV_DISPOSITION_DEFAULT | AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_STILL_IMAGE)
 

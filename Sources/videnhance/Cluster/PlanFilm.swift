@@ -30,7 +30,8 @@ struct PlanFilm: AsyncParsableCommand {
 
   @Argument(help: "The video to read, as all machines find it.", completion: .file()) var input: String
   @Argument(
-    help: "The file that 'videnhance join' will write; its ending tells the container.", completion: .file())
+    help: "The file that 'videnhance join' will write; its ending selects the container.", completion: .file()
+  )
   var output: String
 
   @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.", completion: .file())

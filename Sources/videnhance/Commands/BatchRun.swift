@@ -104,7 +104,7 @@ struct FolderReport: Sendable {
     self.keepsSegments = keepsSegments
     self.jobs = jobs
     self.progress = progress
-    // Lines of JSON say which file they are about.
+    // Lines of JSON name their file.
     sum = jobs > 1 && !isQuiet ? BatchLine(progress, fileCount: plan.files.count) : nil
   }
 
@@ -135,7 +135,7 @@ struct FolderReport: Sendable {
       steps: command.network.steps)
   }
 
-  /// Says what each file will come to, and does none of the work.
+  /// Prints a forecast of each file without enhancing it.
   private func foresee(_ run: BatchRun, _ choices: EnhancementJob.ForecastOptions) async throws {
     var forecasts: [Forecast] = []
     var hasFailed = false
@@ -222,7 +222,7 @@ struct FolderReport: Sendable {
     }
   }
 
-  /// Takes the file's progress away from the terminal, and says what became of it.
+  /// Removes the file's progress line from the terminal and prints its result.
   private func end(_ file: BatchFile, frames: Int = 0, saying words: (ProgressLine?) -> Void) {
     let line = lines.end(file)
     guard let sum else { return words(line) }

@@ -23,7 +23,7 @@ struct Enhance: AsyncParsableCommand {
   var input: String
   @Argument(
     help:
-      "The file to write; its ending tells the container; a folder takes the input's name; - is standard output.",
+      "The file to write; its ending selects the container; a folder takes the input's name; - is standard output.",
     completion: .file()) var output: String
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions

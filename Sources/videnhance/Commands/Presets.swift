@@ -17,6 +17,6 @@ struct Presets: ParsableCommand {
       print("\(preset.name): \(preset.purpose)")
       print("  \(preset.text)")
     }
-    print("auto: looks at a few frames (fields, noise, compression, size) and says what it chose")
+    print("auto: chosen from a few frames (fields, noise, compression, size); prints its choice")
   }
 }

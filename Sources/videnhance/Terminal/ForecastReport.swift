@@ -12,7 +12,7 @@ enum ForecastReport {
     let each = String(format: "%.2f s a frame", forecast.secondsPerFrame)
     var lines = [
       "\(input): forecast by \(forecast.measuredFrames) frames in \(measured) on \(forecast.threads) threads",
-      "  frames  \(forecast.frames.map(String.init) ?? "unknown, as the source does not tell its length")",
+      "  frames  \(forecast.frames.map(String.init) ?? "unknown, as the source has no length")",
       "  size    \(forecast.width)x\(forecast.height) \(forecast.format), encoder \(forecast.encoder)",
       "  time    " + (forecast.seconds.map { "about \(clockText($0)), \(each)" } ?? each),
     ]

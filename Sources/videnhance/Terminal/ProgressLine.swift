@@ -103,7 +103,7 @@ final class ProgressLine: Sendable {
     emit(.init(done: summary, input: input, output: output, elapsed: elapsed))
   }
 
-  /// Reports what the work will come to, if the style is JSON.
+  /// Prints a forecast, if the style is JSON.
   func tellForecast(_ forecast: Forecast) {
     guard isJSON else { return }
     emit(.init(forecast, input: input, output: output))
