@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import EnhancementModel
 package import VideoIO
 
 /// Distinguishes combed frames, whose lines come from two moments, from progressive ones by their content.
@@ -14,7 +13,7 @@ package struct CombDetector: Sendable {
   /// Period in frames; the first two frames of each period are compared.
   private let stride: Int
   private var frameCount = 0
-  private var earlier: VideoFrame?
+  private var earlier: FieldLines?
   /// Pairs with evidence for combing, by the field shown first, and pairs with evidence against it.
   private var topFirst = 0
   private var bottomFirst = 0
@@ -43,9 +42,9 @@ package struct CombDetector: Sendable {
   /// Adds the next frame of a video.
   package mutating func push(_ frame: VideoFrame) {
     switch frameCount % stride {
-    case 0: earlier = frame
+    case 0: earlier = FieldLines(frame)
     case 1:
-      if let earlier { compare(earlier, frame) }
+      if let earlier { compare(earlier, FieldLines(frame)) }
       earlier = nil
     default: break
     }
@@ -54,16 +53,15 @@ package struct CombDetector: Sendable {
 
   /// Compares two successive frames.
   package mutating func compare(_ earlier: VideoFrame, _ later: VideoFrame) {
-    guard let roughness = FieldLines.roughness(FieldLines(earlier), FieldLines(later)) else { return }
+    compare(FieldLines(earlier), FieldLines(later))
+  }
+
+  private mutating func compare(_ earlier: FieldLines, _ later: FieldLines) {
+    guard let roughness = FieldLines.roughness(earlier, later) else { return }
     let low = min(roughness.newTop, roughness.newBottom)
     let high = max(roughness.newTop, roughness.newBottom)
     // Two levels on top of the ratio: flat pictures are no evidence.
     if low <= 1.3 * roughness.frame, high >= 1.5 * low + 2 {
-      // Patterns that repeat in time pass the first test, but show no combs.
-      guard CombedBlocks.isCombed(PlanarFrame(later), after: PlanarFrame(earlier)) else {
-        progressive += 1
-        return
-      }
       if roughness.newTop < roughness.newBottom { topFirst += 1 } else { bottomFirst += 1 }
     } else if low > 1.3 * roughness.frame {
       progressive += 1
@@ -178,47 +176,5 @@ private struct FieldLines: Sendable {
     let scale = 1 / Double(count)
     return Roughness(
       frame: Double(whole) * scale, newTop: Double(newTop) * scale, newBottom: Double(newBottom) * scale)
-  }
-}
-
-/// Detects the combs that motion leaves in interlaced frames: adjacent rows differ more than rows of the same
-/// field, which are further apart. In progressive pictures it is the reverse, and in noise neither.
-private enum CombedBlocks {
-  private static let side = 16
-  /// Margin by which differences of adjacent rows exceed those within a field: a factor in tenths, and levels
-  /// per sample.
-  private static let (tenths, excess) = (14, 2)
-  /// Least difference of a block from the previous frame in levels per sample: static fine lines are not
-  /// combs.
-  private static let motion = 4
-
-  /// Returns whether two blocks, and one in a hundred, have combs; false if the frames differ in size.
-  static func isCombed(_ frame: PlanarFrame, after before: PlanarFrame) -> Bool {
-    let (width, height) = (frame.width, frame.height)
-    guard before.width == width, before.height == height else { return false }
-    var (blocks, combed) = (0, 0)
-    for top in stride(from: 0, through: height - side - 2, by: side) {
-      for left in stride(from: 0, through: width - side, by: side) {
-        blocks += 1
-        if isCombed(frame.luma + top * width + left, before.luma + top * width + left, width) { combed += 1 }
-      }
-    }
-    return combed >= 2 && combed * 100 >= blocks
-  }
-
-  private static func isCombed(_ luma: UnsafePointer<UInt8>, _ before: UnsafePointer<UInt8>, _ width: Int)
-    -> Bool
-  {
-    var (near, far, moved) = (0, 0, 0)
-    for y in 0..<side {
-      for at in y * width..<y * width + side {
-        let sample = Int(luma[at])
-        near += abs(sample - Int(luma[at + width]))
-        far += abs(sample - Int(luma[at + 2 * width]))
-        moved += abs(sample - Int(before[at]))
-      }
-    }
-    let samples = side * side
-    return 10 * (near - excess * samples) > tenths * far && moved > motion * samples
   }
 }
