@@ -45,6 +45,7 @@ def arguments():
     parser.add_argument("--conditioned", choices=["on", "off"], help="default: on for sr and restore")
     parser.add_argument("--told-share", type=float, default=0.65, help="0 trains a network that is never told quantizers")
     parser.add_argument("--clean-share", type=float, help="default 0.25, and 0.6 for networks that are not conditioned")
+    parser.add_argument("--relative-loss", action="store_true", help="divide a window's loss by its error before enhancement")
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
     parser.add_argument("--steps", type=int, help="length in steps instead")
     parser.add_argument("--stop-after", type=float, help="seconds after which this process saves and ends, to be continued")
@@ -160,7 +161,7 @@ class Run:
     def loss(self, slots, wanted):
         with self.autocast():
             output = self.network(slots)
-        return twin.charbonnier(output.float(), wanted, self.architecture)
+        return twin.charbonnier(output.float(), wanted, self.architecture, self.options.relative_loss)
 
     def predict(self, slots):
         with self.autocast():

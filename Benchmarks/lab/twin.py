@@ -219,13 +219,18 @@ def error(output, wanted, architecture):
 
 def epsilon(architecture):
     """Width of the smooth bottom of the loss (CharbonnierLoss)."""
-    if architecture.conditioned:
-        return 0.01
     return {"interp": 0.04, "denoise": 0.02}.get(architecture.task, 1e-3)
 
 
-def charbonnier(output, wanted, architecture):
-    """sqrt(d² + epsilon²), luma's mean plus a quarter of chroma's."""
-    length = (error(output, wanted, architecture).square() + epsilon(architecture) ** 2).sqrt()
+def charbonnier(output, wanted, architecture, relative=False):
+    """sqrt(d² + epsilon²), luma's mean plus a quarter of chroma's; with `relative`, each window's loss is divided by the
+    window's error before enhancement (CharbonnierLoss)."""
     luma = architecture.luma_channels
+    before = wanted[:, :luma].square().mean((1, 2, 3), keepdim=True).sqrt()
+    width = torch.full_like(before, epsilon(architecture))
+    if architecture.conditioned:
+        width = width.maximum(0.5 * before)
+    length = (error(output, wanted, architecture).square() + width ** 2).sqrt()
+    if relative:
+        length = length * (0.025 / (before + 0.005))
     return length[:, :luma].mean() + 0.25 * length[:, luma:].mean()

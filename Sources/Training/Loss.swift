@@ -10,6 +10,9 @@ package struct CharbonnierLoss: Sendable {
   /// Width of a window's smooth minimum relative to the window's own error before enhancement, the root mean square of its
   /// target; the larger of the two widths applies.
   package var relativeEpsilon: Float = 0
+  /// Whether each window's loss is divided by the window's own error before enhancement. PSNR is the logarithm of the
+  /// error, so a mean of PSNRs counts relative errors; without this, the few badly degraded windows dominate.
+  package var isRelative = false
   /// Weight of chroma relative to luma.
   package var chromaWeight: Float = 0.25
   /// Channels 0 ..< lumaChannels are luma.
@@ -32,6 +35,10 @@ package struct CharbonnierLoss: Sendable {
 
   /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
   package static let conditionedWidth: Float = 0.5
+  /// Added to a window's error before it divides the loss: windows that need nothing would have infinite weight.
+  private static let leastError: Float = 0.005
+  /// The error of windows whose weight is 1, near the mean of degraded clips.
+  private static let usualError: Float = 0.02
 
   /// Creates a loss for outputs whose first `lumaChannels` channels are luma.
   package init(lumaChannels: Int) { self.lumaChannels = lumaChannels }
@@ -47,10 +54,14 @@ package struct CharbonnierLoss: Sendable {
     let lumaShare = share / Float(output.pixels * lumaChannels)
     let chromaShare = share * chromaWeight / Float(max(1, output.pixels * (channels - lumaChannels)))
     let windowPixels = output.height * output.width
-    var epsilon = epsilon
+    var (epsilon, weight) = (epsilon, Float(1))
     var total: Double = 0
     for pixel in 0..<output.pixels {
-      if pixel % windowPixels == 0 { epsilon = width(target, firstPixel: pixel, count: windowPixels) }
+      if pixel % windowPixels == 0, relativeEpsilon > 0 || isRelative {
+        let error = Self.deviation(target, firstPixel: pixel, count: windowPixels, channels: lumaChannels)
+        epsilon = max(self.epsilon, relativeEpsilon * error)
+        if isRelative { weight = (Self.usualError + Self.leastError) / (error + Self.leastError) }
+      }
       let at = pixel * output.channels
       var luma: Float = 0
       var chroma: Float = 0
@@ -63,25 +74,26 @@ package struct CharbonnierLoss: Sendable {
         }
         let length = (difference * difference + epsilon * epsilon).squareRoot()
         let isLuma = c < lumaChannels
-        gradient.pointer[at + c] = difference / length * (isLuma ? lumaShare : chromaShare)
+        gradient.pointer[at + c] = difference / length * (isLuma ? lumaShare : chromaShare) * weight
         if hasMask { gradient.pointer[at + channels + c] = gradient.pointer[at + c] * moved }
         if isLuma { luma += length } else { chroma += length }
       }
-      total += Double(luma * lumaShare + chroma * chromaShare)
+      total += Double((luma * lumaShare + chroma * chromaShare) * weight)
     }
     return (Float(total), gradient)
   }
 
-  /// Width of the smooth minimum for the window that starts at a pixel of the target.
-  private func width(_ target: FloatTensor, firstPixel: Int, count: Int) -> Float {
-    if relativeEpsilon == 0 { return epsilon }
+  /// Root mean square of the luma of the target's window that starts at a pixel.
+  private static func deviation(
+    _ target: FloatTensor, firstPixel: Int, count: Int, channels: Int
+  ) -> Float {
     var sum: Float = 0
     for pixel in firstPixel..<firstPixel + count {
-      for c in 0..<lumaChannels {
+      for c in 0..<channels {
         let value = target.pointer[pixel * target.channels + c]
         sum += value * value
       }
     }
-    return max(epsilon, relativeEpsilon * (sum / Float(count * lumaChannels)).squareRoot())
+    return (sum / Float(count * channels)).squareRoot()
   }
 }

@@ -56,6 +56,7 @@ package final class Trainer {
     }
     loss = CharbonnierLoss(architecture)
     if let width = settings.relativeEpsilon { loss.relativeEpsilon = width }
+    loss.isRelative = settings.hasRelativeLoss ?? false
   }
 
   /// The averaged parameters as a network.

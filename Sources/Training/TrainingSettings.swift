@@ -27,6 +27,8 @@ package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
   package var degradation = Degradation()
   /// `CharbonnierLoss.relativeEpsilon` if it differs from the architecture's default.
   package var relativeEpsilon: Float?
+  /// `CharbonnierLoss.isRelative`; nil is false.
+  package var hasRelativeLoss: Bool?
   /// Size of the pool, and new windows per step.
   package var poolCapacity = 1500
   /// See `poolCapacity`.

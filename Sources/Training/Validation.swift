@@ -8,6 +8,9 @@ package import Tensors
 package struct ValidationResult: Sendable {
   /// Name of the clip or photographs, PSNR of the network and of bicubic in dB; first clean sources, then degraded ones.
   package var clips: [(name: String, psnr: Double, bicubic: Double)]
+  /// Mean of the gains of single degraded windows in dB, where those of clips are of errors averaged over windows, which the
+  /// worst ones dominate; nil if there are none.
+  package var windowGain: Double?
   /// The number of degraded clips, which come last.
   package var degradedCount = 0
   /// Mean gain on the clean clips in dB.
@@ -141,9 +144,11 @@ package final class ValidationSet {
   package func evaluate(
     lumaChannels: Int, network: ([FloatTensor]) throws -> FloatTensor
   ) throws -> ValidationResult {
-    let clips = try groups.map { group in
+    var gains: [Double] = []
+    let clips = try groups.enumerated().map { index, group in
       var (ours, theirs, samples) = (0.0, 0.0, 0)
       for window in group.windows {
+        let (oursBefore, theirsBefore) = (ours, theirs)
         let (frames, target) = WindowPool.batch([window])
         let output = try network(frames)
         for pixel in 0..<output.pixels {
@@ -162,10 +167,14 @@ package final class ValidationSet {
             samples += 1
           }
         }
+        if index >= groups.count - degradedCount {
+          gains.append(10 * log10((theirs - theirsBefore) / (ours - oursBefore)))
+        }
       }
       func psnr(_ sum: Double) -> Double { 10 * log10(255 * 255 * Double(samples) / sum) }
       return (group.name, psnr(ours), psnr(theirs))
     }
-    return ValidationResult(clips: clips, degradedCount: degradedCount)
+    let windowGain = gains.isEmpty ? nil : gains.reduce(0, +) / Double(gains.count)
+    return ValidationResult(clips: clips, windowGain: windowGain, degradedCount: degradedCount)
   }
 }

@@ -201,6 +201,28 @@ private func randomTensor(
     #expect(seconds < 100)
   }
 
+  /// A mean of PSNRs counts relative errors: eight times the error has nearly an eighth of the gradient.
+  @Test func relativeLossDividesByTheWindowsError() {
+    var random = SplitMix64(seed: 14)
+    var loss = CharbonnierLoss(lumaChannels: 4)
+    (loss.epsilon, loss.relativeEpsilon, loss.isRelative) = (1e-3, 0.5, true)
+    let small = randomTensor(batch: 1, height: 3, width: 4, channels: 6, &random)
+    let (output, target) = (
+      FloatTensor(batch: 2, height: 3, width: 4, channels: 6),
+      FloatTensor(batch: 2, height: 3, width: 4, channels: 6)
+    )
+    for i in 0..<small.count {
+      (target.pointer[i], target.pointer[small.count + i]) = (small.pointer[i], 8 * small.pointer[i])
+    }
+    let (_, gradient) = loss(output, target: target, share: 1)
+    for i in 0..<small.count where abs(small.pointer[i]) > 0.05 {
+      let ratio = gradient.pointer[i] / gradient.pointer[small.count + i]
+      #expect(ratio > 7 && ratio < 8.001, "\(i): \(ratio)")
+      let slope = slope(of: loss, at: i, of: output, target: target, share: 1)
+      #expect(abs(slope - gradient.pointer[i]) < 2e-4 + 0.05 * abs(slope), "\(i)")
+    }
+  }
+
   /// Windows with small and large errors have the same weight: scaled by a factor, both have the same
   /// gradient.
   @Test func relativeLossWeighsWindowsEqually() {

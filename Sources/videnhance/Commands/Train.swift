@@ -63,6 +63,8 @@ struct Train: ParsableCommand {
       "Width of the loss's smooth minimum as a fraction of a window's error before enhancement (default: \(CharbonnierLoss.conditionedWidth) if --conditioned, otherwise 0)."
   )
   var lossWidth: Float?
+  @Flag(help: "Divide each window's loss by the window's error before enhancement, as a mean of PSNRs does.")
+  var relativeLoss = false
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Random seed.") var seed: UInt64 = 1
 
@@ -98,6 +100,7 @@ struct Train: ParsableCommand {
     if let cleanShare { settings.degradation.cleanShare = cleanShare }
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
     settings.relativeEpsilon = lossWidth
+    settings.hasRelativeLoss = relativeLoss ? true : nil
     if let toldShare { settings.degradation.toldShare = toldShare }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
@@ -124,6 +127,7 @@ struct Train: ParsableCommand {
       }
       text += String(format: ", mean gain over the input %+.3f dB", validation.meanGain)
       if let gain = validation.degradedGain { text += String(format: ", degraded %+.3f dB", gain) }
+      if let gain = validation.windowGain { text += String(format: ", by window %+.3f dB", gain) }
     }
     return text
   }
