@@ -29,16 +29,20 @@ extension EnhancementStep {
 
   /// A step whose frames get a size after the network. Of the shipped networks, the one for twice the size makes them if
   /// that is enough, else the one for four times; a resampler does the rest.
-  /// - Parameter goal: for super-resolution; nil keeps the size that the network makes.
+  /// - Parameter goal: for super-resolution; nil is the size by `choice.scale`.
   package static func network(
     _ choice: NetworkChoice, noiseLevel: Float?, rate: InterpolationRate, goal: SizeGoal?
   ) -> EnhancementStep {
     var step = network(choice, noiseLevel: noiseLevel, rate: rate)
-    guard let goal, choice.task == .superResolution else { return step }
+    guard choice.task == .superResolution else { return step }
+    if step.adapted != nil {
+      step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate, goal: goal) }
+    }
+    let scales = choice.scales
+    let wanted = choice.scale ?? 2
+    guard let goal = goal ?? (scales.contains(wanted) ? nil : .factor(Double(wanted))) else { return step }
     step.goal = goal
     if choice.modelFile == nil {
-      // The fast network is for twice the size only.
-      let scales = choice.tier == .fast ? [2] : [2, 4]
       let choices = scales.map { scale in
         var result = choice
         result.scale = scale
@@ -48,9 +52,6 @@ extension EnhancementStep {
       step.sizedNetwork = { scale in
         let choice = choices.last { $0.scale ?? 2 <= scale } ?? choices[0]
         return { try NetworkCatalog.network(choice, width: $0, height: $1, threads: $2) }
-      }
-      if step.adapted != nil {
-        step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate, goal: goal) }
       }
     }
     step.identity += ", to \(goal)"

@@ -38,12 +38,29 @@ package struct NetworkChoice: Sendable, Hashable {
   package var shippedModel: ShippedModel { shipped(bits ?? .four) }
 
   private func shipped(_ bits: NetworkBits) -> ShippedModel {
-    let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
-    let family = "\(name)-\(tier.rawValue)"
     // If there is no separate model for real footage, one model serves both kinds.
-    let real = ShippedModel(family: "\(family)-real", bits: bits)
+    let real = ShippedModel(family: "\(family(scale: scale))-real", bits: bits)
     return source != .clean && real.path(in: modelFolder) != nil
-      ? real : ShippedModel(family: family, bits: bits)
+      ? real : ShippedModel(family: family(scale: scale), bits: bits)
+  }
+
+  private func family(scale: Int?) -> String {
+    let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
+    return "\(name)-\(tier.rawValue)"
+  }
+
+  /// The factors by which networks upscale, before a resampler does the rest; any for a network from a file.
+  ///
+  /// Real footage has a network for twice the size. With a resampler it is better at four times, too, than the network for
+  /// clean sources (docs/lab/real-footage.md).
+  var scales: [Int] {
+    if let scale, modelFile != nil { return [scale] }
+    if tier == .fast { return [2] }
+    func hasReal(_ scale: Int) -> Bool {
+      let real = ShippedModel(family: "\(family(scale: scale))-real", bits: bits ?? .four)
+      return real.path(in: modelFolder) != nil
+    }
+    return source != .clean && hasReal(2) && !hasReal(4) ? [2] : [2, 4]
   }
 
   /// Returns the choice for a source of known quality, if it depends on that.

@@ -39,6 +39,13 @@ import Testing
     }
   }
 
+  @Test(arguments: ["real", "clean", "auto"]) func fourTimesTheSize(source: String) throws {
+    let bench = try Workbench()
+    let video = try bench.makeVideo(size: "64x48", seconds: 0.12)
+    let done = try Program.Run([video, bench.path("out.mkv"), "--scale", "4", "--source", source]).finish()
+    #expect(done.code == 0 && done.errors.contains(": 3 frames, 256x192, "), "\(done.errors)")
+  }
+
   @Test func aSizeThatIsThereIsTold() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
