@@ -20,29 +20,28 @@ struct LumaThumbnail: Sendable {
     let height = max(1, min(frame.height, frame.height * Self.side / longest))
     self.width = width
     self.height = height
-    let means = (0..<height).flatMap { y in
-      Self.row(frame, rows: y * frame.height / height..<(y + 1) * frame.height / height, columns: width)
-    }
-    samples = Self.blurred(means, width: width, height: height)
+    samples = Self.blurred(Self.means(frame, width: width, height: height), width: width, height: height)
   }
 
-  /// Returns the means of `columns` column ranges over a band of rows.
-  private static func row(_ frame: PlanarFrame, rows: Range<Int>, columns: Int) -> [UInt8] {
-    // Sum the rows first, to read memory sequentially.
-    let sums = [UInt32](unsafeUninitializedCapacity: frame.width) { sums, count in
-      let to = sums.baseAddress!
-      for x in 0..<frame.width { to[x] = 0 }
+  /// Returns the means of `width` x `height` areas of a frame.
+  private static func means(_ frame: PlanarFrame, width: Int, height: Int) -> [UInt8] {
+    // Sum the rows of an area first, to read memory sequentially.
+    var sums = [UInt32](repeating: 0, count: frame.width)
+    var means = [UInt8](repeating: 0, count: width * height)
+    for row in 0..<height {
+      let rows = row * frame.height / height..<(row + 1) * frame.height / height
+      for x in 0..<frame.width { sums[x] = 0 }
       for y in rows {
         let from = frame.luma + y * frame.width
-        for x in 0..<frame.width { to[x] &+= UInt32(from[x]) }
+        for x in 0..<frame.width { sums[x] &+= UInt32(from[x]) }
       }
-      count = frame.width
+      for column in 0..<width {
+        let columns = column * frame.width / width..<(column + 1) * frame.width / width
+        let sum = sums[columns].reduce(UInt32(0), &+)
+        means[row * width + column] = UInt8(sum / UInt32(columns.count * rows.count))
+      }
     }
-    return (0..<columns).map { x in
-      let stretch = x * frame.width / columns..<(x + 1) * frame.width / columns
-      let sum = sums[stretch].reduce(UInt32(0), &+)
-      return UInt8(sum / UInt32(stretch.count * rows.count))
-    }
+    return means
   }
 
   /// Averages each sample with its neighbours, weighted 1 2 1 in both directions; edges are repeated.
@@ -52,9 +51,13 @@ struct LumaThumbnail: Sendable {
       return Int(samples[start + max(x - 1, 0)]) + 2 * Int(samples[start + x])
         + Int(samples[start + min(x + 1, width - 1)])
     }
-    return (0..<height).flatMap { y in
-      (0..<width).map { x in UInt8((row(y - 1, x) + 2 * row(y, x) + row(y + 1, x) + 8) >> 4) }
+    var result = samples
+    for y in 0..<height {
+      for x in 0..<width {
+        result[y * width + x] = UInt8((row(y - 1, x) + 2 * row(y, x) + row(y + 1, x) + 8) >> 4)
+      }
     }
+    return result
   }
 
   /// Returns the mean absolute difference in levels to `other`, of the same size, after moving each block to
