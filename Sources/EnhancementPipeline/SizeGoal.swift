@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import VideoIO
 
-/// Target size of super-resolution. The display aspect ratio is kept.
+/// Target size of frames that a network upscaled. The display aspect ratio is kept.
 package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
   /// Length of the shorter side as shown: the height, or the width of upright video.
   case shortSide(Int)
@@ -11,13 +11,15 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
   case height(Int)
   /// Factor for width and height.
   case factor(Double)
+  /// The size of the source, as for restoration.
+  case source
 
   /// Longest side that encoders accept.
   package static let most = 16384
   /// Largest factor.
   package static let mostFactor = 16.0
 
-  /// Parses a goal in the format of `description`; returns nil for other text.
+  /// Parses a size that options give, in the format of `description`; returns nil for other text.
   package init?(_ text: String) {
     let parts = text.split(separator: " ")
     guard parts.count == 2 else { return nil }
@@ -33,13 +35,14 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The option without dashes, such as `to 1080p`.
+  /// The option without dashes, such as `to 1080p`; there is none for `source`.
   package var description: String {
     switch self {
     case .shortSide(let lines): "to \(lines)p"
     case .width(let width): "width \(width)"
     case .height(let height): "height \(height)"
     case .factor(let factor): "scale \(factor)"
+    case .source: "the size of the source"
     }
   }
 
@@ -50,6 +53,7 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     let size = size(
       width: shape.width, height: shape.height, sampleAspectRatio: media.sampleAspectRatio,
       rotation: media.rotation, format: media.format)
+    if self == .source { return size }
     guard size.height > shape.height || size.width > shape.width && isFactor else {
       throw .notLarger(path: media.path, size: "\(shape.width)x\(shape.height)", goal: "--\(self)")
     }
@@ -95,6 +99,7 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
     case .factor(let factor):
       extents = (derived(Double(width) * factor, columns), derived(Double(height) * factor, rows))
       return FrameSize(width: extents.0, height: extents.1, sampleAspectRatio: sampleAspectRatio)
+    case .source: return FrameSize(width: width, height: height, sampleAspectRatio: sampleAspectRatio)
     case .shortSide(let lines): extents = aspect >= 1 ? withHeight(lines) : withWidth(lines)
     case .width(let value): extents = turned ? withHeight(value) : withWidth(value)
     case .height(let value): extents = turned ? withWidth(value) : withHeight(value)

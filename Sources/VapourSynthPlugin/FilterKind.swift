@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
-internal import Videnhance
 
 /// The plugin's functions.
 enum FilterKind: Int, CaseIterable {
   case superResolution = 1
   case denoise
   case interpolate
-  case restore
 
   /// Name in scripts.
   var name: String {
@@ -15,7 +13,6 @@ enum FilterKind: Int, CaseIterable {
     case .superResolution: "SuperResolution"
     case .denoise: "Denoise"
     case .interpolate: "Interpolate"
-    case .restore: "Restore"
     }
   }
 
@@ -25,7 +22,6 @@ enum FilterKind: Int, CaseIterable {
     case .superResolution: .superResolution
     case .denoise: .denoising
     case .interpolate: .interpolation
-    case .restore: .restoration
     }
   }
 
@@ -36,14 +32,7 @@ enum FilterKind: Int, CaseIterable {
       case .superResolution: "scale:int:opt;model:data:opt;source:data:opt;"
       case .denoise: "noise:float:opt;"
       case .interpolate: "factor:int:opt;fps_num:int:opt;fps_den:int:opt;"
-      case .restore: ""
       }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"
-  }
-
-  /// Whether a network for the task is available.
-  var isShipped: Bool {
-    let choice = NetworkChoice(task)
-    return NetworkBits.allCases.contains { (try? choice.path(bits: $0)) != nil }
   }
 }

@@ -17,7 +17,7 @@ package func initializePlugin(_ plugin: OpaquePointer?, _ api: UnsafePointer<CVS
   _ = api.configPlugin(
     "org.videnhance.vapoursynth", "videnhance", "Enhances video with quantized networks",
     pluginVersion, Int32(CVS_API_VERSION), 0, plugin)
-  for kind in FilterKind.allCases where kind != .restore || kind.isShipped {
+  for kind in FilterKind.allCases {
     // VapourSynth passes the index back with each call.
     _ = api.registerFunction(
       kind.name, kind.arguments, "clip:vnode;", createFilter,

@@ -3,41 +3,22 @@ internal import EnhancementModel
 package import EnhancementPipeline
 
 extension EnhancementStep {
-  /// A step that runs a network of the catalog.
-  /// - Parameter noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
-  /// - Parameter rate: for interpolation: the output frame rate.
+  /// A step that runs a network of the catalog. Of the shipped networks for super-resolution, the one for twice the size
+  /// makes the frames if that is enough, else the one for four times; a resampler does the rest.
+  /// - Parameters:
+  ///   - noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
+  ///   - rate: for interpolation: the output frame rate.
+  ///   - goal: for super-resolution: the output size; nil is the size by `choice.scale`.
   package static func network(
-    _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2)
+    _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2),
+    goal: SizeGoal? = nil
   ) -> EnhancementStep {
-    let noise = noiseLevel.map { "\($0)" } ?? "auto"
-    var step = EnhancementStep(
-      rate: rate, conditions: WindowConditions(noiseLevel: noiseLevel),
-      identity: "\(choice.identity), noise \(noise)"
-    ) { width, height, threads in
-      try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
-    }
-    // A file's are part of its content.
-    step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
-    step.restores = choice.task == .restoration
-    step.scale =
-      choice.task == .superResolution ? choice.scale ?? (choice.modelFile == nil ? 2 : nil) : 1
+    if choice.task == .restoration && choice.modelFile == nil { return restoration(choice) }
+    var step = plain(choice, noiseLevel: noiseLevel, rate: rate)
     if choice.source == .auto && choice.modelFile == nil {
-      step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate) }
-    }
-    return step
-  }
-
-  /// A step whose frames get a size after the network. Of the shipped networks, the one for twice the size makes them if
-  /// that is enough, else the one for four times; a resampler does the rest.
-  /// - Parameter goal: for super-resolution; nil is the size by `choice.scale`.
-  package static func network(
-    _ choice: NetworkChoice, noiseLevel: Float?, rate: InterpolationRate, goal: SizeGoal?
-  ) -> EnhancementStep {
-    var step = network(choice, noiseLevel: noiseLevel, rate: rate)
-    guard choice.task == .superResolution else { return step }
-    if step.adapted != nil {
       step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate, goal: goal) }
     }
+    guard choice.task == .superResolution else { return step }
     let scales = choice.scales
     let wanted = choice.scale ?? 2
     guard let goal = goal ?? (scales.contains(wanted) ? nil : .factor(Double(wanted))) else { return step }
@@ -55,6 +36,36 @@ extension EnhancementStep {
       }
     }
     step.identity += ", to \(goal)"
+    return step
+  }
+
+  /// Restoration at the size of the source: the frames of super-resolution x2, resampled. It is better than the networks
+  /// trained for restoration so far, at the same cost (docs/lab/real-footage.md).
+  private static func restoration(_ choice: NetworkChoice) -> EnhancementStep {
+    var enlarging = choice
+    (enlarging.task, enlarging.scale) = (.superResolution, 2)
+    var step = network(enlarging, goal: .source)
+    (step.restores, step.scale) = (true, 1)
+    if step.adapted != nil { step.adapted = { restoration(choice.adapted(to: $0)) } }
+    return step
+  }
+
+  /// A step that runs one network, whatever the source.
+  private static func plain(
+    _ choice: NetworkChoice, noiseLevel: Float?, rate: InterpolationRate
+  ) -> EnhancementStep {
+    let noise = noiseLevel.map { "\($0)" } ?? "auto"
+    var step = EnhancementStep(
+      rate: rate, conditions: WindowConditions(noiseLevel: noiseLevel),
+      identity: "\(choice.identity), noise \(noise)"
+    ) { width, height, threads in
+      try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
+    }
+    // A file's are part of its content.
+    step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
+    step.restores = choice.task == .restoration
+    step.scale =
+      choice.task == .superResolution ? choice.scale ?? (choice.modelFile == nil ? 2 : nil) : 1
     return step
   }
 

@@ -45,8 +45,12 @@ package struct NetworkChoice: Sendable, Hashable {
   }
 
   private func family(scale: Int?) -> String {
-    let name = task == .superResolution ? "sr-x\(scale ?? 2)" : task.rawValue
-    return "\(name)-\(tier.rawValue)"
+    switch task {
+    case .superResolution: "sr-x\(scale ?? 2)-\(tier.rawValue)"
+    // See `EnhancementStep.restoration`.
+    case .restoration: "sr-x2-\(tier.rawValue)"
+    case .denoising, .interpolation: "\(task.rawValue)-\(tier.rawValue)"
+    }
   }
 
   /// The factors by which networks upscale, before a resampler does the rest; any for a network from a file.

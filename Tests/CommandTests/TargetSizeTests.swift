@@ -46,6 +46,40 @@ import Testing
     #expect(done.code == 0 && done.errors.contains(": 3 frames, 256x192, "), "\(done.errors)")
   }
 
+  /// Restoration keeps the size, also beside tasks that do not, and improves on blurred film.
+  @Test(arguments: [
+    ("restore", "63x47"), ("restore,sr", "126x94"), ("denoise,restore", "63x47"),
+  ]) func restorationKeepsTheSize(tasks: String, size: String) throws {
+    let bench = try Workbench()
+    let video = try bench.makeVideo(size: "63x47", seconds: 0.12)
+    let done = try Program.Run([video, bench.path("out.mkv"), "--task", tasks]).finish()
+    #expect(done.code == 0 && done.errors.contains(": 3 frames, \(size), "), "\(done.errors)")
+  }
+
+  @Test func restorationImprovesSoftFilm() throws {
+    let bench = try Workbench()
+    let truth = try bench.ffmpeg(
+      "-f lavfi -i smptebars=s=320x180:r=10,rotate=t/3,format=yuv420p -t 0.5 -c:v ffv1", "truth.mkv")
+    let soft = try bench.ffmpeg("-i \(truth) -vf gblur=sigma=0.9 -c:v libx264 -crf 24", "soft.mkv")
+    let output = bench.path("out.mkv")
+    let done = try Program.Run([soft, output, "--task", "restore", "--codec", "ffv1"]).finish()
+    #expect(done.code == 0, "\(done.errors)")
+    /// Mean squared error of luma.
+    func error(_ path: String) throws -> Double {
+      let lines = try runProgram(
+        "ffmpeg",
+        ["-v", "error", "-nostdin", "-i", path, "-i", truth, "-lavfi"]
+          + ["[0]format=gray[a];[1]format=gray[b];[a][b]psnr=stats_file=-", "-f", "null", "-"]
+      ).split(separator: "\n")
+      let errors = lines.flatMap { $0.split(separator: " ") }.compactMap { word in
+        word.hasPrefix("mse_y:") ? Double(word.dropFirst(6)) : nil
+      }
+      try #require(errors.count == 5)
+      return errors.reduce(0, +) / 5
+    }
+    #expect(try error(output) < 0.95 * error(soft))
+  }
+
   @Test func aSizeThatIsThereIsTold() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()

@@ -40,6 +40,7 @@ import VideoIO
     Case(goal: .height(721), width: 640, height: 360, format: "yuv422p10le", result: [1282, 721]),
     Case(goal: .factor(1.5), width: 101, height: 51, format: "gray", result: [152, 76]),
     Case(goal: .factor(3), width: 320, height: 240, aspect: Rational(8, 9), result: [960, 720]),
+    Case(goal: .source, width: 161, height: 91, aspect: Rational(8, 9), rotation: 90, result: [161, 91]),
     Case(goal: .factor(2.25), width: 854, height: 480, result: [1922, 1080]),
   ]) func sizesKeepTheShape(of given: Case) throws {
     let format = try #require(PixelFormat(name: given.format))
@@ -47,8 +48,12 @@ import VideoIO
       width: given.width, height: given.height, sampleAspectRatio: given.aspect, rotation: given.rotation,
       format: format)
     #expect([size.width, size.height] == given.result)
-    let isFactor = if case .factor = given.goal { true } else { false }
-    let kept = isFactor || !given.aspect.isPositive
+    let keepsPixels =
+      switch given.goal {
+      case .factor, .source: true
+      case .shortSide, .width, .height: false
+      }
+    let kept = keepsPixels || !given.aspect.isPositive
     #expect(size.sampleAspectRatio == (kept ? given.aspect : Rational(1, 1)))
   }
 

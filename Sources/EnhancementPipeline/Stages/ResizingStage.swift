@@ -5,8 +5,9 @@ internal import VideoIO
 /// Resizes frames to target sizes that the network alone does not produce. Runs concurrently with the
 /// computing stage.
 ///
-/// swscale resamples by Lanczos with exact rounding, at the depth of the frames and with the chroma location
-/// kept; its result is the same on all machines.
+/// swscale resamples with exact rounding, at the depth of the frames and with the chroma location kept; its result
+/// is the same on all machines. The kernel is Lanczos, and bicubic at half the size, which rings less and is
+/// better for restoration (docs/lab/real-footage.md).
 struct ResizingStage: Sendable {
   let profile: WorkProfile?
 
@@ -60,7 +61,8 @@ private struct FrameResizer: ~Copyable {
     var scaler =
       try self.scaler.take()
       ?? FrameScaler(
-        like: frame, width: target.width, height: target.height, format: frame.format, kernel: .lanczos,
+        like: frame, width: target.width, height: target.height, format: frame.format,
+        kernel: 2 * target.width <= frame.width ? .bicubic : .lanczos,
         sampleAspectRatio: target.sampleAspectRatio)
     let result = try scaler.scale(frame)
     self.scaler = consume scaler

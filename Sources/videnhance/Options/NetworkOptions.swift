@@ -9,7 +9,7 @@ import VideoIO
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Task: sr (super-resolution), denoise (noise removal) or interp (frame interpolation); several, separated by commas, run in the given order.",
+      "Task: sr (super-resolution), restore (the same size without compression artefacts and softness), denoise (noise removal) or interp (frame interpolation); several, separated by commas, run in the given order.",
       valueName: "tasks"), completion: .custom { _, _, prefix in TaskList.completions(of: prefix) })
   var task = TaskList(tasks: [.superResolution])
 
