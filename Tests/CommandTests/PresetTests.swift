@@ -132,8 +132,9 @@ import VideoIO
     #expect(text(look(720, 576, noise: 6)) == "--task sr --source real --to 1080p")
     #expect(text(look(720, 576, combed: true)) == "--deinterlace --task sr --source real --to 1080p")
     #expect(text(look(1920, 1080, noise: 8, quantizer: 20)) == "--task denoise")
+    #expect(text(look(1920, 1080, quantizer: nil)) == "--task restore --source real")
     // No repair needed: same as without a preset.
-    #expect(text(look(1920, 1080, quantizer: nil)) == "--task sr --source real --scale 2")
+    #expect(text(look(1920, 1080, quantizer: 18)) == "--task sr --source clean --scale 2")
   }
 
   @Test func autoSaysWhatItChose() throws {

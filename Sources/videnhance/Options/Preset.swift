@@ -60,11 +60,15 @@ extension Preset {
     // With stronger compression the estimate mistakes texture for noise; the network for real footage handles
     // both.
     if look.noise >= EnhancementJob.forecastNoise, look.survey.isPristine { tasks.append("denoise") }
-    // A clean video of full size needs no repair: use the settings of a run without a preset.
-    if short < 1000 || tasks.isEmpty { tasks.append("sr") }
+    // Compressed video of full size is large enough. A clean one needs no repair: use the settings of a run without a preset.
+    if short >= 1000, !look.survey.isPristine {
+      tasks.append("restore")
+    } else if short < 1000 || tasks.isEmpty {
+      tasks.append("sr")
+    }
     options.append(["--task", tasks.joined(separator: ",")])
+    if tasks != ["denoise"] { options.append(["--source", look.survey.isPristine ? "clean" : "real"]) }
     if tasks.contains("sr") {
-      options.append(["--source", look.survey.isPristine ? "clean" : "real"])
       // Networks scale by four at most.
       options.append(
         short * 4 <= 1080 ? ["--scale", "4"] : short < 1000 ? ["--to", "1080p"] : ["--scale", "2"])
