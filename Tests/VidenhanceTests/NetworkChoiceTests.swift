@@ -22,7 +22,8 @@ import Videnhance
     #expect(step(2, source).goal == nil)
     // The automatic choice is the same after a look at the source.
     let survey = SourceSurvey(codecName: "h264", isMaster: false, quantizer: source == .real ? 35 : 10)
-    let adapted = try #require(step(4, .auto).adapted)(survey)
+    let adapt = try #require(step(4, .auto).adapted)
+    let adapted = adapt(survey)
     #expect(adapted.goal == four.goal && adapted.identity == four.identity)
   }
 }
