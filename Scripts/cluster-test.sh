@@ -88,7 +88,7 @@ packets() { ffprobe -v error -show_packets -show_data_hash sha256 -show_streams 
 plan() { videnhance plan film.mkv "$1.mkv" "${options[@]}" --segment-frames 12 --encoder-threads 1 --shards "$2" -o "$1.json" --quiet; }
 compare() { packets "$1.mkv" | cmp - one.txt && echo "$1: equal to one run"; }
 wait_for() { # JOB: until it has left the queue
-  for _ in $(seq 600); do
+  for _ in $(seq 3600); do
     [ -z "$(squeue -h -j "$1" 2> /dev/null)" ] && return
     sleep 0.5
   done
@@ -127,6 +127,7 @@ wait_for "$array"
 wait_for "$join"
 compare seven
 
-plan parallel 5
-JOBS=2 THREADS=1 "$samples/parallel.sh" parallel.json
-compare parallel
+# A name with a space, which parallel hands to a shell.
+plan "in parallel" 5
+JOBS=2 THREADS=1 "$samples/parallel.sh" "in parallel.json"
+compare "in parallel"

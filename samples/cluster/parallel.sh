@@ -14,8 +14,9 @@ threads=${THREADS:-$((($(nproc) + jobs - 1) / jobs))}
 shards=$(videnhance status "$plan" --json | grep -c '"index"')
 
 if command -v parallel > /dev/null; then
-  # Retries a failed shard twice, on another machine if there is one.
-  seq 0 $((shards - 1)) | parallel --no-notice --halt now,fail=1 --retries 3 --jobs "$jobs" ${MACHINES:+--sshlogin "$MACHINES"} \
+  # Retries a failed shard twice, on another machine if there is one. --quote keeps spaces in the plan's name.
+  seq 0 $((shards - 1)) | parallel --no-notice --quote --halt now,fail=1 --retries 3 --jobs "$jobs" \
+    ${MACHINES:+--sshlogin "$MACHINES"} \
     videnhance shard "$plan" --index {} --threads "$threads" --quiet
 else
   seq 0 $((shards - 1)) | xargs -P "$jobs" -I {} videnhance shard "$plan" --index {} --threads "$threads" --quiet

@@ -5,7 +5,8 @@
 #     videnhance plan film.mkv out.mkv --task denoise,sr --shards 16 -o plan.json
 #     CPUS=8 slurm.sh plan.json
 #
-# Plan, source, program and models must be accessible from all nodes. Prints the numbers of both jobs.
+# Plan, source, program and models must be accessible from all nodes. Prints the numbers of both jobs. If a shard
+# fails for good, the join is cancelled; submitting the plan again makes only what is missing.
 # SBATCH_... variables of sbatch, such as SBATCH_PARTITION, apply to both.
 set -eu
 
@@ -23,6 +24,8 @@ shard | join)
     wait "$child" || code=$?
   fi
   case $code in
+  # The film is whole, but something that the container cannot hold was left out; the log names it.
+  2) code=0 ;;
   70 | 75 | 137)
     if [ "${SLURM_RESTART_COUNT:-0}" -lt 5 ]; then
       scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
@@ -40,5 +43,5 @@ array=$(sbatch --parsable --requeue --open-mode=append --signal=B:TERM@30 --arra
   --cpus-per-task="${CPUS:-4}" --job-name=videnhance --output=videnhance-%A_%a.log "$script" shard "$plan")
 echo "array $array: shards 0 to $((shards - 1))"
 join=$(sbatch --parsable --requeue --open-mode=append --dependency="afterok:$array" --cpus-per-task=1 \
-  --job-name=videnhance-join --output=videnhance-%j.log "$script" join "$plan")
+  --kill-on-invalid-dep=yes --job-name=videnhance-join --output=videnhance-%j.log "$script" join "$plan")
 echo "join $join"
