@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func aSizeThatIsThereIsTold() throws {
+  @Test func existingSizesAreReported() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
     let done = try run(bench, ["--to", "64p"])
