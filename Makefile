@@ -135,6 +135,7 @@ sample: deps
 docs: build
 	rm -rf .build/symbols && mkdir -p .build/symbols
 	swift symbolgraph-extract -module-name Videnhance -I .build/release/Modules -I Sources/CFFmpeg \
+		-I .build/checkouts/swift-system/Sources/CSystem/include \
 		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
 		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \
 		-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p') \

@@ -20,6 +20,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
     // MARK: - C
@@ -34,7 +35,10 @@ let package = Package(
     .target(name: "CQuantKernels", cSettings: strictC),
     .target(name: "CDNNL", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
     // MARK: - Swift faces of C
-    .target(name: "VideoIO", dependencies: ["CFFmpeg"], swiftSettings: strict),
+    .target(
+      name: "VideoIO",
+      dependencies: ["CFFmpeg", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict),
     .target(name: "Kernels", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .target(name: "LineEngine", dependencies: ["CQuantKernels", "Kernels"], swiftSettings: strict),
     .target(name: "Tensors", dependencies: ["CDNNL", "CQuantKernels", "Kernels"], swiftSettings: strict),
@@ -69,7 +73,10 @@ let package = Package(
       resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")],
       swiftSettings: strict),
     .target(
-      name: "BatchProcessing", dependencies: ["EnhancementPipeline", "VideoIO"], swiftSettings: strict),
+      name: "BatchProcessing",
+      dependencies: [
+        "EnhancementPipeline", "VideoIO", .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: strict),
     .target(
       name: "ClusterWork",
       dependencies: ["EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
@@ -88,6 +95,7 @@ let package = Package(
         "ModelExport", "QualityReport", "QuantCalibration",
         "Kernels", "Tensors", "Training", "VideoIO", "Videnhance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ], path: "Sources/videnhance", swiftSettings: strict),
     // MARK: - Tests
     .testTarget(

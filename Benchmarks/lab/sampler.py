@@ -28,12 +28,12 @@ class Sampler:
     """Draws windows for one architecture.
 
     - crop: side of the ground truth.
-    - clean_share, told_share: parts of the windows that are only shrunk, and in which quantizers are told.
+    - clean_share, quantizer_share: parts of the windows that are only shrunk, and in which the network receives the quantizers.
     """
 
-    def __init__(self, cache, architecture, crop, clean_share, told_share, photograph_share=0.6):
+    def __init__(self, cache, architecture, crop, clean_share, quantizer_share, photograph_share=0.6):
         self.architecture, self.crop = architecture, crop
-        self.clean_share, self.told_share = clean_share, told_share
+        self.clean_share, self.quantizer_share = clean_share, quantizer_share
         self.side = crop // architecture.scale
         names = sorted(path.stem for path in Path(cache).glob("*.yuv") if "-val" not in path.stem)
         self.films, self.photographs, self.sets = [], None, {}
@@ -69,14 +69,14 @@ class Sampler:
             return self.interpolation(rng)
         clean = not a.conditioned or rng.random() < self.clean_share
         frames, truth = self.clip_window(rng, "clean" if clean else "spoiled")
-        told, noise = rng.random() < self.told_share, None
+        known, noise = rng.random() < self.quantizer_share, None
         if a.task == "denoise":
             frames, noise = self.noisy(frames, rng)
         elif a.conditioned and clean:
             # Fine quantizers are what good sources have.
-            map_ = np.full(((self.side + 15) // 16,) * 2, rng.integers(30), np.uint8) if told else None
+            map_ = np.full(((self.side + 15) // 16,) * 2, rng.integers(30), np.uint8) if known else None
             frames = [frame._replace(quantizers=map_) for frame in frames]
-        elif a.conditioned and not told:
+        elif a.conditioned and not known:
             frames = [frame._replace(quantizers=None) for frame in frames]
         elif not a.conditioned and rng.random() >= self.clean_share:
             frames = self.spoiled(frames, rng)
@@ -124,10 +124,10 @@ class Sampler:
         return recompressed(frames, rng) if rng.random() < 0.6 else frames
 
     def noisy(self, frames, rng):
-        """(noisy frames, the level that is told or None)."""
-        told = rng.random() < 0.5
+        """(noisy frames, the level that the network receives, or None)."""
+        known = rng.random() < 0.5
         if rng.random() < 0.08:
-            return frames, 0 if told else None
+            return frames, 0 if known else None
         draw = rng.random()
         level = MOST_NOISE * (draw if rng.random() < 0.5 else draw * draw)
         camera = rng.random() >= self.clean_share
@@ -145,7 +145,7 @@ class Sampler:
             result.append(Frame(planes))
         if camera and rng.random() < 0.4:
             result = recompressed(result, rng)
-        return result, level if told and not camera else None
+        return result, level if known and not camera else None
 
     def interpolation(self, rng):
         """Two frames some steps apart and one between them; the margin serves the search of motion only."""

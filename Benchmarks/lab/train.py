@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--fusion", choices=["convolution", "attention"], default="convolution")
     parser.add_argument("--heads", type=int, help=f"of attention (default {model_file.HEADS})")
     parser.add_argument("--conditioned", choices=["on", "off"], help="default: on for sr and restore")
-    parser.add_argument("--told-share", type=float, default=0.65, help="0 trains a network that is never told quantizers")
+    parser.add_argument("--quantizer-share", "--told-share", type=float, default=0.65, help="0 trains a network that never receives quantizers")
     parser.add_argument("--clean-share", type=float, help="default 0.25, and 0.6 for networks that are not conditioned")
     parser.add_argument("--relative-loss", action="store_true", help="divide a window's loss by its error before enhancement")
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
@@ -197,7 +197,7 @@ class Run:
         settings = {
             "architecture": json.loads(self.architecture.json()), "batch": o.batch, "cropSize": self.crop,
             "degradation": {"cleanShare": o.clean_share} | (
-                {"toldShare": o.told_share} if self.architecture.conditioned else {}),
+                {"toldShare": o.quantizer_share} if self.architecture.conditioned else {}),
             "learningRate": o.learning_rate, "minutes": round(self.seconds / 60, 2), "poolCapacity": o.pool,
             "precision": o.precision, "seed": o.seed, "startedFrom": Path(o.start).name if o.start else ""}
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
@@ -256,7 +256,7 @@ def main():
     print(f"{a.json()}\n{a.cost:.1f} L64, {sum(p.numel() for p in run.network.parameters())} parameters", flush=True)
     size = twin.record_bytes(a, run.side, run.side)
     # A continued run draws other windows than it did at its beginning.
-    workers = sampler.Workers(options.workers, (options.cache, a, run.crop, options.clean_share, options.told_share),
+    workers = sampler.Workers(options.workers, (options.cache, a, run.crop, options.clean_share, options.quantizer_share),
                               size, seed=options.seed + 1000 * run.step)
     try:
         held = validation.Validation(options.validation, a, options.device) if options.validation else None

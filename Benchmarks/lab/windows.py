@@ -84,7 +84,7 @@ def quantizer_codes(map_, height, width):
 def codes(frames, architecture, instant=128, noise=None):
     """One uint8 array [H, W, channels] a slot.
 
-    - noise: the level that a network with that input is told; None estimates it.
+    - noise: the level that a network with that input receives; None estimates it.
     - instant: for interpolation, of 256.
     """
     if architecture.task == "interp":
@@ -95,8 +95,8 @@ def codes(frames, architecture, instant=128, noise=None):
     levels = [noise_level(frame.planes[0]) for frame in frames] if architecture.takes_noise else [0] * len(frames)
     slots[middle][:, :, :6] = packed(frames[middle])
     if architecture.takes_noise:
-        told = sorted(levels)[middle] if noise is None else noise
-        slots[middle][:, :, 6] = noise_code(told)
+        level = sorted(levels)[middle] if noise is None else noise
+        slots[middle][:, :, 6] = noise_code(level)
     if architecture.alignment == "block" and len(frames) > 1:
         planes, search = [], []
         for frame, level in zip(frames, levels):

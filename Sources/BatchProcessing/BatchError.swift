@@ -16,7 +16,7 @@ package enum BatchError: Error, Equatable, CustomStringConvertible {
   /// One lower-case line.
   package var description: String {
     switch self {
-    case .notAFolder(let path): "\(path) is no folder"
+    case .notAFolder(let path): "\(path) is not a folder"
     case .cannotReadFolder(let path, let reason): "cannot read folder \(path): \(reason)"
     case .cannotMakeFolder(let path, let reason): "cannot make folder \(path): \(reason)"
     case .sameFolder(let path):
@@ -28,17 +28,17 @@ package enum BatchError: Error, Equatable, CustomStringConvertible {
     case .outputIsInput(let path):
       "output \(path) is itself an input"
     case .emptyFile(let path): "\(path) is empty"
-    case .picture(let path): "\(path) holds a picture, no video"
+    case .picture(let path): "\(path) is a picture, not a video"
     }
   }
 
   /// A remedy in one lower-case line; nil if there is none.
   package var hint: String? {
     switch self {
-    case .sameFolder: "choose another one; it may lie within the input"
-    case .unclearShare: "set it, or choose a share; the first of one takes all files"
-    case .outputTaken: "rename one, or put what differs into the pattern of names"
-    case .outputIsInput: "choose another output folder or pattern of names"
+    case .sameFolder: "choose another one; it may be inside the input folder"
+    case .unclearShare: "set it, or choose a share; 1/1 takes all files"
+    case .outputTaken: "rename one, or add what distinguishes them to the name pattern"
+    case .outputIsInput: "choose another output folder or name pattern"
     case .emptyFile: "get a new copy of it"
     case .notAFolder, .cannotReadFolder, .cannotMakeFolder, .cannotWriteJournal, .picture: nil
     }

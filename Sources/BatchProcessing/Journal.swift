@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementPipeline
 package import Foundation
+internal import SystemPackage
 internal import VideoIO
 
 /// The result of a file: a line of the journal.
@@ -53,40 +54,49 @@ package struct FileRecord: Encodable, Sendable {
 /// A file to which lines are appended.
 package final class Journal: Sendable {
   private let path: String
-  private let descriptor: Int32
+  private let descriptor: FileDescriptor
 
   /// Opens or creates the file; `-` is standard output.
   package init(path: String) throws(BatchError) {
     self.path = path
     // Opening a pipe for reading too would hide that no other process reads it.
-    let access = FileIdentity(path: path).map { $0.kind == .file } ?? true ? O_RDWR : O_WRONLY
-    descriptor =
-      path == "-"
-      ? STDOUT_FILENO : open(FileName.cString(path), access | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
-    if descriptor < 0 { throw .cannotWriteJournal(path: path, reason: String(cString: strerror(errno))) }
+    let isReadable = FileIdentity(path: path).map { $0.kind == .file } ?? true
+    do {
+      descriptor =
+        try path == "-"
+        ? .standardOutput
+        : .open(
+          FileName.cString(path), isReadable ? .readWrite : .writeOnly,
+          options: [.append, .create, .closeOnExec], permissions: FilePermissions(rawValue: 0o666))
+    } catch {
+      throw .cannotWriteJournal(path: path, reason: "\(error)")
+    }
     guard path != "-", let identity = FileIdentity(path: path), identity.kind == .file, identity.size > 0
     else { return }
-    var ends: [UInt8] = [0, 0]
-    _ = pread(descriptor, &ends[0], 1, 0)
-    _ = pread(descriptor, &ends[1], 1, off_t(identity.size - 1))
+    let first = byte(at: 0)
     // A file with other contents is not a journal: do not append to it.
-    guard ends[0] == UInt8(ascii: "{") || ends[0] == UInt8(ascii: "\n") else {
-      throw .cannotWriteJournal(path: path, reason: "it is a file of another kind")
+    guard first == UInt8(ascii: "{") || first == UInt8(ascii: "\n") else {
+      throw .cannotWriteJournal(path: path, reason: "it is not a journal")
     }
     // A killed run may have left an incomplete line: end it.
-    if ends[1] != UInt8(ascii: "\n") { try write(Data("\n".utf8)) }
+    if byte(at: identity.size - 1) != UInt8(ascii: "\n") { try write(Data("\n".utf8)) }
   }
 
-  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+  deinit { if descriptor != .standardOutput { try? descriptor.close() } }
+
+  /// The byte at an offset of the file; 0 if it cannot be read.
+  private func byte(at offset: Int) -> UInt8 {
+    var byte: UInt8 = 0
+    withUnsafeMutableBytes(of: &byte) {
+      _ = try? descriptor.read(fromAbsoluteOffset: Int64(offset), into: $0)
+    }
+    return byte
+  }
 
   /// Appends a line in a single write, since shards may share the file.
   package func write(_ line: Data) throws(BatchError) {
-    var rest = line[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw .cannotWriteJournal(path: path, reason: String(cString: strerror(errno))) }
-      rest = rest.dropFirst(count)
+    do { try descriptor.writeAll(line) } catch {
+      throw .cannotWriteJournal(path: path, reason: "\(error)")
     }
   }
 }

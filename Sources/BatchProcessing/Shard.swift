@@ -36,29 +36,29 @@ package struct Shard: Sendable, Equatable {
   package init?(environment: [String: String]) throws(BatchError) {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
     let index: Int
-    let (told, total): (String, String)
+    let (name, countName): (String, String)
     if environment["SLURM_ARRAY_TASK_ID"] != nil {
-      (told, total) = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
+      (name, countName) = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
       let step = max(1, number("SLURM_ARRAY_TASK_STEP") ?? 1)
-      guard let id = number(told) else { throw .unclearShare("\(told) is no number") }
+      guard let id = number(name) else { throw .unclearShare("\(name) is not a number") }
       let (distance, overflow) = id.subtractingReportingOverflow(number("SLURM_ARRAY_TASK_MIN") ?? 0)
-      guard !overflow, distance % step == 0 else { throw .unclearShare("\(told) does not fit the array") }
+      guard !overflow, distance % step == 0 else { throw .unclearShare("\(name) does not fit the array") }
       index = distance / step
     } else if environment["JOB_COMPLETION_INDEX"] != nil {
-      (told, total) = ("JOB_COMPLETION_INDEX", "JOB_COMPLETION_COUNT")
-      guard let id = number(told) else { throw .unclearShare("\(told) is no number") }
+      (name, countName) = ("JOB_COMPLETION_INDEX", "JOB_COMPLETION_COUNT")
+      guard let id = number(name) else { throw .unclearShare("\(name) is not a number") }
       index = id
     } else {
       return nil
     }
-    guard let count = number(total), count >= 1 else {
-      throw .unclearShare("\(told) is set, but \(total) is not, or no number")
+    guard let count = number(countName), count >= 1 else {
+      throw .unclearShare("\(name) is set, but \(countName) is not set or not a number")
     }
     // Lists such as 1,5,9 have gaps in their indices.
     guard (0..<count).contains(index) else {
-      throw .unclearShare("\(told) is not among \(count) that follow each other")
+      throw .unclearShare("\(name) is not one of \(count) consecutive indices")
     }
-    self.init(index: index, count: count, source: told)
+    self.init(index: index, count: count, source: name)
   }
 
   /// Returns whether a file belongs to the share. Uses the path relative to the folder, since mount points

@@ -65,7 +65,7 @@ static bool pack_weights(ve_conv3x3 *plan, const int8_t *weights) {
   const size_t group = group_of(plan), run = run_of(plan);
   const ve_block *last = &plan->blocks[plan->block_count - 1];
   const size_t lanes = (size_t)(last->first_channel + last->vectors * plan->kernels->lanes);
-  const size_t bytes = (lanes * bytes_per_lane(plan) + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
+  const size_t bytes = ve_aligned(lanes * bytes_per_lane(plan));
   plan->weights = aligned_alloc(VE_ALIGNMENT, bytes);
   if (!plan->weights) return false;
   memset(plan->weights, 0, bytes);

@@ -14,12 +14,8 @@ VE_INLINE float clamp_sum(float value) {
   return value < VE_SUM_MIN ? VE_SUM_MIN : value > VE_SUM_MAX ? VE_SUM_MAX : value;
 }
 
-VE_INLINE int32_t clamp(int32_t value, int32_t low, int32_t high) {
-  return value < low ? low : value > high ? high : value;
-}
-
 VE_INLINE uint8_t code(int32_t value, const ve_codes_output *output) {
-  return (uint8_t)clamp(value + output->zero_point, 0, output->levels);
+  return (uint8_t)ve_clamp(value + output->zero_point, 0, output->levels);
 }
 
 VE_INLINE uint8_t code_of_stream(int32_t value, const ve_codes_output *output) {
@@ -34,7 +30,7 @@ void ve_epilogue_scalar(const ve_epilogue_args *args) {
       const int32_t sum = args->sums[(ptrdiff_t)pixel * args->sums_stride + channel];
       int32_t value = round_to_even(clamp_sum((float)sum * args->multiplier[channel]));
       if (args->stream_in) value += args->stream_in[base + channel];
-      if (stream) value = clamp(value, INT16_MIN, INT16_MAX);
+      if (stream) value = ve_clamp(value, INT16_MIN, INT16_MAX);
       if (args->stream_out) args->stream_out[base + channel] = (int16_t)value;
       for (int32_t i = 0; i < args->output_count; i++)
         args->codes[i][base + channel] = stream ? code_of_stream(value, &args->outputs[i])

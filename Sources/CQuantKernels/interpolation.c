@@ -9,17 +9,15 @@ enum { levels = VE_INTERP_LEVELS, border = VE_INTERP_BORDER };
 
 // MARK: - Pyramid
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static ve_interp_plane layout(int32_t width, int32_t height, uint8_t *memory, size_t *total) {
   ve_interp_plane p;
   size_t at = 0;
   for (int32_t i = 0; i < levels; i++) {
     p.width[i] = i ? (p.width[i - 1] + 1) / 2 : width;
     p.height[i] = i ? (p.height[i - 1] + 1) / 2 : height;
-    p.stride[i] = (ptrdiff_t)aligned((size_t)(p.width[i] + 2 * border));
+    p.stride[i] = (ptrdiff_t)ve_aligned((size_t)(p.width[i] + 2 * border));
     p.luma[i] = memory ? memory + at + border * p.stride[i] + border : NULL;
-    at += aligned((size_t)p.stride[i] * (size_t)(p.height[i] + 2 * border));
+    at += ve_aligned((size_t)p.stride[i] * (size_t)(p.height[i] + 2 * border));
   }
   // Slack for vector loads at the last pixel of the last row.
   *total = at + 64;
@@ -30,19 +28,6 @@ size_t ve_interp_plane_bytes(int32_t width, int32_t height) {
   size_t total;
   layout(width, height, NULL, &total);
   return total;
-}
-
-static void extend(uint8_t *plane, ptrdiff_t stride, int32_t width, int32_t height) {
-  for (int32_t y = 0; y < height; y++) {
-    uint8_t *row = plane + y * stride;
-    memset(row - border, row[0], border);
-    memset(row + width, row[width - 1], border);
-  }
-  const size_t bytes = (size_t)(width + 2 * border);
-  for (int32_t y = 1; y <= border; y++) {
-    memcpy(plane - y * stride - border, plane - border, bytes);
-    memcpy(plane + (height - 1 + y) * stride - border, plane + (height - 1) * stride - border, bytes);
-  }
 }
 
 ve_interp_plane ve_interp_plane_prepare(const uint8_t *luma, int32_t width, int32_t height, void *memory) {
@@ -59,7 +44,7 @@ ve_interp_plane ve_interp_plane_prepare(const uint8_t *luma, int32_t width, int3
       for (int32_t x = 0; x < p.width[i]; x++)
         to[x] = (uint8_t)((above[2 * x] + above[2 * x + 1] + below[2 * x] + below[2 * x + 1] + 2) >> 2);
     }
-    extend(p.luma[i], p.stride[i], p.width[i], p.height[i]);
+    ve_replicate_border(p.luma[i], p.stride[i], p.width[i], p.height[i], border);
   }
   return p;
 }
@@ -71,7 +56,7 @@ static int32_t largest_difference(const ve_interp_vector *vectors, int32_t colum
   int32_t most = 0;
   for (int32_t j = -1; j <= 1; j++)
     for (int32_t i = -1; i <= 1; i++) {
-      const int32_t x = ve_interp_clamp(bx + i, 0, columns - 1), y = ve_interp_clamp(by + j, 0, rows - 1);
+      const int32_t x = ve_clamp(bx + i, 0, columns - 1), y = ve_clamp(by + j, 0, rows - 1);
       const ve_interp_vector n = vectors[y * columns + x];
       const int32_t dx = abs(n.x - here.x), dy = abs(n.y - here.y);
       most = dx > most ? dx : most;

@@ -5,10 +5,6 @@
 
 #include "kernels.h"
 
-VE_INLINE int32_t ve_interp_clamp(int32_t value, int32_t low, int32_t high) {
-  return value < low ? low : value > high ? high : value;
-}
-
 /// The part of a vector that applies to the first frame; the second frame gets the rest. Halves round away from the first
 /// frame.
 VE_INLINE int32_t ve_interp_first_part(int32_t v, int32_t time) { return -((v * time + VE_INTERP_ONE / 2) >> 8); }

@@ -48,8 +48,8 @@ static int32_t way_inside_both(int32_t a, int32_t b, int32_t span, int32_t exten
 
 // A window's corner at a displacement, clamped to the border.
 static const uint8_t *window_at(const ve_interp_plane *p, const level_search *s, int32_t x, int32_t y) {
-  x = ve_interp_clamp(x, -border, p->width[s->level] + border - s->window);
-  y = ve_interp_clamp(y, -border, p->height[s->level] + border - s->window);
+  x = ve_clamp(x, -border, p->width[s->level] + border - s->window);
+  y = ve_clamp(y, -border, p->height[s->level] + border - s->window);
   return p->luma[s->level] + y * p->stride[s->level] + x;
 }
 
@@ -109,8 +109,8 @@ static attempt make_attempt(const level_search *s, int32_t bx, int32_t by) {
   static const int8_t around[4][2] = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}};
   vector vectors[4];
   for (int32_t i = 0; i < 4; i++) {
-    const int32_t x = ve_interp_clamp(bx + around[i][0], 0, s->columns - 1);
-    const int32_t y = ve_interp_clamp(by + around[i][1], 0, s->rows - 1);
+    const int32_t x = ve_clamp(bx + around[i][0], 0, s->columns - 1);
+    const int32_t y = ve_clamp(by + around[i][1], 0, s->rows - 1);
     vectors[i] = s->vectors[y * s->columns + x];
   }
   a.around = make_vicinity(vectors);
@@ -252,8 +252,8 @@ typedef struct pair {
 } pair;
 
 static void patch_at(const ve_interp_plane *p, int32_t x, int32_t y, patch *result) {
-  const int32_t ix = ve_interp_clamp(x >> 4, -border, p->width[0] + border - VE_INTERP_PATCH - 1);
-  const int32_t iy = ve_interp_clamp(y >> 4, -border, p->height[0] + border - VE_INTERP_PATCH - 1);
+  const int32_t ix = ve_clamp(x >> 4, -border, p->width[0] + border - VE_INTERP_PATCH - 1);
+  const int32_t iy = ve_clamp(y >> 4, -border, p->height[0] + border - VE_INTERP_PATCH - 1);
   fill_patch(result, p->luma[0] + iy * p->stride[0] + ix, p->stride[0], x & 15, y & 15);
 }
 

@@ -39,9 +39,9 @@ VE_INLINE void read_samples(const ve_interp_source *s, const kind kind, int32_t 
     return;
   }
   for (int32_t j = 0; j < height + 5; j++) {
-    const ptrdiff_t row = ve_interp_clamp(y + j, 0, s->height - 1) * s->stride;
+    const ptrdiff_t row = ve_clamp(y + j, 0, s->height - 1) * s->stride;
     for (int32_t i = 0; i < width + 5; i++)
-      to[j * pitch + i] = sample(s, kind, row + ve_interp_clamp(x + i, 0, s->width - 1));
+      to[j * pitch + i] = sample(s, kind, row + ve_clamp(x + i, 0, s->width - 1));
   }
 }
 
@@ -76,7 +76,7 @@ VE_INLINE void predict(const ve_interp_source *s, const kind kind, int32_t x, in
         VE_UNROLL for (int k = 0; k < 6; k++) sum += p[k * cell] * ty[k];
         value = sum >> 14;
       }
-      result[j * cell + i] = ve_interp_clamp(value, 0, most);
+      result[j * cell + i] = ve_clamp(value, 0, most);
     }
 }
 
@@ -133,13 +133,13 @@ VE_INLINE void warp_cells(const ve_interp_warp_args *args, const kind kind, cons
     const int32_t y = cy * height + height / 2;
     const int32_t y_begin = y < row_begin ? row_begin : y, y_end = y + height < row_end ? y + height : row_end;
     if (y_begin >= y_end) continue;
-    const ve_interp_vector *above = args->vectors + (ptrdiff_t)ve_interp_clamp(cy, 0, rows - 1) * columns;
-    const ve_interp_vector *below = args->vectors + (ptrdiff_t)ve_interp_clamp(cy + 1, 0, rows - 1) * columns;
+    const ve_interp_vector *above = args->vectors + (ptrdiff_t)ve_clamp(cy, 0, rows - 1) * columns;
+    const ve_interp_vector *below = args->vectors + (ptrdiff_t)ve_clamp(cy + 1, 0, rows - 1) * columns;
     for (int32_t cx = -1; cx < columns; cx++) {
       const int32_t x = cx * width + width / 2;
       const int32_t x_begin = x < 0 ? 0 : x, x_end = x + width < args->source->width ? x + width : args->source->width;
       if (x_begin >= x_end) continue;
-      const int32_t left = ve_interp_clamp(cx, 0, columns - 1), right = ve_interp_clamp(cx + 1, 0, columns - 1);
+      const int32_t left = ve_clamp(cx, 0, columns - 1), right = ve_clamp(cx + 1, 0, columns - 1);
       const ve_interp_vector v[4] = {above[left], above[right], below[left], below[right]};
       blend(args, kind, x, y, v, width, height, values);
       for (int32_t py = y_begin; py < y_end; py++) {

@@ -18,6 +18,10 @@
 #define VE_UNROLL _Pragma("clang loop unroll(full)")
 #define VE_NO_UNROLL _Pragma("clang loop unroll(disable)")
 
+VE_INLINE int32_t ve_clamp(int32_t value, int32_t low, int32_t high) {
+  return value < low ? low : value > high ? high : value;
+}
+
 /// Offset of row `y` from row 0 in bytes.
 VE_INLINE ptrdiff_t ve_row(int32_t y, ptrdiff_t stride, ve_wrap wrap) {
   return y * stride - (y >= wrap.row ? wrap.bytes : 0);
@@ -31,6 +35,12 @@ enum {
   VE_BLOCK_LANES = 64,
   VE_ALIGNMENT = 64,
 };
+
+/// Rounds up to a multiple of VE_ALIGNMENT.
+VE_INLINE size_t ve_aligned(size_t bytes) { return (bytes + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT; }
+
+/// Replicates the outermost pixels of a plane into the `border` pixels around it.
+void ve_replicate_border(uint8_t *plane, ptrdiff_t stride, int32_t width, int32_t height, int32_t border);
 
 /// Limits of results before streams are added: all integers in between are
 /// exact in 32-bit floating point.

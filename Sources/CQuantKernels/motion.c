@@ -8,23 +8,21 @@ enum { border = VE_MOTION_BORDER, coarse_border = VE_MOTION_COARSE_BORDER };
 
 // MARK: - Preparation
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static ve_motion_plane layout(int32_t width, int32_t height, uint8_t *memory, size_t *total) {
   ve_motion_plane p = {.width = width, .height = height};
-  p.stride = (width + 2 * border + 63) / 64 * 64;
+  p.stride = (ptrdiff_t)ve_aligned((size_t)(width + 2 * border));
   p.coarse_width = (width + 3) / 4;
   p.coarse_height = (height + 3) / 4;
-  p.coarse_stride = (p.coarse_width + 2 * coarse_border + 63) / 64 * 64;
+  p.coarse_stride = (ptrdiff_t)ve_aligned((size_t)(p.coarse_width + 2 * coarse_border));
   const size_t full = (size_t)p.stride * (size_t)(height + 2 * border);
   const size_t coarse = (size_t)p.coarse_stride * (size_t)(p.coarse_height + 2 * coarse_border);
   if (memory) {
     p.luma = memory + border * p.stride + border;
-    p.smooth = (int16_t *)(void *)(memory + aligned(full)) + border * p.stride + border;
-    p.coarse = memory + aligned(full) + aligned(2 * full) + coarse_border * p.coarse_stride + coarse_border;
+    p.smooth = (int16_t *)(void *)(memory + ve_aligned(full)) + border * p.stride + border;
+    p.coarse = memory + ve_aligned(full) + ve_aligned(2 * full) + coarse_border * p.coarse_stride + coarse_border;
   }
   // Slack for vector loads at the last pixels of the last row.
-  *total = aligned(full) + aligned(2 * full) + aligned(coarse) + 64;
+  *total = ve_aligned(full) + ve_aligned(2 * full) + ve_aligned(coarse) + 64;
   return p;
 }
 
@@ -32,20 +30,6 @@ size_t ve_motion_plane_bytes(int32_t width, int32_t height) {
   size_t total;
   layout(width, height, NULL, &total);
   return total;
-}
-
-// Replicates the outermost pixels of a plane into its border.
-static void extend8(uint8_t *plane, ptrdiff_t stride, int32_t width, int32_t height, int32_t margin) {
-  for (int32_t y = 0; y < height; y++) {
-    uint8_t *row = plane + y * stride;
-    memset(row - margin, row[0], (size_t)margin);
-    memset(row + width, row[width - 1], (size_t)margin);
-  }
-  const size_t bytes = (size_t)(width + 2 * margin);
-  for (int32_t y = 1; y <= margin; y++) {
-    memcpy(plane - y * stride - margin, plane - margin, bytes);
-    memcpy(plane + (height - 1 + y) * stride - margin, plane + (height - 1) * stride - margin, bytes);
-  }
 }
 
 static void smooth_rows(ve_motion_plane *p) {
@@ -66,7 +50,7 @@ ve_motion_plane ve_motion_plane_prepare(const uint8_t *luma, int32_t width, int3
   size_t total;
   ve_motion_plane p = layout(width, height, memory, &total);
   for (int32_t y = 0; y < height; y++) memcpy(p.luma + y * p.stride, luma + (size_t)y * (size_t)width, (size_t)width);
-  extend8(p.luma, p.stride, width, height, border);
+  ve_replicate_border(p.luma, p.stride, width, height, border);
   smooth_rows(&p);
   for (int32_t y = 0; y < p.coarse_height; y++) {
     const uint8_t *from = p.luma + 4 * y * p.stride;
@@ -78,7 +62,7 @@ ve_motion_plane ve_motion_plane_prepare(const uint8_t *luma, int32_t width, int3
       to[x] = (uint8_t)(sum >> 4);
     }
   }
-  extend8(p.coarse, p.coarse_stride, p.coarse_width, p.coarse_height, coarse_border);
+  ve_replicate_border(p.coarse, p.coarse_stride, p.coarse_width, p.coarse_height, coarse_border);
   return p;
 }
 

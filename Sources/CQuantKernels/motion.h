@@ -10,10 +10,6 @@
 /// Border of the quarter-size plane in pixels.
 enum { VE_MOTION_COARSE_BORDER = 16 };
 
-VE_INLINE int32_t ve_motion_clamp(int32_t value, int32_t low, int32_t high) {
-  return value < low ? low : value > high ? high : value;
-}
-
 /// Sums over 16 x 16 for the subpixel motion: products of the reference's central differences with each other and with the
 /// difference of the frames.
 typedef struct ve_motion_sums {
@@ -27,11 +23,11 @@ VE_INLINE void ve_motion_chroma(
     const uint8_t *plane, int32_t width, int32_t height, int32_t x, int32_t y, ve_motion_vector v, int32_t count,
     uint8_t *result) {
   const int32_t fy = 2 * y + v.dy;  // in half samples
-  const uint8_t *above = plane + (ptrdiff_t)ve_motion_clamp(fy >> 1, 0, height - 1) * width;
-  const uint8_t *below = plane + (ptrdiff_t)ve_motion_clamp((fy + 1) >> 1, 0, height - 1) * width;
+  const uint8_t *above = plane + (ptrdiff_t)ve_clamp(fy >> 1, 0, height - 1) * width;
+  const uint8_t *below = plane + (ptrdiff_t)ve_clamp((fy + 1) >> 1, 0, height - 1) * width;
   for (int32_t i = 0; i < count; i++) {
     const int32_t fx = 2 * (x + i) + v.dx;
-    const int32_t x0 = ve_motion_clamp(fx >> 1, 0, width - 1), x1 = ve_motion_clamp((fx + 1) >> 1, 0, width - 1);
+    const int32_t x0 = ve_clamp(fx >> 1, 0, width - 1), x1 = ve_clamp((fx + 1) >> 1, 0, width - 1);
     result[i] = (uint8_t)((above[x0] + above[x1] + below[x0] + below[x1] + 2) >> 2);
   }
 }
@@ -41,7 +37,7 @@ VE_INLINE uint8_t ve_motion_modulated(uint8_t sample, int32_t factor) {
   enum { unit = VE_MOTION_REMAINDER * VE_MOTION_REMAINDER };
   const int32_t product = (sample - 128) * factor;
   const int32_t value = (product + (product < 0 ? -unit / 2 : unit / 2)) / unit;
-  return (uint8_t)ve_motion_clamp(128 + value, 0, 255);
+  return (uint8_t)ve_clamp(128 + value, 0, 255);
 }
 
 /// Grid points x_begin ..< x_end of row y, of one block.
@@ -51,7 +47,7 @@ VE_INLINE void ve_motion_points(
   const int32_t width = reference->width / 2, height = reference->height / 2, limit = VE_MOTION_REMAINDER;
   const int32_t factors[5] = {v.rx * limit, v.ry * limit, v.rx * v.ry, v.rx * v.rx, v.ry * v.ry};
   // Means of absolute differences, times 8 over the block and times 4 at the point.
-  const uint8_t block_match = (uint8_t)(128 + ve_motion_clamp(v.error / 32, 0, 127));
+  const uint8_t block_match = (uint8_t)(128 + ve_clamp(v.error / 32, 0, 127));
   for (int32_t x = x_begin; x < x_end; x++) {
     const uint8_t *there = neighbour->luma + (2 * y + v.dy) * neighbour->stride + 2 * x + v.dx;
     const uint8_t *here = reference->luma + 2 * y * reference->stride + 2 * x;
@@ -67,7 +63,7 @@ VE_INLINE void ve_motion_points(
                              abs(here[reference->stride] - samples[2]) +
                              abs(here[reference->stride + 1] - samples[3]);
     to[36] = block_match;
-    to[37] = (uint8_t)(128 + ve_motion_clamp(mismatch, 0, 127));
+    to[37] = (uint8_t)(128 + ve_clamp(mismatch, 0, 127));
   }
 }
 

@@ -37,11 +37,11 @@ typedef struct search {
 } search;
 
 static bool try_vector(search *s, int32_t dx, int32_t dy) {
-  dx = ve_motion_clamp(dx, -reach, reach);
-  dy = ve_motion_clamp(dy, -reach, reach);
+  dx = ve_clamp(dx, -reach, reach);
+  dy = ve_clamp(dy, -reach, reach);
   // The 16 x 16 must stay inside the border.
-  dx = ve_motion_clamp(dx, -border + 2 - s->x, s->neighbour->width + border - 18 - s->x);
-  dy = ve_motion_clamp(dy, -border + 2 - s->y, s->neighbour->height + border - 18 - s->y);
+  dx = ve_clamp(dx, -border + 2 - s->x, s->neighbour->width + border - 18 - s->x);
+  dy = ve_clamp(dy, -border + 2 - s->y, s->neighbour->height + border - 18 - s->y);
   if (dx >= -reach && dx <= reach && dy >= -reach && dy <= reach) {
     uint32_t *tried = s->tried + (dy + reach) * span + dx + reach;
     if (*tried == s->stamp) return false;
@@ -66,11 +66,11 @@ static void coarse_search(const ve_motion_plane *r, const ve_motion_plane *n, in
                           int32_t *dy) {
   // The square covers 4 x 4 coarse pixels; the window around it 8 x 8.
   enum { coarse_reach = reach / 4 };
-  const int32_t x = ve_motion_clamp(4 * (bx / 2) - 2, -coarse_border, r->coarse_width + coarse_border - 8);
-  const int32_t y = ve_motion_clamp(4 * (by / 2) - 2, -coarse_border, r->coarse_height + coarse_border - 8);
+  const int32_t x = ve_clamp(4 * (bx / 2) - 2, -coarse_border, r->coarse_width + coarse_border - 8);
+  const int32_t y = ve_clamp(4 * (by / 2) - 2, -coarse_border, r->coarse_height + coarse_border - 8);
   const block8 at = load_block8(r->coarse + y * r->coarse_stride + x, r->coarse_stride);
-  const int32_t first = ve_motion_clamp(-coarse_border - x, -coarse_reach, coarse_reach + 1);
-  const int32_t last = ve_motion_clamp(n->coarse_width + coarse_border - 8 - x, -coarse_reach - 1, coarse_reach);
+  const int32_t first = ve_clamp(-coarse_border - x, -coarse_reach, coarse_reach + 1);
+  const int32_t last = ve_clamp(n->coarse_width + coarse_border - 8 - x, -coarse_reach - 1, coarse_reach);
   int32_t best = INT32_MAX;
   for (int32_t j = -coarse_reach; j <= coarse_reach; j++) {
     if (y + j < -coarse_border || y + j + 8 > n->coarse_height + coarse_border) continue;
@@ -154,7 +154,7 @@ void VE_NAME(search)(const ve_motion_plane *reference, const ve_motion_plane *ne
       }
       // A block that matches within two levels does not need the coarse search.
       if (s.best_error > 2 * window * window) {
-        int16_t *vector = coarse[ve_motion_clamp(bx / 2, 0, most - 1)];
+        int16_t *vector = coarse[ve_clamp(bx / 2, 0, most - 1)];
         if (vector[0] == unknown) {
           int32_t dx = 0, dy = 0;
           coarse_search(reference, neighbour, bx, by, &dx, &dy);

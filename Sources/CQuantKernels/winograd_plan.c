@@ -204,14 +204,14 @@ static int32_t lanes_of(const ve_conv3x3 *plan) {
 static bool allocate_and_pack(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
   w->constants_row = lanes_of(plan);
   const size_t lanes = (size_t)w->constants_row;
-  const size_t constant_bytes = ve_rounded_up((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
+  const size_t constant_bytes = ve_aligned((size_t)w->traits->outputs * 2 * lanes * sizeof *w->constants);
   w->constants = aligned_alloc(VE_ALIGNMENT, constant_bytes);
   if (!w->constants) return false;
   memset(w->constants, 0, constant_bytes);
   if (w->kernels->operands == VE_OPERANDS_BYTES_IN_16) {
     if (!ve_winograd_make_rows(plan, w, weights, most_input(w->transform, w->levels))) return false;
   } else {
-    const size_t u_bytes = ve_rounded_up(lanes * ve_winograd_lane_bytes(plan, w));
+    const size_t u_bytes = ve_aligned(lanes * ve_winograd_lane_bytes(plan, w));
     w->u = aligned_alloc(VE_ALIGNMENT, u_bytes);
     if (!w->u) return false;
     memset(w->u, 0, u_bytes);
@@ -239,9 +239,9 @@ static ve_winograd_plan *create(
   if (transform == VE_F2X1) {
     // Taps are read from adjacent tiles, which must therefore be contiguous.
     w->v_tile = d->channels_in;
-    w->v_row = (ptrdiff_t)ve_rounded_up((size_t)((VE_RUN_TILES + 2) * w->v_tile)) + VECTOR_BYTES;
+    w->v_row = (ptrdiff_t)ve_aligned((size_t)((VE_RUN_TILES + 2) * w->v_tile)) + VECTOR_BYTES;
   } else {
-    w->v_tile = (ptrdiff_t)ve_rounded_up((size_t)d->channels_in * element_bytes(w));
+    w->v_tile = (ptrdiff_t)ve_aligned((size_t)d->channels_in * element_bytes(w));
     w->v_row = VE_RUN_TILES * w->v_tile;
   }
   w->v_slot = w->traits->columns * 4 * w->v_row;

@@ -41,9 +41,5 @@ bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *winograd, c
 /// Bytes of transformed weights per lane.
 size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *winograd);
 
-/// Rounds up to a multiple of VE_ALIGNMENT.
-VE_INLINE size_t ve_rounded_up(size_t bytes) {
-  return (bytes + VE_ALIGNMENT - 1) / VE_ALIGNMENT * VE_ALIGNMENT;
-}
 
 #endif

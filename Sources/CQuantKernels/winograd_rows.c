@@ -155,7 +155,7 @@ bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *w, const in
   if (!w->starts || !w->rows) return false;
   sink sink = {0};
   add_rows(plan, w, weights, most_input, &sink);
-  w->u = aligned_alloc(VE_ALIGNMENT, ve_rounded_up(sink.u_bytes));
+  w->u = aligned_alloc(VE_ALIGNMENT, ve_aligned(sink.u_bytes));
   w->stretches = calloc(sink.stretch_count, sizeof *w->stretches);
   if (!w->u || !w->stretches) return false;
   // All entries except the ends of lists are stretches. Splitting costs as much as shorter stretches would.

@@ -11,7 +11,7 @@
 enum { AREA = 2 * VE_ROW, AREAS = 4 };
 
 static size_t v_bytes(const ve_winograd_plan *w, int32_t slots) {
-  return ve_rounded_up((size_t)slots * (size_t)w->v_slot);
+  return ve_aligned((size_t)slots * (size_t)w->v_slot);
 }
 
 size_t ve_winograd_plan_scratch_bytes(const ve_winograd_plan *w, int32_t slots) {
@@ -191,7 +191,7 @@ void ve_winograd_plan_run(
     void *scratch) {
   const ve_winograd_plan *w = plan->winograd;
   const int32_t outputs = w->traits->outputs;
-  run run = {.plan = plan, .io = io, .row_end = row_end, .v = (uint8_t *)ve_rounded_up((size_t)scratch)};
+  run run = {.plan = plan, .io = io, .row_end = row_end, .v = (uint8_t *)ve_aligned((size_t)scratch)};
   run.areas = (int32_t *)(run.v + v_bytes(w, plan->description.slots));
   run.sums = run.areas + AREAS * AREA;
   for (run.y = row_begin; run.y < row_end; run.y += 2)

@@ -31,18 +31,18 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .cannotRead(let path, let reason): "cannot read plan \(path): \(reason)"
     case .cannotWrite(let path, let reason): "cannot write plan \(path): \(reason)"
-    case .notAPlan(let path): "\(path) is not a plan of this program, or damaged"
+    case .notAPlan(let path): "\(path) is not a plan of this program, or is damaged"
     case .otherFormat(let path, let format):
-      "plan \(path) is of format \(format), this program knows \(FilmPlan.currentFormat)"
+      "plan \(path) has format \(format), this program supports \(FilmPlan.currentFormat)"
     case .unknown(let what): "the plan asks for \(what), which this program does not know"
     case .differs(let path, let lines): "plan \(path) does not fit: \(lines.joined(separator: "; "))"
     case .exists(let path, let lines):
-      "there is another plan in \(path): \(lines.joined(separator: "; "))"
+      "\(path) already holds another plan: \(lines.joined(separator: "; "))"
     case .sourceMissing(let path, let reason): "the source \(path) cannot be opened: \(reason)"
     case .noSuchShard(let path, let index, let count):
       "there is no shard \(index) in \(path), which has \(count), from 0"
     case .unclearIndex(let detail): detail
-    case .incomplete(let path, let lines, _): "not all of \(path) is there: \(lines.joined(separator: "; "))"
+    case .incomplete(let path, let lines, _): "\(path) is incomplete: \(lines.joined(separator: "; "))"
     }
   }
 
@@ -50,10 +50,10 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
   package var hint: String? {
     switch self {
     case .notAPlan, .otherFormat, .unknown: "make it with 'videnhance plan'"
-    case .differs: "all machines need what the plan was made with; or make a new plan"
+    case .differs: "use what the plan was made with on all machines, or make a new plan"
     case .exists: "choose another name, or allow overwriting, which drops the pieces made for it"
-    case .sourceMissing: "name its place on this machine"
-    case .noSuchShard: "shards count from 0"
+    case .sourceMissing: "give its path on this machine"
+    case .noSuchShard: "shards are counted from 0"
     case .unclearIndex: "name the shards to make"
     case .incomplete(let path, _, let shards):
       "videnhance shard \(path) --index \(IndexList.text(shards))"

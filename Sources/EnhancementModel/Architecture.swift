@@ -123,7 +123,7 @@ package struct Architecture: Hashable, Codable, Sendable {
   package func channels(ofSlot slot: Int) -> Int {
     if task == .interpolation { return InterpolationPacker.channels }
     if alignment == .block && slot != window / 2 {
-      return BlockMotion.neighbourChannels + (takesQuantizers ? 1 : 0)
+      return NeighbourMotion.neighbourChannels + (takesQuantizers ? 1 : 0)
     }
     return centreChannels
   }

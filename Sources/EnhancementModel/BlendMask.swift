@@ -42,13 +42,13 @@ package enum BlendMask {
             Int16($0)
           }
           for x in 0..<width {
-            let said = from.values + (y &* width &+ x) &* stride
+            let predicted = from.values + (y &* width &+ x) &* stride
             let sum = to.values + (y &* width &+ x) &* count
             for c in 0..<count {
               let i = x &* count &+ c
               sum[c] = Int16(
                 truncatingIfNeeded: added(
-                  residual: Int32(said[c]), mask: Int32(said[c &+ count]),
+                  residual: Int32(predicted[c]), mask: Int32(predicted[c &+ count]),
                   difference: Int32(b[i]) &- Int32(a[i])))
             }
           }

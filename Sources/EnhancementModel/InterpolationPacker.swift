@@ -5,13 +5,13 @@ internal import LineEngine
 /// Two frames aligned to an instant between them.
 package struct FrameAlignment: Sendable {
   /// The motion between them, relative to the instant.
-  package let motion: FrameMotion
+  package let motion: BetweenMotion
   /// Both frames warped to the instant.
   package let warped: [PlanarFrame]
 
   /// Creates an alignment.
   /// - Parameter warped: empty if the network's inputs differ from the pictures to blend.
-  package init(motion: FrameMotion, warped: [PlanarFrame]) {
+  package init(motion: BetweenMotion, warped: [PlanarFrame]) {
     self.motion = motion
     self.warped = warped
   }
@@ -32,7 +32,7 @@ package final class InterpolationPacker {
   /// Creates a packer that uses `threads` threads.
   package init(threads: Int = 1) { self.threads = threads }
 
-  /// Warps both frames of a window to an instant, 1 ..< `FrameMotion.unit`.
+  /// Warps both frames of a window to an instant, 1 ..< `BetweenMotion.unit`.
   func align(_ window: [PlanarFrame], at instant: Int) -> FrameAlignment {
     // The second frame of a window is the first of the next.
     pyramids = window.map { frame in
@@ -40,7 +40,7 @@ package final class InterpolationPacker {
       return known
         ?? (frame, MotionPyramid(luma: frame.luma, width: frame.width, height: frame.height))
     }
-    let motion = FrameMotion(
+    let motion = BetweenMotion(
       from: pyramids[0].pyramid, to: pyramids[1].pyramid, instant: instant, threads: threads)
     let (width, height) = (window[0].width, window[0].height)
     let targets = window.map { _ in PlanarFrame(width: width, height: height) }
@@ -82,7 +82,7 @@ package final class InterpolationPacker {
           into: to.origin + Architecture.frameChannels, pixelStride: to.pixelStride,
           rowStride: to.rowStride, rows: rows
         ) { $0 }
-        let share = slot == 0 ? FrameMotion.unit - instant : instant
+        let share = slot == 0 ? BetweenMotion.unit - instant : instant
         describe(
           warped[slot], against: warped[1 - slot], share: UInt8(clamping: share), blocks, motion.columns, to,
           rows: rows)

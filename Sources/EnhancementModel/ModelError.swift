@@ -21,9 +21,10 @@ package enum ModelError: Error, Equatable, CustomStringConvertible {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
-    case .missingTensor(let name): "model lacks tensor \(name), or it has another shape or bad numbers"
+    case .missingTensor(let name):
+      "tensor \(name) of the model is missing, or has a wrong shape or invalid values"
     case .notShipped(let name): "no weights are shipped for \(name)"
-    case .notFinite: "the network's numbers overflow (infinite or NaN): its weights are no good"
+    case .notFinite: "the network's values overflow (infinite or NaN): its weights are unusable"
     }
   }
 

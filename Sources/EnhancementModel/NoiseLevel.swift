@@ -22,7 +22,7 @@ package enum NoiseLevel {
     min(most, estimate(frame.luma, width: frame.width, height: frame.height, log2Sums: 0))
   }
 
-  /// Estimates the level from frames that follow each other, of one size, as denoising does where it is not told the level.
+  /// Estimates the level from frames that follow each other, of one size, as denoising does where the level is not given.
   /// - Precondition: there is at least one.
   package static func estimate(window frames: [PlanarFrame]) -> Float {
     let surveys = frames.map { NoiseSurvey($0) }

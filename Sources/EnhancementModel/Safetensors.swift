@@ -191,7 +191,7 @@ package struct Safetensors: Sendable {
       tensors[name]?.bytes = Data(bytes[range])
       end = range.upperBound
     }
-    if end != bytes.count { throw .damaged(path: path, detail: "it goes on after the last tensor") }
+    if end != bytes.count { throw .damaged(path: path, detail: "it continues after the last tensor") }
   }
 
   /// The file's bytes, with a checksum. Deterministic: names are sorted.

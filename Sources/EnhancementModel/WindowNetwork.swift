@@ -94,7 +94,7 @@ package protocol WindowNetwork: AnyObject {
   /// Runs the network.
   /// - Parameters:
   ///   - window: `architecture.window` frames in temporal order, all of the size the network was created for.
-  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`. Others ignore it.
+  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `BetweenMotion.unit`. Others ignore it.
   ///   - conditions: known properties of the source.
   ///   - profile: accumulates the time of each part.
   func predict(
@@ -113,7 +113,7 @@ package protocol WindowNetwork: AnyObject {
 extension WindowNetwork {
   /// Runs the network on a window with unknown conditions; for interpolation, half-way between its frames.
   package func predict(_ window: [PlanarFrame]) throws -> Prediction {
-    try predict(window, at: FrameMotion.unit / 2, given: WindowConditions(), profile: nil)
+    try predict(window, at: BetweenMotion.unit / 2, given: WindowConditions(), profile: nil)
   }
 
   /// Delivers all rows at once, for networks that compute them that way.
@@ -121,7 +121,7 @@ extension WindowNetwork {
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
   ) throws {
-    let whole = try predict(window, at: FrameMotion.unit / 2, given: conditions, profile: profile).residual
+    let whole = try predict(window, at: BetweenMotion.unit / 2, given: conditions, profile: profile).residual
     profile.measure("enlarge") { take(whole.rows) }
     withExtendedLifetime(whole) {}
   }

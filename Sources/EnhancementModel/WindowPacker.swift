@@ -51,10 +51,10 @@ package final class WindowPacker {
   /// Computes the motion of a window and everything else that its codes depend on.
   /// - Parameters:
   ///   - window: `architecture.window` frames of one size.
-  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `FrameMotion.unit`.
+  ///   - instant: for interpolation, the instant between the two frames, 1 ..< `BetweenMotion.unit`.
   ///   - conditions: known properties of the source.
   package func prepare(
-    _ window: [PlanarFrame], at instant: Int = FrameMotion.unit / 2,
+    _ window: [PlanarFrame], at instant: Int = BetweenMotion.unit / 2,
     given conditions: WindowConditions = WindowConditions()
   ) -> PreparedWindow {
     if architecture.task == .interpolation {
@@ -116,18 +116,18 @@ package final class WindowPacker {
   }
 
   /// The motion into each neighbour, by slot.
-  private func motions(_ planes: [PreparedPlanes]) -> [BlockMotion?] {
+  private func motions(_ planes: [PreparedPlanes]) -> [NeighbourMotion?] {
     let middle = planes.count / 2
-    var result = [BlockMotion?](repeating: nil, count: planes.count)
+    var result = [NeighbourMotion?](repeating: nil, count: planes.count)
     result.withUnsafeMutableBufferPointer { found in
       nonisolated(unsafe) let found = found  // Each side writes its own slots.
       // Search both temporal directions concurrently; within one, the nearer frame's motion seeds the search of the next.
       Parallel.bands(rows: 2, threads: threads) { sides, _ in
         for side in sides {
-          var prior: BlockMotion?
+          var prior: NeighbourMotion?
           for distance in 1...middle {
             let slot = side == 0 ? middle - distance : middle + distance
-            let motion = BlockMotion(
+            let motion = NeighbourMotion(
               of: planes[middle].search, in: planes[slot].search, prior: prior, priorFactor: distance)
             found[slot] = motion
             if distance == 1 { prior = motion }

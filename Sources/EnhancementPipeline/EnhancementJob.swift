@@ -209,7 +209,7 @@ package struct EnhancementJob: Sendable {
     guard let segments, segments.frameCount > 0 else { return steps.map { _ in 0 } }
     guard segments.origins.count == steps.count - 1 else {
       throw VideoIOError.segmentsDamaged(
-        path: segments.path, reason: "it is the work of another number of steps")
+        path: segments.path, reason: "it was made with a different number of steps")
     }
     return segments.origins + [segments.frameCount]
   }
@@ -288,17 +288,23 @@ package struct EnhancementJob: Sendable {
       for try await report in group { report.add(to: &summary) }
     }
     summary.peakFrames = census.peak
-    if summary.substitutedFrames > 0 {
-      summary.warnings.append(
-        MediaRemark(
-          .frames,
-          "\(summary.substitutedFrames) frames could not be interpolated and repeat the source's nearest"))
-    }
-    if summary.repeatedFrames > 0 {
-      summary.warnings.append(
-        MediaRemark(
-          .frames, "\(summary.repeatedFrames) frames repeat the one before where the source's do not"))
-    }
+    summary.addFrameWarnings()
     return summary
+  }
+}
+
+extension EnhancementSummary {
+  /// Adds warnings about frames that repeat others instead of being new.
+  fileprivate mutating func addFrameWarnings() {
+    if substitutedFrames > 0 {
+      warnings.append(
+        MediaRemark(
+          .frames, "\(substitutedFrames) frames could not be interpolated and repeat the source's nearest"))
+    }
+    if repeatedFrames > 0 {
+      warnings.append(
+        MediaRemark(
+          .frames, "\(repeatedFrames) frames repeat the previous one where the source's do not"))
+    }
   }
 }

@@ -53,7 +53,7 @@ package struct FrameBlender: Sendable {
 
   private func fill<Sample: SampleInteger>(
     _ bytes: UnsafeMutableRawBufferPointer, _ bytesPerRow: Int, _: Sample.Type, _ first: VideoFrame,
-    _ second: VideoFrame, _ index: Int, _ motion: FrameMotion, _ warped: [PlanarFrame],
+    _ second: VideoFrame, _ index: Int, _ motion: BetweenMotion, _ warped: [PlanarFrame],
     _ residual: ResidualPlane?
   ) {
     let format = first.format
@@ -99,7 +99,7 @@ private struct PlaneBlend<Sample: SampleInteger>: @unchecked Sendable {
   /// The warped sources without row padding; empty if they have to be computed.
   let warped: [UnsafeRawPointer]
   let width, depth: Int
-  let motion: FrameMotion
+  let motion: BetweenMotion
   let residual: ResidualPlane?
   let target: UnsafeMutablePointer<Sample>
   let targetStride: Int

@@ -80,10 +80,10 @@ struct InterpolationTimeline {
     return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
   }
 
-  /// Where an instant lies between two frames of the source, of `FrameMotion.unit`, when `part` of `length` have passed since
+  /// Where an instant lies between two frames of the source, of `BetweenMotion.unit`, when `part` of `length` have passed since
   /// the first one.
   static func position(_ part: Int, of length: Int) -> Int {
-    min((part * FrameMotion.unit + length / 2) / length, FrameMotion.unit - 1)
+    min((part * BetweenMotion.unit + length / 2) / length, BetweenMotion.unit - 1)
   }
 
   private mutating func instants(begin: Int64, ticks: Int64, length: Int64) -> [FrameInstant] {

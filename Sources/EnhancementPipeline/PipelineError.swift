@@ -34,14 +34,14 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
     case .noFrames(let path): "no frames in \(path)"
     case .implausibleOutput(let path, let frame, let detail):
       "frame \(frame) of \(path) came out wrong: \(detail)"
-    case .badResidual(let expected, let found): "the network gave \(found) instead of \(expected)"
+    case .badResidual(let expected, let found): "the network returned \(found) instead of \(expected)"
     case .timesTooLarge:
       "the timestamps of the source are too large or too far apart to place frames between them"
-    case .missingFrame(let index): "frame \(index) is needed again, against what the unfinished work says"
+    case .missingFrame(let index): "frame \(index) is needed again, which contradicts the unfinished work"
     case .framesLost(let path, let taken, let given): "\(taken) of \(given) frames of \(path) came through"
     case .extentsDiffer(let found, let expected):
       "pictures of \(found) cannot be compared with those of \(expected)"
-    case .otherFrames(let path, let detail): "\(path) is not read as it was planned: \(detail)"
+    case .otherFrames(let path, let detail): "\(path) is read differently than planned: \(detail)"
     case .notLarger(let path, let size, let goal):
       "\(path) is \(size) already, which \(goal) would not enlarge"
     case .tooLarge(let path, let size):

@@ -9,7 +9,7 @@ struct SceneSplitter {
     /// Cuts are detected from the frames.
     case detected
     /// Cuts are marked in the frames, by a previous step.
-    case told
+    case marked
     /// Numbers of the frames that start scenes, detected earlier.
     case known(Set<Int>)
   }
@@ -21,7 +21,7 @@ struct SceneSplitter {
 
   private var windows: SlidingWindow<PreparedFrame>
   private var detector: SceneCutDetector?
-  private let isTold: Bool
+  private let usesMarks: Bool
   private let known: Set<Int>
   /// Frames waiting for the detector's look-ahead.
   private var waiting: [PreparedFrame] = []
@@ -31,7 +31,7 @@ struct SceneSplitter {
   init(length: Int, cuts: Cuts, edge: WindowEdge) {
     windows = SlidingWindow(length: length, edge: edge)
     if case .detected = cuts { detector = SceneCutDetector() } else { detector = nil }
-    if case .told = cuts { isTold = true } else { isTold = false }
+    if case .marked = cuts { usesMarks = true } else { usesMarks = false }
     if case .known(let numbers) = cuts { known = numbers } else { known = [] }
   }
 
@@ -40,7 +40,7 @@ struct SceneSplitter {
     frameCount += 1
     guard detector != nil else {
       return place(
-        frame, startsScene: isTold && frame.frame.startsScene || known.contains(frameCount - 1))
+        frame, startsScene: usesMarks && frame.frame.startsScene || known.contains(frameCount - 1))
     }
     let startsScene = detector?.push(try frame.planar)
     waiting.append(frame)

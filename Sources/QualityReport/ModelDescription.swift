@@ -335,7 +335,7 @@ package struct ModelDescription {
     }
     // A range may overflow to infinity, which JSON cannot represent.
     guard JSONSerialization.isValidJSONObject(table) else {
-      throw InspectError(path: path, detail: "its ranges are beyond all numbers")
+      throw InspectError(path: path, detail: "its ranges are too large for numbers")
     }
     let data = try JSONSerialization.data(
       withJSONObject: table, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])

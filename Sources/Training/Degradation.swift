@@ -12,7 +12,13 @@ package struct Degradation: Sendable, Codable, Hashable {
   package var varietyShare: Float?
   /// Fraction of the windows in which conditioned networks receive the quantizers if known; nil (older recipes) means
   /// none.
-  package var toldShare: Float?
+  package var quantizerShare: Float?
+
+  // Recipes in model files have an earlier name of the key.
+  private enum CodingKeys: String, CodingKey {
+    case cleanShare, varietyShare
+    case quantizerShare = "toldShare"
+  }
 
   /// Defaults.
   package init() {}
@@ -46,8 +52,8 @@ package struct Degradation: Sendable, Codable, Hashable {
     _ window: [PlanarFrame], using random: inout SplitMix64
   ) throws -> (frames: [PlanarFrame], level: Float?) {
     var frames = window.map { $0.copy() }
-    let isTold = random.chance(0.5)
-    if random.chance(0.08) { return (frames, isTold ? 0 : nil) }
+    let isKnown = random.chance(0.5)
+    if random.chance(0.08) { return (frames, isKnown ? 0 : nil) }
     // Squared: weak noise is more common, and the network can gain or lose more there.
     let draw = random.uniform()
     let level = Self.mostNoise * (random.chance(0.5) ? draw : draw * draw)
@@ -58,7 +64,7 @@ package struct Degradation: Sendable, Codable, Hashable {
         using: &random)
     }
     if isCamera && random.chance(0.4) { frames = try Self.recompress(frames, using: &random) }
-    return (frames, isTold && !isCamera ? level : nil)
+    return (frames, isKnown && !isCamera ? level : nil)
   }
 
   /// Fraction of the denoising windows with repeated frames.

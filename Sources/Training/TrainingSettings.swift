@@ -43,7 +43,7 @@ package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
     if architecture.scale == 1 { cropSize = 96 }
     if architecture.takesQuantizers {
       degradation.cleanShare = 0.25
-      degradation.toldShare = 0.65
+      degradation.quantizerShare = 0.65
     }
   }
 

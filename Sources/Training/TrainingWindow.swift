@@ -47,7 +47,7 @@ package struct TrainingWindow: Sendable {
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
-  /// Packs two frames for interpolation at `instant` (of `FrameMotion.unit`) and the ground truth of that instant.
+  /// Packs two frames for interpolation at `instant` (of `BetweenMotion.unit`) and the ground truth of that instant.
   /// - Parameter margin: pixels at each side (a multiple of 2) that are used for motion search only and cropped.
   package init(
     first: PlanarFrame, second: PlanarFrame, truth: PlanarFrame, instant: Int, architecture: Architecture,

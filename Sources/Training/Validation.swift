@@ -41,7 +41,7 @@ package final class ValidationSet {
     func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
       if architecture.task == .interpolation {
         return TrainingWindow(
-          first: truth[0], second: truth[2], truth: truth[1], instant: FrameMotion.unit / 2,
+          first: truth[0], second: truth[2], truth: truth[1], instant: BetweenMotion.unit / 2,
           architecture: architecture)
       }
       if architecture.task == .denoising {

@@ -96,7 +96,7 @@ package final class WindowMaker: Sendable {
         try architecture.scale == 1
         ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
       // Good sources have fine quantizers.
-      if random.chance(degradation.toldShare ?? 0) {
+      if random.chance(degradation.quantizerShare ?? 0) {
         let value = UInt8(random.index(30))
         for frame in low {
           frame.quantizers = QuantizerMap(width: frame.width, height: frame.height, value: value)
@@ -112,7 +112,7 @@ package final class WindowMaker: Sendable {
   private func degradedWindow(using random: inout SplitMix64) -> TrainingWindow {
     let (count, scale) = (architecture.window, architecture.scale)
     let side = size / scale
-    let isTold = random.chance(degradation.toldShare ?? 0)
+    let hasQuantizers = random.chance(degradation.quantizerShare ?? 0)
     let fromPhotographs = !degradedPhotographs.isEmpty && random.chance(photographShare)
     var candidate: (low: [PlanarFrame], truth: PlanarFrame)?
     // As with films, avoid cuts and flat pictures.
@@ -138,7 +138,7 @@ package final class WindowMaker: Sendable {
       if !hasCut && Self.detail(truth) > 1.5 { break }
     }
     guard let (low, truth) = candidate else { preconditionFailure("clips are as long as a window") }
-    if !isTold { for frame in low { frame.quantizers = nil } }
+    if !hasQuantizers { for frame in low { frame.quantizers = nil } }
     let symmetry = Symmetry(using: &random)
     return TrainingWindow(
       frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture)
@@ -178,7 +178,7 @@ package final class WindowMaker: Sendable {
     let symmetry = Symmetry(using: &random)
     let turned = symmetry.applied(to: frames)
     let time = symmetry.reverses ? steps - between : between
-    let instant = max(1, min(FrameMotion.unit - 1, (time * FrameMotion.unit + steps / 2) / steps))
+    let instant = max(1, min(BetweenMotion.unit - 1, (time * BetweenMotion.unit + steps / 2) / steps))
     let ends = try degradation.compressed([turned[0], turned[2]], using: &random)
     return TrainingWindow(
       first: ends[0], second: ends[1], truth: turned[1], instant: instant, architecture: architecture,

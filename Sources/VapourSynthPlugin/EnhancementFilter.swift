@@ -101,12 +101,12 @@ final class EnhancementFilter {
         try FilterSettings.noise($0, named: FilterSettings.noiseProperty)
       }
     }
-    let told: (Int) -> Bool? = { [settings] place in
+    let known: (Int) -> Bool? = { [settings] place in
       guard settings.cuts == .auto else { return nil }
       return available(place).flatMap { FrameProperties(of: $0, host).startsScene }
         ?? available(place - 1).flatMap { FrameProperties(of: $0, host).endsScene }
     }
-    let outcome = try frames.make(number, given: conditions, told: told) { place in
+    let outcome = try frames.make(number, given: conditions, known: known) { place in
       try available(place).map { try format.read($0, host) }
     }
     switch outcome {

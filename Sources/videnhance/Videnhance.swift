@@ -22,7 +22,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
         videnhance in.mp4 out.mkv --codec libx265 --preset slow
         videnhance in.mp4 out.mp4 --task denoise,interp,sr
         videnhance in.mp4 out.mp4 --to 1080p --dry-run
-        videnhance in.mp4 out.mp4 --preset auto       looks at the video and decides
+        videnhance in.mp4 out.mp4 --preset auto       examines the video and decides
         ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
         videnhance batch footage enhanced             all videos below a folder
         videnhance plan in.mkv out.mkv -o plan.json   one film for many machines
@@ -79,9 +79,9 @@ struct VidenhanceCommand: AsyncParsableCommand {
       let code = exitCode(for: error)
       if CommandArguments.wantJSON(arguments), !(error is ExitCode), code != .success {
         let text = code == .failure ? Console.text(of: error) : message(for: error)
-        let told = code == .failure ? Console.exitCode(for: error) : code
-        ProgressEvent(failed: Console.singleLine(text), exitCode: told.rawValue).write()
-        exit(withError: told)
+        let exitCode = code == .failure ? Console.exitCode(for: error) : code
+        ProgressEvent(failed: Console.singleLine(text), exitCode: exitCode.rawValue).write()
+        exit(withError: exitCode)
       }
       guard code == .failure, !(error is ExitCode) else { exit(withError: error) }
       Console.error(error)
@@ -104,10 +104,10 @@ struct VidenhanceCommand: AsyncParsableCommand {
     let environment = ProcessInfo.processInfo.environment
     if let value = environment["VIDENHANCE_ISA"], !value.isEmpty, InstructionSet(argument: value) == nil {
       let names = InstructionSet.allCases.map(\.name).joined(separator: ", ")
-      throw ValidationError("VIDENHANCE_ISA=\(value) is no instruction set (hint: \(names))")
+      throw ValidationError("VIDENHANCE_ISA=\(value) is not an instruction set (hint: \(names))")
     }
     if let value = environment["VIDENHANCE_STRIP"], !value.isEmpty, value != "cache", Int(value) ?? 0 < 1 {
-      throw ValidationError("VIDENHANCE_STRIP=\(value) is no number of columns (hint: 256, or cache)")
+      throw ValidationError("VIDENHANCE_STRIP=\(value) is not a number of columns (hint: 256, or cache)")
     }
   }
 }

@@ -101,7 +101,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     expectRefused(try bench.shard("1"), "videnhance was 9.9.9, is \(version)")
     expectRefused(try bench.join(), "videnhance was 9.9.9")
     try rewrite("\"format\":1", "\"format\":2")
-    expectRefused(try bench.shard("1"), "is of format 2")
+    expectRefused(try bench.shard("1"), "has format 2")
     try rewrite("\"models\":[\"denoise ", "\"models\":[\"denoise 1")
     expectRefused(try bench.shard("1"), "model 1 was denoise 1")
     // With other options in the plan, the existing piece belongs to another plan.

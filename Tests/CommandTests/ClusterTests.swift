@@ -129,14 +129,14 @@ import Testing
     #expect(try Data(contentsOf: URL(fileURLWithPath: bench.path("plan.json"))) == plan)
     let skipped = try bench.shard("0-2", ["--journal", bench.path("j.jsonl")])
     #expect(
-      skipped.code == 0 && skipped.errors.contains("shard 1: nothing to do, its pieces are whole"),
+      skipped.code == 0 && skipped.errors.contains("shard 1: nothing to do, its pieces are complete"),
       "\(skipped.errors)")
     let journal = try String(contentsOfFile: bench.path("j.jsonl"), encoding: .utf8).split(separator: "\n")
     #expect(journal.filter { $0.contains("\"status\":\"done\"") }.count == 3, "\(journal)")
     #expect(journal.filter { $0.contains("\"status\":\"skipped\"") }.count == 3, "\(journal)")
     #expect(try bench.join().code == 0)
     let second = try bench.join()
-    #expect(second.code == 0 && second.errors.contains("joined before"), "\(second.errors)")
+    #expect(second.code == 0 && second.errors.contains("already joined"), "\(second.errors)")
     // Another file under this name is not replaced.
     try Data("mine".utf8).write(to: URL(fileURLWithPath: bench.path("out.mkv")))
     let refused = try bench.join()

@@ -178,12 +178,12 @@ import Testing
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=192x128:rate=50:duration=2 -vf interlace,setfield=prog -c:v ffv1",
       "combed.mkv")
-    let told = try Program.Run(
+    let compared = try Program.Run(
       ["compare", "combed.mkv", "combed.mkv", "--frames", "2"], directory: bench.directory
     ).finish()
     #expect(
-      told.code == 0 && told.errorLines.count == 1 && told.errors.contains("looks interlaced"),
-      "\(told.errors)")
+      compared.code == 0 && compared.errorLines.count == 1 && compared.errors.contains("looks interlaced"),
+      "\(compared.errors)")
   }
 
   /// A file that players turn, compared with one whose pictures have been turned.

@@ -64,7 +64,7 @@ import Testing
     #expect(run.errors.contains("encoder libx264, yuv420p, at most "))
   }
 
-  @Test func overwritesOnlyWhenTold() throws {
+  @Test func overwritesOnlyOnRequest() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let output = bench.path("out.mkv")

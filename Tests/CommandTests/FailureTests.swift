@@ -93,7 +93,8 @@ import Testing
   @Test func unknownContainer() throws {
     let bench = try Workbench()
     try expectFailure(
-      bench, try bench.makeVideo(), bench.path("out.xyz"), "cannot tell the container", "(hint: use a name")
+      bench, try bench.makeVideo(), bench.path("out.xyz"), "cannot determine the container",
+      "(hint: use a name")
   }
 
   @Test func unknownEncoder() throws {
@@ -102,7 +103,7 @@ import Testing
     try expectFailure(
       bench, video, bench.path("out.mkv"), "no encoder named h265x", more: ["--codec", "h265x"])
     try expectFailure(
-      bench, video, bench.path("out.mkv"), "refuses option wings=2", more: ["--encoder-option", "wings=2"])
+      bench, video, bench.path("out.mkv"), "rejects option wings=2", more: ["--encoder-option", "wings=2"])
   }
 
   @Test func interlacedVideo() throws {

@@ -79,7 +79,7 @@ extension FileCaseTests {
     try bench.ffmpeg(Self.base, "in.mp4")
     let refused = try run("in.mp4", "out.\(ending)")
     #expect(refused.code == 1 && refused.errorLines.count == 1, "\(refused.errors)")
-    #expect(refused.errors.contains("few players take H.264 in a file such as"), "\(refused.errors)")
+    #expect(refused.errors.contains("few players support H.264 in a file such as"), "\(refused.errors)")
     #expect(refused.errors.contains("(hint: use a name that ends in .mp4 or .mkv"), "\(refused.errors)")
     #expect(!bench.contents.contains { $0.hasPrefix("out") })
     let done = try Program.run(

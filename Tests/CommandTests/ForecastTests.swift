@@ -19,7 +19,7 @@ import Testing
     return try JSONSerialization.jsonObject(with: Data(run.errors.utf8)) as? [String: Any] ?? [:]
   }
 
-  @Test func dryRunsTellAllAndWriteNothing() throws {
+  @Test func dryRunsReportAllAndWriteNothing() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())
     let before = bench.contents

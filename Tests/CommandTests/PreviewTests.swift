@@ -67,8 +67,8 @@ import Testing
     let run = try Program.Run(arguments, directory: bench.directory).finish()
     #expect(run.code == 0 && run.errorLines.count == 4, "\(run.errors)")
     #expect(run.errorLines.first?.contains("looks interlaced although") == true, "\(run.errors)")
-    let told = try Program.Run(arguments + ["--deinterlace"], directory: bench.directory).finish()
-    #expect(told.code == 0 && told.errorLines.count == 3, "\(told.errors)")
+    let deinterlaced = try Program.Run(arguments + ["--deinterlace"], directory: bench.directory).finish()
+    #expect(deinterlaced.code == 0 && deinterlaced.errorLines.count == 3, "\(deinterlaced.errors)")
   }
 
   /// A clip that players turn by a quarter: what is left of the picture comes to the top.
@@ -158,9 +158,10 @@ import Testing
     #expect(events.allSatisfy { $0.input == video && $0.output == bench.path("out.mkv") })
     #expect(events.dropLast().allSatisfy { (0...1).contains($0.fraction ?? -1) })
     let failed = try Program.Run([bench.path("none.mkv"), bench.path("b.mkv")] + arguments).finish()
-    let told = try self.events(failed)
+    let failure = try self.events(failed)
     #expect(
-      failed.code == 1 && told.map(\.event) == ["failed"] && told[0].error?.contains("none.mkv") == true)
+      failed.code == 1 && failure.map(\.event) == ["failed"] && failure[0].error?.contains("none.mkv") == true
+    )
     // For folders, the end of each file is reported.
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for name in ["a.mkv", "b.mkv"] {

@@ -132,7 +132,7 @@ import Testing
       (["--tables", "real", "--peers", bench.path("none")], 1, "none: cannot be started"),
       (
         ["--tables", "real", "--peers", bench.path("python"), "--peer-names", "magic"], 1,
-        "magic is no peer for sr (hint: one of double, broken)"
+        "magic is not a peer for sr (hint: one of double, broken)"
       ),
     ] as [([String], Int32, String)] {
       let run = try Program.Run(

@@ -56,7 +56,7 @@ import Testing
     #expect(done.code == 1)
     #expect(
       done.errors.contains(
-        "stream 2 of \(bench.path("in.mkv")) is no video (hint: its videos are the streams 0, 1)"))
+        "stream 2 of \(bench.path("in.mkv")) is not video (hint: its videos are the streams 0, 1)"))
     done = try run(bench, "in.mkv", "e.mkv", "--start", "3")
     #expect(done.code == 1 && done.errorLines.count == 1)
     #expect(bench.contents == ["a.mkv", "b.mkv", "c.mkv", "in.mkv", "zero.safetensors"])

@@ -80,7 +80,7 @@ import Testing
     #expect(try error(output) < 0.95 * error(soft))
   }
 
-  @Test func aSizeThatIsThereIsTold() throws {
+  @Test func existingSizesAreReported() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()
     let done = try run(bench, ["--to", "64p"])

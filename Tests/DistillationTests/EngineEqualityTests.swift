@@ -117,10 +117,10 @@ import Training
       }
       let output = try pass.forward(frames: inputs).output
       #expect(output.count == architecture.outputChannels * (width / 2) * (height / 2))
-      let said = residuals(output, architecture: architecture, alignment: window.alignment)
-      let different = said.indices.filter { said[$0] != expected.values[$0] }.count
-      #expect(different == 0, "\(different) of \(said.count) differ in \(precision.rawValue)")
-      #expect(said.contains { $0 != 0 }, "the network is silent")
+      let actual = residuals(output, architecture: architecture, alignment: window.alignment)
+      let different = actual.indices.filter { actual[$0] != expected.values[$0] }.count
+      #expect(different == 0, "\(different) of \(actual.count) differ in \(precision.rawValue)")
+      #expect(actual.contains { $0 != 0 }, "the network is silent")
     }
   }
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct WindowPackerTests {
-  private let neighbourChannels = BlockMotion.neighbourChannels
+  private let neighbourChannels = NeighbourMotion.neighbourChannels
 
   private func packed(_ frame: PlanarFrame) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: frame.gridWidth * frame.gridHeight * 6)
@@ -102,10 +102,11 @@ import Testing
     let middle = length / 2
     var remainders = Set<Int>()
     for side in [-1, 1] {
-      var prior: BlockMotion?
+      var prior: NeighbourMotion?
       for distance in 1...middle {
         let slot = middle + side * distance
-        let motion = BlockMotion(of: planes[middle], in: planes[slot], prior: prior, priorFactor: distance)
+        let motion = NeighbourMotion(
+          of: planes[middle], in: planes[slot], prior: prior, priorFactor: distance)
         if distance == 1 { prior = motion }
         for row in 0..<height / 2 {
           for column in 0..<width / 2 {

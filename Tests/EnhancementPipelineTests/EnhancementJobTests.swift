@@ -102,7 +102,7 @@ import VideoIO
     }
   }
 
-  @Test(arguments: [1, 3, 5]) func holdsNoMoreFramesThanItSays(window: Int) async throws {
+  @Test(arguments: [1, 3, 5]) func holdsNoMoreFramesThanReported(window: Int) async throws {
     let bench = try Workbench()
     // Many packets between the frames and a slow network: the queues are always full.
     try bench.ffmpeg(

@@ -93,7 +93,7 @@ import VideoIO
     let error = #expect(throws: PipelineError.self) {
       _ = try FrameEnlarger(scale: 2, threads: 1).enlarge(source, adding: residual)
     }
-    #expect(error?.description == "the network gave 4x5x24 instead of 4x4x24")
+    #expect(error?.description == "the network returned 4x5x24 instead of 4x4x24")
   }
 
   static func frame(

@@ -96,7 +96,7 @@ import VideoIO
       var there = Set(frames.sources(of: number))
       var made: VideoFrame?
       while made == nil {
-        let outcome = try frames.make(number, given: WindowConditions(), told: { _ in nil }) {
+        let outcome = try frames.make(number, given: WindowConditions(), known: { _ in nil }) {
           there.contains($0) ? sources[$0] : nil
         }
         switch outcome {

@@ -23,7 +23,7 @@ private final class BlendingNetwork: WindowNetwork {
   ) -> Prediction {
     precondition(window.count == 2)
     let pyramids = window.map { MotionPyramid(luma: $0.luma, width: $0.width, height: $0.height) }
-    let motion = FrameMotion(from: pyramids[0], to: pyramids[1], instant: instant)
+    let motion = BetweenMotion(from: pyramids[0], to: pyramids[1], instant: instant)
     return Prediction(residual: zero, alignment: FrameAlignment(motion: motion, warped: []))
   }
 }

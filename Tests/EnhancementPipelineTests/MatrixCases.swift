@@ -24,7 +24,7 @@ extension MatrixCase {
     MatrixCase("mov to mkv", "in.mov", "out.mkv", "\(both) -c:v prores_ks -c:a pcm_s16be")
       .differing(
         "stream 1 (pcm_s16be): channel_layout mono -> none",
-        because: "Matroska tells the number of channels only"),
+        because: "Matroska stores the number of channels only"),
     MatrixCase("mkv to mkv", "in.mkv", "out.mkv", "\(both) -c:v libx264 -c:a flac").short,
     MatrixCase("mkv to mp4", "in.mkv", "out.mp4", "\(both) -c:v libx264 -c:a ac3"),
     MatrixCase("webm to webm", "in.webm", "out.webm", "\(both) -c:v \(vp9) -c:a libopus"),
@@ -54,7 +54,7 @@ extension MatrixCase {
     MatrixCase("y4m to mp4", "in.y4m", "out.mp4", "\(video) -pix_fmt yuv422p"),
     MatrixCase("mxf to mov", "in.mxf", "out.mov", "\(both) -c:v mpeg2video -c:a pcm_s16le")
       .differing(
-        "file: tag timecode=00:00:00:00 -> none", because: "QuickTime tells it by a track of its own"
+        "file: tag timecode=00:00:00:00 -> none", because: "QuickTime stores it in a track of its own"
       )
       .differing(
         "file: tag application_platform", "file: tag company_name", "file: tag product_",
@@ -79,7 +79,7 @@ extension MatrixCase {
       "motion JPEG of full range", "in.avi", "out.mov", "\(both) -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le"
     )
     .differing(
-      "frame: chroma_location center -> none", because: "H.264 tells the place of chroma for 4:2:0 only"),
+      "frame: chroma_location center -> none", because: "H.264 stores the place of chroma for 4:2:0 only"),
     MatrixCase(
       "DNxHD", "in.mov", "out.mov",
       "\(video) -vf scale=1280:720 -frames:v 2 -c:v dnxhd -b:v 90M -pix_fmt yuv422p"),
@@ -93,7 +93,8 @@ extension MatrixCase {
     lossy("to ProRes", "prores_ks", "out.mov", [:]).with { $0.warnings = ["is converted to aac"] }
       .differing("stream 1 (opus): ", because: "QuickTime does not hold Opus, so it becomes AAC")
       .differing("frame: pix_fmt yuv420p -> yuv422p10le", because: "ProRes is 4:2:2 of 10 bits at least")
-      .differing("frame: color_space none -> smpte170m", because: "converting takes a matrix, so it is told"),
+      .differing(
+        "frame: color_space none -> smpte170m", because: "converting takes a matrix, so it is written"),
     lossy("to MPEG-2", "mpeg2video", "out.ts", [:]),
   ]
 
@@ -255,7 +256,7 @@ extension MatrixCase {
       "\(both) -vf settb=1/1000,setpts=N*(N+11)*3 -fps_mode vfr -enc_time_base 1/1000 -c:v libx264 -c:a libopus"
     ).with { $0.work = .interpolation(3) },
     MatrixCase(
-      "frames closer than Matroska can tell", "in.mov", "out.mkv",
+      "frames closer than Matroska can store", "in.mov", "out.mkv",
       "\(video) -vf settb=1/12800,setpts=N*5 -fps_mode vfr -enc_time_base 1/12800 -video_track_timescale 12800 -c:v mjpeg -pix_fmt yuvj420p"
     )
     .with { $0.warnings = ["does not increase by a tick of the output"] }
@@ -264,7 +265,7 @@ extension MatrixCase {
       because: "Matroska counts in milliseconds, and two frames in one of them would be one"
     )
     .differing(
-      "video: last frame lasts ", because: "Matroska tells it of no frame; readers guess it from the rate"),
+      "video: last frame lasts ", because: "Matroska stores it for no frame; readers guess it from the rate"),
   ]
 
   /// Streams other than the video.

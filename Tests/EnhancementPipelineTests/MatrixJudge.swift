@@ -88,14 +88,14 @@ struct MatrixJudge {
 
   /// Duration of the last frame in seconds.
   private func lastLength(_ probe: Probe) -> Double? {
-    let told = probe.frames.last?.number("pkt_duration_time")
+    let reported = probe.frames.last?.number("pkt_duration_time")
     // FFmpeg's demuxer subtracts a late start from the last frame; the file's own tables are correct.
     guard probe.format.text("format_name")?.contains("mov") == true,
       let start = probe.streams[probe.video].number("start_time"), start > 0,
       let length = probe.streams[probe.video].number("duration"),
       let last = probe.frames.last?.number(Self.time),
       probe.frames.allSatisfy({ $0.number(Self.time) ?? .infinity <= last })
-    else { return told }
+    else { return reported }
     return start + length - last
   }
 
@@ -235,12 +235,12 @@ struct MatrixJudge {
     let (a, b) = (before.entry("disposition").pairs, after.entry("disposition").pairs)
     // Transport streams have no default stream; other muxers set one if the source has none.
     let type = before.text("codec_type")
-    let isToldDefault =
+    let isDefaultMarked =
       output.format.text("format_name") != "mpegts"
       && source.streams.contains {
         $0.text("codec_type") == type && $0.entry("disposition").text("default") == "1"
       }
-    let changed = a.keys.filter { a[$0] != b[$0] && ($0 != "default" || isToldDefault) }.sorted()
+    let changed = a.keys.filter { a[$0] != b[$0] && ($0 != "default" || isDefaultMarked) }.sorted()
     expect(
       changed.isEmpty,
       "\(what): disposition \(changed.map { "\($0)=\(a[$0]!) -> \(b[$0] ?? "none")" }.joined(separator: ", "))"

@@ -57,7 +57,7 @@ import VideoIO
         try await job(bench, "in.mkv", "none.mkv") { $0.stream = wrong }.run()
       }
       #expect(error == .noSuchVideoStream(path: path, index: wrong, videos: [1, 2]))
-      #expect(error?.description == "stream \(wrong) of \(path) is no video")
+      #expect(error?.description == "stream \(wrong) of \(path) is not video")
       #expect(error?.hint == "its videos are the streams 1, 2")
     }
   }
@@ -146,7 +146,7 @@ import VideoIO
   }
 
   /// Interpolated frames do not repeat captions.
-  @Test func captionsAreToldOnce() async throws {
+  @Test func captionsAreWrittenOnce() async throws {
     let bench = try Workbench()
     try bench.ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=25:duration=0.4 -c:v mpeg2video -bf 0", "a.m2v")
     let url = URL(fileURLWithPath: bench.path("a.m2v"))
@@ -161,11 +161,11 @@ import VideoIO
       options: .init(threads: 2), steps: [interpolation]
     ).run()
     #expect(summary.frames == 30 && summary.leftOut == [])
-    let told = try Probe(bench, "out.mkv").frames.map { frame in
+    let captioned = try Probe(bench, "out.mkv").frames.map { frame in
       frame.entries("side_data_list").contains {
         $0.text("side_data_type")?.contains("Closed Captions") == true
       }
     }
-    #expect(told == (0..<30).map { $0 % 3 == 0 })
+    #expect(captioned == (0..<30).map { $0 % 3 == 0 })
   }
 }

@@ -85,8 +85,9 @@ extension FuzzTests {
         try FileManager.default.removeItem(atPath: input)
       }
       watchdog.stop()
-      let said = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-      print("\(count) videos: \(said); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
+      let summary = outcomes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(
+        separator: ", ")
+      print("\(count) videos: \(summary); slowest \(slowest), peak memory \(peakMemory() >> 20) MiB")
       #expect(outcomes["enhanced", default: 0] > 0 && outcomes["refused", default: 0] > 0)
       // In the short form, other suites run in the same process.
       if count >= 1000 { #expect(peakMemory() < 2 << 30) }

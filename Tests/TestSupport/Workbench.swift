@@ -75,11 +75,12 @@ package func runProgram(_ program: String, _ arguments: [String]) throws -> Stri
   process.standardInput = FileHandle.nullDevice
   try process.run()
   let data = output.fileHandleForReading.readDataToEndOfFile()
-  let said = errors.fileHandleForReading.readDataToEndOfFile()
+  let message = errors.fileHandleForReading.readDataToEndOfFile()
   process.waitUntilExit()
   guard process.terminationStatus == 0 else {
     throw ProgramFailed(
-      description: "\(program) \(arguments.joined(separator: " ")): \(String(decoding: said, as: UTF8.self))")
+      description:
+        "\(program) \(arguments.joined(separator: " ")): \(String(decoding: message, as: UTF8.self))")
   }
   return String(decoding: data, as: UTF8.self)
 }

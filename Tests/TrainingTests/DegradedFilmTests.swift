@@ -143,10 +143,10 @@ import VideoIO
     try TrainingFolder.fill(bench)
     try DegradedClips.make(folder: bench.directory, factor: 2, passes: 1, log: { _ in })
     var shares: [Float: Int] = [:]
-    for told: Float in [0, 1] {
+    for quantizerShare: Float in [0, 1] {
       var degradation = Degradation()
       degradation.cleanShare = 0.2
-      degradation.toldShare = told
+      degradation.quantizerShare = quantizerShare
       let maker = try WindowMaker(
         folder: bench.directory, architecture: Self.conditioned, size: 64, degradation: degradation,
         log: { _ in })
@@ -156,7 +156,7 @@ import VideoIO
         #expect(window.width == 16 && window.height == 16)
         #expect(window.frames.map(\.count) == [39, 8, 39].map { $0 * 256 })
         if window.frames[1].enumerated().contains(where: { $0 % 8 == 7 && $1 != QuantizerMap.unknown }) {
-          shares[told, default: 0] += 1
+          shares[quantizerShare, default: 0] += 1
         }
       }
     }

@@ -178,10 +178,10 @@ extension Trait where Self == TinyData {
     #expect(validation.clips.map(\.name) == ["c", "photographs"])
     #expect(validation.clips.allSatisfy { $0.psnr.isFinite && $0.bicubic > 15 })
 
-    var said: [String] = []
-    let second = try trainer(settings) { said.append($0) }
+    var messages: [String] = []
+    let second = try trainer(settings) { messages.append($0) }
     #expect(second.step == 40)
-    #expect(said.contains { $0.hasPrefix("continuing at step 40") })
+    #expect(messages.contains { $0.hasPrefix("continuing at step 40") })
     #expect(second.network.weights == first.network.weights && second.network.biases == first.network.biases)
     _ = try run(second, until: 43)
     #expect(second.step == 43)
@@ -224,11 +224,11 @@ extension Trait where Self == TinyData {
   }
 
   @Test func windowsAreSeededAndOfBothKinds() throws {
-    var said: [String] = []
+    var messages: [String] = []
     let maker = try WindowMaker(folder: data, architecture: settings.architecture, size: 64) {
-      said.append($0)
+      messages.append($0)
     }
-    #expect(said.last == "2 film sections, 16 frames, 2 photographs")
+    #expect(messages.last == "2 film sections, 16 frames, 2 photographs")
     for seed in 0..<6 {
       var (a, b) = (SplitMix64(seed: UInt64(seed)), SplitMix64(seed: UInt64(seed)))
       let (first, second) = (try maker.make(using: &a), try maker.make(using: &b))

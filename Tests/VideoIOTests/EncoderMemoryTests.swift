@@ -5,7 +5,7 @@ import VideoIO
 
 /// Tests the x264 settings that limit buffered pictures; x264 writes its settings into the stream.
 @Suite struct EncoderMemoryTests {
-  private func told(
+  private func settings(
     width: Int = 1280, height: Int = 800, preset: String? = "veryfast", options: [String: String] = [:],
     threads: Int = 4
   ) throws -> [String: String] {
@@ -26,17 +26,17 @@ import VideoIO
   }
 
   @Test func largePicturesAtFastPresetsBufferFewerFrames() throws {
-    let told = try told()
-    #expect(told["threads"] == "2" && told["b_pyramid"] == "1" && told["rc_lookahead"] == "9")
-    #expect(told["ref"] == "1", "else the kind of pyramid would matter")
+    let settings = try settings()
+    #expect(settings["threads"] == "2" && settings["b_pyramid"] == "1" && settings["rc_lookahead"] == "9")
+    #expect(settings["ref"] == "1", "else the kind of pyramid would matter")
   }
 
   @Test func smallPicturesAndOtherPresetsAreUnchanged() throws {
-    let small = try told(width: 320, height: 240)
+    let small = try settings(width: 320, height: 240)
     #expect(small["threads"] == "4" && small["b_pyramid"] == "1" && small["rc_lookahead"] == "10")
-    let slow = try told(preset: nil)
+    let slow = try settings(preset: nil)
     #expect(slow["threads"] == "4" && slow["b_pyramid"] == "2")
-    #expect(try told(threads: 1)["threads"] == "1")
+    #expect(try settings(threads: 1)["threads"] == "1")
   }
 
   @Test(arguments: [
@@ -44,12 +44,12 @@ import VideoIO
     ["threads": "3", "b-pyramid": "normal", "rc-lookahead": "7"],
     ["x264opts": "threads=3:b-pyramid=normal:rc_lookahead=7"],
   ]) func userOptionsTakePrecedence(_ options: [String: String]) throws {
-    let told = try told(options: options)
-    #expect(told["threads"] == "3" && told["b_pyramid"] == "2" && told["rc_lookahead"] == "7")
+    let settings = try settings(options: options)
+    #expect(settings["threads"] == "3" && settings["b_pyramid"] == "2" && settings["rc_lookahead"] == "7")
   }
 
   @Test(arguments: [["refs": "3"], ["x264-params": "ref=3"]])
   func severalReferencesKeepThePyramid(_ options: [String: String]) throws {
-    #expect(try told(options: options)["b_pyramid"] == "2")
+    #expect(try settings(options: options)["b_pyramid"] == "2")
   }
 }

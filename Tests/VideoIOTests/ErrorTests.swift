@@ -217,27 +217,27 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
   }
 
   static let wrongOptions: [(EncoderSettings, String)] = [
-    (.init(options: ["colour": "red"]), "encoder libx264 refuses option colour=red"),
-    (.init(options: ["refs": "many"]), "encoder libx264 refuses option refs=many"),
-    (.init(options: ["x264-params": "nonsense=1"]), "encoder libx264 refuses option x264-params=nonsense=1"),
-    (.init(preset: "warp"), "encoder libx264 refuses option preset=warp: "),
-    (.init(codec: "libx265", options: ["nonsense": "1"]), "encoder libx265 refuses option nonsense=1"),
+    (.init(options: ["colour": "red"]), "encoder libx264 rejects option colour=red"),
+    (.init(options: ["refs": "many"]), "encoder libx264 rejects option refs=many"),
+    (.init(options: ["x264-params": "nonsense=1"]), "encoder libx264 rejects option x264-params=nonsense=1"),
+    (.init(preset: "warp"), "encoder libx264 rejects option preset=warp: "),
+    (.init(codec: "libx265", options: ["nonsense": "1"]), "encoder libx265 rejects option nonsense=1"),
     (
       .init(codec: "libx265", options: ["x265-params": "nonsense=1"]),
-      "encoder libx265 refuses option x265-params=nonsense=1"
+      "encoder libx265 rejects option x265-params=nonsense=1"
     ),
-    (.init(codec: "libsvtav1", options: ["nonsense": "1"]), "encoder libsvtav1 refuses option nonsense=1"),
+    (.init(codec: "libsvtav1", options: ["nonsense": "1"]), "encoder libsvtav1 rejects option nonsense=1"),
     (
       .init(codec: "libvpx-vp9", options: ["cpu-used": "fast"]),
-      "encoder libvpx-vp9 refuses option cpu-used=fast"
+      "encoder libvpx-vp9 rejects option cpu-used=fast"
     ),
     (
-      .init(codec: "prores_ks", options: ["profile": "best"]), "encoder prores_ks refuses option profile=best"
+      .init(codec: "prores_ks", options: ["profile": "best"]), "encoder prores_ks rejects option profile=best"
     ),
-    (.init(pixelFormat: "yuv555"), "encoder libx264 does not take yuv555"),
-    (.init(pixelFormat: "yuv440p"), "encoder libx264 does not take yuv440p"),
-    (.init(codec: "ffv1", crf: 3), "encoder ffv1 refuses option crf=3"),
-    (.init(containerOptions: ["fasterstart": "1"]), "refuses option fasterstart=1"),
+    (.init(pixelFormat: "yuv555"), "encoder libx264 does not support yuv555"),
+    (.init(pixelFormat: "yuv440p"), "encoder libx264 does not support yuv440p"),
+    (.init(codec: "ffv1", crf: 3), "encoder ffv1 rejects option crf=3"),
+    (.init(containerOptions: ["fasterstart": "1"]), "rejects option fasterstart=1"),
   ]
 
   @Test(arguments: wrongOptions.indices)
@@ -250,7 +250,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
 
   /// SVT-AV1 hangs if it is closed without a frame.
   @Test(arguments: [
-    ("out.mp4", "nonsense=1", "encoder libsvtav1 refuses option svtav1-params=nonsense=1"),
+    ("out.mp4", "nonsense=1", "encoder libsvtav1 rejects option svtav1-params=nonsense=1"),
     ("out.mxf", "", "/out.mxf cannot hold av1 video"),
   ])
   func encoderWithoutFrames(output: String, parameters: String, text: String) throws {
@@ -270,13 +270,13 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     let report = try copy(deep, to: bench.path("out.mp4"), settings: .init(codec: "mpeg4"))
     #expect(
       report.writeWarnings == [
-        "frames of yuv422p10le are encoded as yuv420p, the nearest that mpeg4 takes; lost by it: depth, resolution of colour"
+        "frames of yuv422p10le are encoded as yuv420p, the nearest that mpeg4 supports; lost: depth, resolution of colour"
       ])
     #expect(try bench.streamEntries("out.mp4", stream: "v:0", "pix_fmt") == "pix_fmt=yuv420p\n")
     // An encoder requested by name is not replaced by another one.
     let error = error(output: bench.path("other.mp4"), .init(codec: "mpeg4", pixelFormat: "yuv422p"))
-    #expect(error?.description == "encoder mpeg4 does not take yuv422p")
-    #expect(error?.hint == "it takes yuv420p")
+    #expect(error?.description == "encoder mpeg4 does not support yuv422p")
+    #expect(error?.hint == "it supports yuv420p")
   }
 
   @Test func oddSizeInAnEvenCodec() throws {

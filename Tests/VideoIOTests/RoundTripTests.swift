@@ -134,8 +134,8 @@ private let sound = "-f lavfi -i sine=d=1"
     let input = try bench.ffmpeg(
       "-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv422p10le", "in.mkv")
     for (layout, codec, lost) in [
-      ("yuv420p", "libx264", "; lost by it: depth, resolution of colour"), ("yuv444p16le", "ffv1", ""),
-      ("gray10le", "ffv1", "; lost by it: colour"),
+      ("yuv420p", "libx264", "; lost: depth, resolution of colour"), ("yuv444p16le", "ffv1", ""),
+      ("gray10le", "ffv1", "; lost: colour"),
     ] {
       let output = bench.path("\(layout).mkv")
       let report = try copy(input, to: output, settings: .init(codec: codec, pixelFormat: layout))

@@ -25,8 +25,8 @@ VE_INLINE __m128i chroma4(const uint8_t *plane, int32_t width, int32_t height, i
     ve_motion_chroma(plane, width, height, x, y, v, 4, samples);
     return _mm_cvtepu8_epi16(load4(samples));
   }
-  const int32_t y0 = ve_motion_clamp(y + (v.dy >> 1), 0, height - 1);
-  const int32_t y1 = ve_motion_clamp(y + ((v.dy + 1) >> 1), 0, height - 1);
+  const int32_t y0 = ve_clamp(y + (v.dy >> 1), 0, height - 1);
+  const int32_t y1 = ve_clamp(y + ((v.dy + 1) >> 1), 0, height - 1);
   const uint8_t *above = plane + (ptrdiff_t)y0 * width, *below = plane + (ptrdiff_t)y1 * width;
   const __m128i a = _mm_add_epi16(_mm_cvtepu8_epi16(load4(above + x0)), _mm_cvtepu8_epi16(load4(above + x1)));
   const __m128i b = _mm_add_epi16(_mm_cvtepu8_epi16(load4(below + x0)), _mm_cvtepu8_epi16(load4(below + x1)));
@@ -79,7 +79,7 @@ VE_INLINE void write_four(const ve_neighbour_args *args, int32_t x, int32_t y, v
   const __m128i difference = _mm_or_si128(_mm_subs_epu8(here, there), _mm_subs_epu8(there, here));
   const __m128i mismatch = _mm_min_epi32(
       _mm_madd_epi16(_mm_maddubs_epi16(difference, _mm_set1_epi8(1)), _mm_set1_epi16(1)), _mm_set1_epi32(127));
-  const int32_t block_match = 128 + ve_motion_clamp(v.error / 32, 0, 127);
+  const int32_t block_match = 128 + ve_clamp(v.error / 32, 0, 127);
   const __m128i quality = _mm_add_epi32(_mm_slli_epi32(mismatch, 16), _mm_set1_epi32(block_match | 128 << 16));
   const __m256i spread = _mm256_slli_epi64(_mm256_cvtepu32_epi64(quality), 32);
 

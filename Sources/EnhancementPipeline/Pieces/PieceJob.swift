@@ -136,7 +136,7 @@ private struct PieceWritingStage: Sendable {
     let signature = watch.signature(segment.needsFrom[0]...segment.needsTo[0])
     guard signature == segment.signature else {
       throw PipelineError.otherFrames(
-        path: source, detail: "pictures \(segment.needsFrom[0]) to \(segment.needsTo[0]) look otherwise")
+        path: source, detail: "pictures \(segment.needsFrom[0]) to \(segment.needsTo[0]) look different")
     }
   }
 }

@@ -96,13 +96,13 @@ package final class FramesByNumber {
 
   /// Makes a frame, or returns the source frames that it still requires.
   /// - Parameters:
-  ///   - told: whether a scene begins with a source frame of `sources(of:)`, if known; nil detects it from
+  ///   - known: whether a scene begins with a source frame of `sources(of:)`, if known; nil detects it from
   ///     the frames.
   ///   - source: returns the source frame of a number, or nil if it is not available yet. Those of
   ///     `sources(of:)` are available.
   /// - Throws: `PipelineError`, `VideoIOError`, or an error of the network or of `source`.
   package func make(
-    _ number: Int, given conditions: WindowConditions, told: (Int) -> Bool?,
+    _ number: Int, given conditions: WindowConditions, known: (Int) -> Bool?,
     source: (Int) throws -> VideoFrame?
   ) throws -> Outcome {
     let center = pace.source(of: number)
@@ -110,7 +110,7 @@ package final class FramesByNumber {
     var lacking: Set<Int> = []
     if findsSceneCuts {
       for place in sources(of: number).dropFirst() where (1..<sourceCount).contains(place) {
-        if try told(place) ?? startsScene(place, near: center, &lacking, source) == true {
+        if try known(place) ?? startsScene(place, near: center, &lacking, source) == true {
           starts.insert(place)
         }
       }

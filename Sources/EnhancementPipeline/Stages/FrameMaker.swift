@@ -8,7 +8,7 @@ internal import VideoIO
 struct FrameInstant: Equatable {
   /// In output ticks.
   var presentationTimestamp, duration: Int64
-  /// Position between the window's centre and the next frame, in units of 1/`FrameMotion.unit`; 0 is the
+  /// Position between the window's centre and the next frame, in units of 1/`BetweenMotion.unit`; 0 is the
   /// centre.
   var position = 0
 }
@@ -131,7 +131,7 @@ struct InterpolatedFrameMaker: FrameMaker {
   }
 
   static func nearest(to instant: FrameInstant, of window: SceneWindow) throws -> VideoFrame {
-    let nearer = window.frames[instant.position * 2 < FrameMotion.unit ? 0 : 1]
+    let nearer = window.frames[instant.position * 2 < BetweenMotion.unit ? 0 : 1]
     return try nearer.video.withoutCaptions().retimed(
       presentationTimestamp: instant.presentationTimestamp, duration: instant.duration)
   }

@@ -32,7 +32,7 @@ struct WindowStage: Sendable {
     // Cuts are detected only in the source; later steps take them over.
     let cuts: SceneSplitter.Cuts =
       if step > 0 {
-        findsSceneCuts ? .told : .ignored
+        findsSceneCuts ? .marked : .ignored
       } else if let knownCuts {
         .known(knownCuts)
       } else {

@@ -24,10 +24,10 @@ public enum UsageError: VidenhanceError, Hashable {
   public var description: String {
     switch self {
     case .noSteps: "there is nothing to do: the list of steps is empty"
-    case .interpolationFactor(let factor): "cannot make \(factor) frames of one"
-    case .frameRate(let numerator, let denominator): "\(numerator)/\(denominator) is no frame rate"
-    case .noiseLevel(let level): "\(level) is no noise level"
-    case .timescale(let timescale): "\(timescale) ticks per second is no timescale"
+    case .interpolationFactor(let factor): "cannot make \(factor) frames from one"
+    case .frameRate(let numerator, let denominator): "\(numerator)/\(denominator) is not a frame rate"
+    case .noiseLevel(let level): "\(level) is not a noise level"
+    case .timescale(let timescale): "\(timescale) ticks per second is not a timescale"
     case .sampleSize(let layout, let bytes): "\(layout) has no samples of \(bytes) bytes"
     case .pictureChanges(let from, let to): "a picture is \(to) where the first one is \(from)"
     case .timesNotIncreasing(let time): "the picture at \(time) is not later than the one before it"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import SystemPackage
+
 #if canImport(Darwin)
   internal import Darwin
 #else
@@ -7,13 +9,13 @@
 
 /// An open file descriptor, for the few files that are not read or written by FFmpeg.
 struct DiskFile: ~Copyable {
-  private let descriptor: Int32
+  private let descriptor: FileDescriptor
 
-  init(reading path: String) throws(LibavError) { self = try Self.open(path, O_RDONLY) }
+  init(reading path: String) throws(LibavError) { self = try Self.open(path, .readOnly) }
 
   /// Opens a regular file that this package wrote. Refuses links, pipes and devices that others may have put in its place.
   init(readingOwn path: String) throws(LibavError) {
-    self = try Self.openFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    self = try Self.openFile(path, .readOnly, [.noFollow, .nonBlocking])
   }
 
   /// Creates a new file. An existing entry of this name is unlinked; the target of a link is left untouched.
@@ -25,75 +27,66 @@ struct DiskFile: ~Copyable {
     self = file
   }
 
+  /// Opens a file, pipe or device for writing; a file is created or emptied.
+  init(writing path: String) throws(LibavError) {
+    self = try Self.open(path, .writeOnly, [.create, .truncate])
+  }
+
   /// Opens or creates a lock file.
   init(lockable path: String) throws(LibavError) {
-    self = try Self.openFile(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
+    self = try Self.openFile(path, .readWrite, [.create, .noFollow, .nonBlocking])
   }
 
   /// Creates a file; nil if the name is taken.
   static func makingNew(_ path: String, permissions: FilePermissions) throws(LibavError) -> DiskFile? {
-    while true {
-      let descriptor = call(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, permissions.mode)
-      if descriptor < 0, errno == EINTR { continue }
-      if descriptor < 0, errno == EEXIST { return nil }
-      if descriptor < 0 { throw LibavError(errno: errno) }
-      let file = DiskFile(adopting: descriptor)
-      let found = try file.status()
-      let mode = permissions.mode(forGroup: found.st_gid) & found.st_mode & 0o777
-      if mode != found.st_mode & 0o777 { fchmod(descriptor, mode) }
-      return file
+    let file: DiskFile
+    do throws(LibavError) {
+      file = try open(path, .readWrite, [.create, .exclusiveCreate, .noFollow], mode: permissions.mode)
+    } catch {
+      if error.code == LibavError(errno: EEXIST).code { return nil }
+      throw error
     }
+    let found = try file.status()
+    let mode = permissions.mode(forGroup: found.st_gid) & found.st_mode & 0o777
+    if mode != found.st_mode & 0o777 { fchmod(file.descriptor.rawValue, mode) }
+    return file
   }
 
-  private init(adopting descriptor: Int32) { self.descriptor = descriptor }
+  private init(adopting descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-  deinit { close(descriptor) }
+  deinit { try? descriptor.close() }
 
-  private static func open(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
-    while true {
-      let descriptor = Self.call(path, flags, 0o666)
-      if descriptor >= 0 { return DiskFile(adopting: descriptor) }
-      if errno != EINTR { throw LibavError(errno: errno) }
+  private static func open(
+    _ path: String, _ access: FileDescriptor.AccessMode, _ options: FileDescriptor.OpenOptions = [],
+    mode: mode_t = 0o666
+  ) throws(LibavError) -> DiskFile {
+    let descriptor = try convertingErrors {
+      try FileDescriptor.open(
+        FileName.cString(path), access, options: options.union(.closeOnExec),
+        permissions: SystemPackage.FilePermissions(rawValue: mode))
     }
+    return DiskFile(adopting: descriptor)
   }
 
   /// Opens a regular file; fails for anything else.
-  private static func openFile(_ path: String, _ flags: Int32) throws(LibavError) -> DiskFile {
-    let file = try open(path, flags)
+  private static func openFile(
+    _ path: String, _ access: FileDescriptor.AccessMode, _ options: FileDescriptor.OpenOptions
+  ) throws(LibavError) -> DiskFile {
+    let file = try open(path, access, options)
     guard try file.status().st_mode & S_IFMT == S_IFREG else { throw .invalidData }
     return file
   }
 
-  private static func call(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
-    #if canImport(Darwin)
-      Darwin.open(FileName.cString(path), flags | O_CLOEXEC, mode)
-    #else
-      Glibc.open(FileName.cString(path), flags | O_CLOEXEC, mode)
-    #endif
+  /// Calls swift-system, whose errors are all `Errno`.
+  private static func convertingErrors<Result>(_ call: () throws -> Result) throws(LibavError) -> Result {
+    do { return try call() } catch { throw LibavError(errno: (error as? Errno)?.rawValue ?? EIO) }
   }
 
   /// The file's status (`fstat`).
-  func status() throws(LibavError) -> stat {
-    var result = stat()
-    guard fstat(descriptor, &result) == 0 else { throw LibavError(errno: errno) }
-    return result
-  }
+  func status() throws(LibavError) -> stat { try Self.convertingErrors { try descriptor.stat().rawValue } }
 
   func write(_ bytes: [UInt8]) throws(LibavError) {
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { buffer in
-        let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
-        #if canImport(Darwin)
-          return Darwin.write(descriptor, rest.baseAddress, rest.count)
-        #else
-          return Glibc.write(descriptor, rest.baseAddress, rest.count)
-        #endif
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw LibavError(errno: count < 0 ? errno : ENOSPC) }
-      done += count
-    }
+    _ = try Self.convertingErrors { try descriptor.writeAll(bytes) }
   }
 
   /// Reads up to `count` bytes; fewer only at the end.
@@ -101,16 +94,9 @@ struct DiskFile: ~Copyable {
     var result = [UInt8](repeating: 0, count: count)
     var filled = 0
     while filled < count {
-      let part = result.withUnsafeMutableBytes { buffer in
-        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-        #if canImport(Darwin)
-          return Darwin.read(descriptor, rest.baseAddress, rest.count)
-        #else
-          return Glibc.read(descriptor, rest.baseAddress, rest.count)
-        #endif
+      let part = try Self.convertingErrors {
+        try result.withUnsafeMutableBytes { try descriptor.read(into: .init(rebasing: $0[filled...])) }
       }
-      if part < 0, errno == EINTR { continue }
-      if part < 0 { throw LibavError(errno: errno) }
       if part == 0 { break }
       filled += part
     }
@@ -119,12 +105,12 @@ struct DiskFile: ~Copyable {
   }
 
   func seek(to offset: Int) throws(LibavError) {
-    guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw LibavError(errno: errno) }
+    _ = try Self.convertingErrors { try descriptor.seek(offset: Int64(offset), from: .start) }
   }
 
   /// Flushes everything to disk.
   func synchronize() throws(LibavError) {
-    if fsync(descriptor) == 0 { return }
+    if fsync(descriptor.rawValue) == 0 { return }
     // Some file systems do not support this; ignore that.
     if errno != EINVAL && errno != ENOTSUP && errno != EROFS { throw LibavError(errno: errno) }
   }
@@ -140,7 +126,7 @@ struct DiskFile: ~Copyable {
 
   /// Locks the file exclusively. The system releases the lock when the process ends for whatever reason.
   func lock() -> Lock {
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+    while flock(descriptor.rawValue, LOCK_EX | LOCK_NB) != 0 {
       if errno == EINTR { continue }
       return errno == EWOULDBLOCK ? .held : .impossible
     }

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
-
 /// Writes a frame as a PNG file of 8 bits per sample: RGB, or gray for gray frames.
 ///
 /// Uses the frame's matrix, or the one that players assume for its size. The file appears only when complete.
@@ -28,14 +22,11 @@ package func writePNG(_ frame: VideoFrame, _ path: String, overwrite: Bool = tru
   } catch {
     throw .cannotEncode(path: path, reason: error)
   }
-  guard let stream = fopen(file.writingPath, "wb") else {
-    throw .cannotCreate(path: path, reason: LibavError(errno: errno))
-  }
-  let count = Int(packet.raw.pointee.size)
-  let written = fwrite(packet.raw.pointee.data, 1, count, stream)
-  let failure = errno
-  guard fclose(stream) == 0, written == count else {
-    throw .cannotWrite(path: path, reason: LibavError(errno: written == count ? errno : failure))
+  let picture = UnsafeBufferPointer(start: packet.raw.pointee.data, count: Int(packet.raw.pointee.size))
+  do throws(LibavError) {
+    try DiskFile(writing: file.writingPath).write(Array(picture))
+  } catch {
+    throw .cannotWrite(path: path, reason: error)
   }
   try file.commit()
 }

@@ -119,13 +119,13 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
-    case .isPlaylist(let path): "\(path) is a playlist, which leads to other files"
+    case .isPlaylist(let path): "\(path) is a playlist, which refers to other files"
     case .badPlaylist(let path, let reason): "playlist \(path) is not followed: \(reason)"
     case .encrypted(let path): "the video of \(path) is encrypted"
     case .needsDolbyVision(let path):
-      "the picture of \(path) is Dolby Vision without a base layer: its colours would be wrong without what is left out"
+      "the picture of \(path) is Dolby Vision without a base layer: its colours would be wrong without the enhancement data"
     case .noVideoStream(let path): "no video stream in \(path)"
-    case .noSuchVideoStream(let path, let index, _): "stream \(index) of \(path) is no video"
+    case .noSuchVideoStream(let path, let index, _): "stream \(index) of \(path) is not video"
     case .noDecoder(let path, let codec): "no decoder for \(codec) in \(path)"
     case .noFrames(let path, let reason):
       "no frame could be decoded from \(path)" + (reason.map { ": \($0)" } ?? "")
@@ -150,12 +150,12 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(unfinished), in which \(path) would be made, is the input"
     case .outputInUse(let path): "another run is writing \(path)"
     case .cannotCreate(let path, let reason): "cannot create \(path): \(reason)"
-    case .unknownContainer(let path): "cannot tell the container from the name \(path)"
-    case .outdatedContainer(let path): "few players take H.264 in a file such as \(path)"
+    case .unknownContainer(let path): "cannot determine the container from the name \(path)"
+    case .outdatedContainer(let path): "few players support H.264 in a file such as \(path)"
     case .unknownEncoder(let name): "no encoder named \(name)"
     case .encoderOption(let encoder, let option, let value, let reason):
-      "encoder \(encoder) refuses option \(option)=\(value): \(reason)"
-    case .encoderFormat(let encoder, let format, _): "encoder \(encoder) does not take \(format)"
+      "encoder \(encoder) rejects option \(option)=\(value): \(reason)"
+    case .encoderFormat(let encoder, let format, _): "encoder \(encoder) does not support \(format)"
     case .cannotStartEncoder(let encoder, let reason): "cannot start encoder \(encoder): \(reason)"
     case .containerRefusesVideo(let path, let container, let codec, let reason):
       "\(container) file \(path) cannot hold \(codec) video: \(reason)"
@@ -163,23 +163,24 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cannotWrite(let path, let reason): "cannot write \(path): \(reason)"
     case .frameMismatch(let path, let expected, let found):
       "frame for \(path) is \(found) instead of \(expected)"
-    case .holdsOneFrame(let path): "picture file \(path) holds one frame only"
+    case .holdsOneFrame(let path): "picture file \(path) can hold only one frame"
     case .invalidPicture(let width, let height, let format):
       "cannot make a picture of \(width)x\(height) \(format)"
     case .cannotConvert(let from, let to, let reason): "cannot convert \(from) to \(to): \(reason)"
-    case .cannotFilter(let description, let reason): "cannot filter by \(description): \(reason)"
+    case .cannotFilter(let description, let reason): "cannot apply filter \(description): \(reason)"
     case .roundTripLost(let codec, let frames, let returned):
       "\(codec) gave back \(returned) frames for \(frames)"
     case .segmentsExist(let path): "there is unfinished work in \(path)"
-    case .segmentsInUse(let path): "another run is at work in \(path)"
+    case .segmentsInUse(let path): "another run is working in \(path)"
     case .segmentsDiffer(let path, let differences)
     where differences.contains { $0.path.hasPrefix("source.") }:
       "the source has changed since the work in \(path) began"
     case .segmentsDiffer(let path, let differences):
-      "the work in \(path) was begun otherwise: " + differences.map(\.description).joined(separator: "; ")
+      "the work in \(path) was started with other settings: "
+        + differences.map(\.description).joined(separator: "; ")
     case .segmentsDamaged(let path, let reason): "cannot continue the work in \(path): \(reason)"
     case .segmentsImpossible(let path, let reason): "cannot work on \(path) in segments: \(reason)"
-    case .outputDamaged(let path, let detail): "\(path) was not written well: \(detail)"
+    case .outputDamaged(let path, let detail): "\(path) was not written correctly: \(detail)"
     default: "out of memory"
     }
   }
@@ -194,10 +195,10 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
-    case .isPlaylist: "allow playlists if you know where it leads"
+    case .isPlaylist: "allow playlists if you trust the files it refers to"
     case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
     case .badPlaylist: "playlists may name files in their own folder and below it"
-    case .encrypted: "it must be decrypted first, by whoever has the key"
+    case .encrypted: "decrypt it first, with its key"
     case .needsDolbyVision: "convert it to HDR10 first, or ignore its Dolby Vision metadata"
     case .noVideoStream: "cover art and subtitles do not count as video"
     case .endsEarly, .cannotRead: "the file is incomplete or damaged; get a new copy of it"
@@ -213,12 +214,12 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
     case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
       "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"
-    case .encoderFormat(_, _, let supported): "it takes \(supported.joined(separator: ", "))"
+    case .encoderFormat(_, _, let supported): "it supports \(supported.joined(separator: ", "))"
     case .containerRefusesVideo: "choose another container, such as .mkv, or another encoder"
     case .holdsOneFrame: "numbered pictures are written under a name such as frames/%05d.png"
     case .pictureChanges: "split the file at that point"
     case .segmentsExist: "continue that work, or delete the folder"
-    case .segmentsDiffer: "continue it with what it was begun with, or delete the folder"
+    case .segmentsDiffer: "continue it with those settings, or delete the folder"
     case .segmentsDamaged: "delete the folder"
     default: nil
     }

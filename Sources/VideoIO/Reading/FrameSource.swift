@@ -131,8 +131,8 @@ struct FrameSource: ~Copyable {
     for line in intake.warnings { add(.change, line) }
     if intake.losesTransparency || video.hasSeparateAlpha { add(.transparency, "transparency is left out") }
     if damagedCount > 0 {
-      let said = lastDamage.map { ": \($0)" } ?? ""
-      add(.damage, "\(damagedCount) damaged parts of the video could not be decoded\(said)")
+      let detail = lastDamage.map { ": \($0)" } ?? ""
+      add(.damage, "\(damagedCount) damaged parts of the video could not be decoded\(detail)")
     }
     if let firstSkipped {
       add(.damage, "the file is damaged at \(skippedCount) places, which were skipped: \(firstSkipped)")

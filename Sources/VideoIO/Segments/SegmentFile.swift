@@ -101,7 +101,7 @@ struct SegmentRecorder: ~Copyable {
   ) throws(VideoIOError) -> SegmentManifest.Segment {
     guard packetCount == frameCount else {
       throw .segmentsImpossible(
-        path: path, reason: "the encoder made \(packetCount) packets of \(frameCount) frames")
+        path: path, reason: "the encoder made \(packetCount) packets from \(frameCount) frames")
     }
     try flush(above: 0)
     let segment = SegmentManifest.Segment(

@@ -93,7 +93,7 @@ package struct SegmentFolder: Sendable {
       throw .segmentsDamaged(path: folder, reason: "the manifest cannot be read: \(error)")
     }
     guard let manifest = SegmentManifest(json: bytes) else {
-      throw .segmentsDamaged(path: folder, reason: "the manifest is not one of this program")
+      throw .segmentsDamaged(path: folder, reason: "the manifest is not from this program")
     }
     return manifest
   }
@@ -104,7 +104,8 @@ package struct SegmentFolder: Sendable {
       if Self.isWhole(file(index), segment) { continue }
       manifest.segments.removeSubrange(index...)
       warnings.append(
-        MediaRemark(.storage, "segment \(index) in \(path) is damaged; it and what follows it are made again")
+        MediaRemark(
+          .storage, "segment \(index) in \(path) is damaged; it and the following ones are made again")
       )
       return
     }
@@ -211,7 +212,7 @@ private final class FolderLock: Sendable {
         throw .cannotCreate(path: path, reason: error)
       }
       throw .segmentsImpossible(
-        path: folder, reason: "its file system has no locks, so nothing would keep a second run out of it")
+        path: folder, reason: "its file system has no locks, so a second run could not be kept out")
     }
     throw .segmentsInUse(path: folder)
   }

@@ -30,7 +30,7 @@ struct SegmentedStream: ~Copyable {
   mutating func pass(_ frame: Int, _ time: FrameTime) throws(VideoIOError) {
     guard try next(frame) == time else {
       throw .segmentsDamaged(
-        path: store.path, reason: "frame \(frame) of the source has another time than it had")
+        path: store.path, reason: "frame \(frame) of the source has a different time than before")
     }
   }
 
@@ -42,7 +42,7 @@ struct SegmentedStream: ~Copyable {
       let next = try store.replay(frame / segmentFrames, timeBase: timeBase)
       let found = next.extradata
       guard found == extradata else {
-        throw .segmentsDamaged(path: store.path, reason: "the encoder is another one than when it began")
+        throw .segmentsDamaged(path: store.path, reason: "the encoder differs from the one it started with")
       }
       replay = consume next
     }
@@ -66,7 +66,7 @@ struct SegmentedStream: ~Copyable {
         reason: "the encoder's header changes from segment to segment; choose another encoder")
     }
     guard frame % segmentFrames == 0 else {
-      throw .segmentsDamaged(path: store.path, reason: "the source has more frames than it had")
+      throw .segmentsDamaged(path: store.path, reason: "the source has more frames than before")
     }
     recorded = frame / segmentFrames
     recorder = try store.recorder(recorded, extradata: extradata)

@@ -110,13 +110,13 @@ struct EncoderLayout {
   func warnings(for request: VideoEncoder.Request, name: String, width: Int, height: Int) -> [MediaRemark] {
     var remarks: [MediaRemark] = []
     if usesPalette {
-      remarks.append(MediaRemark(.layout, "each frame keeps 256 colours, as GIF takes no more"))
+      remarks.append(MediaRemark(.layout, "each frame keeps 256 colours, the most that GIF allows"))
     } else if code != request.format.code, request.layoutCode == nil {
       let loss = av_get_pix_fmt_loss(AVPixelFormat(code), AVPixelFormat(request.format.code), 0)
       let parts = [
         (FF_LOSS_DEPTH, "depth"), (FF_LOSS_RESOLUTION, "resolution of colour"), (FF_LOSS_CHROMA, "colour"),
       ].filter { loss & $0.0 != 0 }.map(\.1)
-      let lost = parts.isEmpty ? "" : "; lost by it: \(parts.joined(separator: ", "))"
+      let lost = parts.isEmpty ? "" : "; lost: \(parts.joined(separator: ", "))"
       if request.settings.pixelFormat != nil {
         remarks.append(
           MediaRemark(
@@ -126,7 +126,7 @@ struct EncoderLayout {
         remarks.append(
           MediaRemark(
             .layout,
-            "frames of \(request.format.name) are encoded as \(Self.name(code)), the nearest that \(name) takes\(lost)",
+            "frames of \(request.format.name) are encoded as \(Self.name(code)), the nearest that \(name) supports\(lost)",
             remedy: .layoutOrEncoder))
       }
     }

@@ -193,13 +193,14 @@ struct Muxer: ~Copyable {
           .damage, "\(converter.damagedCount) damaged parts of stream \(index) could not be decoded"))
     }
     if cutCount > 0 {
-      result.append(MediaRemark(.times, "\(cutCount) packets that were to last longer than a day were cut"))
+      result.append(
+        MediaRemark(.times, "\(cutCount) packets with durations of more than a day were shortened"))
     }
     if file.isUnlocked {
       result.append(
         MediaRemark(
           .storage,
-          "the file system of \(file.path) has no locks: a second run for the same output is not noticed at once"
+          "the file system of \(file.path) has no locks: a second run for the same output is not refused immediately"
         ))
     }
     return result

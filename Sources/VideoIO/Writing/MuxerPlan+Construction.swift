@@ -223,7 +223,7 @@ extension MuxerPlan {
   }
 
   /// Whether the container stores a tag of the file in another form.
-  func isToldElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
+  func isStoredElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
 
   /// Adds the source's programs, if the container supports them.
   private func addPrograms(

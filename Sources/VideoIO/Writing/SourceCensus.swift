@@ -27,7 +27,7 @@ struct SourceCensus: Sendable {
   /// - Parameter streams: maps indices in the source to indices in the output.
   init(_ plan: MuxerPlan, streams routes: [Int: Int]) {
     isEmpty = plan.isPicture || plan.containerName == "yuv4mpegpipe"
-    tags = plan.fileMetadata.filter { !plan.isToldElsewhere($0) }
+    tags = plan.fileMetadata.filter { !plan.isStoredElsewhere($0) }
     chapterCount = plan.source.chapters.count
     attachmentCount = plan.source.streams.filter { plan.takesAttachment($0) }.count
     videoIndex = routes[plan.videoIndex]

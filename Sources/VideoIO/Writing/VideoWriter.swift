@@ -102,34 +102,13 @@ package struct VideoWriter: ~Copyable {
   ) throws(VideoIOError) {
     let file = try OutputFile(
       path: scratch ?? path, input: info.path, overwrite: overwrite || scratch != nil)
-    let container = try MuxerPlan.format(path: path, container: settings.container)
     let timeBase = timeBase ?? info.timeBase
-    let isSequence = MuxerPlan.isSequence(container, path: path) && !info.isStillImage
-    let plan = MuxerPlan(
-      format: container, source: info.source, videoIndex: info.videoStreamIndex, path: path,
-      url: isSequence ? PictureSequence.url(path) : fileURL(file.writingPath),
-      frameRate: frameRate ?? info.averageFrameRate,
-      timeBase: timeBase,
-      sampleAspectRatio: info.sampleAspectRatio, containerOptions: settings.containerOptions,
-      convertsAudio: settings.convertsAudio, convertsSubtitles: settings.convertsSubtitles,
-      isSequence: isSequence)
-    var settings = settings
-    settings.codec = MuxerPlan.encoderName(settings.codec, format: container, path: path)
-    var request = VideoEncoder.Request(
-      settings: settings, width: width, height: height, format: format,
-      color: color ?? info.color(width: width, height: height),
-      sampleAspectRatio: info.sampleAspectRatio, timeBase: timeBase, frameRate: plan.frameRate,
-      wantsGlobalHeader: container.pointee.flags & AVFMT_GLOBALHEADER != 0,
-      isConstantRate: info.source.hasConstantRate,
-      hdr: HDRMetadata(info.source.streams[info.videoStreamIndex]))
-    var note: MediaRemark?
-    if let code = Self.commonLayout(for: request, sourceFormat: info.sourceFormatName) {
-      request.layoutCode = code
-      let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
-      note = MediaRemark(
-        .layout, "frames of \(format.name) are encoded as \(name), which all players show",
-        remedy: .layout(format.name))
-    }
+    let (plan, request, note) = try Self.plan(
+      for: VideoEncoder.Request(
+        settings: settings, width: width, height: height, format: format,
+        color: color ?? info.color(width: width, height: height), sampleAspectRatio: info.sampleAspectRatio,
+        timeBase: timeBase, frameRate: frameRate ?? info.averageFrameRate),
+      like: info, path: path, writingPath: file.writingPath)
     let encoder = try VideoEncoder(request)
     let packet = try PacketOwner()
     let name = encoder.name
@@ -147,7 +126,7 @@ package struct VideoWriter: ~Copyable {
     self.packet = packet
     encoderName = name
     layoutNotes = notes.compactMap { $0 }
-    holdsOneFrame = plan.isPicture && !isSequence
+    holdsOneFrame = plan.isPicture && !plan.isSequence
     losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {
       $0.type == AV_PKT_DATA_DOVI_CONF.rawValue
     }
@@ -395,15 +374,5 @@ package struct VideoWriter: ~Copyable {
     if let time = times[number] { return time.presentation }
     let step = max(firstTime?.duration ?? 1, 1)
     return (firstTime?.presentation ?? 0).saturatingPlus(min(number, 0).saturatingTimes(step))
-  }
-}
-
-extension MediaInfo {
-  /// The colour to write: the source's, with the matrix made explicit if players would assume another one at
-  /// the new size.
-  func color(width: Int, height: Int) -> ColorDescription {
-    let assumed = color.assumingDefaults(width: self.width, height: self.height)
-    let guessed = color.assumingDefaults(width: width, height: height)
-    return assumed == guessed ? color : assumed
   }
 }

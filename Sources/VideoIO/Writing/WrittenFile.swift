@@ -66,7 +66,7 @@ struct WrittenFile {
       avformat_close_input(&context)
     }
     let (described, _) = LibavLog.collecting { avformat_find_stream_info(context, nil) }
-    guard described >= 0 else { return Finding(fault: "its streams cannot be told") }
+    guard described >= 0 else { return Finding(fault: "its streams cannot be determined") }
     var found: [Int: Stream] = [:]
     guard let packet = try? PacketOwner() else { return Finding() }
     while true {

@@ -13,7 +13,7 @@ enum ClusterRun {
   static func run<Result: Sendable>(
     remains: String, _ work: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
-    Interrupt.tellSignals()
+    Interrupt.distinguishSignals()
     do {
       return try await Interrupt.cancelling(work)
     } catch let code as ExitCode {
@@ -53,11 +53,11 @@ enum ClusterRun {
 
 /// The plan, and paths that differ on this machine.
 struct PlanArguments: ParsableArguments {
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  @Argument(help: "The plan written by 'videnhance plan'; its pieces are beside it.", completion: .file())
   var plan: String
 
   @Option(
     help: ArgumentHelp(
-      "The source where it lies on this machine (default: as in the plan).", valueName: "file"))
+      "Path of the source on this machine (default: as in the plan).", valueName: "file"))
   var source: String?
 }

@@ -10,16 +10,16 @@ import VideoIO
 struct JoinShards: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "join",
-    abstract: "Join the shards of a plan to the whole film.",
+    abstract: "Join the shards of a plan into the whole film.",
     discussion: """
       Example: videnhance join plan.json
 
       Checks every piece, and writes the output with the source's sound, subtitles, chapters and tags: beside its target, \
-      renamed when it is complete. What is missing or damaged is named, with exit code 75. Joining again what was joined \
-      does nothing.
+      renamed when it is complete. Lists what is missing or damaged, with exit code 75. Joining again what is already \
+      joined does nothing.
 
-      Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 75 worth another try (pieces are \
-      missing, full disk, source not there), 130 and 143 interrupted.
+      Exit codes: 0 done, 1 failed, 2 done with a stream left out, 64 wrong usage, 75 try again later (pieces \
+      missing, disk full, source missing), 130 and 143 interrupted.
       """)
 
   @OptionGroup var plan: PlanArguments
@@ -28,11 +28,11 @@ struct JoinShards: AsyncParsableCommand {
 
   @Option(
     help:
-      "How progress is shown: bar, lines, json (docs/reference/json-output.md) or none (default: a bar on a terminal, else lines)."
+      "Progress display: bar, lines, json (docs/reference/json-output.md) or none (default: bar on a terminal, otherwise lines)."
   )
   var progress = ProgressStyle.auto
 
-  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
+  @Flag(help: "Print warnings and errors only: no progress, no summary.") var quiet = false
 
   func run() async throws {
     let leftOut = try await ClusterRun.run(remains: "nothing is left of the output") { try await join() }
@@ -46,7 +46,7 @@ struct JoinShards: AsyncParsableCommand {
     if !overwrite, FileIdentity(path: film.output) != nil,
       let print = try? SourceFingerprint(path: film.output), folder.isJoined(print)
     {
-      if !quiet { Console.line("\(film.output): joined before") }
+      if !quiet { Console.line("\(film.output): already joined") }
       return !film.film.leftOut.isEmpty
     }
     try film.check(path: plan.plan, source: plan.source, version: VidenhanceCommand.configuration.version)
@@ -66,12 +66,12 @@ struct JoinShards: AsyncParsableCommand {
     line?.clear()
     try folder.noteJoined(SourceFingerprint(path: film.output))
     if removePieces { folder.remove() }
-    tell(summary, film, line)
+    report(summary, film, line)
     return !summary.leftOut.isEmpty
   }
 
-  private func tell(_ summary: EnhancementSummary, _ film: FilmPlan, _ line: ProgressLine?) {
-    if let line, line.isJSON { return line.tellDone(summary) }
+  private func report(_ summary: EnhancementSummary, _ film: FilmPlan, _ line: ProgressLine?) {
+    if let line, line.isJSON { return line.reportDone(summary) }
     for warning in summary.warnings { Console.warning("\(film.source.path): \(Console.text(of: warning))") }
     for stream in summary.leftOut { Console.warning("\(film.output): left out \(Console.text(of: stream))") }
     guard let line else { return }

@@ -16,30 +16,30 @@ struct MakeShards: AsyncParsableCommand {
       Examples:
         videnhance shard plan.json --index 3
         videnhance shard plan.json --index 0,4-7
-        videnhance shard plan.json                    that of an engine's array job
+        videnhance shard plan.json                    the one of an array job
 
       Without --index, the index is that of an array job of Slurm (SLURM_ARRAY_TASK_ID) or an indexed job of Kubernetes \
-      (JOB_COMPLETION_INDEX). Pieces that are there and whole are not made again, so a shard may be begun any number of \
-      times, also at the same time. On SIGTERM the segment at work is dropped, and finished ones stay.
+      (JOB_COMPLETION_INDEX). Pieces that exist and are complete are not made again, so a shard may be started any \
+      number of times, also at the same time. On SIGTERM the unfinished segment is dropped, and finished ones are kept.
 
-      Exit codes: 0 done, 1 failed, 64 wrong usage, 75 worth another try (full disk, want of memory, source not there), \
+      Exit codes: 0 done, 1 failed, 64 wrong usage, 75 try again later (disk full, out of memory, source missing), \
       130 and 143 interrupted.
       """)
 
   @OptionGroup var plan: PlanArguments
 
-  @Option(help: ArgumentHelp("Shards to make, from 0, such as 3 or 0,4-7.", valueName: "list"))
+  @Option(help: ArgumentHelp("Shards to make, counted from 0, such as 3 or 0,4-7.", valueName: "list"))
   var index: IndexList?
 
   @Flag(help: "Make all shards, one after the other.") var all = false
-  @Flag(help: "Indices count from 1, those of engines, too.") var oneBased = false
+  @Flag(help: "Count indices from 1, including those of cluster engines.") var oneBased = false
 
-  @Option(help: "Threads to work on; pieces are the same with any number (default: one for each core).")
+  @Option(help: "Number of threads; pieces are identical with any number (default: one per core).")
   var threads: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Instruction set to use at most; results are the same (default: the best, or what VIDENHANCE_ISA says).",
+      "Highest instruction set to use; results are identical (default: the best, or VIDENHANCE_ISA).",
       valueName: "set"))
   var isa: InstructionSet?
 
@@ -51,11 +51,11 @@ struct MakeShards: AsyncParsableCommand {
 
   @Option(
     help:
-      "How progress is shown: bar, lines, json (docs/reference/json-output.md) or none (default: a bar on a terminal, else lines)."
+      "Progress display: bar, lines, json (docs/reference/json-output.md) or none (default: bar on a terminal, otherwise lines)."
   )
   var progress = ProgressStyle.auto
 
-  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
+  @Flag(help: "Print warnings and errors only: no progress, no summary.") var quiet = false
 
   func validate() throws {
     if index != nil && all { throw ValidationError("--index and --all contradict each other") }
@@ -116,7 +116,7 @@ struct MakeShards: AsyncParsableCommand {
         summary = try await work.make(run) { line?.update($0) }
       } catch {
         line?.clear()
-        if let line, line.isJSON, !(error is CancellationError) { line.tellFailed(Console.text(of: error)) }
+        if let line, line.isJSON, !(error is CancellationError) { line.reportFailed(Console.text(of: error)) }
         throw error
       }
       frames += summary.frames
@@ -127,9 +127,9 @@ struct MakeShards: AsyncParsableCommand {
     guard let line else { return frames }
     if line.isJSON {
       latest?.frames = frames
-      if let latest { line.tellDone(latest) }
+      if let latest { line.reportDone(latest) }
     } else if frames == 0 {
-      Console.line("shard \(index): nothing to do, its pieces are whole")
+      Console.line("shard \(index): nothing to do, its pieces are complete")
     } else {
       let speed = String(format: "%.1f fps", Double(frames) / max(line.elapsed, 1e-6))
       let made = shard.pieces - shard.whole
@@ -156,9 +156,9 @@ struct MakeShards: AsyncParsableCommand {
   private func chosen(of film: FilmPlan) throws(PlanError) -> [Int] {
     if all { return Array(film.shards.indices) }
     var indices = index?.indices
-    if indices == nil, let told = try IndexList.index(environment: ProcessInfo.processInfo.environment) {
-      indices = [told.index]
-      if !quiet { Console.line("shard \(told.index) (by \(told.source)) of \(film.shards.count)") }
+    if indices == nil, let found = try IndexList.index(environment: ProcessInfo.processInfo.environment) {
+      indices = [found.index]
+      if !quiet { Console.line("shard \(found.index) (by \(found.source)) of \(film.shards.count)") }
     }
     guard let indices else {
       throw .unclearIndex("no index is given, and this is no array job of Slurm or indexed job of Kubernetes")

@@ -20,47 +20,49 @@ struct PlanFilm: AsyncParsableCommand {
         videnhance shard plan.json --index 3          each of 0 to 15, on any machine
         videnhance join plan.json                     when all are done
 
-      Reads the film once, without a network, and enhances a few frames to foresee time and size. Shards are made in <plan>.pieces, on a folder that all machines see, and \
-      joined to the same video, packet by packet, as 'videnhance film.mkv out.mkv --resume' makes with the plan's \
-      --segment-frames and --threads for its encoder's. See docs/reference/cluster.md and samples/cluster.
+      Reads the film once, without a network, and enhances a few frames to forecast time and size. Shards are made in <plan>.pieces, \
+      in a folder that all machines share, and joined into the same video, packet by packet, that 'videnhance film.mkv out.mkv --resume' makes with the plan's \
+      --segment-frames, and --threads equal to its encoder threads. See docs/reference/cluster.md and samples/cluster.
 
-      Exit codes: 0 done, also if the same plan was there, 1 failed, 64 wrong usage, 75 worth another try, 130 and 143 \
+      Exit codes: 0 done, also if the same plan existed, 1 failed, 64 wrong usage, 75 try again later, 130 and 143 \
       interrupted.
       """)
 
-  @Argument(help: "The video to read, as all machines find it.", completion: .file()) var input: String
+  @Argument(help: "The video, by a path that is valid on all machines.", completion: .file()) var input:
+    String
   @Argument(
-    help: "The file that 'videnhance join' will write; its ending selects the container.", completion: .file()
+    help: "The file that 'videnhance join' will write; its extension selects the container.",
+    completion: .file()
   )
   var output: String
 
   @Option(name: [.customShort("o"), .customLong("plan")], help: "The plan to write.", completion: .file())
   var plan: String
 
-  @Option(help: "Shards, each a process of its own (default: one for each 10 minutes of the film).")
+  @Option(help: "Number of shards, each a separate process (default: one per 10 minutes of the film).")
   var shards: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Seconds of the film that a shard takes, instead of --shards.", valueName: "seconds"))
+      "Length of a shard in seconds, instead of --shards.", valueName: "seconds"))
   var shardSeconds: Double?
 
   @Option(
     help:
-      "Frames of output in each segment, which is what a killed process loses (default: as many as parts shards evenly, up to 240)."
+      "Output frames per segment, the most that a killed process loses (default: up to 240, so that shards divide evenly)."
   )
   var segmentFrames: Int?
 
   @Option(
-    help: "Threads of the encoder, the same on all machines: its bytes depend on it (default: --threads).")
+    help: "Encoder threads, the same on all machines, since the output depends on it (default: --threads).")
   var encoderThreads: Int?
 
-  @Option(help: "Threads to read with (default: one for each core).") var threads: Int?
+  @Option(help: "Number of threads for reading (default: one per core).") var threads: Int?
 
-  @Flag(help: "Replace another plan, and drop the pieces made for it.") var overwrite = false
-  @Flag(help: "Plan without enhancing a few frames to foresee time and size.") var noForecast = false
-  @Flag(help: "Let windows reach across scene cuts.") var noSceneCut = false
-  @Flag(help: "Show no progress, and no figures when done; warnings and errors only.") var quiet = false
+  @Flag(help: "Replace another plan, and delete the pieces made for it.") var overwrite = false
+  @Flag(help: "Skip the forecast of time and size, which enhances a few frames.") var noForecast = false
+  @Flag(help: "Do not split windows at scene cuts.") var noSceneCut = false
+  @Flag(help: "Print warnings and errors only: no progress, no summary.") var quiet = false
 
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
@@ -87,7 +89,7 @@ struct PlanFilm: AsyncParsableCommand {
 
   func run() async throws {
     let made = try await ClusterRun.run(remains: "no plan is left") { try await makePlan() }
-    if !quiet { tell(made) }
+    if !quiet { report(made) }
     for warning in made.film.warnings { Console.warning("\(input): \(warning)") }
     for line in made.film.leftOut { Console.warning("\(input): left out \(line)") }
     if network.bits == .float {
@@ -153,7 +155,7 @@ struct PlanFilm: AsyncParsableCommand {
     shards.map { .shards($0) } ?? .seconds(shardSeconds ?? 600)
   }
 
-  private func tell(_ made: FilmPlan) {
+  private func report(_ made: FilmPlan) {
     let film = made.film
     Console.line(
       "\(plan): \(film.frames) frames of \(film.width)x\(film.height) in \(made.shards.count) shards, "

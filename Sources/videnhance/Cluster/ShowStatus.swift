@@ -13,14 +13,14 @@ struct ShowStatus: ParsableCommand {
     discussion: """
       Example: videnhance status plan.json
 
-      Looks at the pieces beside the plan, and needs neither source nor model.
+      Examines the pieces beside the plan; needs neither source nor model.
 
       Exit codes: 0 shown, 1 failed, 64 wrong usage.
       """)
 
-  @Argument(help: "The plan, as 'videnhance plan' wrote it; its pieces lie beside it.", completion: .file())
+  @Argument(help: "The plan written by 'videnhance plan'; its pieces are beside it.", completion: .file())
   var plan: String
-  @Flag(help: "Write JSON for machines (docs/reference/json-output.md).") var json = false
+  @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
   @Flag(help: "Compare every byte of the pieces, rather than their lengths.") var verify = false
 
   /// The JSON output.

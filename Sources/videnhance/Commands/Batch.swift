@@ -14,11 +14,11 @@ struct Batch: AsyncParsableCommand {
         videnhance batch footage enhanced --shard 2/8
         videnhance batch footage enhanced --shard env/8 --balance size
 
-      Files are told by their content, and the tree of folders is kept. Hidden files, and files that are no media by their \
-      names (.txt, .json, pictures and the like), are passed over. One that fails does not stop the others.
+      Files are recognized by their content, and the tree of folders is kept. Hidden files, and files whose names are not \
+      those of media (.txt, .json, pictures and the like), are skipped. A file that fails does not stop the others.
 
       Without --shard, an array job of Slurm (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT) or an indexed job of Kubernetes \
-      (JOB_COMPLETION_INDEX, and JOB_COMPLETION_COUNT, which its description must set) takes its share; --shard 1/1 takes \
+      (JOB_COMPLETION_INDEX, and JOB_COMPLETION_COUNT, which its description must set) processes its share; --shard 1/1 processes \
       all. With --shard env/8 the number of shares is fixed, so that single tasks can be submitted again.
 
       Exit codes: 0 none failed, 1 nothing could be begun, 2 some failed, 64 wrong usage, 130 interrupted.
@@ -27,7 +27,7 @@ struct Batch: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The folder to read.", valueName: "in-dir"), completion: .directory) var input:
     String
   @Argument(
-    help: ArgumentHelp("The folder to write; made if it is missing.", valueName: "out-dir"),
+    help: ArgumentHelp("The output folder; created if missing.", valueName: "out-dir"),
     completion: .directory)
   var output: String
   @OptionGroup(title: "Folder options") var folder: FolderOptions
@@ -49,25 +49,25 @@ struct Batch: AsyncParsableCommand {
 struct FolderOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Names of the outputs, of {name}, {ext}, {task} and {bits} (default: {name}.{ext}). The ending tells the container; an unknown one becomes mkv.",
+      "Pattern of output names, made of {name}, {ext}, {task} and {bits} (default: {name}.{ext}). The extension selects the container; an unknown one becomes mkv.",
       valueName: "name"))
   var pattern: NamePattern?
 
-  @Flag(help: "Pass over files whose output exists.")
+  @Flag(help: "Skip files whose output exists.")
   var skipExisting = false
 
-  @Option(help: "Files to work on side by side; the threads are divided (default: 1).")
+  @Option(help: "Number of files to process in parallel; they share the threads (default: 1).")
   var jobs: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Take a share of the files: the i-th of n; env/n takes i from an array job, whatever tasks are submitted.",
+      "Process one share of the files: the i-th of n; env/n takes i from an array job, whatever tasks are submitted.",
       valueName: "i/n"))
   var shard: Shard?
 
   @Option(
     help:
-      "How files are shared out: by a hash of their names, or so that shares come to the same size or duration."
+      "How files are divided: by a hash of their names, or into shares of about equal size or duration."
   )
   var balance = ShareBalance.name
 

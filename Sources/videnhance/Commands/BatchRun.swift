@@ -146,7 +146,7 @@ struct FolderReport: Sendable {
         guard let made else { continue }
         forecasts.append(made)
         if line.isJSON {
-          line.tellForecast(made)
+          line.reportForecast(made)
         } else {
           for text in ForecastReport.lines(made, input: file.input, tasks: tasks) {
             print(FileName.escaped(text))
@@ -175,16 +175,16 @@ struct FolderReport: Sendable {
       let taken = report.records.filter { $0.isTaken }.count
       if taken > 0 {
         Console.line(
-          "\(taken) outputs exist already (hint: --skip-existing passes over them, --overwrite replaces them)"
+          "\(taken) outputs exist already (hint: --skip-existing skips them, --overwrite replaces them)"
         )
       }
-      if passedOver > 0 { Console.line("\(passedOver) files were passed over for their names") }
+      if passedOver > 0 { Console.line("\(passedOver) files were skipped because of their names") }
     }
     if report.wasInterrupted {
       let left = plan.files.count - report.records.count
       Console.line(
         "videnhance: interrupted, \(left) of \(plan.files.count) files left; "
-          + (keepsSegments ? "--resume continues" : "nothing is left of unfinished ones"))
+          + (keepsSegments ? "--resume continues" : "unfinished ones are removed"))
       throw ExitCode(130)
     }
     if report.records.contains(where: { $0.status == .failed }) { throw ExitCode(2) }
@@ -201,7 +201,7 @@ struct FolderReport: Sendable {
       sum?.update(file.number, progress)
     case .foresaw(let file, let forecast):
       if progress == .json {
-        lines.of(file)?.tellForecast(forecast)
+        lines.of(file)?.reportForecast(forecast)
       } else {
         let texts = ForecastReport.lines(forecast, input: file.input, tasks: tasks)
         for text in texts { Console.line(text) }
@@ -212,28 +212,28 @@ struct FolderReport: Sendable {
       }
     case .done(let file, let summary, let seconds):
       end(file, frames: summary.frames) { line in
-        line?.tellDone(summary)
-        tell(file, summary, seconds: seconds)
+        line?.reportDone(summary)
+        report(file, summary, seconds: seconds)
       }
     case .failed(let file, let error):
-      end(file) { line in tell(error, of: file, line) }
+      end(file) { line in report(error, of: file, line) }
     case .interrupted(let file): end(file) { _ in }
     case .journalFailed(let error): Console.error(error)
     }
   }
 
   /// Removes the file's progress line from the terminal and prints its result.
-  private func end(_ file: BatchFile, frames: Int = 0, saying words: (ProgressLine?) -> Void) {
+  private func end(_ file: BatchFile, frames: Int = 0, printing messages: (ProgressLine?) -> Void) {
     let line = lines.end(file)
-    guard let sum else { return words(line) }
-    sum.end(file.number, frames: frames) { words(line) }
+    guard let sum else { return messages(line) }
+    sum.end(file.number, frames: frames) { messages(line) }
   }
 
-  // MARK: - Words
+  // MARK: - Messages
 
-  private func tell(_ error: any Error, of file: BatchFile, _ line: ProgressLine?) {
+  private func report(_ error: any Error, of file: BatchFile, _ line: ProgressLine?) {
     if let line, line.isJSON {
-      line.tellFailed(Self.text(error, of: file))
+      line.reportFailed(Self.text(error, of: file))
     } else if case VideoIOError.outputExists = error {
       Console.line("videnhance: \(error) (hint: pass --skip-existing, or --overwrite)")
     } else if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
@@ -245,7 +245,7 @@ struct FolderReport: Sendable {
 
   private func label(_ file: BatchFile) -> String { "[\(file.number)/\(plan.files.count)]" }
 
-  private func tell(_ file: BatchFile, _ summary: EnhancementSummary, seconds: Double) {
+  private func report(_ file: BatchFile, _ summary: EnhancementSummary, seconds: Double) {
     for warning in summary.warnings { Console.warning("\(file.input): \(Console.text(of: warning))") }
     for stream in summary.leftOut { Console.warning("\(file.output): left out \(Console.text(of: stream))") }
     if isQuiet { return }

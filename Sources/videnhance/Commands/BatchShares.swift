@@ -10,19 +10,19 @@ extension Shard {
   /// - Throws: `BatchError.unclearShare`.
   func resolved(environment: [String: String]) throws(BatchError) -> Shard {
     guard index == Self.open else { return self }
-    let told: (index: Int, source: String)?
+    let found: (index: Int, source: String)?
     do throws(PlanError) {
-      told = try IndexList.index(environment: environment)
+      found = try IndexList.index(environment: environment)
     } catch {
       throw .unclearShare("\(error)")
     }
-    guard let told else {
+    guard let found else {
       throw .unclearShare("--shard env/\(count) needs SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX")
     }
-    guard told.index <= count else {
+    guard found.index <= count else {
       throw .unclearShare(
-        "\(told.source)=\(told.index) is beyond the \(count) shares of --shard env/\(count)")
+        "\(found.source)=\(found.index) is beyond the \(count) shares of --shard env/\(count)")
     }
-    return Shard(index: told.index % count, count: count, source: told.source)
+    return Shard(index: found.index % count, count: count, source: found.source)
   }
 }

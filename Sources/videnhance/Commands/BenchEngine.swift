@@ -65,7 +65,7 @@ private struct EngineUnderTest {
     default: break
     }
     throw ValidationError(
-      "'\(words.joined(separator: " "))' is none of the lines that 'help bench engine' lists")
+      "'\(words.joined(separator: " "))' is not one of the lines that 'help bench engine' lists")
   }
 
   private mutating func window(_ length: Int) throws -> [PlanarFrame] {
@@ -96,7 +96,7 @@ private struct EngineUnderTest {
     let network = try network(model, threads: threads)
     let profile = WorkProfile()
     _ = try network.predict(
-      try window(network.architecture.window), at: FrameMotion.unit / 2, given: WindowConditions(),
+      try window(network.architecture.window), at: BetweenMotion.unit / 2, given: WindowConditions(),
       profile: profile)
     let parts = profile.parts
     let packing = parts.filter { $0.name == "motion, packing" }.reduce(0) { $0 + $1.seconds }

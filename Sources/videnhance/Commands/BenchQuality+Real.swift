@@ -52,7 +52,7 @@ struct RealFootageOptions: ParsableArguments {
     let bundled = try? await peers?.ffmpeg(folder: folder)
     let vmaf = try await VMAF.find(
       named: vmafFFmpeg, others: [bundled].compactMap { $0 }, folder: folder)
-    if vmaf == nil { Console.warning("no ffmpeg with libvmaf is found: no VMAF NEG (hint: --vmaf-ffmpeg)") }
+    if vmaf == nil { Console.warning("no ffmpeg with libvmaf was found: no VMAF NEG (hint: --vmaf-ffmpeg)") }
     let clips = try paths.enumerated().map { index, path in
       try RealClip(path, frames: frames, to: folder + "/truth\(index).mkv", threads: threads)
     }

@@ -52,7 +52,8 @@ struct Compare: AsyncParsableCommand {
       valueName: "list"))
   var also = ""
   @Option(
-    help: ArgumentHelp("What the result should look like.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("The reference: what the result should look like.", valueName: "file"),
+    completion: .file())
   var reference: String?
   @Flag(help: "Use the input as the reference, and enhance a degraded copy of it.") var degrade = false
   @Option(help: "Noise that --degrade adds: its standard deviation in 8-bit levels.") var noiseLevel: Float =
@@ -92,7 +93,7 @@ struct Compare: AsyncParsableCommand {
     if files.count > 1 { throw ValidationError("--task is for one file") }
     if tasks.contains(.interpolation) && !degrade && reference == nil {
       throw ValidationError(
-        "--task interp needs --reference or --degrade: the 32-bit network is no truth for it")
+        "--task interp needs --reference or --degrade: the 32-bit network is not a reference for it")
     }
     if model == .fast && (!tasks.contains(.superResolution) || scale == 4) {
       throw ValidationError("--model fast is for --task sr with --scale 2")
@@ -101,7 +102,7 @@ struct Compare: AsyncParsableCommand {
       throw ValidationError("--model-file is for a single task")
     }
     if degrade && tasks.contains(.restoration) {
-      throw ValidationError("--degrade makes no input for restore; pass --reference")
+      throw ValidationError("--degrade cannot make an input for restore; pass --reference")
     }
   }
 

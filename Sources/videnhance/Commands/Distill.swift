@@ -40,7 +40,7 @@ struct Distill: ParsableCommand {
       valueName: "file"
     ), completion: .file())
   var start: String?
-  @Option(parsing: .upToNextOption, help: "More teachers: models of more bits.", completion: .file())
+  @Option(parsing: .upToNextOption, help: "Additional teachers: models with more bits.", completion: .file())
   var teachers: [String] = []
   @Option(help: "Whether the full-precision network is a teacher in addition to --teachers: on or off.")
   var fullPrecisionTeacher = Switch.on

@@ -14,16 +14,16 @@ struct Enhance: AsyncParsableCommand {
       Example: videnhance in.mp4 out.mp4 --bits 8 --crf 14
 
       The output is written beside its target as <output>.part and renamed when it is complete. Ctrl-C removes it. \
-      With --resume, what is finished is kept in <output>.segments: the same command continues after Ctrl-C, a kill or \
-      a power loss, and pictures, sound and times come out the same. \
-      A folder as input is gone through as by 'videnhance batch'.
+      With --resume, finished work is kept in <output>.segments: the same command continues after Ctrl-C, a kill or \
+      a power loss, and pictures, sound and times are the same as without interruption. \
+      A folder as input is processed as by 'videnhance batch'.
       """)
 
-  @Argument(help: "The video to read, or a folder of them; - is standard input.", completion: .file())
+  @Argument(help: "The input video, or a folder of videos; - is standard input.", completion: .file())
   var input: String
   @Argument(
     help:
-      "The file to write; its ending selects the container; a folder takes the input's name; - is standard output.",
+      "The output file; its extension selects the container; a folder takes the input's name; - is standard output.",
     completion: .file()) var output: String
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
@@ -79,20 +79,20 @@ struct Enhance: AsyncParsableCommand {
   }
 
   /// Prints a forecast of the work without doing it.
-  private func tellForecast(of job: EnhancementJob, on line: ProgressLine) async throws {
+  private func reportForecast(of job: EnhancementJob, on line: ProgressLine) async throws {
     try VideoWriter.validate(
       path: job.output, input: input, overwrite: work.overwrite, container: job.encoder.container,
       codec: job.encoder.codec)
     let choices = EnhancementJob.ForecastOptions(network: network)
     let forecast = try await Interrupt.cancelling { try await job.forecast(choices) }
-    if line.isJSON { return line.tellForecast(forecast) }
+    if line.isJSON { return line.reportForecast(forecast) }
     for text in ForecastReport.lines(forecast, input: input, tasks: network.task.description) {
       print(FileName.escaped(text))
     }
   }
 
   /// Prints a forecast before work with large output frames.
-  private static func tellCost(of job: EnhancementJob, tasks: String, on line: ProgressLine) async throws {
+  private static func reportCost(of job: EnhancementJob, tasks: String, on line: ProgressLine) async throws {
     // Skip it for resumed work.
     guard job.makesLargeFrames, FileIdentity(path: SegmentFolder.path(output: job.output)) == nil else {
       return
@@ -101,7 +101,7 @@ struct Enhance: AsyncParsableCommand {
       path: job.output, input: job.input, overwrite: job.options.overwrites,
       container: job.encoder.container, codec: job.encoder.codec)
     let forecast = try await job.forecast(.brief)
-    if line.isJSON { return line.tellForecast(forecast) }
+    if line.isJSON { return line.reportForecast(forecast) }
     for text in ForecastReport.lines(forecast, input: job.input, tasks: tasks) { Console.line(text) }
   }
 
@@ -119,10 +119,10 @@ struct Enhance: AsyncParsableCommand {
     var made: EnhancementSummary?
     do {
       if let line, work.dryRun {
-        try await tellForecast(of: job, on: line)
+        try await reportForecast(of: job, on: line)
       } else {
         made = try await Interrupt.cancelling { [job] in
-          if let line { try await Self.tellCost(of: job, tasks: tasks, on: line) }
+          if let line { try await Self.reportCost(of: job, tasks: tasks, on: line) }
           return try await job.run { line?.update($0) }
         }
       }
@@ -130,7 +130,7 @@ struct Enhance: AsyncParsableCommand {
       line?.clear()
       guard error is CancellationError else {
         if let line, line.isJSON {
-          line.tellFailed(Console.text(of: error))
+          line.reportFailed(Console.text(of: error))
           throw Console.exitCode(for: error)
         }
         throw error
@@ -141,7 +141,7 @@ struct Enhance: AsyncParsableCommand {
     line?.clear()
     guard let summary = made else { return }
     if let line, line.isJSON {
-      line.tellDone(summary)
+      line.reportDone(summary)
     } else {
       report(summary, seconds: line?.elapsed)
     }

@@ -4,11 +4,11 @@ import ArgumentParser
 /// Lists the presets.
 struct Presets: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the presets: sets of options by one name.",
+    abstract: "List the presets: named sets of options.",
     discussion: """
       Example: videnhance in.mp4 out.mp4 --preset web
 
-      Options that are given beside a preset replace its own. With --verbose, a run prints what its preset stands for. \
+      Options given in addition to a preset replace its own. With --verbose, a run prints the options of its preset. \
       See docs/reference/presets.md.
       """)
 

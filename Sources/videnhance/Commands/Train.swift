@@ -57,6 +57,8 @@ struct Train: ParsableCommand {
   var conditioned: Switch?
   @Option(
     help: "Fraction of the windows in which a conditioned network receives the quantizers (default: 0.65).")
+  var quantizerShare: Float?
+  @Option(help: ArgumentHelp("An earlier name of --quantizer-share.", visibility: .hidden))
   var toldShare: Float?
   @Option(
     help:
@@ -101,7 +103,7 @@ struct Train: ParsableCommand {
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
     settings.relativeEpsilon = lossWidth
     settings.hasRelativeLoss = relativeLoss ? true : nil
-    if let toldShare { settings.degradation.toldShare = toldShare }
+    if let share = quantizerShare ?? toldShare { settings.degradation.quantizerShare = share }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
     let interrupt = Interrupt()

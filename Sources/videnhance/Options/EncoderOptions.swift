@@ -19,7 +19,7 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help:
-      "Options by one name: phone, web, dvd, vhs, film, anime, or auto, which looks at the source ('videnhance presets' lists them). Other names are the encoder's."
+      "A named set of options: phone, web, dvd, vhs, film, anime, or auto, which examines the source ('videnhance presets' lists them). Other names are passed to the encoder."
   )
   var preset: String?
 
@@ -39,13 +39,13 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Sound that the container cannot hold: auto converts it, copy leaves it out.", valueName: "way"))
+      "Sound that the container cannot hold: auto converts it, copy drops it.", valueName: "mode"))
   var audio = StreamHandling.auto
 
   @Option(
     help: ArgumentHelp(
-      "Text subtitles that the container cannot hold: auto converts them, copy leaves them out.",
-      valueName: "way"))
+      "Text subtitles that the container cannot hold: auto converts them, copy drops them.",
+      valueName: "mode"))
   var subtitles = StreamHandling.auto
 
   @Option(

@@ -171,7 +171,7 @@ extension Preset {
     }
     if let preset = named(name) {
       let command = try VidenhanceCommand.parseAsRoot(preset.expanded(words))
-      preset.tell(beside: words, always: false)
+      preset.report(beside: words, always: false)
       return command
     }
     let command = try VidenhanceCommand.parseAsRoot(words)
@@ -183,12 +183,12 @@ extension Preset {
     let preset = choice(
       for: try SourceLook(path: source.path, options: source.options, threads: source.options.threads))
     let chosen = try VidenhanceCommand.parseAsRoot(preset.expanded(words))
-    preset.tell(beside: words, always: true)
+    preset.report(beside: words, always: true)
     return chosen
   }
 
   /// Prints the options of the preset. Prints nothing beside lines of JSON.
-  private func tell(beside words: [String], always: Bool) {
+  private func report(beside words: [String], always: Bool) {
     guard always && !words.contains("--quiet") || words.contains("--verbose"),
       Self.value(of: "--progress", in: words) != "json"
     else { return }

@@ -38,7 +38,7 @@ struct SourceOptions: ParsableArguments {
 
   func validate() throws {
     if let duration, duration.value <= .zero { throw ValidationError("--duration must be above 0") }
-    if let stream, stream < 0 { throw ValidationError("--stream counts from 0") }
+    if let stream, stream < 0 { throw ValidationError("--stream is counted from 0") }
     if deinterlace && deinterlaceFields {
       throw ValidationError("--deinterlace and --deinterlace-fields contradict each other")
     }

@@ -27,7 +27,7 @@ struct WorkOptions: ParsableArguments {
 
   @Flag(
     help:
-      "Enhance a few frames only, print what the whole work will take (frames, size, time, memory, bytes), and write nothing."
+      "Enhance a few frames only, print a forecast of the whole run (frames, size, time, memory, bytes), and write nothing."
   )
   var dryRun = false
 

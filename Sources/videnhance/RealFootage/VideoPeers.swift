@@ -72,7 +72,7 @@ struct VideoPeers: Sendable {
     let known = try await known(for: task, folder: folder)
     if let other = names?.first(where: { !known.contains($0) }) {
       throw CompareError(
-        detail: "\(other) is no peer for \(task.rawValue) (hint: one of \(known.joined(separator: ", ")))")
+        detail: "\(other) is not a peer for \(task.rawValue) (hint: one of \(known.joined(separator: ", ")))")
     }
   }
 
@@ -98,7 +98,7 @@ struct VideoPeers: Sendable {
     let text = try await OtherProgram.run(python, arguments, folder: folder)
     guard let line = text.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
       let answer = try? JSONDecoder().decode(Answer.self, from: Data(line.utf8))
-    else { throw OtherProgramError(program: name, detail: "it does not say what it made") }
+    else { throw OtherProgramError(program: name, detail: "it does not report its result") }
     return Made(path: output, secondsPerFrame: answer.cpuSecondsPerFrame, settings: answer.settings)
   }
 }

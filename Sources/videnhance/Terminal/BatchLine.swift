@@ -52,14 +52,14 @@ final class BatchLine: Sendable {
   }
 
   /// Records that a file is finished, and prints its messages in place of the line.
-  func end(_ file: Int, frames: Int, saying words: () -> Void) {
+  func end(_ file: Int, frames: Int, printing messages: () -> Void) {
     state.withLock { state in
       state.finished += 1
       state.finishedFrames += frames
       state.current[file] = nil
       if state.isBarVisible { Console.write("\r\u{1b}[K") }
       state.isBarVisible = false
-      words()
+      messages()
     }
   }
 

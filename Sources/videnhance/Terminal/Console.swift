@@ -5,6 +5,7 @@ import ClusterWork
 import EnhancementModel
 import EnhancementPipeline
 import Foundation
+import SystemPackage
 import VideoIO
 
 /// Messages for the user on standard error; standard output is for data.
@@ -26,13 +27,7 @@ enum Console {
   /// Writes text without a line break. Ignores errors, such as a closed pipe or a full disk: lost messages are no reason to
   /// abort the work.
   static func write(_ text: String) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      if count <= 0 { return }
-      rest = rest.dropFirst(count)
-    }
+    _ = try? FileDescriptor.standardError.writeAll(text.utf8)
   }
 
   /// Writes a warning as one line.
@@ -54,7 +49,7 @@ enum Console {
       !differences.contains(where: { $0.path.hasPrefix("source.") })
     else { return "\(error)" }
     let texts = differences.map { option(ofPath: $0.path).map($0.text(name:)) ?? $0.description }
-    return "the work in \(path) was begun otherwise: " + texts.joined(separator: "; ")
+    return "the work in \(path) was started with other settings: " + texts.joined(separator: "; ")
   }
 
   /// The option that sets a part of `ResumeIdentity`; nil if none does by itself.
@@ -110,7 +105,7 @@ enum Console {
     case ModelError.notShipped: "pass a file with --model-file"
     case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
     case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
-    case BatchError.outputTaken: "rename one, or put what tells them apart into --pattern"
+    case BatchError.outputTaken: "rename one, or add what distinguishes them to --pattern"
     case BatchError.outputIsInput: "choose another output folder or --pattern"
     case let error as BatchError: error.hint
     case PipelineError.interlaced:

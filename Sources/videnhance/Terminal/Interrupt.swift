@@ -28,15 +28,15 @@ final class Interrupt: Sendable {
   /// The first signal that came.
   private static let first = Atomic<Int32>(SIGINT)
   /// Whether the exit code identifies the signal, as cluster engines expect, or is always that of Ctrl-C.
-  private static let tellsSignal = Atomic(false)
+  private static let distinguishesSignals = Atomic(false)
 
   /// From now on, exit codes distinguish signals: 143 for TERM and HUP, as sent by cluster engines, and 130
   /// for others.
-  static func tellSignals() { tellsSignal.store(true, ordering: .relaxed) }
+  static func distinguishSignals() { distinguishesSignals.store(true, ordering: .relaxed) }
 
   /// The exit code of a process ended by a signal.
   static var exitCode: Int32 {
-    guard tellsSignal.load(ordering: .relaxed) else { return 130 }
+    guard distinguishesSignals.load(ordering: .relaxed) else { return 130 }
     return [SIGTERM, SIGHUP].contains(first.load(ordering: .relaxed)) ? 143 : 130
   }
 

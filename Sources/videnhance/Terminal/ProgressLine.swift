@@ -98,19 +98,19 @@ final class ProgressLine: Sendable {
   var isJSON: Bool { style == .json }
 
   /// Reports the end, if the style is JSON.
-  func tellDone(_ summary: EnhancementSummary) {
+  func reportDone(_ summary: EnhancementSummary) {
     guard isJSON else { return }
     emit(.init(done: summary, input: input, output: output, elapsed: elapsed))
   }
 
   /// Prints a forecast, if the style is JSON.
-  func tellForecast(_ forecast: Forecast) {
+  func reportForecast(_ forecast: Forecast) {
     guard isJSON else { return }
     emit(.init(forecast, input: input, output: output))
   }
 
   /// Reports a failure, if the style is JSON.
-  func tellFailed(_ error: String) {
+  func reportFailed(_ error: String) {
     guard isJSON else { return }
     emit(.init(failed: error, input: input, output: output, elapsed: elapsed))
   }

@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 import Testing
 
-@Suite struct FrameMotionTests {
+@Suite struct BetweenMotionTests {
   /// Returns a smooth texture, displaced by (x, y).
   private func picture(_ width: Int, _ height: Int, x: Double = 0, y: Double = 0) -> [UInt8] {
     (0..<width * height).map { i in
@@ -16,14 +16,14 @@ import Testing
   }
 
   private func motion(_ a: [UInt8], _ b: [UInt8], _ width: Int, _ height: Int, instant: Int = 128)
-    -> FrameMotion
+    -> BetweenMotion
   {
-    FrameMotion(
+    BetweenMotion(
       from: MotionPyramid(luma: a, width: width, height: height),
       to: MotionPyramid(luma: b, width: width, height: height), instant: instant)
   }
 
-  private func warped(_ motion: FrameMotion, _ plane: [UInt8], isSecond: Bool, bands: Int = 1) -> [UInt8] {
+  private func warped(_ motion: BetweenMotion, _ plane: [UInt8], isSecond: Bool, bands: Int = 1) -> [UInt8] {
     var result = [UInt8](repeating: 7, count: plane.count)
     let (width, height) = (motion.width, motion.height)
     plane.withUnsafeBufferPointer { plane in

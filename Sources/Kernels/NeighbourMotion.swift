@@ -15,7 +15,7 @@ package final class MotionPlane: @unchecked Sendable {
 }
 
 /// Motion of every 8 x 8 block of one frame into another: whole-pixel vectors and fractions in sixteenths.
-package struct BlockMotion: Sendable {
+package struct NeighbourMotion: Sendable {
   private let vectors: [ve_motion_vector]
   private let instructionSet: InstructionSet
 
@@ -24,7 +24,7 @@ package struct BlockMotion: Sendable {
 
   /// Searches motion. `prior` is the motion into a nearer frame, used as a candidate after multiplication by `priorFactor`.
   package init(
-    of reference: MotionPlane, in neighbour: MotionPlane, prior: BlockMotion? = nil, priorFactor: Int = 1,
+    of reference: MotionPlane, in neighbour: MotionPlane, prior: NeighbourMotion? = nil, priorFactor: Int = 1,
     instructionSet: InstructionSet = .best
   ) {
     self.instructionSet = instructionSet

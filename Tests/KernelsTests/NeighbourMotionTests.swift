@@ -4,7 +4,7 @@ import Kernels
 import Tensors
 import Testing
 
-@Suite struct BlockMotionTests {
+@Suite struct NeighbourMotionTests {
   /// Returns a smooth texture of many waves, with its origin at (x, y).
   private func texture(width: Int, height: Int, x: Double, y: Double) -> [UInt8] {
     var random = SplitMix64(seed: 4)
@@ -30,7 +30,7 @@ import Testing
     // y).
     let neighbour = MotionPlane(
       luma: texture(width: width, height: height, x: x, y: y), width: width, height: height)
-    let motion = BlockMotion(of: reference, in: neighbour)
+    let motion = NeighbourMotion(of: reference, in: neighbour)
     var errors: [Double] = []
     for row in 5..<10 {
       for column in 5..<15 {
@@ -46,7 +46,7 @@ import Testing
   @Test func equalFramesDoNotMove() {
     let luma = texture(width: 96, height: 64, x: 0, y: 0)
     let plane = MotionPlane(luma: luma, width: 96, height: 64)
-    let motion = BlockMotion(of: plane, in: plane)
+    let motion = NeighbourMotion(of: plane, in: plane)
     for block in 0..<12 * 8 {
       let found = motion.displacement(block)
       #expect(found.x == 0 && found.y == 0)
@@ -57,15 +57,16 @@ import Testing
     for (width, height) in [(2, 2), (4, 2), (10, 6), (18, 34)] {
       let luma = texture(width: width, height: height, x: 1, y: 2)
       let plane = MotionPlane(luma: luma, width: width, height: height)
-      let motion = BlockMotion(of: plane, in: plane)
+      let motion = NeighbourMotion(of: plane, in: plane)
       let chroma = UnsafeMutablePointer<UInt8>.allocate(capacity: width * height)
       chroma.initialize(repeating: 128, count: width * height)
       defer { chroma.deallocate() }
-      var result = [UInt8](repeating: 7, count: width / 2 * height / 2 * BlockMotion.neighbourChannels)
+      var result = [UInt8](repeating: 7, count: width / 2 * height / 2 * NeighbourMotion.neighbourChannels)
       result.withUnsafeMutableBufferPointer {
         motion.writeNeighbour(
           reference: plane, neighbour: plane, chroma: [chroma, chroma], into: $0.baseAddress!,
-          pixelStride: BlockMotion.neighbourChannels, rowStride: width / 2 * BlockMotion.neighbourChannels,
+          pixelStride: NeighbourMotion.neighbourChannels,
+          rowStride: width / 2 * NeighbourMotion.neighbourChannels,
           rows: 0..<height / 2)
       }
       // Unchanged samples, no remainder, a perfect match.

@@ -48,7 +48,7 @@ package struct WarpSource: @unchecked Sendable {
 
 /// Motion between two frames relative to an instant between them: a vector for every 8 x 8 luma pixels, in sixteenths of a
 /// pixel, found by a symmetric coarse-to-fine search (`interpolation_search.c`).
-package struct FrameMotion: Sendable {
+package struct BetweenMotion: Sendable {
   /// The unit of instants: the first frame is at 0, the second at `unit`.
   package static let unit = Int(VE_INTERP_ONE)
 
