@@ -117,6 +117,13 @@ import Testing
 
   // MARK: - Runs
 
+  /// Flags that the linker needs for this build's objects (`make sanitize` defines UNPOOLED).
+  #if UNPOOLED
+    private static let linking = "-sanitize=address"
+  #else
+    private static let linking = ""
+  #endif
+
   /// Makes a folder of programs that precede others: this build's program, and a stand-in for `swift`.
   private static func makePrograms(_ bench: Workbench) throws -> String {
     let folder = bench.path("bin")
@@ -134,7 +141,7 @@ import Testing
         mkdir -p "$package/.build"
         modules='Videnhance|EnhancementPipeline|EnhancementModel|Kernels|LineEngine|Tensors|VideoIO|CQuantKernels|CDNNL'
         tr -d "'" < "$built/videnhance.product/Objects.LinkFileList" | grep -E "/($modules)\\.build/" > "$package/.build/objects"
-        swiftc -swift-version 6 -I "$built/Modules" -I "$root/Sources/CFFmpeg" \\
+        swiftc -swift-version 6 \(linking) -I "$built/Modules" -I "$root/Sources/CFFmpeg" \\
           -Xcc -fmodule-map-file="$built/CDNNL.build/module.modulemap" \\
           -Xcc -fmodule-map-file="$built/CQuantKernels.build/module.modulemap" \\
           "$package/Sources/$package/main.swift" @"$package/.build/objects" \\
