@@ -15,8 +15,8 @@ package struct Forecast: Sendable, Equatable {
   package var threads: Int
   /// Wall time in seconds until the first frame, and per frame, for network and encoder together.
   package var startSeconds, secondsPerFrame: Double
-  /// Peak memory of the measurement in bytes; an encoder with a longer lookahead takes more. nil if the
-  /// system does not report it.
+  /// Expected peak memory in bytes: that of the measurement, and what the encoder will hold beyond the frames of a trial.
+  /// nil if the system does not report it.
   package var memoryBytes: Int?
   /// Expected bytes of the video stream; nil if frames are not encoded sequentially, or their number is
   /// unknown.
@@ -96,7 +96,8 @@ extension EnhancementJob {
     var result = Forecast(
       frames: frames, width: shape.width, height: shape.height, format: first.format, encoder: first.encoder,
       threads: options.threads, startSeconds: first.startSeconds,
-      secondsPerFrame: each + flushing / Double(made), memoryBytes: ProcessMemory.peakBytes,
+      secondsPerFrame: each + flushing / Double(made),
+      memoryBytes: ProcessMemory.peakBytes.map { $0 + heldBytes(trials, shape: shape, frames: frames) },
       videoBytes: frames.flatMap { bytes(sizes, frames: $0, scenes: choices.scenes) }, measuredFrames: made,
       measuringSeconds: 0)
     try await addNoise(to: &result, choices, trials: trials)
@@ -154,6 +155,16 @@ extension EnhancementJob {
     let regular = (Double(frames) / Double(max(1, distance))).rounded(.up)
     let keys = min(Double(frames), max(regular, Double(scenes ?? 0)) + further * Double(frames))
     return Int(keys * keySize + (Double(frames) - keys) * otherSize)
+  }
+
+  /// Returns the bytes of the pictures that the encoder will hold beyond those of the longest trial.
+  private func heldBytes(_ trials: [Trial], shape: VideoShape, frames: Int?) -> Int {
+    guard let longest = trials.max(by: { $0.frames < $1.frames }), longest.sizes != nil,
+      let held = encoder.heldPictures(encoder: longest.encoder, width: shape.width, height: shape.height)
+    else { return 0 }
+    let more = max(0, min(held.count, frames ?? held.count) - longest.frames)
+    let depth = shape.media.format.bitDepth > 8 ? 2.0 : 1
+    return Int(Double(more * shape.width * shape.height) * held.bytesPerPixel * depth)
   }
 
   /// Measures the noise, and the bytes after removing it.

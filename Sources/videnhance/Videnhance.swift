@@ -10,45 +10,35 @@ import VideoIO
 struct VidenhanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "videnhance",
-    abstract: "Make video sharper and larger with low-bit neural networks on the CPU.",
+    abstract: "Make video larger, cleaner and smoother on the CPU.",
     usage: """
       videnhance [<options>] <input> <output>
       videnhance <subcommand>
       """,
+    // A test holds the help to 40 lines.
     discussion: """
       Examples:
         videnhance in.mp4 out.mp4                     twice the width and height
-        videnhance in.mkv out.mkv --bits 8 --crf 14   8-bit network, larger file
-        videnhance in.mp4 out.mkv --codec libx265 --preset slow
-        videnhance in.mp4 out.mp4 --task denoise,interp,sr
-        videnhance in.mp4 out.mp4 --to 1080p --dry-run
         videnhance in.mp4 out.mp4 --preset auto       examines the video and decides
-        ffmpeg -i in.avi -f yuv4mpegpipe - | videnhance - - | ffplay -
+        videnhance in.mp4 out.mp4 --to 1080p --dry-run
+        videnhance in.mkv out.mkv --task denoise,interp,sr --bits 8
         videnhance batch footage enhanced             all videos below a folder
-        videnhance plan in.mkv out.mkv -o plan.json   one film for many machines
         videnhance preview in.mp4 --task denoise      before and after, in seconds
-        videnhance compare in.mp4 --task sr --degrade --also bicubic
-
-      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are. \
-      See 'videnhance help enhance' for all options.
-
-      Exit codes: 0 success, 1 failure, 2 success but a stream was left out or, for a folder, some files failed, \
-      64 usage error, 70 internal error or out of memory, 75 may succeed later (another run is writing the same output; \
-      for 'plan', 'shard' and 'join' also a full disk, exhausted memory, or missing pieces), 130 interrupted, \
-      143 the same by SIGTERM or SIGHUP for those.
       """,
     version: Version.current,
     groupedSubcommands: [
       CommandGroup(
-        name: "Video", subcommands: [Enhance.self, Batch.self, Presets.self, Preview.self, Compare.self]),
+        name: "Video",
+        subcommands: [
+          Enhance.self, Batch.self, Presets.self, Preview.self, Compare.self, PlanFilm.self, MakeShards.self,
+          JoinShards.self, ShowStatus.self,
+        ]),
       CommandGroup(
-        name: "Cluster", subcommands: [PlanFilm.self, MakeShards.self, JoinShards.self, ShowStatus.self]),
-      CommandGroup(
-        name: "Network",
+        name: "Other",
         subcommands: [
           Inspect.self, Export.self, Calibrate.self, Distill.self, Train.self, Degrade.self, Stamp.self,
+          Doctor.self, Bench.self, Version.self,
         ]),
-      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, Version.self]),
     ],
     defaultSubcommand: Enhance.self)
 
@@ -94,7 +84,11 @@ struct VidenhanceCommand: AsyncParsableCommand {
     do {
       return try Preset.parse(arguments)
     } catch {
-      guard let text = UsageHint.severalInputs(arguments, message: message(for: error)) else { throw error }
+      let message = message(for: error)
+      guard
+        let text = UsageHint.severalInputs(arguments, message: message)
+          ?? UsageHint.missingOutput(arguments, message: message)
+      else { throw error }
       throw ValidationError(text)
     }
   }

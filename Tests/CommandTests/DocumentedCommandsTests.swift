@@ -82,6 +82,9 @@ import Testing
       }
       for match in text.matches(of: #/(?:Scripts|Benchmarks|samples|Tests|Sources|docs)/[A-Za-z0-9/+_.-]*\w/#)
       {
+        // Behind a folder it is a path of another package.
+        let before = text[..<match.range.lowerBound]
+        if before.hasSuffix("/"), !before.hasSuffix("../") { continue }
         let isThere = FileManager.default.fileExists(atPath: Self.root.path + "/" + match.0)
         // Generated files need not be in the repository; `<...>` is a placeholder.
         let isMade = match.0.hasPrefix("samples/out") || match.0 == "Benchmarks/ratios.json"

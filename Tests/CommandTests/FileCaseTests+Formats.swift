@@ -92,7 +92,7 @@ extension FileCaseTests {
 
   /// Codecs by their names: the best encoder that is present.
   @Test(arguments: [
-    ("h264", "h264", "ultrafast"), ("hevc", "hevc", "ultrafast"), ("h265", "hevc", "ultrafast"),
+    ("h264", "h264", "ultrafast"), ("hevc", "hevc", "ultrafast"), ("x265", "hevc", "ultrafast"),
     ("av1", "av1", "12"),
   ])
   func codecsByName(name: String, codec: String, preset: String) throws {

@@ -47,16 +47,28 @@ import Testing
   @Test func helpNamesEveryOption() throws {
     let general = try Program.run("--help")
     #expect(general.code == 0)
-    for word in ["videnhance in.mp4 out.mp4", "Exit codes: 0 success", "130", "enhance (default)"] {
+    for word in ["videnhance in.mp4 out.mp4", "--preset auto", "enhance (default)"] {
       #expect(general.output.contains(word))
     }
     let help = try Program.run("help", "enhance")
     #expect(help.code == 0 && help.errors == "")
+    for word in ["Exit codes: 0 success", "130"] { #expect(help.output.contains(word)) }
     for option in [
       "--task", "--bits", "--model-file", "--codec", "--crf", "--preset", "--encoder-option", "--pix-fmt",
       "--container", "--audio", "--subtitles",
       "--threads", "--isa", "--overwrite", "--no-scene-cut", "--quiet", "--verbose", "--profile",
     ] { #expect(help.output.contains(option + " ") || help.output.contains(option + "\n")) }
+  }
+
+  /// The general help fits a screen, examples and all commands included.
+  @Test func helpFitsAScreen() throws {
+    let lines = try Program.run("--help").output.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count <= 41, "\(lines.count - 1) lines")
+    #expect(lines.allSatisfy { $0.count <= 80 })
+    #expect(lines.filter { $0.hasPrefix("  videnhance ") }.count >= 5)
+    for command in UsageHint.commands where !["help", "stamp"].contains(command) {
+      #expect(lines.contains { $0.hasPrefix("  \(command) ") }, "\(command)")
+    }
   }
 
   /// Program, command and packages have the same version.
@@ -166,6 +178,31 @@ import Testing
     #expect(same.code == 1 && same.errorLines.count == 1, "\(same.errors)")
     #expect(bench.contents == ["in.mkv", "out", "zero.safetensors"])
     #expect(try Program.Run(["-", "out"], directory: bench.directory).finish().code == 64)
+  }
+
+  @Test func missingOutputIsProposed() throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    for name in ["in/tape.vob", "my film.mkv"] {
+      try Data("x".utf8).write(to: URL(fileURLWithPath: bench.path(name)))
+    }
+    func error(_ words: String...) throws -> String? {
+      let run = try Program.Run(words, directory: bench.directory).finish()
+      #expect(run.code == 64)
+      return run.errorLines.first
+    }
+    let start = "Error: no output is named (hint: videnhance "
+    #expect(try error("in/tape.vob", "--bits", "8") == start + "in/tape.vob in/tape-enhanced.mkv)")
+    #expect(try error("enhance", "my film.mkv") == start + "'my film.mkv' 'my film-enhanced.mkv')")
+    #expect(try error("in/") == start + "in in-enhanced)")
+    #expect(try error("none.mkv") == "Error: Missing expected argument '<output>'")
+  }
+
+  /// Lists of choices become part of the line.
+  @Test func choicesAreOneLine() {
+    let text = "The value '5' is invalid. Please provide one of the following:\n  - 2\n  - 3\n"
+    #expect(Console.singleLine(text) == "The value '5' is invalid. Please provide one of the following: 2, 3")
+    #expect(Console.singleLine("a\n b\n") == "a; b")
   }
 
   /// Wrong usage is an object, too, for programs that read objects.

@@ -210,7 +210,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "use a name that ends in .mp4 or .mkv, or choose an encoder for it, such as --codec mpeg2video"
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .cannotFilter: "ffmpeg -filters lists them, ffmpeg -h filter=NAME their options"
-    case .unknownEncoder: "ffmpeg -encoders lists them"
+    case .unknownEncoder: "h264, hevc, av1 and vp9 choose one; ffmpeg -encoders lists all"
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
     case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
       "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"

@@ -35,7 +35,8 @@ struct MuxerPlan {
   /// Encoders by the names of their codecs, the best one first. FFmpeg would choose libaom for AV1, which is much slower than
   /// SVT-AV1 at the same quality.
   private static let bestEncoders = [
-    "h264": ["libx264"], "avc": ["libx264"], "hevc": ["libx265"], "h265": ["libx265"],
+    "h264": ["libx264"], "avc": ["libx264"], "x264": ["libx264"],
+    "hevc": ["libx265"], "h265": ["libx265"], "x265": ["libx265"],
     "av1": ["libsvtav1", "libaom-av1", "librav1e"], "vp9": ["libvpx-vp9"], "vp8": ["libvpx"],
   ]
 

@@ -103,12 +103,22 @@ extension VideoEncoder {
   private static func lookaheadLimit(_ request: Request, _ options: [String: String]) -> [(
     key: String, value: String
   )] {
-    let byPreset = ["fast": 30, "medium": 40, "slow": 50, "slower": 60, "veryslow": 60, "placebo": 60]
-    let limit = max(10, 80_000_000 * 2 / max(1, request.width * request.height * 3))
-    guard let usual = byPreset[options["preset"] ?? ""], usual > limit, options["rc-lookahead"] == nil else {
-      return []
-    }
+    let preset = options["preset"] ?? ""
+    guard options["rc-lookahead"] == nil, let usual = slowLookahead[preset],
+      let limit = limitedLookahead(preset: preset, width: request.width, height: request.height),
+      limit < usual
+    else { return [] }
     return [("rc-lookahead", "\(limit)"), ("sync-lookahead", "0")]
+  }
+
+  /// Frames that x264 looks ahead at presets where they are limited.
+  private static let slowLookahead = [
+    "fast": 30, "medium": 40, "slow": 50, "slower": 60, "veryslow": 60, "placebo": 60,
+  ]
+
+  /// Returns the frames that x264 looks ahead with this limit; nil for presets without one.
+  static func limitedLookahead(preset: String, width: Int, height: Int) -> Int? {
+    slowLookahead[preset].map { min($0, max(10, 80_000_000 * 2 / max(1, width * height * 3))) }
   }
 
   /// The instruction sets for x264 where it would use AVX-512; nil elsewhere, for its own choice.

@@ -10,7 +10,7 @@ import Training
 /// Measures quality and speed on this machine.
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure the quality of networks, and time kernels and training on this machine.",
+    abstract: "Measure quality and speed on this machine.",
     discussion: "Example: videnhance bench kernels --threads 2",
     subcommands: [
       BenchQuality.self, BenchCalibration.self, BenchKernels.self, BenchEngine.self, BenchTraining.self,

@@ -14,7 +14,7 @@ import VideoIO
 /// Quantizes a full-precision network.
 struct Calibrate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Quantize a network to an integer model, calibrated on clips.",
+    abstract: "Quantize a network, calibrated on clips.",
     discussion: """
       Clipping ranges are found per frame slot of the window by BMFQ's pruned, backtracking search; weights get one step per \
       output channel.

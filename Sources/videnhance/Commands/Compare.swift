@@ -9,7 +9,7 @@ import Videnhance
 /// Compares networks, FFmpeg's filters and finished files.
 struct Compare: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compare networks, filters and files on the same frames.",
+    abstract: "Compare networks, filters and files on equal frames.",
     usage: """
       videnhance compare <input> --task <tasks> [--bits 32,8,4] [--reference <file> | --degrade] [--also bicubic]
       videnhance compare <file> <file> ... [--reference <file>]

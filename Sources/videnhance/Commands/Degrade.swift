@@ -6,7 +6,7 @@ import Training
 /// Makes the degraded clips that networks for real footage are trained on.
 struct Degrade: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make the degraded clips that networks for real footage are trained on.",
+    abstract: "Make clips like real footage, to train networks on.",
     discussion: """
       Each film of a data folder, and photographs in synthetic motion, are blurred, resized, sharpened, given grain and \
       sent through real encoders, in random order and strength, from fixed seeds. Existing clips are kept.

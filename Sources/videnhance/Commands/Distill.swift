@@ -11,7 +11,7 @@ import Videnhance
 /// Trains an integer model against its full-precision network.
 struct Distill: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train an integer model against its full-precision network (PMTD).",
+    abstract: "Train an integer model against the float one (PMTD).",
     discussion: """
       Weights, biases and all steps are trained; the forward pass matches the integer kernels bit for bit.
 

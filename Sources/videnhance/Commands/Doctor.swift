@@ -11,7 +11,7 @@ import VideoIO
 /// Shows what the program finds on this machine.
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show what the program finds on this machine, and what is missing.",
+    abstract: "Show what this machine has, and what is missing.",
     discussion:
       "Example: videnhance doctor\n\nExit code 1 if something is missing that is needed without any option.")
 

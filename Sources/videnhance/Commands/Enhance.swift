@@ -17,6 +17,13 @@ struct Enhance: AsyncParsableCommand {
       With --resume, finished work is kept in <output>.segments: the same command continues after Ctrl-C, a kill or \
       a power loss, and pictures, sound and times are the same as without interruption. \
       A folder as input is processed as by 'videnhance batch'.
+
+      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
+
+      Exit codes: 0 success, 1 failure, 2 success but a stream was left out or, for a folder, some files failed, \
+      64 usage error, 70 internal error or out of memory, 75 may succeed later (another run is writing the same output; \
+      for 'plan', 'shard' and 'join' also a full disk, exhausted memory, or missing pieces), 130 interrupted, \
+      143 the same by SIGTERM or SIGHUP for those.
       """)
 
   @Argument(help: "The input video, or a folder of videos; - is standard input.", completion: .file())
@@ -178,7 +185,8 @@ struct Enhance: AsyncParsableCommand {
       }
       Console.line(
         "encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
-      Console.line("scene cuts at frames \(summary.sceneCuts.map(String.init).joined(separator: ", "))")
+      let cuts = summary.sceneCuts.map(String.init).joined(separator: ", ")
+      Console.line(cuts.isEmpty ? "no scene cuts" : "scene cuts at frames \(cuts)")
     }
     let made = summary.frames - summary.resumedFrames
     let resumed = summary.resumedFrames > 0 ? " (\(summary.resumedFrames) by an earlier run)" : ""

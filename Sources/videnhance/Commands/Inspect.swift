@@ -9,7 +9,7 @@ import VideoIO
 /// Shows the contents of a model file.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show the contents of a model file: network, cost, bits, ranges and provenance.",
+    abstract: "Show a model: network, cost, bits, ranges, origin.",
     discussion: """
       Examples:
         videnhance inspect denoise-balanced-4bit

@@ -9,8 +9,7 @@ import Videnhance
 /// Shows the effect of a job on a few frames before it is started.
 struct Preview: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract:
-      "Enhance a few frames at the busiest spots, and save pictures from before and after, within seconds.",
+    abstract: "Save pictures of a few frames, before and after.",
     discussion: """
       Examples:
         videnhance preview in.mp4 --task sr --bits 4
@@ -43,7 +42,7 @@ struct Preview: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let folder = output ?? URL(fileURLWithPath: input).deletingPathExtension().path + "-preview"
+    let folder = output ?? (input as NSString).deletingPathExtension + "-preview"
     if !overwrite, FileManager.default.fileExists(atPath: folder) {
       throw PreviewError(
         detail: "folder \(folder) exists (hint: choose another with --output, or pass --overwrite)")

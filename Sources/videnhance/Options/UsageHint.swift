@@ -146,6 +146,33 @@ enum UsageHint {
       "\(message); one input and one output are named at a time (hint: 'videnhance batch <in-dir> <out-dir>' enhances all videos of a folder)"
   }
 
+  /// Names an output where only an input was given.
+  /// - Parameter message: the parser's message.
+  /// - Returns: nil if something else is wrong.
+  static func missingOutput(_ words: [String], message: String) -> String? {
+    guard message.contains("argument '<output>'"), let first = words.first,
+      first == "enhance" || !commands.contains(first)
+    else { return nil }
+    let files = words.prefix { $0 != "--" }.filter { !$0.hasPrefix("-") && FileIdentity(path: $0) != nil }
+    guard files.count == 1, let pattern = NamePattern("{name}-enhanced.{ext}") else { return nil }
+    if FolderScan.isFolder(files[0]) {
+      let folder = files[0].hasSuffix("/") ? String(files[0].dropLast()) : files[0]
+      return "no output is named (hint: videnhance \(quoted(folder)) \(quoted(folder + "-enhanced")))"
+    }
+    let (folder, name) =
+      files[0].lastIndex(of: "/").map {
+        (String(files[0][...$0]), String(files[0][files[0].index(after: $0)...]))
+      } ?? ("", files[0])
+    let output = folder + pattern.output(for: name, task: "", bits: "", keepsEnding: false)
+    return "no output is named (hint: videnhance \(quoted(files[0])) \(quoted(output)))"
+  }
+
+  /// A word as typed in a shell.
+  private static func quoted(_ word: String) -> String {
+    let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+,=@%".contains($0) }
+    return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+  }
+
   /// The closest of `names` by edit distance; nil if even that differs in more than one of four letters.
   static func nearest(to word: String, among names: [String]) -> String? {
     let ranked = names.map { (name: $0, distance: distance(word.lowercased(), $0)) }

@@ -120,9 +120,14 @@ enum Console {
     }
   }
 
-  /// Lines of a text as one.
+  /// Lines of a text as one; items of a list ("- 2") are separated by commas.
   static func singleLine(_ text: String) -> String {
-    text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(
-      separator: "; ")
+    var result = ""
+    for line in text.split(whereSeparator: \.isNewline).map({ $0.trimmingCharacters(in: .whitespaces) }) {
+      let isItem = line.hasPrefix("- ")
+      if !result.isEmpty { result += isItem ? (result.hasSuffix(":") ? " " : ", ") : "; " }
+      result += isItem ? String(line.dropFirst(2)) : line
+    }
+    return result
   }
 }

@@ -16,7 +16,7 @@ enum ForecastReport {
       "  size    \(forecast.width)x\(forecast.height) \(forecast.format), encoder \(forecast.encoder)",
       "  time    " + (forecast.seconds.map { "about \(clockText($0)), \(each)" } ?? each),
     ]
-    if let memory = forecast.memoryBytes { lines.append("  memory  at least \(text(bytes: memory))") }
+    if let memory = forecast.memoryBytes { lines.append("  memory  about \(text(bytes: memory))") }
     if let bytes = forecast.videoBytes {
       lines.append("  video   about \(text(bytes: bytes)), without sound and the rest")
     }

@@ -197,11 +197,23 @@ struct ProgressEvent: Encodable {
     self.exitCode = exitCode
   }
 
+  /// This event with fractions of microseconds dropped.
+  private var rounded: ProgressEvent {
+    func micro(_ value: Double) -> Double { (value * 1e6).rounded() / 1e6 }
+    var result = self
+    result.seconds = micro(seconds)
+    result.fraction = fraction.map(micro)
+    (result.position, result.duration) = (position.map(micro), duration.map(micro))
+    (result.framesPerSecond, result.secondsLeft) = (framesPerSecond.map(micro), secondsLeft.map(micro))
+    (result.secondsPerFrame, result.noise) = (secondsPerFrame.map(micro), noise.map(micro))
+    return result
+  }
+
   /// Writes the event as a line on standard error.
   func write() {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let line = try? encoder.encode(self) else { return }
+    guard let line = try? encoder.encode(rounded) else { return }
     Console.write(terminalJSON(line) + "\n")
   }
 }
