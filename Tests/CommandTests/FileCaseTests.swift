@@ -192,7 +192,7 @@ import Testing
     #expect(try bench.entries("out.\(to)", "codec_tag_string") == "codec_tag_string=hvc1\n")
   }
 
-  @Test(arguments: ["mkv", "ts", "avi", "flv"]) func rotationIsKeptOrNamed(to: String) throws {
+  @Test(arguments: ["mkv", "ts", "avi", "flv", "mxf"]) func rotationIsKeptOrNamed(to: String) throws {
     try bench.ffmpeg(Self.base, "a.mp4")
     try bench.ffmpeg("-i DIR/a.mp4 -c copy -metadata:s:v rotate=90", "in.mp4")
     let done = try run("in.mp4", "out.\(to)", to == "avi" ? ["--codec", "h264"] : [])
@@ -238,27 +238,33 @@ import Testing
     #expect(abs((all.last ?? 0) - (sound.last ?? 9)) < 0.2)
   }
 
-  /// FLV has a time in each packet: sets one 1000 s too late.
-  @Test func singleTimeFarAhead() throws {
-    try bench.ffmpeg(Self.base + " -bf 0", "a.flv")
-    var data = try bytes("a.flv")
+  /// Changes the time, in milliseconds, of a packet of an FLV file's video; the first one is its header.
+  func setTime(ofVideo number: Int, in data: inout Data, _ change: (Int) -> Int) throws {
     var position = 13
     var videos = 0
     while position + 11 < data.count {
       let length = Int(data[position + 1]) << 16 | Int(data[position + 2]) << 8 | Int(data[position + 3])
       if data[position] == 9 {
         videos += 1
-        if videos == 26 {
-          let time =
-            (Int(data[position + 4]) << 16 | Int(data[position + 5]) << 8 | Int(data[position + 6]))
-            + 1_000_000
+        if videos == number {
+          let time = change(
+            Int(data[position + 4]) << 16 | Int(data[position + 5]) << 8 | Int(data[position + 6]))
           for (index, shift) in [16, 8, 0].enumerated() {
             data[position + 4 + index] = UInt8(time >> shift & 0xff)
           }
+          return
         }
       }
       position += length + 15
     }
+    Issue.record("no video packet \(number)")
+  }
+
+  /// FLV has a time in each packet: sets one 1000 s too late.
+  @Test func singleTimeFarAhead() throws {
+    try bench.ffmpeg(Self.base + " -bf 0", "a.flv")
+    var data = try bytes("a.flv")
+    try setTime(ofVideo: 26, in: &data) { $0 + 1_000_000 }
     try write(data, "in.flv")
     let done = try run("in.flv", "out.mp4")
     #expect(done.code == 0 && done.errors.contains("times that fit nowhere"), "\(done.errors)")

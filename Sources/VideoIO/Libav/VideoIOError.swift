@@ -20,6 +20,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case noDecoder(path: String, codec: String)
   /// The video stream yields no frames.
   case noFrames(path: String, reason: LibavError?)
+  /// The index is behind the video, and the input can only be read once, from start to end.
+  case needsSeeking(path: String)
   /// Reading a packet failed, at a position in seconds.
   case cannotRead(path: String, seconds: Double, reason: LibavError)
   /// Decoding failed, at a position in seconds.
@@ -129,6 +131,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noDecoder(let path, let codec): "no decoder for \(codec) in \(path)"
     case .noFrames(let path, let reason):
       "no frame could be decoded from \(path)" + (reason.map { ": \($0)" } ?? "")
+    case .needsSeeking(let path): "the index of \(path) is at its end, where it is read too late"
     case .cannotRead(let path, let seconds, let reason):
       "cannot read \(path) after \(Self.text(seconds)): \(reason)"
     case .cannotDecode(let path, let seconds, let reason):
@@ -192,6 +195,10 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "the file was cut off before its index was written; a repair tool or a new copy may help"
     case .cannotOpen(_, let reason) where reason.code == LibavError.invalidData.code:
       "not a media file, or damaged at its beginning"
+    case .cannotOpen(let path, let reason)
+    where path.contains("://") && reason.code == LibavError(errno: 2).code:
+      "of URLs, those of http, https and file are read"
+    case .needsSeeking: "save it as a file first, or put its index in front: ffmpeg -movflags faststart"
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")

@@ -36,14 +36,18 @@ package struct ClockRepair: Sendable {
     }
   }
 
-  /// The most packets to look ahead.
-  package static let reach = 200
+  /// The most packets to look ahead: enough for about two seconds of all streams.
+  package let reach: Int
 
   private struct Stream {
     /// Added to its times.
     var offset: Int64 = 0
     /// Expected time of its next packet; nil before its first packet.
     var expected: Int64?
+    /// How long the packets without a time since then last.
+    var untimed: Int64 = 0
+    /// If its last packet had a wrong time: that time, and the one it was given.
+    var outlier: (time: Int64, place: Int64)?
   }
 
   /// The video and audio streams by index.
@@ -64,7 +68,7 @@ package struct ClockRepair: Sendable {
   private static let back: Int64 = 500_000
   /// Times beyond this, 285 years, are treated as missing.
   private static let absurd: UInt64 = 1 << 53
-  /// How many consecutive packets of a stream may be outliers before they are taken for a new clock.
+  /// How many consecutive packets of a stream may be outliers while other streams jump as well.
   private static let mostOutliers = 4
 
   /// - Parameters:
@@ -76,6 +80,7 @@ package struct ClockRepair: Sendable {
     self.leading = leading
     self.closesGaps = closesGaps
     self.announcedEnd = announcedEnd
+    reach = 100 * min(max(leading.count, 2), 20)
   }
 
   /// The verdict on a packet.
@@ -94,30 +99,32 @@ package struct ClockRepair: Sendable {
     }
     var stream = streams[packet.stream] ?? Stream()
     defer { streams[packet.stream] = stream }
-    guard let time = packet.time else { return .offset(stream.offset) }
+    guard let time = packet.time else {
+      stream.untimed = stream.untimed.saturatingPlus(Self.length(packet))
+      return .offset(stream.offset)
+    }
     guard let expected = stream.expected else {
-      guard let following else { return .needs(own: 3, packets: 24) }
-      return .offset(begin(packet, time, &stream, following))
+      if let following { return .offset(begin(packet, time, &stream, following)) }
+      return isFarFromFront(time) ? .needs(own: .max, packets: reach) : .needs(own: 3, packets: 24)
     }
     let moved = time.saturatingPlus(stream.offset)
-    if fits(moved, expected, packet) { return .offset(accept(packet, time, &stream)) }
+    if fits(moved, expected, packet, later: stream.untimed) { return .offset(accept(packet, time, &stream)) }
     if let offset = offsetOfOthers(packet, time, expected, stream.offset) {
       stream.offset = offset
       return .offset(accept(packet, time, &stream))
     }
     // A gap in this stream alone: the others reached this time step by step.
-    if moved > expected, let front, moved <= front.saturatingPlus(Self.ahead) {
-      return .offset(accept(packet, time, &stream))
-    }
-    guard let following else { return .needs(own: .max, packets: Self.reach) }
-    if isOutlier(packet, moved, expected, stream.offset, following) {
+    if moved > expected, isReached(moved) { return .offset(accept(packet, time, &stream)) }
+    guard let following else { return .needs(own: .max, packets: reach) }
+    let look = look(at: packet, time, expected, following)
+    if isOutlier(packet, moved, expected, stream.offset, look, following) {
       outlierCount += 1
-      return .offset(replace(time, by: expected, packet, &stream))
+      return .offset(replace(time, by: expected.saturatingPlus(stream.untimed), packet, &stream))
     }
     // A gap in all streams, in a container whose clock does not jump ahead.
     if moved > expected, !closesGaps { return .offset(accept(packet, time, &stream)) }
     jumpCount += 1
-    stream.offset = offset(ofJump: packet, time, expected, following)
+    stream.offset = offset(after: look, time, expected.saturatingPlus(stream.untimed))
     return .offset(accept(packet, time, &stream))
   }
 
@@ -125,9 +132,9 @@ package struct ClockRepair: Sendable {
 
   private static func isAbsurd(_ time: Int64) -> Bool { time.magnitude >= absurd }
 
-  private static func end(_ time: Int64, _ packet: Packet) -> Int64 {
-    time.saturatingPlus(min(max(packet.duration, 0), ahead))
-  }
+  private static func length(_ packet: Packet) -> Int64 { min(max(packet.duration, 0), ahead) }
+
+  private static func end(_ time: Int64, _ packet: Packet) -> Int64 { time.saturatingPlus(length(packet)) }
 
   private static func near(_ a: Int64, _ b: Int64, by distance: Int64) -> Bool {
     a.saturatingMinus(b).magnitude <= distance.magnitude
@@ -136,6 +143,8 @@ package struct ClockRepair: Sendable {
   private mutating func accept(_ packet: Packet, _ time: Int64, _ stream: inout Stream) -> Int64 {
     let end = Self.end(time.saturatingPlus(stream.offset), packet)
     stream.expected = end
+    stream.untimed = 0
+    stream.outlier = nil
     front = max(front ?? end, end)
     return stream.offset
   }
@@ -143,10 +152,18 @@ package struct ClockRepair: Sendable {
   private mutating func replace(_ time: Int64, by expected: Int64, _ packet: Packet, _ stream: inout Stream)
     -> Int64
   {
-    let end = Self.end(expected, packet)
+    var place = expected
+    // Several wrong times in a row are usually wrong by the same amount.
+    if let (lastTime, lastPlace) = stream.outlier {
+      let step = time.saturatingMinus(lastTime)
+      if step >= 0, step <= Self.back { place = lastPlace.saturatingPlus(step) }
+    }
+    stream.outlier = (time, place)
+    let end = Self.end(place, packet)
     stream.expected = end
+    stream.untimed = 0
     front = max(front ?? end, end)
-    return expected.saturatingMinus(time)
+    return place.saturatingMinus(time)
   }
 
   /// Handles the first packet of a stream, which has no expected time but must be consistent with those after it.
@@ -161,13 +178,30 @@ package struct ClockRepair: Sendable {
       if isAlone, own.dropFirst().allSatisfy({ Self.near($0, next, by: 30 * Self.ahead) }) {
         outlierCount += 1
         stream.offset = nearestOffset(next)
-        let wanted = next.saturatingPlus(stream.offset).saturatingMinus(
-          min(max(packet.duration, 0), Self.ahead))
+        let wanted = next.saturatingPlus(stream.offset).saturatingMinus(Self.length(packet))
         return replace(time, by: wanted, packet, &stream)
       }
     }
     stream.offset = nearestOffset(time)
+    if isFarFromFront(time), let front, closesGaps || time.saturatingPlus(stream.offset) < front {
+      // It may begin right where the others jump.
+      let look = look(at: packet, time, front, following)
+      if look.isJoined {
+        jumpCount += 1
+        stream.offset = offset(after: look, time, front)
+      }
+    }
     return accept(packet, time, &stream)
+  }
+
+  /// Whether some stream has about reached a time.
+  private func isReached(_ moved: Int64) -> Bool {
+    front.map { moved <= $0.saturatingPlus(Self.ahead) } ?? false
+  }
+
+  /// Whether a time is far from those of all other streams.
+  private func isFarFromFront(_ time: Int64) -> Bool {
+    front.map { !Self.near(time.saturatingPlus(nearestOffset(time)), $0, by: Self.ahead) } ?? false
   }
 
   /// The offset of the section of the file that contains a time.
@@ -179,11 +213,12 @@ package struct ClockRepair: Sendable {
     return distance(before) < distance(latest) ? before : latest
   }
 
-  private func fits(_ moved: Int64, _ expected: Int64, _ packet: Packet, packetsLater count: Int = 0) -> Bool
-  {
+  /// Whether a time is near the expected one.
+  /// - Parameter later: how long the packets in between last.
+  private func fits(_ moved: Int64, _ expected: Int64, _ packet: Packet, later: Int64 = 0) -> Bool {
     let jump = moved.saturatingMinus(expected)
-    let ahead = Self.ahead + Int64(count) * min(max(packet.duration, 0), Self.ahead)
-    return !Self.isAbsurd(moved) && jump <= ahead && jump >= -Self.back - packet.reordering
+    return !Self.isAbsurd(moved) && jump <= Self.ahead.saturatingPlus(later)
+      && jump >= (-Self.back).saturatingMinus(packet.reordering)
   }
 
   /// The offset of a later section that another stream has already reached, if the packet continues there rather than after
@@ -202,53 +237,100 @@ package struct ClockRepair: Sendable {
     return best == own ? nil : best
   }
 
+  /// What the other streams do at a jump.
+  private struct Look {
+    /// The latest expected time of any stream, and the earliest time after the jump.
+    var end, first: Int64
+    /// Whether other streams follow, and whether all of them continue as before.
+    var hasOthers = false
+    var isAlone = false
+    /// Whether another stream jumps to about the same time.
+    var isJoined = false
+  }
+
+  /// - Parameter limit: the number of following packets within which jumps of other streams matter.
+  private func look(
+    at packet: Packet, _ time: Int64, _ expected: Int64, _ following: Lookahead, until limit: Int = .max
+  ) -> Look {
+    var look = Look(end: expected, first: time)
+    var (others, staying) = (0, 0)
+    for (index, other) in streams where index != packet.stream {
+      guard var last = other.expected else { continue }
+      // The first time after its jump, unless it returns: then it is an outlier.
+      var jumped: Int64?
+      var isThere = false
+      for (number, next) in following.packets.enumerated() where next.stream == index {
+        if number >= limit, jumped == nil { break }
+        guard let time = next.time, !Self.isAbsurd(time) else { continue }
+        isThere = true
+        let moved = time.saturatingPlus(other.offset)
+        if fits(moved, last, next) || moved > last && isReached(moved) {
+          jumped = nil
+          last = Self.end(moved, next)
+        } else {
+          jumped = jumped ?? time
+        }
+      }
+      // A stream that has ended says nothing.
+      if isThere { others += 1 }
+      if isThere, jumped == nil { staying += 1 }
+      look.end = max(look.end, last)
+      if let jumped, Self.near(jumped, time, by: Self.ahead) {
+        look.first = min(look.first, jumped)
+        look.isJoined = true
+      }
+    }
+    look.hasOthers = others > 0
+    look.isAlone = look.hasOthers && staying == others
+    return look
+  }
+
   /// Whether a time is an outlier: the times after it continue as if it were not there.
   private func isOutlier(
-    _ packet: Packet, _ moved: Int64, _ expected: Int64, _ offset: Int64, _ following: Lookahead
+    _ packet: Packet, _ moved: Int64, _ expected: Int64, _ offset: Int64, _ look: Look, _ following: Lookahead
   ) -> Bool {
     if Self.isAbsurd(moved) { return true }
-    let own = following.packets.filter { $0.stream == packet.stream && $0.time != nil }.prefix(
-      Self.mostOutliers)
-    if own.isEmpty {
-      // For the last packet, check against the announced end or the other streams.
-      return following.reachesEnd
-        && (moved < expected || moved > max(front ?? 0, announcedEnd ?? 0).saturatingPlus(Self.ahead))
+    guard following.packets.contains(where: { $0.stream == packet.stream && $0.time != nil }) else {
+      // Without later packets, check against the other streams, and the announced end of the file.
+      let latest = following.reachesEnd ? max(front ?? 0, announcedEnd ?? 0) : front ?? 0
+      return (following.reachesEnd || look.isAlone)
+        && (moved < expected || moved > latest.saturatingPlus(Self.ahead))
     }
-    return own.contains { next in
-      next.time.map { fits($0.saturatingPlus(offset), expected, next, packetsLater: Self.mostOutliers) }
-        ?? false
+    guard let (index, count) = placeOfReturn(packet, moved, expected, offset, following) else { return false }
+    if count <= Self.mostOutliers { return true }
+    let others = self.look(at: packet, moved.saturatingMinus(offset), expected, following, until: index)
+    return others.isAlone || !others.hasOthers
+  }
+
+  /// Where the stream jumps back, so that it continues as if a packet and those in between were not there, and how many of its
+  /// packets precede that.
+  private func placeOfReturn(
+    _ packet: Packet, _ moved: Int64, _ expected: Int64, _ offset: Int64, _ following: Lookahead
+  ) -> (index: Int, count: Int)? {
+    let jump = moved.saturatingMinus(expected).magnitude
+    // Frames that are shown before it may follow it, in particular before a gap.
+    let turn = moved.saturatingMinus(Self.back).saturatingMinus(packet.reordering)
+    var (count, later, last) = (1, Self.length(packet), Self.end(moved, packet))
+    for (index, next) in following.packets.enumerated() where next.stream == packet.stream {
+      guard let time = next.time else { continue }
+      let place = time.saturatingPlus(offset)
+      let hasJumped = place.saturatingMinus(last).magnitude >= jump / 2
+      if hasJumped, moved < expected || place < turn, fits(place, expected, next, later: later) {
+        return (index, count)
+      }
+      count += 1
+      later = later.saturatingPlus(Self.length(next))
+      last = Self.end(place, next)
     }
+    return nil
   }
 
   /// The offset after a jump: the same for all streams that jump, to keep audio and video in sync, and large enough that no
   /// stream goes back.
-  private mutating func offset(
-    ofJump packet: Packet, _ time: Int64, _ expected: Int64, _ following: Lookahead
-  ) -> Int64 {
-    var (end, first) = (expected, time)
-    var (others, staying) = (0, 0)
-    for (index, other) in streams where index != packet.stream {
-      guard var last = other.expected else { continue }
-      var jumped: Int64?
-      var isThere = false
-      for next in following.packets where next.stream == index {
-        guard let time = next.time, !Self.isAbsurd(time) else { continue }
-        isThere = true
-        let moved = time.saturatingPlus(other.offset)
-        guard fits(moved, last, next) else {
-          jumped = time
-          break
-        }
-        last = Self.end(moved, next)
-      }
-      others += 1
-      if jumped == nil, isThere { staying += 1 }
-      end = max(end, last)
-      if let jumped, Self.near(jumped, time, by: Self.ahead) { first = min(first, jumped) }
-    }
+  private mutating func offset(after look: Look, _ time: Int64, _ expected: Int64) -> Int64 {
     // A single stream continues where it was.
-    if others > 0, staying == others { return expected.saturatingMinus(time) }
-    let offset = end.saturatingMinus(first)
+    if look.isAlone { return expected.saturatingMinus(time) }
+    let offset = look.end.saturatingMinus(look.first)
     if offsets[offsets.count - 1] != offset { offsets.append(offset) }
     if offsets.count > 8 { offsets.removeFirst() }
     return offset

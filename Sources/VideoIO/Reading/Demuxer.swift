@@ -35,6 +35,7 @@ struct Demuxer: ~Copyable {
     let format = isSequence ? av_find_input_format("image2") : nil
     av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
     av_dict_set(&options, "protocol_whitelist", protocols, 0)
+    InputFormats.setNetworkOptions(&options, for: path)
     let (opened, openLog) = LibavLog.collecting {
       avformat_open_input(&context, FileName.cString(url), format, &options)
     }
@@ -88,6 +89,8 @@ struct Demuxer: ~Copyable {
     }
     if code >= 0 { return .packet(log: lines.filter(\.isError).map(\.text)) }
     let log = lines.map(\.text)
+    // FFmpeg 5.1 compares the end of a file whose server announces no length with a length of 2^64-1.
+    if log.contains(where: { $0.hasSuffix("should be \(UInt64.max)") }) { return .end(log: []) }
     // Some demuxers report a normal end although reading failed.
     if code == LibavError.endOfFile.code {
       if let error = context.pointee.pb?.pointee.error, error < 0, error != code {
@@ -117,6 +120,12 @@ struct Demuxer: ~Copyable {
   /// Whether the announced duration is the end time regardless of the start time, as FFmpeg writes it in Matroska.
   var durationIncludesStart: Bool {
     context.pointee.iformat?.pointee.name.map { String(cString: $0).hasPrefix("matroska") } ?? false
+  }
+
+  /// Whether the video's data cannot be reached, as it precedes its index and the input cannot be read from there again.
+  var hasIndexBehindData: Bool {
+    let name = context.pointee.iformat?.pointee.name.map { String(cString: $0) }
+    return name?.hasPrefix("mov") == true && context.pointee.pb?.pointee.seekable == 0
   }
 
   /// Whether the container is a picture file.

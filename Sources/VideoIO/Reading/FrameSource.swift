@@ -99,6 +99,7 @@ struct FrameSource: ~Copyable {
       if case .cannotRead(_, _, let reason) = error { throw .noFrames(path: demuxer.path, reason: reason) }
       throw error
     }
+    if lastDamage == nil, demuxer.hasIndexBehindData { throw .needsSeeking(path: demuxer.path) }
     throw .noFrames(path: demuxer.path, reason: lastDamage)
   }
 

@@ -40,7 +40,22 @@ enum InputFormats {
   }
 
   /// Whether the input is a URL rather than a file.
-  static func isURL(_ path: String) -> Bool { path.hasPrefix("http://") || path.hasPrefix("https://") }
+  static func isURL(_ path: String) -> Bool { scheme(of: path) != nil }
+
+  /// The scheme of a URL that can be read; nil for files.
+  private static func scheme(of path: String) -> String? {
+    let scheme = path.prefix { $0.isLetter }.lowercased()
+    return ["http", "https"].contains(scheme) && path.dropFirst(scheme.count).hasPrefix("://") ? scheme : nil
+  }
+
+  /// Options for a server that stalls or cuts the connection: reading fails after 20 s of silence, and goes on where it was
+  /// cut, if the server takes up there within some seconds.
+  static func setNetworkOptions(_ options: inout OpaquePointer?, for path: String) {
+    guard isURL(path) else { return }
+    av_dict_set(&options, "rw_timeout", "20000000", 0)
+    av_dict_set(&options, "reconnect", "1", 0)
+    av_dict_set(&options, "reconnect_delay_max", "4", 0)
+  }
 
   /// Whether a path is a pattern of numbered pictures, such as `frames/%05d.png`, and no file has this name.
   static func isSequence(_ path: String) -> Bool {
@@ -52,7 +67,9 @@ enum InputFormats {
   /// FFmpeg's URL of an input, and the protocols allowed for it and the files it refers to.
   static func address(_ path: String) -> (url: String, protocols: String) {
     if path == "-" { return ("pipe:0", "pipe") }
-    if isURL(path) { return (path, "http,https,tcp,tls,httpproxy,crypto") }
+    if let scheme = scheme(of: path) {
+      return (scheme + path.dropFirst(scheme.count), "http,https,tcp,tls,httpproxy,crypto")
+    }
     if isSequence(path) { return ("file:" + PictureSequence.pattern(path), "file,crypto") }
     // Otherwise, names with a colon would be taken for protocols.
     return ("file:" + path, "file,crypto")

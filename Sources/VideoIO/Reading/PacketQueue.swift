@@ -35,8 +35,9 @@ struct PacketQueue: ~Copyable {
     }
     let entry = entries[position]
     position += 1
-    if position == entries.count {
-      entries.removeAll(keepingCapacity: true)
+    // Also while more is read ahead for every packet, what has been taken must not pile up.
+    if position == entries.count || position > 1000 {
+      entries.removeFirst(position)
       position = 0
     }
     byteCount -= Int(entry.packet.raw.pointee.size)

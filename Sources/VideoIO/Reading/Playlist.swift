@@ -52,6 +52,7 @@ struct Playlist {
     var options: OpaquePointer?
     defer { av_dict_free(&options) }
     av_dict_set(&options, "protocol_whitelist", protocols, 0)
+    InputFormats.setNetworkOptions(&options, for: path)
     let (opened, _) = LibavLog.collecting {
       avio_open2(&context, FileName.cString(url), AVIO_FLAG_READ, nil, &options)
     }

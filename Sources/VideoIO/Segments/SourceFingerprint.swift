@@ -19,8 +19,11 @@ package struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   private static let sampleLength = 64 << 10
 
   /// Computes the fingerprint of a file.
-  /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe.
+  /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe; `segmentsImpossible` for a URL.
   package init(path: String) throws(VideoIOError) {
+    if InputFormats.isURL(path) {
+      throw .segmentsImpossible(path: path, reason: "a URL does not tell whether its content has changed")
+    }
     let digest = try Digest()
     do throws(LibavError) {
       // Opening a pipe without a writer would block forever.
