@@ -24,7 +24,15 @@ package final class BoundedChannel<Element: Sendable>: Sendable {
     /// Total cost of the queued elements, and its maximum so far.
     var held = 0
     var peak = 0
+
+    // A key path into a generic class would be instantiated at each wait, which is slow.
+    subscript(side: Side) -> Waiter? {
+      get { side == .sender ? sender : taker }
+      set { if side == .sender { sender = newValue } else { taker = newValue } }
+    }
   }
+
+  private enum Side { case sender, taker }
 
   /// Creates an empty channel.
   /// - Parameter cost: returns the cost of an element, in 1...capacity; always the same for the same element.
@@ -56,7 +64,7 @@ package final class BoundedChannel<Element: Sendable>: Sendable {
       }
       taker?.resume()
       if isSent { return }
-      try await wait(on: \.sender) { $0.held + cost <= self.capacity }
+      try await wait(on: .sender) { $0.held + cost <= self.capacity }
     }
   }
 
@@ -77,7 +85,7 @@ package final class BoundedChannel<Element: Sendable>: Sendable {
       }
       sender?.resume()
       if element != nil || isEnd { return element }
-      try await wait(on: \.taker) { !$0.elements.isEmpty || $0.isFinished }
+      try await wait(on: .taker) { !$0.elements.isEmpty || $0.isFinished }
     }
   }
 
@@ -91,10 +99,10 @@ package final class BoundedChannel<Element: Sendable>: Sendable {
     taker?.resume()
   }
 
-  /// Suspends until the other side or cancellation resumes the continuation stored at `place`; returns at
+  /// Suspends until the other side or cancellation resumes the continuation stored for its side; returns at
   /// once if `isReady` has become true.
   private func wait(
-    on place: any WritableKeyPath<State, Waiter?> & Sendable,
+    on side: Side,
     unless isReady: @Sendable (State) -> Bool
   ) async throws {
     try await withTaskCancellationHandler {
@@ -104,16 +112,16 @@ package final class BoundedChannel<Element: Sendable>: Sendable {
           // before it runs.
           if Task.isCancelled { return .failure(CancellationError()) }
           if isReady(state) { return .success(()) }
-          precondition(state[keyPath: place] == nil, "one task on each side of a channel")
-          state[keyPath: place] = continuation
+          precondition(state[side] == nil, "one task on each side of a channel")
+          state[side] = continuation
           return nil
         }
         if let outcome { continuation.resume(with: outcome) }
       }
     } onCancel: {
       let continuation = state.withLock { state in
-        defer { state[keyPath: place] = nil }
-        return state[keyPath: place]
+        defer { state[side] = nil }
+        return state[side]
       }
       continuation?.resume(throwing: CancellationError())
     }

@@ -116,6 +116,25 @@ import Testing
     #expect(table.contains("complete") && table.contains("done"), "\(table)")
   }
 
+  /// What the output cannot hold is reported by the exit code, also when the film is already joined.
+  @Test func joiningAgainReportsStreamsLeftOut() throws {
+    let bench = try Workbench()
+    try Data("a note".utf8).write(to: URL(fileURLWithPath: bench.path("note.txt")))
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -pix_fmt yuv420p -attach DIR/note.txt "
+        + "-metadata:s:t mimetype=text/plain", "in.mkv")
+    let planned = try Program.Run([
+      "plan", bench.path("in.mkv"), bench.path("out.mp4"), "-o", bench.path("plan.json"), "--shards", "1",
+      "--task", "denoise", "--quiet", "--encoder-threads", "2", "--no-forecast",
+    ]).finish()
+    #expect(planned.code == 0, "\(planned.errors)")
+    #expect(try bench.shard("0").code == 0)
+    let first = try bench.join()
+    #expect(first.code == 2 && first.errors.contains("left out"), "\(first.errors)")
+    let second = try bench.join()
+    #expect(second.code == 2 && second.errors.contains("already joined"), "\(second.errors)")
+  }
+
   /// Planning again gives the same plan; a film that is already joined is not joined again.
   @Test func everythingMayBeDoneTwice() throws {
     let bench = try Workbench()

@@ -199,22 +199,30 @@ package struct PieceFolder: Sendable {
 
   private static let joinedName = "joined.json"
 
-  /// Records that the pieces were joined to a file with this fingerprint.
-  package func noteJoined(_ output: SourceFingerprint) throws(VideoIOError) {
+  /// What is recorded of a joined file.
+  private struct JoinedNote: Codable, Equatable {
+    var output, plan: String
+    var leavesOut: Bool
+  }
+
+  /// Records that the pieces were joined to a file with this fingerprint, and whether it lacks streams of the source.
+  package func noteJoined(_ output: SourceFingerprint, leavesOut: Bool) throws(VideoIOError) {
     let path = path + "/" + Self.joinedName
+    let note = JoinedNote(output: "\(output)", plan: plan, leavesOut: leavesOut)
+    guard let data = try? JSONEncoder().encode(note) else { preconditionFailure("a note is JSON") }
     do throws(LibavError) {
-      let note = "{\"output\":\"\(output)\",\"plan\":\"\(plan)\"}\n"
-      try DiskFile.replace(path, folder: self.path, with: Array(note.utf8), permissions: permissions)
+      try DiskFile.replace(path, folder: self.path, with: Array(data), permissions: permissions)
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
   }
 
-  /// Returns whether a file is the recorded result of joining the pieces.
-  package func isJoined(_ output: SourceFingerprint) -> Bool {
+  /// Returns whether streams were left out of a file, if it is the recorded result of joining the pieces; otherwise nil.
+  package func joinedLeavingOut(_ output: SourceFingerprint) -> Bool? {
     guard let data = FileManager.default.contents(atPath: path + "/" + Self.joinedName),
-      let note = try? JSONDecoder().decode([String: String].self, from: data)
-    else { return false }
-    return note == ["output": "\(output)", "plan": plan]
+      let note = try? JSONDecoder().decode(JoinedNote.self, from: data),
+      note.output == "\(output)", note.plan == plan
+    else { return nil }
+    return note.leavesOut
   }
 }

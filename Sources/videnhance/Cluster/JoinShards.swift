@@ -44,10 +44,10 @@ struct JoinShards: AsyncParsableCommand {
     let film = try FilmPlan.read(plan.plan)
     let folder = film.folder(plan: plan.plan)
     if !overwrite, FileIdentity(path: film.output) != nil,
-      let print = try? SourceFingerprint(path: film.output), folder.isJoined(print)
+      let print = try? SourceFingerprint(path: film.output), let leavesOut = folder.joinedLeavingOut(print)
     {
       if !quiet { Console.line("\(film.output): already joined") }
-      return !film.film.leftOut.isEmpty
+      return leavesOut
     }
     try film.check(path: plan.plan, source: plan.source, version: VidenhanceCommand.configuration.version)
     let work = try film.work(plan: plan.plan, source: plan.source, threads: 1, overwrites: overwrite)
@@ -64,7 +64,7 @@ struct JoinShards: AsyncParsableCommand {
       throw error
     }
     line?.clear()
-    try folder.noteJoined(SourceFingerprint(path: film.output))
+    try folder.noteJoined(SourceFingerprint(path: film.output), leavesOut: !summary.leftOut.isEmpty)
     if removePieces { folder.remove() }
     report(summary, film, line)
     return !summary.leftOut.isEmpty
