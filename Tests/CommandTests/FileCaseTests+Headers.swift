@@ -6,6 +6,28 @@ import Testing
 
 // Files whose headers are changed, and streams that the ffmpeg program does not write.
 extension FileCaseTests {
+  /// Changes the time, in milliseconds, of a packet of an FLV file's video; the first one is its header.
+  func setTime(ofVideo number: Int, in data: inout Data, _ change: (Int) -> Int) throws {
+    var position = 13
+    var videos = 0
+    while position + 11 < data.count {
+      let length = Int(data[position + 1]) << 16 | Int(data[position + 2]) << 8 | Int(data[position + 3])
+      if data[position] == 9 {
+        videos += 1
+        if videos == number {
+          let time = change(
+            Int(data[position + 4]) << 16 | Int(data[position + 5]) << 8 | Int(data[position + 6]))
+          for (index, shift) in [16, 8, 0].enumerated() {
+            data[position + 4 + index] = UInt8(time >> shift & 0xff)
+          }
+          return
+        }
+      }
+      position += length + 15
+    }
+    Issue.record("no video packet \(number)")
+  }
+
   /// Multiplies a big-endian or little-endian number of a header by three.
   private func triple(_ data: inout Data, at place: Int, isLittle: Bool = false) {
     var value = data[place..<place + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }

@@ -238,28 +238,6 @@ import Testing
     #expect(abs((all.last ?? 0) - (sound.last ?? 9)) < 0.2)
   }
 
-  /// Changes the time, in milliseconds, of a packet of an FLV file's video; the first one is its header.
-  func setTime(ofVideo number: Int, in data: inout Data, _ change: (Int) -> Int) throws {
-    var position = 13
-    var videos = 0
-    while position + 11 < data.count {
-      let length = Int(data[position + 1]) << 16 | Int(data[position + 2]) << 8 | Int(data[position + 3])
-      if data[position] == 9 {
-        videos += 1
-        if videos == number {
-          let time = change(
-            Int(data[position + 4]) << 16 | Int(data[position + 5]) << 8 | Int(data[position + 6]))
-          for (index, shift) in [16, 8, 0].enumerated() {
-            data[position + 4 + index] = UInt8(time >> shift & 0xff)
-          }
-          return
-        }
-      }
-      position += length + 15
-    }
-    Issue.record("no video packet \(number)")
-  }
-
   /// FLV has a time in each packet: sets one 1000 s too late.
   @Test func singleTimeFarAhead() throws {
     try bench.ffmpeg(Self.base + " -bf 0", "a.flv")

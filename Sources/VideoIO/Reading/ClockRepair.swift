@@ -256,20 +256,23 @@ package struct ClockRepair: Sendable {
     var (others, staying) = (0, 0)
     for (index, other) in streams where index != packet.stream {
       guard var last = other.expected else { continue }
-      // The first time after its jump, unless it returns: then it is an outlier.
+      // The first time after its jump, unless it jumps back: then it is an outlier.
       var jumped: Int64?
-      var isThere = false
+      var (jump, before, isThere) = (UInt64(0), last, false)
       for (number, next) in following.packets.enumerated() where next.stream == index {
         if number >= limit, jumped == nil { break }
         guard let time = next.time, !Self.isAbsurd(time) else { continue }
         isThere = true
         let moved = time.saturatingPlus(other.offset)
-        if fits(moved, last, next) || moved > last && isReached(moved) {
+        let isBack = jumped == nil || moved.saturatingMinus(before).magnitude >= jump / 2
+        if isBack, fits(moved, last, next) || moved > last && isReached(moved) {
           jumped = nil
           last = Self.end(moved, next)
-        } else {
-          jumped = jumped ?? time
+        } else if jumped == nil {
+          jumped = time
+          jump = moved.saturatingMinus(last).magnitude
         }
+        before = Self.end(moved, next)
       }
       // A stream that has ended says nothing.
       if isThere { others += 1 }
