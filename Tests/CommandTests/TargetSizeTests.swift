@@ -48,10 +48,10 @@ import Testing
 
   /// Restoration keeps the size, also beside tasks that do not, and improves on blurred film.
   @Test(arguments: [
-    ("restore", "63x47"), ("restore,sr", "126x94"), ("denoise,restore", "63x47"),
+    ("restore", "66x50"), ("restore,sr", "132x100"), ("denoise,restore", "66x50"),
   ]) func restorationKeepsTheSize(tasks: String, size: String) throws {
     let bench = try Workbench()
-    let video = try bench.makeVideo(size: "63x47", seconds: 0.12)
+    let video = try bench.makeVideo(size: "66x50", seconds: 0.12)
     let done = try Program.Run([video, bench.path("out.mkv"), "--task", tasks]).finish()
     #expect(done.code == 0 && done.errors.contains(": 3 frames, \(size), "), "\(done.errors)")
   }
@@ -62,7 +62,8 @@ import Testing
       "-f lavfi -i smptebars=s=320x180:r=10,rotate=t/3,format=yuv420p -t 0.5 -c:v ffv1", "truth.mkv")
     let soft = try bench.ffmpeg("-i \(truth) -vf gblur=sigma=0.9 -c:v libx264 -crf 24", "soft.mkv")
     let output = bench.path("out.mkv")
-    let done = try Program.Run([soft, output, "--task", "restore", "--codec", "ffv1"]).finish()
+    let done = try Program.Run([soft, output, "--task", "restore", "--source", "real", "--codec", "ffv1"])
+      .finish()
     #expect(done.code == 0, "\(done.errors)")
     /// Mean squared error of luma.
     func error(_ path: String) throws -> Double {

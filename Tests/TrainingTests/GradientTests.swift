@@ -213,6 +213,7 @@ private func randomTensor(
     )
     for i in 0..<small.count {
       (target.pointer[i], target.pointer[small.count + i]) = (small.pointer[i], 8 * small.pointer[i])
+      (output.pointer[i], output.pointer[small.count + i]) = (0, 0)
     }
     let (_, gradient) = loss(output, target: target, share: 1)
     for i in 0..<small.count where abs(small.pointer[i]) > 0.05 {
