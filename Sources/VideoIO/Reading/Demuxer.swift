@@ -87,6 +87,10 @@ struct Demuxer: ~Copyable {
       (code, lines) = LibavLog.collectingLines { av_read_frame(context, packet.raw) }
       if code != LibavError.again.code { break }
     }
+    // Of a connection that was cut and taken up again; otherwise reading fails.
+    if code >= 0 || code == LibavError.endOfFile.code {
+      lines.removeAll { $0.text.hasPrefix("Stream ends prematurely") }
+    }
     if code >= 0 { return .packet(log: lines.filter(\.isError).map(\.text)) }
     let log = lines.map(\.text)
     // FFmpeg 5.1 compares the end of a file whose server announces no length with a length of 2^64-1.
