@@ -17,7 +17,10 @@ import Testing
     ["-I", built + "/Modules", "-I", root + "/Sources/CFFmpeg"]
     + ["CDNNL", "CQuantKernels"].flatMap {
       ["-Xcc", "-fmodule-map-file=\(built)/\($0).build/module.modulemap"]
-    }
+    } + ["-Xcc", "-fmodule-map-file=\(checkouts)/swift-system/Sources/CSystem/include/module.modulemap"]
+  /// The sources of the packages that this build depends on.
+  private static let checkouts = Program.url.deletingLastPathComponent().resolvingSymlinksInPath()
+    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("checkouts").path
 
   /// Checks that all links in the catalogue resolve and that all symbols are documented.
   @Test(.enabled(if: hasTool("docc"), "no docc is installed")) func catalogueHasNoWarnings() throws {

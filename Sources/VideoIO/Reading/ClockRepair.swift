@@ -46,6 +46,8 @@ package struct ClockRepair: Sendable {
     var expected: Int64?
     /// How long the packets without a time since then last.
     var untimed: Int64 = 0
+    /// `Packet.reordering` of its last packet.
+    var reordering: Int64 = 0
     /// If its last packet had a wrong time: that time, and the one it was given.
     var outlier: (time: Int64, place: Int64)?
   }
@@ -108,7 +110,9 @@ package struct ClockRepair: Sendable {
       return isFarFromFront(time) ? .needs(own: .max, packets: reach) : .needs(own: 3, packets: 24)
     }
     let moved = time.saturatingPlus(stream.offset)
-    if fits(moved, expected, packet, later: stream.untimed) { return .offset(accept(packet, time, &stream)) }
+    if fits(moved, expected, packet, later: stream.untimed, after: stream.reordering) {
+      return .offset(accept(packet, time, &stream))
+    }
     if let offset = offsetOfOthers(packet, time, expected, stream.offset) {
       stream.offset = offset
       return .offset(accept(packet, time, &stream))
@@ -144,6 +148,7 @@ package struct ClockRepair: Sendable {
     let end = Self.end(time.saturatingPlus(stream.offset), packet)
     stream.expected = end
     stream.untimed = 0
+    stream.reordering = packet.reordering
     stream.outlier = nil
     front = max(front ?? end, end)
     return stream.offset
@@ -214,11 +219,15 @@ package struct ClockRepair: Sendable {
   }
 
   /// Whether a time is near the expected one.
-  /// - Parameter later: how long the packets in between last.
-  private func fits(_ moved: Int64, _ expected: Int64, _ packet: Packet, later: Int64 = 0) -> Bool {
+  /// - Parameters:
+  ///   - later: how long the packets in between last.
+  ///   - reordering: that of the packet before: files may lack the first decoding times of a stream.
+  private func fits(
+    _ moved: Int64, _ expected: Int64, _ packet: Packet, later: Int64 = 0, after reordering: Int64 = 0
+  ) -> Bool {
     let jump = moved.saturatingMinus(expected)
     return !Self.isAbsurd(moved) && jump <= Self.ahead.saturatingPlus(later)
-      && jump >= (-Self.back).saturatingMinus(packet.reordering)
+      && jump >= (-Self.back).saturatingMinus(max(packet.reordering, reordering))
   }
 
   /// The offset of a later section that another stream has already reached, if the packet continues there rather than after

@@ -31,14 +31,15 @@ package struct TimestampRepair: Sendable {
       self.last = first
       return first
     }
+    let next = last == .max ? last : last + 1
     let expected = last.addingReportingOverflow(step)
-    let following = expected.overflow ? last : expected.partialValue
-    var result = following
+    // An absurd duration must not hold the clock.
+    var result = expected.overflow ? next : expected.partialValue
     if let timestamp {
       result = timestamp
       if timestamp <= last {
         backwardCount += 1
-        result = last == .max ? last : last + 1
+        result = next
       }
     } else {
       missingCount += isAtEnd ? 0 : 1
