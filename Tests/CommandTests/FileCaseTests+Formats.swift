@@ -47,6 +47,21 @@ extension FileCaseTests {
     #expect(missing.code == 1 && missing.errorLines.count == 1, "\(missing.errors)")
   }
 
+  /// FFmpeg ends these files at the joint, without an error.
+  @Test(arguments: ["flv", "wmv", "mp4", "mov"]) func joinedFilesAreNamed(ending: String) throws {
+    let sound = ending == "wmv" ? "-c:v wmv2 -c:a wmav2" : "-c:v libx264 -c:a aac"
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -f lavfi -i sine=d=0.4 \(sound)", "one.\(ending)")
+    let one = try bytes("one.\(ending)")
+    try write(one + one, "two.\(ending)")
+    let whole = try run("one.\(ending)", "one.mkv")
+    #expect(whole.code == 0, "\(whole.errors)")
+    let joined = try run("two.\(ending)", "two.mkv")
+    #expect(joined.code == 2 && joined.errorLines.count == 1, "\(joined.errors)")
+    #expect(joined.errors.contains("(\(one.count) bytes): tail -c +\(one.count + 1)"), "\(joined.errors)")
+    #expect(try times("two.mkv").count == 10)
+  }
+
   /// Reads from a pipe, if the container allows it.
   @Test(arguments: ["mkv", "ts", "mp4"]) func standardInput(ending: String) throws {
     try bench.ffmpeg(Self.base + (ending == "mp4" ? " -movflags faststart" : ""), "in.\(ending)")

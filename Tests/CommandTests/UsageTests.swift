@@ -243,6 +243,17 @@ import Testing
     #expect(try !Program.run("inspect", "sr-x2-balanced").output.contains("body: weights"))
   }
 
+  @Test func inspectedVideosAreRecognized() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2", "film.mkv")
+    let done = try Program.run("inspect", bench.path("film.mkv"))
+    #expect(
+      done.code == 1 && done.errors.contains("film.mkv: this is a video (hint: --dry-run"), "\(done.errors)")
+    try Data(repeating: 7, count: 4096).write(to: URL(fileURLWithPath: bench.path("noise.bin")))
+    let other = try Program.run("inspect", bench.path("noise.bin"))
+    #expect(other.code == 1 && !other.errors.contains("video ("), "\(other.errors)")
+  }
+
   @Test func attentionIsDescribed() throws {
     let bench = try Workbench()
     let model = QuantizedModel.random(

@@ -68,6 +68,9 @@ struct Demuxer: ~Copyable {
     avformat_close_input(&context)
   }
 
+  /// The name of FFmpeg's demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+  var formatName: String? { context.pointee.iformat?.pointee.name.map { String(cString: $0) } }
+
   var streamCount: Int { Int(context.pointee.nb_streams) }
 
   /// The stream at an index.
@@ -117,24 +120,32 @@ struct Demuxer: ~Copyable {
   /// Whether a frame's time does not depend on where reading starts. AVI has no presentation times; with
   /// reordered frames, they are guessed from earlier packets.
   func hasFirmTimes(_ videoIndex: Int) -> Bool {
-    let name = context.pointee.iformat?.pointee.name.map { String(cString: $0) }
-    return name != "avi" || stream(videoIndex)?.pointee.codecpar?.pointee.video_delay == 0
+    formatName != "avi" || stream(videoIndex)?.pointee.codecpar?.pointee.video_delay == 0
   }
 
   /// Whether the announced duration is the end time regardless of the start time, as FFmpeg writes it in Matroska.
   var durationIncludesStart: Bool {
-    context.pointee.iformat?.pointee.name.map { String(cString: $0).hasPrefix("matroska") } ?? false
+    formatName?.hasPrefix("matroska") == true
   }
 
   /// Whether the video's data cannot be reached, as it precedes its index and the input cannot be read from there again.
   var hasIndexBehindData: Bool {
-    let name = context.pointee.iformat?.pointee.name.map { String(cString: $0) }
-    return name?.hasPrefix("mov") == true && context.pointee.pb?.pointee.seekable == 0
+    formatName?.hasPrefix("mov") == true && context.pointee.pb?.pointee.seekable == 0
+  }
+
+  /// A second file behind the first, of which FFmpeg reads nothing; nil if there is none.
+  ///
+  /// - Parameter end: where the last packet ends, in bytes; 0 if unknown.
+  func joinedFile(behind end: Int) -> JoinedFile? {
+    guard end > 0, !isSequence, !InputFormats.isURL(path), !OutputFile.isStream(path),
+      let container = formatName.flatMap(JoinedFile.Container.init(demuxer:))
+    else { return nil }
+    return JoinedFile.find(in: path, behind: end, container: container)
   }
 
   /// Whether the container is a picture file.
   var isStillImage: Bool {
-    guard let name = context.pointee.iformat?.pointee.name.map({ String(cString: $0) }) else { return false }
+    guard let name = formatName else { return false }
     return name.hasSuffix("_pipe") || name == "image2" && !isSequence
   }
 

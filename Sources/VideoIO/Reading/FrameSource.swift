@@ -227,6 +227,11 @@ struct FrameSource: ~Copyable {
       }
     case .end(let log):
       finishReading(progress.shortfall(log: log, path: demuxer.path))
+      if let joined = demuxer.joinedFile(behind: progress.endOfPackets) {
+        losses.append(
+          "a second file that follows the first in \(demuxer.path) (\(joined.length) bytes): "
+            + "tail -c +\(joined.offset + 1) separates it")
+      }
       return nil
     case .failed(let reason):
       finishReading(.cannotRead(path: demuxer.path, seconds: progress.seconds, reason: reason))

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Tracks the read position, to detect truncated files.
+/// Tracks the read position, to detect truncated and joined files.
 struct ReadingProgress: Sendable {
   /// End of the latest packet of any stream, in seconds of the container's clock.
   private(set) var seconds = 0.0
   private var videoSeconds = 0.0
+  /// Where the packet that lies last in the file ends, in bytes.
+  private(set) var endOfPackets = 0
   private let expectedEnd: Double?
   private let expectedVideoEnd: Double?
 
@@ -35,6 +37,7 @@ struct ReadingProgress: Sendable {
 
   mutating func note(_ packet: UnsafePointer<AVPacket>, timeBase: Rational, isVideo: Bool) {
     let value = packet.pointee
+    if value.pos >= 0 { endOfPackets = max(endOfPackets, Int(value.pos.saturatingPlus(Int64(value.size)))) }
     let time = value.pts != noTimestamp ? value.pts : value.dts
     guard time != noTimestamp else { return }
     let end = (Double(time) + Double(max(value.duration, 0))) * timeBase.doubleValue

@@ -22,7 +22,15 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
 
   func run() throws {
-    let description = try ModelDescription(path: try Self.path(of: model))
+    let path = try Self.path(of: model)
+    let description: ModelDescription
+    do {
+      description = try ModelDescription(path: path)
+    } catch {
+      guard (try? VideoReader(path: path, threads: 1)) != nil else { throw error }
+      throw InspectError(
+        path: model, detail: "this is a video (hint: --dry-run shows what would be made of it)")
+    }
     print(try json ? description.json() : FileName.escaped(description.text(), lines: true))
   }
 
