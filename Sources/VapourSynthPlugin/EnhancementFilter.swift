@@ -4,6 +4,7 @@ internal import EnhancementModel
 internal import EnhancementPipeline
 internal import Synchronization
 internal import Videnhance
+internal import VideoIO
 
 /// A filter of a script: a clip, and the network that enhances it.
 ///
@@ -20,6 +21,9 @@ final class EnhancementFilter {
   private let settings: FilterSettings
   private let format: ClipFormat
   private let frames: FramesByNumber
+  /// Whether the network's frames are resampled to the size of the source.
+  private let isResampled: Bool
+  private var scaler: FrameScaler?
   /// Whether frames have no scene properties, so that detection needs further frames.
   private let looksAhead: Atomic<Bool>
 
@@ -38,7 +42,8 @@ final class EnhancementFilter {
       let settings = try FilterSettings(kind, host, arguments)
       let format = try ClipFormat(info, host)
       let network = try NetworkCatalog.network(
-        settings.network, width: (format.width + 1) & ~1, height: (format.height + 1) & ~1,
+        settings.network.enlargingForRestoration ?? settings.network, width: (format.width + 1) & ~1,
+        height: (format.height + 1) & ~1,
         threads: settings.threads)
       let scale = network.architecture.scale
       let pace = try settings.pace(
@@ -46,8 +51,11 @@ final class EnhancementFilter {
       guard (format.width * scale + 128) * (format.height * scale + 128) < Self.mostSamples,
         let count = pace.frames(for: Int(info.numFrames)).flatMap({ Int32(exactly: $0) })
       else { throw FilterError("the result would be too large or too long") }
-      info.width *= Int32(scale)
-      info.height *= Int32(scale)
+      isResampled = settings.network.enlargingForRestoration != nil
+      if !isResampled {
+        info.width *= Int32(scale)
+        info.height *= Int32(scale)
+      }
       frames = FramesByNumber(
         network, sourceCount: Int(info.numFrames), pace: pace, findsSceneCuts: settings.cuts != .none,
         threads: settings.threads)
@@ -115,11 +123,22 @@ final class EnhancementFilter {
       for place in places { host.request(place, of: source, context) }
       return nil
     case .made(let frame, let startsScene, let endsScene):
-      let result = try format.write(frame, like: original, host)
+      let result = try format.write(try resampled(frame), like: original, host)
       let written = FrameProperties(ofNew: result, host)
       if let startsScene, let endsScene { written.setScene(starts: startsScene, ends: endsScene) }
       if frames.pace != FramesByNumber.Pace() { written.divide(number, frames.pace) }
       return result
     }
+  }
+
+  /// Returns the frame at the size of the output.
+  private func resampled(_ frame: VideoFrame) throws -> VideoFrame {
+    guard isResampled else { return frame }
+    var scaler =
+      try self.scaler.take()
+      ?? FrameScaler(like: frame, width: format.width, height: format.height, format: frame.format)
+    let result = try scaler.scale(frame)
+    self.scaler = consume scaler
+    return result
   }
 }

@@ -6,6 +6,7 @@ enum FilterKind: Int, CaseIterable {
   case superResolution = 1
   case denoise
   case interpolate
+  case restore
 
   /// Name in scripts.
   var name: String {
@@ -13,6 +14,7 @@ enum FilterKind: Int, CaseIterable {
     case .superResolution: "SuperResolution"
     case .denoise: "Denoise"
     case .interpolate: "Interpolate"
+    case .restore: "Restore"
     }
   }
 
@@ -22,6 +24,7 @@ enum FilterKind: Int, CaseIterable {
     case .superResolution: .superResolution
     case .denoise: .denoising
     case .interpolate: .interpolation
+    case .restore: .restoration
     }
   }
 
@@ -31,6 +34,7 @@ enum FilterKind: Int, CaseIterable {
       switch self {
       case .superResolution: "scale:int:opt;model:data:opt;source:data:opt;"
       case .denoise: "noise:float:opt;"
+      case .restore: "model:data:opt;source:data:opt;"
       case .interpolate: "factor:int:opt;fps_num:int:opt;fps_den:int:opt;"
       }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"

@@ -13,7 +13,7 @@ extension EnhancementStep {
     _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2),
     goal: SizeGoal? = nil
   ) -> EnhancementStep {
-    if choice.task == .restoration && choice.modelFile == nil { return restoration(choice) }
+    if let enlarging = choice.enlargingForRestoration { return restoration(choice, by: enlarging) }
     var step = plain(choice, noiseLevel: noiseLevel, rate: rate)
     if choice.source == .auto && choice.modelFile == nil {
       step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate, goal: goal) }
@@ -39,14 +39,11 @@ extension EnhancementStep {
     return step
   }
 
-  /// Restoration at the size of the source: the frames of super-resolution x2, resampled. It is better than the networks
-  /// trained for restoration so far, at the same cost (docs/lab/real-footage.md).
-  private static func restoration(_ choice: NetworkChoice) -> EnhancementStep {
-    var enlarging = choice
-    (enlarging.task, enlarging.scale) = (.superResolution, 2)
+  /// A step that restores by the resampled frames of another network.
+  private static func restoration(_ choice: NetworkChoice, by enlarging: NetworkChoice) -> EnhancementStep {
     var step = network(enlarging, goal: .source)
     (step.restores, step.scale) = (true, 1)
-    if step.adapted != nil { step.adapted = { restoration(choice.adapted(to: $0)) } }
+    if step.adapted != nil { step.adapted = { network(choice.adapted(to: $0)) } }
     return step
   }
 

@@ -47,7 +47,7 @@ package struct NetworkChoice: Sendable, Hashable {
   private func family(scale: Int?) -> String {
     switch task {
     case .superResolution: "sr-x\(scale ?? 2)-\(tier.rawValue)"
-    // See `EnhancementStep.restoration`.
+    // See `enlargingForRestoration`.
     case .restoration: "sr-x2-\(tier.rawValue)"
     case .denoising, .interpolation: "\(task.rawValue)-\(tier.rawValue)"
     }
@@ -65,6 +65,17 @@ package struct NetworkChoice: Sendable, Hashable {
       return real.path(in: modelFolder) != nil
     }
     return source != .clean && hasReal(2) && !hasReal(4) ? [2] : [2, 4]
+  }
+
+  /// The network for twice the size whose frames, resampled to the size of the source, are its restoration; nil for other
+  /// tasks and a network from a file.
+  ///
+  /// This is better than the networks trained for restoration so far, at the same cost (docs/lab/real-footage.md).
+  package var enlargingForRestoration: NetworkChoice? {
+    guard task == .restoration, modelFile == nil else { return nil }
+    var result = self
+    (result.task, result.scale) = (.superResolution, 2)
+    return result
   }
 
   /// Returns the choice for a source of known quality, if it depends on that.

@@ -114,6 +114,8 @@ struct VapourSynthTests {
       "SuperResolution(model='fast', bits=8, threads=1)"
     ),
     ("yuv444p16le", "YUV444P16", "--task sr --scale 4 --bits 2", "SuperResolution(scale=4, bits=2)"),
+    ("yuv420p", "YUV420P8", "--task restore --source real", "Restore()"),
+    ("yuv444p10le", "YUV444P10", "--task restore --source clean --bits 2", "Restore(source='clean', bits=2)"),
     ("yuv420p", "YUV420P8", "--task denoise", "Denoise()"),
     ("yuv420p10le", "YUV420P10", "--task denoise", "Denoise()"),
     ("yuv422p12le", "YUV422P12", "--task denoise --noise 7.5", "Denoise(noise=7.5)"),
