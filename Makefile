@@ -134,7 +134,7 @@ sample: deps
 # The library's reference documentation; needs a web server to be viewed.
 docs: build
 	rm -rf .build/symbols && mkdir -p .build/symbols
-	swift symbolgraph-extract -module-name Videnhance -I .build/release/Modules -I Sources/CFFmpeg \
+	swift symbolgraph-extract -module-name Videnhance -I .build/release/Modules -I Sources/CFFmpeg -I Sources/CCrypto \
 		-I .build/checkouts/swift-system/Sources/CSystem/include \
 		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CDNNL.build/module.modulemap \
 		-Xcc -fmodule-map-file=$(CURDIR)/.build/release/CQuantKernels.build/module.modulemap \

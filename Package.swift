@@ -30,6 +30,8 @@ let package = Package(
         .apt(["libavfilter-dev", "libavformat-dev", "libavcodec-dev", "libswscale-dev", "libavutil-dev"]),
         .brew(["ffmpeg"]),
       ]),
+    .systemLibrary(
+      name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     // Declarations only: nothing of VapourSynth is needed to compile them.
     .systemLibrary(name: "CVapourSynth"),
     .target(name: "CQuantKernels", cSettings: strictC),
@@ -37,7 +39,9 @@ let package = Package(
     // MARK: - Swift faces of C
     .target(
       name: "VideoIO",
-      dependencies: ["CFFmpeg", .product(name: "SystemPackage", package: "swift-system")],
+      dependencies: [
+        "CCrypto", "CFFmpeg", .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: strict),
     .target(name: "Kernels", dependencies: ["CQuantKernels"], swiftSettings: strict),
     .target(name: "LineEngine", dependencies: ["CQuantKernels", "Kernels"], swiftSettings: strict),

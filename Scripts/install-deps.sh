@@ -15,7 +15,7 @@ library() { package "$1" || missing+=("$1"); }
 program() { command -v "$1" >/dev/null || missing+=("$2"); }
 
 # Libraries of the code.
-for name in libavcodec-dev libavfilter-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev; do library "$name"; done
+for name in libavcodec-dev libavfilter-dev libavformat-dev libswscale-dev libavutil-dev libdnnl-dev libssl-dev; do library "$name"; done
 # Libraries of Swift's tools, and the GCC start files and headers that its linker and clang use.
 for name in libcurl4 libncurses6 libsqlite3-0 libxml2 libc6-dev; do library "$name"; done
 program g++ g++

@@ -33,7 +33,6 @@
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libavutil/samplefmt.h>
-#include <libavutil/sha.h>
 #include <libavutil/video_enc_params.h>
 #include <libswscale/swscale.h>
 

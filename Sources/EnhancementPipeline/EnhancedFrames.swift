@@ -58,7 +58,7 @@ package struct EnhancedFrames: AsyncSequence, Sendable {
       while let message = try await run.next() {
         switch message {
         case .opened(let shape): self.shape = shape
-        case .packet, .ended: continue
+        case .packet, .skipped, .ended: continue
         case .frame(let frame):
           // Frames lack a picture only in resumed work.
           if let video = frame.video { return video }

@@ -236,10 +236,13 @@ package struct EnhancementJob: Sendable {
   ///   - made: the outputs to compute, for each step; nil for all.
   ///   - cuts: frames of the source that start scenes, if known.
   ///   - watch: observes the frames that are read.
+  ///   - sharesThread: whether all stages but the first run on one thread: less work where no network runs, since
+  ///     handing a frame to another thread costs more than most of what is done with it.
   ///   - first: the first stage; nil reads the file.
   ///   - last: the last stage, if it is part of the same group.
   func enhance(
     to output: FrameChannel, made: [Range<Int>]? = nil, cuts: Set<Int>? = nil, watch: SourceWatch? = nil,
+    sharesThread: Bool = false,
     first: (@Sendable (FrameChannel) async throws -> StageReport)? = nil,
     last: (@Sendable () async throws -> StageReport)? = nil
   ) async throws -> EnhancementSummary {
@@ -264,6 +267,8 @@ package struct EnhancementJob: Sendable {
         made: made?[index] ?? 0..<Int.max, profile: options.profile)
     }
 
+    let shared = sharesThread ? StageExecutor("stages") : nil
+    func executor(_ name: String) -> StageExecutor { shared ?? StageExecutor(name) }
     var summary = EnhancementSummary()
     try await withThrowingTaskGroup(of: StageReport.self) { group in
       group.addTask(executorPreference: StageExecutor("reading")) {
@@ -271,19 +276,19 @@ package struct EnhancementJob: Sendable {
         return try await reader.run(to: read)
       }
       for index in steps.indices {
-        group.addTask(executorPreference: StageExecutor("windows.\(index)")) {
+        group.addTask(executorPreference: executor("windows.\(index)")) {
           try await windowing[index].run(from: index == 0 ? read : enhanced[index - 1], to: windows[index])
         }
-        group.addTask(executorPreference: StageExecutor("enhancing.\(index)")) {
+        group.addTask(executorPreference: executor("enhancing.\(index)")) {
           try await enhancing[index].run(from: windows[index], to: unsized[index] ?? enhanced[index])
         }
         if let frames = unsized[index] {
-          group.addTask(executorPreference: StageExecutor("resizing.\(index)")) {
+          group.addTask(executorPreference: executor("resizing.\(index)")) {
             try await ResizingStage(profile: options.profile).run(from: frames, to: enhanced[index])
           }
         }
       }
-      if let last { group.addTask(executorPreference: StageExecutor("writing")) { try await last() } }
+      if let last { group.addTask(executorPreference: executor("writing")) { try await last() } }
       // An error leaves this loop and so cancels the other tasks; `waitForAll` would wait for them.
       for try await report in group { report.add(to: &summary) }
     }

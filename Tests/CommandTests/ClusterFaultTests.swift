@@ -58,6 +58,32 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     try bench.expectEqual(Self.options)
   }
 
+  /// Damage that is found while pieces are joined: all damaged ones are named, and nothing is left of the output.
+  @Test func damageIsFoundWhileJoining() throws {
+    let bench = try Workbench()
+    try bench.makeFilm(frames: 60)
+    #expect(try bench.plan(Self.options + ["--segment-frames", "10"], shards: 3).code == 0)
+    #expect(try bench.shard("0-2").code == 0)
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: bench.path("out.mkv")))
+    // In the last byte of the packets and in the first one.
+    for (segment, place) in [(2, { $0 - 1 }), (5, { _ in 12 })] as [(Int, (Int) -> Int)] {
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: bench.piece(segment)))
+      let trailer = try #require(bytes.lastRange(of: Data("{\"bytes\":".utf8)))
+      bytes[place(trailer.lowerBound)] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: bench.piece(segment)))
+    }
+    let join = try bench.join(["--overwrite"])
+    #expect(join.code == 75 && join.errorLines.count == 1, "\(join.errors)")
+    for words in ["piece 2 of shard 1: its bytes are not", "piece 5 of shard 2: its bytes are not", "1-2"] {
+      #expect(join.errors.contains(words), "\(words): \(join.errors)")
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: bench.path("out.mkv"))) == Data("mine".utf8))
+    #expect(!bench.contents.contains("out.mkv.part"))
+    #expect(try bench.shard("1-2").code == 0)
+    #expect(try bench.join(["--overwrite"]).code == 0)
+    try bench.expectEqual(Self.options)
+  }
+
   /// An intact piece under the name of another one is detected.
   @Test func piecesThatChangedPlacesAreFound() throws {
     let bench = try Workbench()

@@ -142,12 +142,12 @@ import Testing
         mkdir -p "$package/.build"
         modules='Videnhance|EnhancementPipeline|EnhancementModel|Kernels|LineEngine|Tensors|VideoIO|CQuantKernels|CDNNL|SystemPackage|CSystem'
         tr -d "'" < "$built/videnhance.product/Objects.LinkFileList" | grep -E "/($modules)\\.build/" > "$package/.build/objects"
-        swiftc -swift-version 6 \(linking) -I "$built/Modules" -I "$root/Sources/CFFmpeg" \\
+        swiftc -swift-version 6 \(linking) -I "$built/Modules" -I "$root/Sources/CFFmpeg" -I "$root/Sources/CCrypto" \\
           -Xcc -fmodule-map-file="$built/CDNNL.build/module.modulemap" \\
           -Xcc -fmodule-map-file="$built/CQuantKernels.build/module.modulemap" \\
           -Xcc -fmodule-map-file="$checkouts/swift-system/Sources/CSystem/include/module.modulemap" \\
           "$package/Sources/$package/main.swift" @"$package/.build/objects" \\
-          $(pkg-config --libs libavfilter libavformat libavcodec libswscale libavutil) -ldnnl -o "$program"
+          $(pkg-config --libs libavfilter libavformat libavcodec libswscale libavutil libcrypto) -ldnnl -o "$program"
         ln -s "$built/videnhance_EnhancementModel.resources" "$package/.build"
       fi
       [ "$1" = build ] || exec "$program" "${@:8}"

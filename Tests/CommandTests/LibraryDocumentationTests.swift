@@ -14,7 +14,7 @@ import Testing
 
   /// The compiler flags needed to import the library.
   private static let importing =
-    ["-I", built + "/Modules", "-I", root + "/Sources/CFFmpeg"]
+    ["-I", built + "/Modules", "-I", root + "/Sources/CFFmpeg", "-I", root + "/Sources/CCrypto"]
     + ["CDNNL", "CQuantKernels"].flatMap {
       ["-Xcc", "-fmodule-map-file=\(built)/\($0).build/module.modulemap"]
     } + ["-Xcc", "-fmodule-map-file=\(checkouts)/swift-system/Sources/CSystem/include/module.modulemap"]

@@ -41,6 +41,32 @@ private final class BlendingNetwork: WindowNetwork {
       steps: [interpolation] + steps)
   }
 
+  /// The last piece of a film is the same if it is made alone: then frames before it pass without pictures, in several
+  /// batches.
+  @Test(arguments: [InterpolationRate.factor(2), .framesPerSecond(Rational(30000, 1001))])
+  func framesBeforeAPieceAreNumberedAndTimed(rate: InterpolationRate) async throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=32x32:rate=25:duration=52 -vf select=not(eq(mod(n\\,7)\\,5)) -fps_mode vfr "
+        + "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 50", "in.mkv")
+    let following = EnhancementStep { width, height, _ in
+      BicubicNetwork(width: width, height: height, window: 3)
+    }
+    let work = job(bench.path("in.mkv"), bench.path("out.mkv"), rate: rate, then: [following])
+    let film = try await work.scan(length: .frames(100), scratch: bench.path("scratch"))
+    let last = film.segments.count - 1
+    #expect(film.segments[last].needsFrom[0] > 1000, "\(film.segments[last])")
+    func make(_ segments: Range<Int>, in folder: String) async throws -> Data {
+      let pieces = PieceFolder(
+        path: bench.path(folder), plan: "plan", settings: [:], segmentFrames: 100, input: bench.path("in.mkv")
+      )
+      _ = try await PieceJob(job: work, film: film, folder: pieces).make(segments)
+      return try Data(contentsOf: URL(fileURLWithPath: pieces.file(last)))
+    }
+    let (all, alone) = (try await make(0..<last + 1, in: "all"), try await make(last..<last + 1, in: "alone"))
+    #expect(all == alone && all.count > 1000)
+  }
+
   private func equal(_ a: VideoFrame, _ b: VideoFrame) -> Bool {
     (0..<a.format.planeCount).allSatisfy { samples(a, $0) == samples(b, $0) }
   }

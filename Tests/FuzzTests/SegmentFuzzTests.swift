@@ -7,7 +7,8 @@ import Testing
 @testable import VideoIO
 
 extension FuzzTests {
-  /// Plays a finished segment with changed contents and a matching hash in the manifest.
+  /// Plays a finished segment with changed contents and a matching hash in the manifest. Examining it, which passes over
+  /// the packets, finds the same as playing it.
   @Suite struct SegmentFuzzTests {
     private static let timeBase = Rational(1, 1000)
 
@@ -62,11 +63,16 @@ extension FuzzTests {
         record.keep(bytes)
         try? FileManager.default.removeItem(atPath: path)
         try Data(bytes).write(to: URL(fileURLWithPath: path))
+        let found = try SegmentReplay.examine(path)
+        #expect(found.sha256 == ContentDigest.sha256(bytes), "input \(index)")
         do {
+          let frames = try Self.play(path)
           // No more frames than there is space for.
-          #expect(try Self.play(path) * 17 <= bytes.count, "input \(index)")
+          #expect(frames * 17 <= bytes.count, "input \(index)")
+          #expect(found.frames == frames, "input \(index)")
           played += 1
         } catch let error as VideoIOError {
+          #expect(found.frames == nil, "input \(index)")
           guard case .segmentsDamaged = error else {
             Issue.record("input \(index): \(error)")
             continue

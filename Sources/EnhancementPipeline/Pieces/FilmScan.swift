@@ -118,7 +118,7 @@ extension EnhancementJob {
     let tally = ScanningStage(
       path: output, settings: encoder, scratch: scratch, depth: steps.count, progress: progress)
     let summary = try await enhance(
-      to: enhanced, made: steps.map { _ in Int.max..<Int.max }, watch: watch,
+      to: enhanced, made: steps.map { _ in Int.max..<Int.max }, watch: watch, sharesThread: true,
       last: { try await tally.run(from: enhanced) })
     guard let facts = tally.facts else { throw PipelineError.noFrames(path: input) }
     return try facts.scan(length: length, watch: watch, summary: summary, path: input)
@@ -162,6 +162,7 @@ private final class ScanningStage: Sendable {
       case .opened: preconditionFailure("the output opens once")
       case .packet: continue
       case .ended(let given): try PipelineError.expect(writer.frameCount, of: given, path: media.path)
+      case .skipped: preconditionFailure("a scan skips nothing")
       case .frame(let frame):
         let time = writer.pass(
           presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)

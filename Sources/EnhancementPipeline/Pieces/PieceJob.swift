@@ -102,6 +102,11 @@ private struct PieceWritingStage: Sendable {
     let first = segments.lowerBound * film.segmentFrames
     let end = (segments.upperBound - 1) * film.segmentFrames + film.segments[segments.upperBound - 1].frames
     while writer.frameCount < end, let message = try await input.next() {
+      if case .skipped(let frames) = message {
+        for frame in frames {
+          writer.pass(presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
+        }
+      }
       guard case .frame(let frame) = message else { continue }
       let number = writer.frameCount
       if number < first {

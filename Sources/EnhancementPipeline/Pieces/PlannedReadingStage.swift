@@ -17,6 +17,8 @@ struct PlannedReadingStage: Sendable {
 
   /// Frames to read in advance for the deinterlacer.
   private static let fieldLead = 4
+  /// Frames without pictures that are passed on together.
+  private static let skippedAtOnce = 512
 
   func run(to output: FrameChannel) async throws -> StageReport {
     var opener = try VideoReader(
@@ -24,8 +26,10 @@ struct PlannedReadingStage: Sendable {
     let model = try firstFrame(of: &opener)
     let shape = FieldHandling(options.deinterlacing, of: opener.info, threads: options.threads).shape
     try await output.send(.opened(shape))
-    for time in times[..<source.lowerBound] {
-      try await output.send(.frame(StageFrame(skipped: time.presentation, duration: time.duration)))
+    for start in stride(from: 0, to: source.lowerBound, by: Self.skippedAtOnce) {
+      let part = times[start..<min(start + Self.skippedAtOnce, source.lowerBound)]
+      try await output.send(
+        .skipped(part.map { StageFrame(skipped: $0.presentation, duration: $0.duration) }))
     }
     let lead = options.deinterlacing == nil ? 0 : Self.fieldLead
     let begin = seeks ? max(0, source.lowerBound - lead) : 0

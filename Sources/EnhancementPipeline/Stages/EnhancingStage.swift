@@ -22,54 +22,50 @@ struct EnhancingStage: Sendable {
       preconditionFailure("windows open first")
     }
     let path = opening.shape.media.path
-    var maker = try maker(for: opening)
+    var outputs = OutputNumbering(maker: try maker(for: opening))
     var check = OutputCheck(path: path, scale: opening.handoff.network.architecture.scale)
-    var (windowCount, frameCount) = (0, 0)
-    // A window may give no frame; then the next frame created starts the scene.
-    var startsScene = false
     var (wrongInRow, substituted) = (0, 0)
-    var shape = maker.shape
+    var shape = outputs.maker.shape
     shape.target = opening.target
     try await output.send(.opened(shape))
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("windows open once")
       case .packet(let packet): try await output.send(.packet(packet))
-      case .ended(let given): try PipelineError.expect(windowCount, of: given, path: path)
+      case .ended(let given): try PipelineError.expect(outputs.windowCount, of: given, path: path)
+      case .skipped(let windows):
+        try await output.send(.skipped(windows.flatMap { try outputs.frames(of: $0).map { $0.frame } }))
+        guard outputs.frameCount <= made.lowerBound else {
+          throw PipelineError.missingFrame(made.lowerBound)
+        }
       case .frame(let window):
-        windowCount += 1
-        startsScene = startsScene || window.startsScene
-        let inputs = window.inputs
-        for instant in try maker.instants(of: window) {
-          var result = StageFrame(
-            skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
-            inputs: inputs)
-          if made.contains(frameCount) {
-            var frame = try maker.frame(at: instant, of: window)
+        for planned in try outputs.frames(of: window) {
+          var result = planned.frame
+          if made.contains(planned.number) {
+            let maker = outputs.maker
+            var frame = try maker.frame(at: planned.instant, of: window)
             do {
               try profile.measure("check") {
-                try check.check(frame, sources: maker.sources(of: window), frame: frameCount)
+                try check.check(frame, sources: maker.sources(of: window), frame: planned.number)
               }
               wrongInRow = 0
             } catch {
               guard wrongInRow < Self.mostWrongInRow,
-                let substitute = try maker.substitute(at: instant, of: window)
+                let substitute = try maker.substitute(at: planned.instant, of: window)
               else { throw error }
               frame = substitute
               wrongInRow += 1
               substituted += 1
             }
-            result = StageFrame(frame, startsScene: startsScene, inputs: inputs)
+            result = StageFrame(frame, startsScene: result.startsScene, inputs: result.inputs)
           }
           try await output.send(.frame(result))
-          startsScene = false
-          frameCount += 1
         }
       }
     }
-    try await output.end(frames: frameCount)
+    try await output.end(frames: outputs.frameCount)
     return .enhancing(
-      repeated: maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
+      repeated: outputs.maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
   }
 
   /// Returns the frame maker for the network's task.
@@ -82,6 +78,38 @@ struct EnhancingStage: Sendable {
     case .superResolution, .restoration, .denoising:
       return EnlargedFrameMaker(
         network, of: opening.shape, conditions: conditions, threads: threads, profile: profile)
+    }
+  }
+}
+
+/// Numbers and times the outputs of a step.
+private struct OutputNumbering {
+  private(set) var maker: any FrameMaker
+  private(set) var windowCount = 0
+  private(set) var frameCount = 0
+  /// A window may give no frame; then the next frame created starts the scene.
+  private var startsScene = false
+
+  init(maker: any FrameMaker) { self.maker = maker }
+
+  /// Returns the outputs of the next window, without pictures.
+  mutating func frames(of window: SceneWindow) throws -> [(
+    number: Int, instant: FrameInstant, frame: StageFrame
+  )] {
+    windowCount += 1
+    startsScene = startsScene || window.startsScene
+    let inputs = window.inputs
+    return try maker.instants(of: window).map { instant in
+      defer {
+        startsScene = false
+        frameCount += 1
+      }
+      return (
+        frameCount, instant,
+        StageFrame(
+          skipped: instant.presentationTimestamp, duration: instant.duration, startsScene: startsScene,
+          inputs: inputs)
+      )
     }
   }
 }

@@ -22,6 +22,9 @@ struct ResizingStage: Sendable {
       switch message {
       case .opened: preconditionFailure("a stage opens once")
       case .packet(let packet): try await output.send(.packet(packet))
+      case .skipped(let frames):
+        count += frames.count
+        try await output.send(.skipped(frames))
       case .ended(let given): try PipelineError.expect(count, of: given, path: shape.media.path)
       case .frame(let frame):
         count += 1

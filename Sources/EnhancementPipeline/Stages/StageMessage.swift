@@ -8,6 +8,9 @@ internal import VideoIO
 enum StageMessage<Opening: Sendable, Frame: Sendable>: Sendable {
   case opened(Opening)
   case frame(Frame)
+  /// Frames without pictures, made elsewhere: only their times are needed. Many at a time, since handing each to the
+  /// next thread would cost far more than what is done with it.
+  case skipped([Frame])
   case packet(EncodedPacket)
   /// The number of frames sent, which the receiver compares with its own count.
   case ended(frames: Int)
@@ -246,7 +249,7 @@ extension BoundedChannel {
     return BoundedChannel(capacity: (frames + 1) * packetsPerFrame - 1) { message in
       switch message {
       case .packet, .ended: 1
-      case .opened, .frame: packetsPerFrame
+      case .opened, .frame, .skipped: packetsPerFrame
       }
     }
   }

@@ -41,17 +41,19 @@ struct WindowStage: Sendable {
     // In interpolation, a repeated last frame marks the end of a scene.
     let isInterpolating = handoff.network.architecture.task == .interpolation
     var splitter = SceneSplitter(length: length, cuts: cuts, edge: isInterpolating ? .repeated : .opposite)
+    func push(_ frame: StageFrame) throws -> [SceneWindow] {
+      try splitter.push(
+        PreparedFrame(frame, index: splitter.frameCount, census: census, keepsMemory: isInterpolating))
+    }
     while let message = try await input.next() {
       switch message {
       case .opened: preconditionFailure("a stage opens once")
       case .packet(let packet): try await output.send(.packet(packet))
       case .frame(let frame):
-        let windows = try profile.measure("convert, scene cuts") {
-          try splitter.push(
-            PreparedFrame(
-              frame, index: splitter.frameCount, census: census, keepsMemory: isInterpolating))
+        for window in try profile.measure("convert, scene cuts", { try push(frame) }) {
+          try await output.send(.frame(window))
         }
-        for window in windows { try await output.send(.frame(window)) }
+      case .skipped(let frames): try await output.send(.skipped(frames.flatMap(push)))
       case .ended(let given):
         try PipelineError.expect(splitter.frameCount, of: given, path: shape.media.path)
       }

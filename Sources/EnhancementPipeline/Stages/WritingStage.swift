@@ -27,6 +27,11 @@ struct WritingStage: Sendable {
       case .packet(let packet): try writer.write(packet)
       // Check before the file gets its name.
       case .ended(let given): try PipelineError.expect(writer.frameCount, of: given, path: media.path)
+      case .skipped(let frames):
+        for frame in frames {
+          try writer.skip(presentationTimestamp: frame.presentationTimestamp, duration: frame.duration)
+        }
+        resumedFrames += frames.count
       case .frame(let frame):
         if let video = frame.video {
           try profile.measure("encode, write") { try writer.write(video, origins: frame.inputs.origins) }

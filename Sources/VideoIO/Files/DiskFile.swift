@@ -91,17 +91,29 @@ struct DiskFile: ~Copyable {
 
   /// Reads up to `count` bytes; fewer only at the end.
   func read(_ count: Int) throws(LibavError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count)
+    var result: [UInt8] = []
+    result.reserveCapacity(count)
+    _ = try append(count, to: &result)
+    return result
+  }
+
+  /// Appends up to `count` bytes to a buffer; fewer only at the end.
+  /// - Returns: the number of bytes read.
+  func append(_ count: Int, to buffer: inout [UInt8]) throws(LibavError) -> Int {
+    let start = buffer.count
+    buffer.append(contentsOf: repeatElement(0, count: count))
     var filled = 0
     while filled < count {
       let part = try Self.convertingErrors {
-        try result.withUnsafeMutableBytes { try descriptor.read(into: .init(rebasing: $0[filled...])) }
+        try buffer.withUnsafeMutableBytes {
+          try descriptor.read(into: .init(rebasing: $0[(start + filled)...]))
+        }
       }
       if part == 0 { break }
       filled += part
     }
-    result.removeLast(count - filled)
-    return result
+    buffer.removeLast(count - filled)
+    return filled
   }
 
   func seek(to offset: Int) throws(LibavError) {

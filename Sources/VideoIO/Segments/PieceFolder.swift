@@ -129,23 +129,29 @@ package struct PieceFolder: Sendable {
 
   /// Returns the fault in the packets of a piece; nil if there is none.
   private static func fault(_ path: String, _ record: PieceRecord) -> String? {
-    do {
-      let file = try DiskFile(readingOwn: path)
-      let digest = try Digest()
-      var left = record.bytes
-      while left > 0 {
-        let bytes = try file.read(min(left, 1 << 20))
-        if bytes.isEmpty { return "it is cut off" }
-        digest.add(bytes)
-        left -= bytes.count
-      }
-      guard digest.text == record.sha256 else { return "its bytes are not those that were written" }
-      let counts = try SegmentReplay.counts(path, length: record.bytes)
+    do throws(VideoIOError) {
+      let found = try SegmentReplay.examine(path, length: record.bytes)
+      guard found.sha256 == record.sha256 else { return "its bytes are not those that were written" }
       // Require one packet per frame, since frames would otherwise be missing in the joined file.
-      return counts == (record.frames, record.frames) ? nil : "it has \(counts.frames) frames"
+      return found.frames == record.frames && found.packets == record.frames
+        ? nil : "it has \(found.frames ?? 0) frames"
     } catch {
       return "\(error)"
     }
+  }
+
+  /// Starts replaying a piece, of which every byte has been verified just before.
+  /// - Throws: `VideoIOError.segmentsDamaged`, also for a piece that is missing or of another plan.
+  func replay(_ segment: Int, timeBase: Rational) throws(VideoIOError) -> SegmentReplay {
+    let path = file(segment)
+    guard let record = try Self.record(path) else {
+      throw .segmentsDamaged(path: path, reason: "it is missing")
+    }
+    guard record.plan == plan, record.segment == segment else {
+      throw .segmentsDamaged(path: path, reason: "it is a piece of something else")
+    }
+    if let fault = Self.fault(path, record) { throw .segmentsDamaged(path: path, reason: fault) }
+    return try SegmentReplay.open(path, timeBase: timeBase, length: record.bytes)
   }
 
   /// Returns the record of a piece; nil if there is none.

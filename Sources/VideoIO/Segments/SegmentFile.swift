@@ -133,117 +133,216 @@ struct SegmentRecorder: ~Copyable {
   }
 }
 
+/// What was found in a segment's file.
+struct SegmentFinding: Equatable {
+  /// SHA-256 of its bytes.
+  var sha256: String
+  /// Number of frames and packets; nil if the bytes are no segment.
+  var frames, packets: Int?
+}
+
 /// Reads a segment back, frame by frame. Checks lengths before allocating memory.
 struct SegmentReplay: ~Copyable {
   private let path: String
   private let file: DiskFile
   private let timeBase: Rational
+  /// Number of bytes of the segment that are not in the buffer yet.
   private var left: Int
   private var buffer: [UInt8] = []
   private var position = 0
   private var pendingMark: UInt8?
+  /// Of all bytes read, if it is computed.
+  private let digest: Digest
+  private let isDigesting: Bool
   /// The encoder's extradata.
-  let extradata: [UInt8]
+  private(set) var extradata: [UInt8] = []
 
-  private init(path: String, file: consuming DiskFile, timeBase: Rational, left: Int, extradata: [UInt8]) {
+  /// Bytes read at a time.
+  private static let blockLength = 1 << 18
+
+  private init(
+    path: String, file: consuming DiskFile, timeBase: Rational, left: Int, digest: consuming Digest,
+    isDigesting: Bool
+  ) {
     self.path = path
     self.file = file
     self.timeBase = timeBase
     self.left = left
-    self.extradata = extradata
+    self.digest = digest
+    self.isDigesting = isDigesting
   }
 
   /// - Parameter length: length of the segment in bytes; nil for the whole file.
   static func open(_ path: String, timeBase: Rational, length: Int? = nil) throws(VideoIOError)
     -> SegmentReplay
   {
+    var replay = try begin(path, timeBase: timeBase, length: length, isDigesting: false)
+    do throws(LibavError) {
+      try replay.readHead()
+    } catch {
+      throw .segmentsDamaged(path: path, reason: "\(error)")
+    }
+    return replay
+  }
+
+  private static func begin(
+    _ path: String, timeBase: Rational, length: Int?, isDigesting: Bool
+  ) throws(VideoIOError) -> SegmentReplay {
+    let digest = try Digest()
     do throws(LibavError) {
       let file = try DiskFile(readingOwn: path)
       let size = Int(try file.status().st_size)
-      var left = length ?? size
+      let left = length ?? size
       guard (0...size).contains(left) else { throw LibavError.invalidData }
-      let head = try file.read(12)
-      guard head.count == 12, Array(head[..<8]) == segmentMagic else { throw LibavError.invalidData }
-      let count = head[8...].reversed().reduce(0) { $0 << 8 | Int($1) }
-      left -= 12
-      guard count <= left else { throw LibavError.invalidData }
-      let extradata = try file.read(count)
       return SegmentReplay(
-        path: path, file: file, timeBase: timeBase, left: left - count, extradata: extradata)
+        path: path, file: file, timeBase: timeBase, left: left, digest: digest, isDigesting: isDigesting)
     } catch {
       throw .segmentsDamaged(path: path, reason: "\(error)")
     }
   }
 
-  /// Returns the number of frames and packets in a segment.
-  static func counts(_ path: String, length: Int? = nil) throws(VideoIOError) -> (frames: Int, packets: Int) {
-    var replay = try open(path, timeBase: Rational(1, 1), length: length)
-    var counts = (frames: 0, packets: 0)
-    while try replay.nextFrame() != nil {
-      counts.frames += 1
-      while try replay.nextPacket(streamIndex: 0) != nil { counts.packets += 1 }
+  /// Reads a segment once, from its first byte to its last.
+  /// - Parameter length: length of the segment in bytes; nil for the whole file.
+  /// - Throws: `VideoIOError.segmentsDamaged` if the file cannot be read to its end.
+  static func examine(_ path: String, length: Int? = nil) throws(VideoIOError) -> SegmentFinding {
+    var replay = try begin(path, timeBase: Rational(1, 1), length: length, isDigesting: true)
+    let counts = replay.counts()
+    do throws(LibavError) {
+      while replay.left > 0 {
+        replay.position = replay.buffer.count
+        try replay.fill(1)
+      }
+    } catch {
+      throw .segmentsDamaged(path: path, reason: "\(error)")
     }
-    return counts
+    return SegmentFinding(
+      sha256: replay.digest.text, frames: counts?.frames, packets: counts?.packets)
+  }
+
+  /// Returns the number of frames and packets; nil if the bytes are no segment.
+  private mutating func counts() -> (frames: Int, packets: Int)? {
+    do throws(LibavError) {
+      try readHead()
+      var counts = (frames: 0, packets: 0)
+      while let mark = try nextMark() {
+        pendingMark = nil
+        switch mark {
+        case frameMark:
+          try skip(16)
+          counts.frames += 1
+        case packetMark where counts.frames > 0:
+          try skip(28)
+          for _ in 0..<(try sideDataCount()) {
+            try skip(4)
+            try skip(Int(take(UInt32.self)))
+          }
+          try skip(Int(take(UInt32.self)))
+          counts.packets += 1
+        default: return nil
+        }
+      }
+      return counts
+    } catch {
+      return nil
+    }
   }
 
   /// Returns the next frame's time; nil at the end.
   mutating func nextFrame() throws(VideoIOError) -> FrameTime? {
-    guard let mark = try nextMark() else { return nil }
-    guard mark == frameMark else { throw damaged }
-    pendingMark = nil
-    return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
+    do throws(LibavError) {
+      guard let mark = try nextMark() else { return nil }
+      guard mark == frameMark else { throw LibavError.invalidData }
+      pendingMark = nil
+      return FrameTime(presentation: try take(Int64.self), duration: try take(Int64.self))
+    } catch {
+      throw damaged(error)
+    }
   }
 
   /// Returns the next packet of the current frame; nil before the next frame and at the end.
   mutating func nextPacket(streamIndex: Int) throws(VideoIOError) -> EncodedPacket? {
-    guard let mark = try nextMark(), mark != frameMark else { return nil }
-    guard mark == packetMark else { throw damaged }
-    pendingMark = nil
-    let (pts, dts) = (try take(Int64.self), try take(Int64.self))
-    let (duration, flags) = (try take(Int64.self), try take(Int32.self))
-    let count = Int(try take(UInt32.self))
-    guard count <= 64 else { throw damaged }
-    var sideData: [EncodedPacket.SideData] = []
-    for _ in 0..<count {
-      let type = try take(UInt32.self)
-      sideData.append(EncodedPacket.SideData(type: type, bytes: try bytes(Int(try take(UInt32.self)))))
+    do throws(LibavError) {
+      guard let mark = try nextMark(), mark != frameMark else { return nil }
+      guard mark == packetMark else { throw LibavError.invalidData }
+      pendingMark = nil
+      let (pts, dts) = (try take(Int64.self), try take(Int64.self))
+      let (duration, flags) = (try take(Int64.self), try take(Int32.self))
+      var sideData: [EncodedPacket.SideData] = []
+      for _ in 0..<(try sideDataCount()) {
+        let type = try take(UInt32.self)
+        sideData.append(EncodedPacket.SideData(type: type, bytes: try bytes(Int(take(UInt32.self)))))
+      }
+      return EncodedPacket(
+        streamIndex: streamIndex, presentation: pts, decoding: dts, duration: duration, timeBase: timeBase,
+        bytes: try bytes(Int(take(UInt32.self))), flags: flags, sideData: sideData)
+    } catch {
+      throw damaged(error)
     }
-    return EncodedPacket(
-      streamIndex: streamIndex, presentation: pts, decoding: dts, duration: duration, timeBase: timeBase,
-      bytes: try bytes(Int(try take(UInt32.self))), flags: flags, sideData: sideData)
   }
 
-  private var damaged: VideoIOError { .segmentsDamaged(path: path, reason: "its records are not in order") }
+  private func damaged(_ error: LibavError) -> VideoIOError {
+    let isOrder = error.code == LibavError.invalidData.code
+    return .segmentsDamaged(path: path, reason: isOrder ? "its records are not in order" : "\(error)")
+  }
 
-  private mutating func nextMark() throws(VideoIOError) -> UInt8? {
+  // MARK: - Bytes
+
+  private mutating func readHead() throws(LibavError) {
+    guard try bytes(8) == segmentMagic else { throw LibavError.invalidData }
+    extradata = try bytes(Int(take(UInt32.self)))
+  }
+
+  private mutating func sideDataCount() throws(LibavError) -> Int {
+    let count = Int(try take(UInt32.self))
+    guard count <= 64 else { throw LibavError.invalidData }
+    return count
+  }
+
+  private mutating func nextMark() throws(LibavError) -> UInt8? {
     if let pendingMark { return pendingMark }
     if position == buffer.count, left == 0 { return nil }
     pendingMark = try take(UInt8.self)
     return pendingMark
   }
 
-  private mutating func take<Value: FixedWidthInteger>(_: Value.Type) throws(VideoIOError) -> Value {
-    let bytes = try bytes(MemoryLayout<Value>.size)
-    return bytes.withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(as: Value.self)) }
+  private mutating func take<Value: FixedWidthInteger>(_: Value.Type) throws(LibavError) -> Value {
+    let count = MemoryLayout<Value>.size
+    try fill(count)
+    defer { position += count }
+    return buffer.withUnsafeBytes {
+      Value(littleEndian: $0.loadUnaligned(fromByteOffset: position, as: Value.self))
+    }
   }
 
-  private mutating func bytes(_ count: Int) throws(VideoIOError) -> [UInt8] {
-    if buffer.count - position < count {
-      let missing = count - (buffer.count - position)
-      guard missing <= left else { throw damaged }
-      buffer.removeSubrange(..<position)
-      position = 0
-      let wanted = min(left, max(missing, 1 << 16))
-      do throws(LibavError) {
-        let read = try file.read(wanted)
-        guard read.count == wanted else { throw LibavError.endOfFile }
-        buffer += read
-        left -= wanted
-      } catch {
-        throw .segmentsDamaged(path: path, reason: "\(error)")
-      }
-    }
+  private mutating func bytes(_ count: Int) throws(LibavError) -> [UInt8] {
+    try fill(count)
     defer { position += count }
     return Array(buffer[position..<position + count])
+  }
+
+  /// Passes over bytes, however many, in the buffer's memory.
+  private mutating func skip(_ count: Int) throws(LibavError) {
+    guard count <= left + buffer.count - position else { throw LibavError.invalidData }
+    var missing = count
+    while missing > buffer.count - position {
+      missing -= buffer.count - position
+      position = buffer.count
+      try fill(1)
+    }
+    position += missing
+  }
+
+  /// Reads until `count` bytes from the position on are in the buffer.
+  private mutating func fill(_ count: Int) throws(LibavError) {
+    let missing = count - (buffer.count - position)
+    if missing <= 0 { return }
+    guard missing <= left else { throw LibavError.invalidData }
+    buffer.removeSubrange(..<position)
+    position = 0
+    let wanted = min(left, max(missing, Self.blockLength))
+    let read = try file.append(wanted, to: &buffer)
+    guard read == wanted else { throw LibavError.endOfFile }
+    left -= wanted
+    if isDigesting { buffer.withUnsafeBytes { digest.add(.init(rebasing: $0.suffix(wanted))) } }
   }
 }

@@ -112,20 +112,12 @@ package struct SegmentFolder: Sendable {
   }
 
   private static func isWhole(_ path: String, _ segment: SegmentManifest.Segment) -> Bool {
-    guard let file = try? DiskFile(readingOwn: path), let digest = try? Digest(),
-      let status = try? file.status(), Int(status.st_size) == segment.bytes
+    guard let file = try? DiskFile(readingOwn: path), let status = try? file.status(),
+      Int(status.st_size) == segment.bytes, let found = try? SegmentReplay.examine(path)
     else { return false }
-    while let bytes = try? file.read(1 << 20) {
-      if bytes.isEmpty {
-        guard digest.text == segment.sha256, let counts = try? SegmentReplay.counts(path) else {
-          return false
-        }
-        // One packet per frame, or frames would be missing where segments are joined.
-        return counts == (segment.frames, segment.frames)
-      }
-      digest.add(bytes)
-    }
-    return false
+    // One packet per frame, or frames would be missing where segments are joined.
+    return found
+      == SegmentFinding(sha256: segment.sha256, frames: segment.frames, packets: segment.frames)
   }
 
   /// Path of a segment's file.

@@ -34,11 +34,7 @@ enum SegmentStore: Sendable {
     case .folder(let folder):
       return try SegmentReplay.open(folder.file(segment), timeBase: timeBase)
     case .pieces(let folder):
-      let path = folder.file(segment)
-      guard let record = try PieceFolder.record(path) else {
-        throw .segmentsDamaged(path: path, reason: "it is missing")
-      }
-      return try SegmentReplay.open(path, timeBase: timeBase, length: record.bytes)
+      return try folder.replay(segment, timeBase: timeBase)
     }
   }
 

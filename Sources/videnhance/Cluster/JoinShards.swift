@@ -53,14 +53,21 @@ struct JoinShards: AsyncParsableCommand {
     let work = try film.work(plan: plan.plan, source: plan.source, threads: 1, overwrites: overwrite)
     try VideoWriter.validate(
       path: film.output, input: work.job.input, overwrite: overwrite, container: work.job.encoder.container)
-    let status = PlanStatus(film, work, readsAll: true)
-    try status.requireComplete(path: plan.plan)
+    // Every piece is verified just before it is joined. Where one is missing already, all are read to name those
+    // that are damaged.
+    let status = PlanStatus(film, work, readsAll: false)
+    if !status.isComplete {
+      try PlanStatus(film, work, readsAll: true).requireComplete(path: plan.plan)
+    }
     let line = quiet ? nil : ProgressLine(progress, input: film.source.path, output: film.output)
     let summary: EnhancementSummary
     do {
       summary = try await work.join(status.records) { line?.update($0) }
     } catch {
       line?.clear()
+      if case .segmentsDamaged? = error as? VideoIOError {
+        try PlanStatus(film, work, readsAll: true).requireComplete(path: plan.plan)
+      }
       throw error
     }
     line?.clear()
