@@ -39,8 +39,8 @@ extension EnhancementStep {
     return step
   }
 
-  /// Restoration at the size of the source: the frames of super-resolution x2, resampled. It is better than the networks
-  /// trained for restoration so far, at the same cost (docs/lab/real-footage.md).
+  /// Restoration at the size of the source: the frames of super-resolution x2, resampled. This gives better results than
+  /// the networks trained for restoration, at the same cost (docs/lab/real-footage.md).
   private static func restoration(_ choice: NetworkChoice) -> EnhancementStep {
     var enlarging = choice
     (enlarging.task, enlarging.scale) = (.superResolution, 2)
@@ -61,7 +61,7 @@ extension EnhancementStep {
     ) { width, height, threads in
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
-    // A file's are part of its content.
+    // The bits of a model file are part of its content.
     step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
     step.restores = choice.task == .restoration
     step.scale =
