@@ -181,7 +181,7 @@ test-dist: dist
 	@Scripts/install-deps.sh debootstrap lintian
 	Scripts/test-dist.sh $(VERSION) dist
 
-# Symbols other than the entry are hidden. The library stays once it is loaded: Swift's runtime cannot be unloaded.
+# Symbols other than the entry point are hidden. The library is never unloaded, because Swift's runtime cannot be.
 VAPOURSYNTH_FLAGS = -Xlinker --version-script=$(CURDIR)/Packaging/vapoursynth.map -Xlinker -z -Xlinker nodelete
 # `make test` uses the virtual environment that is made there.
 vapoursynth:

@@ -91,7 +91,7 @@ let package = Package(
       dependencies: ["CVapourSynth", "EnhancementModel", "EnhancementPipeline", "VideoIO", "Videnhance"],
       swiftSettings: strict),
     // MARK: - Tool
-    // Not named as the program: on file systems that do not tell cases apart it would be the library.
+    // Not named like the program: on file systems that ignore case, its name would be that of the library product.
     .executableTarget(
       name: "VidenhanceTool",
       dependencies: [

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What each part of PMTD is worth: runs of equal steps that differ in one thing, for several seeds.
+# The effect of each part of PMTD: runs of equal length that differ in one setting, for several seeds.
 # Results are in docs/lab/quantization.md.
 #
 #   Benchmarks/distillation_ablation.sh PROGRAM DATA DIR [BITS] [STEPS] [SEEDS]

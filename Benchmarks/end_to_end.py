@@ -14,14 +14,14 @@ import time
 
 X264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16"]
 MINTERPOLATE = "minterpolate=fps=50:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
-# What is cut: the test clip, its size then, and seconds.
+# Sources of the clips: the test clip, the size it is scaled to, and its length in seconds.
 CLIPS = {
     "540p.mp4": ("bigbuckbunny.mp4", "960:540", 5),
     "540p-short.mp4": ("bigbuckbunny.mp4", "960:540", 2),
     "bunny-half.mp4": ("bigbuckbunny.mp4", "640:360", 4),
     "bikes.mp4": ("bikes.mp4", "640:272", 4),
 }
-# Name of the job: the clip it works on, and who does it how.
+# By name of the job: its clip, and the commands to compare.
 JOBS = {
     "super-resolution x2, 540p to 1080p": ("540p.mp4", {
         "videnhance fast, 4 bits": ["--task", "sr", "--bits", "4", "--model", "fast"],

@@ -13,7 +13,7 @@ class Onnxruntime:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
-        # Its threads would go on spinning while the next engine has its turn.
+        # Otherwise its threads would keep spinning during the next engine's turn.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
         self.version = onnxruntime.__version__
@@ -23,7 +23,7 @@ class Onnxruntime:
 
 
 class Openvino:
-    """`precision` is f32 or bf16 for what is not quantized; quantized models are integer where it can."""
+    """`precision` is f32 or bf16 for operators that are not quantized; quantized operators run in integers if possible."""
 
     def __init__(self, path, threads, precision="f32", shapes=None):
         import openvino
@@ -49,7 +49,7 @@ class Ncnn:
         self.net = ncnn.Net()
         self.net.opt.num_threads = threads
         self.net.opt.use_int8_inference = quantized
-        # 32 bits mean 32 bits.
+        # Disable the 16-bit types that ncnn uses by default, for a true 32-bit result.
         for name in ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage"):
             setattr(self.net.opt, "use_" + name, False)
         if self.net.load_param(path + ".param") or self.net.load_model(path + ".bin"):
@@ -86,8 +86,8 @@ class Videnhance:
 
 
 def seconds_of(engine, inputs):
-    """A run's seconds, after one that finds caches and threads as the engine before left them: threads of OpenMP and
-    onnxruntime spin on for a while, which costs whoever is next up to a fifth."""
+    """Seconds of the second of two runs. The first one absorbs the effects of the previous engine on caches and threads:
+    threads of OpenMP and onnxruntime keep spinning for a while, which slows the next engine by up to a fifth."""
     engine.run(inputs)
     start = time.perf_counter()
     engine.run(inputs)

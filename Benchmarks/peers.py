@@ -20,7 +20,7 @@ import engines
 import stack_models
 
 NETWORK = "sr-x2-balanced"
-# By name the bits between the ends of the stack, and at both ends.
+# By name: the bits of the layers in the middle of the stack, and of the first and last layer.
 OURS = {f"videnhance {bits} bits": (bits, 8) for bits in (32, 8, 6, 4, 3, 2)}
 OURS.update({f"videnhance {bits} bits throughout": (bits, bits) for bits in (6, 4, 3, 2)})
 
@@ -56,7 +56,7 @@ def our_milliseconds(ours, job):
 
 
 def time_stack(program, folder, threads, rounds):
-    """Median milliseconds by engine, and how far each peer's output is from onnxruntime's floats (rms, relative)."""
+    """Median milliseconds by engine, and the relative rms difference of each peer's output from onnxruntime's floats."""
     contenders, inputs = stack_contenders(folder, threads), stack_input()
     outputs = {name: numpy.array(engine.run(inputs)) for name, engine in contenders.items()}
     truth = outputs["onnxruntime fp32"].ravel()
@@ -143,7 +143,7 @@ def tell_memory(name, folder):
     engine, inputs = makers[name](), stack_input()
     for _ in range(2):
         engine.run(inputs)
-    # Not ru_maxrss, which begins with what the process had that started this one.
+    # Not ru_maxrss, which starts from the memory of the parent process.
     with open("/proc/self/status") as file:
         print(next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024)
 

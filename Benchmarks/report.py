@@ -22,7 +22,7 @@ GOALS = {
     "kernel: 4 bits to the peak": 1.45, "kernel: 4 bits to our 8 bits": 1.8, "interpolation": 1, "sr x2 speed": 1,
     "sr x2 memory": 1,
 }
-# Of super-resolution x2, 540p to 1080p, on two cores: least frames a second and most memory in MB.
+# Goals of super-resolution x2, 540p to 1080p, on two cores: minimum frames per second and maximum memory in MB.
 SR_JOB = "super-resolution x2, 540p to 1080p"
 SR_RATES = {"fast": 24, "balanced": 12}
 SR_MEMORY = 250
@@ -60,7 +60,7 @@ def kernels_of(folder):
 
 
 def ratios_of(kernels, peers, runs):
-    """How often faster, by name; larger is better."""
+    """Speed ratios by name; larger is better."""
     ratios = {}
     for threads, times in peers["stack"].items():
         at = f", {threads} thread{'s' if threads != '1' else ''}"

@@ -21,7 +21,7 @@ def weights():
 def write_onnx(path, quantized):
     """Conv and Relu; `quantized` puts QuantizeLinear and DequantizeLinear around every convolution (QDQ, int8 weights with
     a scale for each output channel, uint8 activations)."""
-    # Here, since it counts as memory of whoever imports it.
+    # Imported here, because it would otherwise count towards the measured memory of every importing process.
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Witness for `videnhance bench training`: the same network and step in PyTorch (bf16 autocast, channels_last).
+"""Reference for `videnhance bench training`: the same network and step in PyTorch (bf16 autocast, channels_last).
 
 Usage: python3 training_step.py [--threads 2] [--rounds 5]; prints seconds per step of a batch of 8 windows, median.
 """

@@ -13,7 +13,7 @@ say() { echo "venv: $*" >&2; }
 
 if ! cmp -s "$here/requirements.txt" "$folder/requirements.txt"; then
     for python in ${PYTHON:-python3.12 python3}; do
-        # A name alone proves nothing: version managers leave names of what is not installed.
+        # The name alone is not enough: version managers have shims for versions that are not installed.
         "$python" -c 'import ensurepip, venv' 2>/dev/null && break
     done
     say "installing $(grep -c == "$here/requirements.txt") packages into $folder"

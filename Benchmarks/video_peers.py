@@ -29,7 +29,8 @@ RADIUS = 2
 
 
 def limit_threads(count):
-    """Before the wheels are imported: their OpenMP reads it then. Threads that spin would count as work."""
+    """Sets the number of threads. Call this before the wheels are imported, when their OpenMP reads it. Spinning threads
+    would count as processor time, so they are disabled."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     os.environ["KMP_BLOCKTIME"] = "0"
     os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -141,7 +142,7 @@ def write(path, frames, width, height, layout, filters, rate):
 
 
 def enlarge(options):
-    """Through RGB and back with the same matrix; what 8 bits of RGB lose is far below what is measured."""
+    """Converts to RGB and back with the same matrix; the loss of 8-bit RGB is far below the measured differences."""
     width, height, matrix, rate = probe(options.input)
     exact = "flags=bicubic+accurate_rnd+full_chroma_int"
     frames = read(options.input, width, height, f"scale=in_color_matrix={matrix}:{exact},format=bgr24", "bgr24",

@@ -6,7 +6,7 @@
 set -euo pipefail
 for page in "$1"/*.1; do
     name=$(basename "$page" .1)
-    # Help on help is of no use.
+    # The help command needs no page.
     case $name in *.help) rm "$page"; continue ;; esac
     title=${name//./-}
     sed -i -e "s/^\\.Nm$/.Nm \"${name//./ }\"/" -e "/^\\.Sh NAME/{n;s/.*/.Nm $title/}" -e 's/^$/.Pp/' \

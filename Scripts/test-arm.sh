@@ -30,7 +30,8 @@ if [ $program = kernels ]; then
     exit
 fi
 
-# The addresses of what runs for each picture. One instruction a block of translation, and a line of the log for each.
+# Address ranges of the code that runs for each picture. With one instruction per translation block, qemu logs a line for each
+# executed instruction.
 running='/(winograd_run|plan|winograd_neon[a-z0-9]*|epilogue_neondot|accumulate_neon[a-z0-9]*)\.o$'
 ranges=$(awk -v running="$running" '$1 == ".text" && $4 ~ running { printf "%s+%s,", $2, $3 }' "$out/map")
 ranges+=$(aarch64-linux-gnu-nm -S "$out/program" | awk '$4 == "ve_conv3x3_run" { printf "0x%s+0x%s", $1, $2 }')

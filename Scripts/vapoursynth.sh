@@ -26,7 +26,7 @@ rm -rf "$stage"
 mkdir -p "$plugin/models"
 install -m 644 "$library" "$plugin/libvidenhance.so"
 install -m 644 Sources/EnhancementModel/Resources/*.safetensors "$plugin/models"
-# VapourSynth loads what the manifest names, and takes none of the other libraries for a plugin.
+# VapourSynth only loads the library named in the manifest, and does not mistake the other libraries for plugins.
 printf '[VapourSynth Manifest V1]\nlibvidenhance\n' > "$plugin/manifest.vs"
 runtime=$(swift -print-target-info | sed -n '/"runtimeLibraryPaths"/,/]/s/^ *"\(\/.*\)".*/\1/p')
 [ -n "$runtime" ] || fail "swift -print-target-info names no folder of libraries"

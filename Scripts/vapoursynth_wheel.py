@@ -30,7 +30,7 @@ def main(version: str, folder: str, out: str) -> None:
     files[f"{info}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: videnhance {version}\nRoot-Is-Purelib: false\nTag: {tag}\n"
     ).encode()
-    # The second one tells of Swift's runtime.
+    # The second one covers Swift's runtime.
     project = pathlib.Path(__file__).resolve().parent.parent
     files[f"{info}/licenses/LICENSE"] = (project / "LICENSE").read_bytes()
     files[f"{info}/licenses/copyright"] = (project / "Packaging" / "copyright").read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Averages the weights of two networks of which one was trained from the other.
+"""Averages the weights of two networks, one of which was trained from the other.
 
     python3 average.py CLEAN REAL SHARE OUTPUT      e.g. sr-x2-balanced.safetensors sr-x2-real.safetensors 0.85 out.safetensors
 
@@ -16,7 +16,7 @@ import model_file
 
 
 def with_conditions(architecture, layers):
-    """The same network with inputs for what is known of the source, and weights of zero for them."""
+    """The same network with inputs for the properties of the source, whose weights are zero."""
     conditioned = dataclasses.replace(architecture, isConditioned=True)
     result = {}
     for name, inputs, _ in conditioned.layers():

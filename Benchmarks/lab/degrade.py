@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips spoiled as footage is, by PyAV: chains of Sources/Training/DegradationChain.swift, drawn and run here.
+"""Clips degraded like real footage, with PyAV: chains of Sources/Training/DegradationChain.swift, drawn and run here.
 
 Chains are of the same distribution; samples differ from those that the program makes (other libraries, other draws).
 """
@@ -106,7 +106,7 @@ def shrunk_by_plane(frames, factor):
 
 
 def round_trip(frames, codec, options):
-    """What a codec leaves of frames, with the quantizers of their blocks."""
+    """Frames after encoding and decoding, with the quantizers of their blocks."""
     height, width = frames[0].planes[0].shape
     quiet = {"libx265": {"x265-params": "log-level=none"}}.get(codec, {})
     encoder = av.CodecContext.create(codec, "w")

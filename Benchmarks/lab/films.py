@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Film, photographs and their spoiled clips as files of raw frames, in the formats of the trainer's cache folder.
+"""Film, photographs and their degraded clips as files of raw frames, in the formats of the trainer's cache folder.
 
 `NAME.yuv` + `NAME.json` (width, height, count): 8-bit 4:2:0 frames (Sources/Training/FilmStore.swift).
 `NAME-xFACTOR-PASS.degraded` + `.degraded.json`: clips; behind each frame's planes a byte for each 16 x 16 block, 0 where
@@ -58,7 +58,7 @@ class Film:
 
 
 class Degraded:
-    """Spoiled clips of a film."""
+    """Degraded clips of a film."""
 
     def __init__(self, film, factor, pass_):
         base = film.cache / f"{film.name}-x{factor}-{pass_}.degraded"
@@ -171,7 +171,7 @@ def make_photographs(data, cache, clips, workers):
 
 
 def _clip(job):
-    """The bytes of one spoiled clip and its chain."""
+    """The bytes of one degraded clip and its chain."""
     cache, name, factor, pass_, first, count, seed = job
     film = Film(cache, name)
     width, height = (extent // factor // 2 * 2 for extent in (film.width, film.height))
@@ -184,7 +184,7 @@ def _clip(job):
             result = degrade.run(chain, frames, factor, rng)
             break
         except (RuntimeError, av.FFmpegError) as problem:
-            # An encoder that refuses a clip costs the clip another chain, not the run.
+            # If an encoder refuses a clip, the clip gets another chain; the run continues.
             print(f"{name} {first}: {chain}: {problem}", flush=True)
     else:
         raise RuntimeError(f"{name}: no chain works")
@@ -197,7 +197,7 @@ def _clip(job):
 
 
 def make_degraded(cache, name, factor, pass_, pool):
-    """Spoils the clips of a film, in processes of `pool`."""
+    """Degrades the clips of a film, in processes of `pool`."""
     film = Film(cache, name)
     base = Path(cache) / f"{name}-x{factor}-{pass_}.degraded"
     if Path(f"{base}.json").exists():

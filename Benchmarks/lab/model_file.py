@@ -14,7 +14,7 @@ RECIPE_KEY = "videnhance.recipe"
 FRAME_CHANNELS = 6
 NEIGHBOUR_CHANNELS = 38
 INTERPOLATION_CHANNELS = 16
-# Of a head of attention, and its heads unless an architecture says.
+# Channels of an attention head, and the number of heads unless the architecture specifies it.
 HEAD_CHANNELS = 8
 HEADS = 4
 # NumPy's types of the element types that model files use.

@@ -54,7 +54,7 @@ class Sampler:
             raise SystemExit(f"sampler.py: no film of at least {crop} x {crop} pixels in {cache}")
         self.photograph_share = photograph_share if self.photographs and self.films else float(not self.films)
         weights = np.sqrt([film.count for film in self.films])
-        # Long films would drown the rest.
+        # Long films must not dominate.
         self.weights = weights / weights.sum() if self.films else None
 
     def film(self, rng, share):
@@ -73,7 +73,7 @@ class Sampler:
         if a.task == "denoise":
             frames, noise = self.noisy(frames, rng)
         elif a.conditioned and clean:
-            # Fine quantizers are what good sources have.
+            # Good sources have fine quantizers.
             map_ = np.full(((self.side + 15) // 16,) * 2, rng.integers(30), np.uint8) if known else None
             frames = [frame._replace(quantizers=map_) for frame in frames]
         elif a.conditioned and not known:
@@ -138,7 +138,7 @@ class Sampler:
             for index, plane in enumerate(frame.planes):
                 strength = np.float32(level * (chroma if index else 1))
                 if camera and index == 0:
-                    # As photons' noise, with the square root of brightness.
+                    # Shot noise: grows with the square root of brightness.
                     strength = strength * np.sqrt(plane.astype(np.float32) / 128 + np.float32(0.2))
                 value = plane + strength * rng.standard_normal(plane.shape, np.float32)
                 planes.append(np.clip(np.floor(value + 0.5), 0, 255).astype(np.uint8))

@@ -300,7 +300,7 @@ def train(run, pool, held):
         progress = run.step / options.steps if options.steps else run.seconds / (60 * options.minutes)
         if progress >= 1 or time.monotonic() >= end:
             break
-        # Workers that cannot keep up are waited for, or the pool would be learned by heart.
+        # Wait for workers that cannot keep up: reusing windows too often would overfit to the pool.
         pool.refill(wait=5 if drawn > options.reuse * pool.fresh else 0)
         losses.append(run.advance(pool.draw(options.batch), progress))
         drawn += options.batch

@@ -75,7 +75,7 @@ package struct BatchRun: Sendable {
   package enum Event: Sendable {
     case began(BatchFile)
     case progressed(BatchFile, EnhancementProgress)
-    /// What large frames will cost, before they are made.
+    /// The forecast for a file with large output frames, before work on it begins.
     case foresaw(BatchFile, Forecast)
     case skipped(BatchFile, reason: String)
     case done(BatchFile, EnhancementSummary, seconds: Double)

@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Linux saves a thread's tile data (8 KB) only in processes that asked for it. It refuses if an alternative signal stack is
-// too small for that, and before 5.16 does not know the request.
+// Linux saves a thread's tile data (8 KB) only in processes that have requested it. It denies the request if an alternative
+// signal stack is too small for that data; versions before 5.16 do not support the request.
 static bool tiles_are_permitted(void) {
   enum { request_permission = 0x1023, tile_data = 18 };
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;

@@ -23,11 +23,11 @@ package struct EnhancementStep: Sendable {
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
   /// Whether the output is clean regardless of the input's quality.
   package var restores = false
-  /// How many times larger its network makes frames; nil where a model file decides.
+  /// Upscaling factor of the step; nil if the model file determines it.
   package var scale: Int?
-  /// The size that its frames get after the network; nil keeps what the network makes.
+  /// Target size, to which frames are resampled after the network; nil keeps the size of the network's output.
   package var goal: SizeGoal?
-  /// Makes the network of a scale, where the goal decides which; nil uses `network`.
+  /// Returns the network factory for a scale chosen by the goal; nil uses `network`.
   package var sizedNetwork: (@Sendable (_ scale: Int) -> NetworkFactory)?
 
   /// Creates a step.
@@ -80,7 +80,7 @@ package struct EnhancementJob: Sendable {
     package var deinterlacing: Deinterlacing?
     /// Collects the time spent in the parts of the stages; nil disables profiling.
     package var profile: WorkProfile?
-    /// Gets warnings that are worth knowing before the work is done; those that it gets are not in the summary.
+    /// Called with warnings that users should see before the work is done; the summary omits these.
     package var onNotice: (@Sendable (MediaRemark) -> Void)?
 
     /// Creates options for `threads` threads; nil uses all cores available to the process.
@@ -125,7 +125,6 @@ package struct EnhancementJob: Sendable {
   /// Returns the maximum number of source frames with 8-bit copies that are alive at once for windows of
   /// `window` frames: the current window, one more frame for each queued window and for the one being handed
   /// over, and the look-ahead of scene detection.
-  /// looked ahead to.
   package static func preparedFrameLimit(window: Int) -> Int {
     window + windowCapacity + 1 + SceneCutDetector.lookAhead
   }
@@ -249,7 +248,7 @@ package struct EnhancementJob: Sendable {
     let read = FrameChannel.between(frames: Self.readCapacity)
     let windows = steps.map { _ in WindowChannel.between(frames: Self.windowCapacity) }
     let enhanced = steps.dropLast().map { _ in FrameChannel.between(frames: Self.outputCapacity) } + [output]
-    // Frames of a step with a goal pass one stage more.
+    // Steps with a goal have an additional stage, which resizes frames.
     let unsized = steps.map { step -> FrameChannel? in
       step.goal == nil ? nil : FrameChannel.between(frames: Self.outputCapacity)
     }

@@ -15,8 +15,8 @@ package struct Forecast: Sendable, Equatable {
   package var threads: Int
   /// Wall time in seconds until the first frame, and per frame, for network and encoder together.
   package var startSeconds, secondsPerFrame: Double
-  /// Expected peak memory in bytes: that of the measurement, and what the encoder will hold beyond the frames of a trial.
-  /// nil if the system does not report it.
+  /// Expected peak memory in bytes: the peak of the measurement, plus the pictures that the encoder will buffer beyond those of
+  /// a trial. nil if the system does not report memory.
   package var memoryBytes: Int?
   /// Expected bytes of the video stream; nil if frames are not encoded sequentially, or their number is
   /// unknown.
@@ -157,7 +157,7 @@ extension EnhancementJob {
     return Int(keys * keySize + (Double(frames) - keys) * otherSize)
   }
 
-  /// Returns the bytes of the pictures that the encoder will hold beyond those of the longest trial.
+  /// Returns the bytes of the pictures that the encoder will buffer in addition to those of the longest trial.
   private func heldBytes(_ trials: [Trial], shape: VideoShape, frames: Int?) -> Int {
     guard let longest = trials.max(by: { $0.frames < $1.frames }), longest.sizes != nil,
       let held = encoder.heldPictures(encoder: longest.encoder, width: shape.width, height: shape.height)

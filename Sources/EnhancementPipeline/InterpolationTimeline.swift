@@ -80,8 +80,8 @@ struct InterpolationTimeline {
     return instants(begin: begin.partialValue, ticks: ticks.partialValue, length: length)
   }
 
-  /// Where an instant lies between two frames of the source, of `BetweenMotion.unit`, when `part` of `length` have passed since
-  /// the first one.
+  /// Returns the position of an instant between two source frames in units of 1/`BetweenMotion.unit`, `part` of `length`
+  /// after the first one.
   static func position(_ part: Int, of length: Int) -> Int {
     min((part * BetweenMotion.unit + length / 2) / length, BetweenMotion.unit - 1)
   }

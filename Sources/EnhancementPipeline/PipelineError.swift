@@ -22,7 +22,7 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
   case otherFrames(path: String, detail: String)
   /// Frames would not become larger.
   case notLarger(path: String, size: String, goal: String)
-  /// Frames would become larger than encoders take.
+  /// Frames would exceed the size that encoders accept.
   case tooLarge(path: String, size: String)
   /// No 32-bit time base represents both the source's timestamps and the new frames'.
   case timeBaseTooFine(path: String, timeBase: String)

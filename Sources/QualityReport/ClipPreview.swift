@@ -18,7 +18,7 @@ package struct ClipPreview: Sendable {
   package let steps: [EnhancementStep]
   /// Whether one of the steps interpolates frames.
   package let isInterpolating: Bool
-  /// The part of the clip, what is made of fields, and the number of threads.
+  /// The part of the clip, the handling of interlaced frames, and the number of threads.
   package let options: EnhancementJob.Options
 
   /// A picture as a PNG file.
@@ -42,7 +42,7 @@ package struct ClipPreview: Sendable {
     try BusySpots(in: input, count: count, options: options)
   }
 
-  /// The frame at `seconds` of the file: enlarged without a network, enhanced, and the area of both that changed most.
+  /// Returns the frame at `seconds` of the file, upscaled without a network and enhanced, and the area where these differ most.
   package func pictures(at seconds: Double) async throws -> [Picture] {
     let (before, after) = try await enhance(at: seconds)
     return [
@@ -86,7 +86,7 @@ package struct ClipPreview: Sendable {
     return (try enlarged.turned(by: orientation), try after.turned(by: orientation))
   }
 
-  /// How players turn the clip, and its frames per second, deinterlaced.
+  /// Returns the orientation of the clip, and its frames per second after deinterlacing.
   private func shape() throws -> (orientation: PictureOrientation, rate: Double) {
     let source = try SourceFrames(path: input, options: options, threads: options.threads)
     let rate = source.frameRate.isPositive ? source.frameRate.doubleValue : 25
@@ -113,19 +113,19 @@ package struct ClipPreview: Sendable {
 package struct BusySpots: Sendable {
   /// Places to examine in each part.
   private static let places = 3
-  /// Frames to decode at each: two for the score, and more pairs for what is combed.
+  /// Frames to decode at each place: two for the score, and more for comb detection.
   private static let framesOfPlace = 4
 
   /// Times in seconds of the file, one for each part, in order.
   package private(set) var times: [Double] = []
-  /// Whether the clip is interlaced although its frames say otherwise, as far as a few of them show.
+  /// Whether the decoded frames are combed although they are flagged as progressive.
   package var isCombed: Bool { combs.isCombed }
 
   private var combs = CombDetector()
 
   /// - Parameters:
   ///   - count: the number of parts.
-  ///   - options: what of the clip is looked at.
+  ///   - options: the part of the clip to examine, and how it is read.
   /// - Throws: the errors of opening it.
   package init(in path: String, count: Int, options: EnhancementJob.Options) throws {
     let begin = options.start?.seconds ?? 0

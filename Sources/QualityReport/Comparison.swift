@@ -31,11 +31,11 @@ package struct Comparison: Sendable {
   package var frameLimit: Int?
   /// Number of threads.
   package var threads: Int
-  /// The part of each file, and what is made of fields: those of the input, and of other files where they have some.
+  /// The part of each file to compare, and how interlaced files are deinterlaced.
   package var reading: EnhancementJob.Options
   /// Whether to keep frames for a report.
   package var keepsPictures = false
-  /// Whether VMAF is measured where an ffmpeg with libvmaf is found, and that ffmpeg if the user named it.
+  /// Whether to measure VMAF if an ffmpeg with libvmaf is available, and the path of that ffmpeg if the user named it.
   package var measuresVMAF = true
   package var vmafProgram: String?
 
@@ -63,7 +63,7 @@ package struct Comparison: Sendable {
     for path in Set(files + (reference.map { [$0] } ?? [])).sorted() where reading.deinterlacing == nil {
       switch try CombDetector.look(at: path, options: options(of: path)) {
       case .combed: notice(path, CombDetector.remark)
-      // Networks refuse them, too, but a degraded copy has another name.
+      // The networks would refuse interlaced frames too, but with the name of a degraded copy.
       case .flagged where !tasks.isEmpty && path == files[0]:
         throw PipelineError.interlaced(path: path, seconds: reading.start?.seconds ?? 0)
       case .flagged, .progressive: break
@@ -82,7 +82,7 @@ package struct Comparison: Sendable {
 
   private func fileName(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
 
-  /// How a file is read. Of files other than the input, only those with fields are deinterlaced.
+  /// Returns the options for reading a file. Files other than the input are deinterlaced only if they are interlaced.
   private func options(of path: String) throws -> EnhancementJob.Options {
     if !tasks.isEmpty, path == files[0] { return reading }
     var options = reading

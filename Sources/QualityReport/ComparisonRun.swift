@@ -38,12 +38,12 @@ package struct ComparisonRun {
   package let threads: Int
   /// The most frames to measure; nil for all.
   package let frameLimit: Int?
-  /// How the input and the reference are read; nil for all of them as they are.
+  /// Options for reading the input and the reference; nil reads whole files without deinterlacing.
   package var inputOptions, referenceOptions: EnhancementJob.Options?
-  /// How players turn what is made of the input, and the reference.
+  /// Orientations of the input, which its enhanced frames share, and of the reference.
   package var inputOrientation = PictureOrientation()
   package var referenceOrientation = PictureOrientation()
-  /// Measures VMAF, and needs a folder for that; nil for nothing.
+  /// The program that measures VMAF, and a folder for its temporary files; nil if VMAF is not measured.
   package var vmaf: (program: VMAF, folder: String)?
   /// Times of the input's own frames, which are not measured because interpolation does not create them.
   package var givenTimes: [Double] = []
@@ -58,7 +58,7 @@ package struct ComparisonRun {
   /// The tolerance in seconds for matching frames by time.
   private static let tolerance = 0.004
 
-  /// Measures one contender. Pictures are compared as they are stored, unless players turn the two in different ways.
+  /// Measures one contender. Pictures are compared as stored, unless their orientations differ.
   /// - Parameter keeping: times of the frames to keep.
   package func measure(_ contender: Contender, keeping: Set<Double> = []) async throws -> ContenderResult {
     var result = ContenderResult(contender: contender)
@@ -117,7 +117,8 @@ package struct ComparisonRun {
       result.vmaf = try await vmaf.scores(
         of: pairs.made, reference: pairs.truth, threads: threads, folder: folder)
     } catch let error as OtherProgramError {
-      // What was named is to work; what was found need not, as with pictures too small for the model.
+      // Only a program named by the user must succeed. One that was merely found may fail, for example on pictures too small
+      // for the VMAF model.
       if vmaf.isNamed { throw error }
       result.vmafFailure = error
     }

@@ -22,7 +22,7 @@ package struct Contender: Sendable {
   package var source: Source
   /// Files of its networks.
   package var models: [String] = []
-  /// How a finished file is read, and how players turn it; nil for those of the input.
+  /// Options for reading a finished file, and its orientation; nil uses the input's.
   package var reading: EnhancementJob.Options?
   package var orientation: PictureOrientation?
 
@@ -39,7 +39,7 @@ package struct Contender: Sendable {
   }
 
   /// Calls `body` with the frames in order and their times in seconds since the first, until it returns false.
-  /// - Parameter options: the part of the input, and what is made of its fields; nil for all of it as it is.
+  /// - Parameter options: the part of the input, and how it is deinterlaced; nil reads all of it without deinterlacing.
   package func forEachFrame(
     of input: String, options: EnhancementJob.Options? = nil, threads: Int,
     _ body: (VideoFrame, Double) throws -> Bool
@@ -89,7 +89,7 @@ package struct FileFrames: ~Copyable {
   /// Frames per second of the file, deinterlaced; not positive if unknown.
   package var frameRate: Rational { source.frameRate }
 
-  /// - Parameter options: the part of the file, and what is made of its fields; nil for all of it as it is.
+  /// - Parameter options: the part of the file, and how it is deinterlaced; nil reads all of it without deinterlacing.
   package init(
     path: String, filter: String? = nil, options: EnhancementJob.Options? = nil, threads: Int = 0
   ) throws {
@@ -147,7 +147,7 @@ package enum BaselineCatalog {
       tasks.lazy.compactMap { filter(part, task: $0, scale: scale, level: level, rate: rate) }.first
     }
     let parts = name.split(separator: "+").map(String.init)
-    // Options of filters may contain the sign, too.
+    // Filter options may contain a plus sign too.
     let chain = parts.compactMap(known)
     return tasks.count > 1 && chain.count == parts.count && !chain.isEmpty
       ? chain.joined(separator: ",") : known(name)

@@ -12,7 +12,7 @@ package enum DegradedInput {
     "crop=trunc(iw/\(2 * scale))*\(2 * scale):trunc(ih/\(2 * scale))*\(2 * scale):0:0"
   }
 
-  /// What `write` does, in words.
+  /// Describes what `write` does.
   package static func words(_ tasks: [EnhancementTask], scale: Int, level: Float) -> String {
     tasks.reversed().map { task in
       switch task {
@@ -24,11 +24,11 @@ package enum DegradedInput {
     }.joined(separator: ", ")
   }
 
-  /// Writes the input for a comparison, losslessly and without sound. What the last task would mend is done first.
+  /// Writes the input for a comparison, losslessly and without sound. Degradations are applied in reverse order of the tasks.
   /// - Parameters:
   ///   - level: standard deviation of Gaussian noise, in 8-bit levels.
   ///   - frames: the most frames of the original to use; nil for all.
-  ///   - options: the part of the original, and what is made of its fields.
+  ///   - options: the part of the original, and how it is deinterlaced.
   /// - Returns: the times in seconds of the result's frames, if these are a subset of the original's.
   package static func write(
     _ input: String, to output: String, tasks: [EnhancementTask], scale: Int, level: Float,

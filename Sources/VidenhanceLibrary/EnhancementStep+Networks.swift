@@ -58,7 +58,7 @@ extension EnhancementStep {
     ) { width, height, threads in
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
-    // A file's are part of its content.
+    // The bits of a model file are part of its content.
     step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
     step.restores = choice.task == .restoration
     step.scale =

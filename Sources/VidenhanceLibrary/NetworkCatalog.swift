@@ -18,7 +18,7 @@ package struct NetworkChoice: Sendable, Hashable {
   package var source: SourceKind
   /// A file of weights or a quantized model; nil for a shipped network.
   package var modelFile: String?
-  /// The folder of the shipped models; nil looks around the program.
+  /// The folder of the shipped models; nil searches relative to the program.
   package var modelFolder: String?
 
   /// Creates a choice.
@@ -53,10 +53,11 @@ package struct NetworkChoice: Sendable, Hashable {
     }
   }
 
-  /// The factors by which networks upscale, before a resampler does the rest; any for a network from a file.
+  /// The upscaling factors of the available networks; other sizes are reached by resampling. A network from a file counts as
+  /// having the requested scale.
   ///
-  /// Real footage has a network for twice the size. With a resampler it is better at four times, too, than the network for
-  /// clean sources (docs/lab/real-footage.md).
+  /// For real footage, only x2 is used, also for four times the size: with a resampler, it gives better results than the x4
+  /// network, which is trained on clean sources (docs/lab/real-footage.md).
   var scales: [Int] {
     if let scale, modelFile != nil { return [scale] }
     if tier == .fast { return [2] }
@@ -70,7 +71,7 @@ package struct NetworkChoice: Sendable, Hashable {
   /// The network for twice the size whose frames, resampled to the size of the source, are its restoration; nil for other
   /// tasks and a network from a file.
   ///
-  /// This is better than the networks trained for restoration so far, at the same cost (docs/lab/real-footage.md).
+  /// This gives better results than the networks trained for restoration, at the same cost (docs/lab/real-footage.md).
   package var enlargingForRestoration: NetworkChoice? {
     guard task == .restoration, modelFile == nil else { return nil }
     var result = self
@@ -87,7 +88,7 @@ package struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The path of the model file.
-  /// - Throws: `ModelError.notShipped`; `cannotOpen` if there is a folder and it lacks the model.
+  /// - Throws: `ModelError.notShipped`; `cannotOpen` if a folder is given and lacks the model.
   package func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
     let model = shipped(bits ?? self.bits ?? .four)

@@ -6,7 +6,7 @@ internal import Synchronization
 package enum ResourceFolder {
   private static let library = Mutex<String?>(nil)
 
-  /// Searches relative to the shared library at `path` instead of the program, which may be anyone's.
+  /// Searches relative to the shared library at `path` instead of the program, which may be any host.
   package static func useLibrary(at path: String) { library.withLock { $0 = path } }
 
   /// Path of a shipped file; nil if there is none.

@@ -181,7 +181,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
   }
 
   /// kill -9 at any time: existing pieces are intact, and the next run makes the rest.
-  @Test func killedWorkersAreBegunAgain() throws {
+  @Test func killedWorkersAreRestarted() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 120)
     let options = ["--task", "denoise", "--preset", "veryfast"]
@@ -214,7 +214,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
   }
 
   @Test(arguments: [(SIGTERM, 143), (SIGHUP, 143), (SIGINT, 130)] as [(Int32, Int32)])
-  func signalsDropTheSegmentAtWork(signal: Int32, code: Int32) throws {
+  func signalsDropTheUnfinishedSegment(signal: Int32, code: Int32) throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 300, size: "320x240")
     #expect(try bench.plan(Self.options + ["--segment-frames", "4"], shards: 1).code == 0)

@@ -166,7 +166,7 @@ import Testing
   }
 
   /// Copies of the source may have other dates and paths, including on other machines.
-  @Test func theSourceMayLieElsewhere() throws {
+  @Test func theSourceMayBeElsewhere() throws {
     let bench = try Workbench()
     try bench.makeFilm(frames: 40)
     let options = ["--task", "denoise", "--codec", "ffv1"]

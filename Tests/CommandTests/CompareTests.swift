@@ -116,7 +116,7 @@ import Testing
     #expect((entries[1].psnr ?? 0) > (entries[2].psnr ?? 100))
   }
 
-  /// Nothing is left out unless asked for, and the reference stands with the figures.
+  /// The whole clip is measured unless options select a part, and the reference is named with the figures.
   @Test func wholeClipsAndTheirReference() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
@@ -158,7 +158,7 @@ import Testing
       ), "\(table.output)")
   }
 
-  /// Fields of the input are made frames; a progressive reference is left as it is.
+  /// An interlaced input is deinterlaced; a progressive reference is not changed.
   @Test func fieldsBecomeFrames() throws {
     let bench = try Workbench()
     let source = "-f lavfi -i testsrc2=size=192x128:rate=50:duration=0.4 -pix_fmt yuv420p"
@@ -186,12 +186,12 @@ import Testing
       "\(compared.errors)")
   }
 
-  /// A file that players turn, compared with one whose pictures have been turned.
+  /// A file that players rotate, compared with one whose pictures have been rotated.
   @Test func turnedPicturesAreComparedUpright() throws {
     let bench = try Workbench()
     try bench.ffmpeg("\(Self.clip) -c:v libx264 -crf 10", "flat.mp4")
     try bench.ffmpeg("-i DIR/flat.mp4 -c copy -metadata:s:v:0 rotate=90", "turned.mp4")
-    // ffmpeg turns pictures by itself.
+    // ffmpeg applies the rotation by itself.
     try bench.ffmpeg("-i DIR/turned.mp4 -c:v ffv1", "upright.mkv")
     try #require(
       try bench.entries("upright.mkv", "width,height") == "width=96\nheight=128\n",
@@ -211,7 +211,7 @@ import Testing
 
   // MARK: - VMAF
 
-  /// A program that answers as an ffmpeg with libvmaf.
+  /// Creates a program that answers like an ffmpeg with libvmaf.
   private func makeStandIn(_ bench: Workbench) throws {
     let script = """
       #!/bin/sh

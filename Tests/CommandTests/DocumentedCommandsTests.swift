@@ -29,7 +29,7 @@ import Testing
     return found
   }
 
-  /// Returns the words of a command up to a comment or a pipe; nil for a pattern that stands for many
+  /// Returns the words of a command up to a comment or a pipe; nil for a pattern that represents many
   /// commands.
   private static func words(_ command: String) -> [String]? {
     var words: [String] = []
@@ -82,7 +82,7 @@ import Testing
       }
       for match in text.matches(of: #/(?:Scripts|Benchmarks|samples|Tests|Sources|docs)/[A-Za-z0-9/+_.-]*\w/#)
       {
-        // Behind a folder it is a path of another package.
+        // After a folder's name, it is a path of another package.
         let before = text[..<match.range.lowerBound]
         if before.hasSuffix("/"), !before.hasSuffix("../") { continue }
         let isThere = FileManager.default.fileExists(atPath: Self.root.path + "/" + match.0)

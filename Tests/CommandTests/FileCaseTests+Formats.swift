@@ -74,8 +74,8 @@ extension FileCaseTests {
     #expect(try soundTimes("out.mkv").count > 80)
   }
 
-  /// Layouts of H.264 that few players show are named in mp4, with the option that avoids them.
-  @Test(arguments: ["yuv420p10le", "yuv422p", "yuv444p"]) func layoutsThatFewPlayersShow(layout: String)
+  /// H.264 layouts that few players support cause a warning in mp4, with the option that avoids them.
+  @Test(arguments: ["yuv420p10le", "yuv422p", "yuv444p"]) func layoutsThatFewPlayersSupport(layout: String)
     throws
   {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.2 -pix_fmt \(layout) -c:v ffv1", "in.mkv")
@@ -152,7 +152,7 @@ extension FileCaseTests {
   @Test func numberedPictures() throws {
     let video = try bench.makeVideo()
     let model = try bench.makeModel()
-    // A percent sign in a folder's name is no pattern.
+    // A percent sign in a folder's name is not a pattern.
     let folder = "100%d shots"
     try FileManager.default.createDirectory(atPath: bench.path(folder), withIntermediateDirectories: true)
     func run(_ more: String...) throws -> Outcome {

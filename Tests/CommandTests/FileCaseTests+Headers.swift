@@ -68,7 +68,7 @@ extension FileCaseTests {
     #expect(try times("out.mkv").count == 50)
   }
 
-  /// Sound that nobody can decode stays where it is, and does not go where it would be garbage.
+  /// Audio of an unknown codec is left out of containers in which players could not identify it.
   @Test func soundOfUnknownCodec() throws {
     try bench.ffmpeg(Self.base, "a.mkv")
     var data = try bytes("a.mkv")
@@ -103,8 +103,8 @@ extension FileCaseTests {
     return withUnsafeBytes(of: &size) { Data($0) } + Data(name.utf8) + content
   }
 
-  /// Video of all directions, and for both eyes.
-  @Test(arguments: ["mp4", "mov", "mkv", "ts"]) func directionsAndEyes(to: String) throws {
+  /// 360-degree and stereoscopic video.
+  @Test(arguments: ["mp4", "mov", "mkv", "ts"]) func sphericalAndStereoscopicVideo(to: String) throws {
     let sphere = [
       "Spherical>true", "Stitched>true", "StitchingSoftware>none", "ProjectionType>equirectangular",
     ]
@@ -199,7 +199,7 @@ extension FileCaseTests {
     #expect(try times("out.mp4").count == 50)
   }
 
-  /// Frames are not made for a time far ahead.
+  /// A single timestamp far ahead does not lead to interpolated frames up to that time.
   @Test func interpolationOfATimeFarAhead() throws {
     try bench.ffmpeg(Self.base + " -bf 0", "a.flv")
     var data = try bytes("a.flv")

@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  // MARK: - What containers take
+  // MARK: - Streams that containers support
 
   @Test(arguments: [
     ("flac", "mkv", "ts"), ("libvorbis", "mkv", "ts"), ("pcm_s16le", "mkv", "ts"), ("alac", "mkv", "m2ts"),
@@ -185,7 +185,7 @@ import Testing
     #expect(data.count % 192 == 0 && data[4] == 0x47 && data[196] == 0x47)
   }
 
-  @Test(arguments: ["mp4", "mov"]) func hevcAsAppleWantsIt(to: String) throws {
+  @Test(arguments: ["mp4", "mov"]) func hevcIsTaggedForApplePlayers(to: String) throws {
     try bench.ffmpeg(Self.base, "in.mp4")
     let done = try run("in.mp4", "out.\(to)", ["--codec", "libx265"])
     #expect(done.code == 0, "\(done.errors)")
@@ -251,7 +251,7 @@ import Testing
       all.count == 50 && zip(all, all.dropFirst()).allSatisfy { (0.03...0.09).contains($1 - $0) }, "\(all)")
   }
 
-  // MARK: - What must not be lost in silence
+  // MARK: - Losses that must be reported
 
   @Test func encryptedVideoIsRefused() throws {
     try bench.ffmpeg(Self.base, "a.mp4")
@@ -290,7 +290,7 @@ import Testing
       try bench.ffprobe("out.mkv", "-show_entries stream_tags").uppercased().contains("ALPHA_MODE") == false)
   }
 
-  @Test func colourThatChangesOnTheWay() throws {
+  @Test func colourThatChangesMidStream() throws {
     for (name, matrix, aspect, range) in [("a.ts", "bt709", "1/1", "tv"), ("b.ts", "smpte170m", "4/3", "pc")]
     {
       try bench.ffmpeg(

@@ -146,7 +146,7 @@ import Testing
     #expect(bench.contents == ["in.mkv", "out.mkv", "zero.safetensors"])
   }
 
-  @Test func aBatchGoesOnWithoutMessages() throws {
+  @Test func batchContinuesWithoutMessages() throws {
     let bench = try Workbench()
     let input = bench.path("films")
     try FileManager.default.createDirectory(atPath: input, withIntermediateDirectories: true)
@@ -188,7 +188,7 @@ import Testing
 
   // MARK: - Models
 
-  @Test func aFlippedByteInAModelIsFound() throws {
+  @Test func flippedByteInAModelIsDetected() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo()
     let model = try bench.makeModel()

@@ -12,7 +12,7 @@ import Testing
   private static let page = root.appendingPathComponent("docs/first-hour.md")
   private static let isWriting = ProcessInfo.processInfo.environment["VIDENHANCE_TRANSCRIPTS"] == "write"
 
-  /// A command as it stands on the page, with its continuation lines, and the lines it prints.
+  /// A command as written on the page, with its continuation lines, and the lines it prints.
   private struct Command {
     var lines: [String]
     var output: [String] = []
@@ -81,7 +81,7 @@ import Testing
 
   // MARK: - Comparison
 
-  /// Whether a line only reports progress: how many there are depends on speed.
+  /// Whether a line only reports progress; the number of such lines depends on speed.
   private static func isProgress(_ line: String) -> Bool {
     line.firstMatch(of: #/^\d+ % done, /#) != nil || line.contains(#""event":"progress""#)
   }
@@ -157,7 +157,7 @@ import Testing
     return folder
   }
 
-  /// Runs a command as in a shell whose terminal takes both outputs.
+  /// Runs a command like a shell, with both outputs on one terminal.
   private static func run(_ command: String, in folder: String, programs: String) throws -> [String] {
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
     let run = try Program.Run(

@@ -69,7 +69,7 @@ import Testing
 
   /// The encoder looks 40 frames ahead, which a trial of 24 frames does not reach.
   @Test(.enabled(if: ProcessMemory.peakBytes != nil, "the system does not report memory"))
-  func memoryOfTheEncoderIsForeseen() throws {
+  func forecastsIncludeTheEncodersMemory() throws {
     let bench = try Workbench()
     _ = try bench.makeVideo(size: "480x270", seconds: 2.4)
     let more = ["--bits", "32", "--model-file", try bench.makeModel()]
@@ -115,7 +115,7 @@ import Testing
       try forecast(bench, ["--task", "denoise", "--deinterlace-fields"])["estimatedFrames"] as? Int == 20)
   }
 
-  @Test func foldersAreForeseen() throws {
+  @Test func foldersHaveForecasts() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     for name in ["in/a.mkv", "in/b.mkv"] { _ = try bench.makeVideo(name) }
@@ -144,7 +144,7 @@ import Testing
     #expect(try errors("--to", "4k", "--quiet") == "")
   }
 
-  @Test func pipesCannotBeForeseen() throws {
+  @Test func pipesHaveNoForecast() throws {
     let run = try Program.run("-", "out.mkv", "--dry-run")
     #expect(run.code == 64 && run.errors.contains("--dry-run reads its source twice"))
   }

@@ -77,7 +77,7 @@ import Testing
       "swiftc", ["-typecheck", "-parse-as-library", "-swift-version", "6"] + Self.importing + [file])
   }
 
-  /// Nothing is public but the interface, and that is small.
+  /// Only the documented interface is public, and it is small.
   @Test func publicTypesAreTheDocumentedOnes() throws {
     let interface = Self.root + "/Sources/VidenhanceLibrary/Interface"
     let declaration = #/^\s*(?:@\w+\s+)*(?:public|open)\s/#.anchorsMatchLineEndings()

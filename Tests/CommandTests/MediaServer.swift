@@ -15,7 +15,7 @@ final class MediaServer: Sendable {
     case parts
     /// Ignores requests for parts.
     case wholeOnly
-    /// Does not say how long the file is.
+    /// Does not announce the length of the file.
     case withoutLength
     /// Serves parts, and closes each connection after a quarter of the file.
     case cutting

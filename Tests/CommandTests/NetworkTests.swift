@@ -80,7 +80,7 @@ import Testing
       done.errors.hasPrefix("videnhance: cannot open ") && done.errors.contains(words), "\(done.errors)")
   }
 
-  /// Work that is to be continued needs a file.
+  /// Resumable work requires a file as input.
   @Test func segmentsNeedAFile() throws {
     let server = try serve("mkv", .parts)
     let done = try start(server.url("film.mkv"), "out.mkv", ["--resume"]).finish()
@@ -108,7 +108,7 @@ import Testing
     kill(process.processIdentifier, signal)
     process.waitUntilExit()
     #expect(process.terminationStatus == 130)
-    // Four seconds of patience, and the machine may be busy.
+    // A stalled run ends within four seconds, but the machine may be busy.
     #expect(Date().timeIntervalSince(sent) < 10)
     let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     #expect(text.split(separator: "\n").count == 1 && text.hasPrefix("videnhance: "), "\(text)")
@@ -123,7 +123,7 @@ import Testing
     #expect(done.errors.contains("timed out"), "\(done.errors)")
   }
 
-  /// Only the user names URLs: what a file says is not asked for.
+  /// URLs inside files are not requested; only the user can name URLs.
   @Test func urlsInFilesAreNotFollowed() throws {
     let server = try serve("ts", .parts)
     let url = server.url("film.ts")

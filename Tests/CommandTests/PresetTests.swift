@@ -137,7 +137,7 @@ import VideoIO
     #expect(text(look(1920, 1080, quantizer: 18)) == "--task sr --source clean --scale 2")
   }
 
-  @Test func autoSaysWhatItChose() throws {
+  @Test func autoPrintsItsChoice() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.2 -vf noise=alls=40:allf=t -pix_fmt yuv420p -c:v ffv1",
@@ -165,7 +165,7 @@ import VideoIO
   }
 
   /// Each file of a folder is inspected separately.
-  @Test func foldersAreLookedAtFileByFile() throws {
+  @Test func presetsAreChosenFileByFile() throws {
     let bench = try Workbench()
     try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
     _ = try bench.makeVideo("in/clean.mkv", size: "64x48", seconds: 0.12)

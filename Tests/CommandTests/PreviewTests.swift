@@ -71,7 +71,7 @@ import Testing
     #expect(deinterlaced.code == 0 && deinterlaced.errorLines.count == 3, "\(deinterlaced.errors)")
   }
 
-  /// A clip that players turn by a quarter: what is left of the picture comes to the top.
+  /// A clip that players rotate by 90 degrees: the left side of the picture becomes the top.
   @Test func picturesAreUpright() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
@@ -82,7 +82,7 @@ import Testing
       ["preview", "in.mp4", "--output", "look", "--frames", "1", "--threads", "1"], directory: bench.directory
     ).finish()
     #expect(run.code == 0, "\(run.errors)")
-    // What the ffmpeg program shows, which turns pictures by itself.
+    // Compare with the ffmpeg program, which applies the rotation by itself.
     try bench.ffmpeg("-i DIR/in.mp4 -frames:v 1", "shown.png")
     let shown = try bench.entries("shown.png", "width,height")
     try #require(shown == "width=64\nheight=96\n", "this ffmpeg writes no rotation")

@@ -36,7 +36,7 @@ import Testing
     #expect(text(before, elapsed: 1) == "0 % done, 1/0 frames, speed 1.0 fps")
   }
 
-  /// A line that wraps is not erased: one column stays free, whatever is to be said.
+  /// A line that wraps could not be erased, so one column always stays free.
   @Test func neverWraps() {
     let large = EnhancementProgress(
       frames: 1_234_567, estimatedFrames: 12_345_678, position: 36_000, duration: 360_000)
@@ -53,7 +53,7 @@ import Testing
     #expect(text(usual, elapsed: 30, columns: 12) == "25 % done")
   }
 
-  /// Files worked on side by side share a line.
+  /// Files that are processed concurrently share a line.
   @Test func filesAreSummedUp() {
     let half = EnhancementProgress(frames: 50, estimatedFrames: 100, position: 2, duration: 4)
     func sum(_ columns: Int?) -> String {

@@ -46,7 +46,7 @@ import Testing
     #expect(done.code == 0 && done.errors.contains(": 3 frames, 256x192, "), "\(done.errors)")
   }
 
-  /// Restoration keeps the size, also beside tasks that do not, and improves on blurred film.
+  /// Restoration keeps the size, also in a chain with other tasks, and improves blurred film.
   @Test(arguments: [
     ("restore", "66x50"), ("restore,sr", "132x100"), ("denoise,restore", "66x50"),
   ]) func restorationKeepsTheSize(tasks: String, size: String) throws {

@@ -132,8 +132,8 @@ import Testing
     #expect(other.code == 1 && other.errors.contains("holiday"))
   }
 
-  /// No word that other programs use is one of this program's own.
-  @Test func synonymsAreNoNamesOfTheirOwn() {
+  /// No synonym is itself the name of a command or task.
+  @Test func synonymsAreNotNames() {
     let help = VidenhanceCommand.configuration.groupedSubcommands.flatMap(\.subcommands)
       .map { VidenhanceCommand.helpMessage(for: $0) }.joined()
     let options = Set(help.matches(of: /--[a-z][a-z-]*/).map { String($0.0) })
@@ -198,14 +198,14 @@ import Testing
     #expect(try error("none.mkv") == "Error: Missing expected argument '<output>'")
   }
 
-  /// Lists of choices become part of the line.
+  /// Lists of valid values are part of the error's single line.
   @Test func choicesAreOneLine() {
     let text = "The value '5' is invalid. Please provide one of the following:\n  - 2\n  - 3\n"
     #expect(Console.singleLine(text) == "The value '5' is invalid. Please provide one of the following: 2, 3")
     #expect(Console.singleLine("a\n b\n") == "a; b")
   }
 
-  /// Wrong usage is an object, too, for programs that read objects.
+  /// With `--progress json`, wrong usage is reported as a JSON object.
   @Test(arguments: [
     (["a.mkv", "b.mkv", "--bits", "5", "--progress", "json"], 64, "--bits"),
     (["a.mkv", "--progress=json"], 64, "output"), (["deniose", "--progress", "json"], 64, "denoise"),
@@ -220,7 +220,7 @@ import Testing
     #expect(Set(object?.keys.map { $0 } ?? []) == ["event", "error", "exitCode", "seconds"], "\(run.errors)")
     #expect(object?["event"] as? String == "failed" && object?["exitCode"] as? Int == Int(code))
     #expect((object?["error"] as? String)?.contains(word) == true, "\(run.errors)")
-    // Behind a double dash it is the name of a file.
+    // After a double dash, it is the name of a file.
     let plain = try Program.Run(["--bits", "5", "--", "--progress", "json"]).finish()
     #expect(plain.code == 64 && plain.errors.hasPrefix("Error: "))
   }

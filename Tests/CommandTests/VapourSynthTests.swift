@@ -32,7 +32,7 @@ enum VapourSynth {
     return try? file.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate
   }
 
-  /// Beginning of all scripts: `raw` makes a clip of a file of samples.
+  /// Beginning of all scripts: `raw` makes a clip from a file of samples.
   private static let prelude = """
     import ctypes, os, random, sys
     import vapoursynth as vs

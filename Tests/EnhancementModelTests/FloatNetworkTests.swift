@@ -47,7 +47,7 @@ import Testing
     return values[values.count - 1]
   }
 
-  /// Attention of heads of eight channels, as its definition says.
+  /// Attention with heads of eight channels, according to its definition.
   private func attended(_ query: [Double], _ keys: [[Double]], _ values: [[Double]]) -> [Double] {
     var result: [Double] = []
     for first in stride(from: 0, to: query.count, by: 8) {

@@ -42,7 +42,7 @@ import Testing
   }
 
   /// An attention has a quantizer for each operand; its weights are never negative.
-  @Test func modelsWithAttentionComeBackToTheBit() throws {
+  @Test func modelsWithAttentionRoundTripExactly() throws {
     let model = QuantizedModel.random(.small(fusion: .attention), bits: 4, zeroPoints: true, seed: 6)
     let file = model.file
     #expect(try QuantizedModel(file: Safetensors(data: file.serialized(), path: "x")) == model)
@@ -54,7 +54,7 @@ import Testing
     #expect(throws: ModelError.missingTensor(name: "quantizers.zeroPoints")) {
       try QuantizedModel(file: bad.file)
     }
-    // What older versions wrote has no word of fusion.
+    // Files of older versions have no key for the fusion.
     let text = try #require(NetworkWeights.random(.small(), seed: 1).file.metadata[Self.architectureKey])
     #expect(!text.contains("fusion") && !text.contains("heads"))
   }
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  /// With eight bits, the only grid is mid-tread.
+  /// With eight bits, mid-tread is the only grid.
   @Test(arguments: [1, 2] as [Int32]) func gridsFitTheirBits(_ grid: Int32) throws {
     var file = QuantizedModel.random(.small(), bits: 6, zeroPoints: false, seed: 4).file
     file.set("tail.grid", shape: [1], integers: [grid])

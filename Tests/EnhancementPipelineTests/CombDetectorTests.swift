@@ -52,7 +52,7 @@ import VideoIO
     #expect(try finding(source, filters) == .progressive)
   }
 
-  @Test func flagsAreBelieved() throws {
+  @Test func flagsAreTrusted() throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=320x240:rate=50:duration=1 -vf interlace -flags +ildct+ilme -c:v mpeg2video",
@@ -63,7 +63,7 @@ import VideoIO
   }
 
   /// A job warns once: during the run if there is a listener, else in its summary.
-  @Test func jobsSayThatFramesAreCombed() async throws {
+  @Test func jobsWarnOfCombedFrames() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=160x120:rate=50:duration=3.2 -vf interlace,setfield=prog -c:v ffv1", "in.mkv"

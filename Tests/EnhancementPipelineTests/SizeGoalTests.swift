@@ -66,7 +66,7 @@ import VideoIO
     #expect(scale(1920, 1080) == 4 && scale(2560, 1440) == 4 && scale(3840, 2160) == 4)
   }
 
-  @Test func wordsComeBack() {
+  @Test func descriptionsAreParsedBack() {
     for goal: SizeGoal in [.shortSide(1080), .width(333), .height(16), .factor(2.25)] {
       #expect(SizeGoal("\(goal)") == goal)
     }

@@ -12,7 +12,7 @@ import VideoIO
   }
 
   /// Fields of different times, with and without flags, and progressive frames.
-  @Test func combsAreSeenWithoutFlags() throws {
+  @Test func combsAreDetectedWithoutFlags() throws {
     let bench = try Workbench()
     let picture = "-f lavfi -i testsrc2=size=320x240:rate=50:duration=1"
     try bench.ffmpeg("\(picture) -vf tinterlace=interleave_top,setfield=prog -c:v ffv1", "combed.mkv")

@@ -113,7 +113,7 @@ import VideoIO
   @Test(arguments: [
     ("size=96x64", "size=64x48", "yuv420p", "yuv420p"), ("size=96x64", "size=96x64", "yuv420p", "yuv422p"),
   ])
-  func changesOnTheWay(first: String, second: String, from: String, to: String) async throws {
+  func sizeOrFormatChangesMidStream(first: String, second: String, from: String, to: String) async throws {
     let bench = try Workbench()
     for (name, size, format) in [("a.ts", first, from), ("b.ts", second, to)] {
       try bench.ffmpeg(

@@ -8,7 +8,7 @@ import Testing
 extension FuzzTests {
   /// Manifests of unfinished work are untrusted, since others may be able to write to the disk.
   @Suite struct ManifestFuzzTests {
-    @Test func spoiledManifestsAreReadOrRefused() {
+    @Test func damagedManifestsAreReadOrRefused() {
       var manifest = SegmentManifest(
         segmentFrames: 240, encoderThreads: 2, identity: WorkIdentity(["source": "a", "encoder": "b"]))
       for index in 0..<4 {

@@ -22,7 +22,7 @@ extension FuzzTests {
       return files.map { [UInt8]($0.serializedAsIs()) }
     }
 
-    @Test func spoiledModelsAreReadOrRefused() throws {
+    @Test func damagedModelsAreReadOrRefused() throws {
       let bases = Self.bases()
       var mutator = ByteMutator(seed: fuzzSeed, donors: bases)
       let record = FuzzRecord("model.safetensors")

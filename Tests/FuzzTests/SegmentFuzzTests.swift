@@ -49,7 +49,7 @@ extension FuzzTests {
       return frames
     }
 
-    @Test func spoiledSegmentsArePlayedOrRefused() throws {
+    @Test func damagedSegmentsArePlayedOrRefused() throws {
       let bench = try Workbench()
       let path = bench.path("0.segment")
       let base = try Self.base(path)

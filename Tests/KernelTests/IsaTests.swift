@@ -33,7 +33,7 @@ func name(_ isa: ve_isa) -> String { String(cString: ve_isa_name(isa)) }
     }
   }
 
-  /// Each rung of the ladder stands on the one below, whose kernels it borrows.
+  /// AMX uses the epilogue of AVX512-VNNI, so it is only supported together with it.
   @Test func amxImpliesItsEpilogue() {
     #expect(name(VE_ISA_AMX) == "amx")
     if supportedIsas.contains(VE_ISA_AMX) {

@@ -38,8 +38,8 @@ func runOnThreads(_ count: Int, _ body: @Sendable (Int) -> Void) {
     #expect(try Self.run(threads: threads, pictures: 20) == expected)
   }
 
-  /// Strips of columns change neither bytes nor memory, whatever their width: from what steps lag behind to more than the
-  /// picture's.
+  /// Strips of columns change neither bytes nor memory, whatever their width: from the lag of the steps to more than the
+  /// picture's width.
   @Test(arguments: [1, 9, 10, 23, 34, 35, 69, 70, 100])
   func stripsMakeTheSameBytes(strip: Int) throws {
     let expected = try Self.run(threads: 1, pictures: 1)

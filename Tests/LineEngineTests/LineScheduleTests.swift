@@ -159,8 +159,8 @@ import Testing
   }
 }
 
-/// How far the list lets threads work at once, without threads: the time of a band is that of its multiplications, and each
-/// band is taken by the thread that is free first.
+/// Simulates how well the list keeps threads busy: the time of a band is proportional to its multiplications, and each band is
+/// taken by the first free thread.
 @Suite struct LineScheduleSimulationTests {
   struct Outcome {
     /// Share of the threads' time spent on bands, up to 1.
@@ -214,7 +214,7 @@ import Testing
       waiting: Double(waits) / Double(bands.count), megabytes: Double(executor.bytes) / 1e6)
   }
 
-  /// docs/lab/performance.md has what this prints.
+  /// Prints the figures in docs/lab/performance.md.
   @Test func theListKeepsManyThreadsBusy() throws {
     var last = 0.0
     for (threads, least) in [(1, 1.0), (2, 0.98), (4, 0.95), (8, 0.95), (16, 0.9)] {

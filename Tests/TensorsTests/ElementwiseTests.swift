@@ -264,11 +264,11 @@ func randomTensor(
     let direction = Self.operands(&random, step: 0.01)[0]
     let (exactGradients, coarseGradients) = (Self.zeros(like: codes), Self.zeros(like: codes))
     exact.backward(direction, addTo: exactGradients)
-    // By the logarithm of a step nothing is gained on average where nothing is clipped.
+    // If nothing is clipped, the mean gradient with respect to the logarithm of a step is zero.
     let bySteps = coarse.backwardInCodes(parameters, direction, addTo: coarseGradients)
     #expect(bySteps.count == Self.slots && bySteps.contains { $0 != 0 })
     for (place, (a, b)) in zip(exactGradients, coarseGradients).enumerated() {
-      // By real values of the operand, of the result's real value.
+      // The gradient of the result's real value with respect to the operand's real values.
       #expect(distance(Array(a.buffer), b.buffer.map { $0 * output / steps[place] }) < 0.03, "\(place)")
     }
   }

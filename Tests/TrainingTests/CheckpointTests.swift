@@ -161,7 +161,7 @@ import Testing
     #expect(found < 0.05 && found > 1e-5, "relative distance \(found)")
   }
 
-  /// Without its neighbours, attention begins as the centre of the convolution that it takes the place of.
+  /// Without neighbours, a network with attention starts like the centre of the convolution that it replaces.
   @Test func attentionTakesTheCentreOfAConvolution() throws {
     let old = Architecture.small(window: 5, channels: 24, blocks: 2)
     var new = old

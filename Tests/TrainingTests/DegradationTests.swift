@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  @Test func spoiledWindowsResembleTheirSource() throws {
+  @Test func degradedWindowsResembleTheirSource() throws {
     var degradation = Degradation()
     degradation.cleanShare = 0
     let window = (0..<3).map { texturedFrame(width: 128, height: 96, seed: 1, x: Double($0)) }

@@ -138,7 +138,7 @@ import Videnhance
     }
   }
 
-  @Test func cutShortWorkIsContinuedWithoutNamingAVersion() async throws {
+  @Test func interruptedWorkIsResumedWithoutAVersion() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg("-f lavfi -i testsrc2=size=32x32:rate=25:duration=0.4 -c:v ffv1", "in.mkv")
     var encoding = Enhancement.Encoding()

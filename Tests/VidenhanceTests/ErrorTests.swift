@@ -7,7 +7,7 @@ import Videnhance
 import VideoIO
 
 @Suite struct ErrorTests {
-  /// One of each case whose hint once named a command-line option, and others.
+  /// Errors of all targets whose hints could name a command-line option.
   private static let errors: [any VidenhanceError] = [
     VideoIOError.isPlaylist(path: "a.m3u8"), VideoIOError.needsDolbyVision(path: "a.mkv"),
     VideoIOError.segmentsExist(path: "a.segments"), VideoIOError.outputExists(path: "a.mkv"),

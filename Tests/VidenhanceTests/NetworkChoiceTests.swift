@@ -11,7 +11,7 @@ import Videnhance
     return .network(choice, noiseLevel: nil, rate: .factor(2), goal: nil)
   }
 
-  /// Real footage has a network for twice the size only, and a resampler does the rest of four.
+  /// For real footage there is only an x2 network; four times the size is reached by resampling.
   @Test(arguments: [(SourceKind.real, 2), (.clean, 4)]) func fourTimesTheSize(
     source: SourceKind, scale: Int
   ) throws {
@@ -20,7 +20,7 @@ import Videnhance
     let network = try four.sizedNetwork.map { try $0(4)(64, 48, 1) } ?? four.network(64, 48, 1)
     #expect(network.architecture.scale == scale)
     #expect(step(2, source).goal == nil)
-    // The automatic choice is the same after a look at the source.
+    // The automatic choice gives the same after a survey of the source.
     let survey = SourceSurvey(codecName: "h264", isMaster: false, quantizer: source == .real ? 35 : 10)
     let adapt = try #require(step(4, .auto).adapted)
     let adapted = adapt(survey)

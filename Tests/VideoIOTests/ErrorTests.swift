@@ -43,7 +43,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     #expect(error(of: "sound.m4a") == .noVideoStream(path: bench.path("sound.m4a")))
   }
 
-  @Test func coverArtIsNoVideo() throws {
+  @Test func coverArtIsNotVideo() throws {
     try bench.ffmpeg("-f lavfi -i testsrc2=s=64x64 -frames:v 1", "cover.png")
     try bench.ffmpeg(
       "-f lavfi -i sine=d=1 -i DIR/cover.png -map 0 -map 1 -c:v copy -c:a mp3 -disposition:v attached_pic",

@@ -35,7 +35,7 @@ struct GeneratedTimeline {
     let index: Int
     let isVideo: Bool
     let step: Int64
-    /// How far behind its place in the file it lies.
+    /// How far its times are behind its position in the file.
     let lag: Int64
     /// When it begins and ends, in the first and the last part.
     let delay, end: Int64
@@ -90,7 +90,7 @@ struct GeneratedTimeline {
     }
     var places: [(place: Int64, section: Int, sample: Sample)] = []
     var section = 0
-    // Where it is not decided which of two times is wrong.
+    // Places where it is ambiguous which of two times is wrong.
     var edges = parts.map { $0.start + $0.part.length }
     for (number, (start, part)) in parts.enumerated() {
       if !part.isLive { section += 1 }
@@ -158,7 +158,7 @@ struct GeneratedTimeline {
     of stream: Stream, length: Int64, isFirst: Bool, isLast: Bool, _ random: inout SplitMix
   ) -> [(time: Int64, duration: Int64)] {
     var shown: [(time: Int64, duration: Int64)] = []
-    // Not right before a jump, where it is not decided to which side the stream belongs.
+    // Not right before a jump, where it is ambiguous to which side the stream belongs.
     var time = !isFirst ? 0 : stream.delay > length - 3_000_000 ? length : stream.delay
     let length = isLast ? min(length, stream.end) : length
     while time < length {
@@ -207,7 +207,7 @@ struct GeneratedTimeline {
   private mutating func disturb(_ streams: [Stream], edges: [Int64], _ random: inout SplitMix) {
     for stream in streams {
       let own = samples.indices.filter { samples[$0].packet.stream == stream.index }
-      // Near the ends of a part it is not decided which of two clocks is wrong.
+      // Near the ends of a part it is ambiguous which of two clocks is wrong.
       let safe = own.indices.filter { position in
         guard (12..<max(12, own.count - 12)).contains(position), let truth = samples[own[position]].truth
         else {

@@ -8,7 +8,7 @@ import VideoIO
   private struct Repaired: Equatable {
     /// The times after the repair; nil for packets without a time.
     var moved: [Int64?] = []
-    /// How often packets were read ahead, and how many in all.
+    /// How often packets were read ahead, and their total number.
     var looks = 0
     var packetsAhead = 0
     var warning: String?
@@ -92,19 +92,19 @@ import VideoIO
     return result
   }
 
-  /// Sound, picture and subtitles stay together, no stream goes back, nothing is stretched or crammed, what is in order is left
-  /// alone, and packets are read ahead at faults only.
+  /// Audio, video and subtitles stay in sync, no stream goes back, nothing is stretched or compressed, correct times are not
+  /// changed, and packets are read ahead only at faults.
   @Test(arguments: groups) func faultsAreRepaired(seeds: Range<UInt64>) {
     var untouched = 0
     for seed in seeds {
       let timeline = GeneratedTimeline(judgeable: seed)
       let repaired = repair(timeline)
       let found = distance(timeline, repaired.moved)
-      // Streams of a part stay together; where parts meet, they may be off by what their ends differ.
+      // Streams of a part stay in sync; where parts meet, they may be off by the difference of their ends.
       #expect(found.apart <= 200_000, "seed \(seed)")
       #expect(found.subtitles <= 200_000, "seed \(seed)")
       #expect(found.back <= 100_000, "seed \(seed)")
-      // A pause at the end of a part, of at most two seconds, is not to be seen after it.
+      // A pause of at most two seconds at the end of a part cannot be detected afterwards.
       #expect(found.stretch <= 1_000_000 + 2_500_000 * Int64(timeline.jumps), "seed \(seed)")
       #expect(repaired.looks <= 2 * timeline.leading.count + timeline.faults, "seed \(seed)")
       if timeline.faults == 0 {
@@ -133,9 +133,9 @@ import VideoIO
     }
   }
 
-  /// Whatever the times are: no trap, bounded work, the same result every time, and frames whose times increase, none of them
-  /// made up.
-  @Test(arguments: groups) func anyTimesAreSurvived(seeds: Range<UInt64>) {
+  /// With any times: no trap, bounded work, the same result every time, and frames with increasing times, none of which are
+  /// invented.
+  @Test(arguments: groups) func anyTimesAreHandled(seeds: Range<UInt64>) {
     for seed in seeds {
       let timeline = GeneratedTimeline(wild: seed)
       let repaired = repair(timeline)

@@ -23,8 +23,8 @@ typedef enum ve_isa {
 } ve_isa;
 #define VE_ISA_COUNT 7
 
-/// Whether the processor and operating system support this instruction set. The first call asks the system for the use of
-/// AMX's registers, for the whole process.
+/// Whether the processor and operating system support this instruction set. The first call requests permission to use AMX's
+/// tile registers, for the whole process.
 bool ve_isa_supported(ve_isa isa);
 
 /// The fastest supported instruction set within the limit, which is set by

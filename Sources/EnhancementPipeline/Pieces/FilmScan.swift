@@ -31,7 +31,7 @@ package struct FilmScan: Codable, Sendable, Equatable {
   /// Of the output: extents, pixel format, and time base and average rate as `[numerator, denominator]`.
   package var width, height: Int
   package var format: String
-  /// Width over height of a pixel of the output, as numerator and denominator; nil for that of the source.
+  /// Pixel aspect ratio of the output, as numerator and denominator; nil for the source's.
   package var sampleAspectRatio: [Int32]?
   package var timeBase, frameRate: [Int32]
   /// Seconds of the source that were read.

@@ -167,11 +167,11 @@ struct NetworkHandoff: @unchecked Sendable {
 
 /// The properties of the video between two stages: extents and timing.
 struct VideoShape: Sendable {
-  /// The file that was read; its aspect ratio of a pixel is that of the frames.
+  /// The file that was read, with the pixel aspect ratio of the frames.
   private(set) var media: MediaInfo
   /// Extents of the frames.
   var width, height: Int
-  /// The size that the frames get next; nil keeps theirs.
+  /// Size to which the next stage resizes the frames; nil keeps their size.
   var target: FrameSize?
   /// Seconds per tick, average frames per second, and the first timestamp.
   var timeBase, frameRate: Rational
@@ -205,7 +205,7 @@ struct VideoShape: Sendable {
     return result
   }
 
-  /// The video after its frames got their target size.
+  /// The shape after resizing to `target`.
   var resized: VideoShape {
     guard let target else { return self }
     var result = self
@@ -226,7 +226,7 @@ struct VideoShape: Sendable {
 struct WindowOpening: Sendable {
   let shape: VideoShape
   let handoff: NetworkHandoff
-  /// The size that frames get after the network; nil keeps what it makes.
+  /// Target size of the step's output; nil keeps the size of the network's output.
   var target: FrameSize?
 }
 

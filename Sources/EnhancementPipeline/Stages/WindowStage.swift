@@ -14,7 +14,7 @@ struct WindowStage: Sendable {
   let census: FrameCensus
   let profile: WorkProfile?
   let makeNetwork: NetworkFactory
-  /// The size that frames get after the network, and what makes the network for it; nil for `makeNetwork`.
+  /// Target size of the step's output, and the source of a network for it; nil uses `makeNetwork`.
   var goal: SizeGoal?
   var sizedNetwork: (@Sendable (_ scale: Int) -> NetworkFactory)?
 
@@ -29,7 +29,7 @@ struct WindowStage: Sendable {
       network: try makeNetwork((shape.width + 1) & ~1, (shape.height + 1) & ~1, threads))
     let length = max(handoff.network.architecture.window, 1)
     try await output.send(.opened(WindowOpening(shape: shape, handoff: handoff, target: target)))
-    // Cuts are detected only in the source; later steps take them over.
+    // Cuts are detected only in the source; later steps use the marks of the step before.
     let cuts: SceneSplitter.Cuts =
       if step > 0 {
         findsSceneCuts ? .marked : .ignored

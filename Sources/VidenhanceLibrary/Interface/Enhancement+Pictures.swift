@@ -5,8 +5,8 @@ internal import VideoIO
 extension Enhancement {
   /// A sequence of enhanced pictures, in presentation order.
   ///
-  /// Each iteration starts the work anew. It runs ahead of the loop's body by a few pictures only; leaving
-  /// the loop cancels it.
+  /// Each iteration starts the work again. The work is at most a few pictures ahead of the loop's body;
+  /// leaving the loop cancels it.
   public struct Pictures: AsyncSequence, Sendable {
     /// A picture of the output.
     public typealias Element = VideoPicture

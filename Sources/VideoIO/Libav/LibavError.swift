@@ -30,7 +30,7 @@ package struct LibavError: Error, Hashable, Sendable, CustomStringConvertible {
     self.init(code: cffmpeg_error_from_errno(errno), log: log)
   }
 
-  /// Whether the system may answer otherwise later: no space, memory, descriptors or connection.
+  /// Whether the same call may succeed later: the system lacked space, memory or descriptors, or the connection failed.
   var isWorthRetry: Bool {
     let numbers = [ENOSPC, EDQUOT, ENOMEM, EIO, ESTALE, ETIMEDOUT, EAGAIN, EMFILE, ENFILE, EINTR]
     return numbers.contains { code == LibavError(errno: $0).code }

@@ -44,11 +44,11 @@ package struct ClockRepair: Sendable {
     var offset: Int64 = 0
     /// Expected time of its next packet; nil before its first packet.
     var expected: Int64?
-    /// How long the packets without a time since then last.
+    /// Total duration of the packets without a time since then.
     var untimed: Int64 = 0
     /// `Packet.reordering` of its last packet.
     var reordering: Int64 = 0
-    /// If its last packet had a wrong time: that time, and the one it was given.
+    /// If its last packet had a wrong time: that time, and its replacement.
     var outlier: (time: Int64, place: Int64)?
   }
 
@@ -199,7 +199,7 @@ package struct ClockRepair: Sendable {
     return accept(packet, time, &stream)
   }
 
-  /// Whether some stream has about reached a time.
+  /// Whether some stream has approximately reached a time.
   private func isReached(_ moved: Int64) -> Bool {
     front.map { moved <= $0.saturatingPlus(Self.ahead) } ?? false
   }
@@ -220,7 +220,7 @@ package struct ClockRepair: Sendable {
 
   /// Whether a time is near the expected one.
   /// - Parameters:
-  ///   - later: how long the packets in between last.
+  ///   - later: total duration of the packets in between.
   ///   - reordering: that of the packet before: files may lack the first decoding times of a stream.
   private func fits(
     _ moved: Int64, _ expected: Int64, _ packet: Packet, later: Int64 = 0, after reordering: Int64 = 0
@@ -283,7 +283,7 @@ package struct ClockRepair: Sendable {
         }
         before = Self.end(moved, next)
       }
-      // A stream that has ended says nothing.
+      // A stream that has ended is no evidence.
       if isThere { others += 1 }
       if isThere, jumped == nil { staying += 1 }
       look.end = max(look.end, last)

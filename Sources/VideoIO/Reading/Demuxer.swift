@@ -90,7 +90,7 @@ struct Demuxer: ~Copyable {
       (code, lines) = LibavLog.collectingLines { av_read_frame(context, packet.raw) }
       if code != LibavError.again.code { break }
     }
-    // Of a connection that was cut and taken up again; otherwise reading fails.
+    // Logged for a connection that was closed and then reopened, without loss; otherwise, reading fails.
     if code >= 0 || code == LibavError.endOfFile.code {
       lines.removeAll { $0.text.hasPrefix("Stream ends prematurely") }
     }
@@ -128,7 +128,7 @@ struct Demuxer: ~Copyable {
     formatName?.hasPrefix("matroska") == true
   }
 
-  /// Whether the video's data cannot be reached, as it precedes its index and the input cannot be read from there again.
+  /// Whether the video's data cannot be reached because it precedes its index and the input is not seekable.
   var hasIndexBehindData: Bool {
     formatName?.hasPrefix("mov") == true && context.pointee.pb?.pointee.seekable == 0
   }

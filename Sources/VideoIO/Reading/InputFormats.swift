@@ -48,8 +48,8 @@ enum InputFormats {
     return ["http", "https"].contains(scheme) && path.dropFirst(scheme.count).hasPrefix("://") ? scheme : nil
   }
 
-  /// Options for a server that stalls or cuts the connection: reading fails after 20 s of silence, and goes on where it was
-  /// cut, if the server takes up there within some seconds.
+  /// Options for servers that stall or close the connection: reading fails after 20 s without data. A closed connection is
+  /// reopened at the same position if the server accepts it within a few seconds.
   static func setNetworkOptions(_ options: inout OpaquePointer?, for path: String) {
     guard isURL(path) else { return }
     av_dict_set(&options, "rw_timeout", "20000000", 0)

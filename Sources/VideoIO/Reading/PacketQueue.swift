@@ -35,7 +35,7 @@ struct PacketQueue: ~Copyable {
     }
     let entry = entries[position]
     position += 1
-    // Also while more is read ahead for every packet, what has been taken must not pile up.
+    // Also if packets are read ahead continuously, so that the queue never runs empty: entries already taken must not pile up.
     if position == entries.count || position > 1000 {
       entries.removeFirst(position)
       position = 0

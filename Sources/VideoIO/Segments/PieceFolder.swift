@@ -205,7 +205,7 @@ package struct PieceFolder: Sendable {
 
   private static let joinedName = "joined.json"
 
-  /// What is recorded of a joined file.
+  /// The record of a joined file.
   private struct JoinedNote: Codable, Equatable {
     var output, plan: String
     var leavesOut: Bool

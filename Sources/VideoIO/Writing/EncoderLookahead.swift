@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension EncoderSettings {
-  /// Estimates the pictures that an encoder holds once it has looked as far ahead as it does.
+  /// Estimates the pictures that an encoder buffers once its lookahead is full.
   ///
-  /// The bytes were measured at 640x360 as the growth of the process between 4 and 70 frames: x264 164, x265 3.5, SVT-AV1 1.4.
+  /// Bytes per pixel are those by which the process grew between 4 and 70 frames at 640x360 with x264 164, x265 3.5 and
+  /// SVT-AV1 1.4.
   /// - Parameter name: FFmpeg's name of the encoder.
   /// - Returns: the number of pictures, and bytes of each for every pixel of 8 bits; nil for other encoders, which either
   ///   allocate all pictures at once (libvpx) or hold few.
@@ -18,7 +19,7 @@ extension EncoderSettings {
       let lookahead =
         given ?? byPreset[preset]
         ?? VideoEncoder.limitedLookahead(preset: preset, width: width, height: height) ?? 40
-      // B-frames, and the frame that is coded.
+      // Plus B-frames and the frame being encoded.
       return (lookahead + 4, 4.4)
     case "libx265":
       let byPreset = [

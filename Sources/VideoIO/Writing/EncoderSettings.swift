@@ -4,8 +4,7 @@
 package struct EncoderSettings: Sendable, Hashable, Codable {
   /// FFmpeg's name of the encoder, such as `libx264`; a codec's name, such as `hevc` or `av1`, selects the
   /// best encoder for it that this FFmpeg has. `auto` is `libx264` if the container supports H.264, otherwise the
-  /// container's default:
-  /// VP9 for WebM, PNG for .png.
+  /// container's default, such as VP9 for WebM or PNG for .png.
   package var codec: String
   /// Constant quality, lower is better; nil uses this package's default for the encoder (16 for libx264).
   package var crf: Double?

@@ -21,7 +21,7 @@ struct Muxer: ~Copyable {
 
   private let context: MuxerContext
   private let file: OutputFile
-  /// The numbered pictures; nil for all other outputs. `file` then only keeps other runs away.
+  /// The numbered pictures, for which `file` only serves as a lock against other runs; nil for all other outputs.
   private var pictures: PictureSequence?
   private let packet: PacketOwner
   private var routes: [Int: Route]
@@ -37,9 +37,9 @@ struct Muxer: ~Copyable {
   /// The lowest negative presentation time, in microseconds.
   private var lowestTime: Int64 = 0
   private let movesChapters: Bool
-  /// What recodes streams that the container cannot hold, by their indices in the source.
+  /// Converters of streams that the container does not support, by their indices in the source.
   private let converters: [Int: any StreamConverter]
-  /// A line on each of them.
+  /// Remarks about these streams.
   private let conversions: [MediaRemark]
 
   /// Streams that the container does not accept, one line each.

@@ -49,7 +49,7 @@ struct MuxerPlan {
     guard name == "auto" else { return name }
     let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
     let container = String(cString: format.pointee.name)
-    // If FFmpeg cannot tell, as with transport streams, assume that H.264 is supported, except in pictures.
+    // If FFmpeg cannot determine this, as with transport streams, assume that H.264 is supported, except in pictures.
     let isOpen =
       holdsH264 < 0 && !["yuv4mpegpipe", "gif", "apng"].contains(container)
       && format.pointee.flags & AVFMT_NOFILE == 0
@@ -65,7 +65,7 @@ struct MuxerPlan {
     ["avi", "mpeg", "vob", "dvd", "svcd", "vcd"].contains(String(cString: format.pointee.name))
   }
 
-  /// The warning about H.264 that few players show; nil if there is none.
+  /// The warning about H.264 in a layout that few players support; nil if the layout is common.
   func playbackNote(_ encoder: UnsafePointer<AVCodecContext>) -> MediaRemark? {
     let format = encoder.pointee.pix_fmt
     guard isQuickTime, encoder.pointee.codec_id == AV_CODEC_ID_H264,
@@ -80,7 +80,7 @@ struct MuxerPlan {
   /// Whether the output is a picture file or a sequence of them, not a video.
   var isPicture: Bool { containerName == "image2" }
 
-  /// Whether a name stands for numbered pictures. For a still image it is a name like any other.
+  /// Whether a name is a pattern for numbered pictures. For a still image it is an ordinary name.
   static func isSequence(_ format: UnsafePointer<AVOutputFormat>, path: String) -> Bool {
     String(cString: format.pointee.name) == "image2" && PictureSequence.isPattern(path)
   }
@@ -123,13 +123,13 @@ struct MuxerPlan {
 
   // MARK: - Choice of streams
 
-  /// What becomes of the source's streams.
+  /// How each of the source's streams is handled.
   struct StreamChoice {
     /// The streams that are in the output, by their indices in the source.
     var accepted: Set<Int>
     /// Those of them that are converted.
     var converters: [Int: any StreamConverter] = [:]
-    /// A line on each stream that is converted, and on each that is left out.
+    /// Remarks about the streams that are converted, and about those that are left out.
     var conversions: [MediaRemark] = []
     var leftOut: [MediaRemark] = []
   }
@@ -209,7 +209,7 @@ struct MuxerPlan {
     if codec == AV_CODEC_ID_NONE { return false }
     if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
     if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
-    // FFmpeg's muxer of program streams accepts subtitles of all kinds, and nobody can read them.
+    // FFmpeg's muxer for program streams accepts all kinds of subtitles, but most of them cannot be read back.
     if Self.isOutdated(format), stream.info.kind == .subtitle { return codec == AV_CODEC_ID_DVD_SUBTITLE }
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }

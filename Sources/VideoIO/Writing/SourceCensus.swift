@@ -41,12 +41,12 @@ struct SourceCensus: Sendable {
     self.streams = streams
   }
 
-  /// All dispositions but these: containers without "default" play the first stream, and others set it themselves; pictures
-  /// that are attached are counted, and a still image has a single frame.
+  /// The dispositions to compare. Three are excluded: "default", which some containers lack and others set themselves; attached
+  /// pictures, which are counted; and still images, which have a single frame.
   private static let dispositions =
     ~(AV_DISPOSITION_DEFAULT | AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_STILL_IMAGE)
 
-  /// Stream side data that nobody misses: it describes the old encoding (buffer sizes, encryption, statistics, palettes), or
+  /// Stream side data that may be dropped: it describes the old encoding (buffer sizes, encryption, statistics, palettes), or
   /// repeats packets or tags, such as the audio service type and replay gain. Dolby Vision is reported by the writer.
   private static let intendedSideData = Set(
     [
@@ -56,8 +56,8 @@ struct SourceCensus: Sendable {
       AV_PKT_DATA_AUDIO_SERVICE_TYPE, AV_PKT_DATA_REPLAYGAIN, AV_PKT_DATA_DOVI_CONF,
     ].map(\.rawValue))
 
-  /// Frame side data that nobody misses: the old encoding's (motion vectors, quantizers, its own description, film grain that is
-  /// already applied, start codes of groups), and what is compared or reported elsewhere, because it is also in the stream.
+  /// Frame side data that may be dropped: properties of the old encoding (motion vectors, quantizers, the encoder's own
+  /// description, film grain that has been applied, GOP timecodes), and data that is compared or reported for the stream.
   private static let intendedFrameData = Set(
     [
       AV_FRAME_DATA_MOTION_VECTORS, AV_FRAME_DATA_VIDEO_ENC_PARAMS, AV_FRAME_DATA_REGIONS_OF_INTEREST,
@@ -68,7 +68,7 @@ struct SourceCensus: Sendable {
       AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_FRAME_DATA_ICC_PROFILE,
     ].map(\.rawValue))
 
-  /// What users call side data; FFmpeg's name for types that are not listed.
+  /// Returns a user-friendly name for a type of side data; FFmpeg's name for types that are not listed.
   private static func name(ofSideData type: UInt32) -> String {
     switch AVPacketSideDataType(type) {
     case AV_PKT_DATA_DISPLAYMATRIX: "rotation"

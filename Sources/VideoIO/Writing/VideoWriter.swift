@@ -27,9 +27,9 @@ package struct VideoWriter: ~Copyable {
   private let timeBase: Rational
   private let holdsOneFrame: Bool
   private let losesDolbyVision: Bool
-  /// Whether packets go into the container; if not, it is there for its clock alone, and is never finished.
+  /// Whether packets go into the container; if not, the container only provides its clock and is never finished.
   private let isMuxing: Bool
-  /// Warnings about a layout that was chosen by default, and about one that few players show.
+  /// Warnings about a layout that was chosen by default, and about one that few players support.
   private let layoutNotes: [MediaRemark]
   private var losesCaptions = false
   /// Types of side data of the frames so far.
@@ -239,8 +239,8 @@ package struct VideoWriter: ~Copyable {
     try segments?.commit(origins: origins, facts: facts)
   }
 
-  /// Empties the encoder of a writer that is there for a trial. Nothing is left of the container.
-  /// - Returns: what the encoder made of the frames.
+  /// Flushes the encoder of a writer created for a trial, and removes its container.
+  /// - Returns: the sizes of the encoded packets.
   package consuming func finishTrial() throws(VideoIOError) -> EncodedSizes {
     try emptyEncoder()
     return encodedSizes

@@ -24,7 +24,7 @@ struct KernelBenchmark {
   }
 
   struct Result {
-    /// Of the instruction that sums are made of, in billions of multiply-accumulates per second on all threads.
+    /// Peak rate of the instruction that accumulates the sums, in 10^9 multiply-accumulates per second on all threads.
     var peak: Double
     var rows: [Row]
   }

@@ -29,7 +29,7 @@ enum ClusterRun {
     }
   }
 
-  /// Returns 75 for errors that a later attempt may not have.
+  /// Returns 75 for errors after which a later attempt may succeed.
   static func exitCode(for error: any Error) -> ExitCode {
     switch error {
     case let error as PlanError where error.isTemporary: ExitCode(75)

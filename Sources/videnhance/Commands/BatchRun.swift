@@ -28,7 +28,7 @@ struct FolderReport: Sendable {
   private let tasks: String
   /// The progress lines of the current files.
   private let lines = ProgressLines()
-  /// Of all of them, where several are worked on at once.
+  /// The combined progress line if several files are processed at once; otherwise nil.
   private let sum: BatchLine?
 
   /// Runs the whole batch.
@@ -104,7 +104,7 @@ struct FolderReport: Sendable {
     self.keepsSegments = keepsSegments
     self.jobs = jobs
     self.progress = progress
-    // Lines of JSON name their file.
+    // JSON lines contain the name of their file.
     sum = jobs > 1 && !isQuiet ? BatchLine(progress, fileCount: plan.files.count) : nil
   }
 
@@ -115,7 +115,7 @@ struct FolderReport: Sendable {
     return QuantizedModel.isQuantized(file) ? try QuantizedModel(file: file).bits : NetworkBits.float.rawValue
   }
 
-  /// The job of a file whose options depend on what it looks like.
+  /// The job of a file whose options are chosen by its content.
   private static func adaptedJob(
     _ file: BatchFile, options: EnhancementJob.Options, isSilent: Bool
   ) throws -> EnhancementJob {

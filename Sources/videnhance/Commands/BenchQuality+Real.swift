@@ -32,7 +32,7 @@ struct RealFootageOptions: ParsableArguments {
     help: ArgumentHelp("Also write all rows of real and restore as JSON.", valueName: "file"),
     completion: .file()) var json: String?
 
-  /// The peers; nil without a Python.
+  /// The peers; nil if no Python interpreter is given.
   func makePeers(threads: Int) throws -> VideoPeers? {
     try peers.map { python in
       try VideoPeers(

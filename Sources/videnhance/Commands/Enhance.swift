@@ -209,7 +209,7 @@ extension Batch: EnhancingCommand {}
 
 extension Enhance: EnhancingCommand, PresetChooser {
   var presetSource: (path: String, options: EnhancementJob.Options)? {
-    // Files of a folder are looked at one by one.
+    // Files of a folder are inspected one by one.
     FolderScan.isFolder(input) ? nil : (input, job.options)
   }
 }

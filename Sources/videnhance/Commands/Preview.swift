@@ -64,7 +64,7 @@ struct Preview: AsyncParsableCommand {
     }
   }
 
-  /// The folder is made with the first pictures, so that a failure leaves none that is empty.
+  /// Creates the folder together with the first pictures, so that a failure does not leave an empty one.
   private func write(_ pictures: [ClipPreview.Picture], _ name: String, folder: String) throws {
     let files = FileManager.default
     let isNew = !files.fileExists(atPath: folder)
@@ -75,7 +75,7 @@ struct Preview: AsyncParsableCommand {
           to: URL(fileURLWithPath: "\(name)\(picture.name).png"), options: .atomic)
       }
     } catch {
-      // Leaves a folder with files alone.
+      // Fails harmlessly if the folder contains files.
       if isNew { rmdir(folder) }
       throw PreviewError(detail: "\(folder) cannot be written: \(error.localizedDescription)")
     }

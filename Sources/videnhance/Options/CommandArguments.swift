@@ -41,7 +41,7 @@ enum CommandArguments {
     }
   }
 
-  /// Whether they ask for `--progress json`, as far as can be told before they are parsed.
+  /// Whether the arguments request `--progress json`, judged without parsing them.
   static func wantJSON(_ arguments: [String]) -> Bool {
     let words = arguments.prefix { $0 != "--" }
     return words.contains("--progress=json")

@@ -59,7 +59,7 @@ struct EncoderOptions: ParsableArguments {
     if encoderPreset != nil {
       throw ValidationError("--preset \(preset) and --encoder-preset contradict each other")
     }
-    // Names of encoders' presets are longer, or numbers.
+    // Encoder presets are numbers or have longer names.
     if Double(preset) == nil, preset.count > 1,
       let near = Preset.names.first(where: { UsageHint.distance(preset.lowercased(), $0) == 1 })
     {
@@ -67,7 +67,7 @@ struct EncoderOptions: ParsableArguments {
     }
   }
 
-  /// The encoder's preset: `--preset` names one where it is none of ours.
+  /// The encoder's preset: that of `--encoder-preset`, or else of `--preset` if it is not a preset of this program.
   private var presetOfEncoder: String? {
     encoderPreset ?? preset.flatMap { Preset.names.contains($0) ? nil : $0 }
   }
@@ -94,7 +94,7 @@ struct EncoderOptions: ParsableArguments {
   private static let uncompressed = "yuv4mpegpipe"
 }
 
-/// What becomes of streams that the container cannot hold.
+/// Handling of streams that the container does not support.
 enum StreamHandling: String, CaseIterable, ExpressibleByArgument {
   case auto, copy
 }

@@ -67,10 +67,10 @@ struct NetworkOptions: ParsableArguments {
     }
   }
 
-  /// The scale of the network if it alone makes the size; nil leaves it to the model or the size.
+  /// The scale of the network if `--scale` is the scale of a network; otherwise nil: the model or the target size determines it.
   var networkScale: Int? { scale == 2 ? 2 : scale == 4 ? 4 : nil }
 
-  /// The size of sr's output where a network alone does not make it; nil if it does.
+  /// The target size of super-resolution; nil if it is the size of the network's output.
   var goal: SizeGoal? {
     if let to { return .shortSide(to.lines) }
     if let height { return .height(height) }
@@ -173,7 +173,7 @@ struct TaskList: ExpressibleByArgument, CustomStringConvertible {
   var defaultValueDescription: String { description }
   static var allValueStrings: [String] { EnhancementTask.allCases.map(\.rawValue) }
 
-  /// Values that begin with what has been typed: tasks that are named already stand before each that is not.
+  /// Completions of a partly typed list: for each task not yet in it, the list with that task appended.
   static func completions(of prefix: String) -> [String] {
     let named = prefix.split(separator: ",", omittingEmptySubsequences: false).dropLast().map(String.init)
     return allValueStrings.filter { !named.contains($0) }.map { (named + [$0]).joined(separator: ",") }

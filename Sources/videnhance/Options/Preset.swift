@@ -101,8 +101,8 @@ extension Preset {
     "--scale": .superResolution, "--to": .superResolution, "--noise": .denoising,
   ]
 
-  /// Returns the preset's options that apply beside the given arguments: those win, and options without their
-  /// task are dropped.
+  /// Returns the preset's options that apply in addition to the given arguments, which take precedence;
+  /// options without their task are dropped.
   func options(beside words: [String]) -> [[String]] {
     let words = words.prefix { $0 != "--" }
     let given = Set(words.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) })
@@ -187,7 +187,7 @@ extension Preset {
     return chosen
   }
 
-  /// Prints the options of the preset. Prints nothing beside lines of JSON.
+  /// Prints the options of the preset, unless progress is reported as JSON.
   private func report(beside words: [String], always: Bool) {
     guard always && !words.contains("--quiet") || words.contains("--verbose"),
       Self.value(of: "--progress", in: words) != "json"

@@ -28,7 +28,7 @@ enum UsageHint {
     "show": "preview", "sample": "preview", "psnr": "compare", "vmaf": "compare", "merge": "join",
   ]
 
-  /// What is asked of other programs and not done by a task of this one, and what to do instead.
+  /// Operations of other programs that are not tasks of this one, and what to do instead.
   static let others = [
     "deinterlace": "it is an option: videnhance in.mp4 out.mp4 --deinterlace",
     "stabilize": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
@@ -70,7 +70,7 @@ enum UsageHint {
   /// - Parameter words: the arguments without the program's name.
   /// - Throws: `ValidationError` with the nearest word.
   static func check(_ words: [String]) throws {
-    // What a shell asks for while a line is typed.
+    // The shell's request for completions while a line is typed.
     if words.first == "---completion" { return }
     if let first = words.first, let text = hint(command: first, rest: Array(words.dropFirst())) {
       throw ValidationError("there is no command or file '\(first)' (hint: \(text))")

@@ -9,7 +9,7 @@ struct RealClip: Sendable {
   let name: String
   let frames: [VideoFrame]
   let info: MediaInfo
-  /// The same frames as a file, for measuring programs.
+  /// The same frames as a file, for external measuring programs.
   let path: String
 
   /// Reads a clip in 8-bit 4:2:0, reduced to at most 640 samples wide (bicubic).

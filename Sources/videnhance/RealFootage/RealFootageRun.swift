@@ -150,7 +150,7 @@ struct RealFootageRun {
   private mutating func peerRows(_ work: Work) async throws -> [RealRow] {
     var rows: [RealRow] = []
     guard let peers else {
-      // Without a Python, use peers measured before.
+      // Without a Python interpreter, use the results of earlier runs.
       for old in known.rows where old.role == .peer && old.isSameWork(as: work.row(old.contender, .peer, ""))
       {
         rows.append(old)

@@ -3,16 +3,16 @@ import EnhancementModel
 import Foundation
 import QualityReport
 
-/// Third-party networks and filters, run by `Benchmarks/video_peers.py` in a Python with their wheels.
+/// Third-party networks and filters, run by `Benchmarks/video_peers.py` in a Python environment with their wheels.
 struct VideoPeers: Sendable {
-  /// The Python.
+  /// Path of the Python interpreter.
   let python: String
   /// The peers to run; nil for all.
   let names: [String]?
   let threads: Int
   private let script: String
 
-  /// - Throws: `CompareError` if the script is not found from the current folder or the program's upwards.
+  /// - Throws: `CompareError` if the script is neither above the current folder nor above the program's.
   init(python: String, names: [String]?, threads: Int) throws {
     let name = "Benchmarks/video_peers.py"
     let starts = [

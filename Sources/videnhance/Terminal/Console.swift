@@ -13,7 +13,7 @@ enum Console {
   /// Whether standard error is a terminal.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Columns of the terminal that standard error is; COLUMNS, or 80, where it does not say.
+  /// Columns of the terminal on standard error; if it does not report them, the value of COLUMNS, or 80.
   static var columns: Int {
     var size = winsize()
     if ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
@@ -43,7 +43,7 @@ enum Console {
     singleLine(description(of: error) + (hint(for: error).map { " (hint: \($0))" } ?? ""))
   }
 
-  /// The error's own words, but for choices, which are named by their options.
+  /// The error's description. If settings differ from those of unfinished work, they are named by their options.
   private static func description(of error: any Error) -> String {
     guard case VideoIOError.segmentsDiffer(let path, let differences) = error,
       !differences.contains(where: { $0.path.hasPrefix("source.") })
@@ -72,7 +72,7 @@ enum Console {
     }
   }
 
-  /// A remark, and the option that avoids what it is about.
+  /// A remark's description, with the option that avoids its cause.
   static func text(of remark: MediaRemark) -> String {
     let advice: String? =
       switch remark.remedy {

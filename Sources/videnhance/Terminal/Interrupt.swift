@@ -101,7 +101,7 @@ final class Interrupt: Sendable {
   private static func end(_ reason: String) -> Never {
     let hasRemoved = UnfinishedOutputs.removeAll()
     Console.line("videnhance: \(reason)" + (hasRemoved ? ", the unfinished output is removed" : ""))
-    // Not exit: tasks are still at work on what it would take down.
+    // Not `exit`, which would destroy objects that running tasks still use.
     _exit(exitCode)
   }
 }

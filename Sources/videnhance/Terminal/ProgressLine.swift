@@ -121,9 +121,9 @@ final class ProgressLine: Sendable {
 /// A line of `--progress json`.
 struct ProgressEvent: Encodable {
   var event: String
-  /// Nil for errors before any file is worked on.
+  /// Nil for errors before work on a file begins.
   var input, output: String?
-  /// Since the beginning.
+  /// Since work on this file began.
   var seconds: Double
   var frames: Int?
   var estimatedFrames: Int?
@@ -136,9 +136,9 @@ struct ProgressEvent: Encodable {
   var resumedFrames, width, height: Int?
   var warnings, leftOut: [String]?
   var error: String?
-  /// Of errors before any file is worked on.
+  /// Only for errors before work on a file begins.
   var exitCode: Int32?
-  /// Of a forecast.
+  /// Only for forecasts.
   var secondsPerFrame, noise: Double?
   var measuredFrames, threads, memoryBytes, videoBytes, denoisedBytes: Int?
   var format, encoder: String?
@@ -190,7 +190,7 @@ struct ProgressEvent: Encodable {
     self.error = error
   }
 
-  /// An error before any file is worked on, such as wrong usage.
+  /// Creates an event for an error before work on a file begins, such as wrong usage.
   init(failed error: String, exitCode: Int32) {
     self.init("failed", input: nil, output: nil, elapsed: 0)
     self.error = error
