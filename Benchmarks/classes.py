@@ -18,13 +18,13 @@ import engines
 @dataclasses.dataclass(frozen=True)
 class MachineClass:
     name: str
-    #: Its heading in docs/lab/benchmark.md.
+    # Its heading in docs/lab/benchmark.md.
     title: str
-    #: Our instruction set, as VIDENHANCE_ISA.
+    # Our instruction set, as VIDENHANCE_ISA.
     isa: str
-    #: ONEDNN_MAX_CPU_ISA for the same instruction set; oneDNN has no limits on arm64.
+    # ONEDNN_MAX_CPU_ISA for the same instruction set; oneDNN has no limits on arm64.
     limit: str = ""
-    #: Of the processor, where vendors differ much; as in /proc/cpuinfo.
+    # Of the processor, where vendors differ much; as in /proc/cpuinfo.
     vendor: str = ""
 
 
@@ -43,9 +43,9 @@ CLASSES = (
 @dataclasses.dataclass(frozen=True)
 class Choice:
     machine_class: MachineClass
-    #: ONEDNN_MAX_CPU_ISA; empty if the machine has nothing better than the class.
+    # ONEDNN_MAX_CPU_ISA; empty if the machine has nothing better than the class.
     limit: str
-    #: Our instruction sets to time, from the lowest.
+    # Our instruction sets to time, from the lowest.
     isas: list[str]
 
 

@@ -6,7 +6,7 @@
 #
 # BENCH_CLASS measures a lower class (classes.py) than the machine's: our kernels and the other engines are limited to it.
 # The other engines are installed into RESULTS_FOLDER/venv, figures are in RESULTS_FOLDER/CLASS. Needs an otherwise idle
-# machine for some ten minutes, twice as long with AVX2 alone.
+# machine for some ten minutes, longer without VNNI.
 set -euo pipefail
 
 program=$(realpath "$1") clips=$(realpath -m "$2")
