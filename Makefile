@@ -99,6 +99,7 @@ cluster: build
 	Scripts/cluster-test.sh $(PROGRAM)
 
 # `make bench BENCH_FLAGS='--docs docs/lab --record'` updates docs/lab/benchmark.md and the recorded ratios.
+# BENCH_CLASS=avx2 measures a lower class of machines on one of a higher class (Benchmarks/classes.py).
 BENCH_FLAGS ?=
 bench: build
 	Benchmarks/run.sh $(PROGRAM) $(DATA_TEST) .build-bench $(BENCH_FLAGS)

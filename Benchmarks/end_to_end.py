@@ -26,6 +26,7 @@ JOBS = {
     "super-resolution x2, 540p to 1080p": ("540p.mp4", {
         "videnhance fast, 4 bits": ["--task", "sr", "--bits", "4", "--model", "fast"],
         "videnhance balanced, 4 bits": ["--task", "sr", "--bits", "4"],
+        "videnhance balanced, 8 bits": ["--task", "sr", "--bits", "8"],
         "ffmpeg scale=bicubic": "scale=1920:1080:flags=bicubic",
         "ffmpeg scale=lanczos": "scale=1920:1080:flags=lanczos",
     }),
@@ -57,6 +58,7 @@ def run(command):
     """Seconds, and peak memory in MB."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
@@ -93,7 +95,9 @@ def main():
         for job, (clip, works) in JOBS.items():
             if options.jobs and not job.startswith(options.jobs):
                 continue
-            times, memory, frames = {name: [] for name in works}, {}, {}
+            times: dict[str, list[float]] = {name: [] for name in works}
+            memory: dict[str, int] = {}
+            frames: dict[str, int] = {}
             for _ in range(options.rounds):
                 for name, work in works.items():
                     output = os.path.join(folder, "out.mp4")

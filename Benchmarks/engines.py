@@ -6,6 +6,16 @@ import time
 
 import numpy
 
+# Of processors, as in /proc/cpuinfo.
+EXTENSIONS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm", "bf16")
+# Obeyed by oneDNN and openvino; the others know no limit.
+LIMIT = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+
+
+def obeys_limit(name):
+    """Whether an engine uses no more than what is measured: without a limit, all do."""
+    return not LIMIT or name.startswith("openvino")
+
 
 class Onnxruntime:
     def __init__(self, path, threads):
@@ -42,6 +52,12 @@ class Openvino:
         return self.request.get_output_tensor(0).data
 
 
+def openvino_has(capability):
+    """Whether the processor, within the limit, computes in for example BF16; otherwise FP32 takes its place."""
+    import openvino
+    return capability in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class Ncnn:
     def __init__(self, path, threads, quantized):
         import ncnn
@@ -71,17 +87,19 @@ class Videnhance:
     def __init__(self, program, clip=None):
         command = [program, "bench", "engine"] + (["--clip", clip] if clip else [])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin and self.process.stdout
+        self.jobs, self.answers = self.process.stdin, self.process.stdout
 
     def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        self.jobs.write(line + "\n")
+        self.jobs.flush()
+        answer = self.answers.readline()
         if not answer:
             raise RuntimeError(f"videnhance bench engine ended at '{line}'")
         return answer.split()
 
     def close(self):
-        self.process.stdin.close()
+        self.jobs.close()
         self.process.wait()
 
 
@@ -94,16 +112,22 @@ def seconds_of(engine, inputs):
     return time.perf_counter() - start
 
 
-def machine():
-    """Facts that figures depend on."""
-    facts = {"cores": os.cpu_count()}
+def processor() -> dict[str, str]:
+    """What /proc/cpuinfo says of the first processor."""
     with open("/proc/cpuinfo") as file:
-        text = file.read()
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "cpu family", "model") and key.strip() not in facts:
-            facts[key.strip()] = value.strip()
-        if key.strip() == "flags" and "extensions" not in facts:
-            flags = value.split()
-            facts["extensions"] = [f for f in ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8") if f in flags]
-    return facts
+        lines = file.read().split("\n\n")[0].splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def machine() -> dict[str, object]:
+    """Facts that figures depend on."""
+    facts = processor()
+    extensions = facts.get("flags", facts.get("Features", "")).split()
+    # arm64 names its cores by numbers.
+    names = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
+    result: dict[str, object] = {name: facts[name] for name in names if name in facts}
+    result["cores"] = os.cpu_count()
+    result["extensions"] = [name for name in EXTENSIONS if name in extensions]
+    result["limit"] = LIMIT
+    return result

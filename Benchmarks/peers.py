@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compares our integer engine with onnxruntime, openvino and ncnn: the reference stack, and a shipped network exported to
-ONNX, all engines interleaved in one run; medians count.
+ONNX, all engines interleaved in one run; medians count. With ONEDNN_MAX_CPU_ISA, only engines that obey it are timed.
 
 Usage: peers.py PROGRAM CLIP RESULTS.json [--rounds 9] [--threads 1 2]
 Needs: Benchmarks/requirements.txt
@@ -26,15 +26,16 @@ OURS.update({f"videnhance {bits} bits throughout": (bits, bits) for bits in (6, 
 
 
 def stack_contenders(folder, threads):
+    """By name what makes an engine with the reference stack."""
     path = lambda name: os.path.join(folder, name)
     return {
-        "onnxruntime fp32": engines.Onnxruntime(path("stack.onnx"), threads),
-        "onnxruntime int8": engines.Onnxruntime(path("stack-int8.onnx"), threads),
-        "openvino fp32": engines.Openvino(path("stack.onnx"), threads),
-        "openvino bf16": engines.Openvino(path("stack.onnx"), threads, "bf16"),
-        "openvino int8": engines.Openvino(path("stack-int8.onnx"), threads),
-        "ncnn fp32": engines.Ncnn(path("stack-ncnn"), threads, False),
-        "ncnn int8": engines.Ncnn(path("stack-ncnn-int8"), threads, True),
+        "onnxruntime fp32": lambda: engines.Onnxruntime(path("stack.onnx"), threads),
+        "onnxruntime int8": lambda: engines.Onnxruntime(path("stack-int8.onnx"), threads),
+        "openvino fp32": lambda: engines.Openvino(path("stack.onnx"), threads),
+        "openvino bf16": lambda: engines.Openvino(path("stack.onnx"), threads, "bf16"),
+        "openvino int8": lambda: engines.Openvino(path("stack-int8.onnx"), threads),
+        "ncnn fp32": lambda: engines.Ncnn(path("stack-ncnn"), threads, False),
+        "ncnn int8": lambda: engines.Ncnn(path("stack-ncnn-int8"), threads, True),
     }
 
 
@@ -57,16 +58,18 @@ def our_milliseconds(ours, job):
 
 def time_stack(program, folder, threads, rounds):
     """Median milliseconds by engine, and the relative rms difference of each peer's output from onnxruntime's floats."""
-    contenders, inputs = stack_contenders(folder, threads), stack_input()
+    makers, inputs = stack_contenders(folder, threads), stack_input()
+    truth = numpy.array(makers["onnxruntime fp32"]().run(inputs)).ravel()
+    if not engines.openvino_has("BF16"):
+        del makers["openvino bf16"]
+    contenders = {name: make() for name, make in makers.items() if engines.obeys_limit(name)}
     outputs = {name: numpy.array(engine.run(inputs)) for name, engine in contenders.items()}
-    truth = outputs["onnxruntime fp32"].ravel()
     distance = {
         name: float(numpy.sqrt(numpy.mean((output.ravel() - truth) ** 2) / numpy.mean(truth ** 2)))
         for name, output in outputs.items()
     }
     ours = engines.Videnhance(program)
-    times = {name: [] for name in contenders}
-    times.update({name: [] for name in OURS})
+    times: dict[str, list[float]] = {name: [] for name in [*contenders, *OURS]}
     for _ in range(rounds):
         for name, engine in contenders.items():
             times[name].append(engines.seconds_of(engine, inputs) * 1e3)
@@ -87,7 +90,8 @@ def time_network(program, clip, folder, threads, rounds):
     (rms, in levels of 8 bits)."""
     ours = engines.Videnhance(program, clip)
     bits = [("", 32), ("-8bit", 8), ("-4bit", 4)]
-    contenders, inputs, expected = {}, {}, {}
+    contenders: dict[str, tuple[engines.Onnxruntime | engines.Openvino, int]] = {}
+    inputs, expected = {}, {}
     for ending, bit in bits:
         name = NETWORK + ending
         ours.ask(f"save {name} {folder}")
@@ -99,14 +103,15 @@ def time_network(program, clip, folder, threads, rounds):
             for key, shape in shapes.items()
         }
         expected[bit] = numpy.fromfile(os.path.join(folder, "residual.f32"), numpy.float32)
-        contenders[f"onnxruntime, {bit}-bit model"] = (session, bit)
+        if engines.obeys_limit("onnxruntime"):
+            contenders[f"onnxruntime, {bit}-bit model"] = (session, bit)
         contenders[f"openvino, {bit}-bit model"] = (engines.Openvino(path, threads, shapes=shapes), bit)
     distance = {}
     for name, (engine, bit) in contenders.items():
         output = numpy.array(engine.run(inputs)).ravel()
         truth = expected[bit][:output.size]
         distance[name] = 255 * float(numpy.sqrt(numpy.mean((output - truth) ** 2)))
-    times = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     times.update({f"videnhance, {bit}-bit model": [] for _, bit in bits})
     for _ in range(rounds):
         for name, (engine, _) in contenders.items():
@@ -132,15 +137,7 @@ def memory_of(name, folder, program, clip):
 
 
 def tell_memory(name, folder):
-    makers = {
-        "onnxruntime fp32": lambda: engines.Onnxruntime(f"{folder}/stack.onnx", 2),
-        "onnxruntime int8": lambda: engines.Onnxruntime(f"{folder}/stack-int8.onnx", 2),
-        "openvino fp32": lambda: engines.Openvino(f"{folder}/stack.onnx", 2),
-        "openvino int8": lambda: engines.Openvino(f"{folder}/stack-int8.onnx", 2),
-        "ncnn fp32": lambda: engines.Ncnn(f"{folder}/stack-ncnn", 2, False),
-        "ncnn int8": lambda: engines.Ncnn(f"{folder}/stack-ncnn-int8", 2, True),
-    }
-    engine, inputs = makers[name](), stack_input()
+    engine, inputs = stack_contenders(folder, 2)[name](), stack_input()
     for _ in range(2):
         engine.run(inputs)
     # Not ru_maxrss, which starts from the memory of the parent process.
@@ -171,7 +168,7 @@ def main():
             results["network"][str(threads)] = times
             results["network distance"] = distance
         names = ["onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino int8", "ncnn fp32", "ncnn int8"]
-        names += list(OURS)
+        names = [name for name in names if engines.obeys_limit(name)] + list(OURS)
         names += [f"videnhance {NETWORK}{ending} network" for ending in ("", "-8bit", "-4bit")]
         for name in names:
             results["memory"][name] = memory_of(name, folder, options.program, options.clip)
