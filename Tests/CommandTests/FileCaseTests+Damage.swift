@@ -64,7 +64,7 @@ extension FileCaseTests {
     try makeClip("two.ts", "-c:v mpeg2video -c:a aac")
     try write(bytes("one.ts") + bytes("two.ts"), "in.ts")
     let done = try runSameSize("in.ts", "out.mkv")
-    #expect(done.code == 2 && done.errors.contains("the codec of the video changes at"), "\(done.errors)")
+    #expect(done.code == 2 && done.errors.contains("left out"), "\(done.errors)")
     #expect(try (20...24).contains(times("out.mkv").count))
     // Sound whose parameters are in the packets.
     try makeClip("three.ts", "-c:v libx264 -pix_fmt yuv420p -g 8 -c:a aac -ar 48000 -ac 2")
@@ -74,14 +74,6 @@ extension FileCaseTests {
       sound.code == 2
         && sound.errors.contains("its sound changes from 44100 Hz, 1 channel to 48000 Hz, 2 channels"),
       "\(sound.errors)")
-  }
-
-  /// A single packet of TTA cannot be decoded from Matroska, which does not say how long it is.
-  @Test func soundThatCannotBeDecoded() throws {
-    try makeClip("in.mkv", "-c:v libx264 -pix_fmt yuv420p -c:a tta -ar 48000")
-    let done = try runSameSize("in.mkv", "out.mov")
-    #expect(done.code == 2 && done.errors.contains("left out stream 1 (audio, tta)"), "\(done.errors)")
-    #expect(try bench.entries("out.mov", "codec_type", stream: "a") == "")
   }
 
   /// The last packet has a duration, without which players of MP4 ignore it.

@@ -29,6 +29,8 @@ struct DamageWatch: Sendable {
   /// Streams whose last packet was corrupt. The last one of a stream that is cut off always is.
   private var pending: Set<Int> = []
   private var hasFrames = false
+  /// Whether the decoder made up parts of the last frame.
+  private var wasConcealed = false
 
   /// Longer ones are pauses of the recording.
   private static let longest: Int64 = 10_000_000
@@ -43,7 +45,9 @@ struct DamageWatch: Sendable {
   ///   - length: usual duration of a frame in microseconds; not positive if unknown.
   ///   - isConcealed: whether the decoder made up parts of it.
   mutating func noteFrame(at time: Int64, length: Int64, isConcealed: Bool) {
-    if isConcealed, hasFrames { damagedPictures += 1 }
+    // The last frame of a file that is cut off is incomplete, too.
+    if wasConcealed { damagedPictures += 1 }
+    wasConcealed = isConcealed && hasFrames
     hasFrames = true
     guard length > 0, length < Self.longest else { return }
     var stream = video ?? Stream(end: time)
@@ -91,9 +95,6 @@ struct DamageWatch: Sendable {
   private static func add(_ hole: Hole, to holes: inout [Hole]) {
     if holes.count < mostHoles { holes.append(hole) }
   }
-
-  /// Whether packets were incomplete.
-  var hasCorruptPackets: Bool { corruptPackets > 0 }
 
   /// What is missing, one line each.
   /// - Parameters:
