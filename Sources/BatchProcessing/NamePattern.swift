@@ -22,7 +22,7 @@ package struct NamePattern: Sendable, Equatable {
   /// Endings of containers that are replaced unless an encoder is named: Ogg only supports Theora, of poor quality with
   /// default options; the others are outdated (`VideoIOError.outdatedContainer`).
   private static let replaced: Set = [
-    "ogv", "ogg", "ogm", "ogx", "avi", "mpg", "mpeg", "vob", "dvd", "vcd", "svcd",
+    "ogv", "ogg", "ogm", "ogx", "avi", "mpg", "mpeg", "vob", "dvd", "vcd", "svcd", "wmv", "asf",
   ]
 
   /// Whether the pattern depends on the number of bits.

@@ -10,7 +10,7 @@ package import VideoIO
 /// rougher. Telecined film does the same in three frames of five. Fine detail, noise, scene cuts, fades and
 /// motion across the lines change both mixtures alike.
 package struct CombDetector: Sendable {
-  /// Period in frames; the first two frames of each period are compared.
+  /// Period in frames; the first two frames of each period are compared. At the beginning it is shorter, for short clips.
   private let stride: Int
   private var frameCount = 0
   private var earlier: FieldLines?
@@ -41,7 +41,7 @@ package struct CombDetector: Sendable {
 
   /// Adds the next frame of a video.
   package mutating func push(_ frame: VideoFrame) {
-    switch frameCount % stride {
+    switch frameCount % (frameCount < Self.lookedAt ? min(stride, 4) : stride) {
     case 0: earlier = FieldLines(frame)
     case 1:
       if let earlier { compare(earlier, FieldLines(frame)) }

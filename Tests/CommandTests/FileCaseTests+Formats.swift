@@ -43,6 +43,10 @@ extension FileCaseTests {
     let done = try run("frames/%05d.png", "out.mp4")
     #expect(done.code == 0, "\(done.errors)")
     #expect(try times("out.mp4").count == 10)
+    // FFmpeg ends at an empty one without an error.
+    try write(Data(), "frames/00043.png")
+    let short = try run("frames/%05d.png", "short.mp4")
+    #expect(short.code == 2 && short.errors.contains("left out what is missing"), "\(short.errors)")
     let missing = try run("frames/%05d.jpg", "none.mp4")
     #expect(missing.code == 1 && missing.errorLines.count == 1, "\(missing.errors)")
   }
@@ -60,6 +64,19 @@ extension FileCaseTests {
     #expect(joined.code == 2 && joined.errorLines.count == 1, "\(joined.errors)")
     #expect(joined.errors.contains("(\(one.count) bytes): tail -c +\(one.count + 1)"), "\(joined.errors)")
     #expect(try times("two.mkv").count == 10)
+  }
+
+  /// A file of another kind behind the first.
+  @Test(arguments: [("mp4", "mkv"), ("avi", "ts")]) func otherKindsBehindTheEnd(_ kinds: (String, String))
+    throws
+  {
+    for ending in [kinds.0, kinds.1] {
+      try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -c:v mpeg4", "one.\(ending)")
+    }
+    let first = try bytes("one.\(kinds.0)")
+    try write(first + bytes("one.\(kinds.1)"), "two.\(kinds.0)")
+    let done = try runSameSize("two.\(kinds.0)", "out.mkv")
+    #expect(done.code == 2 && done.errors.contains("tail -c +\(first.count + 1)"), "\(done.errors)")
   }
 
   /// Reads from a pipe, if the container allows it.

@@ -66,7 +66,7 @@ import VideoIO
   @Test func jobsWarnOfCombedFrames() async throws {
     let bench = try Workbench()
     try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=160x120:rate=50:duration=3.2 -vf interlace,setfield=prog -c:v ffv1", "in.mkv"
+      "-f lavfi -i testsrc2=size=160x120:rate=50:duration=1 -vf interlace,setfield=prog -c:v ffv1", "in.mkv"
     )
     var options = EnhancementJob.Options(threads: 1)
     let summary = try await bicubicJob(

@@ -72,7 +72,7 @@ import Testing
     var settings = settings(for: "out.mp4")
     settings.convertsAudio = false
     let report = try copy(bench.path("in.mkv"), to: bench.path("out.mp4"), settings: settings)
-    #expect(report.leftOut == ["stream 1 (audio, pcm_s16le) does not fit into mp4"])
+    #expect(report.leftOut == ["stream 1 (audio, pcm_s16le): it does not fit into mp4"])
     #expect(try bench.ffprobe("out.mp4", "-select_streams a -show_streams") == "")
   }
 
@@ -161,7 +161,7 @@ import Testing
     var settings = settings(for: "none.mp4")
     settings.convertsSubtitles = false
     let report = try copy(bench.path("in.mkv"), to: bench.path("none.mp4"), settings: settings)
-    #expect(report.leftOut == ["stream 1 (subtitle, subrip, fra) does not fit into mp4"])
+    #expect(report.leftOut == ["stream 1 (subtitle, subrip, fra): it does not fit into mp4"])
   }
 
   /// Audio is decoded only if necessary: supported streams are copied byte by byte.

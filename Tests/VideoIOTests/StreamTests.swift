@@ -69,7 +69,7 @@ import VideoIO
     let input = try makeRich()
     let report = try copy(input, to: bench.path("out.mp4"), settings: EncoderSettings())
     #expect(
-      report.leftOut == ["stream 4 (attachment, ttf) does not fit into mp4"])
+      report.leftOut == ["stream 4 (attachment, ttf): it does not fit into mp4"])
     #expect(try bench.times("out.mp4") == bench.times("in.mkv"))
     #expect(try bench.packetTimes("out.mp4", stream: "a:0").count > 20)
     for stream in ["a:0", "a:1"] {

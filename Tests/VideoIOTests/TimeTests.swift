@@ -139,6 +139,14 @@ import VideoIO
     #expect(repair.warning != nil)
   }
 
+  /// A clock that stands still says nothing.
+  @Test func repairSpreadsEqualTimes() {
+    var repair = TimestampRepair(usualDuration: 10)
+    let given: [Int64?] = [7, 7, 7, 7, 7, 7, 50]
+    #expect(given.map { repair.next($0, duration: 0) } == [7, 8, 9, 19, 29, 39, 50])
+    #expect(repair.missingCount == 3 && repair.backwardCount == 2)
+  }
+
   @Test func repairSurvivesExtremes() {
     var repair = TimestampRepair(usualDuration: .max)
     #expect(repair.next(.max - 1, duration: .max) == .max - 1)

@@ -4,6 +4,10 @@
 package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file cannot be opened, or is not a media file.
   case cannotOpen(path: String, reason: LibavError)
+  /// The file has no content.
+  case emptyFile(path: String)
+  /// The part to read begins behind the end of the file.
+  case partBehindEnd(path: String, seconds: Double)
   /// The file is a playlist, and playlists are not allowed.
   case isPlaylist(path: String)
   /// A playlist leads out of its folder, or is endless.
@@ -121,6 +125,9 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .cannotOpen(let path, let reason): "cannot open \(path): \(reason)"
+    case .emptyFile(let path): "cannot open \(path): it is empty"
+    case .partBehindEnd(let path, let seconds):
+      "\(path) ends at \(Self.text(seconds)), before the part to be read"
     case .isPlaylist(let path): "\(path) is a playlist, which refers to other files"
     case .badPlaylist(let path, let reason): "playlist \(path) is not followed: \(reason)"
     case .encrypted(let path): "the video of \(path) is encrypted"
@@ -202,6 +209,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
+    case .emptyFile: "its download or copy may have failed; get a new copy of it"
     case .isPlaylist: "allow playlists if you trust the files it refers to"
     case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
     case .badPlaylist: "playlists may name files in their own folder and below it"
@@ -213,6 +221,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .outputIsInput: "choose another name; a file cannot be replaced while it is read"
     case .unfinishedIsInput: "choose another name for the output, or rename the input"
     case .outputInUse: "wait for it to end, or choose another name"
+    case .outdatedContainer(let path) where [".wmv", ".asf"].contains { path.lowercased().hasSuffix($0) }:
+      "use a name that ends in .mp4 or .mkv, or choose an encoder for it, such as --codec wmv2"
     case .outdatedContainer:
       "use a name that ends in .mp4 or .mkv, or choose an encoder for it, such as --codec mpeg2video"
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"

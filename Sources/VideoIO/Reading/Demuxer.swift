@@ -20,9 +20,11 @@ struct Demuxer: ~Copyable {
   /// Opens the file and probes its streams.
   ///
   /// The corresponding C functions are `avformat_open_input` and `avformat_find_stream_info`.
-  /// - Parameter allowsPlaylists: whether to follow a playlist even if the file's name does not indicate one.
+  /// - Parameters:
+  ///   - allowsPlaylists: whether to follow a playlist even if the file's name does not indicate one.
+  ///   - ignoresEditLists: whether all of the media in an MP4 file is read, whatever its edit lists select.
   /// - Throws: `VideoIOError.cannotOpen`; `isPlaylist`, `badPlaylist`.
-  init(path: String, allowsPlaylists: Bool = false) throws(VideoIOError) {
+  init(path: String, allowsPlaylists: Bool = false, ignoresEditLists: Bool = false) throws(VideoIOError) {
     let followsPlaylists = try Self.checkPlaylist(path, isAllowed: allowsPlaylists)
     var context: UnsafeMutablePointer<AVFormatContext>?
     let (url, protocols) = InputFormats.address(path)
@@ -36,11 +38,13 @@ struct Demuxer: ~Copyable {
     av_dict_set(&options, "format_whitelist", InputFormats.demuxers(playlists: followsPlaylists), 0)
     av_dict_set(&options, "protocol_whitelist", protocols, 0)
     InputFormats.setNetworkOptions(&options, for: path)
+    if ignoresEditLists { av_dict_set(&options, "ignore_editlist", "1", 0) }
     let (opened, openLog) = LibavLog.collecting {
       avformat_open_input(&context, FileName.cString(url), format, &options)
     }
     av_dict_free(&options)
     guard opened >= 0, let raw = context else {
+      if InputFormats.isEmpty(path) { throw .emptyFile(path: path) }
       let isForeign = openLog.contains { $0.contains("whitelist") }
       let reason = isForeign ? .invalidData : LibavError(code: opened, log: openLog)
       throw .cannotOpen(path: path, reason: reason)
@@ -137,11 +141,40 @@ struct Demuxer: ~Copyable {
   ///
   /// - Parameter end: where the last packet ends, in bytes; 0 if unknown.
   func joinedFile(behind end: Int) -> JoinedFile? {
-    guard end > 0, !isSequence, !InputFormats.isURL(path), !OutputFile.isStream(path),
-      let container = formatName.flatMap(JoinedFile.Container.init(demuxer:))
-    else { return nil }
-    return JoinedFile.find(in: path, behind: end, container: container)
+    guard end > 0, isOnDisk, let containers = formatName.flatMap(JoinedFile.containers(behind:)) else {
+      return nil
+    }
+    return JoinedFile.find(in: path, behind: end, containers: containers)
   }
+
+  /// A second Matroska file between two packets, of which FFmpeg reads only the packets, that has other decoder parameters than
+  /// some of the streams; nil if there is none.
+  func otherMatroska(in gap: Range<Int>, parameters: [[UInt8]]) -> JoinedFile? {
+    guard isOnDisk, !parameters.isEmpty else { return nil }
+    return JoinedFile.matroska(in: path, gap: gap, lacking: parameters)
+  }
+
+  /// Whether the input is a file that can be read again.
+  private var isOnDisk: Bool { !isSequence && !InputFormats.isURL(path) && !OutputFile.isStream(path) }
+
+  /// The codec that the stream of a packet has at this time; none for a packet without a stream.
+  func codec(of packet: borrowing PacketOwner) -> AVCodecID {
+    stream(Int(packet.raw.pointee.stream_index))?.pointee.codecpar?.pointee.codec_id ?? AV_CODEC_ID_NONE
+  }
+
+  /// The number of frames of the video in the index of an AVI file; nil for all other files. FFmpeg skips entries whose frames
+  /// are not where they should be. Parsers may split or join frames of H.264 and HEVC.
+  func indexedFrameCount(_ videoIndex: Int) -> Int? {
+    guard formatName == "avi", let stream = stream(videoIndex),
+      let codec = stream.pointee.codecpar?.pointee.codec_id,
+      codec != AV_CODEC_ID_H264, codec != AV_CODEC_ID_HEVC
+    else { return nil }
+    let count = Int(avformat_index_get_entries_count(stream))
+    return count > 0 ? count : nil
+  }
+
+  /// Whether the container may have edit lists.
+  var mayHaveEditLists: Bool { formatName?.hasPrefix("mov") == true && isOnDisk }
 
   /// Whether the container is a picture file.
   var isStillImage: Bool {

@@ -43,6 +43,20 @@ struct FrameSource: ~Copyable {
   private var firstSkipped: String?
   private let stamp: FileStamp?
   private var unannouncedStreams: Set<Int> = []
+  private var damage = DamageWatch()
+  /// Video packets read, those sent to the decoder, and frames that came from it.
+  private var (videoPackets, sentPackets, decodedFrames) = (0, 0, 0)
+  /// Damaged parts since the first frame: recordings may begin anywhere.
+  private var lateDamage = 0
+  /// The last correction of each stream's times.
+  private var corrections: [Int: Int64] = [:]
+  /// Usual duration of a frame, in microseconds; 0 if unknown.
+  private let frameLength: Int64
+  /// Whether the rest of the file is left out.
+  private var isEnded = false
+  /// Streams whose codec has changed.
+  private var changedStreams: Set<Int> = []
+  private var changes: [Int: String] = [:]
 
   /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
   ///   reads everything before it.
@@ -50,7 +64,8 @@ struct FrameSource: ~Copyable {
     path: String, threads: Int, options: VideoReader.Options, seekLead: Int64?
   ) throws(VideoIOError) {
     stamp = FileStamp(path: path)
-    let demuxer = try Demuxer(path: path, allowsPlaylists: options.allowsPlaylists)
+    let demuxer = try Demuxer(
+      path: path, allowsPlaylists: options.allowsPlaylists, ignoresEditLists: options.ignoresEditLists)
     let videoIndex: Int
     if let stream = options.stream {
       videoIndex = try demuxer.videoStream(stream)
@@ -64,10 +79,10 @@ struct FrameSource: ~Copyable {
       parameters: video.parameters.raw, timeBase: video.timeBase, threads: threads, path: path,
       exportsQuantizers: options.exportsQuantizers)
     let packet = try PacketOwner()
+    let rate = Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil))
     intake = FrameIntake(
-      path: path, timeBase: video.timeBase,
-      frameRate: Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil)),
-      isStillImage: demuxer.isStillImage)
+      path: path, timeBase: video.timeBase, frameRate: rate, isStillImage: demuxer.isStillImage)
+    frameLength = rate.isPositive ? rate.inverse.rescale(1, to: microseconds) : 0
     progress = ReadingProgress(demuxer, videoIndex: videoIndex)
     window = TrimWindow(options, source: source)
     clock = ClockRepair(
@@ -98,6 +113,10 @@ struct FrameSource: ~Copyable {
     } catch {
       if case .cannotRead(_, _, let reason) = error { throw .noFrames(path: demuxer.path, reason: reason) }
       throw error
+    }
+    if let window, lastDamage == nil, decodedFrames > 0, Double(window.start) >= progress.seconds * 1e6 {
+      let start = Double(source.startTime) * microseconds.doubleValue
+      throw .partBehindEnd(path: demuxer.path, seconds: progress.seconds - start)
     }
     if lastDamage == nil, demuxer.hasIndexBehindData { throw .needsSeeking(path: demuxer.path) }
     throw .noFrames(path: demuxer.path, reason: lastDamage)
@@ -131,7 +150,10 @@ struct FrameSource: ~Copyable {
     if let line = intake.timestamps.warning { add(.times, line) }
     for line in intake.warnings { add(.change, line) }
     if intake.losesTransparency || video.hasSeparateAlpha { add(.transparency, "transparency is left out") }
-    if damagedCount > 0 {
+    if options.ignoresEditLists {
+      add(.times, "the edit list, which leaves no frame, is ignored: all of the media is read")
+    }
+    if damagedCount > 0, !hasLostFrames {
       let detail = lastDamage.map { ": \($0)" } ?? ""
       add(.damage, "\(damagedCount) damaged parts of the video could not be decoded\(detail)")
     }
@@ -149,12 +171,32 @@ struct FrameSource: ~Copyable {
 
   /// Parts of the source that are left out.
   var leftOut: [MediaRemark] {
-    losses.map { MediaRemark(.rest, $0) }
+    losses.map { MediaRemark(.rest, $0) } + damages.map { MediaRemark(.damage, $0) }
+      + changedStreams.sorted().map { MediaRemark(.stream($0), changes[$0] ?? "stream \($0)") }
       + encryptedStreams.sorted().map { index in
         let info = source.streams[index].info
         return MediaRemark(
           .stream(index), "stream \(index) (\(info.kind.rawValue), \(info.codecName)), which is encrypted")
       }
+  }
+
+  /// Whether the decoder failed on parts of the video, and frames are missing.
+  private var hasLostFrames: Bool { lateDamage > 0 && sentPackets > decodedFrames }
+
+  /// What damage has cost, one line each.
+  private var damages: [String] {
+    var lines: [String] = []
+    if hasLostFrames {
+      let detail = lastDamage.map { ": \($0)" } ?? ""
+      lines.append("\(damagedCount) damaged parts of the video, which could not be decoded\(detail)")
+    }
+    if isDraining, !isEnded, window == nil, let count = demuxer.indexedFrameCount(videoIndex),
+      count > videoPackets
+    {
+      lines.append("\(count - videoPackets) of \(count) frames, which are not where the index says")
+    }
+    let found = damage.losses(isDamaged: skippedCount > 0 || damagedCount > 0, startTime: source.startTime)
+    return lines + found
   }
 
   mutating func next() throws(VideoIOError) -> MediaItem? {
@@ -187,6 +229,8 @@ struct FrameSource: ~Copyable {
     switch decoder.receive(into: frame) {
     case .frame:
       let taken: VideoFrame
+      decodedFrames += 1
+      let isConcealed = frame.raw.pointee.decode_error_flags & Self.concealment != 0
       do throws(VideoIOError) {
         taken = try intake.take(frame, isAtEnd: isDraining)
       } catch {
@@ -196,6 +240,9 @@ struct FrameSource: ~Copyable {
         return nil
       }
       let frame = taken
+      damage.noteFrame(
+        at: video.timeBase.rescale(frame.presentationTimestamp, to: microseconds), length: frameLength,
+        isConcealed: isConcealed)
       switch window?.place(of: frame.presentationTimestamp, timeBase: video.timeBase) {
       case .before: return nil
       case .behind: isVideoDone = true
@@ -219,6 +266,7 @@ struct FrameSource: ~Copyable {
 
   /// Reads one packet; sends it to the decoder if it is the video's, otherwise returns it.
   private mutating func readPacket() throws(VideoIOError) -> EncodedPacket? {
+    guard !isEnded else { return nil }
     switch ahead.next(of: demuxer, into: packet) {
     case .packet(let log):
       if let line = log.first {
@@ -226,11 +274,10 @@ struct FrameSource: ~Copyable {
         firstSkipped = firstSkipped ?? line
       }
     case .end(let log):
-      finishReading(progress.shortfall(log: log, path: demuxer.path))
+      let isCutOff = FileEnd.isCutOff(demuxer, end: progress.endOfPackets, isShort: progress.isShort)
+      finishReading(progress.shortfall(log: log, path: demuxer.path, isCutOff: isCutOff))
       if let joined = demuxer.joinedFile(behind: progress.endOfPackets) {
-        losses.append(
-          "a second file that follows the first in \(demuxer.path) (\(joined.length) bytes): "
-            + "tail -c +\(joined.offset + 1) separates it")
+        losses.append(describe(joined))
       }
       return nil
     case .failed(let reason):
@@ -247,7 +294,10 @@ struct FrameSource: ~Copyable {
       encryptedStreams.insert(index)
       return nil
     }
+    if endsAtJoint(index) { return nil }
     try correctClock(of: index)
+    guard keepsCodec(index) else { return nil }
+    noteDamage(of: index)
     progress.note(packet.raw, timeBase: source.streams[index].timeBase, isVideo: index == videoIndex)
     guard index == videoIndex else {
       let encoded = EncodedPacket(packet.raw, timeBase: source.streams[index].timeBase)
@@ -256,9 +306,76 @@ struct FrameSource: ~Copyable {
     }
     if isCopying { notePosition() }
     if isCopying || isVideoDone || !hasBegun(with: packet.raw) { return nil }
+    sentPackets += 1
     if let reason = decoder.send(packet.raw) { note(damage: reason) }
     return nil
   }
+
+  /// Whether reading without edit lists may help.
+  var mayHaveEditLists: Bool { !options.ignoresEditLists && demuxer.mayHaveEditLists }
+
+  private func describe(_ joined: JoinedFile) -> String {
+    "a second file that follows the first in \(demuxer.path) (\(joined.length) bytes): "
+      + "tail -c +\(joined.offset + 1) separates it"
+  }
+
+  /// Ends reading where a second Matroska file begins that needs other decoders.
+  private mutating func endsAtJoint(_ index: Int) -> Bool {
+    let end = progress.endOfPackets
+    let position = Int(packet.raw.pointee.pos)
+    // Without a header in between, packets are some bytes apart.
+    guard end > 0, position > end + 100, demuxer.formatName?.hasPrefix("matroska") == true,
+      let joined = demuxer.otherMatroska(in: end..<position, parameters: source.headerParameters(videoIndex))
+    else { return false }
+    losses.append(describe(joined))
+    endReading()
+    return true
+  }
+
+  /// Whether the packet's codec is that of its stream. Otherwise the stream is left out from here on; the video ends the output.
+  private mutating func keepsCodec(_ index: Int) -> Bool {
+    let raw = packet.raw.pointee
+    let parameters = source.streams[index].parameters.raw.pointee
+    // One decoder takes both.
+    let mpeg = [AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO]
+    guard ahead.codec != parameters.codec_id, ahead.codec != AV_CODEC_ID_NONE,
+      parameters.codec_id != AV_CODEC_ID_NONE,
+      !mpeg.contains(ahead.codec) || !mpeg.contains(parameters.codec_id)
+    else { return !changedStreams.contains(index) }
+    let time = raw.pts != noTimestamp ? raw.pts : raw.dts
+    let moment = source.streams[index].timeBase.rescale(time == noTimestamp ? 0 : time, to: microseconds)
+    let place = VideoIOError.text(Double(moment.saturatingMinus(source.startTime)) / 1e6)
+    let change = "from \(codecName(parameters.codec_id)) to \(codecName(ahead.codec))"
+    if index == videoIndex {
+      losses.append("what follows, as the codec of the video changes at \(place) \(change)")
+      endReading()
+    } else if changedStreams.insert(index).inserted {
+      let kind = source.streams[index].info.kind.rawValue
+      changes[index] = "stream \(index) (\(kind)) from \(place) on, as its codec changes \(change)"
+    }
+    return false
+  }
+
+  private mutating func endReading() {
+    isEnded = true
+    finishReading(nil)
+  }
+
+  /// Notes the times of sound, and packets that the demuxer found incomplete.
+  private mutating func noteDamage(of index: Int) {
+    let raw = packet.raw.pointee
+    if index == videoIndex { videoPackets += 1 }
+    damage.notePacket(of: index, isCorrupt: raw.flags & AV_PKT_FLAG_CORRUPT != 0)
+    guard source.streams[index].info.kind == .audio, raw.pts != noTimestamp else { return }
+    let timeBase = source.streams[index].timeBase
+    damage.noteSound(
+      of: index, at: timeBase.rescale(raw.pts, to: microseconds),
+      duration: timeBase.rescale(max(raw.duration, 0), to: microseconds))
+  }
+
+  /// What a decoder sets in frames that it had to complete.
+  private static let concealment =
+    FF_DECODE_ERROR_INVALID_BITSTREAM | FF_DECODE_ERROR_CONCEALMENT_ACTIVE | FF_DECODE_ERROR_DECODE_SLICES
 
   private mutating func notePosition() {
     let time = packet.raw.pointee.dts != noTimestamp ? packet.raw.pointee.dts : packet.raw.pointee.pts
@@ -297,6 +414,9 @@ struct FrameSource: ~Copyable {
       answer = clock.answer(for: described, following: following)
     }
     guard case .offset(let correction) = answer else { return }
+    if corrections.updateValue(correction, forKey: index) ?? 0 != correction, let time = described.time {
+      damage.noteClockChange(at: time.saturatingPlus(correction))
+    }
     guard correction != 0 else { return }
     let ticks = microseconds.rescale(correction, to: timeBase)
     if raw.pointee.pts != noTimestamp { raw.pointee.pts = raw.pointee.pts.saturatingPlus(ticks) }
@@ -339,6 +459,7 @@ struct FrameSource: ~Copyable {
 
   private mutating func note(damage reason: LibavError) {
     damagedCount += 1
+    if decodedFrames > 0 { lateDamage += 1 }
     lastDamage = reason
   }
 }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// The FFmpeg demuxers and protocols that are allowed for input. Media files are untrusted, and some of FFmpeg's hundreds of
 /// formats open other files, devices or the network.
 enum InputFormats {
@@ -37,6 +43,14 @@ enum InputFormats {
   /// The allowed demuxers, in FFmpeg's syntax.
   static func demuxers(playlists isPlaylist: Bool) -> String {
     (media + pictures + (isPlaylist ? playlists : [])).joined(separator: ",")
+  }
+
+  /// Whether the input is a file without content.
+  static func isEmpty(_ path: String) -> Bool {
+    guard !isURL(path), !OutputFile.isStream(path), let file = try? DiskFile(reading: path),
+      let status = try? file.status()
+    else { return false }
+    return status.st_size == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
   /// Whether the input is a URL rather than a file.

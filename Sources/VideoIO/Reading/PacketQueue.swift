@@ -9,10 +9,12 @@ struct PacketQueue: ~Copyable {
   private final class Entry {
     let packet: PacketOwner
     let log: [String]
+    let codec: AVCodecID
 
-    init(_ packet: consuming PacketOwner, log: [String]) {
+    init(_ packet: consuming PacketOwner, log: [String], codec: AVCodecID) {
       self.packet = packet
       self.log = log
+      self.codec = codec
     }
   }
 
@@ -21,6 +23,8 @@ struct PacketQueue: ~Copyable {
   private var byteCount = 0
   /// The outcome of reading ahead if it was not a packet.
   private var end: Demuxer.Outcome?
+  /// The codec of the last packet taken: transport streams may change it.
+  private(set) var codec = AV_CODEC_ID_NONE
 
   init() {}
 
@@ -31,7 +35,9 @@ struct PacketQueue: ~Copyable {
   mutating func next(of demuxer: borrowing Demuxer, into packet: borrowing PacketOwner) -> Demuxer.Outcome {
     guard position < entries.count else {
       if let end { return end }
-      return demuxer.read(into: packet)
+      let outcome = demuxer.read(into: packet)
+      codec = demuxer.codec(of: packet)
+      return outcome
     }
     let entry = entries[position]
     position += 1
@@ -40,6 +46,7 @@ struct PacketQueue: ~Copyable {
       entries.removeFirst(position)
       position = 0
     }
+    codec = entry.codec
     byteCount -= Int(entry.packet.raw.pointee.size)
     av_packet_unref(packet.raw)
     av_packet_move_ref(packet.raw, entry.packet.raw)
@@ -60,7 +67,8 @@ struct PacketQueue: ~Copyable {
       case .packet(let log):
         byteCount += Int(packet.raw.pointee.size)
         if Int(packet.raw.pointee.stream_index) == stream { found += 1 }
-        entries.append(Entry(packet, log: log))
+        let codec = demuxer.codec(of: packet)
+        entries.append(Entry(packet, log: log, codec: codec))
       case let outcome: end = outcome
       }
     }

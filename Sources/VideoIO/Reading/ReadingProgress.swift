@@ -10,12 +10,20 @@ struct ReadingProgress: Sendable {
   private(set) var endOfPackets = 0
   private let expectedEnd: Double?
   private let expectedVideoEnd: Double?
+  /// By how much the file may be shorter than announced, in seconds, apart from 1 %.
+  private let tolerance: Double
+  private let isSequence: Bool
 
   /// The end of the file as announced by the container, in microseconds of its clock; nil if unknown.
   var announcedEnd: Int64? { expectedEnd.flatMap { Int64(exactly: ($0 * 1e6).rounded()) } }
 
   init(_ demuxer: borrowing Demuxer, videoIndex: Int) {
     let context = demuxer.context.pointee
+    let rate = demuxer.stream(videoIndex).map { Rational($0.pointee.avg_frame_rate) } ?? Rational(0, 1)
+    // These announce as many frames as there are, and end silently at a missing one.
+    let isExact = demuxer.isSequence || demuxer.formatName == "mxf"
+    tolerance = isExact && rate.isPositive ? 1.5 * rate.inverse.doubleValue : 1
+    isSequence = demuxer.isSequence
     // With a clock that jumps, the announced length is meaningless.
     let isAnnounced =
       context.duration > 0 && context.duration_estimation_method != AVFMT_DURATION_FROM_BITRATE
@@ -45,17 +53,21 @@ struct ReadingProgress: Sendable {
     if isVideo { videoSeconds = max(videoSeconds, end) }
   }
 
+  /// Whether the packets end noticeably before the announced end, or none is announced.
+  var isShort: Bool { expectedEnd.map { $0 - seconds > 0.05 } ?? true }
+
   /// The error for a file that ends too early; nil for a complete file.
   ///
-  /// Announced lengths may be slightly wrong, so a shortfall of less than a second or 1 % is ignored unless
-  /// FFmpeg reported an incomplete file.
-  func shortfall(log: [String], path: String) -> VideoIOError? {
+  /// Announced lengths may be slightly wrong, so a shortfall of less than a second or 1 % is ignored in most containers, unless
+  /// FFmpeg reported an incomplete file or `isCutOff` is true.
+  func shortfall(log: [String], path: String, isCutOff: Bool) -> VideoIOError? {
     let expected = expectedVideoEnd ?? expectedEnd
     let reached = expectedVideoEnd == nil ? seconds : videoSeconds
-    if log.contains(where: { $0.contains("prematurely") || $0.contains("partial file") }) {
+    if isCutOff || log.contains(where: { $0.contains("prematurely") || $0.contains("partial file") }) {
       return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
     }
-    guard let expected, expected - reached > max(1, expected * 0.01) else { return nil }
+    guard let expected, expected - reached > (isSequence ? tolerance / 3 : max(tolerance, expected * 0.01))
+    else { return nil }
     return .endsEarly(path: path, seconds: reached, expectedSeconds: expected)
   }
 }

@@ -97,3 +97,18 @@ extension SourceFile {
     hasTimestampJumps = cffmpeg_input_has_timestamp_jumps(demuxer.context) != 0
   }
 }
+
+extension SourceFile {
+  /// The decoder parameters of the video and of AAC sound as they are in the header of a Matroska file: other sound may have
+  /// been changed by FFmpeg.
+  func headerParameters(_ videoIndex: Int) -> [[UInt8]] {
+    streams.compactMap { stream in
+      let value = stream.parameters.raw.pointee
+      guard stream.info.index == videoIndex || value.codec_id == AV_CODEC_ID_AAC else { return nil }
+      let bytes = byteArray(value.extradata, Int(value.extradata_size))
+      guard !bytes.isEmpty, bytes.count < 127 else { return bytes.isEmpty ? nil : bytes }
+      // The element CodecPrivate; a short string alone could be anywhere.
+      return bytes.count < 8 ? [0x63, 0xA2, 0x80 | UInt8(bytes.count)] + bytes : bytes
+    }
+  }
+}

@@ -7,10 +7,15 @@
 package struct TimestampRepair: Sendable {
   private var last: Int64?
   private var step: Int64
+  /// The last timestamp of a frame itself, and how many frames in a row had it.
+  private var own: (timestamp: Int64?, count: Int) = (nil, 0)
   /// Frames without a timestamp.
   package private(set) var missingCount = 0
   /// Frames whose timestamp was not greater than the previous one.
   package private(set) var backwardCount = 0
+
+  /// More equal timestamps in a row are treated as missing.
+  private static let mostEqual = 3
 
   /// - Parameter usualDuration: ticks from frame to frame if nothing else is known; raised to at least 1.
   package init(usualDuration: Int64) {
@@ -24,6 +29,9 @@ package struct TimestampRepair: Sendable {
   ///   - isAtEnd: whether the decoder is being flushed; some decoders then return no timestamps, which is
   ///     not worth a warning.
   package mutating func next(_ timestamp: Int64?, duration: Int64, isAtEnd: Bool = false) -> Int64 {
+    own = timestamp == own.timestamp ? (timestamp, own.count + 1) : (timestamp, 1)
+    // A clock that stands still is none.
+    let timestamp = own.count > Self.mostEqual ? nil : timestamp
     defer { if duration > 0 { step = duration } }
     guard let last else {
       if timestamp == nil { missingCount += 1 }

@@ -29,6 +29,9 @@ package struct VideoReader: ~Copyable {
     /// Whether frames carry the quantizers of their blocks: see `VideoFrame.quantizers`.
     package var exportsQuantizers = false
 
+    /// Whether all of the media in an MP4 file is read, whatever its edit lists select.
+    var ignoresEditLists = false
+
     /// Strict reading of the whole file.
     package init() {}
   }
@@ -66,7 +69,13 @@ package struct VideoReader: ~Copyable {
       }
     }
     var source = try FrameSource(path: path, threads: threads, options: options, seekLead: nil)
-    let first = try source.firstFrame()
+    let first: VideoFrame
+    do throws(VideoIOError) { first = try source.firstFrame() } catch {
+      guard case .noFrames = error, source.mayHaveEditLists else { throw error }
+      var options = options
+      options.ignoresEditLists = true
+      return try open(path: path, threads: threads, options: options)
+    }
     return VideoReader(source: source, first: first)
   }
 

@@ -12,6 +12,10 @@ struct Muxer: ~Copyable {
     /// Last decoding timestamp in the output's ticks.
     var lastTimestamp: Int64?
     var nextTimestamp: Int64?
+    /// Ticks between the last two packets.
+    var lastStep: Int64 = 0
+    /// The header of the last AAC packet, if packets have one.
+    var soundHeader: ADTSHeader?
     /// Generates decoding times for packets that have none.
     var order: DecodingOrder
     /// nil for other containers.
@@ -39,7 +43,13 @@ struct Muxer: ~Copyable {
   private let movesChapters: Bool
   /// Converters of streams that the container does not support, by their indices in the source.
   private let converters: [Int: any StreamConverter]
-  /// Remarks about these streams.
+  /// Whether packets without a duration get that of the packet before: MP4 shows nothing of the last one otherwise.
+  private let needsDurations: Bool
+  /// Whether sound may change its parameters, since each packet has its own.
+  private let keepsHeaders: Bool
+  /// What the container does not support, although it seems to be there when the output is read back.
+  private let unheld: [String]
+  /// Remarks about converted streams.
   private let conversions: [MediaRemark]
 
   /// Streams that the container does not accept, one line each.
@@ -105,6 +115,9 @@ struct Muxer: ~Copyable {
     makesItsFiles = plan.format.pointee.flags & AVFMT_NOFILE != 0
     containerName = plan.containerName
     movesChapters = plan.writesChaptersLast
+    needsDurations = plan.isQuickTime
+    keepsHeaders = plan.containerName == "mpegts"
+    unheld = plan.unheld
   }
 
   /// Seconds per tick of the video stream in the container.
@@ -128,6 +141,14 @@ struct Muxer: ~Copyable {
     let index = encoded.streamIndex
     guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
     if let converter = converters[index] { return try convert(encoded, by: converter, of: index) }
+    if !keepsHeaders, let header = ADTSHeader(encoded.bytes) {
+      if let known = route.soundHeader, known != header {
+        let time = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue }
+        let change = "its sound changes from \(known) to \(header)"
+        return breakOff(index, at: time, reason: LibavError(code: LibavError.invalidData.code, log: [change]))
+      }
+      routes[index]?.soundHeader = header
+    }
     av_packet_unref(packet.raw)
     // FFmpeg's Matroska muxer writes new audio extradata over whatever follows the old, which makes the file unreadable.
     let ignored: Set<UInt32> = route.matroska == nil ? [] : [AV_PKT_DATA_NEW_EXTRADATA.rawValue]
@@ -187,11 +208,6 @@ struct Muxer: ~Copyable {
   /// Warnings about the written streams, one line each.
   var warnings: [MediaRemark] {
     var result = conversions
-    for (index, converter) in converters.sorted(by: { $0.key < $1.key }) where converter.damagedCount > 0 {
-      result.append(
-        MediaRemark(
-          .damage, "\(converter.damagedCount) damaged parts of stream \(index) could not be decoded"))
-    }
     if cutCount > 0 {
       result.append(
         MediaRemark(.times, "\(cutCount) packets with durations of more than a day were shortened"))
@@ -217,6 +233,12 @@ struct Muxer: ~Copyable {
     where routes[index]?.isBroken == false {
       try convert(nil, by: converter, of: index)
     }
+    let damages = converters.sorted { $0.key < $1.key }.compactMap { index, converter -> MediaRemark? in
+      guard converter.damagedCount > 0, let name = routes[index]?.name else { return nil }
+      return MediaRemark(
+        .damage,
+        "\(converter.damagedCount) damaged parts of stream \(index) (\(name)), which could not be decoded")
+    }
     if movesChapters { moveChapters() }
     do throws(LibavError) {
       try LibavLog.check { av_write_trailer(context.raw) }
@@ -224,7 +246,7 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    var lost = Array(leftOut[known...])
+    var lost = Array(leftOut[known...]) + damages + unheld.map { MediaRemark(.metadata, $0) }
     if let pictures = pictures.take() {
       try pictures.commit()
       return lost
@@ -296,6 +318,12 @@ struct Muxer: ~Copyable {
     if raw.pointee.pts == noTimestamp { raw.pointee.pts = raw.pointee.dts }
     if raw.pointee.pts < 0 {
       lowestTime = min(lowestTime, route.timeBase.rescale(raw.pointee.pts, to: microseconds))
+    }
+    if needsDurations, streamIndex != videoIndex, raw.pointee.duration <= 0 {
+      raw.pointee.duration = route.lastStep
+    }
+    if let last = route.lastTimestamp {
+      routes[streamIndex]?.lastStep = raw.pointee.dts.saturatingMinus(last)
     }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
     routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))

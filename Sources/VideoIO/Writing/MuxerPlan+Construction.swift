@@ -222,6 +222,15 @@ extension MuxerPlan {
     }
   }
 
+  /// What is lost in outputs that are not read back, one line each: standard output and raw frames have no place for it.
+  var unheld: [String] {
+    let isRotated = source.streams[videoIndex].sideData.contains { $0.displayMatrix != nil }
+    guard isRotated, containerName == "yuv4mpegpipe" || isPipe && !isQuickTime && !isMatroska else {
+      return []
+    }
+    return ["rotation does not fit into \(containerName); mp4 and mov keep it"]
+  }
+
   /// Whether the container stores a tag of the file in another form.
   func isStoredElsewhere(_ tag: MetadataEntry) -> Bool { isQuickTime && tag.key.lowercased() == "timecode" }
 

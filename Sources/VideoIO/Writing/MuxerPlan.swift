@@ -6,6 +6,8 @@ struct MuxerPlan {
   let format: UnsafePointer<AVOutputFormat>
   let source: SourceFile
   let videoIndex: Int
+  /// The file that is read; empty if there is none.
+  let input: String
   /// The output's path as given by the user.
   let path: String
   let url: String
@@ -59,10 +61,10 @@ struct MuxerPlan {
     return String(cString: encoder.pointee.name)
   }
 
-  /// Whether a container is too old for the encoder that `auto` selects: players expect MPEG-2 in program streams, and AVI has
-  /// no timestamps, so that H.264 in it loses its order.
+  /// Whether a container is too old for the encoder that `auto` selects: players expect MPEG-2 in program streams and
+  /// Windows Media in ASF, and AVI has no timestamps, so that H.264 in it loses its order.
   static func isOutdated(_ format: UnsafePointer<AVOutputFormat>) -> Bool {
-    ["avi", "mpeg", "vob", "dvd", "svcd", "vcd"].contains(String(cString: format.pointee.name))
+    ["avi", "mpeg", "vob", "dvd", "svcd", "vcd", "asf"].contains(String(cString: format.pointee.name))
   }
 
   /// The warning about H.264 in a layout that few players support; nil if the layout is common.
@@ -147,12 +149,12 @@ struct MuxerPlan {
         let converters = choice.converters.merging([index: converter]) { $1 }
         return failure(of: choice.accepted.union([index]), converters: converters, video: video) == nil
       }
-      if let converter {
+      if let converter, stream.info.kind != .audio || SoundTrial.succeeds(with: stream, of: input) {
         choice.accepted.insert(index)
         choice.converters[index] = converter
         choice.conversions.append(describe(stream, convertedBy: converter))
       } else {
-        choice.leftOut.append(describe(stream))
+        choice.leftOut.append(describe(stream, with: ": it "))
       }
     }
     return choice
@@ -191,12 +193,12 @@ struct MuxerPlan {
   }
 
   /// The remark about a stream that is left out: number, kind, codec, language, container.
-  func describe(_ stream: SourceStream) -> MediaRemark {
+  func describe(_ stream: SourceStream, with link: String = " ") -> MediaRemark {
     let info = stream.info
     let language = info.language.map { ", \($0)" } ?? ""
     return MediaRemark(
       .stream(info.index),
-      "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language)) does not fit into \(containerName)"
+      "stream \(info.index) (\(info.kind.rawValue), \(info.codecName)\(language))\(link)does not fit into \(containerName)"
     )
   }
 
@@ -210,7 +212,9 @@ struct MuxerPlan {
     if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
     if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
     // FFmpeg's muxer for program streams accepts all kinds of subtitles, but most of them cannot be read back.
-    if Self.isOutdated(format), stream.info.kind == .subtitle { return codec == AV_CODEC_ID_DVD_SUBTITLE }
+    if Self.isOutdated(format), containerName != "asf", stream.info.kind == .subtitle {
+      return codec == AV_CODEC_ID_DVD_SUBTITLE
+    }
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
   }
 

@@ -112,7 +112,8 @@ struct SourceCensus: Sendable {
       }
       let kept = Set(other.sideData.map(\.type)).union(Self.intendedSideData)
       for type in stream.sideData.map(\.type) where !kept.contains(type) {
-        lines.append(fails(Self.name(ofSideData: type) + place))
+        let hint = type == AV_PKT_DATA_DISPLAYMATRIX.rawValue ? "; mp4 and mov keep it" : ""
+        lines.append(fails(Self.name(ofSideData: type) + place) + hint)
       }
       let lost = stream.disposition & ~other.disposition
       if lost != 0 { lines.append(fails("mark \(Self.names(lost).joined(separator: ", "))\(place)")) }

@@ -16,7 +16,8 @@ extension VideoWriter {
     let container = try MuxerPlan.format(path: path, container: settings.container)
     let isSequence = MuxerPlan.isSequence(container, path: path) && !info.isStillImage
     let plan = MuxerPlan(
-      format: container, source: info.source, videoIndex: info.videoStreamIndex, path: path,
+      format: container, source: info.source, videoIndex: info.videoStreamIndex, input: info.path,
+      path: path,
       url: isSequence ? PictureSequence.url(path) : fileURL(writingPath),
       frameRate: request.frameRate, timeBase: request.timeBase, sampleAspectRatio: info.sampleAspectRatio,
       containerOptions: settings.containerOptions, convertsAudio: settings.convertsAudio,
