@@ -107,7 +107,10 @@ package struct FilmPlan: Codable, Sendable, Equatable {
     } catch let error as PlanError {
       throw error
     } catch {
-      throw .cannotRead(path: path, reason: "\((error as NSError).localizedDescription)")
+      let isReadable = access(path, R_OK) == 0
+      throw .cannotRead(
+        path: path,
+        reason: isReadable ? (error as NSError).localizedDescription : String(cString: strerror(errno)))
     }
     guard let head = try? JSONDecoder().decode(Head.self, from: data) else { throw .notAPlan(path: path) }
     guard head.format == currentFormat else { throw .otherFormat(path: path, format: head.format) }

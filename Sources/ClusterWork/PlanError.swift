@@ -29,7 +29,7 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
   /// One lower-case line.
   package var description: String {
     switch self {
-    case .cannotRead(let path, let reason): "cannot read plan \(path): \(reason)"
+    case .cannotRead(let path, let reason): "cannot open \(path): \(reason)"
     case .cannotWrite(let path, let reason): "cannot write plan \(path): \(reason)"
     case .notAPlan(let path): "\(path) is not a plan of this program, or is damaged"
     case .otherFormat(let path, let format):

@@ -8,6 +8,8 @@ package enum ModelError: Error, Equatable, CustomStringConvertible {
   case damaged(path: String, detail: String)
   /// The metadata does not describe a network that this version supports.
   case badArchitecture(String)
+  /// The file holds a network for another task, scale or number of bits than what is asked for.
+  case otherNetwork(path: String, detail: String)
   /// A tensor that the architecture needs is missing, has the wrong shape, or holds invalid numbers.
   case missingTensor(name: String)
   /// No shipped weights match the request.
@@ -21,6 +23,7 @@ package enum ModelError: Error, Equatable, CustomStringConvertible {
     case .cannotOpen(let path, let reason): "cannot open model \(path): \(reason)"
     case .damaged(let path, let detail): "model \(path) is damaged: \(detail)"
     case .badArchitecture(let detail): "model describes an unknown network: \(detail)"
+    case .otherNetwork(let path, let detail): "\(path) is a model \(detail)"
     case .missingTensor(let name):
       "tensor \(name) of the model is missing, or has a wrong shape or invalid values"
     case .notShipped(let name): "no weights are shipped for \(name)"
@@ -34,6 +37,7 @@ package enum ModelError: Error, Equatable, CustomStringConvertible {
     case .cannotOpen: nil
     case .damaged, .missingTensor: "get a new copy of the file"
     case .badArchitecture: "the file may be for another version"
+    case .otherNetwork: nil
     case .notShipped: "pass a model file"
     case .notFinite: nil
     }

@@ -71,7 +71,10 @@ extension EnhancementJob {
       path: input, threads: max(1, options.threads / 4), options: options.reading(rescues: true)
     ).info
     let places = Self.places(in: info)
-    let share = choices.seconds / Double(places.count)
+    let look = try? SourceLook(path: input, options: options, threads: options.threads)
+    // Half of the time is for the trials with noise removed, if there are any.
+    let triesDenoising = choices.denoising != nil && (look?.noise ?? 0) >= Self.forecastNoise
+    let share = choices.seconds / Double(places.count) / (triesDenoising ? 2 : 1)
     var trials: [Trial] = []
     for place in places {
       do {
@@ -100,7 +103,8 @@ extension EnhancementJob {
       memoryBytes: ProcessMemory.peakBytes.map { $0 + heldBytes(trials, shape: shape, frames: frames) },
       videoBytes: frames.flatMap { bytes(sizes, frames: $0, scenes: choices.scenes) }, measuredFrames: made,
       measuringSeconds: 0)
-    try await addNoise(to: &result, choices, trials: trials)
+    result.noise = look.map { Double($0.noise) }
+    if triesDenoising { try await addDenoising(to: &result, choices, trials: trials) }
     result.measuringSeconds = (ContinuousClock.now - begin) / .seconds(1)
     return result
   }
@@ -129,7 +133,7 @@ extension EnhancementJob {
 
   /// Returns the places at which frames are made, in seconds after the start of the job's part of the source.
   private static func places(in info: MediaInfo) -> [Double] {
-    guard let duration = info.duration, duration > 6, !info.isStillImage else { return [0] }
+    guard let duration = info.duration, duration > 3, !info.isStillImage else { return [0] }
     return [0.1, 0.45, 0.8].map { $0 * duration }
   }
 
@@ -167,27 +171,33 @@ extension EnhancementJob {
     return Int(Double(more * shape.width * shape.height) * held.bytesPerPixel * depth)
   }
 
-  /// Measures the noise, and the bytes after removing it.
-  private func addNoise(
+  /// Measures the bytes after removing the noise, within half of the time limit.
+  private func addDenoising(
     to forecast: inout Forecast, _ choices: ForecastOptions, trials: [Trial]
   ) async throws {
-    guard let look = try? SourceLook(path: input, options: options, threads: options.threads) else { return }
-    forecast.noise = Double(look.noise)
-    guard look.noise >= Self.forecastNoise, let steps = choices.denoising, let whole = forecast.videoBytes
-    else { return }
-    let middle = trials[trials.count / 2]
-    guard let before = middle.sizes, before.bytes > 0 else { return }
+    guard let steps = choices.denoising, let whole = forecast.videoBytes else { return }
+    var middle = trials[trials.count / 2]
     let job = try EnhancementJob(
       input: input, output: output, encoder: encoder, options: options, steps: steps
     ).surveyed().job
-    let trial = try await job.trial(at: middle.place, seconds: 0, frames: middle.frames)
-    guard let after = trial.sizes, after.packets == before.packets else { return }
-    forecast.denoisedBytes = Int(Double(whole) * Double(after.bytes) / Double(before.bytes))
+    let begin = ContinuousClock.now
+    let trial = try await job.trial(at: middle.place, seconds: choices.seconds / 3, frames: middle.frames)
     forecast.measuredFrames += trial.frames
+    if trial.frames < middle.frames {
+      // Only equal numbers of frames compare: the first frame is a large one. Frames that keep the noise take less time.
+      let taken = (ContinuousClock.now - begin) / .seconds(1)
+      middle = try await surveyed().job.trial(
+        at: middle.place, seconds: max(taken, choices.seconds / 3), frames: trial.frames)
+      forecast.measuredFrames += middle.frames
+    }
+    guard let before = middle.sizes, let after = trial.sizes, before.bytes > 0,
+      after.packets == before.packets
+    else { return }
+    forecast.denoisedBytes = Int(Double(whole) * Double(after.bytes) / Double(before.bytes))
   }
 
   /// Makes frames from a place until the time limit.
-  /// - Parameter frames: the exact number of frames; nil uses the time limit.
+  /// - Parameter frames: the most frames; nil is those of about a second of the source.
   private func trial(at place: Double, seconds: Double, frames: Int? = nil) async throws -> Trial {
     var options = options
     options.segments = nil

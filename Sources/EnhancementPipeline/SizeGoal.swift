@@ -55,7 +55,12 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
       rotation: media.rotation, format: media.format)
     if self == .source { return size }
     guard size.height > shape.height || size.width > shape.width && isFactor else {
-      throw .notLarger(path: media.path, size: "\(shape.width)x\(shape.height)", goal: "--\(self)")
+      // As players show it, which is what the goals count.
+      let ratio = media.sampleAspectRatio.isPositive ? media.sampleAspectRatio.doubleValue : 1
+      let across = Int(min((Double(shape.width) * ratio).rounded(), 1e6))
+      let isTurned = Int((media.rotation / 90).rounded()) % 2 != 0
+      let shown = isTurned ? "\(shape.height)x\(across)" : "\(across)x\(shape.height)"
+      throw .notLarger(path: media.path, size: shown, goal: "--\(self)")
     }
     guard max(size.width, size.height) <= Self.most else {
       throw .tooLarge(path: media.path, size: "\(size.width)x\(size.height)")

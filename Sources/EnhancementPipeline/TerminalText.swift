@@ -10,6 +10,11 @@ package func clockText(_ seconds: Double) -> String {
     : String(format: "%d:%02d", minutes, total % 60)
 }
 
+/// Returns a number with its noun, such as `1 frame` or `2 frames`.
+package func counted(_ number: Int, _ noun: String) -> String {
+  number == 1 ? "1 \(noun)" : "\(number) \(noun)s"
+}
+
 /// Returns a line of JSON that is safe to print on a terminal. JSON does not escape control characters from
 /// 0x7F to 0x9F.
 package func terminalJSON(_ line: Data) -> String {

@@ -130,6 +130,9 @@ package struct FileFrames: ~Copyable {
 
 /// FFmpeg filters with short names, by task.
 package enum BaselineCatalog {
+  /// The known names for all tasks.
+  package static var names: Set<String> { Set(EnhancementTask.allCases.flatMap { names($0) }) }
+
   package static func names(_ task: EnhancementTask) -> [String] {
     switch task {
     case .superResolution: ["bilinear", "bicubic", "lanczos", "spline"]

@@ -131,7 +131,7 @@ package enum NetworkCatalog {
     let model = try QuantizedModel(file: file)
     try check(model.architecture, choice, path)
     if let bits = choice.bits, bits.rawValue != model.bits {
-      throw ModelError.badArchitecture("\(path) holds a model of \(model.bits) bits, not \(bits.rawValue)")
+      throw ModelError.otherNetwork(path: path, detail: "of \(model.bits) bits, not \(bits.rawValue)")
     }
     return try IntegerNetwork(model, width: width, height: height, threads: threads)
   }
@@ -162,9 +162,10 @@ package enum NetworkCatalog {
     throws(ModelError)
   {
     guard architecture.task == choice.task else {
-      throw .badArchitecture("it is for \(architecture.task.rawValue), not \(choice.task.rawValue)")
+      throw .otherNetwork(
+        path: path, detail: "for \(architecture.task.rawValue), not \(choice.task.rawValue)")
     }
     guard let scale = choice.scale, scale != architecture.scale else { return }
-    throw .badArchitecture("\(path) enlarges \(architecture.scale) times, not \(scale)")
+    throw .otherNetwork(path: path, detail: "that enlarges \(architecture.scale) times, not \(scale)")
   }
 }

@@ -73,10 +73,21 @@ struct VidenhanceCommand: AsyncParsableCommand {
         ProgressEvent(failed: Console.singleLine(text), exitCode: exitCode.rawValue).write()
         exit(withError: exitCode)
       }
+      if code == .validationFailure { exitWithUsage(error) }
       guard code == .failure, !(error is ExitCode) else { exit(withError: error) }
       Console.error(error)
       exit(withError: Console.exitCode(for: error))
     }
+  }
+
+  /// Ends with the parser's error and the usage; lists of valid values become part of the error's line.
+  private static func exitWithUsage(_ error: any Error) -> Never {
+    let message = message(for: error)
+    guard message.contains(where: \.isNewline) else { exit(withError: error) }
+    let whole = fullMessage(for: error)
+      .replacing(message, with: Console.singleLine(message), maxReplacements: 1)
+    Console.write(whole.hasSuffix("\n") ? whole : whole + "\n")
+    exit(withError: ExitCode.validationFailure)
   }
 
   /// - Throws: the parser's errors, some of them in other words.
@@ -85,10 +96,7 @@ struct VidenhanceCommand: AsyncParsableCommand {
       return try Preset.parse(arguments)
     } catch {
       let message = message(for: error)
-      guard
-        let text = UsageHint.severalInputs(arguments, message: message)
-          ?? UsageHint.missingOutput(arguments, message: message)
-      else { throw error }
+      guard let text = UsageHint.explanation(arguments, message: message) else { throw error }
       throw ValidationError(text)
     }
   }

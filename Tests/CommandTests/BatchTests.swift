@@ -64,8 +64,14 @@ import Testing
     let again = try run(bench, ["batch", folder, bench.path("out"), "--skip-existing"])
     #expect(again.code == 2)
     #expect(again.errors.contains("exists"))
-    let refused = try run(bench, [folder, bench.path("out")])
-    #expect(refused.code == 2 && refused.errors.contains("hint"))
+    let refused = try run(bench, [folder, bench.path("out"), "--progress", "json"])
+    #expect(refused.code == 2)
+    // Every line is an object, and those of failures hold the hint.
+    for line in refused.errorLines {
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      #expect(object?["event"] as? String == "failed", "\(line)")
+    }
+    #expect(refused.errors.contains("(hint: pass --skip-existing, or --overwrite)"), "\(refused.errors)")
   }
 
   /// For any number of shares, every file belongs to exactly one; array jobs provide the index in the

@@ -48,6 +48,6 @@ import Testing
   @Test func reportsErrors() throws {
     #expect(try talk(["stack four 1"]).code == 64)
     let run = try talk(["network nothing 1"])
-    #expect(run.code == 1 && run.errors.contains("cannot inspect model nothing: no such file"))
+    #expect(run.code == 1 && run.errors.contains("cannot open model nothing: no such file"))
   }
 }

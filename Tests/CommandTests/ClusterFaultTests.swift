@@ -140,7 +140,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     #expect(try bench.join().errors.contains("was made by another plan"))
     try Data("{".utf8).write(to: URL(fileURLWithPath: bench.path("plan.json")))
     expectRefused(try bench.shard("0"), "is not a plan")
-    expectRefused(try Program.run("status", bench.path("none.json")), "cannot read plan")
+    expectRefused(try Program.run("status", bench.path("none.json")), "none.json: No such file or directory")
 
     try Data(plan.utf8).write(to: URL(fileURLWithPath: bench.path("plan.json")))
     var source = try Data(contentsOf: URL(fileURLWithPath: bench.path("in.mkv")))

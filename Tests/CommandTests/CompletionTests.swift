@@ -47,6 +47,16 @@ import Testing
     (["holiday.mp4", "out.mp4", "--task", "den"], ["denoise"]),
     (["holiday.mp4", "out.mp4", "--task", "denoise,s"], ["denoise,sr"]),
     (["holiday.mp4", "out.mp4", "--model", "f"], ["fast"]),
+    (["holiday.mp4", "out.mp4", "--preset", "vh"], ["vhs"]),
+    (["holiday.mp4", "out.mp4", "--preset", "plac"], ["placebo"]),
+    (["holiday.mp4", "out.mp4", "--to", "108"], ["1080p"]),
+    (["holiday.mp4", "out.mp4", "--encoder-preset", "med"], ["medium"]),
+    (["holiday.mp4", "out.mp4", "--container", "mat"], ["matroska"]),
+    (["holiday.mp4", "out.mp4", "--pix-fmt", "yuv422p1"], ["yuv422p10le"]),
+    (["compare", "holiday.mp4", "--bits", "32,8,6,4,3,"], ["32,8,6,4,3,2"]),
+    (["compare", "holiday.mp4", "--also", "hqdn3d,lan"], ["hqdn3d,lanczos"]),
+    (["bench", "quality", "--tables", "sr4,den", "--filters", "of"], ["off"]),
+    (["help", "insp"], ["inspect"]),
     (["holiday.mp4", "out.mp4", "--codec", "libx265"], ["libx265"]),
     (["holiday.mp4", "out.mp4", "--model-file", "wei"], ["weights.safetensors"]),
     // File names and commands.
@@ -165,8 +175,10 @@ import Testing
   @Test(.enabled(if: path(of: "fish") != nil, "fish is not installed")) func fishCompletes() throws {
     let bench = try makeBench("fish")
     var text = "source ./script\n"
-    // Completion of tasks depends on the cursor's position in the word, which fish has only at a terminal.
-    let cases = Self.cases.filter { $0.words.dropLast().last != "--task" || $0.offers == ["holiday.mp4"] }
+    // Completion of lists depends on the cursor's position in the word, which fish has only at a terminal.
+    let cases = Self.cases.filter {
+      !["--task", "--bits", "--also"].contains($0.words.dropLast().last) || $0.offers == ["holiday.mp4"]
+    }
     for entry in cases {
       text += "complete -C 'videnhance \(entry.words.joined(separator: " "))' | string split -f 1 \\t"
       text += " | sort -u | string join ' '; or echo\n"

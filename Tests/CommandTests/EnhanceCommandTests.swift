@@ -60,7 +60,7 @@ import Testing
       bench.path("in.mkv"), bench.path("out.mkv"), "--bits", "32", "--model-file", try bench.makeModel(),
       "--verbose")
     #expect(run.code == 0)
-    #expect(run.errors.contains("scene cuts at frames 5\n"))
+    #expect(run.errors.contains("scene cut at frame 5\n"))
     #expect(run.errors.contains("encoder libx264, yuv420p, at most "))
   }
 

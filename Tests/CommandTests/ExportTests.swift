@@ -22,7 +22,10 @@ import Testing
     let bench = try Workbench()
     try Data("nothing".utf8).write(to: URL(fileURLWithPath: bench.path("x.safetensors")))
     for (arguments, words) in [
-      (["nowhere", "-o", "a.onnx"], "no such file (hint: shipped are"),
+      (
+        ["nowhere", "-o", "a.onnx"], "cannot open model nowhere: no such file (hint: pass a file, or the name"
+      ),
+      (["sr-x2-fast-4bti", "-o", "a.onnx"], "no such file (hint: did you mean sr-x2-fast-4bit?)"),
       (["x.safetensors", "-o", "a.onnx"], "x.safetensors"),
       (["sr-x2-fast-4bit", "-o", "none/a.onnx"], "none/a.onnx cannot be written"),
     ] {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
 import EnhancementModel
 import Foundation
 import TestSupport
@@ -38,6 +39,29 @@ import VideoIO
       #expect(list.output.contains("\(preset.name): \(preset.purpose)\n  \(preset.text)\n"))
     }
     #expect(list.output.contains("auto: "))
+  }
+
+  /// Names are accepted in any case, and mistyped ones of known encoders are usage errors.
+  @Test func namesHaveAnyCase() throws {
+    #expect(Preset.asked(in: ["--preset", "DVD"]) == "dvd")
+    let tape = try enhance("--preset", "VHS", "--codec", "H.264", "--encoder-preset", "Slow")
+    #expect(tape.source.deinterlaceFields && tape.encoder.preset == "vhs")
+    let settings = tape.encoder.settings(output: "out.mkv", threads: 1)
+    #expect(settings.codec == "h264" && settings.preset == "slow")
+    #expect(try enhance("--codec", "HEVC", "--task", "SR,Denoise").encoder.codec == "hevc")
+    for (words, hint) in [
+      (["--preset", "medum"], "did you mean --preset medium?"),
+      (["--encoder-preset", "sloow"], "did you mean --encoder-preset slow?"),
+      (["--preset", "vsh"], "did you mean --preset vhs?"),
+      (["--codec", "x265", "--preset", "thing"], "placebo"),
+    ] {
+      let error = #expect(throws: (any Error).self) { _ = try enhanceWith(words) }
+      let text = error.map { VidenhanceCommand.message(for: $0) } ?? ""
+      #expect(text.contains(hint), "\(text)")
+      #expect(error.map { VidenhanceCommand.exitCode(for: $0).rawValue } == 64)
+    }
+    // Other encoders have presets of their own.
+    #expect(try enhance("--codec", "h264_nvenc", "--preset", "p5").encoder.preset == "p5")
   }
 
   /// Returns the options of a preset, parsed as in a run.

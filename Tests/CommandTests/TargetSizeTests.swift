@@ -33,6 +33,7 @@ import Testing
     let video = try bench.makeVideo(size: "64x48", seconds: 0.12)
     for (options, size) in [
       (["--height", "90"], "120x90"), (["--scale", "2.5", "--source", "clean"], "160x120"),
+      (["--scale", "4", "--model", "fast"], "256x192"),
     ] {
       let done = try Program.Run([video, bench.path("out.mkv"), "--overwrite"] + options).finish()
       #expect(done.code == 0 && done.errors.contains(": 3 frames, \(size), "), "\(done.errors)")
@@ -90,6 +91,10 @@ import Testing
       done.errors == "videnhance: \(video) is 96x64 already, which --to 64p would not enlarge "
         + "(hint: choose a larger size, or a task that keeps it, such as --task denoise)\n")
     #expect(!bench.contents.contains { $0.hasPrefix("out") })
+    // The size is the one that players show, in which sizes are given.
+    try bench.ffmpeg("-i \(video) -c copy -aspect 2:1", "wide.mkv")
+    let wide = try Program.run(bench.path("wide.mkv"), bench.path("out.mkv"), "--width", "100")
+    #expect(wide.code == 1 && wide.errors.contains("wide.mkv is 128x64 already"), "\(wide.errors)")
   }
 
   @Test(arguments: [
@@ -98,8 +103,10 @@ import Testing
     (["--to", "1080p", "--task", "denoise"], "--to is for --task sr"),
     (["--scale", "1"], "--scale must be above 1"), (["--scale", "nan"], "--scale must be above 1"),
     (["--scale", "99"], "up to 16"), (["--height", "3"], "--height must be"),
-    (["--to", "1080"], "1080p"),
-    (["--model", "fast", "--scale", "3"], "--model fast is for --scale up to 2"),
+    (["--to", "1080"], "'1080' (hint: did you mean --to 1080p?)"), (["--to", "big"], "from 16p to 16384p"),
+    (["--to", "1280x720"], "did you mean --to 720p?"),
+    (["--to", "720p", "--height", "720"], "each sets the size of the output"),
+    (["--model", "fast", "--task", "denoise"], "--model fast is for --task sr"),
   ]) func wrongSizesAreRefused(options: [String], words: String) throws {
     let run = try Program.Run(["in.mkv", "out.mkv"] + options).finish()
     #expect(run.code == 64 && run.errors.contains(words), "\(run.errors)")

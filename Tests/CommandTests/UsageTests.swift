@@ -31,7 +31,8 @@ import Testing
 
   @Test func errorForBadBitsListsTheValidOnes() throws {
     let run = try Program.run("in.mkv", "out.mkv", "--bits", "5")
-    #expect(["2", "3", "4", "6", "8", "32"].allSatisfy { run.errors.contains("- \($0)\n") })
+    #expect(run.code == 64 && run.errorLines.first?.hasSuffix(": 2, 3, 4, 6, 8, 32") == true, "\(run.errors)")
+    #expect(run.errors.contains("\nUsage: videnhance "), "\(run.errors)")
   }
 
   @Test func errorForMissingInstructionSetListsTheOthers() throws {
@@ -119,6 +120,55 @@ import Testing
     #expect(run.errorLines.first?.hasPrefix("Error: there is no ") == true)
   }
 
+  /// Words that are rejected before they are parsed, and parts of what is said about them.
+  @Test(arguments: [
+    (["help", "enhnace"], "there is no command 'enhnace' (hint: did you mean 'videnhance help enhance'?)"),
+    (["help", "foo"], "'foo' (hint: 'videnhance help' lists the commands)"),
+    (["bench", "kernls"], "'bench kernls' (hint: did you mean 'videnhance bench kernels'?)"),
+    (["help", "bench", "kernls"], "did you mean 'videnhance help bench kernels'?"),
+    (
+      ["encode", "a.mp4", "b.mp4"], "there is no command or file 'encode' (hint: name an input and an output"
+    ),
+    (["a", "b", "--gpu"], "computes on the CPU only"), (["a", "b", "--no-audio"], "sound is copied"),
+    (["a", "b", "--fast"], "did you mean --model fast?"), (["a", "b", "--2x"], "did you mean --scale 2?"),
+    (["a", "b", "--size", "1080p"], "did you mean --to 1080p?"),
+    (["a", "b", "--resolution=1280x720"], "did you mean --to 720p?"),
+    (["a", "b", "--size"], "did you mean --to?"), (["a", "b", "--to", "uhd"], "did you mean --to 4k?"),
+    (["-i", "a", "b"], "no option '-i' (hint: name an input and an output"),
+    (["a", "--output", "b"], "no option '--output' (hint: name an input and an output"),
+    (["a", "b", "-y"], "did you mean --overwrite?"),
+    (["a", "b", "--audio", "cpoy"], "did you mean --audio copy?"),
+    (["a", "b", "--subtitles=cpoy"], "did you mean --subtitles copy?"),
+    (["a", "b", "--task", "sr,sr"], "names 'sr' twice"), (["a", "b", "--task", "sr,"], "lacks a name"),
+    (["a", "b", "--pattern", "x.mkv"], "lacks {name}"), (["a", "b", "--pattern={nam}.mkv"], "lacks {name}"),
+    (["a", "b", "--pattern", "b/{name}"], "has a slash"), (["a", "b", "--pattern", "{name}{x}"], "braces"),
+  ])
+  func wordsAreExplained(words: [String], part: String) throws {
+    let error = #expect(throws: ValidationError.self) { try UsageHint.check(words) }
+    #expect(error?.message.contains(part) == true, "\(error?.message ?? "")")
+  }
+
+  @Test(arguments: [
+    ["-", "-", "--task", "denoise, sr"], ["a", "b", "--to", "1080P"], ["preview", "a", "-o", "b"],
+    ["preview", "a", "--output", "b"], ["bench", "kernels"], ["help"], ["help", "bench", "quality"],
+    ["a", "b", "--pattern", "{name}-{bits}.{ext}"], ["a", "b", "--", "--gpu", "-y"],
+  ])
+  func validWordsPass(words: [String]) throws { try UsageHint.check(words) }
+
+  /// Suggestions of the parser are kept only if they are near.
+  @Test func parserMessagesAreReworded() {
+    func text(_ words: [String], _ message: String) -> String? {
+      UsageHint.explanation(words, message: message)
+    }
+    let far = "Unknown option '--vaapi'. Did you mean '--crf'?"
+    #expect(text(["a.mp4", "b.mp4", "--vaapi"], far)?.hasPrefix("Unknown option '--vaapi' (hint: ") == true)
+    #expect(text(["a.mp4", "b.mp4", "--crff"], "Unknown option '--crff'. Did you mean '--crf'?") == nil)
+    #expect(
+      text(["foo", "a.mp4", "b.mp4"], "Unexpected argument 'b.mp4'")?
+        .hasPrefix("there is no command or file 'foo' (hint: ") == true)
+    #expect(text(["a.mp4", "b.mp4", "c"], "Unexpected argument 'c'") == nil)
+  }
+
   @Test func filesNamedLikeCommandsAreFiles() throws {
     let bench = try Workbench()
     try FileManager.default.moveItem(atPath: bench.makeVideo(), toPath: bench.path("upscale"))
@@ -157,6 +207,9 @@ import Testing
     let run = try Program.Run(["a.mkv", "b.mkv", "c.mkv", "out"], directory: bench.directory).finish()
     #expect(run.code == 64 && run.errors.contains("'videnhance batch <in-dir> <out-dir>'"), "\(run.errors)")
     #expect(run.errors.contains("c.mkv"), "\(run.errors)")
+    try FileManager.default.createDirectory(atPath: bench.path("out"), withIntermediateDirectories: true)
+    let one = try Program.Run(["a.mkv", "none.mkv", "out/"], directory: bench.directory).finish()
+    #expect(one.code == 64 && one.errors.contains("'videnhance batch <in-dir>"), "\(one.errors)")
     // Other surplus words are left to the parser.
     let plain = try Program.Run(["a.mkv", "b.mkv", "c"], directory: bench.directory).finish()
     #expect(plain.code == 64 && plain.errors.contains("Unexpected argument 'c'"), "\(plain.errors)")

@@ -40,7 +40,7 @@ extension PieceJob {
     try Task.checkCancellation()
     var summary = EnhancementSummary(
       frames: writer.frameCount, resumedFrames: writer.frameCount, width: writer.width,
-      height: writer.height, format: writer.format.name, encoder: writer.encoderName)
+      height: writer.height, format: writer.encodedFormat, encoder: writer.encoderName)
     summary.sceneCuts = film.sceneCuts
     summary.warnings = Self.merged(film.warnings, writer.warnings)
     let found = writer.leftOut

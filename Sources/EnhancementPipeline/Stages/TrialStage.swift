@@ -35,11 +35,13 @@ final class TrialStage: Sendable {
 
   /// Fewest frames, made regardless of the time, and most frames.
   private static let least = 2
+  /// Counted in frames of the source: made frames between them show the same part of it, which would be too short to
+  /// stand for the rest.
   private static let most = 24
 
   /// - Parameters:
   ///   - seconds: time limit, after which no further frame is made.
-  ///   - frames: the exact number of frames; nil uses the time limit.
+  ///   - frames: the most frames; nil is 24 of the source.
   init(
     path: String, settings: EncoderSettings, seconds: Double, frames: Int?, begin: ContinuousClock.Instant
   ) {
@@ -85,10 +87,11 @@ final class TrialStage: Sendable {
   }
 
   private func isEnough(_ frames: Int, group: Int) -> Bool {
-    if let wanted { return frames >= wanted }
+    if let wanted, frames >= wanted { return true }
     // Between the first and the last frame there are only whole groups.
     guard frames > Self.least - 1, (frames - 1) % group == 0 else { return false }
-    return frames >= Self.most || (ContinuousClock.now - begin) / .seconds(1) >= seconds
+    return wanted == nil && frames >= Self.most * group
+      || (ContinuousClock.now - begin) / .seconds(1) >= seconds
   }
 }
 
@@ -115,8 +118,8 @@ private struct TrialEncoder: ~Copyable {
         path: path, like: media, width: shape.width, height: shape.height, format: media.format,
         timeBase: shape.timeBase, frameRate: shape.frameRate, settings: settings, pieces: nil,
         scratch: scratch)
-      let name = writer.encoderName
-      return TrialEncoder(format: media.format.name, name: name, writer: writer)
+      let (format, name) = (writer.encodedFormat, writer.encoderName)
+      return TrialEncoder(format: format, name: name, writer: writer)
     } catch {
       // Pictures and raw frames have no size to measure.
       guard case .segmentsImpossible = error else { throw error }

@@ -49,7 +49,7 @@ struct WritingStage: Sendable {
     try Task.checkCancellation()
     let summary = EnhancementSummary(
       frames: writer.frameCount, resumedFrames: resumedFrames, width: writer.width, height: writer.height,
-      format: writer.format.name,
+      format: writer.encodedFormat,
       encoder: writer.encoderName, warnings: writer.warnings, leftOut: writer.leftOut)
     let start = ContinuousClock.now
     let dropped = try writer.finish()

@@ -207,6 +207,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
       "of URLs, those of http, https and file are read"
     case .needsSeeking: "save it as a file first, or put its index in front: ffmpeg -movflags faststart"
     case .noSuchVideoStream(_, _, let videos) where videos.isEmpty: "the file has no video"
+    case .noSuchVideoStream(_, _, let videos) where videos.count == 1: "its only video is stream \(videos[0])"
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
     case .emptyFile: "its download or copy may have failed; get a new copy of it"

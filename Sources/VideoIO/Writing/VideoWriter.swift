@@ -14,6 +14,8 @@ package struct VideoWriter: ~Copyable {
   package let height: Int
   /// The layout that frames must have.
   package let format: PixelFormat
+  /// FFmpeg's name of the layout that is encoded, such as yuv420p.
+  package let encodedFormat: String
   /// FFmpeg's name of the encoder in use.
   package let encoderName: String
   /// Frames written so far.
@@ -125,6 +127,8 @@ package struct VideoWriter: ~Copyable {
     self.timeBase = timeBase
     self.packet = packet
     encoderName = name
+    encodedFormat =
+      av_get_pix_fmt_name(encoder.context.pointee.pix_fmt).map { String(cString: $0) } ?? format.name
     layoutNotes = notes.compactMap { $0 }
     holdsOneFrame = plan.isPicture && !plan.isSequence
     losesDolbyVision = info.source.streams[info.videoStreamIndex].sideData.contains {

@@ -83,7 +83,7 @@ struct JoinShards: AsyncParsableCommand {
     for stream in summary.leftOut { Console.warning("\(film.output): left out \(Console.text(of: stream))") }
     guard let line else { return }
     Console.line(
-      "\(film.output): \(summary.frames) frames, \(summary.width)x\(summary.height), of "
-        + "\(film.shards.count) shards, \(clockText(line.elapsed))")
+      "\(film.output): \(counted(summary.frames, "frame")), \(summary.width)x\(summary.height), of "
+        + "\(counted(film.shards.count, "shard")), \(clockText(line.elapsed))")
   }
 }

@@ -126,7 +126,7 @@ struct PlanFilm: AsyncParsableCommand {
     if let found {
       if found.identity == made.identity, found.shards == made.shards { return found }
       let lines = FilmPlan.differences(found.settings, made.settings)
-      let shares = "it has \(found.shards.count) shards, now \(made.shards.count)"
+      let shares = "it has \(counted(found.shards.count, "shard")), now \(made.shards.count)"
       guard overwrite || found.identity == made.identity else {
         throw PlanError.exists(path: plan, lines.isEmpty ? ["the film is read otherwise"] : lines)
       }
@@ -158,13 +158,13 @@ struct PlanFilm: AsyncParsableCommand {
   private func report(_ made: FilmPlan) {
     let film = made.film
     Console.line(
-      "\(plan): \(film.frames) frames of \(film.width)x\(film.height) in \(made.shards.count) shards, "
-        + "\(film.segments.count) segments of \(film.segmentFrames), \(film.sceneCuts.count) scene cuts, "
+      "\(plan): \(counted(film.frames, "frame")) of \(film.width)x\(film.height) in \(counted(made.shards.count, "shard")), "
+        + "\(counted(film.segments.count, "segment")) of \(film.segmentFrames), \(counted(film.sceneCuts.count, "scene cut")), "
         + "encoder threads \(made.options.encoder.threads)")
     guard let forecast = made.forecast else { return }
     let bytes = forecast.bytes.map { ", video about \(ForecastReport.text(bytes: $0))" } ?? ""
     Console.line(
-      "\(plan): about \(clockText(forecast.seconds)) of work on this machine (\(forecast.threads) threads), "
+      "\(plan): about \(clockText(forecast.seconds)) of work on this machine (\(counted(forecast.threads, "thread"))), "
         + "\(clockText(forecast.seconds / Double(made.shards.count))) a shard\(bytes)")
   }
 }

@@ -46,7 +46,7 @@ struct ShowStatus: ParsableCommand {
     for line in Self.table(report.shards) { print(line) }
     for fault in report.faults { print(FileName.escaped(fault)) }
     print(
-      "\(report.framesDone) of \(report.frames) frames"
+      "\(report.framesDone) of \(counted(report.frames, "frame"))"
         + (report.isComplete ? ": complete, 'videnhance join' makes \(FileName.escaped(film.output))" : ""))
   }
 

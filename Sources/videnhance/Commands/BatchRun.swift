@@ -68,14 +68,15 @@ struct FolderReport: Sendable {
     } settings: { path in
       encoder.settings(output: path, threads: threads)
     }
-    if let shard, !work.quiet {
+    let isSilent = work.quiet || work.progress == .json
+    if let shard, !isSilent {
       let source = shard.source.map { " (by \($0))" } ?? ""
       Console.line(
-        "shard \(shard.index + 1)/\(shard.count)\(source): \(plan.files.count) of \(plan.total) files")
+        "shard \(shard.index + 1)/\(shard.count)\(source): \(plan.files.count) of \(counted(plan.total, "file"))"
+      )
     }
-    if plan.total == 0 { Console.warning("no media files below \(input)") }
+    if plan.total == 0, work.progress != .json { Console.warning("no media files below \(input)") }
     var adapted: (@Sendable (BatchFile) throws -> EnhancementJob)?
-    let isSilent = work.quiet || work.progress == .json
     if encoder.preset == Preset.auto {
       adapted = { [options] in try adaptedJob($0, options: options, isSilent: isSilent) }
     }
@@ -156,6 +157,7 @@ struct FolderReport: Sendable {
         throw ExitCode(130)
       } catch {
         hasFailed = true
+        lines.begin(file, line)
         handle(.failed(file, error))
       }
     }
@@ -175,10 +177,13 @@ struct FolderReport: Sendable {
       let taken = report.records.filter { $0.isTaken }.count
       if taken > 0 {
         Console.line(
-          "\(taken) outputs exist already (hint: --skip-existing skips them, --overwrite replaces them)"
+          "\(taken == 1 ? "1 output exists" : "\(taken) outputs exist") already (hint: --skip-existing skips them, --overwrite replaces them)"
         )
       }
-      if passedOver > 0 { Console.line("\(passedOver) files were skipped because of their names") }
+      if passedOver > 0 {
+        Console.line(
+          "\(passedOver == 1 ? "1 file was" : "\(passedOver) files were") skipped because of their names")
+      }
     }
     if report.wasInterrupted {
       let left = plan.files.count - report.records.count
@@ -233,9 +238,9 @@ struct FolderReport: Sendable {
 
   private func report(_ error: any Error, of file: BatchFile, _ line: ProgressLine?) {
     if let line, line.isJSON {
-      line.reportFailed(Self.text(error, of: file))
+      line.reportFailed(Self.text(error, of: file, hint: Self.hint(for: error)))
     } else if case VideoIOError.outputExists = error {
-      Console.line("videnhance: \(error) (hint: pass --skip-existing, or --overwrite)")
+      Console.line("videnhance: \(Self.text(error, of: file, hint: Self.hint(for: error)))")
     } else if "\(error)".contains(file.input) || "\(error)".contains(file.output) {
       Console.error(error)
     } else {
@@ -246,21 +251,29 @@ struct FolderReport: Sendable {
   private func label(_ file: BatchFile) -> String { "[\(file.number)/\(plan.files.count)]" }
 
   private func report(_ file: BatchFile, _ summary: EnhancementSummary, seconds: Double) {
+    // Objects list them.
+    if progress == .json { return }
     for warning in summary.warnings { Console.warning("\(file.input): \(Console.text(of: warning))") }
     for stream in summary.leftOut { Console.warning("\(file.output): left out \(Console.text(of: stream))") }
     if isQuiet { return }
     let encoder = isVerbose ? ", encoder \(summary.encoder), \(summary.format)" : ""
     let speed = String(format: "speed %.1f fps", Double(summary.frames) / max(seconds, 1e-6))
     Console.line(
-      "\(label(file)) \(file.output): \(summary.frames) frames, \(summary.width)x\(summary.height), "
+      "\(label(file)) \(file.output): \(counted(summary.frames, "frame")), \(summary.width)x\(summary.height), "
         + "took \(clockText(seconds)), \(speed)\(encoder)")
   }
 
-  /// Describes an error in one line, with the file's name, which errors of a network do not contain.
-  private static func text(_ error: any Error, of file: BatchFile) -> String {
-    // Include hints of batch errors, since the text goes into the journal.
-    let whole = error is BatchError ? Console.text(of: error) : "\(error)"
-    let text = whole.split(whereSeparator: \.isNewline).joined(separator: "; ")
+  /// The advice in another batch; nil for errors whose own is right.
+  private static func hint(for error: any Error) -> String? {
+    guard case VideoIOError.outputExists = error else { return nil }
+    return "pass --skip-existing, or --overwrite"
+  }
+
+  /// Describes an error and its hint in one line, with the file's name, which errors of a network do not contain. The
+  /// text also goes into the journal.
+  /// - Parameter hint: replaces the error's own.
+  private static func text(_ error: any Error, of file: BatchFile, hint: String? = nil) -> String {
+    let text = hint.map { Console.singleLine("\(error) (hint: \($0))") } ?? Console.text(of: error)
     return text.contains(file.input) || text.contains(file.output) ? text : "\(file.input): \(text)"
   }
 
@@ -280,8 +293,12 @@ struct FolderReport: Sendable {
           status.rawValue, "\(some.count)", "\(some.reduce(0) { $0 + $1.frames })",
           clockText(some.reduce(0) { $0 + $1.seconds })))
     }
+    // Files that are enhanced at the same time take more seconds than pass.
+    let sum = records.reduce(0) { $0 + $1.seconds }
     lines.append(
-      row("all", "\(records.count)", "\(records.reduce(0) { $0 + $1.frames })", clockText(seconds)))
+      row(
+        "all", "\(records.count)", "\(records.reduce(0) { $0 + $1.frames })", clockText(max(sum, seconds))))
+    if clockText(seconds) != clockText(max(sum, seconds)) { lines.append("took \(clockText(seconds))") }
     for record in records where record.status == .failed {
       lines.append("failed: \(record.input)")
       if let error = record.error { lines.append("  " + error) }

@@ -43,9 +43,12 @@ struct BenchKernels: ParsableCommand {
     if let isa { benchmark.instructionSet = isa }
     print("instruction sets: \(names.joined(separator: ", ")); using \(benchmark.instructionSet.name)")
     let result = benchmark.run()
-    let instruction = benchmark.instructionSet == .amx ? "tile" : "dot"
-    print("peak of 8-bit \(instruction) products: ", terminator: "")
-    print(String(format: "%.0f GMAC/s on %d thread(s)", result.peak, threads))
+    // Sets without an instruction for products of 8 bits have no such peak.
+    if result.peak > 0 {
+      let instruction = benchmark.instructionSet == .amx ? "tile" : "dot"
+      print("peak of 8-bit \(instruction) products: ", terminator: "")
+      print(String(format: "%.0f GMAC/s on %@", result.peak, counted(threads, "thread")))
+    }
     for row in result.rows {
       let share =
         result.peak > 0 ? String(format: "%5.0f %% of peak", 100 * row.gigaOperations / result.peak) : ""

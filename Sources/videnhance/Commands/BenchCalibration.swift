@@ -21,7 +21,7 @@ struct BenchCalibration: ParsableCommand {
       """)
 
   @Option(help: "Folder of training data (make data).", completion: .directory) var data: String
-  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Task of the network: sr, restore, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Tier of the network: balanced or fast.") var model: NetworkTier = .balanced

@@ -31,7 +31,7 @@ struct Calibrate: ParsableCommand {
   @Option(
     help: "Folder of training data to take windows from instead of clips (make data).", completion: .directory
   ) var data: String?
-  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Task of the network: sr, restore, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
   @Option(help: "Bits of the weights: 8, 6, 4, 3 or 2.") var bits: Int = 4
@@ -69,6 +69,10 @@ struct Calibrate: ParsableCommand {
   @Flag(help: "Replace the output if it exists.") var overwrite = false
 
   func validate() throws {
+    if task == .restoration && modelFile == nil {
+      throw ValidationError(
+        "restore runs the network of sr (hint: calibrate it with --task sr, or pass --model-file)")
+    }
     if clips.isEmpty == (data == nil) { throw ValidationError("name clips, or pass --data") }
     if !(2...8).contains(bits) || bits == 5 || bits == 7 {
       throw ValidationError("--bits must be 8, 6, 4, 3 or 2")

@@ -35,11 +35,13 @@ struct Compare: AsyncParsableCommand {
   @Argument(help: "The video to enhance, or finished videos.", completion: .file()) var files: [String]
   @Option(
     help: ArgumentHelp(
-      "Tasks to run, separated by commas: sr, denoise or interp; without any, files are compared as they are.",
+      "Tasks to run, separated by commas: sr, restore, denoise or interp; without any, files are compared as they are.",
       valueName: "tasks"), completion: .custom { _, _, prefix in TaskList.completions(of: prefix) })
   var task: TaskList?
   @OptionGroup(title: "Source options") var source: SourceOptions
-  @Option(help: ArgumentHelp("Bit widths of the networks, separated by commas.", valueName: "list"))
+  @Option(
+    help: ArgumentHelp("Bit widths of the networks, separated by commas.", valueName: "list"),
+    completion: .custom { _, _, prefix in BitsList.completions(of: prefix) })
   var bits = BitsList(bits: [.float, .eight, .six, .four])
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
   @Option(help: "Tier of the networks: balanced or fast.") var model: NetworkTier = .balanced
@@ -49,7 +51,10 @@ struct Compare: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "FFmpeg filters to compare, separated by commas: a known name, names joined by + for several tasks, or a filter with its options.",
-      valueName: "list"))
+      valueName: "list"),
+    completion: .custom { _, _, prefix in
+      ListCompletion.values(of: prefix, among: BaselineCatalog.names.sorted())
+    })
   var also = ""
   @Option(
     help: ArgumentHelp("The reference: what the result should look like.", valueName: "file"),
@@ -167,6 +172,11 @@ struct BitsList: ExpressibleByArgument {
     let bits = parts.compactMap { Int($0).flatMap(NetworkBits.init(rawValue:)) }
     guard !bits.isEmpty, bits.count == parts.count, Set(bits).count == bits.count else { return nil }
     self.bits = bits
+  }
+
+  /// Values that begin with what has been typed.
+  static func completions(of prefix: String) -> [String] {
+    ListCompletion.values(of: prefix, among: NetworkBits.allCases.map { "\($0.rawValue)" })
   }
 
   var defaultValueDescription: String { bits.map { "\($0.rawValue)" }.joined(separator: ",") }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import BatchProcessing
 import Foundation
 import Training
 
@@ -27,10 +28,22 @@ struct Degrade: ParsableCommand {
   }
 
   func run() throws {
+    guard FolderScan.isFolder(data) else {
+      let reason = FileManager.default.fileExists(atPath: data) ? "it is not a folder" : "no such folder"
+      throw DegradeError(description: "cannot open \(data): \(reason) (hint: make data)")
+    }
+    var count = 0
     for factor in scale {
       try DegradedClips.make(folder: URL(fileURLWithPath: data), factor: factor, passes: passes) {
+        count += 1
         Console.line($0)
       }
     }
+    if count == 0 { Console.warning("nothing to make below \(data): the clips exist, or it has no films") }
   }
+}
+
+/// The reason that no clips are made.
+private struct DegradeError: Error, CustomStringConvertible {
+  var description: String
 }

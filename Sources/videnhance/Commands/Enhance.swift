@@ -18,7 +18,8 @@ struct Enhance: AsyncParsableCommand {
       a power loss, and pictures, sound and times are the same as without interruption. \
       A folder as input is processed as by 'videnhance batch'.
 
-      Sound, subtitles, chapters and tags are copied; timestamps, colour and bit depth stay as they are.
+      Sound, subtitles, chapters, tags and other video streams are copied; timestamps, colour and bit depth stay as they are. \
+      --start and --duration also apply to sound and subtitles.
 
       Exit codes: 0 success, 1 failure, 2 success but a stream was left out or, for a folder, some files failed, \
       64 usage error, 70 internal error or out of memory, 75 may succeed later (another run is writing the same output; \
@@ -184,15 +185,19 @@ struct Enhance: AsyncParsableCommand {
         Console.line("source \(source): \(source.isPristine ? "clean" : "real footage")")
       }
       Console.line(
-        "encoder \(summary.encoder), \(summary.format), at most \(summary.peakFrames) frames in memory")
+        "encoder \(summary.encoder), \(summary.format), at most \(counted(summary.peakFrames, "frame")) in memory"
+      )
       let cuts = summary.sceneCuts.map(String.init).joined(separator: ", ")
-      Console.line(cuts.isEmpty ? "no scene cuts" : "scene cuts at frames \(cuts)")
+      Console.line(
+        cuts.isEmpty
+          ? "no scene cuts"
+          : "scene \(summary.sceneCuts.count == 1 ? "cut at frame" : "cuts at frames") \(cuts)")
     }
     let made = summary.frames - summary.resumedFrames
     let resumed = summary.resumedFrames > 0 ? " (\(summary.resumedFrames) by an earlier run)" : ""
     let speed = String(format: "%.1f fps", Double(made) / seconds)
     Console.line(
-      "\(output): \(summary.frames) frames\(resumed), \(summary.width)x\(summary.height), took \(clockText(seconds)), speed \(speed)"
+      "\(output): \(counted(summary.frames, "frame"))\(resumed), \(summary.width)x\(summary.height), took \(clockText(seconds)), speed \(speed)"
     )
   }
 }

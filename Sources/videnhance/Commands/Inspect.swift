@@ -40,8 +40,19 @@ struct Inspect: ParsableCommand {
     let file = model.hasSuffix(".safetensors") ? model : model + ".safetensors"
     if !model.contains("/"), let path = ResourceFolder.path(of: file) { return path }
     let names = ShippedModel.all.filter { $0.path != nil }.map(\.name)
-    throw InspectError(
-      path: model,
-      detail: "no such file" + (names.isEmpty ? "" : " (hint: shipped are \(names.joined(separator: ", ")))"))
+    let near = UsageHint.nearest(to: model, among: names)
+    let hint =
+      near.map { "did you mean \($0)?" }
+      ?? (names.first.map { "pass a file, or the name of a shipped model, such as \($0)" })
+    throw NoModelError(path: model, hint: hint)
+  }
+}
+
+/// A model that is neither a file nor a shipped one.
+struct NoModelError: Error, CustomStringConvertible {
+  var path: String
+  var hint: String?
+  var description: String {
+    "cannot open model \(path): no such file" + (hint.map { " (hint: \($0))" } ?? "")
   }
 }

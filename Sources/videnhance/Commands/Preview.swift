@@ -59,7 +59,7 @@ struct Preview: AsyncParsableCommand {
       let pictures = try await Interrupt.cancelling { try await preview.pictures(at: spot) }
       try write(pictures, name, folder: folder)
       Console.line(
-        "\(name)before.png, -after.png, -crop.png: at \(clockText(spot)) (\(String(format: "%.2f", spot)) s)"
+        "\(name)before.png, -after.png, -crop.png: at \(clockText(spot.rounded(.down))) (\(String(format: "%.2f", spot)) s)"
       )
     }
   }

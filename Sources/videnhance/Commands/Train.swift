@@ -17,7 +17,7 @@ struct Train: ParsableCommand {
       Run again with the same checkpoint to continue; Ctrl-C writes a checkpoint and stops.
       """)
 
-  @Option(help: "Task of the network: sr, denoise or interp.") var task: EnhancementTask =
+  @Option(help: "Task of the network: sr, restore, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4 (default: 2).") var scale: Int?
   @Option(help: "Folder of clips and photographs (make data).", completion: .directory) var data: String
@@ -135,6 +135,8 @@ struct Train: ParsableCommand {
   }
 }
 
-extension EnhancementTask: ExpressibleByArgument {}
+extension EnhancementTask: ExpressibleByArgument {
+  package init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+}
 extension WindowFusion: ExpressibleByArgument {}
 extension FloatPrecision: ExpressibleByArgument {}

@@ -54,6 +54,12 @@ enum CompletionScript {
         local -a given=("${COMP_WORDS[@]}")
         if [[ "${COMP_CWORD}" -gt 1 ]]; then
             case "${given[1]}" in
+            help)
+                if [[ "${COMP_CWORD}" -eq 2 ]]; then
+                    COMPREPLY=($(compgen -W "\(commands.joined(separator: " "))" -- "${2}"))
+                fi
+                return
+                ;;
             \(commands.joined(separator: "|")))
                 __videnhance_root "${@}"
                 return
@@ -82,6 +88,12 @@ enum CompletionScript {
         local -i result=1
         if (( CURRENT > 2 )); then
             case "${words[2]}" in
+            help)
+                if (( CURRENT == 3 )); then
+                    compadd -- \(commands.joined(separator: " ")) && result=0
+                fi
+                return "${result}"
+                ;;
             \(commands.joined(separator: "|")))
                 __videnhance_root "${@}"
                 return
@@ -124,6 +136,8 @@ enum CompletionScript {
     end
 
     complete -c 'videnhance' -n 'test (count (commandline -opc)) -eq 1' -F
+    complete -c 'videnhance' -n 'test (commandline -opc | string join " ") = "videnhance help"' \\
+        -fa '\(commands.joined(separator: " "))'
     """
   }
 }

@@ -7,8 +7,8 @@ struct EncoderOptions: ParsableArguments {
   @Option(
     help:
       "The codec, such as h264, hevc, av1 or vp9, or FFmpeg's name of an encoder (default: libx264, VP9 for .webm, GIF for .gif; none for .y4m, and for nut on -).",
-    completion: .list(["h264", "hevc", "av1", "vp9"] + Diagnosis.encoders.map(\.0))
-  )
+    completion: .list(["h264", "hevc", "av1", "vp9"] + Diagnosis.encoders.map(\.0)),
+    transform: Self.codecName)
   var codec: String?
 
   @Option(
@@ -19,17 +19,22 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help:
-      "A named set of options: phone, web, dvd, vhs, film, anime, or auto, which examines the source ('videnhance presets' lists them). Other names are passed to the encoder."
-  )
+      "A named set of options: phone, web, dvd, vhs, film, anime, or auto, which examines the source ('videnhance presets' lists them). Other names are passed to the encoder.",
+    completion: .list(Preset.names + Self.presets), transform: Self.presetName)
   var preset: String?
 
-  @Option(help: "The encoder's preset (default: medium).")
+  @Option(
+    help: "The encoder's preset (default: medium).", completion: .list(Self.presets),
+    transform: Self.presetName)
   var encoderPreset: String?
 
   @Option(
     help: ArgumentHelp(
       "Encode frames of this layout, such as yuv420p (default: the source's). Prints a warning if the conversion loses anything.",
-      valueName: "name"))
+      valueName: "name"),
+    completion: .list([
+      "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray", "gray10le",
+    ]))
   var pixFmt: String?
 
   @Option(
@@ -50,21 +55,48 @@ struct EncoderOptions: ParsableArguments {
 
   @Option(
     help:
-      "FFmpeg's name of the container (default: from the output's extension; y4m for -, where nut works as well and also carries sound and all timestamps)."
-  )
+      "FFmpeg's name of the container (default: from the output's extension; y4m for -, where nut works as well and also carries sound and all timestamps).",
+    completion: .list(["mp4", "mov", "matroska", "webm", "mpegts", "nut", "gif", "yuv4mpegpipe"]))
   var container: String?
 
+  /// The presets of x264 and x265.
+  static let presets = [
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+  ]
+
+  /// Codecs whose encoders have these presets.
+  private static let codecsWithPresets: Set = [
+    "h264", "avc", "x264", "libx264", "libx264rgb", "hevc", "h265", "x265", "libx265",
+  ]
+
+  /// A codec's name in lower case, as all of FFmpeg's are, without the dot of "H.264".
+  private static func codecName(_ word: String) -> String {
+    word.lowercased().replacing("h.26", with: "h26")
+  }
+
+  /// A preset's name in lower case if it is a known one.
+  private static func presetName(_ word: String) -> String {
+    let name = word.lowercased()
+    return Preset.names.contains(name) || presets.contains(name) ? name : word
+  }
+
   func validate() throws {
-    guard let preset, !Preset.names.contains(preset) else { return }
-    if encoderPreset != nil {
+    if let preset, !Preset.names.contains(preset), encoderPreset != nil {
       throw ValidationError("--preset \(preset) and --encoder-preset contradict each other")
     }
-    // Encoder presets are numbers or have longer names.
-    if Double(preset) == nil, preset.count > 1,
-      let near = Preset.names.first(where: { UsageHint.distance(preset.lowercased(), $0) == 1 })
-    {
-      throw ValidationError("there is no preset '\(preset)' (hint: did you mean --preset \(near)?)")
-    }
+    // Numbers, and the names of other encoders' presets, are checked by the encoder.
+    guard let name = presetOfEncoder, Double(name) == nil, !Self.presets.contains(name),
+      codec.map(Self.codecsWithPresets.contains) ?? true
+    else { return }
+    let option = encoderPreset == nil ? "--preset" : "--encoder-preset"
+    let ours = encoderPreset == nil ? Preset.names : []
+    let near =
+      ours.first { UsageHint.distance(name.lowercased(), $0) == 1 }
+      ?? UsageHint.nearest(to: name, among: ours + Self.presets)
+    let hint =
+      near.map { "did you mean \(option) \($0)?" }
+      ?? "there are \((ours + Self.presets).joined(separator: ", "))"
+    throw ValidationError("there is no preset '\(name)' (hint: \(hint))")
   }
 
   /// The encoder's preset: that of `--encoder-preset`, or else of `--preset` if it is not a preset of this program.

@@ -2,6 +2,7 @@
 public import ArgumentParser
 import EnhancementModel
 import EnhancementPipeline
+import Foundation
 public import Videnhance
 import VideoIO
 
@@ -22,7 +23,7 @@ struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Size of sr's output: 720p, 1080p, 1440p, 2160p or 4k, any number with p: the height, or the width of upright video. Pixels become square.",
-      valueName: "size"))
+      valueName: "size"), completion: .list(["720p", "1080p", "1440p", "2160p", "4k"]))
   var to: TargetSizeOption?
 
   @Option(help: "Height of sr's output as shown; the width follows. Pixels become square.") var height: Int?
@@ -46,7 +47,10 @@ struct NetworkOptions: ParsableArguments {
   )
   var bits: NetworkBits?
 
-  @Option(help: "Amount of computation per frame: balanced, or fast for sr x2 (default: balanced).")
+  @Option(
+    help:
+      "Amount of computation per frame: balanced, or fast for sr, whose network doubles the size (default: balanced)."
+  )
   var model: NetworkTier?
 
   @Option(
@@ -67,8 +71,9 @@ struct NetworkOptions: ParsableArguments {
     }
   }
 
-  /// The scale of the network if `--scale` is the scale of a network; otherwise nil: the model or the target size determines it.
-  var networkScale: Int? { scale == 2 ? 2 : scale == 4 ? 4 : nil }
+  /// The scale of the network if its output has the size of `--scale`; otherwise nil: the model or the target size determines
+  /// it. There is no fast network for x4: a resampler doubles the output of the one for x2.
+  var networkScale: Int? { scale == 2 ? 2 : scale == 4 && model != .fast ? 4 : nil }
 
   /// The target size of super-resolution; nil if it is the size of the network's output.
   var goal: SizeGoal? {
@@ -101,9 +106,8 @@ struct NetworkOptions: ParsableArguments {
     if let factor, !(2...InterpolationRate.mostFactor).contains(factor) {
       throw ValidationError("--factor must be 2...\(InterpolationRate.mostFactor)")
     }
-    if model == .fast {
-      if !tasks.contains(.superResolution) { throw ValidationError("--model fast is for --task sr") }
-      if let scale, scale > 2 { throw ValidationError("--model fast is for --scale up to 2") }
+    if model == .fast, !tasks.contains(.superResolution) {
+      throw ValidationError("--model fast is for --task sr")
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
@@ -125,8 +129,10 @@ extension NetworkOptions {
       throw ValidationError("\(first) is for --task sr; \(task) keeps the size of frames")
     }
     if given.count > 1 {
-      throw ValidationError(
-        "\(given[0]) and \(given[1]) contradict each other; the shape of the picture stays")
+      let reason =
+        given == ["--height", "--width"]
+        ? "the shape of the picture stays" : "each sets the size of the output"
+      throw ValidationError("\(given[0]) and \(given[1]) contradict each other; \(reason)")
     }
     if let scale, !(scale > 1 && scale <= SizeGoal.mostFactor) {
       throw ValidationError("--scale must be above 1, up to \(Int(SizeGoal.mostFactor))")
@@ -152,8 +158,6 @@ struct TargetSizeOption: ExpressibleByArgument {
     else { return nil }
     self.lines = lines
   }
-
-  static var allValueStrings: [String] { ["720p", "1080p", "1440p", "2160p", "4k"] }
 }
 
 /// `--task`: one task or several in a row.
@@ -164,7 +168,7 @@ struct TaskList: ExpressibleByArgument, CustomStringConvertible {
 
   init?(argument: String) {
     let names = argument.split(separator: ",", omittingEmptySubsequences: false)
-    let tasks = names.compactMap { EnhancementTask(rawValue: String($0)) }
+    let tasks = names.compactMap { EnhancementTask(argument: $0.trimmingCharacters(in: .whitespaces)) }
     guard !tasks.isEmpty, tasks.count == names.count, Set(tasks).count == tasks.count else { return nil }
     self.tasks = tasks
   }
@@ -175,8 +179,16 @@ struct TaskList: ExpressibleByArgument, CustomStringConvertible {
 
   /// Completions of a partly typed list: for each task not yet in it, the list with that task appended.
   static func completions(of prefix: String) -> [String] {
+    ListCompletion.values(of: prefix, among: allValueStrings)
+  }
+}
+
+/// Completes values that are lists with commas.
+enum ListCompletion {
+  /// Returns `names` behind those that are typed already, except these.
+  static func values(of prefix: String, among names: [String]) -> [String] {
     let named = prefix.split(separator: ",", omittingEmptySubsequences: false).dropLast().map(String.init)
-    return allValueStrings.filter { !named.contains($0) }.map { (named + [$0]).joined(separator: ",") }
+    return names.filter { !named.contains($0) }.map { (named + [$0]).joined(separator: ",") }
   }
 }
 

@@ -39,7 +39,7 @@ struct Preset: Sendable, Equatable {
       options: [["--task", "sr"], ["--source", "clean"], ["--scale", "2"]]),
   ]
 
-  static func named(_ name: String) -> Preset? { all.first { $0.name == name } }
+  static func named(_ name: String) -> Preset? { all.first { $0.name == name.lowercased() } }
 
   /// All names, `auto` last.
   static var names: [String] { all.map(\.name) + [auto] }
@@ -135,7 +135,7 @@ extension Preset {
       var value: String?
       if word == "--preset", index + 1 < words.count { value = words[index + 1] }
       if word.hasPrefix("--preset=") { value = String(word.dropFirst("--preset=".count)) }
-      if let value, names.contains(value) { result = value }
+      if let value, names.contains(value.lowercased()) { result = value.lowercased() }
     }
     return result
   }

@@ -7,7 +7,7 @@ import VideoIO
 struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Start this far into the file: seconds or [hours:]minutes:seconds; also applies to sound and subtitles.",
+      "Start this far into the file: seconds or [hours:]minutes:seconds.",
       valueName: "time"))
   var start: TimeOption?
 
@@ -16,7 +16,7 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Video stream to process, by its index in the file, from 0 (default: the best one); others are copied.",
+      "Video stream to process, by its index in the file, from 0 (default: the best one).",
       valueName: "number"))
   var stream: Int?
 

@@ -35,10 +35,26 @@ enum UsageHint {
     "stabilise": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
     "deshake": "this program does not stabilize; FFmpeg's filters vidstabdetect and vidstabtransform do",
     "colorize": "this program adds no colour", "colourize": "this program adds no colour",
-    "convert": "name an input and an output: videnhance in.mp4 out.mkv",
-    "transcode": "name an input and an output: videnhance in.mp4 out.mkv",
+    "convert": plainArguments, "transcode": plainArguments, "encode": plainArguments, "run": plainArguments,
+    "process": plainArguments,
     "resume": "it is an option: videnhance in.mp4 out.mp4 --resume",
   ]
+
+  private static let plainArguments = "name an input and an output: videnhance in.mp4 out.mkv"
+
+  /// Options of other programs that this one has no options for, and what to do instead.
+  static let otherOptions = [
+    "--gpu": "this program computes on the CPU only", "--cuda": "this program computes on the CPU only",
+    "--device": "this program computes on the CPU only",
+    "--cpu": "this program always computes on the CPU; --threads limits the number of cores",
+    "--no-audio": noSound, "--an": noSound, "--mute": noSound,
+  ]
+
+  private static let noSound =
+    "sound is copied; ffmpeg -i out.mp4 -map 0 -map -0:a -c copy silent.mp4 drops it"
+
+  /// Options that name files in other programs. Some of this program's other commands have them.
+  private static let fileOptions: Set = ["-i", "-o", "--input", "--output"]
 
   /// Options of other programs, and those of this one.
   static let optionSynonyms = [
@@ -50,14 +66,18 @@ enum UsageHint {
     "--quality": "--crf", "--encoder": "--codec", "--vcodec": "--codec", "--force": "--overwrite",
     "--yes": "--overwrite", "--from": "--start", "--ss": "--start", "--length": "--duration",
     "--continue": "--resume", "--silent": "--quiet", "--workers": "--jobs", "--format": "--container",
-    "--yadif": "--deinterlace", "--bwdif": "--deinterlace",
+    "--yadif": "--deinterlace", "--bwdif": "--deinterlace", "--fast": "--model fast", "--2x": "--scale 2",
+    "--4x": "--scale 4", "--hd": "--to 720p", "--fullhd": "--to 1080p", "--uhd": "--to 4k", "--4k": "--to 4k",
+    "--720p": "--to 720p", "--1080p": "--to 1080p", "--vsr": "--task sr", "--size": "--to",
+    "--resolution": "--to",
   ]
 
   /// Options with a few values each.
   private static let values: [String: [String]] = [
     "--model": NetworkTier.allCases.map(\.rawValue), "--source": SourceKind.allCases.map(\.rawValue),
     "--progress": ProgressStyle.allCases.map(\.rawValue), "--balance": ShareBalance.allCases.map(\.rawValue),
-    "--isa": InstructionSet.allCases.map(\.name),
+    "--isa": InstructionSet.allCases.map(\.name), "--audio": StreamHandling.allCases.map(\.rawValue),
+    "--subtitles": StreamHandling.allCases.map(\.rawValue),
   ]
 
   static var commands: [String] {
@@ -75,8 +95,15 @@ enum UsageHint {
     if let first = words.first, let text = hint(command: first, rest: Array(words.dropFirst())) {
       throw ValidationError("there is no command or file '\(first)' (hint: \(text))")
     }
+    try checkSubcommand(words)
+    let isEnhancing =
+      words.first.map { ["enhance", "batch"].contains($0) || !commands.contains($0) } ?? false
     for (index, word) in words.enumerated() {
       if word == "--" { return }
+      if isEnhancing, fileOptions.contains(String(word.prefix { $0 != "=" })) {
+        throw ValidationError("there is no option '\(word)' (hint: \(plainArguments))")
+      }
+      if word == "-y" { throw ValidationError("there is no option '-y' (hint: did you mean --overwrite?)") }
       guard word.hasPrefix("--") else { continue }
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let value = parts.count == 2 ? parts[1] : index + 1 < words.count ? words[index + 1] : ""
@@ -86,17 +113,20 @@ enum UsageHint {
 
   private static func check(option: String, value: String) throws {
     if let known = optionSynonyms[option] {
-      throw ValidationError("there is no option '\(option)' (hint: did you mean \(known)?)")
+      // "--size 1080p"
+      let isSize = TargetSizeOption(argument: value) != nil
+      let given = known == "--to" ? isSize ? value : size(like: value) : nil
+      let meant = known + (given.map { " " + $0 } ?? "")
+      throw ValidationError("there is no option '\(option)' (hint: did you mean \(meant)?)")
     }
-    if option == "--task" {
-      for name in value.split(separator: ",").map(String.init) {
-        if let task = task(like: name) {
-          throw ValidationError("there is no task '\(name)' (hint: did you mean --task \(task.rawValue)?)")
-        }
-        if let text = others[name.lowercased()] {
-          throw ValidationError("there is no task '\(name)' (hint: \(text))")
-        }
-      }
+    if let text = otherOptions[option] {
+      throw ValidationError("there is no option '\(option)' (hint: \(text))")
+    }
+    switch option {
+    case "--task": try check(tasks: value)
+    case "--to": try check(size: value)
+    case "--pattern": try check(pattern: value)
+    default: break
     }
     if let known = values[option], !known.contains(value), let near = nearest(to: value, among: known) {
       throw ValidationError(
@@ -105,8 +135,7 @@ enum UsageHint {
   }
 
   private static func hint(command word: String, rest: [String]) -> String? {
-    let isName = word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
-    guard word.count > 1, isName, word.first != "-", !commands.contains(word),
+    guard isName(word), !commands.contains(word),
       !FileManager.default.fileExists(atPath: word)
     else { return nil }
     let command = commandSynonyms[word.lowercased()] ?? nearest(to: word, among: commands)
@@ -116,6 +145,12 @@ enum UsageHint {
     guard let task = EnhancementTask(rawValue: word) ?? task(like: word) else { return nil }
     let files = rest.isEmpty ? "in.mp4 out.mp4" : rest.joined(separator: " ")
     return "did you mean 'videnhance \(files) --task \(task.rawValue)'?"
+  }
+
+  /// Whether a word can be a command's name.
+  static func isName(_ word: String) -> Bool {
+    word.count > 1 && word.first != "-"
+      && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
   }
 
   /// The task that a word resembles; nil if it is already the name of a task.
@@ -129,48 +164,6 @@ enum UsageHint {
     return EnhancementTask.allCases.first { task in
       nearest(to: word, among: synonyms[task, default: []].filter { $0.count > 4 }.sorted()) != nil
     }
-  }
-
-  /// Explains surplus arguments where several of them are files.
-  /// - Parameter message: the parser's message.
-  /// - Returns: nil if something else is wrong.
-  static func severalInputs(_ words: [String], message: String) -> String? {
-    guard message.contains("nexpected argument"), let first = words.first, !commands.contains(first) else {
-      return nil
-    }
-    let files = words.prefix { $0 != "--" }.filter {
-      !$0.hasPrefix("-") && FileIdentity(path: $0)?.kind == .file
-    }
-    guard files.count > 1 else { return nil }
-    return
-      "\(message); one input and one output are named at a time (hint: 'videnhance batch <in-dir> <out-dir>' enhances all videos of a folder)"
-  }
-
-  /// Names an output where only an input was given.
-  /// - Parameter message: the parser's message.
-  /// - Returns: nil if something else is wrong.
-  static func missingOutput(_ words: [String], message: String) -> String? {
-    guard message.contains("argument '<output>'"), let first = words.first,
-      first == "enhance" || !commands.contains(first)
-    else { return nil }
-    let files = words.prefix { $0 != "--" }.filter { !$0.hasPrefix("-") && FileIdentity(path: $0) != nil }
-    guard files.count == 1, let pattern = NamePattern("{name}-enhanced.{ext}") else { return nil }
-    if FolderScan.isFolder(files[0]) {
-      let folder = files[0].hasSuffix("/") ? String(files[0].dropLast()) : files[0]
-      return "no output is named (hint: videnhance \(quoted(folder)) \(quoted(folder + "-enhanced")))"
-    }
-    let (folder, name) =
-      files[0].lastIndex(of: "/").map {
-        (String(files[0][...$0]), String(files[0][files[0].index(after: $0)...]))
-      } ?? ("", files[0])
-    let output = folder + pattern.output(for: name, task: "", bits: "", keepsEnding: false)
-    return "no output is named (hint: videnhance \(quoted(files[0])) \(quoted(output)))"
-  }
-
-  /// A word as typed in a shell.
-  private static func quoted(_ word: String) -> String {
-    let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+,=@%".contains($0) }
-    return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
   }
 
   /// The closest of `names` by edit distance; nil if even that differs in more than one of four letters.

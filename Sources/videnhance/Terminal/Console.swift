@@ -6,6 +6,7 @@ import EnhancementModel
 import EnhancementPipeline
 import Foundation
 import SystemPackage
+import Videnhance
 import VideoIO
 
 /// Messages for the user on standard error; standard output is for data.
@@ -103,6 +104,8 @@ enum Console {
     case VideoIOError.segmentsExist: "continue it with --resume, or delete the folder"
     case let error as VideoIOError: error.hint
     case ModelError.notShipped: "pass a file with --model-file"
+    case ModelError.cannotOpen(let path, _) where ShippedModel.all.contains(where: { $0.name == path }):
+      "this model is shipped: --task, --scale, --model, --source and --bits choose it"
     case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
     case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
     case BatchError.outputTaken: "rename one, or add what distinguishes them to --pattern"

@@ -11,7 +11,7 @@ enum ForecastReport {
     let measured = String(format: "%.1f s", forecast.measuringSeconds)
     let each = String(format: "%.2f s a frame", forecast.secondsPerFrame)
     var lines = [
-      "\(input): forecast by \(forecast.measuredFrames) frames in \(measured) on \(forecast.threads) threads",
+      "\(input): forecast by \(counted(forecast.measuredFrames, "frame")) in \(measured) on \(counted(forecast.threads, "thread"))",
       "  frames  \(forecast.frames.map(String.init) ?? "unknown, as the source has no length")",
       "  size    \(forecast.width)x\(forecast.height) \(forecast.format), encoder \(forecast.encoder)",
       "  time    " + (forecast.seconds.map { "about \(clockText($0)), \(each)" } ?? each),
@@ -22,7 +22,7 @@ enum ForecastReport {
     }
     if let noise = forecast.noise {
       var line = "  noise   " + String(format: "%.1f levels", noise)
-      if let hint = denoisingHint(forecast, tasks: tasks) { line += "; " + hint }
+      if let hint = denoisingHint(forecast, tasks: tasks) { line += ", " + hint }
       lines.append(line)
     }
     return lines
@@ -33,7 +33,7 @@ enum ForecastReport {
     guard let bytes = forecast.videoBytes, let without = forecast.denoisedBytes,
       Double(without) < 0.9 * Double(bytes)
     else { return nil }
-    return "the file is large by it: --task denoise,\(tasks) makes about \(text(bytes: without)) of it"
+    return "which enlarge the file: about \(text(bytes: without)) with --task denoise,\(tasks)"
   }
 
   /// Returns the total for all files of a folder.
@@ -42,7 +42,7 @@ enum ForecastReport {
     let bytes = forecasts.compactMap(\.videoBytes).reduce(0, +)
     let frames = forecasts.compactMap(\.frames).reduce(0, +)
     return
-      "\(forecasts.count) files: \(frames) frames, about \(clockText(seconds)), video \(text(bytes: bytes))"
+      "\(counted(forecasts.count, "file")): \(counted(frames, "frame")), about \(clockText(seconds)), video \(text(bytes: bytes))"
   }
 
   /// Formats a number of bytes in a unit with few digits.

@@ -19,7 +19,9 @@ struct ProgressText {
   /// - Parameter elapsed: seconds of work so far.
   init(_ progress: EnhancementProgress, elapsed: Double) {
     fraction = progress.fraction
-    count = progress.estimatedFrames.map { "\(progress.frames)/\($0) frames" } ?? "\(progress.frames) frames"
+    count =
+      progress.estimatedFrames.map { "\(progress.frames)/\(counted($0, "frame"))" }
+      ?? counted(progress.frames, "frame")
     if elapsed > 0 { speed = Double(progress.frames) / elapsed }
     left = Self.left(fraction, elapsed: elapsed)
   }
