@@ -3,18 +3,18 @@ internal import CFFmpeg
 
 /// The implementation of `VideoReader`: demuxer, decoder and everything in between.
 struct FrameSource: ~Copyable {
-  private let demuxer: Demuxer
+  let demuxer: Demuxer
   private let decoder: VideoDecoder
-  private let packet: PacketOwner
-  private let videoIndex: Int
-  private let source: SourceFile
-  private let video: SourceStream
-  private let options: VideoReader.Options
+  let packet: PacketOwner
+  let videoIndex: Int
+  let source: SourceFile
+  let video: SourceStream
+  let options: VideoReader.Options
 
-  private var intake: FrameIntake
+  var intake: FrameIntake
   private var earlyItems: [MediaItem] = []
   private var earlyPosition = 0
-  private var isDraining = false
+  var isDraining = false
   private var isFinished = false
   private var isVideoDone = false
   /// Whether the video's packets are skipped.
@@ -26,37 +26,39 @@ struct FrameSource: ~Copyable {
   /// Whether a key frame at or before the start of the part has been found.
   private(set) var hasFoundStart = true
   private var progress: ReadingProgress
-  private var window: TrimWindow?
-  private var clock: ClockRepair
+  var window: TrimWindow?
+  var clock: ClockRepair
   /// Packets read ahead to judge the clock, and the result of reading beyond them.
   private var ahead = PacketQueue()
   /// Streams with encrypted packets.
-  private var encryptedStreams: Set<Int> = []
+  var encryptedStreams: Set<Int> = []
   /// Content that is missing from the output, one line each.
-  private var losses: [String] = []
+  var losses: [String] = []
+  /// Whether the file ends early, and that is among the losses.
+  var isCutOff = false
   /// The error that ended reading early, thrown after all decoded frames have been returned.
   private var pendingError: VideoIOError?
-  private var damagedCount = 0
-  private var lastDamage: LibavError?
+  var damagedCount = 0
+  var lastDamage: LibavError?
   /// The number of damaged places that the demuxer skipped, and its message for the first.
-  private var skippedCount = 0
-  private var firstSkipped: String?
-  private let stamp: FileStamp?
-  private var unannouncedStreams: Set<Int> = []
-  private var damage = DamageWatch()
+  var skippedCount = 0
+  var firstSkipped: String?
+  let stamp: FileStamp?
+  var unannouncedStreams: Set<Int> = []
+  var damage = DamageWatch()
   /// Video packets read, those sent to the decoder, and frames that came from it.
-  private var (videoPackets, sentPackets, decodedFrames) = (0, 0, 0)
+  var (videoPackets, sentPackets, decodedFrames) = (0, 0, 0)
   /// Damaged parts since the first frame: recordings may begin anywhere.
-  private var lateDamage = 0
+  var lateDamage = 0
   /// The last correction of each stream's times.
   private var corrections: [Int: Int64] = [:]
   /// Usual duration of a frame, in microseconds; 0 if unknown.
-  private let frameLength: Int64
+  let frameLength: Int64
   /// Whether the rest of the file is left out.
-  private var isEnded = false
+  var isEnded = false
   /// Streams whose codec has changed.
-  private var changedStreams: Set<Int> = []
-  private var changes: [Int: String] = [:]
+  var changedStreams: Set<Int> = []
+  var changes: [Int: String] = [:]
 
   /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
   ///   reads everything before it.
@@ -141,62 +143,6 @@ struct FrameSource: ~Copyable {
       demuxer: demuxer, videoIndex: videoIndex, source: source, first: first,
       sourceFormatName: intake.sourceFormatName, isConverted: intake.isConverting,
       window: window)
-  }
-
-  var warnings: [MediaRemark] {
-    var result: [MediaRemark] = []
-    func add(_ kind: MediaRemark.Kind, _ line: String) { result.append(MediaRemark(kind, line)) }
-    if let line = clock.warning { add(.times, line) }
-    if let line = intake.timestamps.warning { add(.times, line) }
-    for line in intake.warnings { add(.change, line) }
-    if intake.losesTransparency || video.hasSeparateAlpha { add(.transparency, "transparency is left out") }
-    if options.ignoresEditLists {
-      add(.times, "the edit list, which leaves no frame, is ignored: all of the media is read")
-    }
-    if damagedCount > 0, !hasLostFrames {
-      let detail = lastDamage.map { ": \($0)" } ?? ""
-      add(.damage, "\(damagedCount) damaged parts of the video could not be decoded\(detail)")
-    }
-    if let firstSkipped {
-      add(.damage, "the file is damaged at \(skippedCount) places, which were skipped: \(firstSkipped)")
-    }
-    if let stamp, let now = FileStamp(path: demuxer.path), now != stamp {
-      add(.source, "the file changed while it was read: frames may be damaged or missing")
-    }
-    for index in unannouncedStreams.sorted() {
-      add(.stream(index), "stream \(index) begins within the file and is left out")
-    }
-    return result
-  }
-
-  /// Parts of the source that are left out.
-  var leftOut: [MediaRemark] {
-    losses.map { MediaRemark(.rest, $0) } + damages.map { MediaRemark(.damage, $0) }
-      + changedStreams.sorted().map { MediaRemark(.stream($0), changes[$0] ?? "stream \($0)") }
-      + encryptedStreams.sorted().map { index in
-        let info = source.streams[index].info
-        return MediaRemark(
-          .stream(index), "stream \(index) (\(info.kind.rawValue), \(info.codecName)), which is encrypted")
-      }
-  }
-
-  /// Whether the decoder failed on parts of the video, and frames are missing.
-  private var hasLostFrames: Bool { lateDamage > 0 && sentPackets > decodedFrames }
-
-  /// What damage has cost, one line each.
-  private var damages: [String] {
-    var lines: [String] = []
-    if hasLostFrames {
-      let detail = lastDamage.map { ": \($0)" } ?? ""
-      lines.append("\(damagedCount) damaged parts of the video, which could not be decoded\(detail)")
-    }
-    if isDraining, !isEnded, window == nil, let count = demuxer.indexedFrameCount(videoIndex),
-      count > videoPackets
-    {
-      lines.append("\(count - videoPackets) of \(count) frames, which are not where the index says")
-    }
-    let found = damage.losses(isDamaged: skippedCount > 0 || damagedCount > 0, startTime: source.startTime)
-    return lines + found
   }
 
   mutating func next() throws(VideoIOError) -> MediaItem? {
@@ -361,22 +307,6 @@ struct FrameSource: ~Copyable {
     finishReading(nil)
   }
 
-  /// Notes the times of sound, and packets that the demuxer found incomplete.
-  private mutating func noteDamage(of index: Int) {
-    let raw = packet.raw.pointee
-    if index == videoIndex { videoPackets += 1 }
-    damage.notePacket(of: index, isCorrupt: raw.flags & AV_PKT_FLAG_CORRUPT != 0)
-    guard source.streams[index].info.kind == .audio, raw.pts != noTimestamp else { return }
-    let timeBase = source.streams[index].timeBase
-    damage.noteSound(
-      of: index, at: timeBase.rescale(raw.pts, to: microseconds),
-      duration: timeBase.rescale(max(raw.duration, 0), to: microseconds))
-  }
-
-  /// What a decoder sets in frames that it had to complete.
-  private static let concealment =
-    FF_DECODE_ERROR_INVALID_BITSTREAM | FF_DECODE_ERROR_CONCEALMENT_ACTIVE | FF_DECODE_ERROR_DECODE_SLICES
-
   private mutating func notePosition() {
     let time = packet.raw.pointee.dts != noTimestamp ? packet.raw.pointee.dts : packet.raw.pointee.pts
     guard time != noTimestamp else { return }
@@ -452,6 +382,7 @@ struct FrameSource: ~Copyable {
     guard let error else { return }
     if options.toleratesEarlyEnd, !error.isWantOfMemory {
       losses.append("what is missing in the source: \(error)")
+      isCutOff = true
     } else {
       pendingError = error
     }
