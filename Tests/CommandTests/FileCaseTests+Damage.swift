@@ -59,14 +59,6 @@ extension FileCaseTests {
     #expect(try times("out.mkv").count == 24)
   }
 
-  /// FFmpeg 5.1 cannot decode TTA in Matroska.
-  @Test func undecodableSoundIsLeftOut() throws {
-    try makeClip("in.mkv", size: "96x64", "-c:v libx264 -pix_fmt yuv420p -c:a tta -ar 48000")
-    let done = try runSameSize("in.mkv", "out.mov")
-    #expect(done.code == 2 && done.errors.contains("left out stream 1 (audio, tta)"), "\(done.errors)")
-    #expect(try bench.entries("out.mov", "codec_name", stream: "a") == "")
-  }
-
   @Test func codecsThatChange() throws {
     try makeClip("one.ts")
     try makeClip("two.ts", "-c:v mpeg2video -c:a aac")
