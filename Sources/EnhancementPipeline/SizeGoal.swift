@@ -55,12 +55,8 @@ package enum SizeGoal: Sendable, Hashable, CustomStringConvertible {
       rotation: media.rotation, format: media.format)
     if self == .source { return size }
     guard size.height > shape.height || size.width > shape.width && isFactor else {
-      // As players show it, which is what the goals count.
-      let ratio = media.sampleAspectRatio.isPositive ? media.sampleAspectRatio.doubleValue : 1
-      let across = Int(min((Double(shape.width) * ratio).rounded(), 1e6))
-      let isTurned = Int((media.rotation / 90).rounded()) % 2 != 0
-      let shown = isTurned ? "\(shape.height)x\(across)" : "\(across)x\(shape.height)"
-      throw .notLarger(path: media.path, size: shown, goal: "--\(self)")
+      let shown = media.shownSize(width: shape.width, height: shape.height)
+      throw .notLarger(path: media.path, size: "\(shown.width)x\(shown.height)", goal: "--\(self)")
     }
     guard max(size.width, size.height) <= Self.most else {
       throw .tooLarge(path: media.path, size: "\(size.width)x\(size.height)")
@@ -124,5 +120,14 @@ package struct FrameSize: Sendable, Hashable {
   package func networkScale(width: Int, height: Int) -> Int {
     let factor = max(Double(self.width) / Double(width), Double(self.height) / Double(height))
     return factor > 2.02 ? 4 : 2
+  }
+}
+
+extension MediaInfo {
+  /// Returns the size in which players show pictures of a size, with this video's pixel aspect ratio and rotation.
+  func shownSize(width: Int, height: Int) -> (width: Int, height: Int) {
+    let ratio = sampleAspectRatio.isPositive ? sampleAspectRatio.doubleValue : 1
+    let across = Int(min((Double(width) * ratio).rounded(), 1e6))
+    return Int((rotation / 90).rounded()) % 2 != 0 ? (height, across) : (across, height)
   }
 }

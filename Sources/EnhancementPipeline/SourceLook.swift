@@ -28,10 +28,7 @@ extension SourceLook {
     survey = try SourceSurvey(path: path, options: reading, threads: threads)
     let info = try VideoReader(path: path, threads: threads, options: reading).info
     (width, height) = (info.width, info.height)
-    let ratio = info.sampleAspectRatio.isPositive ? info.sampleAspectRatio.doubleValue : 1
-    let across = Int(min((Double(info.width) * ratio).rounded(), 1e6))
-    let isTurned = Int((info.rotation / 90).rounded()) % 2 != 0
-    (shownWidth, shownHeight) = isTurned ? (info.height, across) : (across, info.height)
+    (shownWidth, shownHeight) = info.shownSize(width: info.width, height: info.height)
     let duration = info.duration ?? 0
     var levels: [Float] = []
     var (pairs, combed) = (0, 0)

@@ -127,33 +127,22 @@ final class LineProgress: @unchecked Sendable {
   // Unchecked: all mutable state is atomic.
 
   private let next = Atomic(0)
-  /// For each thread, in a cache line of its own: its current band, and the number of threads that sleep until it publishes
-  /// another one.
-  private let states: UnsafeMutablePointer<Atomic<Int>>
-  /// Wakes those that wait for a thread.
-  private let conditions: [NSCondition]
+  private let current: UnsafeMutablePointer<Atomic<Int>>
+  private let workers: Int
+  /// Each thread's counter has its own cache line.
   private static let stride = 64 / MemoryLayout<Atomic<Int>>.stride
   /// Number of polls before yielding the processor: some tens of microseconds.
   private static let patience = 1000
-  /// Number of yields before sleeping. By then, the thread that is waited for has probably lost its processor to another one,
-  /// such as the encoder's, and may continue on that of the sleeping thread.
-  private static let yields = 50
 
   init(workers: Int) {
-    conditions = (0..<workers).map { _ in NSCondition() }
-    states = .allocate(capacity: workers * Self.stride)
-    for index in 0..<workers * Self.stride { (states + index).initialize(to: Atomic(0)) }
-    for worker in 0..<workers { current(worker).pointee.store(Int.max, ordering: .relaxed) }
+    self.workers = workers
+    current = .allocate(capacity: workers * Self.stride)
+    for index in 0..<workers * Self.stride { (current + index).initialize(to: Atomic(Int.max)) }
   }
 
   deinit {
-    states.deinitialize(count: conditions.count * Self.stride)
-    states.deallocate()
-  }
-
-  private func current(_ worker: Int) -> UnsafeMutablePointer<Atomic<Int>> { states + worker * Self.stride }
-  private func sleepers(_ worker: Int) -> UnsafeMutablePointer<Atomic<Int>> {
-    states + worker * Self.stride + 1
+    current.deinitialize(count: workers * Self.stride)
+    current.deallocate()
   }
 
   /// Starts a list; no thread may be working.
@@ -162,51 +151,27 @@ final class LineProgress: @unchecked Sendable {
   /// Registers a thread.
   func enter(_ worker: Int) {
     // Until the thread has its first band, that may be any band not taken yet. Threads that take a later one see this.
-    current(worker).pointee.store(next.load(ordering: .relaxed), ordering: .releasing)
+    current[worker * Self.stride].store(next.load(ordering: .relaxed), ordering: .releasing)
   }
 
   /// Takes the next band; returns its index, or one beyond the end of the list.
   func take(_ worker: Int) -> Int {
     let index = next.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
-    publish(index, of: worker)
+    current[worker * Self.stride].store(index, ordering: .releasing)
     return index
   }
 
   /// Unregisters a thread that has found no more bands.
-  func leave(_ worker: Int) { publish(Int.max, of: worker) }
-
-  /// Stores a thread's band and wakes those that wait for it.
-  private func publish(_ band: Int, of worker: Int) {
-    // Sequentially consistent, as in `sleep`: either this thread finds the other one's count, or the other one the band.
-    current(worker).pointee.store(band, ordering: .sequentiallyConsistent)
-    if sleepers(worker).pointee.load(ordering: .sequentiallyConsistent) == 0 { return }
-    conditions[worker].withLock { conditions[worker].broadcast() }
-  }
+  func leave(_ worker: Int) { current[worker * Self.stride].store(Int.max, ordering: .releasing) }
 
   /// Waits until the first `count` bands are finished; all of them have been taken, since `worker` has a later one.
   func wait(_ worker: Int, until count: Int) {
-    for other in conditions.indices where other != worker {
+    for other in 0..<workers where other != worker {
       var tries = 0
-      while current(other).pointee.load(ordering: .acquiring) < count {
+      while current[other * Self.stride].load(ordering: .acquiring) < count {
         tries += 1
-        if tries < Self.patience {
-          ve_relax()
-        } else if tries < Self.patience + Self.yields {
-          sched_yield()
-        } else {
-          sleep(until: count, of: other)
-        }
+        if tries < Self.patience { ve_relax() } else { sched_yield() }
       }
-    }
-  }
-
-  private func sleep(until count: Int, of other: Int) {
-    conditions[other].withLock {
-      sleepers(other).pointee.add(1, ordering: .sequentiallyConsistent)
-      while current(other).pointee.load(ordering: .sequentiallyConsistent) < count {
-        conditions[other].wait()
-      }
-      sleepers(other).pointee.subtract(1, ordering: .sequentiallyConsistent)
     }
   }
 }

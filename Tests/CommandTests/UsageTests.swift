@@ -120,7 +120,7 @@ import Testing
     #expect(run.errorLines.first?.hasPrefix("Error: there is no ") == true)
   }
 
-  /// Words that are rejected before they are parsed, and parts of what is said about them.
+  /// Arguments that are rejected before they are parsed, and parts of the error messages.
   @Test(arguments: [
     (["help", "enhnace"], "there is no command 'enhnace' (hint: did you mean 'videnhance help enhance'?)"),
     (["help", "foo"], "'foo' (hint: 'videnhance help' lists the commands)"),

@@ -85,6 +85,13 @@ struct DiskFile: ~Copyable {
   /// The file's status (`fstat`).
   func status() throws(LibavError) -> stat { try Self.convertingErrors { try descriptor.stat().rawValue } }
 
+  /// The length of a regular file in bytes.
+  func size() throws(LibavError) -> Int {
+    let status = try status()
+    guard status.st_mode & S_IFMT == S_IFREG else { throw .invalidData }
+    return Int(status.st_size)
+  }
+
   func write(_ bytes: [UInt8]) throws(LibavError) {
     _ = try Self.convertingErrors { try descriptor.writeAll(bytes) }
   }

@@ -155,12 +155,7 @@ struct Demuxer: ~Copyable {
   }
 
   /// Whether the input is a file that can be read again.
-  private var isOnDisk: Bool { !isSequence && !InputFormats.isURL(path) && !OutputFile.isStream(path) }
-
-  /// The codec that the stream of a packet has at this time; none for a packet without a stream.
-  func codec(of packet: borrowing PacketOwner) -> AVCodecID {
-    stream(Int(packet.raw.pointee.stream_index))?.pointee.codecpar?.pointee.codec_id ?? AV_CODEC_ID_NONE
-  }
+  var isOnDisk: Bool { !isSequence && InputFormats.isOnDisk(path) }
 
   /// The number of frames of the video in the index of an AVI file; nil for all other files. FFmpeg skips entries whose frames
   /// are not where they should be. Parsers may split or join frames of H.264 and HEVC.

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
-
 /// Recognizes files that were cut off, for containers whose demuxer ends there without an error.
 enum FileEnd {
   /// Whether the file is shorter than its structure requires.
@@ -19,10 +13,8 @@ enum FileEnd {
       guard end > 0, let pb = demuxer.context.pointee.pb else { return false }
       return avio_seek(pb, 0, SEEK_CUR) > Int64(end) + 16
     }
-    guard !demuxer.isSequence, !InputFormats.isURL(demuxer.path), !OutputFile.isStream(demuxer.path),
-      let file = try? DiskFile(reading: demuxer.path), let status = try? file.status()
+    guard demuxer.isOnDisk, let file = try? DiskFile(reading: demuxer.path), let size = try? file.size()
     else { return false }
-    let size = Int(status.st_size)
     func bytes(_ position: Int, _ count: Int) -> [UInt8] {
       guard position >= 0, (try? file.seek(to: position)) != nil else { return [] }
       return (try? file.read(count)) ?? []

@@ -32,7 +32,6 @@ extension FrameSource {
   /// Parts of the source that are left out.
   var leftOut: [MediaRemark] {
     losses.map { MediaRemark(.rest, $0) } + damages.map { MediaRemark(.damage, $0) }
-      + changedStreams.sorted().map { MediaRemark(.stream($0), changes[$0] ?? "stream \($0)") }
       + encryptedStreams.sorted().map { index in
         let info = source.streams[index].info
         return MediaRemark(

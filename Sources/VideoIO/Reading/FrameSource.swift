@@ -56,9 +56,6 @@ struct FrameSource: ~Copyable {
   let frameLength: Int64
   /// Whether the rest of the file is left out.
   var isEnded = false
-  /// Streams whose codec has changed.
-  var changedStreams: Set<Int> = []
-  var changes: [Int: String] = [:]
 
   /// - Parameter seekLead: how many microseconds before the start of a part to look for a key frame; nil
   ///   reads everything before it.
@@ -242,7 +239,6 @@ struct FrameSource: ~Copyable {
     }
     if endsAtJoint(index) { return nil }
     try correctClock(of: index)
-    guard keepsCodec(index) else { return nil }
     noteDamage(of: index)
     progress.note(packet.raw, timeBase: source.streams[index].timeBase, isVideo: index == videoIndex)
     guard index == videoIndex else {
@@ -276,30 +272,6 @@ struct FrameSource: ~Copyable {
     losses.append(describe(joined))
     endReading()
     return true
-  }
-
-  /// Whether the packet's codec is that of its stream. Otherwise the stream is left out from here on; the video ends the output.
-  private mutating func keepsCodec(_ index: Int) -> Bool {
-    let raw = packet.raw.pointee
-    let parameters = source.streams[index].parameters.raw.pointee
-    // One decoder takes both.
-    let mpeg = [AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO]
-    guard ahead.codec != parameters.codec_id, ahead.codec != AV_CODEC_ID_NONE,
-      parameters.codec_id != AV_CODEC_ID_NONE,
-      !mpeg.contains(ahead.codec) || !mpeg.contains(parameters.codec_id)
-    else { return !changedStreams.contains(index) }
-    let time = raw.pts != noTimestamp ? raw.pts : raw.dts
-    let moment = source.streams[index].timeBase.rescale(time == noTimestamp ? 0 : time, to: microseconds)
-    let place = VideoIOError.text(Double(moment.saturatingMinus(source.startTime)) / 1e6)
-    let change = "from \(codecName(parameters.codec_id)) to \(codecName(ahead.codec))"
-    if index == videoIndex {
-      losses.append("what follows, as the codec of the video changes at \(place) \(change)")
-      endReading()
-    } else if changedStreams.insert(index).inserted {
-      let kind = source.streams[index].info.kind.rawValue
-      changes[index] = "stream \(index) (\(kind)) from \(place) on, as its codec changes \(change)"
-    }
-    return false
   }
 
   private mutating func endReading() {

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
-
 /// The FFmpeg demuxers and protocols that are allowed for input. Media files are untrusted, and some of FFmpeg's hundreds of
 /// formats open other files, devices or the network.
 enum InputFormats {
@@ -47,11 +41,12 @@ enum InputFormats {
 
   /// Whether the input is a file without content.
   static func isEmpty(_ path: String) -> Bool {
-    guard !isURL(path), !OutputFile.isStream(path), let file = try? DiskFile(reading: path),
-      let status = try? file.status()
-    else { return false }
-    return status.st_size == 0 && status.st_mode & S_IFMT == S_IFREG
+    guard isOnDisk(path), let file = try? DiskFile(reading: path) else { return false }
+    return (try? file.size()) == 0
   }
+
+  /// Whether the input can be read again, from any position.
+  static func isOnDisk(_ path: String) -> Bool { !isURL(path) && !OutputFile.isStream(path) }
 
   /// Whether the input is a URL rather than a file.
   static func isURL(_ path: String) -> Bool { scheme(of: path) != nil }

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
 
 /// A second file that follows the end of the first within one file, as `cat` makes it.
 ///
@@ -40,6 +35,12 @@ struct JoinedFile: Equatable {
 
     /// Whether a header that begins with the signature is complete and plausible.
     fileprivate func isHeader(_ bytes: ArraySlice<UInt8>) -> Bool {
+      if self == .transportStream {
+        // Ten packets, the first of which begins the program's tables. Without a copy, since every 256th byte comes here.
+        let first = bytes.startIndex
+        return bytes.count > 9 * 188 && bytes[first + 1] & 0xE0 == 0x40
+          && (0..<10).allSatisfy { bytes[first + $0 * 188] == 0x47 }
+      }
       let header = Array(bytes)
       switch self {
       case .flv:
@@ -57,11 +58,7 @@ struct JoinedFile: Equatable {
         let text = String(decoding: header.prefix(80), as: UTF8.self)
         return text.contains("matroska") || text.contains("webm")
       case .avi: return header.starts(with: Array("RIFF".utf8))
-      case .transportStream:
-        // Ten packets, the first of which begins the program's tables.
-        guard header.count > 9 * 188 else { return false }
-        return (0..<10).allSatisfy { header[$0 * 188] == 0x47 } && header[1] & 0xE0 == 0x40
-      case .ogg, .mxf, .nut: return true
+      case .transportStream, .ogg, .mxf, .nut: return true
       }
     }
   }
@@ -84,8 +81,7 @@ struct JoinedFile: Equatable {
   ///   - path: a file that can be read from any position.
   ///   - end: where the last packet of the first file ends, in bytes.
   static func find(in path: String, behind end: Int, containers: [Container]) -> JoinedFile? {
-    guard let file = try? DiskFile(reading: path), let status = try? file.status() else { return nil }
-    let size = Int(status.st_size)
+    guard let file = try? DiskFile(reading: path), let size = try? file.size() else { return nil }
     var position = end
     while position < size {
       guard (try? file.seek(to: position)) != nil, let bytes = try? file.read(stride + headerLength),
@@ -105,7 +101,7 @@ struct JoinedFile: Equatable {
   ///   - gap: the bytes between two packets, in which its header would be.
   ///   - parameters: byte strings in the header of the first file; a second one that has them all does not count.
   static func matroska(in path: String, gap: Range<Int>, lacking parameters: [[UInt8]]) -> JoinedFile? {
-    guard let file = try? DiskFile(reading: path), let status = try? file.status() else { return nil }
+    guard let file = try? DiskFile(reading: path), let size = try? file.size() else { return nil }
     var position = gap.lowerBound
     while position < gap.upperBound {
       guard (try? file.seek(to: position)) != nil,
@@ -117,7 +113,7 @@ struct JoinedFile: Equatable {
           let header = try? file.read(min(stride, gap.upperBound - start)),
           parameters.contains(where: { !contains(header, $0) })
         else { return nil }
-        return JoinedFile(offset: start, length: Int(status.st_size) - start)
+        return JoinedFile(offset: start, length: size - start)
       }
       position += stride
     }

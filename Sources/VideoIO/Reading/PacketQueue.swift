@@ -9,12 +9,10 @@ struct PacketQueue: ~Copyable {
   private final class Entry {
     let packet: PacketOwner
     let log: [String]
-    let codec: AVCodecID
 
-    init(_ packet: consuming PacketOwner, log: [String], codec: AVCodecID) {
+    init(_ packet: consuming PacketOwner, log: [String]) {
       self.packet = packet
       self.log = log
-      self.codec = codec
     }
   }
 
@@ -23,8 +21,6 @@ struct PacketQueue: ~Copyable {
   private var byteCount = 0
   /// The outcome of reading ahead if it was not a packet.
   private var end: Demuxer.Outcome?
-  /// The codec of the last packet taken: transport streams may change it.
-  private(set) var codec = AV_CODEC_ID_NONE
 
   init() {}
 
@@ -35,18 +31,15 @@ struct PacketQueue: ~Copyable {
   mutating func next(of demuxer: borrowing Demuxer, into packet: borrowing PacketOwner) -> Demuxer.Outcome {
     guard position < entries.count else {
       if let end { return end }
-      let outcome = demuxer.read(into: packet)
-      codec = demuxer.codec(of: packet)
-      return outcome
+      return demuxer.read(into: packet)
     }
     let entry = entries[position]
     position += 1
-    // Also if packets are read ahead continuously, so that the queue never runs empty: entries already taken must not pile up.
+    // Also while more is read ahead for every packet, what has been taken must not pile up.
     if position == entries.count || position > 1000 {
       entries.removeFirst(position)
       position = 0
     }
-    codec = entry.codec
     byteCount -= Int(entry.packet.raw.pointee.size)
     av_packet_unref(packet.raw)
     av_packet_move_ref(packet.raw, entry.packet.raw)
@@ -67,8 +60,7 @@ struct PacketQueue: ~Copyable {
       case .packet(let log):
         byteCount += Int(packet.raw.pointee.size)
         if Int(packet.raw.pointee.stream_index) == stream { found += 1 }
-        let codec = demuxer.codec(of: packet)
-        entries.append(Entry(packet, log: log, codec: codec))
+        entries.append(Entry(packet, log: log))
       case let outcome: end = outcome
       }
     }

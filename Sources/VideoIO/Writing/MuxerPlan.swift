@@ -154,7 +154,8 @@ struct MuxerPlan {
         choice.converters[index] = converter
         choice.conversions.append(describe(stream, convertedBy: converter))
       } else {
-        choice.leftOut.append(describe(stream, with: ": it "))
+        choice.leftOut.append(
+          describe(stream, with: converter == nil ? ": it " : ": it cannot be decoded, and "))
       }
     }
     return choice

@@ -9,7 +9,7 @@ enum SoundTrial {
 
   /// Whether the first packets of a stream can be decoded. Also true if they cannot be looked at, as with pipes and playlists.
   static func succeeds(with stream: SourceStream, of path: String) -> Bool {
-    guard !path.isEmpty, !InputFormats.isURL(path), !OutputFile.isStream(path),
+    guard !path.isEmpty, InputFormats.isOnDisk(path),
       let demuxer = try? Demuxer(path: path), let packet = try? PacketOwner(),
       let decoder = try? openDecoder(of: stream)
     else { return true }
