@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Averages the weights of two networks, one of which was trained from the other.
+"""Averages the weights of networks that were trained from each other, or from the same start.
 
-    python3 average.py CLEAN REAL SHARE OUTPUT      e.g. sr-x2-balanced.safetensors sr-x2-real.safetensors 0.85 out.safetensors
+    python3 average.py OUTPUT SHARE:NETWORK...      e.g. out.safetensors 0.15:sr-x2-balanced.safetensors 0.85:sr-x2-real.safetensors
 
-SHARE is REAL's part. Where REAL is conditioned on its source and CLEAN is not, CLEAN gets weights of zero for the
-additional inputs, which changes nothing of what it computes. (M. Wortsman et al., Model soups, 2022.)
+Shares are relative to their sum. Where one network is conditioned on its source and others are not, those get weights of
+zero for the additional inputs, which changes nothing of what they compute. (M. Wortsman et al., Model soups, 2022.)
 """
 import dataclasses
 import json
@@ -26,30 +26,31 @@ def with_conditions(architecture, layers):
     return conditioned, result
 
 
-def average(first, second, share):
-    """(architecture, layers, recipe) of two networks as `model_file.read_network` returns them."""
-    (architecture, layers, recipe), (other, others, other_recipe) = first, second
-    if other.conditioned and not architecture.conditioned:
-        architecture, layers = with_conditions(architecture, layers)
-    if architecture != other:
-        raise ValueError(f"the networks differ: {architecture} and {other}")
-    mixed = {
-        name: tuple((a * np.float32(1 - share) + b * np.float32(share)).astype(np.float32)
-                    for a, b in zip(layers[name], others[name]))
-        for name in layers
-    }
-    parts = [{"of": json.loads(text), "share": part}
-             for text, part in ((recipe, round(1 - share, 6)), (other_recipe, share))]
-    return architecture, mixed, json.dumps(
+def average(networks, shares):
+    """(architecture, layers, recipe) of the mean of networks as `model_file.read_network` returns them."""
+    conditioned = any(architecture.conditioned for architecture, _, _ in networks)
+    shares = [share / sum(shares) for share in shares]
+    parts, mixed, first = [], {}, None
+    for (architecture, layers, recipe), share in zip(networks, shares, strict=True):
+        if conditioned and not architecture.conditioned:
+            architecture, layers = with_conditions(architecture, layers)
+        first = first or architecture
+        if architecture != first:
+            raise ValueError(f"the networks differ: {first} and {architecture}")
+        for name, arrays in layers.items():
+            scaled = tuple(array * np.float32(share) for array in arrays)
+            mixed[name] = tuple(a + b for a, b in zip(mixed[name], scaled)) if name in mixed else scaled
+        parts.append({"of": json.loads(recipe), "share": round(share, 6)})
+    return first, mixed, json.dumps(
         {"average": parts, "tool": "Benchmarks/lab/average.py"}, sort_keys=True, separators=(",", ":"))
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
-    clean, real, share, output = sys.argv[1:]
-    networks = model_file.read_network(clean), model_file.read_network(real)
-    model_file.write_network(output, *average(*networks, float(share)))
+    shares, paths = zip(*(argument.split(":", 1) for argument in sys.argv[2:]))
+    networks = [model_file.read_network(path) for path in paths]
+    model_file.write_network(sys.argv[1], *average(networks, [float(share) for share in shares]))
 
 
 if __name__ == "__main__":

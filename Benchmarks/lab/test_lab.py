@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import average
 import kernels
 import model_file
+import to_four
 import twin
 import windows
 from model_file import Architecture
@@ -383,10 +384,21 @@ def test_average_lies_between_a_network_and_the_one_trained_from_it():
     plain, layers, recipe = model_file.read_network(RESOURCES / "sr-x2-balanced.safetensors")
     conditioned, trained = average.with_conditions(plain, layers)
     trained = {name: (weights + np.float32(0.5), biases) for name, (weights, biases) in trained.items()}
-    architecture, mixed, text = average.average((plain, layers, recipe), (conditioned, trained, recipe), 0.25)
+    architecture, mixed, text = average.average(
+        [(plain, layers, recipe), (conditioned, trained, recipe)], [3, 1])
     assert architecture == conditioned and '"share":0.75' in text
     for name, (weights, biases) in mixed.items():
         old = layers[name][0]
         known = weights[:, : old.shape[1]]
         assert np.allclose(known, old + 0.125, atol=1e-6) and np.array_equal(biases, layers[name][1])
         assert np.allclose(weights[:, old.shape[1]:], 0.125)
+
+
+def test_tail_for_x4_interpolates_the_one_for_x2():
+    """Constant and linear pictures stay what they are, but for the repeated samples at the ends."""
+    flat = to_four.enlarged(np.full((24, 3), 2, np.float32))
+    assert flat.shape == (96, 3) and np.allclose(flat, 2)
+    across = np.concatenate([np.tile(np.arange(4), 4), np.tile(np.arange(2), 4)]).astype(np.float32)
+    luma, chroma = np.split(to_four.enlarged(across[:, None])[:, 0], [64])
+    assert np.allclose(luma.reshape(8, 8), [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
+    assert np.allclose(chroma.reshape(2, 4, 4), [0, 0.25, 0.75, 1])

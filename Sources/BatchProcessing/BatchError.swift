@@ -36,7 +36,7 @@ package enum BatchError: Error, Equatable, CustomStringConvertible {
   package var hint: String? {
     switch self {
     case .sameFolder: "choose another one; it may be inside the input folder"
-    case .unclearShare: "set it, or choose a share; 1/1 takes all files"
+    case .unclearShare: "set it, or choose a share; 1/1 processes all files"
     case .outputTaken: "rename one, or add what distinguishes them to the name pattern"
     case .outputIsInput: "choose another output folder or name pattern"
     case .emptyFile: "get a new copy of it"

@@ -30,7 +30,7 @@ package enum PipelineError: Error, Equatable, CustomStringConvertible {
   /// One lower-case line.
   package var description: String {
     switch self {
-    case .interlaced(let path, let seconds): "\(path) is interlaced (seen at \(Self.text(seconds)))"
+    case .interlaced(let path, let seconds): "\(path) is interlaced (detected at \(Self.text(seconds)))"
     case .noFrames(let path): "no frames in \(path)"
     case .implausibleOutput(let path, let frame, let detail):
       "frame \(frame) of \(path) came out wrong: \(detail)"

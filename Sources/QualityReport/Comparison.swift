@@ -220,7 +220,7 @@ package struct Comparison: Sendable {
         let chains = tasks.count > 1 ? ", several joined by +" : ""
         throw CompareError(
           detail:
-            "\(name) is not known (hint: one of \(unique.joined(separator: ", "))\(chains), or a filter with options, such as nlmeans=s=8)"
+            "unknown method \(name) (hint: one of \(unique.joined(separator: ", "))\(chains), or a filter with options, such as nlmeans=s=8)"
         )
       }
       result.append(Contender(name: name, source: .filter(filter)))

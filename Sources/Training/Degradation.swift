@@ -13,10 +13,14 @@ package struct Degradation: Sendable, Codable, Hashable {
   /// Fraction of the windows in which conditioned networks receive the quantizers if known; nil (older recipes) means
   /// none.
   package var quantizerShare: Float?
+  /// Fraction of the windows that come from photographs in synthetic motion; nil means 0.6.
+  package var photographShare: Float?
+  /// Flatter windows are avoided: least mean difference of horizontal neighbours in levels; nil means 1.5.
+  package var leastDetail: Float?
 
   // Recipes in model files have an earlier name of the key.
   private enum CodingKeys: String, CodingKey {
-    case cleanShare, varietyShare
+    case cleanShare, varietyShare, photographShare, leastDetail
     case quantizerShare = "toldShare"
   }
 

@@ -44,6 +44,9 @@ package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
     if architecture.takesQuantizers {
       degradation.cleanShare = 0.25
       degradation.quantizerShare = 0.65
+      // Real footage is often smooth (docs/lab/training-log.md).
+      degradation.photographShare = 0.3
+      degradation.leastDetail = 0.2
     }
   }
 

@@ -14,6 +14,7 @@ package final class WindowMaker: Sendable {
   private let architecture: Architecture
   private let degradation: Degradation
   private let photographShare: Float
+  private let leastDetail: Float
   /// Additional material for conditioned networks: degraded clips of the films and of photographs.
   private let degraded: [DegradedFilm]
   private let degradedPhotographs: [DegradedFilm]
@@ -36,7 +37,9 @@ package final class WindowMaker: Sendable {
     guard !films.isEmpty || !photographs.pictures.isEmpty else {
       throw TrainingError.noData(path: folder.path)
     }
-    photographShare = photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : 0.6
+    photographShare =
+      photographs.pictures.isEmpty ? 0 : films.isEmpty ? 1 : degradation.photographShare ?? 0.6
+    leastDetail = degradation.leastDetail ?? 1.5
     // Weight films by the square root of their length, so that long ones do not dominate.
     filmWeights = films.map { Float($0.count).squareRoot() }
     log(
@@ -135,7 +138,7 @@ package final class WindowMaker: Sendable {
       candidate = (low, truth)
       let begin = clip.first + first
       let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
-      if !hasCut && Self.detail(truth) > 1.5 { break }
+      if !hasCut && Self.detail(truth) > leastDetail { break }
     }
     guard let (low, truth) = candidate else { preconditionFailure("clips are as long as a window") }
     if !hasQuantizers { for frame in low { frame.quantizers = nil } }
@@ -172,7 +175,7 @@ package final class WindowMaker: Sendable {
         frames = [0, between, span].map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
         if isCut { continue }
       }
-      if Self.detail(frames[1]) > 1.5 && Self.change(frames[0], frames[2]) >= leastMotion { break }
+      if Self.detail(frames[1]) > leastDetail && Self.change(frames[0], frames[2]) >= leastMotion { break }
     }
     let steps = isPhotograph ? max(between + 1, min(2 * between, span)) : span
     let symmetry = Symmetry(using: &random)
@@ -208,7 +211,7 @@ package final class WindowMaker: Sendable {
       let frames = (0..<count).map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
       let hasCut = (1..<count).contains { film.difference(first + $0 - 1, first + $0) > 20 }
       candidate = frames
-      if !hasCut && Self.detail(frames[count / 2]) > 1.5 { break }
+      if !hasCut && Self.detail(frames[count / 2]) > leastDetail { break }
     }
     return candidate
   }

@@ -56,8 +56,8 @@ package struct NetworkChoice: Sendable, Hashable {
   /// The upscaling factors of the available networks; other sizes are reached by resampling. A network from a file counts as
   /// having the requested scale.
   ///
-  /// For real footage, only x2 is used, also for four times the size: with a resampler, it gives better results than the x4
-  /// network, which is trained on clean sources (docs/lab/real-footage.md).
+  /// For real footage, x2 and a resampler give better results than a network for x4 that is trained on clean sources, and are
+  /// used where there is no other (docs/lab/real-footage.md).
   var scales: [Int] {
     if let scale, modelFile != nil { return [scale] }
     if tier == .fast { return [2] }

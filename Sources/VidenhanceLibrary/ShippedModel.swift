@@ -32,8 +32,8 @@ package struct ShippedModel: Sendable, Hashable {
 
   /// All families of networks.
   package static let families = [
-    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-fast", "sr-x4-balanced", "denoise-balanced",
-    "interp-balanced",
+    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-fast", "sr-x2-fast-real", "sr-x4-balanced",
+    "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
   ]
 
   /// All possible models: each family in full precision and at each number of bits.

@@ -301,7 +301,7 @@ import Testing
       (["a.mkv", "--task", "interp"], 64, "needs --reference or --degrade"),
       (
         ["a.mkv", "--task", "sr", "--degrade", "--also", "magic"], 1,
-        "magic is not known (hint: one of bilinear"
+        "unknown method magic (hint: one of bilinear"
       ),
       (["a.mkv", "--task", "sr", "--bits", "4,4"], 64, "--bits"),
       (["a.mkv", "--task", "interp,sr"], 64, "needs --reference or --degrade"),

@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  /// A folder as output takes the input's name, which is the input here.
+  /// In a folder, the output has the input's name; here that is the input itself.
   @Test func outputIsTheFolderOfTheInput() throws {
     let bench = try Workbench()
     let video = try bench.makeVideo()

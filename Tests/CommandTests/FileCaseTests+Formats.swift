@@ -99,7 +99,7 @@ extension FileCaseTests {
     let named = try run("in.mkv", "out.mp4")
     #expect(named.code == 0 && named.errorLines.count == 1, "\(named.errors)")
     #expect(
-      named.errors.contains("few players show H.264 of \(layout); --pix-fmt yuv420p"), "\(named.errors)")
+      named.errors.contains("few players support H.264 of \(layout); --pix-fmt yuv420p"), "\(named.errors)")
     let asked = try run("in.mkv", "asked.mp4", ["--pix-fmt", "yuv420p"])
     #expect(!asked.errors.contains("few players"), "\(asked.errors)")
     #expect(try bench.entries("asked.mp4", "pix_fmt") == "pix_fmt=yuv420p\n")

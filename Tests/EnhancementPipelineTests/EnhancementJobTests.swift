@@ -127,7 +127,7 @@ import VideoIO
     let error = await #expect(throws: PipelineError.self) {
       try await bicubicJob(bench.path("in.mpg"), bench.path("out.mkv")).run()
     }
-    #expect(error?.description == "\(bench.path("in.mpg")) is interlaced (seen at 0.00 s)")
+    #expect(error?.description == "\(bench.path("in.mpg")) is interlaced (detected at 0.00 s)")
     #expect(error?.hint?.contains("bwdif") == true)
     #expect(bench.contents == ["in.mpg"])
   }

@@ -138,7 +138,7 @@ func zeroNetwork(_ task: EnhancementTask, width: Int, height: Int, threads: Int)
       $0.hasPrefix($1)
     }
     // What players show is a matter of the encoder, not of the source.
-    let warnings = summary.warnings.map(\.description).filter { !$0.contains("few players show") }
+    let warnings = summary.warnings.map(\.description).filter { !$0.contains("few players support") }
     expect(warnings, of: item.name, like: item.warnings, "warned of") { $0.contains($1) }
     let left = Set(
       summary.leftOut.compactMap { remark -> Int? in

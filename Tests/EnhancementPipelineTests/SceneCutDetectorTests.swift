@@ -12,10 +12,12 @@ import Testing
     return decisions.indices.filter { decisions[$0] }
   }
 
-  /// Moving sources of 10 frames each, very different from each other.
+  /// Moving sources of 10 frames each, very different from each other. The colours of the gradient are given:
+  /// FFmpeg draws others at random, in spite of a seed.
   static let scenes = [
     "testsrc2=size=320x180:rate=25", "mandelbrot=size=320x180:rate=25:start_scale=0.3",
-    "gradients=size=320x180:rate=25:seed=7:speed=0.05", "smptehdbars=size=320x180:rate=25",
+    "gradients=size=320x180:rate=25:speed=0.05:c0=red:c1=blue:x0=0:y0=0:x1=319:y1=179",
+    "smptehdbars=size=320x180:rate=25",
     "sierpinski=size=320x180:rate=25:seed=3", "testsrc=size=320x180:rate=25",
   ]
 

@@ -124,7 +124,7 @@ import Videnhance
   @Test func warningsAndLossesAreValues() async throws {
     let bench = try Workbench()
     let input = try bench.ffmpeg(
-      "-f lavfi -i testsrc2=size=33x32:rate=25:duration=0.08,format=rgba -f lavfi -i sine=duration=0.08 "
+      "-f lavfi -i testsrc2=size=33x32:rate=25:duration=0.08:alpha=128,format=rgba -f lavfi -i sine=duration=0.08 "
         + "-c:v ffv1 -c:a libopus", "in.mkv")
     var encoding = Enhancement.Encoding()
     encoding.codec = "mpeg4"

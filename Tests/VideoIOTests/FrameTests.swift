@@ -273,6 +273,21 @@ func makeFrame(
     ("tiff", "rgb24", "yuv444p"), ("ppm", "rgb24", "yuv444p"),
   ]
 
+  /// Opaque pictures with alpha lose nothing.
+  @Test(arguments: [
+    ("rgba", "png"), ("rgba64be", "png"), ("ya8", "png"), ("ya16be", "png"), ("bgra", "mkv"),
+    ("yuva420p", "mkv"),
+    ("yuva444p10le", "mkv"), ("gbrap12le", "mkv"),
+  ])
+  func onlyTransparentPicturesAreWarnedAbout(_ pixels: String, _ ending: String) throws {
+    for (alpha, expected) in [(255, []), (128, ["transparency is left out"])] {
+      let path = try bench.ffmpeg(
+        "-f lavfi -i color=red@\(Double(alpha) / 255):s=34x18:r=25,format=rgba -frames:v 1 -pix_fmt \(pixels) "
+          + (ending == "mkv" ? "-c:v ffv1" : ""), "alpha.\(ending)")
+      #expect(try readAll(path).warnings == expected, "\(alpha)")
+    }
+  }
+
   @Test(arguments: pictures)
   func photographsAreClipsOfOneFrame(_ item: (String, String, String)) throws {
     let (ending, pixels, expected) = item
@@ -287,7 +302,7 @@ func makeFrame(
       let all = try readAll(bench.path(name))
       #expect(all.frames.count == 1)
       #expect(all.packets.isEmpty)
-      #expect(all.warnings == (pixels == "rgba" ? ["transparency is left out"] : []))
+      #expect(all.warnings == [])
       #expect(all.info.isStillImage)
       #expect(all.info.width == 321 && all.info.height == 181)
       #expect(all.info.format.name == expected)

@@ -43,7 +43,10 @@ struct FrameIntake: ~Copyable {
   }
 
   /// Whether decoded frames have an alpha channel, which is dropped.
-  var losesTransparency: Bool { shape.map { PixelFormat.hasAlpha($0.code) } ?? false }
+  var hasAlpha: Bool { shape.map { PixelFormat.hasAlpha($0.code) } ?? false }
+
+  /// Whether a decoded frame was transparent somewhere.
+  private(set) var losesTransparency = false
 
   /// Whether frames are converted.
   var isConverting: Bool { converter != nil || rgbConversion != nil }
@@ -59,6 +62,7 @@ struct FrameIntake: ~Copyable {
     let timestamp = timestamps.next(
       best == noTimestamp ? nil : best, duration: duration, isAtEnd: isAtEnd)
     try checkShape(of: raw, at: Double(timestamp) * timeBase.doubleValue)
+    if !losesTransparency { losesTransparency = Transparency.isPresent(in: raw) }
     raw.pointee.pts = timestamp
     cffmpeg_frame_set_duration(raw, duration)
     let code = raw.pointee.format

@@ -9,7 +9,10 @@ extension FrameSource {
     if let line = clock.warning { add(.times, line) }
     if let line = intake.timestamps.warning { add(.times, line) }
     for line in intake.warnings { add(.change, line) }
-    if intake.losesTransparency || video.hasSeparateAlpha { add(.transparency, "transparency is left out") }
+    // The decoder does not see alpha that is coded as a picture of its own.
+    if intake.losesTransparency || video.hasSeparateAlpha && !intake.hasAlpha {
+      add(.transparency, "transparency is left out")
+    }
     if options.ignoresEditLists {
       add(.times, "the edit list, which leaves no frame, is ignored: all of the media is read")
     }

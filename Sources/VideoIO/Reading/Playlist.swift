@@ -98,7 +98,7 @@ struct Playlist {
       }
     }
     guard isMaster || text.contains("#EXT-X-ENDLIST") else {
-      throw bad("it has no end (#EXT-X-ENDLIST): it is of a broadcast that goes on")
+      throw bad("it has no end (#EXT-X-ENDLIST): it describes a live broadcast")
     }
   }
 
@@ -112,7 +112,7 @@ struct Playlist {
 
   private mutating func visitDASH(_ text: String) throws(VideoIOError) {
     if text.contains("type=\"dynamic\"") || text.contains("type='dynamic'") {
-      throw bad("it has no end: it is of a broadcast that goes on")
+      throw bad("it has no end: it describes a live broadcast")
     }
     if text.contains("<!") && (text.contains("<!DOCTYPE") || text.contains("<!ENTITY")) {
       throw bad("it defines entities")

@@ -22,7 +22,7 @@ package struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe; `segmentsImpossible` for a URL.
   package init(path: String) throws(VideoIOError) {
     if InputFormats.isURL(path) {
-      throw .segmentsImpossible(path: path, reason: "a URL does not tell whether its content has changed")
+      throw .segmentsImpossible(path: path, reason: "changes of a URL's content cannot be detected")
     }
     let digest = try Digest()
     do throws(LibavError) {

@@ -138,7 +138,7 @@ struct EncoderLayout {
         MediaRemark(
           .size,
           "the last \(parts.joined(separator: " and ")) of \(request.width)x\(request.height) is left out: "
-            + "\(name) takes even sizes only", remedy: .oddSizes))
+            + "\(name) supports even sizes only", remedy: .oddSizes))
     }
     return remarks
   }

@@ -75,7 +75,7 @@ struct MuxerPlan {
       layout.bitDepth > 8 || layout.log2ChromaWidth != 1 || layout.log2ChromaHeight != 1
     else { return nil }
     return MediaRemark(
-      .layout, "few players show H.264 of \(layout.name)",
+      .layout, "few players support H.264 of \(layout.name)",
       remedy: .layoutOfAllPlayers(losesDepth: layout.bitDepth > 8))
   }
 

@@ -53,7 +53,7 @@ enum ClusterRun {
 
 /// The plan, and paths that differ on this machine.
 struct PlanArguments: ParsableArguments {
-  @Argument(help: "The plan written by 'videnhance plan'; its pieces are beside it.", completion: .file())
+  @Argument(help: "The plan written by 'videnhance plan', with the pieces beside it.", completion: .file())
   var plan: String
 
   @Option(

@@ -18,7 +18,7 @@ struct ShowStatus: ParsableCommand {
       Exit codes: 0 shown, 1 failed, 64 wrong usage.
       """)
 
-  @Argument(help: "The plan written by 'videnhance plan'; its pieces are beside it.", completion: .file())
+  @Argument(help: "The plan written by 'videnhance plan', with the pieces beside it.", completion: .file())
   var plan: String
   @Flag(help: "Print JSON (docs/reference/json-output.md).") var json = false
   @Flag(help: "Compare every byte of the pieces, rather than their lengths.") var verify = false

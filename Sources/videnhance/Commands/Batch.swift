@@ -61,7 +61,7 @@ struct FolderOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Process one share of the files: the i-th of n; env/n takes i from an array job, whatever tasks are submitted.",
+      "Process one share of the files: the i-th of n; env/n reads i from the array job's environment.",
       valueName: "i/n"))
   var shard: Shard?
 

@@ -31,7 +31,7 @@ struct Enhance: AsyncParsableCommand {
   var input: String
   @Argument(
     help:
-      "The output file; its extension selects the container; a folder takes the input's name; - is standard output.",
+      "The output file; its extension selects the container; in a folder, the input's name is used; - is standard output.",
     completion: .file()) var output: String
   @OptionGroup(title: "Source options") var source: SourceOptions
   @OptionGroup(title: "Network options") var network: NetworkOptions
@@ -157,7 +157,7 @@ struct Enhance: AsyncParsableCommand {
     if !summary.leftOut.isEmpty { throw ExitCode(2) }
   }
 
-  /// The file to write; an existing folder as output takes the input's name.
+  /// The file to write; in an existing folder, the input's name is used.
   private var target: String {
     guard FolderScan.isFolder(output), input != "-" else { return output }
     let name = NamePattern.usual.output(

@@ -67,6 +67,17 @@ struct Train: ParsableCommand {
   var lossWidth: Float?
   @Flag(help: "Divide each window's loss by the window's error before enhancement, as a mean of PSNRs does.")
   var relativeLoss = false
+  @Option(
+    help: "Fraction of the windows from photographs in synthetic motion (default: 0.6, 0.3 if --conditioned)."
+  )
+  var photographShare: Float?
+  @Option(
+    help:
+      "Least mean difference of adjacent pixels of a window in levels; flatter ones are avoided (default: 1.5, 0.2 if --conditioned)."
+  )
+  var leastDetail: Float?
+  @Option(help: "Side of the ground truth of a window in pixels (default: 192, 96 at the same size).")
+  var crop: Int?
   @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
   @Option(help: "Random seed.") var seed: UInt64 = 1
 
@@ -74,6 +85,12 @@ struct Train: ParsableCommand {
     if (minutes == nil) == (steps == nil) { throw ValidationError("pass --minutes or --steps") }
     if minutes ?? 1 <= 0 { throw ValidationError("--minutes must be positive") }
     if steps ?? 1 < 1 { throw ValidationError("--steps must be positive") }
+    if let crop, crop <= 0 || crop % (16 * architecture.scale) != 0 {
+      throw ValidationError("--crop must be a multiple of \(16 * architecture.scale)")
+    }
+    if let share = photographShare, !(0...1).contains(share) {
+      throw ValidationError("--photograph-share must be from 0 to 1")
+    }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     do { try architecture.validate() } catch { throw ValidationError(error.description) }
   }
@@ -104,6 +121,9 @@ struct Train: ParsableCommand {
     settings.relativeEpsilon = lossWidth
     settings.hasRelativeLoss = relativeLoss ? true : nil
     if let share = quantizerShare ?? toldShare { settings.degradation.quantizerShare = share }
+    if let photographShare { settings.degradation.photographShare = photographShare }
+    if let leastDetail { settings.degradation.leastDetail = leastDetail }
+    if let crop { settings.cropSize = crop }
     let first = try start.map { try NetworkWeights(path: $0) }
     if let start { settings.startedFrom = URL(fileURLWithPath: start).lastPathComponent }
     let interrupt = Interrupt()

@@ -199,6 +199,6 @@ extension Preset {
   func line(beside words: [String]) -> String {
     let options = options(beside: words).map { $0.joined(separator: " ") }.joined(separator: " ")
     let reason = name == Self.auto ? "\(purpose): " : ""
-    return "preset \(name): \(reason)\(options.isEmpty ? "nothing beside what was given" : options)"
+    return "preset \(name): \(reason)\(options.isEmpty ? "no further options" : options)"
   }
 }

@@ -24,7 +24,7 @@ enum UsageHint {
 
   /// Other words for commands.
   static let commandSynonyms = [
-    "info": "inspect", "benchmark": "bench", "diff": "compare", "check": "doctor", "folder": "batch",
+    "benchmark": "bench", "diff": "compare", "check": "doctor", "folder": "batch",
     "show": "preview", "sample": "preview", "psnr": "compare", "vmaf": "compare", "merge": "join",
   ]
 
@@ -38,8 +38,11 @@ enum UsageHint {
     "convert": plainArguments, "transcode": plainArguments, "encode": plainArguments, "run": plainArguments,
     "process": plainArguments,
     "resume": "it is an option: videnhance in.mp4 out.mp4 --resume",
+    "info": description, "probe": description, "identify": description,
   ]
 
+  private static let description =
+    "videnhance inspect shows a model, --dry-run what would be made of a video, ffprobe what is in it"
   private static let plainArguments = "name an input and an output: videnhance in.mp4 out.mkv"
 
   /// Options of other programs that this one has no options for, and what to do instead.

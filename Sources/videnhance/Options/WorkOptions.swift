@@ -18,7 +18,7 @@ struct WorkOptions: ParsableArguments {
   @Flag(help: "Replace the output if it exists.")
   var overwrite = false
 
-  @Flag(help: "Keep finished work in <output>.segments, and continue from what an earlier run left there.")
+  @Flag(help: "Keep finished work in <output>.segments, and resume the work of an interrupted run.")
   var resume = false
 
   @Option(

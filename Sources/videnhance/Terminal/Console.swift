@@ -82,7 +82,7 @@ enum Console {
       case .layout(let name): "--pix-fmt \(name) keeps the full resolution of colour"
       case .layoutOfAllPlayers(let losesDepth):
         "--pix-fmt yuv420p suits all" + (losesDepth ? ", --codec hevc keeps the depth" : "")
-      case .deinterlacing: "--deinterlace takes all of it"
+      case .deinterlacing: "pass --deinterlace to treat all of it as interlaced"
       case .copiedAudio: "--audio copy leaves it out"
       case .copiedSubtitles: "--subtitles copy leaves it out"
       case .deinterlacingAnyway: "--deinterlace removes the combs"
@@ -107,7 +107,7 @@ enum Console {
     case ModelError.cannotOpen(let path, _) where ShippedModel.all.contains(where: { $0.name == path }):
       "this model is shipped: --task, --scale, --model, --source and --bits choose it"
     case BatchError.notAFolder: "videnhance in.mp4 out.mp4 enhances one file"
-    case BatchError.unclearShare: "set it, or pass --shard; 1/1 takes all files"
+    case BatchError.unclearShare: "set it, or pass --shard; 1/1 processes all files"
     case BatchError.outputTaken: "rename one, or add what distinguishes them to --pattern"
     case BatchError.outputIsInput: "choose another output folder or --pattern"
     case let error as BatchError: error.hint

@@ -9,7 +9,7 @@ enum ForecastReport {
   /// - Parameter tasks: the job's tasks in the format of `--task`.
   static func lines(_ forecast: Forecast, input: String, tasks: String) -> [String] {
     let measured = String(format: "%.1f s", forecast.measuringSeconds)
-    let each = String(format: "%.2f s a frame", forecast.secondsPerFrame)
+    let each = String(format: "%.2f s per frame", forecast.secondsPerFrame)
     var lines = [
       "\(input): forecast by \(counted(forecast.measuredFrames, "frame")) in \(measured) on \(counted(forecast.threads, "thread"))",
       "  frames  \(forecast.frames.map(String.init) ?? "unknown, as the source has no length")",
@@ -18,7 +18,7 @@ enum ForecastReport {
     ]
     if let memory = forecast.memoryBytes { lines.append("  memory  about \(text(bytes: memory))") }
     if let bytes = forecast.videoBytes {
-      lines.append("  video   about \(text(bytes: bytes)), without sound and the rest")
+      lines.append("  video   about \(text(bytes: bytes)), without sound and other streams")
     }
     if let noise = forecast.noise {
       var line = "  noise   " + String(format: "%.1f levels", noise)
