@@ -15,6 +15,7 @@ extension VideoEncoder {
     }
     var options = settings.options
     if let crf = settings.crf {
+      try checkQuality(crf, name: name)
       options["crf"] = "\(crf)"
     } else if let crf = EncoderSettings.defaultCRF(encoder: name), has("crf"),
       !["crf", "qp", "b", "q", "lossless"].contains(where: { options[$0] != nil })
@@ -43,6 +44,14 @@ extension VideoEncoder {
           encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
       }
     }
+  }
+
+  /// Checks the quality here, since x264 silently limits it and x265 does not say what is wrong.
+  private static func checkQuality(_ crf: Double, name: String) throws(VideoIOError) {
+    guard name.hasPrefix("libx26"), crf > 51 else { return }
+    throw .encoderOption(
+      encoder: name, option: "crf", value: "\(crf)",
+      reason: LibavError(errno: EINVAL, log: ["the highest is 51"]))
   }
 
   /// Checks the preset here, since x264 reports a wrong one without using FFmpeg's log.
