@@ -221,7 +221,7 @@ private let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=4"
     (.init(options: ["refs": "many"]), "encoder libx264 rejects option refs=many"),
     (.init(options: ["x264-params": "nonsense=1"]), "encoder libx264 rejects option x264-params=nonsense=1"),
     (.init(crf: 52), "encoder libx264 rejects option crf=52.0: Invalid argument (the highest is 51)"),
-    (.init(codec: "libx265", crf: 99), "encoder libx265 rejects option crf=99.0: Invalid argument (the highest is 51)"),
+    (.init(codec: "libx265", crf: 99), "rejects option crf=99.0: Invalid argument (the highest is 51)"),
     (.init(preset: "warp"), "encoder libx264 rejects option preset=warp: "),
     (.init(codec: "libx265", options: ["nonsense": "1"]), "encoder libx265 rejects option nonsense=1"),
     (
