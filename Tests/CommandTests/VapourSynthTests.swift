@@ -113,7 +113,10 @@ struct VapourSynthTests {
       "yuv420p", "YUV420P8", "--task sr --model fast --bits 8 --source clean",
       "SuperResolution(model='fast', bits=8, threads=1)"
     ),
-    ("yuv444p16le", "YUV444P16", "--task sr --scale 4 --bits 2", "SuperResolution(scale=4, bits=2)"),
+    (
+      "yuv444p16le", "YUV444P16", "--task sr --scale 4 --bits 2 --source real",
+      "SuperResolution(scale=4, bits=2)"
+    ),
     ("yuv420p", "YUV420P8", "--task restore --source real", "Restore()"),
     ("yuv444p10le", "YUV444P10", "--task restore --source clean --bits 2", "Restore(source='clean', bits=2)"),
     ("yuv420p", "YUV420P8", "--task denoise", "Denoise()"),
@@ -154,7 +157,9 @@ struct VapourSynthTests {
       """, in: bench)
     let (expected, found) = (try bench.data("expected.raw"), try bench.data("out.raw"))
     #expect(found.count >= 15 * 96 * 64 && found.count == expected.count)
-    #expect(found == expected)
+    // A failed comparison of `Data` takes the testing library hours to describe.
+    let isEqual = found == expected
+    #expect(isEqual)
   }
 
   /// Frames requested in any order, sequentially or concurrently, equal those of a sequential run.
