@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
+import EnhancementPipeline
+import Foundation
+import TestSupport
 import Testing
 import Videnhance
 
-/// The choice among shipped networks.
+/// The network that is chosen for a source and a size.
 @Suite struct NetworkChoiceTests {
+  private func step(_ scale: Int, _ source: SourceKind, models: String? = nil) -> EnhancementStep {
+    var choice = NetworkChoice(.superResolution, scale: scale, bits: .four, source: source)
+    choice.modelFolder = models
+    return .network(choice, noiseLevel: nil, rate: .factor(2), goal: nil)
+  }
+
   @Test(arguments: NetworkBits.allCases) func realFootageHasItsOwnNetworks(bits: NetworkBits) {
     for (scale, tier) in [(2, NetworkTier.balanced), (2, .fast), (4, .balanced)] {
       for (source, ending) in [(SourceKind.real, "-real"), (.clean, "")] {
@@ -13,5 +22,28 @@ import Videnhance
         #expect(choice.shippedModel.path != nil)
       }
     }
+  }
+
+  @Test(arguments: [SourceKind.real, .clean]) func fourTimesTheSize(source: SourceKind) throws {
+    let four = step(4, source)
+    #expect(four.goal == nil && step(2, source).goal == nil)
+    #expect(try four.network(64, 48, 1).architecture.scale == 4)
+    // The automatic choice gives the same after a survey of the source.
+    let survey = SourceSurvey(codecName: "h264", isMaster: false, quantizer: source == .real ? 35 : 10)
+    let adapt = try #require(step(4, .auto).adapted)
+    let adapted = adapt(survey)
+    #expect(adapted.goal == four.goal && adapted.identity == four.identity)
+  }
+
+  /// If the only network for real footage is that for x2, four times the size is reached by resampling.
+  @Test func resamplesWithoutANetworkForFourTimesTheSize() throws {
+    let bench = try Workbench()
+    let model = ShippedModel(family: "sr-x2-balanced-real", bits: .four)
+    try FileManager.default.createSymbolicLink(
+      atPath: bench.path(model.name + ".safetensors"), withDestinationPath: #require(model.path))
+    let four = step(4, .real, models: bench.directory.path)
+    #expect(four.goal == .factor(4))
+    let sized = try #require(four.sizedNetwork)
+    #expect(try sized(4)(64, 48, 1).architecture.scale == 2)
   }
 }

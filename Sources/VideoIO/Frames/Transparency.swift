@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CFFmpeg
 
-/// Tells transparent pictures from those whose layout has alpha but whose pixels are all opaque, such as most
-/// GIFs.
+/// Distinguishes transparent pictures from those that have alpha but only opaque pixels, such as most GIFs.
 enum Transparency {
   /// Returns whether a pixel of `frame` is not opaque. Alpha that is not an integer of 8 to 16 bits counts as
   /// transparent. Less than a level of 8 bits does not count: swscale does not make the highest value of 16 bits.

@@ -46,7 +46,7 @@ extension VideoEncoder {
     }
   }
 
-  /// Checks the quality here, since x264 silently limits it and x265 does not say what is wrong.
+  /// Checks the quality here: x264 clamps larger values silently, and x265's error names no option.
   private static func checkQuality(_ crf: Double, name: String) throws(VideoIOError) {
     guard name.hasPrefix("libx26"), crf > 51 else { return }
     throw .encoderOption(
