@@ -196,7 +196,7 @@ def run(chain, frames, factor, rng):
 
 
 def draw(width, height, rng):
-    """A random chain; the odds are those of DegradationChain.random."""
+    """A random chain; the odds are those of DegradationChain.random, without soft ground truth."""
     def chance(probability):
         return rng.random() < probability
 
@@ -207,8 +207,8 @@ def draw(width, height, rng):
         return {"codec": {"_0": "libx264", "options": {"crf": str(crf)}}}
 
     def blur(low, high):
-        across = rng.uniform(low, high)
-        down = across if chance(0.6) else rng.uniform(low, high)
+        across, other = (low + (high - low) * rng.random() ** 2 for _ in range(2))
+        down = across if chance(0.6) else other
         return {"filter": {"_0": f"gblur=sigma={across:.4f}:sigmaV={down:.4f}:steps=2"}}
 
     def noise(low, high):
@@ -252,7 +252,7 @@ def draw(width, height, rng):
         return {"codec": {"_0": name, "options": options}}
 
     def generation():
-        filters = [make() for odds, make in [(0.5, lambda: blur(0.2, 2)), (0.35, lambda: resized(
+        filters = [make() for odds, make in [(0.4, lambda: blur(0.2, 2)), (0.35, lambda: resized(
             rng.uniform(0.45, 0.9), pick("bicubic", "bilinear", "lanczos", "area"),
             pick("bicubic", "bilinear", "lanczos"))), (0.25, ringing), (0.4, lambda: noise(0.5, 15))] if chance(odds)]
         order = [filters[i] for i in rng.permutation(len(filters))]
@@ -260,15 +260,15 @@ def draw(width, height, rng):
                                    "libvpx-vp9", "mjpeg"))]
 
     kernel, kind = pick("bicubic", "bicubic", "bicubic", "area", "area", "lanczos"), rng.random()
-    if kind < 0.22:
+    if kind < 0.27:
         steps = [codec("libx264")]
-    elif kind < 0.38:
-        steps = [blur(0.4, 1.8), noise(0.5, 8), x264(20 + rng.integers(13))]
-    elif kind < 0.52:
+    elif kind < 0.41:
+        steps = [blur(0.3, 1.8), noise(0.5, 8), x264(20 + rng.integers(13))]
+    elif kind < 0.57:
         steps = [codec("mpeg2video")]
-    elif kind < 0.66:
-        steps = [codec("mpeg4"), blur(0.3, 0.9), x264(20 + rng.integers(13))]
-    elif kind < 0.74:
+    elif kind < 0.69:
+        steps = [codec("mpeg4"), blur(0.2, 0.9), x264(20 + rng.integers(13))]
+    elif kind < 0.77:
         steps = [noise(1, 20)] + ([] if chance(0.5) else [x264(16 + rng.integers(9))])
     else:
         steps = [step for _ in range(pick(1, 2, 2, 3)) for step in generation()]

@@ -229,7 +229,7 @@ def charbonnier(output, wanted, architecture, relative=False):
     before = wanted[:, :luma].square().mean((1, 2, 3), keepdim=True).sqrt()
     width = torch.full_like(before, epsilon(architecture))
     if architecture.conditioned:
-        width = width.maximum(0.5 * before)
+        width = width.maximum(4 * before)
     length = (error(output, wanted, architecture).square() + width ** 2).sqrt()
     if relative:
         length = length * (0.025 / (before + 0.005))

@@ -76,7 +76,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       let chosen = tier.flatMap(NetworkTier.init(rawValue:)) ?? .balanced
       let choice = NetworkChoice(
         task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
-        tier: isEnlarging ? chosen : .balanced,
+        tier: task.hasTiers ? chosen : .balanced,
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }

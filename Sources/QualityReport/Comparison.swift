@@ -179,7 +179,7 @@ package struct Comparison: Sendable {
   private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
-      task, scale: isEnlarging ? scale : nil, bits: bits, tier: isEnlarging ? tier : .balanced)
+      task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.hasTiers ? tier : .balanced)
   }
 
   /// The networks of the tasks, as a job would choose them for the source.

@@ -5,7 +5,18 @@ import Tensors
 import VideoIO
 
 extension DegradationChain {
-  /// Downscales a clip and applies all steps.
+  /// Applies `softness` to frames of the ground truth.
+  /// - Throws: `VideoIOError` of the filter.
+  func softened(_ truth: [PlanarFrame]) throws -> [PlanarFrame] { try Self.softened(truth, by: softness) }
+
+  /// Blurs frames with a Gaussian of standard deviation `softness`; nil returns them unchanged.
+  static func softened(_ frames: [PlanarFrame], by softness: Float?) throws -> [PlanarFrame] {
+    guard let softness else { return frames }
+    let whole = try frames.enumerated().map { try $1.videoFrame(time: $0) }
+    return try filtered(whole, "gblur=sigma=\(softness):steps=2").map { PlanarFrame($0) }
+  }
+
+  /// Softens and downscales a clip, and applies all steps.
   ///
   /// Frames carry the quantizers of the last codec if FFmpeg exports them and no step follows.
   /// - Parameters:
@@ -16,7 +27,7 @@ extension DegradationChain {
   func callAsFunction(
     _ clip: [PlanarFrame], factor: Int, using random: inout SplitMix64
   ) throws -> [PlanarFrame] {
-    var frames = try clip.enumerated().map { index, frame in
+    var frames = try softened(clip).enumerated().map { index, frame in
       let whole = try frame.videoFrame(time: index)
       return factor == 1
         ? whole

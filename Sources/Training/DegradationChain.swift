@@ -22,6 +22,11 @@ package struct DegradationChain: Codable, Hashable, Sendable {
   package var kernel: ScalingKernel
   /// The steps after downscaling, in order.
   package var steps: [Step]
+  /// Standard deviation of a Gaussian blur of the ground truth itself, in its samples; nil means none.
+  ///
+  /// Nothing but sharp truth would teach a network to sharpen all that is smooth, such as film that is out of focus or was
+  /// enlarged before (docs/lab/training-log.md).
+  package var softness: Float?
 
   /// The four fixed kinds of validation and of `bench quality --tables real`, by name.
   package static let fixed: [(name: String, chain: DegradationChain)] = [
@@ -64,27 +69,34 @@ extension DegradationChain {
     let pixels = width * height
     let steps: [Step]
     switch random.uniform() {
-    case ..<0.22: steps = [codec("libx264", pixels, &random)]
-    case ..<0.38:
-      steps = [blur(0.4...1.8, &random), grain(0.5...8, &random), x264(crf: 20 + random.index(13))]
-    case ..<0.52: steps = [codec("mpeg2video", pixels, &random)]
-    case ..<0.66:
+    case ..<0.27: steps = [codec("libx264", pixels, &random)]
+    case ..<0.41:
+      steps = [blur(0.3...1.8, &random), grain(0.5...8, &random), x264(crf: 20 + random.index(13))]
+    case ..<0.57: steps = [codec("mpeg2video", pixels, &random)]
+    case ..<0.69:
       steps = [
-        codec("mpeg4", pixels, &random), blur(0.3...0.9, &random), x264(crf: 20 + random.index(13)),
+        codec("mpeg4", pixels, &random), blur(0.2...0.9, &random), x264(crf: 20 + random.index(13)),
       ]
-    case ..<0.74:
+    case ..<0.77:
       let noise = grain(1...20, &random)
       steps = random.chance(0.5) ? [noise] : [noise, x264(crf: 16 + random.index(9))]
     default:
       steps = (0..<[1, 2, 2, 3][random.index(4)]).flatMap { _ in generation(width, height, &random) }
     }
-    return DegradationChain(kernel: kernel, steps: steps)
+    return DegradationChain(kernel: kernel, steps: steps, softness: softness(using: &random))
+  }
+
+  /// `softness` of a random chain, or of a clean window.
+  static func softness(using random: inout SplitMix64) -> Float? {
+    guard random.chance(0.4) else { return nil }
+    let draw = random.uniform()
+    return 0.4 + 1.6 * draw * draw
   }
 
   /// Filters in random order, then a codec.
   private static func generation(_ width: Int, _ height: Int, _ random: inout SplitMix64) -> [Step] {
     var filters: [Step] = []
-    if random.chance(0.5) { filters.append(blur(0.2...2, &random)) }
+    if random.chance(0.4) { filters.append(blur(0.2...2, &random)) }
     if random.chance(0.35) { filters.append(resizing(width, height, &random)) }
     if random.chance(0.25) { filters.append(ringing(width, height, &random)) }
     if random.chance(0.4) { filters.append(grain(0.5...15, &random)) }
@@ -98,8 +110,13 @@ extension DegradationChain {
 
   /// Isotropic or anisotropic blur.
   private static func blur(_ sigma: ClosedRange<Float>, _ random: inout SplitMix64) -> Step {
-    let across = random.uniform(sigma)
-    let down = random.chance(0.6) ? across : random.uniform(sigma)
+    // Squared: slight blur is more common, and a network that expects strong blur sharpens too much.
+    func draw() -> Float {
+      let draw = random.uniform()
+      return sigma.lowerBound + (sigma.upperBound - sigma.lowerBound) * draw * draw
+    }
+    let across = draw()
+    let down = random.chance(0.6) ? across : draw()
     return .filter("gblur=sigma=\(across):sigmaV=\(down):steps=2")
   }
 

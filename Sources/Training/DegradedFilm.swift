@@ -40,7 +40,7 @@ final class DegradedFilm: Sendable {
   }
 
   /// Incremented when chains change, to invalidate old caches.
-  private static let version = 1
+  private static let version = 3
 
   private static func files(_ film: Film, folder: URL, factor: Int, pass: String) throws -> (URL, URL) {
     let base = try Film.cacheFolder(folder).appendingPathComponent("\(film.name)-x\(factor)-\(pass)")
@@ -132,6 +132,25 @@ final class DegradedFilm: Sendable {
       bytes.append(contentsOf: frame.quantizers?.values.map { $0 + 1 } ?? empty.values)
     }
     return bytes
+  }
+
+  /// Context for the blur of the ground truth, in samples.
+  private static let margin = 8
+
+  /// Copies a rectangle of the ground truth of a clip's frame, as soft as the clip's chain makes it. All numbers must be even.
+  func truth(_ clip: DegradedClip, _ index: Int, x: Int, y: Int, width: Int, height: Int) throws -> PlanarFrame {
+    guard clip.chain.softness != nil else {
+      return film.crop(clip.first + index, x: x, y: y, width: width, height: height)
+    }
+    let (left, top) = (max(0, x - Self.margin), max(0, y - Self.margin))
+    let right = min(film.width & ~1, x + width + Self.margin)
+    let bottom = min(film.height & ~1, y + height + Self.margin)
+    let around = film.crop(
+      clip.first + index, x: left, y: top, width: right - left, height: bottom - top)
+    let soft = try clip.chain.softened([around])[0]
+    return PlanarFrame(
+      cutFrom: soft.luma, sourceWidth: soft.width, sourceHeight: soft.height, x: x - left, y: y - top,
+      width: width, height: height)
   }
 
   /// Copies a rectangle of a clip's frame, with its quantizers. The origin must be a multiple of 16, extents even.

@@ -28,13 +28,14 @@ package struct CharbonnierLoss: Sendable {
     hasMask = architecture.isMasked
     if architecture.task == .interpolation { epsilon = 0.04 }
     if architecture.task == .denoising { epsilon = 0.02 }
-    // Detail lost to compression can only be guessed, and the mean of the guesses is wanted rather than their median. A
-    // constant width would achieve that too, but give almost no weight to clean windows, whose errors are small.
+    // Detail lost to compression can only be guessed, and the mean of the guesses is wanted rather than their median, so
+    // nearly all errors count squared. A constant width would achieve that too, but give almost no weight to clean windows,
+    // whose errors are small.
     if architecture.takesQuantizers { relativeEpsilon = Self.conditionedWidth }
   }
 
   /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
-  package static let conditionedWidth: Float = 0.5
+  package static let conditionedWidth: Float = 4
   /// Added to a window's error before it divides the loss: windows that need nothing would have infinite weight.
   private static let leastError: Float = 0.005
   /// The error of windows whose weight is 1, near the mean of degraded clips.

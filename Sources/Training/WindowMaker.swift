@@ -78,7 +78,7 @@ package final class WindowMaker: Sendable {
     if architecture.task == .interpolation { return try interpolation(using: &random) }
     let count = architecture.window
     if architecture.takesQuantizers && !random.chance(degradation.cleanShare) {
-      return degradedWindow(using: &random)
+      return try degradedWindow(using: &random)
     }
     let truth =
       random.chance(photographShare)
@@ -95,6 +95,7 @@ package final class WindowMaker: Sendable {
         frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }
     if architecture.takesQuantizers {
+      let turned = try DegradationChain.softened(turned, by: DegradationChain.softness(using: &random))
       let low =
         try architecture.scale == 1
         ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
@@ -112,7 +113,7 @@ package final class WindowMaker: Sendable {
   }
 
   /// Creates a window of a degraded clip.
-  private func degradedWindow(using random: inout SplitMix64) -> TrainingWindow {
+  private func degradedWindow(using random: inout SplitMix64) throws -> TrainingWindow {
     let (count, scale) = (architecture.window, architecture.scale)
     let side = size / scale
     let hasQuantizers = random.chance(degradation.quantizerShare ?? 0)
@@ -133,8 +134,8 @@ package final class WindowMaker: Sendable {
       let low = (0..<count).map {
         source.crop(clip, first + $0, x: x, y: y, width: side, height: side)
       }
-      let truth = source.film.crop(
-        clip.first + first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
+      let truth = try source.truth(
+        clip, first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
       candidate = (low, truth)
       let begin = clip.first + first
       let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }

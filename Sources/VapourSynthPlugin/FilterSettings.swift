@@ -47,7 +47,9 @@ struct FilterSettings {
     if let tier = host.text("model", in: map) {
       network.tier = try Self.choice("model", tier, NetworkTier.allCases)
       if network.modelFile != nil { throw FilterError("model and model_file contradict each other") }
-      if network.tier == .fast && network.scale == 4 { throw FilterError("model=\"fast\" is for scale=2") }
+      if let scale = network.scale, !network.tier.scales.contains(scale) {
+        throw FilterError("model=\"\(network.tier.rawValue)\" is for scale=2")
+      }
     }
     // Frames have no record of their compression, so there is no automatic choice.
     network.source = .real

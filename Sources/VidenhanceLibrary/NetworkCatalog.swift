@@ -60,7 +60,7 @@ package struct NetworkChoice: Sendable, Hashable {
   /// used where there is no other (docs/lab/real-footage.md).
   var scales: [Int] {
     if let scale, modelFile != nil { return [scale] }
-    if tier == .fast { return [2] }
+    if tier.scales == [2] { return [2] }
     func hasReal(_ scale: Int) -> Bool {
       let real = ShippedModel(family: "\(family(scale: scale))-real", bits: bits ?? .four)
       return real.path(in: modelFolder) != nil

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+package import EnhancementModel
 
 /// The trade-off between a shipped network's cost and quality.
 package enum NetworkTier: String, CaseIterable, Sendable {
-  /// About a third of the cost of `balanced`; super-resolution x2 only.
+  /// About a third of the cost of `balanced`.
   case fast
   /// The default.
   case balanced
+
+  /// The upscaling factors of the tier's networks.
+  package var scales: [Int] { self == .balanced ? [2, 4] : [2] }
+}
+
+extension EnhancementTask {
+  /// Whether there are networks of several tiers. Restoration uses those of super-resolution x2.
+  package var hasTiers: Bool { self == .superResolution || self == .restoration }
 }
 
 /// A model that comes with the package.

@@ -117,6 +117,31 @@ import VideoIO
     }
   }
 
+  /// A clip of soft ground truth is made from the same frames that training compares with, wherever a window lies.
+  @Test func softTruthIsTheSourceOfItsClip() throws {
+    let bench = try Workbench()
+    try TrainingFolder.fill(bench)
+    let film = try Film(section: FilmSection.sections(of: bench.directory)[0], folder: bench.directory)
+    let chain = DegradationChain(kernel: .bicubic, steps: [], softness: 1.2)
+    try DegradedFilm.make(
+      of: film, folder: bench.directory, factor: 1, pass: "t", seed: 1, parts: [(2..<6, nil, chain)],
+      log: { _ in })
+    let degraded = try DegradedFilm(of: film, folder: bench.directory, factor: 1, pass: "t")
+    let clip = degraded.clips[0]
+    #expect(clip.chain == chain)
+    for (x, y) in [(0, 0), (48, 32), (96, 64)] {
+      let low = degraded.crop(clip, 1, x: x, y: y, width: 64, height: 64)
+      let truth = try degraded.truth(clip, 1, x: x, y: y, width: 64, height: 64)
+      let sharp = film.crop(3, x: x, y: y, width: 64, height: 64)
+      func difference(_ a: PlanarFrame, _ b: PlanarFrame) -> (largest: Int, sum: Int) {
+        let all = (0..<64 * 64).map { abs(Int(a.luma[$0]) - Int(b.luma[$0])) }
+        return (all.max() ?? 0, all.reduce(0, +))
+      }
+      #expect(difference(low, truth).largest <= 1, "at \(x), \(y)")
+      #expect(difference(sharp, truth).sum > 64 * 64 / 4, "at \(x), \(y)")
+    }
+  }
+
   @Test func damagedOrMissingClipsAreNamed() throws {
     let bench = try Workbench()
     try TrainingFolder.fill(bench)

@@ -100,8 +100,8 @@ struct Compare: AsyncParsableCommand {
       throw ValidationError(
         "--task interp needs --reference or --degrade: the 32-bit network is not a reference for it")
     }
-    if model == .fast && (!tasks.contains(.superResolution) || scale == 4) {
-      throw ValidationError("--model fast is for --task sr with --scale 2")
+    if model != .balanced && (!tasks.contains(where: \.hasTiers) || !model.scales.contains(scale)) {
+      throw ValidationError("--model \(model.rawValue) is for --task sr with --scale 2, and restore")
     }
     if !modelFile.isEmpty && tasks.count > 1 {
       throw ValidationError("--model-file is for a single task")

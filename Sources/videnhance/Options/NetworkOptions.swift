@@ -49,7 +49,7 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "Amount of computation per frame: balanced, or fast for sr, whose network doubles the size (default: balanced)."
+      "Amount of computation per frame of sr and restore: balanced, or fast, a third of that (default: balanced)."
   )
   var model: NetworkTier?
 
@@ -72,8 +72,11 @@ struct NetworkOptions: ParsableArguments {
   }
 
   /// The scale of the network if its output has the size of `--scale`; otherwise nil: the model or the target size determines
-  /// it. There is no fast network for x4: a resampler doubles the output of the one for x2.
-  var networkScale: Int? { scale == 2 ? 2 : scale == 4 && model != .fast ? 4 : nil }
+  /// it. Some tiers have no network for x4: a resampler doubles the output of the one for x2.
+  var networkScale: Int? {
+    guard let scale else { return nil }
+    return (model ?? .balanced).scales.first { Double($0) == scale }
+  }
 
   /// The target size of super-resolution; nil if it is the size of the network's output.
   var goal: SizeGoal? {
@@ -88,7 +91,7 @@ struct NetworkOptions: ParsableArguments {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
       task, scale: isEnlarging ? networkScale : nil, bits: bits,
-      tier: isEnlarging ? model ?? .balanced : .balanced,
+      tier: task.hasTiers ? model ?? .balanced : .balanced,
       source: source, modelFile: modelFile)
   }
 
@@ -106,8 +109,8 @@ struct NetworkOptions: ParsableArguments {
     if let factor, !(2...InterpolationRate.mostFactor).contains(factor) {
       throw ValidationError("--factor must be 2...\(InterpolationRate.mostFactor)")
     }
-    if model == .fast, !tasks.contains(.superResolution) {
-      throw ValidationError("--model fast is for --task sr")
+    if let model, model != .balanced, !tasks.contains(where: \.hasTiers) {
+      throw ValidationError("--model \(model.rawValue) is for --task sr or restore")
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
