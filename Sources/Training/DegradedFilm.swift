@@ -137,20 +137,23 @@ final class DegradedFilm: Sendable {
   /// Context for the blur of the ground truth, in samples.
   private static let margin = 8
 
-  /// Copies a rectangle of the ground truth of a clip's frame, as soft as the clip's chain makes it. All numbers must be even.
-  func truth(_ clip: DegradedClip, _ index: Int, x: Int, y: Int, width: Int, height: Int) throws -> PlanarFrame {
+  /// Copies a rectangle of the ground truth of a clip's frame, as soft as the clip's chain makes it. All numbers must
+  /// be even.
+  func truth(_ clip: DegradedClip, _ index: Int, x: Int, y: Int, width w: Int, height h: Int) throws
+    -> PlanarFrame
+  {
     guard clip.chain.softness != nil else {
-      return film.crop(clip.first + index, x: x, y: y, width: width, height: height)
+      return film.crop(clip.first + index, x: x, y: y, width: w, height: h)
     }
     let (left, top) = (max(0, x - Self.margin), max(0, y - Self.margin))
-    let right = min(film.width & ~1, x + width + Self.margin)
-    let bottom = min(film.height & ~1, y + height + Self.margin)
+    let right = min(film.width & ~1, x + w + Self.margin)
+    let bottom = min(film.height & ~1, y + h + Self.margin)
     let around = film.crop(
       clip.first + index, x: left, y: top, width: right - left, height: bottom - top)
     let soft = try clip.chain.softened([around])[0]
     return PlanarFrame(
       cutFrom: soft.luma, sourceWidth: soft.width, sourceHeight: soft.height, x: x - left, y: y - top,
-      width: width, height: height)
+      width: w, height: h)
   }
 
   /// Copies a rectangle of a clip's frame, with its quantizers. The origin must be a multiple of 16, extents even.
@@ -260,7 +263,7 @@ package enum DegradedClips {
       let end = film.count - first < wanted + clipLengths.lowerBound / 2 ? film.count : first + wanted
       let last = isPhotographs ? first + wanted : end
       let chain = DegradationChain.random(
-        width: film.width / factor, height: film.height / factor, using: &random)
+        width: film.width / factor / 2 * 2, height: film.height / factor / 2 * 2, using: &random)
       parts.append((first..<last, nil, chain))
       first = last
     }
