@@ -93,7 +93,9 @@ package struct ComparisonRun {
       }
     } catch let error as PipelineError {
       guard case .extentsDiffer = error else { throw error }
-      throw CompareError(detail: "\(contender.name): \(error)")
+      throw CompareError(
+        detail: "\(contender.name): \(error)"
+          + " (hint: name a reference of the same size, or one file with --task sr --degrade)")
     }
     let elapsed = (ContinuousClock.now - start).seconds
     // A network runs while its frames are measured; a filter and the measurement alternate.

@@ -296,7 +296,9 @@ import Testing
     try bench.ffmpeg("\(Self.clip) -c:v ffv1", "a.mkv")
     try bench.ffmpeg("-i DIR/a.mkv -vf scale=64:48 -c:v ffv1", "small.mkv")
     for (arguments, code, words) in [
-      (["a.mkv", "small.mkv"], 1, "pictures of 64x48 cannot be compared with those of 128x96"),
+      (["a.mkv", "small.mkv"], 1, "those of 128x96 (hint: name a reference of the same size"),
+      (["a.mkv", "--task", "sr", "--progress", "none"], 64, "there is no option '--progress' (hint: "),
+      (["a.mkv", "--task", "sr", "--refrence", "a.mkv"], 64, "(hint: did you mean --reference?)"),
       (["a.mkv", "none.mkv"], 1, "none.mkv"), (["a.mkv"], 64, "name two files"),
       (["a.mkv", "--task", "interp"], 64, "needs --reference or --degrade"),
       (

@@ -14,6 +14,24 @@ extension UsageHint {
   static func explanation(_ words: [String], message: String) -> String? {
     severalInputs(words, message: message) ?? missingCommand(words, message: message)
       ?? missingOutput(words, message: message) ?? unrelatedSuggestion(message)
+      ?? unknownOption(words, message: message)
+  }
+
+  /// Names an unknown option of `compare`. The parser takes its value for one more file and validates the number of
+  /// files before it looks at unknown options.
+  /// - Parameter message: the parser's message; only texts of several lines are help.
+  /// - Returns: nil if all options are known.
+  private static func unknownOption(_ words: [String], message: String) -> String? {
+    guard words.first == "compare", !message.contains("nknown option"), !message.contains(where: \.isNewline)
+    else { return nil }
+    let help = VidenhanceCommand.helpMessage(for: Compare.self, includeHidden: true)
+    let known = help.matches(of: /--[a-z][a-z-]*/).map { String($0.0) } + ["--version"]
+    let names = words.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }
+      .map { String($0.prefix { $0 != "=" }) }
+    guard let name = names.first(where: { !known.contains($0) }) else { return nil }
+    let near = nearest(to: name, among: known)
+    let hint = near.map { "did you mean \($0)?" } ?? "'videnhance help compare' lists them"
+    return "there is no option '\(name)' (hint: \(hint))"
   }
 
   /// Names a first word that is no file and cannot be meant as one, since it has no extension.

@@ -38,11 +38,15 @@ enum UsageHint {
     "convert": plainArguments, "transcode": plainArguments, "encode": plainArguments, "run": plainArguments,
     "process": plainArguments,
     "resume": "it is an option: videnhance in.mp4 out.mp4 --resume",
+    "completion": completion, "completions": completion,
+    "man": "videnhance help <command>, or man videnhance",
     "info": description, "probe": description, "identify": description,
   ]
 
   private static let description =
     "videnhance inspect shows a model, --dry-run what would be made of a video, ffprobe what is in it"
+  private static let completion =
+    "videnhance --generate-completion-script bash, zsh or fish prints the script that the packages install"
   private static let plainArguments = "name an input and an output: videnhance in.mp4 out.mkv"
 
   /// Options of other programs that this one has no options for, and what to do instead.
@@ -72,7 +76,7 @@ enum UsageHint {
     "--yadif": "--deinterlace", "--bwdif": "--deinterlace", "--fast": "--model fast", "--2x": "--scale 2",
     "--4x": "--scale 4", "--hd": "--to 720p", "--fullhd": "--to 1080p", "--uhd": "--to 4k", "--4k": "--to 4k",
     "--720p": "--to 720p", "--1080p": "--to 1080p", "--vsr": "--task sr", "--size": "--to",
-    "--resolution": "--to",
+    "--resolution": "--to", "--trim": "--start and --duration", "--debug": "--verbose",
   ]
 
   /// Options with a few values each.
@@ -107,6 +111,7 @@ enum UsageHint {
         throw ValidationError("there is no option '\(word)' (hint: \(plainArguments))")
       }
       if word == "-y" { throw ValidationError("there is no option '-y' (hint: did you mean --overwrite?)") }
+      if word == "-v" { throw ValidationError("there is no option '-v' (hint: did you mean --verbose?)") }
       guard word.hasPrefix("--") else { continue }
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let value = parts.count == 2 ? parts[1] : index + 1 < words.count ? words[index + 1] : ""
