@@ -36,6 +36,31 @@ import Testing
     return result
   }
 
+  /// README tells a newcomer in order what it does, how to install it, how to use it and what bits mean.
+  @Test func readmeIsForTheFirstHour() throws {
+    let page = try Self.text("README.md")
+    let picture = try #require(page.firstRange(of: "](docs/old-footage.png)"))
+    let install = try #require(page.firstRange(of: "\n## Install\n"))
+    let examples = try #require(page.firstRange(of: "\n## Examples\n"))
+    #expect(picture.lowerBound < install.lowerBound && install.lowerBound < examples.lowerBound)
+    let steps = page[install.upperBound..<examples.lowerBound]
+    #expect(steps.contains("sudo apt install ./dist/videnhance_") && steps.contains("first enlarged frame"))
+    #expect(steps.contains(#/\d+ MB; \d+ MB installed/#))
+    let rest = page[examples.upperBound...]
+    let block = rest.split(separator: "\n").prefix { $0.hasPrefix("    videnhance ") }
+    #expect(block.count >= 5)
+    #expect(rest.contains("N bits mean N-bit weights in the body of the network"))
+  }
+
+  /// The image installs the package that `make dist` makes, whatever its version and processor.
+  @Test func imageInstallsThePackage() throws {
+    let image = try Self.text("Packaging/Dockerfile")
+    #expect(image.contains("COPY videnhance_*.deb /tmp/"))
+    #expect(image.contains("FROM debian:bookworm"))
+    #expect(image.contains(#"ENTRYPOINT ["videnhance"]"#))
+    #expect(try Self.text("Scripts/dist.sh").contains("videnhance_"))
+  }
+
   @Test func relativeLinksLeadToPagesAndHeadings() throws {
     var count = 0
     for document in try Self.documents() {

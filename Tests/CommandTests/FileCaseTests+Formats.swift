@@ -36,6 +36,14 @@ extension FileCaseTests {
     #expect(try bench.entries("full.mp4", "pix_fmt") == "pix_fmt=yuv444p\n")
   }
 
+  /// Screen recordings are often lossless RGB, which hardly any player takes in mp4.
+  @Test func rgbVideosBecomeVideosThatPlay() throws {
+    try bench.ffmpeg("-f lavfi -i testsrc2=s=96x64:r=10:d=0.5 -pix_fmt bgr0 -c:v ffv1", "in.mkv")
+    let done = try run("in.mkv", "out.mp4")
+    #expect(done.code == 0 && done.errors.contains("--pix-fmt"), "\(done.errors)")
+    #expect(try bench.entries("out.mp4", "pix_fmt") == "pix_fmt=yuv420p\n")
+  }
+
   /// Creates numbered pictures, starting at any number.
   @Test func pictureSequences() throws {
     try FileManager.default.createDirectory(atPath: bench.path("frames"), withIntermediateDirectories: true)
