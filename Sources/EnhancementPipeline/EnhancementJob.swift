@@ -162,7 +162,7 @@ package struct EnhancementJob: Sendable {
   {
     try VideoWriter.validate(
       path: output, input: input, overwrite: options.overwrites, container: encoder.container,
-      codec: encoder.codec)
+      codec: encoder.codec, preset: encoder.preset)
     let (job, survey) = try await withTaskExecutorPreference(StageExecutor("survey")) { try surveyed() }
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {

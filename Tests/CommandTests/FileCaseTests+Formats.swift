@@ -173,6 +173,29 @@ extension FileCaseTests {
     #expect(values.count == 10 && values.allSatisfy { $0 > 25 }, "\(values)")
   }
 
+  /// Encoders without presets refuse them before any work.
+  @Test(arguments: [
+    ("out.gif", "auto"), ("out%02d.png", "auto"), ("out.mkv", "ffv1"), ("out.mov", "prores_ks"),
+    ("out.webm", "libvpx-vp9"), ("out.webm", "auto"),
+  ])
+  func encodersWithoutPresets(name: String, codec: String) throws {
+    let input = try bench.makeVideo()
+    for option in ["--preset", "--encoder-preset"] {
+      let done = try Program.run(
+        input, bench.path(name), "--bits", "32", "--model-file", try bench.makeModel(), "--codec", codec,
+        option,
+        "veryfast", "--quiet")
+      #expect(done.code == 64, "\(done.errors)")
+      #expect(
+        done.errors.contains("has no presets (hint: leave out --preset;")
+          && done.errors.split(separator: "\n").count == 1, "\(done.errors)")
+    }
+    let left = try FileManager.default.contentsOfDirectory(atPath: bench.path("")).filter {
+      $0.hasPrefix("out")
+    }
+    #expect(left == [])
+  }
+
   /// Every frame as a picture of its own; nothing is left of a run that fails.
   @Test func numberedPictures() throws {
     let video = try bench.makeVideo()

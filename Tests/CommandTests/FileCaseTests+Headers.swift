@@ -192,6 +192,39 @@ extension FileCaseTests {
     }
   }
 
+  /// The title of a sound track is stored in a box that ffprobe 5.1 does not show.
+  @Test func titlesOfSoundTracksReachMP4() throws {
+    try bench.ffmpeg("\(Self.base) -metadata:s:a title=Remarks", "in.mkv")
+    let done = try runSameSize("in.mkv", "out.mp4")
+    #expect(done.code == 0, "\(done.errors)")
+    #expect(try bytes("out.mp4").firstRange(of: Data("nameRemarks".utf8)) != nil)
+  }
+
+  @Test(arguments: ["mov", "mkv"]) func twoTimecodeTracks(to: String) throws {
+    let times = ["01:02:03:04", "05:06:07:08"]
+    for (number, time) in times.enumerated() {
+      try bench.ffmpeg(
+        "-f lavfi -i testsrc2=s=96x64:r=25:d=0.4 -c:v libx264 -pix_fmt yuv420p -timecode \(time)",
+        "\(number).mov")
+    }
+    try bench.ffmpeg("-i DIR/0.mov -i DIR/1.mov -map 0:v -map 1:v -c copy", "in.mov")
+    let tracks = "-select_streams d -show_entries stream=codec_tag_string:stream_tags=timecode -of csv=p=0"
+    #expect(try bench.ffprobe("in.mov", tracks).split(separator: "\n").count == 2)
+    let done = try runSameSize("in.mov", "out.\(to)")
+    if to == "mov" {
+      #expect(done.code == 0, "\(done.errors)")
+      let found = try bench.ffprobe("out.mov", tracks)
+      #expect(found.split(separator: "\n").count == 2 && times.allSatisfy(found.contains), "\(found)")
+    } else {
+      // The tracks are named; their times are tags of the videos.
+      #expect(
+        done.code == 2 && ["stream 2 (data", "stream 3 (data"].allSatisfy(done.errors.contains),
+        "\(done.errors)")
+      let found = try bench.ffprobe("out.mkv", "-show_entries stream_tags=timecode")
+      #expect(times.allSatisfy(found.contains), "\(found)")
+    }
+  }
+
   @Test func descriptionsOfDASHLoseNothing() throws {
     try bench.ffmpeg(Self.base + " -f dash", "in.mpd")
     let done = try run("in.mpd", "out.mp4")

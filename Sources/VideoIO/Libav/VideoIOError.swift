@@ -52,6 +52,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case outdatedContainer(path: String)
   /// FFmpeg has no encoder of this name.
   case unknownEncoder(name: String)
+  /// A preset was requested of an encoder that has none.
+  case noPresets(encoder: String)
   /// The encoder does not have an option, or rejects its value.
   case encoderOption(encoder: String, option: String, value: String, reason: LibavError)
   /// The encoder does not support this pixel layout.
@@ -165,6 +167,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownEncoder(let name): "no encoder named \(name)"
     case .encoderOption(let encoder, let option, let value, let reason):
       "encoder \(encoder) rejects option \(option)=\(value): \(reason)"
+    case .noPresets(let encoder): "encoder \(encoder) has no presets"
     case .encoderFormat(let encoder, let format, _): "encoder \(encoder) does not support \(format)"
     case .cannotStartEncoder(let encoder, let reason): "cannot start encoder \(encoder): \(reason)"
     case .containerRefusesVideo(let path, let container, let codec, let reason):
@@ -229,6 +232,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownContainer: "use a name that ends in .mp4, .mkv, .mov, .webm or the like"
     case .cannotFilter: "ffmpeg -filters lists them, ffmpeg -h filter=NAME their options"
     case .unknownEncoder: "h264, hevc, av1 and vp9 choose one; ffmpeg -encoders lists all"
+    case .noPresets(let encoder):
+      "leave out the preset; ffmpeg -h encoder=\(encoder) lists the encoder's options"
     case .encoderOption(let encoder, _, _, _): "ffmpeg -h encoder=\(encoder) lists its options"
     case .cannotStartEncoder(_, let reason) where reason.log.contains { $0.contains("not divisible by 2") }:
       "its 4:2:0 and 4:2:2 video needs even sizes; use a 4:4:4 pixel format, or another encoder"

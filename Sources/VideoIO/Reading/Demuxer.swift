@@ -7,6 +7,8 @@ struct Demuxer: ~Copyable {
   let context: UnsafeMutablePointer<AVFormatContext>
   /// Whether the input is a sequence of numbered pictures.
   let isSequence: Bool
+  /// Where the codec of a transport stream changes; reading ends there.
+  let codecChange: CodecChange?
 
   /// The result of reading a packet.
   enum Outcome {
@@ -27,7 +29,8 @@ struct Demuxer: ~Copyable {
   init(path: String, allowsPlaylists: Bool = false, ignoresEditLists: Bool = false) throws(VideoIOError) {
     let followsPlaylists = try Self.checkPlaylist(path, isAllowed: allowsPlaylists)
     var context: UnsafeMutablePointer<AVFormatContext>?
-    let (url, protocols) = InputFormats.address(path)
+    let change = InputFormats.isOnDisk(path) ? CodecChange.find(in: path) : nil
+    let (url, protocols) = InputFormats.address(path, end: change?.offset)
     var options: OpaquePointer?
     // Otherwise, names with % or * would be mistaken for picture sequences.
     let isSequence = InputFormats.isSequence(path)
@@ -57,6 +60,7 @@ struct Demuxer: ~Copyable {
     self.path = path
     self.context = raw
     self.isSequence = isSequence
+    codecChange = change
   }
 
   /// Whether the file is a playlist; throws if it must not be followed.

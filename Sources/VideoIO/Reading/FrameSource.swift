@@ -222,6 +222,7 @@ struct FrameSource: ~Copyable {
       if let joined = demuxer.joinedFile(behind: progress.endOfPackets) {
         losses.append(describe(joined))
       }
+      if let change = demuxer.codecChange { losses.append(describe(change)) }
       return nil
     case .failed(let reason):
       finishReading(.cannotRead(path: demuxer.path, seconds: progress.seconds, reason: reason))
@@ -259,6 +260,12 @@ struct FrameSource: ~Copyable {
   private func describe(_ joined: JoinedFile) -> String {
     "a second file that follows the first in \(demuxer.path) (\(joined.length) bytes): "
       + "tail -c +\(joined.offset + 1) separates it"
+  }
+
+  private func describe(_ change: CodecChange) -> String {
+    let end = progress.seconds - Double(source.startTime) * microseconds.doubleValue
+    return "what follows \(VideoIOError.text(end)), where the codec of the video changes from "
+      + "\(change.from) to \(change.to): tail -c +\(change.offset + 1) separates it"
   }
 
   /// Ends reading where a second Matroska file begins that needs other decoders.

@@ -74,12 +74,14 @@ enum InputFormats {
   }
 
   /// FFmpeg's URL of an input, and the protocols allowed for it and the files it refers to.
-  static func address(_ path: String) -> (url: String, protocols: String) {
+  /// - Parameter end: where reading a file ends, in bytes; nil reads all of it.
+  static func address(_ path: String, end: Int? = nil) -> (url: String, protocols: String) {
     if path == "-" { return ("pipe:0", "pipe") }
     if let scheme = scheme(of: path) {
       return (scheme + path.dropFirst(scheme.count), "http,https,tcp,tls,httpproxy,crypto")
     }
     if isSequence(path) { return ("file:" + PictureSequence.pattern(path), "file,crypto") }
+    if let end { return ("subfile,,start,0,end,\(end),,:file:" + path, "subfile,file,crypto") }
     // Otherwise, names with a colon would be taken for protocols.
     return ("file:" + path, "file,crypto")
   }

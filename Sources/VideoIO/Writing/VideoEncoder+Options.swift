@@ -30,6 +30,7 @@ extension VideoEncoder {
       context.pointee.flags |= AV_CODEC_FLAG_QSCALE
       context.pointee.global_quality = 9 * FF_QP2LAMBDA
     }
+    if settings.preset != nil, !has("preset") { throw .noPresets(encoder: name) }
     if let preset = settings.preset ?? options["preset"] ?? EncoderSettings.defaultPreset(encoder: name) {
       options["preset"] = preset
       try checkPreset(preset, name: name)
@@ -44,6 +45,16 @@ extension VideoEncoder {
           encoder: name, option: option, value: value, reason: LibavError(code: code, log: log))
       }
     }
+  }
+
+  /// Checks that an encoder has presets; a name that is not that of an encoder is reported when it is opened.
+  static func checkPresets(of name: String) throws(VideoIOError) {
+    guard let codec = try? find(name) else { return }
+    var options = codec.pointee.priv_class
+    let isKnown = withUnsafeMutablePointer(to: &options) {
+      $0.pointee != nil && av_opt_find($0, "preset", nil, 0, AV_OPT_SEARCH_FAKE_OBJ) != nil
+    }
+    if !isKnown { throw .noPresets(encoder: String(cString: codec.pointee.name)) }
   }
 
   /// Checks the quality here: x264 clamps larger values silently, and x265's error names no option.

@@ -139,7 +139,7 @@ struct VideoEncoder: ~Copyable {
   }
 
   /// Finds an encoder by its name, or the first one for a codec of that name.
-  private static func find(_ name: String) throws(VideoIOError) -> UnsafePointer<AVCodec> {
+  static func find(_ name: String) throws(VideoIOError) -> UnsafePointer<AVCodec> {
     if let codec = avcodec_find_encoder_by_name(name), codec.pointee.type == AVMEDIA_TYPE_VIDEO {
       return codec
     }

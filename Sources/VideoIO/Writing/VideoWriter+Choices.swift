@@ -57,15 +57,21 @@ extension VideoWriter {
   /// - Parameters:
   ///   - input: the source, which must not be the output; nil if there is none.
   ///   - codec: as in `EncoderSettings`.
-  /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`, `outdatedContainer`.
+  ///   - preset: as in `EncoderSettings`.
+  /// - Throws: `VideoIOError.outputIsInput`, `outputExists`, `cannotCreate`, `unknownContainer`, `outdatedContainer`,
+  ///   `noPresets`.
   package static func validate(
-    path: String, input: String?, overwrite: Bool, container: String? = nil, codec: String = "libx264"
+    path: String, input: String?, overwrite: Bool, container: String? = nil, codec: String = "libx264",
+    preset: String? = nil
   ) throws(VideoIOError) {
     try OutputFile.validate(path: path, input: input, overwrite: overwrite)
     let format = try MuxerPlan.format(path: path, container: container)
     if MuxerPlan.isSequence(format, path: path) { try PictureSequence.validate(path, overwrite: overwrite) }
     if codec == "auto", container == nil, MuxerPlan.isOutdated(format) {
       throw .outdatedContainer(path: path)
+    }
+    if preset != nil {
+      try VideoEncoder.checkPresets(of: MuxerPlan.encoderName(codec, format: format, path: path))
     }
   }
 }

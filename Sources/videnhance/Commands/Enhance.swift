@@ -90,7 +90,7 @@ struct Enhance: AsyncParsableCommand {
   private func reportForecast(of job: EnhancementJob, on line: ProgressLine) async throws {
     try VideoWriter.validate(
       path: job.output, input: input, overwrite: work.overwrite, container: job.encoder.container,
-      codec: job.encoder.codec)
+      codec: job.encoder.codec, preset: job.encoder.preset)
     let choices = EnhancementJob.ForecastOptions(network: network)
     let forecast = try await Interrupt.cancelling { try await job.forecast(choices) }
     if line.isJSON { return line.reportForecast(forecast) }
@@ -107,7 +107,8 @@ struct Enhance: AsyncParsableCommand {
     }
     try VideoWriter.validate(
       path: job.output, input: job.input, overwrite: job.options.overwrites,
-      container: job.encoder.container, codec: job.encoder.codec)
+      container: job.encoder.container, codec: job.encoder.codec,
+      preset: job.encoder.preset)
     let forecast = try await job.forecast(.brief)
     if line.isJSON { return line.reportForecast(forecast) }
     for text in ForecastReport.lines(forecast, input: job.input, tasks: tasks) { Console.line(text) }

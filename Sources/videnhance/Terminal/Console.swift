@@ -91,9 +91,10 @@ enum Console {
     return remark.description + (advice.map { "; \($0)" } ?? "")
   }
 
-  /// The exit code for an error: 75 (`EX_TEMPFAIL`) if another run is in the way.
+  /// The exit code for an error: 75 (`EX_TEMPFAIL`) if another run is in the way, 64 if options contradict each other.
   static func exitCode(for error: any Error) -> ExitCode {
-    (error as? VideoIOError)?.isTemporary == true ? ExitCode(75) : .failure
+    if case VideoIOError.noPresets = error { return .validationFailure }
+    return (error as? VideoIOError)?.isTemporary == true ? ExitCode(75) : .failure
   }
 
   private static func hint(for error: any Error) -> String? {
@@ -102,6 +103,8 @@ enum Console {
     case VideoIOError.isPlaylist: "pass --allow-playlists if you know where it leads"
     case VideoIOError.needsDolbyVision: "convert it to HDR10 first, or pass --ignore-dolby-vision"
     case VideoIOError.segmentsExist: "continue it with --resume, or delete the folder"
+    case VideoIOError.noPresets(let encoder):
+      "leave out --preset; --encoder-option sets its own options, which ffmpeg -h encoder=\(encoder) lists"
     case let error as VideoIOError: error.hint
     case ModelError.notShipped: "pass a file with --model-file"
     case ModelError.cannotOpen(let path, _) where ShippedModel.all.contains(where: { $0.name == path }):
