@@ -34,7 +34,11 @@ struct VideoDecoder: ~Copyable {
       try LibavLog.check { avcodec_parameters_to_context(context, parameters) }
       context.pointee.pkt_timebase = timeBase.libav
       context.pointee.thread_count = Int32(clamping: max(threads, 0))
-      context.pointee.thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE
+      // With threads for frames, FFmpeg exports the quantizers of pictures that another thread is still decoding: they
+      // would differ from run to run, and with them the frames. Decoders that export none keep such threads.
+      let exportsNone = [AV_CODEC_ID_HEVC, AV_CODEC_ID_AV1].contains(context.pointee.codec_id)
+      context.pointee.thread_type =
+        exportsQuantizers && !exportsNone ? FF_THREAD_SLICE : FF_THREAD_FRAME | FF_THREAD_SLICE
       if exportsQuantizers { context.pointee.export_side_data |= AV_CODEC_EXPORT_DATA_VIDEO_ENC_PARAMS }
       try LibavLog.check { avcodec_open2(context, codec, nil) }
     } catch {
