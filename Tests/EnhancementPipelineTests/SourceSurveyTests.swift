@@ -13,6 +13,16 @@ import VideoIO
     return try SourceSurvey(path: bench.path(name), options: VideoReader.Options(), threads: 1)
   }
 
+  /// Decoders with several threads export the quantizers of finished pictures only.
+  @Test func quantizersDoNotDependOnThreads() throws {
+    let bench = try Workbench()
+    let known = try survey(bench, "-c:v libx264 -crf 24", "a.mp4")
+    for threads in [2, 4, 8, 2, 4, 8, 2, 4, 8] {
+      let again = try SourceSurvey(path: bench.path("a.mp4"), options: VideoReader.Options(), threads: threads)
+      #expect(again == known, "\(threads) threads")
+    }
+  }
+
   @Test func mastersArePristine() throws {
     let bench = try Workbench()
     for (encoder, name) in [
