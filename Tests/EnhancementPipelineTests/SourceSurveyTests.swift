@@ -18,7 +18,8 @@ import VideoIO
     let bench = try Workbench()
     let known = try survey(bench, "-c:v libx264 -crf 24", "a.mp4")
     for threads in [2, 4, 8, 2, 4, 8, 2, 4, 8] {
-      let again = try SourceSurvey(path: bench.path("a.mp4"), options: VideoReader.Options(), threads: threads)
+      let path = bench.path("a.mp4")
+      let again = try SourceSurvey(path: path, options: VideoReader.Options(), threads: threads)
       #expect(again == known, "\(threads) threads")
     }
   }
