@@ -34,7 +34,8 @@ package struct CharbonnierLoss: Sendable {
     if architecture.takesQuantizers { relativeEpsilon = Self.conditionedWidth }
   }
 
-  /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md).
+  /// `relativeEpsilon` of conditioned networks (docs/lab/training-log.md). Recipes that name none and are older than the
+  /// fourteenth day of the log mean 0.5.
   package static let conditionedWidth: Float = 4
   /// Added to a window's error before it divides the loss: windows that need nothing would have infinite weight.
   private static let leastError: Float = 0.005

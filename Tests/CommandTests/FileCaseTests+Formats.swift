@@ -183,8 +183,7 @@ extension FileCaseTests {
     for option in ["--preset", "--encoder-preset"] {
       let done = try Program.run(
         input, bench.path(name), "--bits", "32", "--model-file", try bench.makeModel(), "--codec", codec,
-        option,
-        "veryfast", "--quiet")
+        option, "veryfast", "--quiet")
       #expect(done.code == 64, "\(done.errors)")
       #expect(
         done.errors.contains("has no presets (hint: leave out --preset;")
