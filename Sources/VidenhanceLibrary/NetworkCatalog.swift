@@ -35,16 +35,18 @@ package struct NetworkChoice: Sendable, Hashable {
   }
 
   /// The shipped model that is used if no file is given.
-  package var shippedModel: ShippedModel { shipped(bits ?? .four) }
+  package var shippedModel: ShippedModel { shipped(bits ?? .four, scale: scale) }
 
-  private func shipped(_ bits: NetworkBits) -> ShippedModel {
-    // If there is no separate model for real footage, one model serves both kinds.
-    let real = ShippedModel(family: "\(family(scale: scale))-real", bits: bits)
-    return source != .clean && real.path(in: modelFolder) != nil
-      ? real : ShippedModel(family: family(scale: scale), bits: bits)
+  /// If there is no separate model for real footage, one model serves both kinds.
+  private func shipped(_ bits: NetworkBits, scale: Int?) -> ShippedModel {
+    let kinds = source == .clean ? [""] : ["-real", ""]
+    let models = tier.candidates.flatMap { tier in
+      kinds.map { ShippedModel(family: family(tier, scale: scale) + $0, bits: bits) }
+    }
+    return models.first { $0.path(in: modelFolder) != nil } ?? models[models.count - 1]
   }
 
-  private func family(scale: Int?) -> String {
+  private func family(_ tier: NetworkTier, scale: Int?) -> String {
     switch task {
     case .superResolution: "sr-x\(scale ?? 2)-\(tier.rawValue)"
     // See `enlargingForRestoration`.
@@ -61,10 +63,7 @@ package struct NetworkChoice: Sendable, Hashable {
   var scales: [Int] {
     if let scale, modelFile != nil { return [scale] }
     if tier.scales == [2] { return [2] }
-    func hasReal(_ scale: Int) -> Bool {
-      let real = ShippedModel(family: "\(family(scale: scale))-real", bits: bits ?? .four)
-      return real.path(in: modelFolder) != nil
-    }
+    func hasReal(_ scale: Int) -> Bool { shipped(bits ?? .four, scale: scale).family.hasSuffix("-real") }
     return source != .clean && hasReal(2) && !hasReal(4) ? [2] : [2, 4]
   }
 
@@ -91,7 +90,7 @@ package struct NetworkChoice: Sendable, Hashable {
   /// - Throws: `ModelError.notShipped`; `cannotOpen` if a folder is given and lacks the model.
   package func path(bits: NetworkBits? = nil) throws(ModelError) -> String {
     if let modelFile { return modelFile }
-    let model = shipped(bits ?? self.bits ?? .four)
+    let model = shipped(bits ?? self.bits ?? .four, scale: scale)
     if let path = model.path(in: modelFolder) { return path }
     if let modelFolder {
       throw .cannotOpen(path: "\(modelFolder)/\(model.name).safetensors", reason: "no such file")

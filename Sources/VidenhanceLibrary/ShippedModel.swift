@@ -7,9 +7,14 @@ package enum NetworkTier: String, CaseIterable, Sendable {
   case fast
   /// The default.
   case balanced
+  /// Twice the cost of `balanced`, whose networks it uses where it has none of its own.
+  case best
 
   /// The upscaling factors of the tier's networks.
-  package var scales: [Int] { self == .balanced ? [2, 4] : [2] }
+  package var scales: [Int] { self == .fast ? [2] : [2, 4] }
+
+  /// The tiers in which a network is looked for, in order.
+  var candidates: [NetworkTier] { self == .best ? [.best, .balanced] : [self] }
 }
 
 extension EnhancementTask {
@@ -41,8 +46,8 @@ package struct ShippedModel: Sendable, Hashable {
 
   /// All families of networks.
   package static let families = [
-    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-fast", "sr-x2-fast-real", "sr-x4-balanced",
-    "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
+    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-best-real", "sr-x2-fast", "sr-x2-fast-real",
+    "sr-x4-balanced", "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
   ]
 
   /// All possible models: each family in full precision and at each number of bits.

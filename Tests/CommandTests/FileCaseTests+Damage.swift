@@ -124,6 +124,39 @@ extension FileCaseTests {
     #expect(try times("out.mkv").count == 24)
   }
 
+  /// A last frame without a duration, at which media and edit list end; FFmpeg discards it. An edit list that cuts
+  /// one frame is obeyed.
+  @Test func lastFrameOfNoDuration() throws {
+    let arguments = "-f lavfi -i testsrc2=s=96x64:r=25:d=2 -frames:v 10 -pix_fmt yuv420p -c:v libx264 -bf 2"
+    _ = try bench.ffmpeg("\(arguments) -video_track_timescale 1", "in.mp4")
+    let done = try runSameSize("in.mp4", "out.mkv")
+    #expect(done.code == 0, "\(done.errors)")
+    #expect(try times("out.mkv").count == 10)
+
+    _ = try bench.ffmpeg(arguments, "whole.mp4")
+    var data = try bytes("whole.mp4")
+    let place = try #require(data.firstRange(of: Data("elst".utf8))).upperBound + 8
+    #expect(Array(data[place..<place + 4]) == [0, 0, 1, 0x90])
+    data.replaceSubrange(place..<place + 4, with: Data([0, 0, 1, 0x68]))
+    try write(data, "cut.mp4")
+    let cut = try runSameSize("cut.mp4", "cut.mkv")
+    #expect(cut.code == 0, "\(cut.errors)")
+    #expect(try times("cut.mkv").count == 9)
+  }
+
+  /// FFmpeg takes a time scale of 0 for 1, by which the edit list selects a single frame. No frame is lost, but the
+  /// times are far from those that the file announces.
+  @Test func timeScaleOfZero() throws {
+    try makeClip("a.mp4")
+    var data = try bytes("a.mp4")
+    let place = try #require(data.firstRange(of: Data("mdhd".utf8))).upperBound + 12
+    data.replaceSubrange(place..<place + 4, with: Data(count: 4))
+    try write(data, "in.mp4")
+    let done = try runSameSize("in.mp4", "out.mkv")
+    #expect(done.code == 2 && done.errors.contains("the time scale of a stream is 0"), "\(done.errors)")
+    #expect(try times("out.mkv").count == 24)
+  }
+
   @Test func nothingToRead() throws {
     try write(Data(), "in.mp4")
     let empty = try runSameSize("in.mp4", "out.mp4")

@@ -24,6 +24,22 @@ import Videnhance
     }
   }
 
+  /// The best tier has one network, for real footage; otherwise it uses those of the balanced tier.
+  @Test(arguments: NetworkBits.allCases) func bestFallsBackToBalanced(bits: NetworkBits) {
+    func family(_ task: EnhancementTask, scale: Int? = nil, _ source: SourceKind) -> String {
+      let choice = NetworkChoice(task, scale: scale, bits: bits, tier: .best, source: source)
+      #expect(choice.shippedModel.path != nil)
+      return choice.shippedModel.family
+    }
+    for task in [EnhancementTask.superResolution, .restoration] {
+      #expect(family(task, .real) == "sr-x2-best-real")
+      #expect(family(task, .auto) == "sr-x2-best-real")
+      #expect(family(task, .clean) == "sr-x2-balanced")
+    }
+    #expect(family(.superResolution, scale: 4, .real) == "sr-x4-balanced-real")
+    #expect(family(.superResolution, scale: 4, .clean) == "sr-x4-balanced")
+  }
+
   @Test(arguments: [SourceKind.real, .clean]) func fourTimesTheSize(source: SourceKind) throws {
     let four = step(4, source)
     #expect(four.goal == nil && step(2, source).goal == nil)

@@ -29,11 +29,19 @@ public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
   case x2
   /// Twice the width and height, at about a third of the cost.
   case x2Fast
+  /// Twice the width and height, at about twice the cost; for clean sources the same as `x2`.
+  case x2Best
   /// Four times the width and height.
   case x4
 
   var scale: Int { self == .x4 ? 4 : 2 }
-  var tier: NetworkTier { self == .x2Fast ? .fast : .balanced }
+  var tier: NetworkTier {
+    switch self {
+    case .x2, .x4: .balanced
+    case .x2Fast: .fast
+    case .x2Best: .best
+    }
+  }
 }
 
 /// Output frame rate of interpolation.

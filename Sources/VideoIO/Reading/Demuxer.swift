@@ -9,6 +9,9 @@ struct Demuxer: ~Copyable {
   let isSequence: Bool
   /// Where the codec of a transport stream changes; reading ends there.
   let codecChange: CodecChange?
+  /// Whether a stream of an MP4 file has a time scale of 0. FFmpeg takes it for 1, by which its edit list leaves
+  /// almost nothing.
+  let lacksTimeScale: Bool
 
   /// The result of reading a packet.
   enum Outcome {
@@ -61,6 +64,8 @@ struct Demuxer: ~Copyable {
     self.context = raw
     self.isSequence = isSequence
     codecChange = change
+    lacksTimeScale = openLog.contains { $0.contains("mdhd time scale 0") }
+    if !ignoresEditLists { keepFramesAtTheEnd() }
   }
 
   /// Whether the file is a playlist; throws if it must not be followed.

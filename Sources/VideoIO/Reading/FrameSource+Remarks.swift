@@ -13,7 +13,11 @@ extension FrameSource {
     if intake.losesTransparency || video.hasSeparateAlpha && !intake.hasAlpha {
       add(.transparency, "transparency is left out")
     }
-    if options.ignoresEditLists {
+    if lacksTimeScale {
+      add(
+        .times,
+        "the time scale of a stream is 0: its speed may be wrong, and edit lists are ignored")
+    } else if options.ignoresEditLists {
       add(.times, "the edit list, which leaves no frame, is ignored: all of the media is read")
     }
     if damagedCount > 0, !hasLostFrames {

@@ -257,6 +257,9 @@ struct FrameSource: ~Copyable {
   /// Whether reading without edit lists may help.
   var mayHaveEditLists: Bool { !options.ignoresEditLists && demuxer.mayHaveEditLists }
 
+  /// See `Demuxer.lacksTimeScale`.
+  var lacksTimeScale: Bool { demuxer.lacksTimeScale }
+
   private func describe(_ joined: JoinedFile) -> String {
     "a second file that follows the first in \(demuxer.path) (\(joined.length) bytes): "
       + "tail -c +\(joined.offset + 1) separates it"

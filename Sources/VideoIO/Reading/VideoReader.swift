@@ -63,6 +63,9 @@ package struct VideoReader: ~Copyable {
     // A pipe cannot be read twice: there is only one attempt, from its start.
     for lead: Int64 in [500_000, 12_000_000] where options.start != nil && !OutputFile.isStream(path) {
       var source = try FrameSource(path: path, threads: threads, options: options, seekLead: lead)
+      if source.lacksTimeScale, source.mayHaveEditLists {
+        return try openWithoutEditLists(path: path, threads: threads, options: options)
+      }
       // An error here may be due to seeking alone.
       if let first = try? source.firstFrame(), source.hasFoundStart {
         return VideoReader(source: source, first: first)
@@ -72,11 +75,20 @@ package struct VideoReader: ~Copyable {
     let first: VideoFrame
     do throws(VideoIOError) { first = try source.firstFrame() } catch {
       guard case .noFrames = error, source.mayHaveEditLists else { throw error }
-      var options = options
-      options.ignoresEditLists = true
-      return try open(path: path, threads: threads, options: options)
+      return try openWithoutEditLists(path: path, threads: threads, options: options)
+    }
+    if source.lacksTimeScale, source.mayHaveEditLists {
+      return try openWithoutEditLists(path: path, threads: threads, options: options)
     }
     return VideoReader(source: source, first: first)
+  }
+
+  private static func openWithoutEditLists(
+    path: String, threads: Int, options: Options
+  ) throws(VideoIOError) -> VideoReader {
+    var options = options
+    options.ignoresEditLists = true
+    return try open(path: path, threads: threads, options: options)
   }
 
   /// Warnings so far, one line each.

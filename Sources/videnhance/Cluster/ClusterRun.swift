@@ -29,11 +29,12 @@ enum ClusterRun {
     }
   }
 
-  /// Returns 75 for errors after which a later attempt may succeed.
+  /// Returns 75 for errors after which a later attempt may succeed, 64 for options that contradict each other.
   static func exitCode(for error: any Error) -> ExitCode {
     switch error {
     case let error as PlanError where error.isTemporary: ExitCode(75)
     case let error as VideoIOError where error.isWorthRetry: ExitCode(75)
+    case VideoIOError.noPresets: .validationFailure
     default: .failure
     }
   }

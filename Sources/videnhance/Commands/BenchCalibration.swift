@@ -24,7 +24,7 @@ struct BenchCalibration: ParsableCommand {
   @Option(help: "Task of the network: sr, restore, denoise or interp.") var task: EnhancementTask =
     .superResolution
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale: Int?
-  @Option(help: "Tier of the network: balanced or fast.") var model: NetworkTier = .balanced
+  @Option(help: "Tier of the network: fast, balanced or best.") var model: NetworkTier = .balanced
   @Option(help: ArgumentHelp("Full-precision weights to use instead of the shipped ones.", valueName: "file"))
   var modelFile: String?
   @Option(help: ArgumentHelp("Bit widths, separated by commas.", valueName: "list"))

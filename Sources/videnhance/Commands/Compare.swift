@@ -44,7 +44,7 @@ struct Compare: AsyncParsableCommand {
     completion: .custom { _, _, prefix in BitsList.completions(of: prefix) })
   var bits = BitsList(bits: [.float, .eight, .six, .four])
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
-  @Option(help: "Tier of the networks: balanced or fast.") var model: NetworkTier = .balanced
+  @Option(help: "Tier of the networks: fast, balanced or best.") var model: NetworkTier = .balanced
   @Option(
     help: ArgumentHelp("A model file to compare; may be repeated.", valueName: "file"), completion: .file())
   var modelFile: [String] = []

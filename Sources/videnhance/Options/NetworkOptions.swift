@@ -49,7 +49,7 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "Amount of computation per frame of sr and restore: balanced, or fast, a third of that (default: balanced)."
+      "Amount of computation per frame of sr and restore: fast, a third of balanced; balanced; or best, twice of balanced, for real footage (default: balanced)."
   )
   var model: NetworkTier?
 

@@ -54,7 +54,7 @@ enum RealTable: String, CaseIterable, Sendable {
 
   /// Our networks.
   func networks(_ bits: [NetworkBits]) -> [(name: String, choice: NetworkChoice)] {
-    let tiers: [NetworkTier] = [.balanced, .fast]
+    let tiers: [NetworkTier] = [.best, .balanced, .fast]
     return tiers.flatMap { tier in
       bits.map { bits in
         let choice = NetworkChoice(task, scale: self == .real ? 2 : nil, bits: bits, tier: tier)
