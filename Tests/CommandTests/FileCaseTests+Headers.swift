@@ -133,7 +133,8 @@ extension FileCaseTests {
       let done = try run("in.mp4", "out.\(to)", ["--overwrite"])
       let isKept = try types("out.\(to)").contains(side)
       #expect(
-        isKept ? done.code == 0 : done.code == 2 && done.errors.contains("left out \(name) does not fit"),
+        isKept
+          ? done.code == 0 : done.code == 2 && done.errors.contains("left out \(name), which does not fit"),
         "\(done.errors)")
     }
   }

@@ -198,7 +198,8 @@ import Testing
     let done = try run("in.mp4", "out.\(to)", to == "avi" ? ["--codec", "h264"] : [])
     let rotates = try bench.ffprobe("out.\(to)", "-select_streams v -show_streams").contains("rotation=")
     #expect(
-      rotates ? done.code == 0 : done.code == 2 && done.errors.contains("left out rotation does not fit"),
+      rotates
+        ? done.code == 0 : done.code == 2 && done.errors.contains("left out rotation, which does not fit"),
       "\(done.errors)")
     let kept = try run("in.mp4", "out.mp4")
     #expect(kept.code == 0, "\(kept.errors)")

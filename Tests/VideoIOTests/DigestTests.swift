@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Testing
 
 @testable import VideoIO
@@ -15,6 +16,27 @@ import Testing
   ])
   func equalsTheStandard(text: String, sha256: String) {
     #expect(ContentDigest.sha256(Array(text.utf8)) == sha256)
+  }
+
+  /// A sequence is its numbers and pictures, not the other files of its folder.
+  @Test func fingerprintsOfSequences() throws {
+    let bench = try Workbench()
+    func write(_ name: String, _ text: String) throws {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: bench.path(name)))
+    }
+    for number in [8, 9, 10] { try write("\(number).png", "picture \(number)") }
+    let pattern = bench.path("%d.png")
+    let first = try SourceFingerprint(path: pattern)
+    #expect(first.size == 28)
+    try write("010.png", "other")
+    try write("a11.png", "other")
+    #expect(try SourceFingerprint(path: pattern) == first)
+    try write("9.png", "picture 0")
+    let changed = try SourceFingerprint(path: pattern)
+    #expect(changed != first && changed.size == first.size)
+    try write("11.png", "")
+    #expect(try SourceFingerprint(path: pattern) != changed)
+    #expect(throws: VideoIOError.self) { try SourceFingerprint(path: bench.path("b%d.png")) }
   }
 
   @Test func partsGiveTheSameAsTheWhole() throws {

@@ -139,6 +139,14 @@ import VideoIO
     #expect(repair.warning != nil)
   }
 
+  /// Frames before the first timestamp begin where the file begins.
+  @Test func repairBeginsWithTheFile() {
+    var repair = TimestampRepair(usualDuration: 10, start: -30)
+    let given: [Int64?] = [nil, nil, nil, 2, 12]
+    #expect(given.map { repair.next($0, duration: 0) } == [-30, -20, -10, 2, 12])
+    #expect(repair.missingCount == 3 && repair.backwardCount == 0)
+  }
+
   /// A clock that stands still says nothing.
   @Test func repairSpreadsEqualTimes() {
     var repair = TimestampRepair(usualDuration: 10)

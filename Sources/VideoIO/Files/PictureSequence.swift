@@ -36,8 +36,21 @@ struct PictureSequence: ~Copyable {
     }
   }
 
-  /// Checks that no file has the first picture's name.
-  static func validate(_ path: String, overwrite: Bool) throws(VideoIOError) {
+  /// Checks that no file has the first picture's name, and that none of the pictures is one of the input's.
+  static func validate(_ path: String, input: String? = nil, overwrite: Bool) throws(VideoIOError) {
+    if let input, InputFormats.isSequence(input) {
+      let folders = [input, path].map { OutputFile.resolvingLink(OutputFile.directory(of: $0)) }
+      func file(_ path: String) -> Substring {
+        path.dropFirst(path.lastIndex(of: "/").map { path[...$0].count } ?? 0)
+      }
+      let numbers = numbers(input)
+      let names = Set(numbers.map { file(name(input, $0)) })
+      if folders[0] == folders[1],
+        numbers.indices.contains(where: { names.contains(file(name(path, $0 + 1))) })
+      {
+        throw .outputIsInput(path: path)
+      }
+    }
     let first = name(path, 1)
     if !overwrite, FilePlace(path: first) != nil { throw .outputExists(path: first) }
   }
@@ -59,13 +72,32 @@ struct PictureSequence: ~Copyable {
   }
 
   /// Returns the path of a picture.
-  private static func name(_ path: String, _ number: Int) -> String {
+  static func name(_ path: String, _ number: Int) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 8192) { buffer in
       guard let base = buffer.baseAddress, let number = Int32(exactly: number),
         av_get_frame_filename(base, Int32(buffer.count), FileName.cString(pattern(path)), number) >= 0
       else { return path }
       return FileName.text(UnsafeBufferPointer(start: base, count: strlen(base)).map(UInt8.init(bitPattern:)))
     }
+  }
+
+  /// Returns the numbers of the pictures that exist, in order.
+  static func numbers(_ path: String) -> [Int] {
+    guard let stream = opendir(FileName.cString(OutputFile.directory(of: path))) else { return [] }
+    defer { closedir(stream) }
+    let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+    guard let field = name.firstMatch(of: /%(0[0-9]+)?d/)?.range else { return [] }
+    let (before, after) = (name[..<field.lowerBound], name[field.upperBound...])
+    var result: [Int] = []
+    while let entry = readdir(stream) {
+      let found = FileName.text(withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) })
+      guard found.hasPrefix(before), found.hasSuffix(after), found.count > before.count + after.count,
+        let number = Int(found.dropFirst(before.count).dropLast(after.count)), number >= 0,
+        self.name(path, number) == path[..<name.startIndex] + found
+      else { continue }
+      result.append(number)
+    }
+    return result.sorted()
   }
 
   /// Records that the muxer begins another picture.

@@ -144,6 +144,16 @@ extension ColorDescription {
       chromaLocation: Int32(bitPattern: frame.pointee.chroma_location.rawValue))
   }
 
+  /// Reads the codes of an encoder.
+  init(encoder: UnsafePointer<AVCodecContext>) {
+    self.init(
+      matrix: Int32(bitPattern: encoder.pointee.colorspace.rawValue),
+      primaries: Int32(bitPattern: encoder.pointee.color_primaries.rawValue),
+      transfer: Int32(bitPattern: encoder.pointee.color_trc.rawValue),
+      range: Int32(bitPattern: encoder.pointee.color_range.rawValue),
+      chromaLocation: Int32(bitPattern: encoder.pointee.chroma_sample_location.rawValue))
+  }
+
   /// Writes the codes into a libav frame.
   func store(in frame: UnsafeMutablePointer<AVFrame>) {
     frame.pointee.colorspace = AVColorSpace(UInt32(bitPattern: matrix))

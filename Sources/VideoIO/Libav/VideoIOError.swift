@@ -8,6 +8,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
   case emptyFile(path: String)
   /// The part to read begins behind the end of the file.
   case partBehindEnd(path: String, seconds: Double)
+  /// No frame begins within the part to read.
+  case emptyPart(path: String)
   /// The file is a playlist, and playlists are not allowed.
   case isPlaylist(path: String)
   /// A playlist leads out of its folder, or is endless.
@@ -130,6 +132,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .emptyFile(let path): "cannot open \(path): it is empty"
     case .partBehindEnd(let path, let seconds):
       "\(path) ends at \(Self.text(seconds)), before the part to be read"
+    case .emptyPart(let path): "no frame of \(path) begins within the part to be read"
     case .isPlaylist(let path): "\(path) is a playlist, which refers to other files"
     case .badPlaylist(let path, let reason): "playlist \(path) is not followed: \(reason)"
     case .encrypted(let path): "the video of \(path) is encrypted"
@@ -146,7 +149,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cannotDecode(let path, let seconds, let reason):
       "cannot decode \(path) at \(Self.text(seconds)): \(reason)"
     case .endsEarly(let path, let seconds, let expected):
-      "\(path) ends early, at \(Self.text(seconds))" + (expected.map { " of \(Self.text($0))" } ?? "")
+      "\(path) ends early, at \(Self.text(seconds))"
+        + (expected.map(Self.text).flatMap { $0 == Self.text(seconds) ? nil : " of \($0)" } ?? "")
     case .pictureChanges(let path, let seconds, let from, let to):
       "picture of \(path) changes at \(Self.text(seconds)) from \(from) to \(to)"
     case .unsupportedFormat(let path, let format): "pixel format \(format) of \(path) is not supported"
@@ -203,7 +207,8 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .cannotOpen(_, let reason) where reason.log.contains { $0.contains("moov atom not found") }:
       "the file was cut off before its index was written; a repair tool or a new copy may help"
-    case .cannotOpen(_, let reason) where reason.code == LibavError.invalidData.code:
+    case .cannotOpen(_, let reason)
+    where [LibavError.invalidData.code, LibavError.endOfFile.code].contains(reason.code):
       "not a media file, or damaged at its beginning"
     case .cannotOpen(let path, let reason)
     where path.contains("://") && reason.code == LibavError(errno: 2).code:
@@ -214,6 +219,7 @@ package enum VideoIOError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchVideoStream(_, _, let videos):
       "its videos are the streams " + videos.map(String.init).joined(separator: ", ")
     case .emptyFile: "its download or copy may have failed; get a new copy of it"
+    case .emptyPart: "begin earlier, or read a longer part"
     case .isPlaylist: "allow playlists if you trust the files it refers to"
     case .badPlaylist(_, let reason) where reason.contains("no end"): "record it first, or wait for its end"
     case .badPlaylist: "playlists may name files in their own folder and below it"

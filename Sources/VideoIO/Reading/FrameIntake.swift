@@ -25,12 +25,13 @@ struct FrameIntake: ~Copyable {
   /// Changes within the video, one line each.
   private(set) var warnings: [String] = []
 
-  init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool) {
+  /// - Parameter start: time of a first frame without a timestamp, in microseconds.
+  init(path: String, timeBase: Rational, frameRate: Rational, isStillImage: Bool, start: Int64 = 0) {
     self.path = path
     self.timeBase = timeBase
     self.isStillImage = isStillImage
     let usual = frameRate.isPositive ? frameRate.inverse.rescale(1, to: timeBase) : 1
-    timestamps = TimestampRepair(usualDuration: usual)
+    timestamps = TimestampRepair(usualDuration: usual, start: microseconds.rescale(start, to: timeBase))
     converter = nil
     rgbConversion = nil
     recoloring = nil
@@ -131,7 +132,7 @@ struct FrameIntake: ~Copyable {
   }
 
   /// BT.601 has two codes.
-  private static func isSameMatrix(_ a: Int32, _ b: Int32) -> Bool {
+  static func isSameMatrix(_ a: Int32, _ b: Int32) -> Bool {
     a == b || [a, b].allSatisfy { $0 == 5 || $0 == 6 }
   }
 

@@ -80,7 +80,8 @@ struct FrameSource: ~Copyable {
     let packet = try PacketOwner()
     let rate = Rational(av_guess_frame_rate(demuxer.context, demuxer.stream(videoIndex), nil))
     intake = FrameIntake(
-      path: path, timeBase: video.timeBase, frameRate: rate, isStillImage: demuxer.isStillImage)
+      path: path, timeBase: video.timeBase, frameRate: rate, isStillImage: demuxer.isStillImage,
+      start: source.startTime)
     frameLength = rate.isPositive ? rate.inverse.rescale(1, to: microseconds) : 0
     progress = ReadingProgress(demuxer, videoIndex: videoIndex)
     window = TrimWindow(options, source: source)
@@ -117,6 +118,8 @@ struct FrameSource: ~Copyable {
       let start = Double(source.startTime) * microseconds.doubleValue
       throw .partBehindEnd(path: demuxer.path, seconds: progress.seconds - start)
     }
+    // Not for want of frames in the file.
+    if window != nil, lastDamage == nil, decodedFrames > 0 { throw .emptyPart(path: demuxer.path) }
     if lastDamage == nil, demuxer.hasIndexBehindData { throw .needsSeeking(path: demuxer.path) }
     throw .noFrames(path: demuxer.path, reason: lastDamage)
   }
@@ -217,6 +220,11 @@ struct FrameSource: ~Copyable {
         firstSkipped = firstSkipped ?? line
       }
     case .end(let log):
+      if demuxer.isSequence, let gap = PictureGap.first(in: demuxer.path) {
+        losses.append("\(gap)")
+        finishReading(nil)
+        return nil
+      }
       let isCutOff = FileEnd.isCutOff(demuxer, end: progress.endOfPackets, isShort: progress.isShort)
       finishReading(progress.shortfall(log: log, path: demuxer.path, isCutOff: isCutOff))
       if let joined = demuxer.joinedFile(behind: progress.endOfPackets) {

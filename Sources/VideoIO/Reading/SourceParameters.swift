@@ -29,6 +29,16 @@ final class CodecParameters: @unchecked Sendable {
   }
 }
 
+/// FFmpeg's name of a stream's codec; for one that it does not know, the four characters that name it in the file, if any.
+private func codecName(of parameters: UnsafePointer<AVCodecParameters>) -> String {
+  let value = parameters.pointee
+  let tag = withUnsafeBytes(of: value.codec_tag.littleEndian) { Array($0) }
+  guard value.codec_id == AV_CODEC_ID_NONE, tag.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+    return codecName(value.codec_id)
+  }
+  return String(decoding: tag, as: UTF8.self)
+}
+
 /// FFmpeg's name of a codec.
 func codecName(_ id: AVCodecID) -> String { String(cString: avcodec_get_name(id)) }
 
@@ -49,7 +59,7 @@ extension SourceStream {
       default: .unknown
       }
     info = StreamInfo(
-      index: Int(value.index), kind: kind, codecName: codecName(source.pointee.codec_id),
+      index: Int(value.index), kind: kind, codecName: codecName(of: source),
       language: tag("language"), title: tag("title"))
     parameters = try CodecParameters(copying: source)
     timeBase = Rational(value.time_base)

@@ -7,6 +7,8 @@
 package struct TimestampRepair: Sendable {
   private var last: Int64?
   private var step: Int64
+  /// The timestamp of the first frame if it has none.
+  private let start: Int64
   /// The last timestamp of a frame itself, and how many frames in a row had it.
   private var own: (timestamp: Int64?, count: Int) = (nil, 0)
   /// Frames without a timestamp.
@@ -17,9 +19,12 @@ package struct TimestampRepair: Sendable {
   /// More equal timestamps in a row are treated as missing.
   private static let mostEqual = 3
 
-  /// - Parameter usualDuration: ticks from frame to frame if nothing else is known; raised to at least 1.
-  package init(usualDuration: Int64) {
+  /// - Parameters:
+  ///   - usualDuration: ticks from frame to frame if nothing else is known; raised to at least 1.
+  ///   - start: timestamp of the first frame if it has none.
+  package init(usualDuration: Int64, start: Int64 = 0) {
     step = max(usualDuration, 1)
+    self.start = start
   }
 
   /// Returns the timestamp to use for the next frame.
@@ -35,7 +40,7 @@ package struct TimestampRepair: Sendable {
     defer { if duration > 0 { step = duration } }
     guard let last else {
       if timestamp == nil { missingCount += 1 }
-      let first = timestamp ?? 0
+      let first = timestamp ?? start
       self.last = first
       return first
     }

@@ -17,14 +17,20 @@ package struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
   private static let wholeLength = 8 << 20
   private static let sampleCount = 64
   private static let sampleLength = 64 << 10
+  private static let pictureLength = 4 << 10
 
-  /// Computes the fingerprint of a file.
+  /// Computes the fingerprint of a file, or of a sequence of numbered pictures.
   /// - Throws: `VideoIOError.cannotOpen`, also for anything but a regular file, such as a pipe; `segmentsImpossible` for a URL.
   package init(path: String) throws(VideoIOError) {
     if InputFormats.isURL(path) {
       throw .segmentsImpossible(path: path, reason: "changes of a URL's content cannot be detected")
     }
     let digest = try Digest()
+    if InputFormats.isSequence(path) {
+      size = try Self.addPictures(path, to: digest)
+      self.digest = digest.text
+      return
+    }
     do throws(LibavError) {
       // Opening a pipe without a writer would block forever.
       var status = stat()
@@ -43,6 +49,28 @@ package struct SourceFingerprint: Sendable, Hashable, CustomStringConvertible {
       throw .cannotOpen(path: path, reason: error)
     }
     self.digest = digest.text
+  }
+
+  /// Adds the number, length, beginning and end of each picture of a sequence; returns their length.
+  private static func addPictures(_ path: String, to digest: borrowing Digest) throws(VideoIOError) -> Int {
+    let numbers = PictureSequence.numbers(path)
+    if numbers.isEmpty { throw .cannotOpen(path: path, reason: LibavError(errno: ENOENT)) }
+    var sum = 0
+    for number in numbers {
+      let name = PictureSequence.name(path, number)
+      do throws(LibavError) {
+        let file = try DiskFile(reading: name)
+        let size = try file.size()
+        sum += size
+        digest.add(Array("\(number) \(size) ".utf8))
+        digest.add(try file.read(min(size, pictureLength)))
+        try file.seek(to: max(0, size - pictureLength))
+        digest.add(try file.read(min(size, pictureLength)))
+      } catch {
+        throw .cannotOpen(path: name, reason: error)
+      }
+    }
+    return sum
   }
 
   /// The parts that are read.

@@ -21,6 +21,12 @@ struct Muxer: ~Copyable {
     /// nil for other containers.
     let matroska: MatroskaTimes?
     var isBroken = false
+    /// Packets of sound before the beginning that an edit list selects, of which decoders need the last ones.
+    var preroll: [EncodedPacket] = []
+    /// The last packets, if the container did not accept them.
+    var rejection: RejectedPackets?
+    /// How many packets before them were not accepted.
+    var rejectedCount = 0
   }
 
   private let context: MuxerContext
@@ -45,6 +51,10 @@ struct Muxer: ~Copyable {
   private let converters: [Int: any StreamConverter]
   /// Whether packets without a duration get that of the packet before: MP4 shows nothing of the last one otherwise.
   private let needsDurations: Bool
+  /// Seconds per frame if all last equally long.
+  private let frameLength: Double?
+  /// Whether the container can mark packets that are not presented, by an edit list.
+  private let hasEditLists: Bool
   /// Whether sound may change its parameters, since each packet has its own.
   private let keepsHeaders: Bool
   /// What the container does not support, although it seems to be there when the output is read back.
@@ -111,11 +121,13 @@ struct Muxer: ~Copyable {
     self.pictures = pictures
     videoIndex = plan.videoIndex
     shift = plan.shift
-    census = SourceCensus(plan, streams: routes.mapValues(\.outputIndex))
+    census = SourceCensus(plan, streams: routes.mapValues(\.outputIndex), video: video)
     makesItsFiles = plan.format.pointee.flags & AVFMT_NOFILE != 0
     containerName = plan.containerName
     movesChapters = plan.writesChaptersLast
     needsDurations = plan.isQuickTime
+    hasEditLists = plan.isQuickTime
+    frameLength = plan.constantFrameLength
     keepsHeaders = plan.containerName == "mpegts"
     unheld = plan.unheld
   }
@@ -135,17 +147,43 @@ struct Muxer: ~Copyable {
 
   /// Copies or converts a packet of another stream; ignores streams that are left out.
   ///
-  /// A stream with a packet that the container rejects is left out from then on, with a warning.
+  /// Packets that the container rejects are left out, and a stream from where it has several of them in a row.
   /// - Throws: `VideoIOError.cannotWrite` if the file itself cannot be written.
   mutating func copy(_ encoded: EncodedPacket) throws(VideoIOError) {
     let index = encoded.streamIndex
     guard index != videoIndex, let route = routes[index], !route.isBroken else { return }
     if let converter = converters[index] { return try convert(encoded, by: converter, of: index) }
-    if !keepsHeaders, let header = ADTSHeader(encoded.bytes) {
+    if !hasEditLists, written.streams[route.outputIndex]?.kind == AVMEDIA_TYPE_AUDIO {
+      if encoded.flags & AV_PKT_FLAG_DISCARD != 0 { return hold(encoded, of: index) }
+      routes[index]?.preroll = []
+      for packet in route.preroll { try copyUnchanged(packet) }
+    }
+    try copyUnchanged(encoded)
+  }
+
+  /// Keeps a packet of sound that is not presented, and drops those that are not needed to decode what follows it.
+  private mutating func hold(_ encoded: EncodedPacket, of index: Int) {
+    guard var preroll = routes[index]?.preroll else { return }
+    preroll.append(encoded)
+    func seconds(_ packet: EncodedPacket) -> Double {
+      Double(packet.presentationTimestamp ?? 0) * packet.timeBase.doubleValue
+    }
+    // 80 ms suffice for Opus, which needs the most; one packet is always kept.
+    while preroll.count > 1, seconds(encoded) - seconds(preroll[0]) > 0.08 { preroll.removeFirst() }
+    routes[index]?.preroll = preroll
+  }
+
+  private mutating func copyUnchanged(_ encoded: EncodedPacket) throws(VideoIOError) {
+    let index = encoded.streamIndex
+    guard let route = routes[index], !route.isBroken else { return }
+    let parameters = context.raw.pointee.streams[route.outputIndex]?.pointee.codecpar
+    if !keepsHeaders, parameters?.pointee.codec_id == AV_CODEC_ID_AAC {
+      let header = ADTSHeader(encoded.bytes)
+      // Without its header, or with one that does not fit, a packet is damaged or of another codec.
       if let known = route.soundHeader, known != header {
         let time = encoded.presentationTimestamp.map { Double($0) * encoded.timeBase.doubleValue }
-        let change = "its sound changes from \(known) to \(header)"
-        return breakOff(index, at: time, reason: LibavError(code: LibavError.invalidData.code, log: [change]))
+        let change = header.map { "its sound changes from \(known) to \($0)" } ?? "packet without its header"
+        return reject(index, at: time, reason: LibavError(code: LibavError.invalidData.code, log: [change]))
       }
       routes[index]?.soundHeader = header
     }
@@ -180,17 +218,30 @@ struct Muxer: ~Copyable {
     guard let route = routes[index] else { return }
     let time = packet.raw.pointee.pts
     prepare(packet.raw, from: timeBase, route: route, streamIndex: index)
+    let record = written.streams[route.outputIndex]
     written.streams[route.outputIndex]?.note(packet.raw)
     let (code, log) = LibavLog.collecting { av_interleaved_write_frame(context.raw, packet.raw) }
-    if code >= 0 { return }
+    if code >= 0 {
+      routes[index]?.rejectedCount += route.rejection?.count ?? 0
+      routes[index]?.rejection = nil
+      return
+    }
+    written.streams[route.outputIndex] = record
     let reason = LibavError(code: code, log: log)
     if let error = context.raw.pointee.pb?.pointee.error, error < 0 {
       throw .cannotWrite(path: file.path, reason: reason)
     }
-    guard code == LibavError.invalidData.code || code == LibavError(errno: 22).code else {
-      throw .cannotWrite(path: file.path, reason: reason)
-    }
-    breakOff(index, at: time == noTimestamp ? 0 : Double(time) * timeBase.doubleValue, reason: reason)
+    if code == LibavError.outOfMemory.code { throw .cannotWrite(path: file.path, reason: reason) }
+    reject(index, at: time == noTimestamp ? nil : Double(time) * timeBase.doubleValue, reason: reason)
+  }
+
+  /// Leaves out a packet that the container does not accept; after several in a row, the rest of the stream.
+  private mutating func reject(_ index: Int, at seconds: Double?, reason: LibavError) {
+    var rejection = routes[index]?.rejection ?? RejectedPackets(start: seconds, reason: reason)
+    rejection.count += 1
+    routes[index]?.rejection = rejection
+    guard rejection.count > RejectedPackets.most else { return }
+    breakOff(index, at: rejection.start, reason: rejection.reason)
   }
 
   /// Leaves out a stream from now on.
@@ -233,12 +284,17 @@ struct Muxer: ~Copyable {
     where routes[index]?.isBroken == false {
       try convert(nil, by: converter, of: index)
     }
+    for (index, route) in routes.sorted(by: { $0.key < $1.key }) {
+      guard let rejection = route.rejection else { continue }
+      breakOff(index, at: rejection.start, reason: rejection.reason)
+    }
     let damages = converters.sorted { $0.key < $1.key }.compactMap { index, converter -> MediaRemark? in
       guard converter.damagedCount > 0, let name = routes[index]?.name else { return nil }
       return MediaRemark(
         .damage,
         "\(converter.damagedCount) damaged parts of stream \(index) (\(name)), which could not be decoded")
     }
+    let rejections = routes.sorted { $0.key < $1.key }.compactMap { $1.rejected(of: $0, by: containerName) }
     if movesChapters { moveChapters() }
     do throws(LibavError) {
       try LibavLog.check { av_write_trailer(context.raw) }
@@ -246,27 +302,32 @@ struct Muxer: ~Copyable {
     } catch {
       throw .cannotWrite(path: path, reason: error)
     }
-    var lost = Array(leftOut[known...]) + damages + unheld.map { MediaRemark(.metadata, $0) }
+    var lost = Array(leftOut[known...]) + damages + rejections + unheld.map { MediaRemark(.metadata, $0) }
+    lost += written.pauses(frameLength: frameLength).map { .pauses(of: $0, in: containerName) }
     if let pictures = pictures.take() {
       try pictures.commit()
       return lost
     }
-    if !file.isStream {
-      let finding = written.finding(path: file.writingPath, container: containerName)
-      if let fault = finding.fault { throw .outputDamaged(path: path, detail: fault) }
-      for (index, route) in routes.sorted(by: { $0.key < $1.key })
-      where finding.missing.contains(route.outputIndex) {
-        lost.append(
-          MediaRemark(
-            .stream(index), "stream \(index) (\(route.name)), which cannot be found again in \(containerName)"
-          ))
-      }
-      lost += finding.doubts.map { MediaRemark(.times, $0) }
-      lost += census.losses(in: file.writingPath, container: containerName, frameData: frameData).map {
-        MediaRemark(.metadata, $0)
+    if !file.isStream { lost += try readBack(frameData: frameData) }
+    try file.commit(isReplaced: makesItsFiles)
+    return lost
+  }
+
+  /// Reads the finished file; returns a line for everything that it lacks.
+  private func readBack(frameData: Set<UInt32>) throws(VideoIOError) -> [MediaRemark] {
+    let finding = written.finding(path: file.writingPath, container: containerName)
+    if let fault = finding.fault { throw .outputDamaged(path: file.path, detail: fault) }
+    var lost: [MediaRemark] = []
+    for (index, route) in routes.sorted(by: { $0.key < $1.key }) {
+      if finding.missing.contains(route.outputIndex) { lost.append(route.missing(index, in: containerName)) }
+      if let shift = finding.shifted[route.outputIndex] {
+        lost.append(route.shifted(index, by: shift, in: containerName))
       }
     }
-    try file.commit(isReplaced: makesItsFiles)
+    lost += finding.doubts.map { MediaRemark(.times, $0) }
+    lost += census.losses(in: file.writingPath, container: containerName, frameData: frameData).map {
+      MediaRemark(.metadata, $0)
+    }
     return lost
   }
 
@@ -327,67 +388,6 @@ struct Muxer: ~Copyable {
     }
     routes[streamIndex]?.lastTimestamp = raw.pointee.dts
     routes[streamIndex]?.nextTimestamp = raw.pointee.dts.saturatingPlus(max(raw.pointee.duration, 1))
-  }
-}
-
-/// Generates decoding times for a stream copied from a container without them, such as Matroska: the presentation times in
-/// sorted order, shifted earlier by the decoder's reordering depth.
-struct DecodingOrder: Sendable {
-  private let delay: Int
-  private var held: [Int64] = []
-
-  /// - Parameter delay: the decoder's reordering depth in frames.
-  init(delay: Int) { self.delay = min(max(delay, 0), 16) }
-
-  /// The next packet's decoding time, at most its presentation time.
-  mutating func decodingTime(presentation: Int64, duration: Int64) -> Int64 {
-    if held.isEmpty {
-      let step = max(duration, 1)
-      held = (0...delay).map { presentation.saturatingMinus(Int64(delay - $0).saturatingTimes(step)) }
-      return held[0]
-    }
-    held[0] = presentation
-    held.sort()
-    return held[0]
-  }
-}
-
-/// Owns an output `AVFormatContext` and its `AVIOContext`.
-struct MuxerContext: ~Copyable {
-  let raw: UnsafeMutablePointer<AVFormatContext>
-
-  /// - Throws: `LibavError` if FFmpeg fails.
-  init(format: UnsafePointer<AVOutputFormat>, url: String) throws(LibavError) {
-    var context: UnsafeMutablePointer<AVFormatContext>?
-    try LibavLog.check { avformat_alloc_output_context2(&context, format, nil, FileName.cString(url)) }
-    guard let context else { throw .outOfMemory }
-    raw = context
-  }
-
-  deinit {
-    if raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0, raw.pointee.pb != nil {
-      avio_closep(&raw.pointee.pb)
-    }
-    avformat_free_context(raw)
-  }
-
-  /// Opens the container's file.
-  func open(_ writingPath: String, path: String) throws(VideoIOError) {
-    guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0 else { return }
-    let (code, log) = LibavLog.collecting {
-      avio_open(&raw.pointee.pb, FileName.cString(fileURL(writingPath)), AVIO_FLAG_WRITE)
-    }
-    guard code >= 0 else { throw .cannotCreate(path: path, reason: LibavError(code: code, log: log)) }
-  }
-
-  /// Flushes and closes the file.
-  func close() throws(LibavError) {
-    guard raw.pointee.oformat.pointee.flags & AVFMT_NOFILE == 0, raw.pointee.pb != nil else { return }
-    avio_flush(raw.pointee.pb)
-    let failed = raw.pointee.pb.pointee.error
-    let closed = avio_closep(&raw.pointee.pb)
-    if failed < 0 { throw LibavError(code: failed) }
-    if closed < 0 { throw LibavError(code: closed) }
   }
 }
 

@@ -64,9 +64,10 @@ extension MuxerPlan {
       av_opt_find(context.raw, option, nil, 0, AV_OPT_SEARCH_CHILDREN) != nil
     }
     if isQuickTime, knows("movflags") {
-      // A pipe cannot be rewound to write the index, so the file is fragmented.
+      // A pipe cannot be rewound to write the index, so the file is fragmented. The header waits for the first packets: an
+      // earlier one has no edit lists, without which reordered frames are late against the sound.
       if isPipe {
-        wanted["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+        wanted["movflags"] = "+frag_keyframe+delay_moov+default_base_moof"
       } else if containerName != "ismv" {
         wanted["movflags"] = "+faststart"
       }
@@ -228,7 +229,7 @@ extension MuxerPlan {
     guard isRotated, containerName == "yuv4mpegpipe" || isPipe && !isQuickTime && !isMatroska else {
       return []
     }
-    return ["rotation does not fit into \(containerName); mp4 and mov keep it"]
+    return ["rotation, which does not fit into \(containerName); mp4 and mov keep it"]
   }
 
   /// Whether the container stores a tag of the file in another form.

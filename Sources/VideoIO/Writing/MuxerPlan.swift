@@ -22,8 +22,11 @@ struct MuxerPlan {
   /// Whether every frame becomes a picture file of its own.
   let isSequence: Bool
 
-  /// FFmpeg's name of the container.
-  var containerName: String { String(cString: format.pointee.name) }
+  /// FFmpeg's name of the container; one for all of its names for Ogg.
+  var containerName: String {
+    let name = String(cString: format.pointee.name)
+    return name == "ogv" ? "ogg" : name
+  }
 
   /// The format for a file name, or the one requested by name.
   static func format(path: String, container: String?) throws(VideoIOError) -> UnsafePointer<AVOutputFormat> {
@@ -51,9 +54,9 @@ struct MuxerPlan {
     guard name == "auto" else { return name }
     let holdsH264 = avformat_query_codec(format, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL)
     let container = String(cString: format.pointee.name)
-    // If FFmpeg cannot determine this, as with transport streams, assume that H.264 is supported, except in pictures.
+    // If FFmpeg cannot determine this, as with transport streams, assume that H.264 is supported, except in pictures and Ogg.
     let isOpen =
-      holdsH264 < 0 && !["yuv4mpegpipe", "gif", "apng"].contains(container)
+      holdsH264 < 0 && !["yuv4mpegpipe", "gif", "apng", "webp", "ogg", "ogv"].contains(container)
       && format.pointee.flags & AVFMT_NOFILE == 0
     if holdsH264 > 0 || isOpen { return "libx264" }
     let usual = av_guess_codec(format, nil, path, nil, AVMEDIA_TYPE_VIDEO)
@@ -113,6 +116,12 @@ struct MuxerPlan {
       containerName)
   }
 
+  /// Seconds per frame if all frames last equally long in the container: pauses are lost. AVI and Ogg can repeat frames.
+  var constantFrameLength: Double? {
+    if hasFreeClock || ["avi", "ogg", "swf"].contains(containerName) { return nil }
+    return (frameRate.isPositive ? frameRate : Rational(25, 1)).inverse.doubleValue
+  }
+
   /// Whether the stream is an attachment: a file within the file, without packets.
   func isAttachment(_ stream: SourceStream) -> Bool {
     stream.info.kind == .attachment || (stream.info.kind == .coverArt && isMatroska)
@@ -168,7 +177,7 @@ struct MuxerPlan {
     var left: Set<Int> = []
     var candidates: Set<Int> = [videoIndex]
     for stream in source.streams where stream.info.index != videoIndex && !stream.isDiscarded {
-      if mayTake(stream) {
+      if mayTake(stream), keepsSound(of: stream, video: video) {
         candidates.insert(stream.info.index)
       } else if !isMadeByMuxer(stream) {
         left.insert(stream.info.index)
@@ -193,6 +202,12 @@ struct MuxerPlan {
     return (accepted, left)
   }
 
+  /// Whether sound can be read again from the container.
+  private func keepsSound(of stream: SourceStream, video: UnsafePointer<AVCodecContext>) -> Bool {
+    guard stream.info.kind == .audio, containerName != "mpegts" else { return true }
+    return SoundCopyTrial(stream, plan: self, video: video)?.succeeds ?? true
+  }
+
   /// The remark about a stream that is left out: number, kind, codec, language, container.
   func describe(_ stream: SourceStream, with link: String = " ") -> MediaRemark {
     let info = stream.info
@@ -212,11 +227,27 @@ struct MuxerPlan {
     if codec == AV_CODEC_ID_NONE { return false }
     if stream.info.kind == .coverArt { return ["mp4", "ipod", "nut"].contains(containerName) }
     if containerName == "mpegts" { return mayTakeInTransportStream(codec) }
+    if containerName == "avi", stream.info.kind == .audio, !stream.hasEqualPackets { return false }
+    if stream.info.kind == .video, Self.isOutdated(format), !mayTakeOldVideo(stream) { return false }
     // FFmpeg's muxer for program streams accepts all kinds of subtitles, but most of them cannot be read back.
     if Self.isOutdated(format), containerName != "asf", stream.info.kind == .subtitle {
       return codec == AV_CODEC_ID_DVD_SUBTITLE
     }
     return avformat_query_codec(format, codec, FF_COMPLIANCE_EXPERIMENTAL) != 0
+  }
+
+  /// Whether another video can be copied into AVI, ASF or a program stream. FFmpeg's muxers accept those that they cannot write, or
+  /// that cannot be read back.
+  private func mayTakeOldVideo(_ stream: SourceStream) -> Bool {
+    let value = stream.parameters.raw.pointee
+    if containerName == "avi" || containerName == "asf" {
+      // Packets with lengths instead of start codes, as in MP4 and Matroska.
+      let hasLengths =
+        [AV_CODEC_ID_H264, AV_CODEC_ID_HEVC].contains(value.codec_id)
+        && value.extradata_size > 0 && value.extradata?[0] == 1
+      return !hasLengths && avformat_query_codec(format, value.codec_id, FF_COMPLIANCE_EXPERIMENTAL) != 0
+    }
+    return [AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO].contains(value.codec_id)
   }
 
   /// Whether transport streams have a stream type for a codec. FFmpeg's muxer accepts all others too, as unreadable data.

@@ -29,7 +29,7 @@ enum SoundTrial {
     return count == 0 || hasSamples(decoder)
   }
 
-  private static func hasSamples(_ decoder: borrowing CodecContextOwner) -> Bool {
+  static func hasSamples(_ decoder: borrowing CodecContextOwner) -> Bool {
     guard let frame = try? FrameOwner() else { return true }
     let (code, _) = LibavLog.collecting { avcodec_receive_frame(decoder.raw, frame.raw) }
     return code >= 0 && frame.raw.pointee.nb_samples > 0 && frame.raw.pointee.sample_rate > 0

@@ -24,8 +24,14 @@ struct SourceCensus: Sendable {
   /// Whether there is nothing to compare, as with pictures and raw frames for another program.
   private let isEmpty: Bool
 
-  /// - Parameter streams: maps indices in the source to indices in the output.
-  init(_ plan: MuxerPlan, streams routes: [Int: Int]) {
+  /// The colour of the encoded frames.
+  private let color: ColorDescription
+
+  /// - Parameters:
+  ///   - streams: maps indices in the source to indices in the output.
+  ///   - video: the encoder.
+  init(_ plan: MuxerPlan, streams routes: [Int: Int], video: UnsafePointer<AVCodecContext>) {
+    color = ColorDescription(encoder: video)
     isEmpty = plan.isPicture || plan.containerName == "yuv4mpegpipe"
     tags = plan.fileMetadata.filter { !plan.isStoredElsewhere($0) }
     chapterCount = plan.source.chapters.count
@@ -98,7 +104,7 @@ struct SourceCensus: Sendable {
   func losses(in path: String, container: String, frameData: Set<UInt32>) -> [String] {
     guard !isEmpty, var reader = try? VideoReader(path: path, threads: 1) else { return [] }
     let found = reader.info.source
-    func fails(_ what: String) -> String { "\(what) does not fit into \(container)" }
+    func fails(_ what: String) -> String { "\(what), which does not fit into \(container)" }
     var lines = Self.missing(tags, in: found.metadata).map { fails("tag \($0)") }
     for (index, stream) in streams.sorted(by: { $0.value.sourceIndex < $1.value.sourceIndex })
     where index < found.streams.count {
@@ -118,6 +124,7 @@ struct SourceCensus: Sendable {
       let lost = stream.disposition & ~other.disposition
       if lost != 0 { lines.append(fails("mark \(Self.names(lost).joined(separator: ", "))\(place)")) }
     }
+    if let lost = Self.missing(color, in: reader.info) { lines.append(fails("colour \(lost)")) }
     if found.chapters.count < chapterCount {
       lines.append(fails("\(chapterCount - found.chapters.count) of \(chapterCount) chapters"))
     }
@@ -129,6 +136,27 @@ struct SourceCensus: Sendable {
       lines.append("\(Self.name(ofFrameData: type)), which the encoder does not write")
     }
     return lines
+  }
+
+  /// The properties of a colour that are missing from a file and differ from those that players assume; nil if there are none.
+  private static func missing(_ color: ColorDescription, in info: MediaInfo) -> String? {
+    let (found, code) = (info.color, av_get_pix_fmt(info.sourceFormatName))
+    var lost: [String] = []
+    // BT.709 and BT.601 have nearly the same primaries and transfer.
+    if found.primaries == 2, ![1, 2, 4, 5, 6, 7].contains(color.primaries) {
+      lost.append(color.primariesName)
+    }
+    if found.transfer == 2, ![1, 2, 4, 5, 6, 7, 14, 15].contains(color.transfer) {
+      lost.append(color.transferName)
+    }
+    if !PixelFormat.isRGB(code.rawValue) {
+      let matrix = found.assumingDefaults(width: info.width, height: info.height).matrix
+      if found.matrix == 2, ![0, 2].contains(color.matrix), !FrameIntake.isSameMatrix(matrix, color.matrix) {
+        lost.append("matrix \(color.matrixName)")
+      }
+      if found.range == 0, color.range == 2, !info.format.isGray { lost.append("full range") }
+    }
+    return lost.isEmpty ? nil : lost.joined(separator: ", ")
   }
 
   /// The keys of `tags` that are missing from `found`, without duplicates.

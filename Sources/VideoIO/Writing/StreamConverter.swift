@@ -65,7 +65,7 @@ extension MuxerPlan {
     case "mpegts": return isDiscStream ? ["ac3", "aac"] : ["aac", "ac3"]
     case "ogg": return stream.isLosslessSound ? ["flac", "libopus"] : ["libopus", "libvorbis", "flac"]
     case "flv": return ["aac"] + usual
-    case "avi": return ["libmp3lame", "ac3"] + usual
+    case "avi": return (stream.isLosslessSound ? ["pcm_s16le"] : []) + ["libmp3lame", "ac3"] + usual
     default: return usual
     }
   }
@@ -96,6 +96,14 @@ extension MuxerPlan {
 }
 
 extension SourceStream {
+  /// Whether all packets of sound have the same known duration or the same size per sample. AVI has no times: for other sound
+  /// FFmpeg's muxer writes an empty packet for every sample.
+  var hasEqualPackets: Bool {
+    let value = parameters.raw.pointee
+    return value.block_align > 0 || value.frame_size > 0
+      || av_get_audio_frame_duration2(parameters.raw, 0) > 0
+  }
+
   private var properties: Int32 {
     avcodec_descriptor_get(parameters.raw.pointee.codec_id)?.pointee.props ?? 0
   }

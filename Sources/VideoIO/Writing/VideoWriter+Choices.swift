@@ -66,7 +66,9 @@ extension VideoWriter {
   ) throws(VideoIOError) {
     try OutputFile.validate(path: path, input: input, overwrite: overwrite)
     let format = try MuxerPlan.format(path: path, container: container)
-    if MuxerPlan.isSequence(format, path: path) { try PictureSequence.validate(path, overwrite: overwrite) }
+    if MuxerPlan.isSequence(format, path: path) {
+      try PictureSequence.validate(path, input: input, overwrite: overwrite)
+    }
     if codec == "auto", container == nil, MuxerPlan.isOutdated(format) {
       throw .outdatedContainer(path: path)
     }

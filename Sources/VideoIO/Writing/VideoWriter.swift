@@ -333,7 +333,8 @@ package struct VideoWriter: ~Copyable {
     try emptyEncoder()
     let facts = facts
     try segments?.commit(origins: origins, facts: facts)
-    let dropped = frameCount - packetCount
+    // All frames of an animated WebP file are one packet.
+    let dropped = encoderName == "libwebp_anim" ? 0 : frameCount - packetCount
     let lost = dropped > 0 ? [MediaRemark(.frames, "\(dropped) frames, which \(encoderName) dropped")] : []
     return lost + (try muxer.finish(frameData: frameData))
   }

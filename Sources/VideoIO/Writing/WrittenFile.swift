@@ -20,6 +20,9 @@ struct WrittenFile {
       last = max(last, packet.pointee.pts)
     }
 
+    /// The first time in seconds; 0 if there is none.
+    var start: Double { first <= last ? Double(first) * timeBase.doubleValue : 0 }
+
     /// The difference between the last and the first time, in seconds.
     var span: Double { last > first ? Double(last.saturatingMinus(first)) * timeBase.doubleValue : 0 }
   }
@@ -37,12 +40,19 @@ struct WrittenFile {
     "yuv4mpegpipe": ("yuv4mpegpipe", false),
   ]
 
+  /// FFmpeg's demuxer for a container; nil if none is known here.
+  static func reader(of container: String) -> UnsafePointer<AVInputFormat>? {
+    known[container].flatMap { av_find_input_format($0.reader) }
+  }
+
   /// The result of reading the file back.
   struct Finding {
     /// Why the file is unusable; nil if it is fine.
     var fault: String?
     /// Indices of the audio, subtitle and data streams that are missing.
     var missing: Set<Int> = []
+    /// By how many seconds sound is out of time with the video, by index.
+    var shifted: [Int: Double] = [:]
     /// Other problems, one line each.
     var doubts: [String] = []
   }
@@ -84,10 +94,10 @@ struct WrittenFile {
       }
       av_packet_unref(packet.raw)
     }
-    return compare(with: found, keepsTimes: known.keepsTimes)
+    return compare(with: found, container: container, keepsTimes: known.keepsTimes)
   }
 
-  private func compare(with found: [Int: Stream], keepsTimes: Bool) -> Finding {
+  private func compare(with found: [Int: Stream], container: String, keepsTimes: Bool) -> Finding {
     var finding = Finding()
     for kind in [AVMEDIA_TYPE_AUDIO, AVMEDIA_TYPE_SUBTITLE, AVMEDIA_TYPE_DATA] {
       let wanted = streams.filter { $0.value.kind == kind && $0.value.packets > 0 }
@@ -109,6 +119,29 @@ struct WrittenFile {
       finding.doubts.append(
         "times: the frames span \(VideoIOError.text(read.span)) instead of \(VideoIOError.text(wrote.span))")
     }
+    if container != "ogg" { finding.shifted = shifts(in: found, video: (wrote, read)) }
     return finding
+  }
+
+  /// By how many seconds the video is shorter than it was written if all frames last equally long; empty if that is nothing.
+  func pauses(frameLength: Double?) -> [Double] {
+    guard let frameLength, let video = videoIndex.flatMap({ streams[$0] }), video.packets > 0 else {
+      return []
+    }
+    let loss = video.span - Double(video.packets - 1) * frameLength
+    return loss > 1.5 * frameLength ? [loss] : []
+  }
+
+  /// By how many seconds streams of sound begin or end at another time than they were written, relative to the video. Some
+  /// containers have no times, and lose the gaps in sound.
+  private func shifts(in found: [Int: Stream], video: (wrote: Stream, read: Stream)) -> [Int: Double] {
+    var result: [Int: Double] = [:]
+    for (index, wrote) in streams where wrote.kind == AVMEDIA_TYPE_AUDIO && wrote.packets > 0 {
+      guard let read = found[index], read.kind == wrote.kind, read.packets == wrote.packets else { continue }
+      let start = (read.start - video.read.start) - (wrote.start - video.wrote.start)
+      let shift = max(abs(start), abs(start + read.span - wrote.span))
+      if shift > 0.1 { result[index] = shift }
+    }
+    return result
   }
 }

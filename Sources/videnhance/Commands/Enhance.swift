@@ -40,6 +40,9 @@ struct Enhance: AsyncParsableCommand {
   @OptionGroup(title: "Folder options") var folder: FolderOptions
 
   func validate() throws {
+    if input.isEmpty || output.isEmpty {
+      throw ValidationError("the name of the \(input.isEmpty ? "input" : "output") is empty")
+    }
     if FolderScan.isFolder(input) { try folder.validate(with: work) }
     if (input == "-" || output == "-") && work.jobOptions.segments != nil {
       throw ValidationError("--resume and --segment-frames are for files, not for standard input or output")
