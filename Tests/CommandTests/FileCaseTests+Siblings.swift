@@ -53,6 +53,17 @@ extension FileCaseTests {
     }
   }
 
+  /// The parameters of sound that begins in the second part of a transport stream are found.
+  @Test func soundOfALaterPart() throws {
+    try bench.ffmpeg(Self.short + " -an", "a.ts")
+    try bench.ffmpeg(Self.short + " -c:a aac", "b.ts")
+    try write(bytes("a.ts") + bytes("b.ts"), "in.ts")
+    let done = try run("in.ts", "out.mp4")
+    #expect(done.code == 0, "\(done.errors)")
+    let sound = try soundTimes("out.mp4")
+    #expect(sound.count > 40 && sound[0] > 0.9, "\(sound)")
+  }
+
   /// The edit list of an MP4 file is not at fault if the part has no frame.
   @Test(arguments: ["mkv", "mp4", "ts", "flv"]) func partsWithoutFrames(ending: String) throws {
     try bench.ffmpeg(Self.short + " -c:a aac", "in.\(ending)")

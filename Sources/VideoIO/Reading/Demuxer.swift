@@ -45,6 +45,8 @@ struct Demuxer: ~Copyable {
     av_dict_set(&options, "protocol_whitelist", protocols, 0)
     InputFormats.setNetworkOptions(&options, for: path)
     if ignoresEditLists { av_dict_set(&options, "ignore_editlist", "1", 0) }
+    // Without it, parameters of streams that begin in a later part of a transport stream stay unknown.
+    av_dict_set(&options, "scan_all_pmts", "1", 0)
     let (opened, openLog) = LibavLog.collecting {
       avformat_open_input(&context, FileName.cString(url), format, &options)
     }
