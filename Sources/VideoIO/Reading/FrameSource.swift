@@ -118,7 +118,7 @@ struct FrameSource: ~Copyable {
       let start = Double(source.startTime) * microseconds.doubleValue
       throw .partBehindEnd(path: demuxer.path, seconds: progress.seconds - start)
     }
-    // Not for want of frames in the file.
+    // The file has frames, but none of them begins within the part.
     if window != nil, lastDamage == nil, decodedFrames > 0 { throw .emptyPart(path: demuxer.path) }
     if lastDamage == nil, demuxer.hasIndexBehindData { throw .needsSeeking(path: demuxer.path) }
     throw .noFrames(path: demuxer.path, reason: lastDamage)
