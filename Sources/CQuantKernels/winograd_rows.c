@@ -142,7 +142,9 @@ static void add_rows(
         b.factor = (uint32_t)ve_winograd_weight_factor(w->transform, r, c);
         b.starts = w->starts + (c * 4 + r) * w->constants_row + block->first_channel;
         memset(b.starts, 0, (size_t)b.lanes * sizeof *b.starts);
-        *row = (ve_winograd_row){sink->u + sink->u_bytes, sink->stretches + sink->stretch_count, (int32_t)b.factor};
+        // The first pass only counts and has no memory to point to.
+        if (sink->u)
+          *row = (ve_winograd_row){sink->u + sink->u_bytes, sink->stretches + sink->stretch_count, (int32_t)b.factor};
         add_row(&b, plan, w, block, weights, c, r);
       }
   }
