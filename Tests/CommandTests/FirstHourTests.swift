@@ -124,7 +124,8 @@ import Testing
     private static let linking = ""
   #endif
 
-  /// Makes a folder of programs that precede others: this build's program, and a stand-in for `swift`.
+  /// Makes a folder of programs that precede others: this build's program, and a stand-in for `swift`. Only if it fails does
+  /// it print what the linker reports, which warns of symbols of AddressSanitizer.
   private static func makePrograms(_ bench: Workbench) throws -> String {
     let folder = bench.path("bin")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -147,7 +148,8 @@ import Testing
           -Xcc -fmodule-map-file="$built/CQuantKernels.build/module.modulemap" \\
           -Xcc -fmodule-map-file="$checkouts/swift-system/Sources/CSystem/include/module.modulemap" \\
           "$package/Sources/$package/main.swift" @"$package/.build/objects" \\
-          $(pkg-config --libs libavfilter libavformat libavcodec libswscale libavutil libcrypto) -ldnnl -o "$program"
+          $(pkg-config --libs libavfilter libavformat libavcodec libswscale libavutil libcrypto) -ldnnl -o "$program" \\
+          2> "$package/.build/log" || { cat "$package/.build/log" >&2; exit 1; }
         ln -s "$built/videnhance_EnhancementModel.resources" "$package/.build"
       fi
       [ "$1" = build ] || exec "$program" "${@:8}"
