@@ -21,6 +21,8 @@ from windows import SIDE, Frame
 
 CLIP_LENGTHS = (40, 72)
 PHOTOGRAPH_LENGTH, PHOTOGRAPH_SIDE = 24, 288
+# Frames of a clip that determine its quantizer.
+SURVEYED = 12
 PHOTOGRAPHS = "photographs-train"
 
 
@@ -68,6 +70,7 @@ class Degraded:
         self.blocks = ((self.height + SIDE - 1) // SIDE, (self.width + SIDE - 1) // SIDE)
         self.bytes = self.width * self.height * 3 // 2 + self.blocks[0] * self.blocks[1]
         self.data = np.memmap(base, np.uint8, "r")
+        self.quantizers = {}
 
     def frame(self, clip, index):
         data = self.data[clip["offset"] + index * self.bytes:][:self.bytes]
@@ -75,11 +78,17 @@ class Degraded:
         return Frame.of(data, self.width, self.height, blocks)
 
     def crop(self, clip, index, x, y, width, height):
-        """A rectangle with its quantizers; x and y are multiples of 16."""
-        frame = self.frame(clip, index)
-        blocks = frame.quantizers[y // SIDE:(y + height + SIDE - 1) // SIDE, x // SIDE:(x + width + SIDE - 1) // SIDE]
-        known = blocks - np.minimum(blocks, 1) if blocks[0, 0] > 0 else None
-        return cut(frame, x, y, width, height)._replace(quantizers=known)
+        """A rectangle with the clip's mean quantizer."""
+        return cut(self.frame(clip, index), x, y, width, height)._replace(quantizers=self.quantizer(clip))
+
+    def quantizer(self, clip):
+        """The mean quantizer of the first frames, as an array of one value; None if unknown."""
+        offset = clip["offset"]
+        if offset not in self.quantizers:
+            frames = [self.frame(clip, index).quantizers for index in range(min(clip["count"], SURVEYED))]
+            known = np.concatenate([blocks[blocks > 0] for blocks in frames]).astype(np.int64) - 1
+            self.quantizers[offset] = np.full((1, 1), known.sum() // len(known), np.uint8) if len(known) else None
+        return self.quantizers[offset]
 
 
 def cut(frame, x, y, width, height):

@@ -71,14 +71,13 @@ def smoothed(luma):
     return np.ascontiguousarray(((x + 128) >> 8).astype(np.uint8))
 
 
-def quantizer_codes(map_, height, width):
-    """[height, width] codes on the grid."""
-    if map_ is None:
+def quantizer_code(maps):
+    """The code of the mean quantizer of a window, by the maps of its frames."""
+    known = [map_.ravel() for map_ in maps if map_ is not None]
+    if not known:
         return np.uint8(UNKNOWN)
-    codes = 129 + np.minimum(map_, 126)
-    rows = np.minimum(2 * np.arange(height) // SIDE, map_.shape[0] - 1)
-    columns = np.minimum(2 * np.arange(width) // SIDE, map_.shape[1] - 1)
-    return codes[rows[:, None], columns[None]].astype(np.uint8)
+    values = np.concatenate(known)
+    return np.uint8(129 + min(126, int(values.sum(dtype=np.int64)) // len(values)))
 
 
 def codes(frames, architecture, instant=128, noise=None):
@@ -114,8 +113,9 @@ def codes(frames, architecture, instant=128, noise=None):
         for slot, frame in enumerate(frames):
             slots[slot][:, :, :6] = packed(frame)
     if architecture.conditioned:
-        for slot, frame in enumerate(frames):
-            slots[slot][:, :, -1] = quantizer_codes(frame.quantizers, height, width)
+        code = quantizer_code([frame.quantizers for frame in frames])
+        for slot in slots:
+            slot[:, :, -1] = code
     return slots
 
 

@@ -34,6 +34,18 @@ package final class PlanarFrame: @unchecked Sendable {
   /// See `gridWidth`.
   @usableFromInline package var gridHeight: Int { height / 2 }
 
+  /// The variance of luma.
+  package var variance: Double {
+    var (sum, squares) = (0, 0)
+    for index in 0..<width * height {
+      let sample = Int(luma[index])
+      sum &+= sample
+      squares &+= sample &* sample
+    }
+    let (count, mean) = (Double(width * height), Double(sum) / Double(width * height))
+    return Double(squares) / count - mean * mean
+  }
+
   /// Writes the packed frame: for each grid point the luma phases (0,0), (0,1), (1,0), (1,1), then U, V.
   /// - Parameter pixelStride: elements from one grid point to the next (at least 6; those in between are not written).
   /// - Parameter rowStride: elements from one grid row to the next.

@@ -7,9 +7,17 @@ package import Tensors
 package struct WindowConditions: Sendable, Hashable {
   /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only used by networks that remove noise.
   package var noiseLevel: Float?
+  /// Mean quantizer of the source in units of `QuantizerMap`, which replaces those of frames that have any.
+  ///
+  /// Quantizers alternate with the types of frames, and a network that follows them makes still parts of the picture pulse
+  /// (docs/lab/real-footage.md).
+  package var quantizer: UInt8?
 
   /// Creates conditions; unknown by default.
-  package init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
+  package init(noiseLevel: Float? = nil, quantizer: UInt8? = nil) {
+    self.noiseLevel = noiseLevel
+    self.quantizer = quantizer
+  }
 }
 
 /// A window with its motion, which together determine the input codes. Created by `WindowPacker.prepare`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The quantizers of a frame's blocks: an input of networks that are conditioned on their source.
+/// The quantizers of a frame's blocks. Their mean is an input of networks that are conditioned on their source.
 ///
 /// Values are twice the quantizer on the scale of H.264 (8-bit video), 0 ... 126.
 package struct QuantizerMap: Sendable, Hashable {
@@ -31,25 +31,10 @@ package struct QuantizerMap: Sendable, Hashable {
   /// The network's input for a value: always above `unknown`, whose real value is zero.
   static func code(_ value: UInt8) -> UInt8 { 129 + min(126, value) }
 
-  /// Writes the codes of grid rows `rows` (two rows of luma each) at `to` plus the strides.
-  static func write(
-    _ map: QuantizerMap?, gridWidth: Int, rows: Range<Int>, into to: UnsafeMutablePointer<UInt8>,
-    pixelStride: Int, rowStride: Int
-  ) {
-    for y in rows {
-      var at = to + y &* rowStride
-      guard let map else {
-        for _ in 0..<gridWidth {
-          at.pointee = unknown
-          at += pixelStride
-        }
-        continue
-      }
-      let first = min(2 * y / side, map.rows - 1) * map.columns
-      for x in 0..<gridWidth {
-        at.pointee = code(map.values[first + min(2 * x / side, map.columns - 1)])
-        at += pixelStride
-      }
-    }
+  /// The mean value of all blocks, rounded down; nil if no frame has a map.
+  static func mean(_ maps: [QuantizerMap?]) -> UInt8? {
+    let values = maps.lazy.compactMap { $0?.values }.joined()
+    let (sum, count) = values.reduce((0, 0)) { ($0.0 + Int($1), $0.1 + 1) }
+    return count > 0 ? UInt8(sum / count) : nil
   }
 }

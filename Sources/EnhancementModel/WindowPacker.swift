@@ -72,12 +72,16 @@ package final class WindowPacker {
       architecture.takesNoiseLevel
       ? NoiseLevel.code(conditions.noiseLevel ?? noiseLevel(of: reference)) : nil
     let motions = isAligned ? motions(reference) : []
-    let quantizerChannels =
-      architecture.takesQuantizers ? window.indices.map { architecture.channels(ofSlot: $0) - 1 } : []
+    let quantizer =
+      architecture.takesQuantizers
+      ? Self.quantizerCode(QuantizerMap.mean(window.map(\.quantizers)), given: conditions) : nil
+    let channelCounts = window.indices.map { architecture.channels(ofSlot: $0) }
     return PreparedWindow(
       frames: window, architecture: architecture, threads: threads, noiseCode: noise, alignment: nil
     ) { rows, targets in
-      if let noise { Self.fillNoise(noise, targets[middle], like: window[middle], rows) }
+      if let noise {
+        Self.fill(noise, channel: Architecture.frameChannels, targets[middle], like: window[middle], rows)
+      }
       for (slot, to) in targets.enumerated() {
         guard isAligned && slot != middle else {
           window[slot].pack(
@@ -89,11 +93,9 @@ package final class WindowPacker {
           reference: reference[middle].plane, neighbour: reference[slot].plane, chroma: window[slot].chroma,
           into: to.origin, pixelStride: to.pixelStride, rowStride: to.rowStride, rows: rows)
       }
-      for (slot, channel) in quantizerChannels.enumerated() {
-        QuantizerMap.write(
-          window[slot].quantizers, gridWidth: window[slot].gridWidth, rows: rows,
-          into: targets[slot].origin + channel, pixelStride: targets[slot].pixelStride,
-          rowStride: targets[slot].rowStride)
+      guard let quantizer else { return }
+      for (slot, to) in targets.enumerated() {
+        Self.fill(quantizer, channel: channelCounts[slot] - 1, to, like: window[slot], rows)
       }
     }
   }
@@ -138,12 +140,18 @@ package final class WindowPacker {
     return result
   }
 
-  private static func fillNoise(
-    _ code: UInt8, _ to: Destination, like frame: PlanarFrame, _ rows: Range<Int>
+  /// The network's input for the window's mean quantizer, or that of the source if it is known.
+  private static func quantizerCode(_ mean: UInt8?, given conditions: WindowConditions) -> UInt8 {
+    mean.map { QuantizerMap.code(conditions.quantizer ?? $0) } ?? QuantizerMap.unknown
+  }
+
+  /// Sets a channel to the same code everywhere.
+  private static func fill(
+    _ code: UInt8, channel: Int, _ to: Destination, like frame: PlanarFrame, _ rows: Range<Int>
   ) {
     for y in rows {
       for x in 0..<frame.gridWidth {
-        to.origin[y &* to.rowStride &+ x &* to.pixelStride &+ Architecture.frameChannels] = code
+        to.origin[y &* to.rowStride &+ x &* to.pixelStride &+ channel] = code
       }
     }
   }

@@ -21,6 +21,8 @@ package struct EnhancementStep: Sendable {
   package var bits: Int?
   /// Returns the step for a source of the surveyed quality; nil if the step does not depend on it.
   package var adapted: (@Sendable (SourceSurvey) -> EnhancementStep)?
+  /// Whether the network may take the source's mean quantizer (`WindowConditions.quantizer`).
+  package var takesQuantizer = false
   /// Whether the output is clean regardless of the input's quality.
   package var restores = false
   /// Upscaling factor of the step; nil if the model file determines it.
@@ -167,7 +169,7 @@ package struct EnhancementJob: Sendable {
     let segments = try options.segments.map { try job.folder(for: $0) }
     do {
       var summary = try await job.run(segments: segments, progress: progress)
-      summary.source = survey
+      summary.source = steps.contains { $0.adapted != nil } ? survey : nil
       segments?.remove()
       return summary
     } catch {
@@ -184,6 +186,7 @@ package struct EnhancementJob: Sendable {
     var current = survey
     for (index, step) in steps.enumerated() {
       if let adapted = step.adapted { job.steps[index] = adapted(current) }
+      job.steps[index].conditions.quantizer = current.quantizerValue
       if step.restores { current = SourceSurvey(codecName: survey.codecName, isMaster: true, quantizer: nil) }
     }
     return (job, survey)
@@ -191,7 +194,7 @@ package struct EnhancementJob: Sendable {
 
   /// Surveys the source; returns nil if no step depends on it, or if it can only be read once.
   package func survey() throws(VideoIOError) -> SourceSurvey? {
-    guard steps.contains(where: { $0.adapted != nil }), input != "-" else { return nil }
+    guard steps.contains(where: { $0.adapted != nil || $0.takesQuantizer }), input != "-" else { return nil }
     return try SourceSurvey(path: input, options: options.reading(rescues: true), threads: options.threads)
   }
 

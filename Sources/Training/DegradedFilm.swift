@@ -29,6 +29,8 @@ final class DegradedFilm: Sendable {
   let width, height: Int
   /// The clips, in file order.
   let clips: [DegradedClip]
+  /// By the clip's offset, the mean quantizer of its beginning, as of a source (`SourceSurvey`), if it is known.
+  private let quantizers: [Int: UInt8]
 
   private let data: Data
   private let columns, rows: Int
@@ -66,7 +68,8 @@ final class DegradedFilm: Sendable {
     self.data = data
     columns = (width + QuantizerMap.side - 1) / QuantizerMap.side
     rows = (height + QuantizerMap.side - 1) / QuantizerMap.side
-    let bytes = width * height * 3 / 2 + columns * rows
+    let blocks = columns * rows
+    let bytes = width * height * 3 / 2 + blocks
     let isSane = index.clips.allSatisfy {
       $0.first >= 0 && $0.count > 0 && $0.first + $0.count <= film.count && $0.offset >= 0
         && $0.offset + $0.count * bytes <= data.count
@@ -74,7 +77,18 @@ final class DegradedFilm: Sendable {
     guard isSane, width == film.width / factor / 2 * 2, height == film.height / factor / 2 * 2 else {
       throw TrainingError.badCache(path: description.path)
     }
+    quantizers = index.clips.reduce(into: [:]) { result, clip in
+      let known = (0..<min(clip.count, Self.surveyedFrames)).flatMap { frame in
+        let end = data.startIndex + clip.offset + (frame + 1) * bytes
+        return data[end - blocks..<end].filter { $0 > 0 }
+      }
+      guard !known.isEmpty else { return }
+      result[clip.offset] = UInt8(known.reduce(0) { $0 + Int($1) - 1 } / known.count)
+    }
   }
+
+  /// The frames of a clip that determine its quantizer.
+  private static let surveyedFrames = 12
 
   /// Creates the clips of a film if they do not exist.
   /// - Parameters:
@@ -156,7 +170,7 @@ final class DegradedFilm: Sendable {
       width: w, height: h)
   }
 
-  /// Copies a rectangle of a clip's frame, with its quantizers. The origin must be a multiple of 16, extents even.
+  /// Copies a rectangle of a clip's frame, with the clip's mean quantizer for all blocks. All numbers must be even.
   func crop(_ clip: DegradedClip, _ index: Int, x: Int, y: Int, width w: Int, height h: Int) -> PlanarFrame {
     let bytes = width * height * 3 / 2 + columns * rows
     return data.withUnsafeBytes { buffer in
@@ -164,15 +178,7 @@ final class DegradedFilm: Sendable {
         buffer.baseAddress!.assumingMemoryBound(to: UInt8.self) + clip.offset + index * bytes
       let frame = PlanarFrame(
         cutFrom: start, sourceWidth: width, sourceHeight: height, x: x, y: y, width: w, height: h)
-      let side = QuantizerMap.side
-      let (across, down) = ((w + side - 1) / side, (h + side - 1) / side)
-      let blocks = start + width * height * 3 / 2 + y / side * columns + x / side
-      if blocks.pointee > 0 {
-        let values = (0..<down).flatMap { row in
-          (0..<across).map { blocks[row * columns + $0] - min(1, blocks[row * columns + $0]) }
-        }
-        frame.quantizers = QuantizerMap(columns: across, rows: down, values: values)
-      }
+      frame.quantizers = quantizers[clip.offset].map { QuantizerMap(width: w, height: h, value: $0) }
       return frame
     }
   }

@@ -262,15 +262,8 @@ struct Symmetry {
       let result = PlanarFrame(width: frame.width, height: frame.height)
       turn(frame.luma, into: result.luma, side: frame.width)
       for plane in 0..<2 { turn(frame.chroma[plane], into: result.chroma[plane], side: frame.width / 2) }
-      if let map = frame.quantizers, map.columns == map.rows {
-        var values = map.values
-        map.values.withUnsafeBufferPointer { from in
-          values.withUnsafeMutableBufferPointer { to in
-            turn(from.baseAddress!, into: to.baseAddress!, side: map.columns)
-          }
-        }
-        result.quantizers = QuantizerMap(columns: map.columns, rows: map.rows, values: values)
-      }
+      // Networks only receive their mean.
+      result.quantizers = frame.quantizers
       return result
     }
     return reverses ? turned.reversed() : turned

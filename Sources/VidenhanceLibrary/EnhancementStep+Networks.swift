@@ -61,6 +61,7 @@ extension EnhancementStep {
     // The bits of a model file are part of its content.
     step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
     step.restores = choice.task == .restoration
+    step.takesQuantizer = choice.task == .superResolution || choice.task == .restoration
     step.scale =
       choice.task == .superResolution ? choice.scale ?? (choice.modelFile == nil ? 2 : nil) : 1
     return step

@@ -37,11 +37,11 @@ package struct NetworkChoice: Sendable, Hashable {
   /// The shipped model that is used if no file is given.
   package var shippedModel: ShippedModel { shipped(bits ?? .four, scale: scale) }
 
-  /// If there is no separate model for real footage, one model serves both kinds.
+  /// If there is no separate model for real footage, one model serves both kinds; the kind matters more than the tier.
   private func shipped(_ bits: NetworkBits, scale: Int?) -> ShippedModel {
     let kinds = source == .clean ? [""] : ["-real", ""]
-    let models = tier.candidates.flatMap { tier in
-      kinds.map { ShippedModel(family: family(tier, scale: scale) + $0, bits: bits) }
+    let models = kinds.flatMap { kind in
+      tier.candidates.map { ShippedModel(family: family($0, scale: scale) + kind, bits: bits) }
     }
     return models.first { $0.path(in: modelFolder) != nil } ?? models[models.count - 1]
   }

@@ -46,7 +46,7 @@ package struct ShippedModel: Sendable, Hashable {
 
   /// All families of networks.
   package static let families = [
-    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-best-real", "sr-x2-fast", "sr-x2-fast-real",
+    "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-best", "sr-x2-best-real", "sr-x2-fast", "sr-x2-fast-real",
     "sr-x4-balanced", "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
   ]
 

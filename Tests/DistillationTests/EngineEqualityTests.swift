@@ -191,8 +191,8 @@ import Training
   /// The shipped models.
   @Test(
     arguments: [
-      "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-best-real", "sr-x2-fast", "sr-x2-fast-real",
-      "sr-x4-balanced", "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
+      "sr-x2-balanced", "sr-x2-balanced-real", "sr-x2-best", "sr-x2-best-real", "sr-x2-fast",
+      "sr-x2-fast-real", "sr-x4-balanced", "sr-x4-balanced-real", "denoise-balanced", "interp-balanced",
     ], [8, 6, 4, 3, 2])
   func shippedModels(family: String, bits: Int) throws {
     let resources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -39,6 +39,35 @@ import Testing
     }
   }
 
+  /// All slots get the mean quantizer of the window, or that of the source, so that pictures do not pulse with the types
+  /// of frames. Frames without quantizers, such as another network's, stay unknown.
+  @Test func quantizersAreSteady() {
+    let architecture = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 64,
+      blocks: 1, isConditioned: true)
+    func codes(_ values: [UInt8?], _ conditions: WindowConditions = WindowConditions()) -> Set<UInt8> {
+      let window = values.map { value in
+        let frame = texturedFrame(width: 34, height: 26, seed: 1)
+        frame.quantizers = value.map {
+          QuantizerMap(columns: 3, rows: 2, values: [$0, $0, $0 + 4, $0, $0, $0 + 2])
+        }
+        return frame
+      }
+      let slots = WindowPacker(architecture).prepare(window, given: conditions).codes()
+      return Set(
+        slots.enumerated().flatMap { slot, codes in
+          let channels = architecture.channels(ofSlot: slot)
+          return stride(from: channels - 1, to: codes.count, by: channels).map { codes[$0] }
+        })
+    }
+    // (50 + 60 + 70) / 3 and a mean of 1 more.
+    #expect(codes([50, 60, 70]) == [129 + 61])
+    #expect(codes([nil, 60, nil]) == [129 + 61])
+    #expect(codes([50, 60, 70], WindowConditions(quantizer: 40)) == [129 + 40])
+    #expect(codes([nil, nil, nil]) == [QuantizerMap.unknown])
+    #expect(codes([nil, nil, nil], WindowConditions(quantizer: 40)) == [QuantizerMap.unknown])
+  }
+
   @Test func codesAreCentred() {
     #expect(PlanarFrame.centred(128) == 0)
     for code in 0...255 {

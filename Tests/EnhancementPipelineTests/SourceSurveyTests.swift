@@ -47,6 +47,42 @@ import VideoIO
     #expect(unknown.quantizer == nil && !unknown.isPristine)
   }
 
+  /// Black frames at the beginning say nothing about a film.
+  @Test func flatBeginningsAreSkipped() throws {
+    let bench = try Workbench()
+    let black = "-f lavfi -i color=black:size=160x96:rate=25:duration=1"
+    let encoder = "-pix_fmt yuv420p -c:v libx264 -b:v 60k -maxrate 60k -bufsize 60k"
+    try bench.ffmpeg("\(black) \(Self.picture) -filter_complex [0:v][1:v]concat \(encoder)", "late.mkv")
+    try bench.ffmpeg("\(black) -pix_fmt yuv420p -c:v libx264 -qp 20", "black.mkv")
+    func survey(_ name: String) throws -> SourceSurvey {
+      try SourceSurvey(path: bench.path(name), options: VideoReader.Options(), threads: 1)
+    }
+    let late = try survey("late.mkv")
+    #expect(try #require(late.quantizer) > 30 && !late.isPristine)
+    // If there is nothing else, the flat frames count.
+    #expect(try abs(#require(survey("black.mkv").quantizer) - 20) < 4)
+  }
+
+  /// A network gets the mean quantizer of the file, wherever the work begins.
+  @Test func networksGetTheMeanQuantizer() async throws {
+    let bench = try Workbench()
+    let known = try #require(try survey(bench, "-c:v libx264 -crf 30", "in.mkv").quantizerValue)
+    for start in [0, 400] {
+      let log = QuantizerLog()
+      var step = EnhancementStep { width, height, _ in
+        QuantizerNetwork(width: width, height: height, log: log)
+      }
+      step.takesQuantizer = true
+      var options = EnhancementJob.Options(threads: 1)
+      options.start = .milliseconds(start)
+      _ = try await EnhancementJob(
+        input: bench.path("in.mkv"), output: bench.path("out\(start).mkv"),
+        encoder: EncoderSettings(codec: "ffv1"), options: options, steps: [step]
+      ).run()
+      #expect(log.quantizers == [known])
+    }
+  }
+
   /// The step is chosen once, from the beginning of the file, for every part of it; restored frames are
   /// pristine.
   @Test func stepsAreAdaptedToTheSource() async throws {

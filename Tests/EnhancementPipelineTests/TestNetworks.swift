@@ -65,3 +65,32 @@ final class RecordingNetwork: WindowNetwork {
     return try base.predict(window)
   }
 }
+
+/// The quantizers that a network was given.
+final class QuantizerLog: Sendable {
+  private let state = Mutex<Set<UInt8?>>([])
+
+  var quantizers: Set<UInt8?> { state.withLock { $0 } }
+
+  func insert(_ quantizer: UInt8?) { state.withLock { _ = $0.insert(quantizer) } }
+}
+
+/// Records the quantizers that it is given.
+final class QuantizerNetwork: WindowNetwork {
+  let architecture: Architecture
+  private let base: BicubicNetwork
+  private let log: QuantizerLog
+
+  init(width: Int, height: Int, log: QuantizerLog) {
+    base = BicubicNetwork(width: width, height: height)
+    architecture = base.architecture
+    self.log = log
+  }
+
+  func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) throws -> Prediction {
+    log.insert(conditions.quantizer)
+    return try base.predict(window)
+  }
+}

@@ -109,12 +109,12 @@ import VideoIO
     for y in 0..<32 {
       for x in 0..<32 { #expect(part.luma[y * 32 + x] == wanted[3].luma[(32 + y) * 80 + 16 + x]) }
     }
+    // All blocks have the mean of the whole clip.
     let map = try #require(part.quantizers)
-    let whole = try #require(wanted[3].quantizers)
     #expect(map.columns == 2 && map.rows == 2)
-    for y in 0..<2 {
-      for x in 0..<2 { #expect(map.values[y * 2 + x] == whole.values[(2 + y) * 5 + 1 + x]) }
-    }
+    let all = try wanted.flatMap { try #require($0.quantizers).values.map(Int.init) }
+    #expect(Set(all).count > 1)
+    #expect(Set(map.values) == [UInt8(all.reduce(0, +) / all.count)])
   }
 
   /// A clip of soft ground truth is made from the same frames that training compares with, wherever a window lies.
@@ -201,26 +201,4 @@ import VideoIO
     #expect(abs(result.degradedGain ?? 1) < 1e-6)
   }
 
-  /// The quantizers are transformed together with their window.
-  @Test func quantizersAreTransformedWithTheirFrame() {
-    let frame = texturedFrame(width: 32, height: 32, seed: 1)
-    frame.quantizers = QuantizerMap(columns: 2, rows: 2, values: [1, 2, 3, 4])
-    var seen: Set<[UInt8]> = []
-    for seed in 0..<64 {
-      var random = SplitMix64(seed: UInt64(seed))
-      let symmetry = Symmetry(using: &random)
-      let turned = symmetry.applied(to: [frame])[0]
-      let map = turned.quantizers!.values
-      seen.insert(map)
-      // The quantizer of a corner block moves with the corner sample.
-      let corners = [(0, 0), (31, 0), (0, 31), (31, 31)]
-      let wanted = [0, 31, 31 * 32, 31 * 32 + 31].map { frame.luma[$0] }
-      for (x, y) in corners {
-        let sample = turned.luma[y * 32 + x]
-        let value = map[(y / 16) * 2 + x / 16]
-        #expect(wanted[Int(value) - 1] == sample)
-      }
-    }
-    #expect(seen.count == 8)
-  }
 }

@@ -24,7 +24,7 @@ import Videnhance
     }
   }
 
-  /// The best tier has one network, for real footage; otherwise it uses those of the balanced tier.
+  /// The best tier has networks for x2; otherwise it uses those of the balanced tier.
   @Test(arguments: NetworkBits.allCases) func bestFallsBackToBalanced(bits: NetworkBits) {
     func family(_ task: EnhancementTask, scale: Int? = nil, _ source: SourceKind) -> String {
       let choice = NetworkChoice(task, scale: scale, bits: bits, tier: .best, source: source)
@@ -34,10 +34,23 @@ import Videnhance
     for task in [EnhancementTask.superResolution, .restoration] {
       #expect(family(task, .real) == "sr-x2-best-real")
       #expect(family(task, .auto) == "sr-x2-best-real")
-      #expect(family(task, .clean) == "sr-x2-balanced")
+      #expect(family(task, .clean) == "sr-x2-best")
     }
     #expect(family(.superResolution, scale: 4, .real) == "sr-x4-balanced-real")
     #expect(family(.superResolution, scale: 4, .clean) == "sr-x4-balanced")
+  }
+
+  /// Where the best tier has no network for real footage, a smaller one for it is better than one for clean sources.
+  @Test func kindMattersMoreThanTier() throws {
+    let bench = try Workbench()
+    for family in ["sr-x2-best", "sr-x2-balanced-real"] {
+      let model = ShippedModel(family: family, bits: .four)
+      try FileManager.default.createSymbolicLink(
+        atPath: bench.path(model.name + ".safetensors"), withDestinationPath: #require(model.path))
+    }
+    var choice = NetworkChoice(.superResolution, scale: 2, bits: .four, tier: .best, source: .real)
+    choice.modelFolder = bench.directory.path
+    #expect(choice.shippedModel.family == "sr-x2-balanced-real")
   }
 
   @Test(arguments: [SourceKind.real, .clean]) func fourTimesTheSize(source: SourceKind) throws {
