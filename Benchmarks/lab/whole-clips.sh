@@ -6,8 +6,10 @@
 #   Benchmarks/lab/whole-clips.sh PROGRAM DATA SCALE OPTIONS...
 #   e.g. whole-clips.sh videnhance data 2 "--source real" "--source clean --bits 3"    sr x2
 #        whole-clips.sh videnhance data 1 "--task restore --source real"               restoration
+#        whole-clips.sh videnhance data 2 "--source real | unsharp=5:5:0.5"            filters after the network
 #
 # SCALE is 1, 2 or 4: the reduction of the clips before they are degraded. Options must restore the size of 640x360.
+# With VMAF_FFMPEG, the path of an ffmpeg that has libvmaf, each gain is followed by that in VMAF NEG.
 set -euo pipefail
 [ $# -ge 4 ] || { sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 program=$(realpath "$(command -v "$1")") data=$2 scale=$3
@@ -15,9 +17,13 @@ shift 3
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 encode() { ffmpeg -v error -nostdin -y "$@"; }
-psnr() { # FILE TRUTH FILTERS
-    ffmpeg -hide_banner -nostdin -i "$1" -i "$2" -lavfi "[0:v]${3:-null},format=yuv420p,settb=1/25,setpts=N[a];[1:v]format=yuv420p,settb=1/25,setpts=N[b];[a][b]psnr" \
-        -f null - 2>&1 | sed -n 's/.*PSNR y:\([0-9.inf]*\).*/\1/p'
+measure() { # FILE TRUTH FILTERS
+    local pair="[0:v]${3:-null},format=yuv420p,settb=1/25,setpts=N[a];[1:v]format=yuv420p,settb=1/25,setpts=N[b];[a][b]"
+    ffmpeg -hide_banner -nostdin -i "$1" -i "$2" -lavfi "${pair}psnr" -f null - 2>&1 |
+        sed -n 's/.*PSNR y:\([0-9.inf]*\).*/\1/p'
+    [ -z "${VMAF_FFMPEG:-}" ] ||
+        "$VMAF_FFMPEG" -hide_banner -nostdin -i "$1" -i "$2" -lavfi "${pair}libvmaf=model=version=vmaf_v0.6.1neg" -f null - 2>&1 |
+        sed -n 's/.*VMAF score: //p'
 }
 # MPEG-2's quantizer is 10 at full size, and 7 for clips that will be enlarged, as in `bench quality`.
 quantizer=7 kinds=(web soft dvd old)
@@ -42,16 +48,31 @@ for clip in "bbb -ss 436 -i $data/train/film/bbb.mp4" "dog -i $data/val/dog.mp4"
             encode -i "$tmp/first.mkv" -vf gblur=sigma=0.5 -c:v libx264 -crf 27 -threads 1 "$source"
             ;;
         esac
-        line="$name $kind $(psnr "$source" "$truth" scale=640:360:flags=bicubic)"
+        line="$name $kind $(measure "$source" "$truth" scale=640:360:flags=bicubic | paste -sd ' ')"
         for options in "$@"; do
             # shellcheck disable=SC2086
-            "$program" "$source" "$tmp/out.mkv" $options --codec ffv1 --quiet --overwrite
-            line+=" $(psnr "$tmp/out.mkv" "$truth")"
+            "$program" "$source" "$tmp/out.mkv" ${options%%|*} --codec ffv1 --quiet --overwrite
+            filter=${options#*|}
+            [ "$filter" != "$options" ] || filter=null
+            line+=" $(measure "$tmp/out.mkv" "$truth" "$filter" | paste -sd ' ')"
         done
         echo "$line"
     done
-done | awk '{
-    printf "%-6s %-6s %6.2f", $1, $2, $3
-    for (i = 4; i <= NF; i++) { printf " %+6.2f", $i - $3; sum[i] += $i - $3 }
-    print ""; fields = NF
-} END { printf "mean                "; for (i = 4; i <= fields; i++) printf " %+6.3f", sum[i] / NR; print "" }'
+done | awk -v measures="${VMAF_FFMPEG:+2}" 'BEGIN {
+    if (!measures) measures = 1
+    space = sprintf("%" 7 * measures "s", "")
+} {
+    printf "%-6s %-6s", $1, $2
+    for (i = 3; i < 3 + measures; i++) printf " %6.2f", $i
+    for (; i <= NF; i++) { gain = $i - $(3 + (i - 3) % measures); printf " %+6.2f", gain; sum[i] += gain; kind[$2, i] += gain }
+    print ""; fields = NF; kinds[$2]++
+} END {
+    for (name in kinds) {
+        printf "mean   %-6s" space, name
+        for (i = 3 + measures; i <= fields; i++) printf " %+6.2f", kind[name, i] / kinds[name]
+        print ""
+    }
+    printf "mean         " space
+    for (i = 3 + measures; i <= fields; i++) printf " %+6.3f", sum[i] / NR
+    print ""
+}'
