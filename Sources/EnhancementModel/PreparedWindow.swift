@@ -7,9 +7,17 @@ package import Tensors
 package struct WindowConditions: Sendable, Hashable {
   /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only used by networks that remove noise.
   package var noiseLevel: Float?
+  /// What denoising multiplies the noise level by, 0 ... `mostStrength`.
+  package var strength: Float
+
+  /// The highest strength.
+  package static let mostStrength: Float = 2
 
   /// Creates conditions; unknown by default.
-  package init(noiseLevel: Float? = nil) { self.noiseLevel = noiseLevel }
+  package init(noiseLevel: Float? = nil, strength: Float = 1) {
+    self.noiseLevel = noiseLevel
+    self.strength = strength
+  }
 }
 
 /// A window with its motion, which together determine the input codes. Created by `WindowPacker.prepare`.

@@ -91,6 +91,25 @@ import Testing
     #expect(abs(level([film[0], film[0], film[0]]) - 12) < 0.8)
   }
 
+  @Test func strengthScalesTheLevelOfDenoisingOnly() throws {
+    var architecture = Architecture.balancedDenoising
+    architecture.window = 3
+    let window = (0..<3).map { Self.flat(12, width: 64, height: 48, seed: UInt64($0)) }
+    func code(_ noiseLevel: Float?, _ strength: Float) -> UInt8? {
+      WindowPacker(architecture).prepare(
+        window, given: WindowConditions(noiseLevel: noiseLevel, strength: strength)
+      ).noiseCode
+    }
+    #expect(code(20, 0.5) == NoiseLevel.code(10))
+    #expect(code(20, 0) == NoiseLevel.code(0))
+    #expect(code(50, 2) == NoiseLevel.code(NoiseLevel.most))
+    #expect(code(nil, 1) == NoiseLevel.code(level(window)))
+    #expect(code(nil, 1.5) == NoiseLevel.code(1.5 * level(window)))
+    architecture = .realSuperResolution
+    architecture.window = 3
+    #expect(code(20, 0.5) == NoiseLevel.code(20))
+  }
+
   @Test func theNoiseLevelIsAnInputOfTheCentre() throws {
     var architecture = Architecture.balancedDenoising
     architecture.window = 3
