@@ -28,9 +28,11 @@ import VideoIO
   }
 
   /// The levels of all whole windows of seven coded frames, with their quantizers and without.
-  private static func levels(_ level: Float, codec: String = "libx264", _ options: [String: String]) throws -> (
-    known: [Float], unknown: [Float]
-  ) {
+  private static func levels(_ level: Float, codec: String = "libx264", _ options: [String: String]) throws
+    -> (
+      known: [Float], unknown: [Float]
+    )
+  {
     let frames = try CodecRoundTrip.roundTrip(film(level), codec: codec, options: options)
     func windows(_ hasQuantizers: Bool) -> [Float] {
       let pictures = frames.map { frame, quantizers in
@@ -59,7 +61,8 @@ import VideoIO
       ("libx264", ["crf": "23", "bf": "1", "x264-params": "b-adapt=0"]),
       ("libx264", ["crf": "23", "bf": "3", "x264-params": "b-adapt=0"]),
       ("mpeg2video", ["qmin": "4", "qmax": "4", "g": "15", "bf": "2"]),
-    ]) func theLevelIsSteady(codec: String, options: [String: String]) throws {
+    ]) func theLevelIsSteady(codec: String, options: [String: String]) throws
+  {
     let (known, _) = try Self.levels(10, codec: codec, options)
     // The first windows hold the I-frame, which keeps more noise.
     #expect(known.max()! < 1.15 * known.min()! && known.min()! > 7, "\(known)")
