@@ -13,6 +13,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
   package var goal: String?
   /// Standard deviation of the noise in 8-bit levels; nil if it is estimated from the frames.
   package var noise: Float?
+  /// What denoising multiplies the level by; nil for 1.
+  package var strength: Float?
   /// Frames per second as `numerator/denominator`.
   package var fps: String?
   package var tier: String?
@@ -45,7 +47,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       "--scale": text(scale, goal == nil ? ofModel ?? "2" : "by the size"),
       "size": text(goal, "by --scale"),
       "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
-      "--fps": text(fps), "--noise": text(noise, "auto"), "--model": text(tier, "balanced"),
+      "--fps": text(fps), "--noise": text(noise, "auto"), "--strength": text(strength, "1"),
+      "--model": text(tier, "balanced"),
       "--source": sources?.joined(separator: ",") ?? "auto",
       "--start": text(start.map { Double($0) / 1e6 }, "0"),
       "--duration": text(duration.map { Double($0) / 1e6 }, "all"),
@@ -80,7 +83,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }
-      result.append(.network(choice, noiseLevel: noise, rate: try rate, goal: goal))
+      result.append(.network(choice, noiseLevel: noise, strength: strength ?? 1, rate: try rate, goal: goal))
     }
     if result.isEmpty { throw .unknown("no task") }
     return result

@@ -5,6 +5,8 @@ package import Tensors
 package final class FloatNetwork: WindowNetwork {
   /// The network's architecture.
   package let architecture: Architecture
+  /// See `WindowNetwork`.
+  package private(set) var noiseCode: UInt8?
 
   private let weights: NetworkWeights
   private let executor: FloatExecutor
@@ -43,6 +45,7 @@ package final class FloatNetwork: WindowNetwork {
       let prepared = packer.prepare(window, at: instant, given: conditions)
       return (prepared, prepared.codes())
     }
+    noiseCode = prepared.noiseCode
     let output = try profile.measure("network") {
       try executor.run { slot in
         WindowPacker.floats(codes[slot], architecture.channels(ofSlot: slot), like: window[0])

@@ -9,6 +9,8 @@ package final class IntegerNetwork: WindowNetwork {
   package let architecture: Architecture
   /// The compiled steps, for reports.
   package let steps: [IntegerStep]
+  /// See `WindowNetwork`.
+  package private(set) var noiseCode: UInt8?
   /// Bytes of all intermediate tensors; independent of the height of frames.
   package var tensorBytes: Int { executor.bytes }
 
@@ -114,6 +116,7 @@ package final class IntegerNetwork: WindowNetwork {
 
   private func run(_ window: PreparedWindow, _ profile: WorkProfile?, into result: LineExecutor.Result) throws
   {
+    noiseCode = window.noiseCode
     try takeRanges(of: model.noiseBand(of: window.noiseCode))
     guard let profile else { return executor.run(into: result, fill: window.fill) }
     executor.run(

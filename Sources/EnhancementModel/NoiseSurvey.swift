@@ -7,6 +7,8 @@
 final class NoiseSurvey: Sendable {
   /// Standard deviation of noise estimated from this frame alone at each scale, in 8-bit levels of white noise.
   private let spatial: [Float]
+  /// The mean quantizer on the scale of H.264; nil if unknown, or if the source is not compressed with losses.
+  private let quantizer: Float?
   /// Sums over 1, 4 and 16 samples.
   private let scales: [Scale]
 
@@ -27,6 +29,7 @@ final class NoiseSurvey: Sendable {
     ]
     while scales.count < Self.scaleCount { scales.append(Self.halved(scales[scales.count - 1])) }
     self.scales = scales
+    quantizer = frame.quantizers?.mean
     spatial = scales.enumerated().map { index, scale in
       scale.sums.withUnsafeBufferPointer {
         NoiseLevel.estimate($0.baseAddress!, width: scale.width, height: scale.height, log2Sums: 2 * index)
@@ -46,20 +49,47 @@ final class NoiseSurvey: Sendable {
   /// Noise appears both in frames and in the differences between them, texture only in frames, and motion only in
   /// differences, so the smaller estimate counts at each scale. White noise is equal at all scales. If a coarser scale has
   /// clearly more, the noise is correlated, and its density at low frequencies counts.
+  ///
+  /// Where the quantizers of the frames are known, two things differ. The frame with the most noise counts instead of the
+  /// median, and the upper quartile of the changes: B-frames lose noise that the frames around them keep, so a median
+  /// would depend on how many of them a window contains. And coarse quantizers remove noise at all scales, most of it at the finest: see `dampeningByCodec`.
   /// - Parameter changes: `difference(from:)` of pairs of neighbours.
   static func level(of window: [NoiseSurvey], changes: [[Float]]) -> Float {
-    let spatial = (0..<scaleCount).map { scale in median(window.map { $0.spatial[scale] }) }
+    let quantizers = window.compactMap(\.quantizer)
+    // FFmpeg exports none for the last frames of MPEG-2.
+    let isCoded = 2 * quantizers.count > window.count
+    let spatial = (0..<scaleCount).map { scale in
+      let levels = window.map { $0.spatial[scale] }
+      return isCoded ? levels.max()! : median(levels)
+    }
     // Ignore repeated frames.
     let changes = changes.filter { $0.contains { $0 > 0 } }
     guard !changes.isEmpty else { return min(NoiseLevel.most, spatial[0]) }
-    let levels = spatial.enumerated().map { scale, level in min(level, median(changes.map { $0[scale] })) }
+    let temporal = (0..<scaleCount).map { scale in
+      let levels = changes.map { $0[scale] }.sorted()
+      return levels[isCoded ? levels.count * 3 / 4 : levels.count / 2]
+    }
+    let levels = zip(spatial, temporal).map { min($0, $1) }
     // Compression freezes noise in skipped blocks, so keep a share of the estimate from the frames.
     let white = max(levels[0], leastShare * spatial[0])
     let (middle, coarse) = (levels[1], levels[2])
     // Blurred noise is dampened even at the coarsest scale, the more so the less noise the middle scale has.
     let rise = coarse > 0 ? 1 - min(1, middle / coarse) : 0
-    let correlated = coarse * (1 + dampening * rise) - mostOfCleanFilm
+    let byCodec = isCoded ? dampeningByCodec(median(quantizers), spatial[2], temporal[2]) : 0
+    let correlated = coarse * (1 + (dampening + byCodec) * rise) - mostOfCleanFilm
     return min(NoiseLevel.most, max(white, correlated))
+  }
+
+  /// How much more a codec dampens noise: see `dampening`.
+  ///
+  /// Coarse quantizers remove most of the noise at fine scales and much of it at the coarsest. What they leave of texture in
+  /// motion looks alike, so this counts only where frames and changes agree: texture is much stronger in the former.
+  private static func dampeningByCodec(_ quantizer: Float, _ spatial: Float, _ temporal: Float) -> Float {
+    func part(_ value: Float, _ range: ClosedRange<Float>) -> Float {
+      max(0, min(1, (value - range.lowerBound) / (range.upperBound - range.lowerBound)))
+    }
+    let agreement = min(spatial, temporal) / max(spatial, temporal, .leastNonzeroMagnitude)
+    return mostDampeningByCodec * part(quantizer, dampeningQuantizers) * part(agreement, 0.3...0.6)
   }
 
   private static func median(_ values: [Float]) -> Float { values.sorted()[values.count / 2] }
@@ -68,6 +98,9 @@ final class NoiseSurvey: Sendable {
   private static let leastShare: Float = 0.4
   /// See `level(of:changes:)`. Gaussian blur of 0.5 to 1.2 samples: docs/lab/networks.md.
   private static let dampening: Float = 1
+  /// See `dampeningByCodec`: reached at the upper quantizer. x264 at CRF 18 to 28: docs/lab/networks.md.
+  private static let mostDampeningByCodec: Float = 2.2
+  private static let dampeningQuantizers: ClosedRange<Float> = 27...33
   /// The highest level that coarse scales read on films without noise.
   private static let mostOfCleanFilm: Float = 2.5
 

@@ -7,15 +7,21 @@ package import Tensors
 package struct WindowConditions: Sendable, Hashable {
   /// Standard deviation of the noise in 8-bit levels; nil estimates it from the frames. Only used by networks that remove noise.
   package var noiseLevel: Float?
+  /// What denoising multiplies the noise level by, 0 ... `mostStrength`.
+  package var strength: Float
   /// Mean quantizer of the source in units of `QuantizerMap`, which replaces those of frames that have any.
   ///
   /// Quantizers alternate with the types of frames, and a network that follows them makes still parts of the picture pulse
   /// (docs/lab/real-footage.md).
   package var quantizer: UInt8?
 
+  /// The highest strength.
+  package static let mostStrength: Float = 2
+
   /// Creates conditions; unknown by default.
-  package init(noiseLevel: Float? = nil, quantizer: UInt8? = nil) {
+  package init(noiseLevel: Float? = nil, strength: Float = 1, quantizer: UInt8? = nil) {
     self.noiseLevel = noiseLevel
+    self.strength = strength
     self.quantizer = quantizer
   }
 }

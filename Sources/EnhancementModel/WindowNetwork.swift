@@ -90,6 +90,8 @@ package struct Prediction: Sendable {
 package protocol WindowNetwork: AnyObject {
   /// The network's architecture.
   var architecture: Architecture { get }
+  /// `NoiseLevel.code` that the network got for its last window; nil for networks without that input.
+  var noiseCode: UInt8? { get }
 
   /// Runs the network.
   /// - Parameters:
@@ -111,6 +113,9 @@ package protocol WindowNetwork: AnyObject {
 }
 
 extension WindowNetwork {
+  /// No noise level.
+  package var noiseCode: UInt8? { nil }
+
   /// Runs the network on a window with unknown conditions; for interpolation, half-way between its frames.
   package func predict(_ window: [PlanarFrame]) throws -> Prediction {
     try predict(window, at: BetweenMotion.unit / 2, given: WindowConditions(), profile: nil)

@@ -68,9 +68,10 @@ package final class WindowPacker {
     let middle = window.count / 2
     let isAligned = architecture.alignment == .block && window.count > 1
     let reference = isAligned || architecture.takesNoiseLevel ? planes(of: window) : []
+    let strength = architecture.task == .denoising ? conditions.strength : 1
     let noise =
       architecture.takesNoiseLevel
-      ? NoiseLevel.code(conditions.noiseLevel ?? noiseLevel(of: reference)) : nil
+      ? NoiseLevel.code(strength * (conditions.noiseLevel ?? noiseLevel(of: reference))) : nil
     let motions = isAligned ? motions(reference) : []
     let quantizer =
       architecture.takesQuantizers

@@ -40,6 +40,8 @@ package struct EnhancementSummary: Sendable {
   /// Number of interpolated frames that failed the output check and were replaced by the nearest source
   /// frame.
   package var substitutedFrames = 0
+  /// Levels of the noise that denoising estimated and removed; empty if the level was given.
+  package var noise = NoiseTally()
   /// Width of the output in samples.
   package var width = 0
   /// Height of the output in samples.

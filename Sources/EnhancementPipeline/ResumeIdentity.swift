@@ -19,6 +19,8 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     package var network: String
     package var bits: Int?
     package var noise: Float?
+    /// nil for 1.
+    package var strength: Float?
     package var rate: InterpolationRate
     package var size: String?
   }
@@ -39,7 +41,8 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     self.source = Source(bytes: source.size, digest: source.digest)
     steps = job.steps.map {
       Step(
-        network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel, rate: $0.rate,
+        network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel,
+        strength: $0.conditions.strength == 1 ? nil : $0.conditions.strength, rate: $0.rate,
         size: $0.goal.map { "\($0)" })
     }
     let options = job.options

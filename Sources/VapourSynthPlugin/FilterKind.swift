@@ -37,6 +37,8 @@ enum FilterKind: Int, CaseIterable {
       case .restore: "model:data:opt;source:data:opt;"
       case .interpolate: "factor:int:opt;fps_num:int:opt;fps_den:int:opt;"
       }
-    return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;"
+    // Last, so that positional arguments keep their places.
+    let added = self == .denoise ? "strength:float:opt;" : ""
+    return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;\(added)"
   }
 }

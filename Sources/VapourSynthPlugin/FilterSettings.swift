@@ -27,6 +27,8 @@ struct FilterSettings {
   var rate = InterpolationRate.factor(1)
   /// Standard deviation of the noise in 8-bit levels; nil uses the frame property, or else an estimate.
   var noise: Float?
+  /// What denoising multiplies the level by.
+  var strength: Float = 1
   var cuts = SceneCuts.auto
   var threads: Int
 
@@ -59,6 +61,12 @@ struct FilterSettings {
     }
     if kind == .interpolate { rate = try Self.rate(host, map) }
     noise = try host.number("noise", in: map).map { try Self.noise($0, named: "noise") }
+    if let strength = host.number("strength", in: map) {
+      guard strength >= 0, strength <= Double(WindowConditions.mostStrength) else {
+        throw FilterError("strength must be 0 to \(Int(WindowConditions.mostStrength))")
+      }
+      self.strength = Float(strength)
+    }
     if let cuts = host.text("cuts", in: map) {
       self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)
     }

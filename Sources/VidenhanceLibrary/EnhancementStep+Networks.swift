@@ -7,16 +7,21 @@ extension EnhancementStep {
   /// makes the frames if that is enough, else the one for four times; a resampler does the rest.
   /// - Parameters:
   ///   - noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
+  ///   - strength: for denoising: what the noise level is multiplied by.
   ///   - rate: for interpolation: the output frame rate.
   ///   - goal: for super-resolution: the output size; nil is the size by `choice.scale`.
   package static func network(
-    _ choice: NetworkChoice, noiseLevel: Float? = nil, rate: InterpolationRate = .factor(2),
-    goal: SizeGoal? = nil
+    _ choice: NetworkChoice, noiseLevel: Float? = nil, strength: Float = 1,
+    rate: InterpolationRate = .factor(2), goal: SizeGoal? = nil
   ) -> EnhancementStep {
     if let enlarging = choice.enlargingForRestoration { return restoration(choice, by: enlarging) }
-    var step = plain(choice, noiseLevel: noiseLevel, rate: rate)
+    let conditions = WindowConditions(noiseLevel: noiseLevel, strength: strength)
+    var step = plain(choice, conditions, rate: rate)
     if choice.source == .auto && choice.modelFile == nil {
-      step.adapted = { network(choice.adapted(to: $0), noiseLevel: noiseLevel, rate: rate, goal: goal) }
+      step.adapted = {
+        network(
+          choice.adapted(to: $0), noiseLevel: noiseLevel, strength: strength, rate: rate, goal: goal)
+      }
     }
     guard choice.task == .superResolution else { return step }
     let scales = choice.scales
@@ -49,12 +54,11 @@ extension EnhancementStep {
 
   /// A step that runs one network, whatever the source.
   private static func plain(
-    _ choice: NetworkChoice, noiseLevel: Float?, rate: InterpolationRate
+    _ choice: NetworkChoice, _ conditions: WindowConditions, rate: InterpolationRate
   ) -> EnhancementStep {
-    let noise = noiseLevel.map { "\($0)" } ?? "auto"
+    let noise = conditions.noiseLevel.map { "\($0)" } ?? "auto"
     var step = EnhancementStep(
-      rate: rate, conditions: WindowConditions(noiseLevel: noiseLevel),
-      identity: "\(choice.identity), noise \(noise)"
+      rate: rate, conditions: conditions, identity: "\(choice.identity), noise \(noise)"
     ) { width, height, threads in
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }

@@ -110,6 +110,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     }
     for (more, words) in [
       (["--bits", "8"], "--bits was 4, is 8"), (["--noise", "5"], "--noise was auto, is 5.0"),
+      (["--strength", "0.5"], "--strength was 1, is 0.5"),
       (["--encoder-option", "level=3"], "--encoder-option was none, is level=3"),
       (["--encoder-threads", "3"], "--encoder-threads was 2, is 3"),
       (["--segment-frames", "3"], "--segment-frames was 18, is 3"),

@@ -64,6 +64,38 @@ import Testing
     #expect(run.errors.contains("encoder libx264, yuv420p, at most "))
   }
 
+  /// `--verbose` prints the level that is removed, which `--strength` scales.
+  @Test func strengthScalesTheNoiseThatIsRemoved() throws {
+    let bench = try Workbench()
+    try bench.ffmpeg(
+      "-f lavfi -i color=gray:size=96x64:rate=25:duration=0.32 -vf noise=c0s=20:c0f=t:all_seed=5 -c:v ffv1",
+      "in.mkv")
+    func run(_ options: String...) throws -> (level: Double?, errors: String) {
+      let run = try Program.Run(
+        [bench.path("in.mkv"), bench.path("out.mkv"), "--task", "denoise", "--overwrite", "--verbose"]
+          + ["--codec", "ffv1"] + options
+      ).finish()
+      #expect(run.code == 0)
+      let words = run.errorLines.first { $0.hasPrefix("noise removed: level ") }?.split(separator: " ")
+      return (words.flatMap { Double($0[3]) }, run.errors)
+    }
+    let whole = try #require(try run().level)
+    let half = try #require(try run("--strength", "0.5").level)
+    #expect(whole > 6 && abs(half - whole / 2) <= 0.5, "\(whole), \(half)")
+    #expect(try run("--noise", "9").level == nil)
+    // A film of one picture with noise becomes the smoother, the more is removed.
+    func noise() throws -> Int {
+      try bench.ffmpeg("-i DIR/out.mkv -frames:v 1 -pix_fmt gray -f rawvideo", "out.raw")
+      let samples = try Data(contentsOf: URL(fileURLWithPath: bench.path("out.raw")))
+      let mean = samples.reduce(0) { $0 + Int($1) } / samples.count
+      return samples.reduce(0) { $0 + abs(Int($1) - mean) }
+    }
+    _ = try run("--strength", "0.3")
+    let rough = try noise()
+    _ = try run()
+    #expect(try noise() * 2 < rough)
+  }
+
   @Test func overwritesOnlyOnRequest() throws {
     let bench = try Workbench()
     let (video, model) = (try bench.makeVideo(), try bench.makeModel())

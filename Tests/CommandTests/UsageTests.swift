@@ -20,6 +20,9 @@ import Testing
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "0"],
     ["in.mkv", "out.mkv", "--task", "interp", "--fps", "50", "--factor", "2"],
     ["in.mkv", "out.mkv", "--task", "interp,sr", "--model-file", "m"], ["in.mkv", "out.mkv", "--wings"],
+    ["in.mkv", "out.mkv", "--strength", "0.5"],
+    ["in.mkv", "out.mkv", "--task", "denoise", "--strength", "2.1"],
+    ["in.mkv", "out.mkv", "--task", "denoise", "--strength", "nan"],
     ["in.mkv", "out.mkv", "--quiet", "--verbose"], ["in.mkv", "out.mkv", "--isa", "sse9"],
   ])
   func wrongUsageIsCode64(arguments: [String]) throws {

@@ -123,6 +123,7 @@ struct VapourSynthTests {
     ("yuv420p10le", "YUV420P10", "--task denoise", "Denoise()"),
     ("yuv422p12le", "YUV422P12", "--task denoise --noise 7.5", "Denoise(noise=7.5)"),
     ("yuv420p", "YUV420P8", "--task denoise --no-scene-cut", "Denoise(cuts='none')"),
+    ("yuv420p", "YUV420P8", "--task denoise --strength 0.5", "Denoise(strength=0.5)"),
     ("yuv420p", "YUV420P8", "--task interp", "Interpolate()"),
     ("yuv420p10le", "YUV420P10", "--task interp", "Interpolate(factor=2)"),
     ("yuv420p", "YUV420P8", "--task interp --factor 5", "Interpolate(factor=5)"),

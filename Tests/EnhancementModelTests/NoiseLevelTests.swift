@@ -91,6 +91,64 @@ import Testing
     #expect(abs(level([film[0], film[0], film[0]]) - 12) < 0.8)
   }
 
+  /// Frames of a film with a quantizer, of which every `period`-th has noise of 9 levels and the others of 5.
+  private func pulsing(_ period: Int, offset: Int, quantizer: UInt8?) -> [PlanarFrame] {
+    (0..<7).map { index in
+      let frame = Self.flat((index + offset) % period == 0 ? 9 : 5, seed: UInt64(index + 1))
+      frame.quantizers = quantizer.map { QuantizerMap(width: 256, height: 192, value: 2 * $0) }
+      return frame
+    }
+  }
+
+  /// Frames whose codec keeps less noise than that of the others do not lower the level of the windows around them.
+  @Test(arguments: [2, 3, 4]) func theLevelDoesNotFollowFrameTypes(period: Int) {
+    let steady = (0..<period).map { level(pulsing(period, offset: $0, quantizer: 24)) }
+    #expect(steady.max()! - steady.min()! < 0.5, "\(steady)")
+    if period == 2 {
+      // What is not compressed has the median, which alternates.
+      let median = (0..<period).map { level(pulsing(period, offset: $0, quantizer: nil)) }
+      #expect(median.max()! - median.min()! > 1, "\(median)")
+    }
+  }
+
+  /// The quantizer counts where frames and changes agree on noise that is weak at fine scales, and only from 27 on.
+  @Test func coarseQuantizersHideNoise() {
+    func found(_ quantizer: UInt8?, texture: Float = 0) -> Float {
+      var random = SplitMix64(seed: 9)
+      let picture = (0..<256 * 192 / 16).map { _ in 128 + texture * random.normal() }
+      let film = Self.film(12, isCorrelated: true) { picture[$1 / 4 * 64 + $0 / 4] }
+      for frame in film {
+        frame.quantizers = quantizer.map { QuantizerMap(width: 256, height: 192, value: 2 * $0) }
+      }
+      return level(film)
+    }
+    let plain = found(nil)
+    #expect(abs(found(20) - plain) < 0.25 * plain)
+    #expect(found(30) > found(20) + 1)
+    #expect(found(34) > found(30) + 1)
+    // Texture: frames have much more of it than changes.
+    #expect(abs(found(34, texture: 40) - found(20, texture: 40)) < 0.5)
+  }
+
+  @Test func strengthScalesTheLevelOfDenoisingOnly() throws {
+    var architecture = Architecture.balancedDenoising
+    architecture.window = 3
+    let window = (0..<3).map { Self.flat(12, width: 64, height: 48, seed: UInt64($0)) }
+    func code(_ noiseLevel: Float?, _ strength: Float) -> UInt8? {
+      WindowPacker(architecture).prepare(
+        window, given: WindowConditions(noiseLevel: noiseLevel, strength: strength)
+      ).noiseCode
+    }
+    #expect(code(20, 0.5) == NoiseLevel.code(10))
+    #expect(code(20, 0) == NoiseLevel.code(0))
+    #expect(code(50, 2) == NoiseLevel.code(NoiseLevel.most))
+    #expect(code(nil, 1) == NoiseLevel.code(level(window)))
+    #expect(code(nil, 1.5) == NoiseLevel.code(1.5 * level(window)))
+    architecture = .realSuperResolution
+    architecture.window = 3
+    #expect(code(20, 0.5) == NoiseLevel.code(20))
+  }
+
   @Test func theNoiseLevelIsAnInputOfTheCentre() throws {
     var architecture = Architecture.balancedDenoising
     architecture.window = 3

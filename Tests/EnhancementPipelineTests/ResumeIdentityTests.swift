@@ -83,6 +83,16 @@ import VideoIO
     ) { try identity(Options(threads: 1), EncoderSettings(), $0) }
   }
 
+  @Test func strengthCountsUnlessItIsTheUsualOne() throws {
+    var (step, other) = (Self.step, Self.step)
+    step.conditions = WindowConditions(noiseLevel: 4)
+    other.conditions = WindowConditions(noiseLevel: 4, strength: 0.5)
+    let usual = try identity(Options(threads: 1), EncoderSettings(), step)
+    let weaker = try identity(Options(threads: 1), EncoderSettings(), other)
+    #expect(
+      weaker.differences(from: usual).map(\.description) == ["steps 1 strength was the default, is 0.5"])
+  }
+
   @Test func differencesAreNamedInWords() throws {
     var (options, encoder, step) = (Options(threads: 1), EncoderSettings(crf: 16), Self.step)
     step.bits = 4

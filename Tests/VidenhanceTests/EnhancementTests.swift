@@ -206,5 +206,7 @@ import Videnhance
     }
     #expect(throws: UsageError.noiseLevel(64)) { try Enhancement.Step.denoising(level: 64) }
     #expect(throws: UsageError.self) { try Enhancement.Step.denoising(level: .nan) }
+    #expect(throws: UsageError.strength(2.5)) { try Enhancement.Step.denoising(strength: 2.5) }
+    #expect(throws: UsageError.self) { try Enhancement.Step.denoising(strength: .nan) }
   }
 }

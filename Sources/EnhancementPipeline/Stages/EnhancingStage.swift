@@ -22,9 +22,12 @@ struct EnhancingStage: Sendable {
       preconditionFailure("windows open first")
     }
     let path = opening.shape.media.path
+    let network = opening.handoff.network
     var outputs = OutputNumbering(maker: try maker(for: opening))
-    var check = OutputCheck(path: path, scale: opening.handoff.network.architecture.scale)
+    var check = OutputCheck(path: path, scale: network.architecture.scale)
     var (wrongInRow, substituted) = (0, 0)
+    let estimatesNoise = network.architecture.task == .denoising && conditions.noiseLevel == nil
+    var noise = NoiseTally()
     var shape = outputs.maker.shape
     shape.target = opening.target
     try await output.send(.opened(shape))
@@ -44,6 +47,7 @@ struct EnhancingStage: Sendable {
           if made.contains(planned.number) {
             let maker = outputs.maker
             var frame = try maker.frame(at: planned.instant, of: window)
+            if estimatesNoise, let code = network.noiseCode { noise.add(code: code) }
             do {
               try profile.measure("check") {
                 try check.check(frame, sources: maker.sources(of: window), frame: planned.number)
@@ -65,7 +69,8 @@ struct EnhancingStage: Sendable {
     }
     try await output.end(frames: outputs.frameCount)
     return .enhancing(
-      repeated: outputs.maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted)
+      repeated: outputs.maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted,
+      noise: noise)
   }
 
   /// Returns the frame maker for the network's task.

@@ -5,7 +5,7 @@ internal import VideoIO
 enum StageReport: Sendable {
   case reading(warnings: [MediaRemark], leftOut: [MediaRemark])
   case windows(sceneCuts: [Int]?)
-  case enhancing(repeated: Int, substituted: Int)
+  case enhancing(repeated: Int, substituted: Int, noise: NoiseTally)
   case resizing
   case writing(EnhancementSummary)
 
@@ -15,9 +15,10 @@ enum StageReport: Sendable {
       summary.warnings = warnings + summary.warnings
       summary.leftOut = leftOut + summary.leftOut
     case .windows(let cuts): if let cuts { summary.sceneCuts = cuts }
-    case .enhancing(let repeated, let substituted):
+    case .enhancing(let repeated, let substituted, let noise):
       summary.repeatedFrames += repeated
       summary.substitutedFrames += substituted
+      summary.noise.add(noise)
     case .resizing: break
     case .writing(let written):
       summary.frames = written.frames

@@ -8,6 +8,7 @@ extension Enhancement {
   public struct Step: Sendable {
     private var choice: NetworkChoice
     private var noiseLevel: Float?
+    private var strength: Float = 1
     private var rate = InterpolationRate.factor(2)
 
     /// Upscales with a shipped network.
@@ -32,6 +33,16 @@ extension Enhancement {
     public static func denoising(level: Float, bits: NetworkBits = .four) throws(UsageError) -> Step {
       guard (0...NoiseLevel.most).contains(level) else { throw .noiseLevel(level) }
       return Step(choice: NetworkChoice(.denoising, bits: bits), noiseLevel: level)
+    }
+
+    /// Removes noise with a shipped network, more or less of it than is estimated from the frames.
+    /// - Parameters:
+    ///   - strength: what the estimated level is multiplied by, 0 to 2.
+    ///   - bits: bit width of the network.
+    /// - Throws: `UsageError.strength`.
+    public static func denoising(strength: Float, bits: NetworkBits = .four) throws(UsageError) -> Step {
+      guard (0...WindowConditions.mostStrength).contains(strength) else { throw .strength(strength) }
+      return Step(choice: NetworkChoice(.denoising, bits: bits), strength: strength)
     }
 
     /// Interpolates frames with a shipped network.
@@ -59,7 +70,7 @@ extension Enhancement {
     func resolved(_ models: ModelLocation) -> EnhancementStep {
       var choice = choice
       choice.modelFolder = models.folder
-      return .network(choice, noiseLevel: noiseLevel, rate: rate)
+      return .network(choice, noiseLevel: noiseLevel, strength: strength, rate: rate)
     }
   }
 }

@@ -187,6 +187,8 @@ extension PlanOptions {
     factor = network.factor
     bits = network.bits?.rawValue
     noise = network.noise.level
+    // A plan with the usual strength equals one without it.
+    strength = network.strength == 1 ? nil : network.strength
     fps = network.fps.map { "\($0.rate)" }
     tier = network.model?.rawValue
     if network.source != .auto { sources = tasks.map { _ in network.source.rawValue } }

@@ -35,6 +35,12 @@ struct NetworkOptions: ParsableArguments {
   )
   var noise = NoiseOption.auto
 
+  @Option(
+    help: ArgumentHelp(
+      "How much of the noise denoise removes: what the level is multiplied by, 0 to 2; less keeps more of the grain and of fine detail (default: 1).",
+      valueName: "factor"))
+  var strength: Float?
+
   @Option(help: "Output frames of interp per input frame: 2 to 64 (default: 2).")
   var factor: Int?
 
@@ -67,7 +73,8 @@ struct NetworkOptions: ParsableArguments {
   var steps: [EnhancementStep] {
     task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
-      return EnhancementStep.network(choice(task), noiseLevel: noise.level, rate: rate, goal: goal)
+      return EnhancementStep.network(
+        choice(task), noiseLevel: noise.level, strength: strength ?? 1, rate: rate, goal: goal)
     }
   }
 
@@ -100,6 +107,12 @@ struct NetworkOptions: ParsableArguments {
     try validateSize(tasks)
     if case .level = noise, !tasks.contains(.denoising) {
       throw ValidationError("--noise is for --task denoise")
+    }
+    if let strength {
+      if !tasks.contains(.denoising) { throw ValidationError("--strength is for --task denoise") }
+      if !(0...WindowConditions.mostStrength).contains(strength) {
+        throw ValidationError("--strength must be 0...\(Int(WindowConditions.mostStrength))")
+      }
     }
     if !tasks.contains(.interpolation) {
       if factor != nil { throw ValidationError("--factor is for --task interp") }

@@ -99,6 +99,7 @@ extension Preset {
   /// Options that require a task.
   private static let needs: [String: EnhancementTask] = [
     "--scale": .superResolution, "--to": .superResolution, "--noise": .denoising,
+    "--strength": .denoising,
   ]
 
   /// Returns the preset's options that apply in addition to the given arguments, which take precedence;
