@@ -50,15 +50,16 @@ VE_INLINE void read_samples(const ve_interp_source *s, const kind kind, int32_t 
 }
 
 // Filters 8-bit samples. Centred, their filtered rows fit 16 bits, since filters have a gain of at most 198 / 128.
-VE_INLINE void filter_narrow(const int32_t *from, const int16_t *tx, const int16_t *ty, const int width, const int height,
-                             int32_t *result) {
+VE_INLINE void filter_narrow(const int32_t *from, const int16_t *tx, const int16_t *ty, const int width,
+                             const int height, int32_t *result) {
   int16_t centred[rows_read * pitch], across[rows_read * cell];
   for (int32_t j = 0; j < height + 5; j++)
     VE_UNROLL for (int i = 0; i < width + 5; i++) centred[j * pitch + i] = (int16_t)(from[j * pitch + i] - 128);
   for (int32_t j = 0; j < height + 5; j++)
     VE_UNROLL for (int i = 0; i < width; i++) {
       const int16_t *p = centred + j * pitch + i;
-      across[j * cell + i] = (int16_t)(p[0] * tx[0] + p[1] * tx[1] + p[2] * tx[2] + p[3] * tx[3] + p[4] * tx[4] + p[5] * tx[5]);
+      across[j * cell + i] =
+          (int16_t)(p[0] * tx[0] + p[1] * tx[1] + p[2] * tx[2] + p[3] * tx[3] + p[4] * tx[4] + p[5] * tx[5]);
     }
   for (int32_t j = 0; j < height; j++)
     VE_UNROLL for (int i = 0; i < width; i++) {
