@@ -11,12 +11,10 @@ typedef struct vector {
   int16_t x, y;
 } vector;
 
-static int32_t difference(
-    const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, int32_t window, int32_t enough) {
-  (void)enough;
+static int32_t difference(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride) {
   int32_t sum = 0;
-  for (int32_t y = 0; y < window; y++)
-    for (int32_t x = 0; x < window; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
+  for (int32_t y = 0; y < 8; y++)
+    for (int32_t x = 0; x < 8; x++) sum += abs(a[y * a_stride + x] - b[y * b_stride + x]);
   return sum;
 }
 

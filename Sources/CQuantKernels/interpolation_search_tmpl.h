@@ -3,8 +3,7 @@
 // for all. Include once per file, after
 //
 //   VE_NAME(job)     the function's name
-//   difference(a, a_stride, b, b_stride, window, enough): the sum of absolute differences over 8 x 8 or 16 x 16, or any
-//     partial sum that has reached `enough`
+//   difference(a, a_stride, b, b_stride): the sum of absolute differences over 8 x 8
 //   vicinity         the vectors around a block, and
 //     make_vicinity(four vectors), distance(&vicinity, v): the sum over them of the lesser of 16 and |dx| + |dy|
 //   patch            VE_INTERP_PATCH squared samples times 16, and
@@ -14,7 +13,7 @@
 #error "define VE_NAME and the primitives first"
 #endif
 
-enum { border = VE_INTERP_BORDER, coarsest = VE_INTERP_LEVELS - 1, side = VE_INTERP_SIDE };
+enum { border = VE_INTERP_BORDER, coarsest = VE_INTERP_LEVELS - 1, side = VE_INTERP_SIDE, window = 8 };
 
 // MARK: - Whole pixels of a level
 
@@ -24,10 +23,11 @@ typedef struct history {
   uint32_t changed, settled;
 } history;
 
-// The search on one level, with windows of `window` x `window` pixels around blocks of `block` x `block`.
+// The search on one level, with windows of `window` x `window` pixels around blocks of `block` x `block`. On the last level
+// these are the blocks themselves, so that vectors change at the edges of objects.
 typedef struct level_search {
   const ve_interp_plane *first, *second;
-  int32_t level, block, window, columns, rows, time;
+  int32_t level, block, columns, rows, time;
   int32_t smoothness;  // cost per pixel of difference from a neighbour's vector
   vector *vectors;
   history *histories;
@@ -48,24 +48,24 @@ static int32_t way_inside_both(int32_t a, int32_t b, int32_t span, int32_t exten
 
 // A window's corner at a displacement, clamped to the border.
 static const uint8_t *window_at(const ve_interp_plane *p, const level_search *s, int32_t x, int32_t y) {
-  x = ve_clamp(x, -border, p->width[s->level] + border - s->window);
-  y = ve_clamp(y, -border, p->height[s->level] + border - s->window);
+  x = ve_clamp(x, -border, p->width[s->level] + border - window);
+  y = ve_clamp(y, -border, p->height[s->level] + border - window);
   return p->luma[s->level] + y * p->stride[s->level] + x;
 }
 
-static int32_t match(const level_search *s, int32_t bx, int32_t by, vector v, int32_t enough) {
-  const int32_t margin = (s->window - s->block) / 2;
+static int32_t match(const level_search *s, int32_t bx, int32_t by, vector v) {
+  const int32_t margin = (window - s->block) / 2;
   const int32_t x = bx * s->block - margin, y = by * s->block - margin;
   const int32_t ax = ve_interp_first_part(v.x, s->time), ay = ve_interp_first_part(v.y, s->time);
-  const int32_t dx = way_inside_both(x + ax, x + ax + v.x, s->window, s->first->width[s->level], margin);
-  const int32_t dy = way_inside_both(y + ay, y + ay + v.y, s->window, s->first->height[s->level], margin);
+  const int32_t dx = way_inside_both(x + ax, x + ax + v.x, window, s->first->width[s->level], margin);
+  const int32_t dy = way_inside_both(y + ay, y + ay + v.y, window, s->first->height[s->level], margin);
   const uint8_t *a = window_at(s->first, s, x + ax + dx, y + ay + dy);
   const uint8_t *b = window_at(s->second, s, x + ax + v.x + dx, y + ay + v.y + dy);
   // Four levels per pixel for each pixel moved: otherwise a moving picture drags static content at its edge along (measured
   // on training and validation films, docs/lab/networks.md).
   const int32_t moved = abs(dx) + abs(dy);
-  const int32_t extra = 4 * (moved > 8 ? 8 : moved) * s->window * s->window;
-  return difference(a, s->first->stride[s->level], b, s->second->stride[s->level], s->window, enough) + extra;
+  const int32_t extra = 4 * (moved > 8 ? 8 : moved) * window * window;
+  return difference(a, s->first->stride[s->level], b, s->second->stride[s->level]) + extra;
 }
 
 // An attempt to improve a block.
@@ -98,7 +98,7 @@ static void try_vector(attempt *a, vector v) {
   if (!is_new(a, v)) return;
   const int32_t extra = disagreement(a, v);
   if (extra >= a->cost) return;
-  const int32_t cost = match(a->s, a->bx, a->by, v, a->cost - extra) + extra;
+  const int32_t cost = match(a->s, a->bx, a->by, v) + extra;
   if (cost >= a->cost) return;
   a->best = v;
   a->cost = cost;
@@ -117,7 +117,7 @@ static attempt make_attempt(const level_search *s, int32_t bx, int32_t by) {
   // An impossible vector.
   for (int32_t i = 0; i < 48; i++) a.tried[i] = INT32_MIN;
   is_new(&a, a.best);
-  a.cost = match(s, bx, by, a.best, INT32_MAX) + disagreement(&a, a.best);
+  a.cost = match(s, bx, by, a.best) + disagreement(&a, a.best);
   return a;
 }
 
@@ -177,13 +177,13 @@ static void search_all(const level_search *s) {
   for (int32_t by = 0; by < s->rows; by++)
     for (int32_t bx = 0; bx < s->columns; bx++) {
       vector best = {0, 0};
-      int32_t best_cost = match(s, bx, by, best, INT32_MAX);
+      int32_t best_cost = match(s, bx, by, best);
       for (int32_t y = -reach; y <= reach; y++)
         for (int32_t x = -reach; x <= reach; x++) {
           const vector v = {(int16_t)x, (int16_t)y};
           const int32_t extra = s->smoothness * (abs(x) + abs(y)) / 2;
           if (extra >= best_cost) continue;
-          const int32_t cost = match(s, bx, by, v, best_cost - extra) + extra;
+          const int32_t cost = match(s, bx, by, v) + extra;
           if (cost >= best_cost) continue;
           best_cost = cost;
           best = v;
@@ -196,8 +196,7 @@ static level_search level_below(const level_search *above, int32_t columns, int3
   level_search s = *above;
   s.level = above->level - 1;
   s.block = s.level == 0 ? 8 : 4;
-  s.window = 2 * s.block;
-  s.smoothness = s.window * s.window;
+  s.smoothness = s.level == 0 ? window * window * 3 / 2 : window * window;
   // Blocks are multiples of those of the level below: 32, 16, 8 and 8 pixels.
   const int32_t factor = s.level == 0 ? 1 : 1 << (s.level - 1);
   s.columns = (columns + factor - 1) / factor;
@@ -288,15 +287,14 @@ static vector step_of(const patch *a, const patch *b) {
 static int32_t refine(const pair *p, vector *v) {
   patch a, b;
   int32_t error = patches(p, *v, &a, &b);
-  for (int32_t round = 0; error > 0 && round < 3; round++) {
+  for (int32_t round = 0; error > 0 && round < 6; round++) {
     const vector step = step_of(&a, &b);
     if (step.x == 0 && step.y == 0) break;
     const vector next = {(int16_t)(v->x + step.x), (int16_t)(v->y + step.y)};
     const int32_t there = patches(p, next, &a, &b);
-    // Accept a fraction only for a clear gain, since interpolated samples are smoother, which reduces errors by itself. A
-    // zero vector changes only for at least a quarter of a level per pixel.
+    // A zero vector changes only for at least a quarter of a level per pixel, so that static content does not jitter.
     const int32_t least = v->x == 0 && v->y == 0 ? side * side : 0;
-    if (there + there / 8 + least >= error) break;
+    if (there + least >= error) break;
     error = there;
     *v = next;
   }

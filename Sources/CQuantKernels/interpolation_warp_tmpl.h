@@ -14,8 +14,12 @@ static const int16_t taps[16][6] = {
     {3, -17, 78, 78, -17, 3}, {3, -16, 67, 89, -19, 4}, {2, -14, 56, 99, -19, 4}, {1, -11, 45, 107, -18, 4},
     {1, -9, 35, 114, -17, 4}, {1, -6, 25, 120, -15, 3}, {0, -4, 15, 125, -11, 3}, {0, -2, 7, 128, -6, 1}};
 
-// A raised cosine between two blocks' centres, in units of 1/64, by their distance in samples.
-static const int32_t rise8[8] = {1, 5, 14, 26, 38, 50, 59, 63}, rise4[4] = {2, 20, 44, 62};
+// The weights of the vectors of the block before, of the block itself and of the block after, in units of 1/32, by the
+// sample's position: triangles three blocks wide. In uncertain motion the mean of many vectors is nearer to the truth than
+// the best of them (measured on training and validation films, docs/lab/networks.md).
+static const int32_t weights8[3][8] = {
+    {15, 12, 10, 7, 6, 4, 3, 1}, {16, 17, 18, 19, 19, 18, 17, 16}, {1, 3, 4, 6, 7, 10, 12, 15}};
+static const int32_t weights4[3][4] = {{13, 8, 5, 2}, {17, 19, 19, 17}, {2, 5, 8, 13}};
 
 enum { cell = VE_INTERP_BLOCK, rows_read = cell + 5, pitch = 16 };
 
@@ -45,6 +49,27 @@ VE_INLINE void read_samples(const ve_interp_source *s, const kind kind, int32_t 
   }
 }
 
+// Filters 8-bit samples. Centred, their filtered rows fit 16 bits, since filters have a gain of at most 198 / 128.
+VE_INLINE void filter_narrow(const int32_t *from, const int16_t *tx, const int16_t *ty, const int width,
+                             const int height, int32_t *result) {
+  int16_t centred[rows_read * pitch], across[rows_read * cell];
+  for (int32_t j = 0; j < height + 5; j++)
+    VE_UNROLL for (int i = 0; i < width + 5; i++) centred[j * pitch + i] = (int16_t)(from[j * pitch + i] - 128);
+  for (int32_t j = 0; j < height + 5; j++)
+    VE_UNROLL for (int i = 0; i < width; i++) {
+      const int16_t *p = centred + j * pitch + i;
+      across[j * cell + i] =
+          (int16_t)(p[0] * tx[0] + p[1] * tx[1] + p[2] * tx[2] + p[3] * tx[3] + p[4] * tx[4] + p[5] * tx[5]);
+    }
+  for (int32_t j = 0; j < height; j++)
+    VE_UNROLL for (int i = 0; i < width; i++) {
+      const int16_t *p = across + j * cell + i;
+      int32_t sum = (128 << 14) + (1 << 13);
+      VE_UNROLL for (int k = 0; k < 6; k++) sum += p[k * cell] * ty[k];
+      result[j * cell + i] = ve_clamp(sum >> 14, 0, 255);
+    }
+}
+
 // Predicts `width` x `height` samples at (x, y) displaced by (dx, dy) sixteenths of a sample.
 VE_INLINE void predict(const ve_interp_source *s, const kind kind, int32_t x, int32_t y, int32_t dx, int32_t dy,
                        const int width, const int height, int32_t *result) {
@@ -56,6 +81,10 @@ VE_INLINE void predict(const ve_interp_source *s, const kind kind, int32_t x, in
     return;
   }
   const int16_t *tx = taps[dx & 15], *ty = taps[dy & 15];
+  if (kind == NARROW) {
+    filter_narrow(from, tx, ty, width, height, result);
+    return;
+  }
   for (int32_t j = 0; j < height + 5; j++)
     VE_UNROLL for (int i = 0; i < width; i++) {
       const int32_t *p = from + j * pitch + i;
@@ -89,33 +118,62 @@ VE_INLINE int32_t displacement(int32_t v, int32_t time, int32_t is_second, int32
   return log2 ? (luma + 1) >> 1 : luma;
 }
 
-// Blends the samples of a cell between the centres of four blocks with vectors v.
+// The share of the unmoved frame in a block, in units of 1/64, by its error: where nothing matches, the vector is a guess.
+VE_INLINE int32_t unmoved_share(ve_interp_vector v) {
+  enum { first = 2 * 16, step = 10, most = 10 };
+  return ve_clamp((v.error - first) / step, 0, most);
+}
+
+// Vectors without repetition, with the weights of each, in units of 1/65536; there are at least two.
+typedef struct mixture {
+  int32_t count;
+  ve_interp_vector vectors[10];
+  uint16_t weights[10][cell * cell];
+} mixture;
+
+VE_INLINE void add_to_mixture(mixture *m, ve_interp_vector v, const int32_t *wx, const int32_t *wy, int32_t share,
+                              const int width, const int height) {
+  int32_t k = 0;
+  while (k < m->count && !equal(m->vectors[k], v)) k++;
+  if (k == m->count) {
+    m->vectors[m->count++] = v;
+    for (int32_t i = 0; i < cell * cell; i++) m->weights[k][i] = 0;
+  }
+  uint16_t *to = m->weights[k];
+  for (int32_t j = 0; j < height; j++)
+    VE_UNROLL for (int i = 0; i < width; i++) to[j * cell + i] = (uint16_t)(to[j * cell + i] + wy[j] * share * wx[i]);
+}
+
+// Blends the samples of a block at (x, y), predicted with its vector and those of the eight blocks around, v.
 VE_INLINE void blend(const ve_interp_warp_args *args, const kind kind, int32_t x, int32_t y, const ve_interp_vector *v,
                      const int width, const int height, int32_t *result) {
   const ve_interp_source *s = args->source;
-  int32_t predictions[4][cell * cell];
-  const int32_t *of[4];
-  int32_t distinct = 0;
-  for (int32_t k = 0; k < 4; k++) {
-    int32_t same = 0;
-    while (same < k && !equal(v[same], v[k])) same++;
-    if (same == k) {
-      distinct++;
-      predict(s, kind, x, y, displacement(v[k].x, args->time, args->is_second, s->log2_x),
-              displacement(v[k].y, args->time, args->is_second, s->log2_y), width, height,
-              k == 0 ? result : predictions[k]);
+  bool is_uniform = true;
+  for (int32_t k = 0; k < 9; k++) is_uniform &= equal(v[k], v[4]);
+  mixture m = {.count = 1, .vectors = {v[4]}};
+  if (!is_uniform) {
+    m.count = 0;
+    for (int32_t k = 0; k < 9; k++) {
+      const int32_t *wx = width == 4 ? weights4[k % 3] : weights8[k % 3];
+      const int32_t *wy = height == 4 ? weights4[k / 3] : weights8[k / 3];
+      const int32_t share = unmoved_share(v[k]);
+      add_to_mixture(&m, v[k], wx, wy, 64 - share, width, height);
+      if (share) add_to_mixture(&m, (ve_interp_vector){0, 0, 0, 0}, wx, wy, share, width, height);
     }
-    of[k] = same == k ? (k == 0 ? result : predictions[k]) : of[same];
   }
-  // Weights add up to 64 in either direction, so equal predictions are unchanged.
-  if (distinct == 1) return;
-  const int32_t *rise_x = width == 4 ? rise4 : rise8, *rise_y = height == 4 ? rise4 : rise8;
+  // Samples of 16 bits times 65536, rounded, just fit.
+  uint32_t sums[cell * cell];
+  for (int32_t i = 0; i < cell * cell; i++) sums[i] = 1 << 15;
+  for (int32_t k = 0; k < m.count; k++) {
+    predict(s, kind, x, y, displacement(m.vectors[k].x, args->time, args->is_second, s->log2_x),
+            displacement(m.vectors[k].y, args->time, args->is_second, s->log2_y), width, height, result);
+    if (is_uniform) return;
+    for (int32_t j = 0; j < height; j++)
+      VE_UNROLL for (int i = 0; i < width; i++)
+        sums[j * cell + i] += (uint32_t)m.weights[k][j * cell + i] * (uint32_t)result[j * cell + i];
+  }
   for (int32_t j = 0; j < height; j++)
-    VE_UNROLL for (int i = 0; i < width; i++) {
-      const int32_t wx = rise_x[i], wy = rise_y[j], at = j * cell + i;
-      const int32_t top = of[0][at] * (64 - wx) + of[1][at] * wx, bottom = of[2][at] * (64 - wx) + of[3][at] * wx;
-      result[at] = (top * (64 - wy) + bottom * wy + 2048) >> 12;
-    }
+    VE_UNROLL for (int i = 0; i < width; i++) result[j * cell + i] = (int32_t)(sums[j * cell + i] >> 16);
 }
 
 VE_INLINE void store(const ve_interp_warp_args *args, const kind kind, ptrdiff_t at, int32_t value) {
@@ -125,30 +183,33 @@ VE_INLINE void store(const ve_interp_warp_args *args, const kind kind, ptrdiff_t
     ((uint16_t *)args->result)[at] = (uint16_t)value;
 }
 
-// Cells lie between the centres of four blocks; each sample is in one cell.
-VE_INLINE void warp_cells(const ve_interp_warp_args *args, const kind kind, const int width, const int height) {
-  const int32_t columns = args->columns, rows = args->rows, row_begin = args->row_begin, row_end = args->row_end;
+VE_INLINE void warp_blocks(const ve_interp_warp_args *args, const kind kind, const int width, const int height) {
+  const int32_t columns = args->columns, rows = args->rows;
   int32_t values[cell * cell];
-  for (int32_t cy = (row_begin - height / 2) / height - 1; cy < rows; cy++) {
-    const int32_t y = cy * height + height / 2;
-    const int32_t y_begin = y < row_begin ? row_begin : y, y_end = y + height < row_end ? y + height : row_end;
-    if (y_begin >= y_end) continue;
-    const ve_interp_vector *above = args->vectors + (ptrdiff_t)ve_clamp(cy, 0, rows - 1) * columns;
-    const ve_interp_vector *below = args->vectors + (ptrdiff_t)ve_clamp(cy + 1, 0, rows - 1) * columns;
-    for (int32_t cx = -1; cx < columns; cx++) {
-      const int32_t x = cx * width + width / 2;
-      const int32_t x_begin = x < 0 ? 0 : x, x_end = x + width < args->source->width ? x + width : args->source->width;
-      if (x_begin >= x_end) continue;
-      const int32_t left = ve_clamp(cx, 0, columns - 1), right = ve_clamp(cx + 1, 0, columns - 1);
-      const ve_interp_vector v[4] = {above[left], above[right], below[left], below[right]};
+  for (int32_t by = args->row_begin / height; by < rows && by * height < args->row_end; by++) {
+    const int32_t y = by * height;
+    const int32_t y_begin = y < args->row_begin ? args->row_begin : y;
+    const int32_t y_end = y + height < args->row_end ? y + height : args->row_end;
+    const ve_interp_vector *around[3];
+    for (int32_t j = 0; j < 3; j++) around[j] = args->vectors + (ptrdiff_t)ve_clamp(by + j - 1, 0, rows - 1) * columns;
+    for (int32_t bx = 0; bx < columns && bx * width < args->source->width; bx++) {
+      const int32_t x = bx * width;
+      const int32_t x_end = x + width < args->source->width ? x + width : args->source->width;
+      const int32_t left = ve_clamp(bx - 1, 0, columns - 1), right = ve_clamp(bx + 1, 0, columns - 1);
+      ve_interp_vector v[9];
+      for (int32_t j = 0; j < 3; j++) {
+        v[3 * j] = around[j][left];
+        v[3 * j + 1] = around[j][bx];
+        v[3 * j + 2] = around[j][right];
+      }
       blend(args, kind, x, y, v, width, height, values);
       for (int32_t py = y_begin; py < y_end; py++) {
         const int32_t *from = values + (py - y) * cell - x;
         const ptrdiff_t row = py * args->result_stride;
-        if (x_end - x_begin == width) {
+        if (x_end - x == width) {
           VE_UNROLL for (int i = 0; i < width; i++) store(args, kind, row + x + i, from[x + i]);
         } else {
-          for (int32_t px = x_begin; px < x_end; px++) store(args, kind, row + px, from[px]);
+          for (int32_t px = x; px < x_end; px++) store(args, kind, row + px, from[px]);
         }
       }
     }
@@ -157,10 +218,10 @@ VE_INLINE void warp_cells(const ve_interp_warp_args *args, const kind kind, cons
 
 VE_INLINE void warp_kind(const ve_interp_warp_args *args, const kind kind) {
   switch (args->source->log2_x * 2 + args->source->log2_y) {
-    case 0: warp_cells(args, kind, 8, 8); break;
-    case 1: warp_cells(args, kind, 8, 4); break;
-    case 2: warp_cells(args, kind, 4, 8); break;
-    default: warp_cells(args, kind, 4, 4); break;
+    case 0: warp_blocks(args, kind, 8, 8); break;
+    case 1: warp_blocks(args, kind, 8, 4); break;
+    case 2: warp_blocks(args, kind, 4, 8); break;
+    default: warp_blocks(args, kind, 4, 4); break;
   }
 }
 

@@ -69,7 +69,8 @@ typedef struct ve_interp_source {
   int32_t is_wide;  // samples are uint16_t
 } ve_interp_source;
 
-/// Warps rows row_begin ..< row_end of a plane to the instant: overlapped blocks, six-tap interpolation at sixteenths.
+/// Warps rows row_begin ..< row_end of a plane to the instant: overlapped blocks, six-tap interpolation at sixteenths, and
+/// a share of the unmoved frame where nothing matches.
 /// - is_second: whether the source is the second frame.
 /// - vectors: for luma of `luma_width` x `luma_height`.
 /// - result: samples like the source's, with a row stride of `result_stride` samples.

@@ -28,33 +28,14 @@ VE_INLINE int32_t sum_of(__m256i sums) {
   return _mm_cvtsi128_si32(half) + _mm_extract_epi32(half, 2);
 }
 
-VE_INLINE __m256i difference_of_rows(
-    const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, const int rows) {
+VE_INLINE int32_t difference(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride) {
   __m256i sum = _mm256_setzero_si256();
-  VE_UNROLL for (int y = 0; y < rows; y += 2) {
-    const __m256i p = two(load16(a + y * a_stride), load16(a + (y + 1) * a_stride));
-    const __m256i q = two(load16(b + y * b_stride), load16(b + (y + 1) * b_stride));
+  VE_UNROLL for (int y = 0; y < 8; y += 2) {
+    const __m256i p = two(load8(a + y * a_stride), load8(a + (y + 1) * a_stride));
+    const __m256i q = two(load8(b + y * b_stride), load8(b + (y + 1) * b_stride));
     sum = _mm256_add_epi32(sum, _mm256_sad_epu8(p, q));
   }
-  return sum;
-}
-
-VE_INLINE int32_t difference(
-    const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, int32_t window, int32_t enough) {
-  if (window == 8) {
-    __m256i sum = _mm256_setzero_si256();
-    VE_UNROLL for (int y = 0; y < 8; y += 2) {
-      const __m256i p = two(load8(a + y * a_stride), load8(a + (y + 1) * a_stride));
-      const __m256i q = two(load8(b + y * b_stride), load8(b + (y + 1) * b_stride));
-      sum = _mm256_add_epi32(sum, _mm256_sad_epu8(p, q));
-    }
-    return sum_of(sum);
-  }
-  const __m256i above = difference_of_rows(a, a_stride, b, b_stride, 8);
-  const int32_t half = sum_of(above);
-  if (half >= enough) return half;
-  return sum_of(_mm256_add_epi32(
-      above, difference_of_rows(a + 8 * a_stride, a_stride, b + 8 * b_stride, b_stride, 8)));
+  return sum_of(sum);
 }
 
 typedef __m128i vicinity;
