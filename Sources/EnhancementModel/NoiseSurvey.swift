@@ -50,25 +50,18 @@ final class NoiseSurvey: Sendable {
   /// differences, so the smaller estimate counts at each scale. White noise is equal at all scales. If a coarser scale has
   /// clearly more, the noise is correlated, and its density at low frequencies counts.
   ///
-  /// Where the quantizers of the frames are known, two things differ. The frame with the most noise counts instead of the
-  /// median, and the upper quartile of the changes: B-frames lose noise that the frames around them keep, so a median
-  /// would depend on how many of them a window contains. And coarse quantizers remove noise at all scales, most of it at the finest: see `dampeningByCodec`.
+  /// Coarse quantizers remove noise at all scales, most of it at the finest: see `dampeningByCodec`. Medians keep the
+  /// estimate from following the types of frames, of which B-frames lose the most.
   /// - Parameter changes: `difference(from:)` of pairs of neighbours.
   static func level(of window: [NoiseSurvey], changes: [[Float]]) -> Float {
     let quantizers = window.compactMap(\.quantizer)
     // FFmpeg exports none for the last frames of MPEG-2.
     let isCoded = 2 * quantizers.count > window.count
-    let spatial = (0..<scaleCount).map { scale in
-      let levels = window.map { $0.spatial[scale] }
-      return isCoded ? levels.max()! : median(levels)
-    }
+    let spatial = (0..<scaleCount).map { scale in median(window.map { $0.spatial[scale] }) }
     // Ignore repeated frames.
     let changes = changes.filter { $0.contains { $0 > 0 } }
     guard !changes.isEmpty else { return min(NoiseLevel.most, spatial[0]) }
-    let temporal = (0..<scaleCount).map { scale in
-      let levels = changes.map { $0[scale] }.sorted()
-      return levels[isCoded ? levels.count * 3 / 4 : levels.count / 2]
-    }
+    let temporal = (0..<scaleCount).map { scale in median(changes.map { $0[scale] }) }
     let levels = zip(spatial, temporal).map { min($0, $1) }
     // Compression freezes noise in skipped blocks, so keep a share of the estimate from the frames.
     let white = max(levels[0], leastShare * spatial[0])

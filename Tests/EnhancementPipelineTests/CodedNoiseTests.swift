@@ -58,7 +58,6 @@ import VideoIO
   /// Removal must not pulse with the types of frames.
   @Test(
     arguments: [
-      ("libx264", ["crf": "23", "bf": "1", "x264-params": "b-adapt=0"]),
       ("libx264", ["crf": "23", "bf": "3", "x264-params": "b-adapt=0"]),
       ("mpeg2video", ["qmin": "4", "qmax": "4", "g": "15", "bf": "2"]),
     ]) func theLevelIsSteady(codec: String, options: [String: String]) throws

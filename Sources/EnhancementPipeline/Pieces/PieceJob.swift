@@ -56,7 +56,7 @@ package struct PieceJob: Sendable {
       path: job.output, source: job.input, settings: job.encoder, film: film, segments: segments,
       folder: folder, watch: watch,
       profile: job.options.profile, progress: progress)
-    return try await job.enhance(
+    return try await job.surveyed().job.enhance(
       to: enhanced, made: made(segments), cuts: Set(film.sceneCuts),
       first: { try await reading.run(to: $0) },
       last: { try await writing.run(from: enhanced) })
