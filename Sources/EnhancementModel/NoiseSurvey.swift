@@ -69,8 +69,9 @@ final class NoiseSurvey: Sendable {
     // Blurred noise is dampened even at the coarsest scale, the more so the less noise the middle scale has.
     let rise = coarse > 0 ? 1 - min(1, middle / coarse) : 0
     let byCodec = isCoded ? dampeningByCodec(median(quantizers), spatial[2], temporal[2]) : 0
-    let correlated = coarse * (1 + (dampening + byCodec) * rise) - mostOfCleanFilm
-    return min(NoiseLevel.most, max(white, correlated))
+    let correlated = coarse * (1 + dampening * rise) - mostOfCleanFilm
+    let hidden = min(mostByCodec, correlated + coarse * byCodec * rise)
+    return min(NoiseLevel.most, max(white, correlated, hidden))
   }
 
   /// How much more a codec dampens noise: see `dampening`.
@@ -82,7 +83,7 @@ final class NoiseSurvey: Sendable {
       max(0, min(1, (value - range.lowerBound) / (range.upperBound - range.lowerBound)))
     }
     let agreement = min(spatial, temporal) / max(spatial, temporal, .leastNonzeroMagnitude)
-    return mostDampeningByCodec * part(quantizer, dampeningQuantizers) * part(agreement, 0.3...0.6)
+    return mostDampeningByCodec * part(quantizer, dampeningQuantizers) * part(agreement, 0.7...0.9)
   }
 
   private static func median(_ values: [Float]) -> Float { values.sorted()[values.count / 2] }
@@ -94,6 +95,8 @@ final class NoiseSurvey: Sendable {
   /// See `dampeningByCodec`: reached at the upper quantizer. x264 at CRF 18 to 28: docs/lab/networks.md.
   private static let mostDampeningByCodec: Float = 2.2
   private static let dampeningQuantizers: ClosedRange<Float> = 27...33
+  /// The highest level that quantizers raise an estimate to. Scrolling screens can look like noise.
+  private static let mostByCodec: Float = 12
   /// The highest level that coarse scales read on films without noise.
   private static let mostOfCleanFilm: Float = 2.5
 
