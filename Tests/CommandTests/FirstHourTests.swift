@@ -91,6 +91,7 @@ import Testing
     line.replacing(#/\b\d+(:\d\d)+\b/#, with: "T")
       .replacing(#/\b\d+(\.\d+)? (s|fps|kB|MB|GB|levels)\b/#, with: "#")
       .replacing(#/\bquantizer \d+(\.\d+)?/#, with: "quantizer #")
+      .replacing(#/\b(level|lowest|highest) \d+\.\d\b/#) { "\($0.1) #" }
       .replacing(#/\bby \d+ frames in\b/#, with: "by # frames in")
       .replacing(#/\bon \d+ threads\b/#, with: "on # threads")
       .replacing(#/\d+ frames in memory/#, with: "# frames in memory")
