@@ -49,8 +49,8 @@ package struct Architecture: Hashable, Codable, Sendable {
   /// Whether an interpolation network also outputs, for each sample, how to weight the two warped frames: see
   /// `BlendMask`. Nil, as in older files, means no.
   package var hasMask: Bool?
-  /// Whether properties of the source are inputs: its noise level, and the quantizers of each frame's blocks
-  /// (`QuantizerMap`). Nil, as in older files, means no. Denoising always takes the noise level.
+  /// Whether properties of the source are inputs: its noise level, and its mean quantizer
+  /// (`WindowConditions`). Nil, as in older files, means no. Denoising always takes the noise level.
   package var isConditioned: Bool?
   /// How the frames are fused. Nil, as in older files, means by a convolution.
   package var fusion: WindowFusion?
@@ -140,7 +140,7 @@ package struct Architecture: Hashable, Codable, Sendable {
   package var takesNoiseLevel: Bool { task == .denoising || takesQuantizers }
   /// Whether clipping ranges depend on the noise level (`NoiseBands`).
   package var hasNoiseBands: Bool { task == .denoising }
-  /// Whether the quantizers of the frames are an input.
+  /// Whether the mean quantizer of the source is an input.
   package var takesQuantizers: Bool { isConditioned ?? false }
 
   /// Whether the frames are fused by attention.

@@ -29,7 +29,7 @@ public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
   case x2
   /// Twice the width and height, at about a third of the cost.
   case x2Fast
-  /// Twice the width and height, at about twice the cost; for clean sources the same as `x2`.
+  /// Twice the width and height, at about twice the cost.
   case x2Best
   /// Four times the width and height.
   case x4

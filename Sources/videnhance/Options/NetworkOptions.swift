@@ -55,7 +55,7 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "Amount of computation per frame of sr and restore: fast, a third of balanced; balanced; or best, twice of balanced, for real footage (default: balanced)."
+      "Amount of computation per frame of sr and restore: fast, a third of balanced; balanced; or best, twice of balanced (default: balanced)."
   )
   var model: NetworkTier?
 
