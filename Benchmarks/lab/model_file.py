@@ -17,6 +17,8 @@ INTERPOLATION_CHANNELS = 16
 # Channels of an attention head, and the number of heads unless the architecture specifies it.
 HEAD_CHANNELS = 8
 HEADS = 4
+# Channels of `MissingDetail`.
+DETAIL_CHANNELS = 4
 # NumPy's types of the element types that model files use.
 TYPES = {"F32": np.float32, "I32": np.int32, "I8": np.int8, "U8": np.uint8}
 
@@ -34,6 +36,7 @@ class Architecture:
     blocks: int
     hasMask: bool | None = None
     isConditioned: bool | None = None
+    hasSharpness: bool | None = None
     fusion: str | None = None
     heads: int | None = None
 
@@ -94,7 +97,8 @@ class Architecture:
             return INTERPOLATION_CHANNELS
         if self.alignment == "block" and slot != self.middle:
             return NEIGHBOUR_CHANNELS + self.conditioned
-        return FRAME_CHANNELS + self.takes_noise + self.conditioned
+        detail = DETAIL_CHANNELS if self.hasSharpness else 0
+        return FRAME_CHANNELS + self.takes_noise + self.conditioned + detail
 
     @property
     def residual_channels(self):

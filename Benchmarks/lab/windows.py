@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 import kernels
+from model_file import DETAIL_CHANNELS
 
 UNKNOWN = 128
 SIDE = 16
@@ -114,8 +115,13 @@ def codes(frames, architecture, instant=128, noise=None):
             slots[slot][:, :, :6] = packed(frame)
     if architecture.conditioned:
         code = quantizer_code([frame.quantizers for frame in frames])
-        for slot in slots:
-            slot[:, :, -1] = code
+        for index, slot in enumerate(slots):
+            # The lab does not know how sharp sources are, so no detail is known to be missing.
+            last = -1
+            if architecture.hasSharpness and index == middle:
+                slot[:, :, -DETAIL_CHANNELS:] = 128
+                last -= DETAIL_CHANNELS
+            slot[:, :, last] = code
     return slots
 
 

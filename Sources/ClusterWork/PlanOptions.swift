@@ -15,6 +15,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
   package var noise: Float?
   /// What denoising multiplies the level by; nil for 1.
   package var strength: Float?
+  /// Sharpness of the source; nil if it is estimated.
+  package var sharpness: Float?
   /// Frames per second as `numerator/denominator`.
   package var fps: String?
   package var tier: String?
@@ -48,6 +50,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       "size": text(goal, "by --scale"),
       "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
       "--fps": text(fps), "--noise": text(noise, "auto"), "--strength": text(strength, "1"),
+      "--sharpness": text(sharpness, "auto"),
       "--model": text(tier, "balanced"),
       "--source": sources?.joined(separator: ",") ?? "auto",
       "--start": text(start.map { Double($0) / 1e6 }, "0"),
@@ -83,7 +86,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }
-      result.append(.network(choice, noiseLevel: noise, strength: strength ?? 1, rate: try rate, goal: goal))
+      let conditions = WindowConditions(noiseLevel: noise, strength: strength ?? 1, sharpness: sharpness)
+      result.append(.network(choice, given: conditions, rate: try rate, goal: goal))
     }
     if result.isEmpty { throw .unknown("no task") }
     return result

@@ -52,6 +52,9 @@ package struct Architecture: Hashable, Codable, Sendable {
   /// Whether properties of the source are inputs: its noise level, and its mean quantizer
   /// (`WindowConditions`). Nil, as in older files, means no. Denoising always takes the noise level.
   package var isConditioned: Bool?
+  /// Whether a conditioned network gets the detail that a soft source lacks, by its sharpness (`MissingDetail`). Nil, as in
+  /// older files, means no.
+  package var hasSharpness: Bool?
   /// How the frames are fused. Nil, as in older files, means by a convolution.
   package var fusion: WindowFusion?
   /// Heads of fusion by attention, of `SlotAttention.headChannels` channels each; nil means `defaultHeads`.
@@ -69,8 +72,8 @@ package struct Architecture: Hashable, Codable, Sendable {
   package init(
     task: EnhancementTask, scale: Int, window: Int, alignment: WindowAlignment, encoderChannels: Int,
     channels: Int,
-    blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil, fusion: WindowFusion? = nil,
-    heads: Int? = nil
+    blocks: Int, hasMask: Bool? = nil, isConditioned: Bool? = nil, hasSharpness: Bool? = nil,
+    fusion: WindowFusion? = nil, heads: Int? = nil
   ) {
     self.task = task
     self.scale = scale
@@ -81,6 +84,7 @@ package struct Architecture: Hashable, Codable, Sendable {
     self.blocks = blocks
     self.hasMask = hasMask
     self.isConditioned = isConditioned
+    self.hasSharpness = hasSharpness
     self.fusion = fusion
     self.heads = heads
   }
@@ -131,6 +135,7 @@ package struct Architecture: Hashable, Codable, Sendable {
   /// Channels of the packed centre frame: the frame, then the properties of the source.
   package var centreChannels: Int {
     Self.frameChannels + (takesNoiseLevel ? 1 : 0) + (takesQuantizers ? 1 : 0)
+      + (takesSharpness ? MissingDetail.channels : 0)
   }
 
   /// Whether the slot of the window is the enhanced frame itself.
@@ -142,6 +147,8 @@ package struct Architecture: Hashable, Codable, Sendable {
   package var hasNoiseBands: Bool { task == .denoising }
   /// Whether the mean quantizer of the source is an input.
   package var takesQuantizers: Bool { isConditioned ?? false }
+  /// Whether detail by the sharpness of the source is an input.
+  package var takesSharpness: Bool { hasSharpness ?? false }
 
   /// Whether the frames are fused by attention.
   package var attends: Bool { fusion == .attention }
@@ -172,6 +179,9 @@ package struct Architecture: Hashable, Codable, Sendable {
     }
     if takesQuantizers && ![.superResolution, .restoration].contains(task) {
       throw .badArchitecture("\(task.rawValue) does not take quantizers")
+    }
+    if takesSharpness && !(takesQuantizers && alignment == .block) {
+      throw .badArchitecture("sharpness is an input of conditioned networks that align their neighbours")
     }
     if task == .interpolation && (scale != 1 || alignment == .none) {
       throw .badArchitecture("interpolation keeps the size of frames and aligns them")

@@ -15,14 +15,20 @@ package struct WindowConditions: Sendable, Hashable {
   /// (docs/lab/real-footage.md).
   package var quantizer: UInt8?
 
+  /// Sharpness of the source (`Sharpness`); nil if unknown.
+  package var sharpness: Float?
+
   /// The highest strength.
   package static let mostStrength: Float = 2
 
   /// Creates conditions; unknown by default.
-  package init(noiseLevel: Float? = nil, strength: Float = 1, quantizer: UInt8? = nil) {
+  package init(
+    noiseLevel: Float? = nil, strength: Float = 1, quantizer: UInt8? = nil, sharpness: Float? = nil
+  ) {
     self.noiseLevel = noiseLevel
     self.strength = strength
     self.quantizer = quantizer
+    self.sharpness = sharpness
   }
 }
 

@@ -76,7 +76,12 @@ package final class WindowPacker {
     let quantizer =
       architecture.takesQuantizers
       ? Self.quantizerCode(QuantizerMap.mean(window.map(\.quantizers)), given: conditions) : nil
-    let channelCounts = window.indices.map { architecture.channels(ofSlot: $0) }
+    let detail =
+      architecture.takesSharpness ? MissingDetail(of: window[middle], sharpness: conditions.sharpness) : nil
+    // The last channel of neighbours; detail follows in the centre.
+    let quantizerChannels = window.indices.map {
+      architecture.channels(ofSlot: $0) - ($0 == middle && detail != nil ? MissingDetail.channels : 0) - 1
+    }
     return PreparedWindow(
       frames: window, architecture: architecture, threads: threads, noiseCode: noise, alignment: nil
     ) { rows, targets in
@@ -96,8 +101,9 @@ package final class WindowPacker {
       }
       guard let quantizer else { return }
       for (slot, to) in targets.enumerated() {
-        Self.fill(quantizer, channel: channelCounts[slot] - 1, to, like: window[slot], rows)
+        Self.fill(quantizer, channel: quantizerChannels[slot], to, like: window[slot], rows)
       }
+      detail?.write(channel: quantizerChannels[middle] + 1, to: targets[middle], rows: rows)
     }
   }
 
@@ -182,48 +188,11 @@ package final class WindowPacker {
       return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level, survey: survey)
     }
     // Matching on noisy samples would prefer blocks with similar noise, which averaging would then preserve.
-    let calm = Self.smoothed(frame)
+    let calm = frame.smoothedLuma()
     let search = calm.withUnsafeBufferPointer {
       MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
     }
     return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level, survey: survey)
-  }
-
-  /// Luma smoothed with the 5 x 5 binomial filter; edges are replicated.
-  private static func smoothed(_ frame: PlanarFrame) -> [UInt8] {
-    let (width, height) = (frame.width, frame.height)
-    var rows = [UInt16](repeating: 0, count: width * height)
-    var result = [UInt8](repeating: 0, count: width * height)
-    rows.withUnsafeMutableBufferPointer { rows in
-      for y in 0..<height {
-        let from = frame.luma + y * width
-        let to = rows.baseAddress! + y * width
-        func tap(_ x: Int) -> UInt16 { UInt16(from[max(0, min(width - 1, x))]) }
-        for x in 0..<width {
-          if x >= 2 && x < width - 2 {
-            let outer = UInt16(from[x - 2]) &+ UInt16(from[x + 2])
-            let inner = UInt16(from[x - 1]) &+ UInt16(from[x + 1])
-            to[x] = outer &+ 4 &* inner &+ 6 &* UInt16(from[x])
-          } else {
-            to[x] = tap(x - 2) + tap(x + 2) + 4 * (tap(x - 1) + tap(x + 1)) + 6 * tap(x)
-          }
-        }
-      }
-      result.withUnsafeMutableBufferPointer { result in
-        for y in 0..<height {
-          func row(_ y: Int) -> UnsafeMutablePointer<UInt16> {
-            rows.baseAddress! + max(0, min(height - 1, y)) * width
-          }
-          let (a, b, c, d, e) = (row(y - 2), row(y - 1), row(y), row(y + 1), row(y + 2))
-          let to = result.baseAddress! + y * width
-          for x in 0..<width {
-            let sum = a[x] &+ e[x] &+ 4 &* (b[x] &+ d[x]) &+ 6 &* c[x]
-            to[x] = UInt8(truncatingIfNeeded: (sum &+ 128) &>> 8)
-          }
-        }
-      }
-    }
-    return result
   }
 
   /// Codes of one slot as a float tensor, (code - 128) / 255.

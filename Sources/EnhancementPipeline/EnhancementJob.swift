@@ -187,6 +187,9 @@ package struct EnhancementJob: Sendable {
     for (index, step) in steps.enumerated() {
       if let adapted = step.adapted { job.steps[index] = adapted(current) }
       job.steps[index].conditions.quantizer = current.quantizerValue
+      if step.conditions.sharpness == nil {
+        job.steps[index].conditions.sharpness = current.sharpness.map { Float($0) }
+      }
       if step.restores { current = SourceSurvey(codecName: survey.codecName, isMaster: true, quantizer: nil) }
     }
     return (job, survey)

@@ -21,6 +21,7 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     package var noise: Float?
     /// nil for 1.
     package var strength: Float?
+    package var sharpness: Float?
     package var rate: InterpolationRate
     package var size: String?
   }
@@ -42,7 +43,8 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     steps = job.steps.map {
       Step(
         network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel,
-        strength: $0.conditions.strength == 1 ? nil : $0.conditions.strength, rate: $0.rate,
+        strength: $0.conditions.strength == 1 ? nil : $0.conditions.strength,
+        sharpness: $0.conditions.sharpness, rate: $0.rate,
         size: $0.goal.map { "\($0)" })
     }
     let options = job.options

@@ -4,7 +4,7 @@ package import VideoIO
 
 /// Measures the quality of a source from its first frames. Networks are chosen by it and receive its mean quantizer.
 ///
-/// Always examines the beginning of the file, so that all parts of a film are enhanced by the same network.
+/// Always examines the same frames of a file, so that all parts of a film are enhanced by the same network.
 package struct SourceSurvey: Sendable, Hashable {
   /// FFmpeg's name of the video codec.
   package var codecName: String
@@ -13,6 +13,8 @@ package struct SourceSurvey: Sendable, Hashable {
   /// Mean quantizer of all blocks on the scale of H.264, 0 to 63; nil if the decoder does not export
   /// quantizers.
   package var quantizer: Double?
+  /// How sharp it is (`Sharpness`), the median of a few places; nil if unknown.
+  package var sharpness: Double?
 
   /// Number of frames to examine.
   static let frameCount = 12
@@ -29,13 +31,20 @@ package struct SourceSurvey: Sendable, Hashable {
   package var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
 
   /// Creates a survey from known results.
-  package init(codecName: String, isMaster: Bool, quantizer: Double?) {
+  package init(codecName: String, isMaster: Bool, quantizer: Double?, sharpness: Double? = nil) {
     self.codecName = codecName
     self.isMaster = isMaster
     self.quantizer = quantizer
+    self.sharpness = sharpness
   }
 
-  /// Surveys a file by decoding its first frames that are not nearly of one colour.
+  /// Where in longer sources sharpness is estimated besides the beginning, which may be a title.
+  private static let places = [0.25, 0.5, 0.75]
+  /// Seconds of a source that counts as longer.
+  private static let leastDuration = 20.0
+
+  /// Surveys a file by decoding its first frames that are not nearly of one colour, and a few frames of other places if
+  /// it is long.
   /// - Throws: `VideoIOError` if no frame can be decoded. Later errors are left to the reader that does the
   ///   work.
   package init(path: String, options: VideoReader.Options, threads: Int) throws(VideoIOError) {
@@ -45,18 +54,43 @@ package struct SourceSurvey: Sendable, Hashable {
     options.exportsQuantizers = true
     options.toleratesEarlyEnd = true
     var reader = try VideoReader(path: path, threads: threads, options: options)
+    let info = reader.info
+    let (first, quantizers) = Self.examine(&reader)
+    var levels = [Sharpness.estimate(first)]
+    if let duration = info.duration, duration >= Self.leastDuration {
+      options.exportsQuantizers = false
+      for place in Self.places {
+        options.start = .microseconds(Int64(place * duration * 1e6))
+        guard var reader = try? VideoReader(path: path, threads: threads, options: options) else { continue }
+        levels.append(Sharpness.estimate(Self.examine(&reader).pictures))
+      }
+    }
+    let known = levels.compactMap { $0 }.sorted()
+    self.init(
+      codecName: info.codecName, isMaster: info.isMaster, quantizer: quantizers.mean,
+      sharpness: known.isEmpty ? nil : Double(known[(known.count - 1) / 2] + known[known.count / 2]) / 2)
+  }
+
+  /// Reads frames until there are enough that are not of one colour.
+  /// - Returns: those of them that show how sharp the source is, and the quantizers.
+  private static func examine(_ reader: inout VideoReader) -> (
+    pictures: [PlanarFrame], quantizers: Quantizers
+  ) {
     var (pictures, flat) = (Quantizers(), Quantizers())
-    while pictures.frames < Self.frameCount, pictures.frames + flat.frames < Self.mostFrames,
+    var examined: [PlanarFrame] = []
+    while pictures.frames < frameCount, pictures.frames + flat.frames < mostFrames,
       let item = try? reader.next()
     {
       guard case .frame(let frame) = item else { continue }
-      if PlanarFrame(frame).variance < Self.leastVariance { flat.add(frame) } else { pictures.add(frame) }
-      // Nothing more to learn from a codec whose decoder does not export quantizers.
-      if pictures.frames + flat.frames == Self.frameCount, pictures.blocks + flat.blocks == 0 { break }
+      let picture = PlanarFrame(frame)
+      if picture.variance < leastVariance {
+        flat.add(frame)
+      } else {
+        if Sharpness.examinedFrames.contains(pictures.frames) { examined.append(picture) }
+        pictures.add(frame)
+      }
     }
-    self.init(
-      codecName: reader.info.codecName, isMaster: reader.info.isMaster,
-      quantizer: pictures.mean ?? flat.mean)
+    return (examined, pictures.mean == nil ? flat : pictures)
   }
 
   /// The mean quantizer in units of `QuantizerMap`.
@@ -78,6 +112,8 @@ package struct SourceSurvey: Sendable, Hashable {
 extension SourceSurvey: CustomStringConvertible {
   /// A summary such as `h264, mean quantizer 27.3`.
   package var description: String {
-    quantizer.map { "\(codecName), mean quantizer \((($0 * 10).rounded()) / 10)" } ?? codecName
+    let quantizer = quantizer.map { ", mean quantizer \((($0 * 10).rounded()) / 10)" } ?? ""
+    let sharpness = sharpness.map { ", sharpness \((($0 * 100).rounded()) / 100)" } ?? ""
+    return codecName + quantizer + sharpness
   }
 }

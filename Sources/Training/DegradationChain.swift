@@ -69,15 +69,19 @@ extension DegradationChain {
     let pixels = width * height
     let steps: [Step]
     switch random.uniform() {
-    case ..<0.27: steps = [codec("libx264", pixels, &random)]
-    case ..<0.41:
-      steps = [blur(0.3...1.8, &random), grain(0.5...8, &random), x264(crf: 20 + random.index(13))]
-    case ..<0.57: steps = [codec("mpeg2video", pixels, &random)]
-    case ..<0.69:
+    case ..<0.22: steps = [codec("libx264", pixels, &random)]
+    case ..<0.5:
+      // Uniform: of strongly blurred but finely coded footage, networks would see too little to learn to sharpen it.
       steps = [
-        codec("mpeg4", pixels, &random), blur(0.2...0.9, &random), x264(crf: 20 + random.index(13)),
+        blur(0.3...1.6, isUniform: true, &random), grain(0.5...6, &random), x264(crf: 17 + random.index(14)),
       ]
-    case ..<0.77:
+    case ..<0.62: steps = [codec("mpeg2video", pixels, &random)]
+    case ..<0.76:
+      steps = [
+        codec("mpeg4", pixels, &random), blur(0.2...1, isUniform: true, &random),
+        x264(crf: 18 + random.index(14)),
+      ]
+    case ..<0.82:
       let noise = grain(1...20, &random)
       steps = random.chance(0.5) ? [noise] : [noise, x264(crf: 16 + random.index(9))]
     default:
@@ -88,7 +92,7 @@ extension DegradationChain {
 
   /// `softness` of a random chain, or of a clean window.
   static func softness(using random: inout SplitMix64) -> Float? {
-    guard random.chance(0.4) else { return nil }
+    guard random.chance(0.2) else { return nil }
     let draw = random.uniform()
     return 0.4 + 1.6 * draw * draw
   }
@@ -109,11 +113,13 @@ extension DegradationChain {
   }
 
   /// Isotropic or anisotropic blur.
-  private static func blur(_ sigma: ClosedRange<Float>, _ random: inout SplitMix64) -> Step {
+  private static func blur(
+    _ sigma: ClosedRange<Float>, isUniform: Bool = false, _ random: inout SplitMix64
+  ) -> Step {
     // Squared: slight blur is more common, and a network that expects strong blur sharpens too much.
     func draw() -> Float {
       let draw = random.uniform()
-      return sigma.lowerBound + (sigma.upperBound - sigma.lowerBound) * draw * draw
+      return sigma.lowerBound + (sigma.upperBound - sigma.lowerBound) * (isUniform ? draw : draw * draw)
     }
     let across = draw()
     let down = random.chance(0.6) ? across : draw()

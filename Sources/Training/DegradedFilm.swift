@@ -2,6 +2,7 @@
 import EnhancementModel
 package import Foundation
 import Kernels
+import Synchronization
 import Tensors
 
 /// A degraded clip, made from a range of frames of a film.
@@ -31,6 +32,8 @@ final class DegradedFilm: Sendable {
   let clips: [DegradedClip]
   /// By the clip's offset, the mean quantizer of its beginning, as of a source (`SourceSurvey`), if it is known.
   private let quantizers: [Int: UInt8]
+  /// The sharpness of clips by offset, estimated from the same frames as that of a source.
+  private let sharpness = Mutex<[Int: Float?]>([:])
 
   private let data: Data
   private let columns, rows: Int
@@ -85,6 +88,16 @@ final class DegradedFilm: Sendable {
       guard !known.isEmpty else { return }
       result[clip.offset] = UInt8(known.reduce(0) { $0 + Int($1) - 1 } / known.count)
     }
+  }
+
+  /// The clip's sharpness, estimated from its beginning like that of a source; nil if it is unknown.
+  func sharpness(of clip: DegradedClip) -> Float? {
+    if let known = sharpness.withLock({ $0[clip.offset] }) { return known }
+    let numbers = Sharpness.examinedFrames.filter { $0 < clip.count }
+    let result = Sharpness.estimate(
+      numbers.map { crop(clip, $0, x: 0, y: 0, width: width & ~1, height: height & ~1) })
+    sharpness.withLock { $0[clip.offset] = .some(result) }
+    return result
   }
 
   /// The frames of a clip that determine its quantizer.

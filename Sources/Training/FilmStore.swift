@@ -2,6 +2,7 @@
 package import EnhancementModel
 package import Foundation
 internal import Kernels
+internal import Synchronization
 import VideoIO
 
 /// A usable section of a clip, from the data folder's `sections.tsv`.
@@ -99,6 +100,11 @@ package final class Film: Sendable {
     return cache
   }
 
+  /// See `sharpness(near:factor:)`; by number of the part and factor.
+  private let sharpness = Mutex<[SIMD2<Int>: Float?]>([:])
+  /// Frames for which sharpness is estimated together.
+  private static let sharpnessSpan = 64
+
   private let data: Data
   private var frameBytes: Int { width * height * 3 / 2 }
 
@@ -118,6 +124,22 @@ package final class Film: Sendable {
       let extents = [width, height]
       return extents.allSatisfy { $0 >= 4 && $0 < 1 << 16 && $0 % 4 == 0 } && count >= 0 && count < 1 << 30
     }
+  }
+
+  /// The sharpness of frames around `index` once they are reduced by `factor`, estimated like that of a source; nil if it
+  /// is unknown.
+  func sharpness(near index: Int, factor: Int) throws -> Float? {
+    let part = index / Self.sharpnessSpan
+    let key = SIMD2(part, factor)
+    if let known = sharpness.withLock({ $0[key] }) { return known }
+    let numbers = Sharpness.examinedFrames.map { $0 + part * Self.sharpnessSpan }.filter { $0 < count }
+    let frames = try numbers.map {
+      let whole = crop($0, x: 0, y: 0, width: width, height: height)
+      return factor == 1 ? whole : try Degradation.shrink(whole, factor: factor)
+    }
+    let result = Sharpness.estimate(frames)
+    sharpness.withLock { $0[key] = .some(result) }
+    return result
   }
 
   /// Opens a section from the cache folder, after filling the cache if needed.

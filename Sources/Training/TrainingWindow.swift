@@ -35,14 +35,17 @@ package struct TrainingWindow: Sendable {
   }
 
   /// Packs low-resolution frames and the ground truth of the middle one.
-  /// - Parameter noiseLevel: the network's noise level input; nil estimates it from the frames.
+  /// - Parameters:
+  ///   - noiseLevel: the network's noise level input; nil estimates it from the frames.
+  ///   - sharpness: of the source; nil if unknown.
   package init(
-    frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil
+    frames low: [PlanarFrame], truth: PlanarFrame, architecture: Architecture, noiseLevel: Float? = nil,
+    sharpness: Float? = nil
   ) {
     let centre = low[low.count / 2]
     height = centre.gridHeight
     width = centre.gridWidth
-    let conditions = WindowConditions(noiseLevel: noiseLevel)
+    let conditions = WindowConditions(noiseLevel: noiseLevel, sharpness: sharpness)
     frames = WindowPacker(architecture).prepare(low, given: conditions).codes()
     target = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }

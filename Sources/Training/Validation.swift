@@ -38,7 +38,7 @@ package final class ValidationSet {
     // Interpolation predicts the middle one of three frames.
     let count = isInterpolation ? 3 : architecture.window
     /// Denoising is validated at a noise level in the middle of its range, estimated from the frames.
-    func window(_ truth: [PlanarFrame]) throws -> TrainingWindow {
+    func window(_ truth: [PlanarFrame], sharpness: Float? = nil) throws -> TrainingWindow {
       if architecture.task == .interpolation {
         return TrainingWindow(
           first: truth[0], second: truth[2], truth: truth[1], instant: BetweenMotion.unit / 2,
@@ -52,7 +52,8 @@ package final class ValidationSet {
       let low =
         architecture.scale == 1
         ? truth : try truth.map { try Degradation.shrink($0, factor: architecture.scale) }
-      return TrainingWindow(frames: low, truth: truth[count / 2], architecture: architecture)
+      return TrainingWindow(
+        frames: low, truth: truth[count / 2], architecture: architecture, sharpness: sharpness)
     }
     // Use the same centre frames for all window lengths.
     let longest = max(5, count)
@@ -65,7 +66,9 @@ package final class ValidationSet {
         let x = random.index((film.width - size) / 2 + 1) * 2
         let y = random.index((film.height - size) / 2 + 1) * 2
         return try window(
-          (0..<count).map { film.crop(centre - count / 2 + $0, x: x, y: y, width: size, height: size) })
+          (0..<count).map { film.crop(centre - count / 2 + $0, x: x, y: y, width: size, height: size) },
+          sharpness: architecture.takesSharpness
+            ? film.sharpness(near: centre, factor: architecture.scale) : nil)
       }
       groups.append((URL(fileURLWithPath: section.path).deletingPathExtension().lastPathComponent, windows))
     }
@@ -118,7 +121,9 @@ package final class ValidationSet {
           let truth = film.crop(
             clip.first + first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
           windows[clip.kind ?? "", default: []].append(
-            TrainingWindow(frames: low, truth: truth, architecture: architecture))
+            TrainingWindow(
+              frames: low, truth: truth, architecture: architecture,
+              sharpness: architecture.takesSharpness ? source.sharpness(of: clip) : nil))
         }
       }
     }

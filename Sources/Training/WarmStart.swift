@@ -22,7 +22,8 @@ struct WarmStart {
       let getsMask = layer.name == "tail" && architecture.isMasked && !source.architecture.isMasked
       let outputs = layer.outputChannels / (getsMask ? 2 : 1)
       // New inputs, the properties of the source, come last.
-      let getsInputs = architecture.takesQuantizers && !source.architecture.takesQuantizers
+      let getsConditions = architecture.takesQuantizers && !source.architecture.takesQuantizers
+      let getsInputs = getsConditions || architecture.takesSharpness && !source.architecture.takesSharpness
       guard
         oldLayer.inputChannels == layer.inputChannels
           || getsInputs && oldLayer.inputChannels < layer.inputChannels, oldLayer.outputChannels == outputs,
@@ -39,7 +40,9 @@ struct WarmStart {
           let known = isOld ? oldLayer.inputChannels * taps : 0
           for i in 0..<layer.inputChannels * taps {
             numbers.weights[to + i] =
-              i < known ? source.weights[old][at + i] : numbers.weights[to + i] * (isOld ? 0.3 : 0.02)
+              i < known
+              ? source.weights[old][at + i]
+              : numbers.weights[to + i] * (!isOld ? 0.02 : getsConditions ? 0.3 : 0)
           }
         }
         numbers.biases[output] = source.biases[old][output]

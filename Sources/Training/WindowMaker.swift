@@ -80,9 +80,9 @@ package final class WindowMaker: Sendable {
     if architecture.takesQuantizers && !random.chance(degradation.cleanShare) {
       return try degradedWindow(using: &random)
     }
-    let truth =
+    let (truth, origin): ([PlanarFrame], FilmPlace?) =
       random.chance(photographShare)
-      ? SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random)
+      ? (SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random), nil)
       : filmWindow(count: count, using: &random)
     let turned = Symmetry(using: &random).applied(to: truth)
     if architecture.task == .denoising {
@@ -95,7 +95,8 @@ package final class WindowMaker: Sendable {
         frames: noisy, truth: scene[count / 2], architecture: architecture, noiseLevel: level)
     }
     if architecture.takesQuantizers {
-      let turned = try DegradationChain.softened(turned, by: DegradationChain.softness(using: &random))
+      let softness = DegradationChain.softness(using: &random)
+      let turned = try DegradationChain.softened(turned, by: softness)
       let low =
         try architecture.scale == 1
         ? turned : turned.map { try Degradation.shrink($0, factor: architecture.scale) }
@@ -106,11 +107,18 @@ package final class WindowMaker: Sendable {
           frame.quantizers = QuantizerMap(width: frame.width, height: frame.height, value: value)
         }
       }
-      return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
+      let isTold = architecture.takesSharpness && softness == nil
+      return TrainingWindow(
+        frames: low, truth: turned[count / 2], architecture: architecture,
+        sharpness: isTold ? try origin?.sharpness(factor: architecture.scale) : nil)
     }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
   }
+
+  /// Fraction of the degraded windows whose sharpness is known. Unknown sharpness is the same input as a sharp source, which
+  /// networks must not mistake for a soft one.
+  private static let sharpnessShare: Float = 0.95
 
   /// Creates a window of a degraded clip.
   private func degradedWindow(using random: inout SplitMix64) throws -> TrainingWindow {
@@ -118,7 +126,8 @@ package final class WindowMaker: Sendable {
     let side = size / scale
     let hasQuantizers = random.chance(degradation.quantizerShare ?? 0)
     let fromPhotographs = !degradedPhotographs.isEmpty && random.chance(photographShare)
-    var candidate: (low: [PlanarFrame], truth: PlanarFrame)?
+    let knowsSharpness = architecture.takesSharpness && random.chance(Self.sharpnessShare)
+    var candidate: (low: [PlanarFrame], truth: PlanarFrame, sharpness: Float?)?
     // As with films, avoid cuts and flat pictures.
     for _ in 0..<8 {
       let source =
@@ -136,16 +145,21 @@ package final class WindowMaker: Sendable {
       }
       let truth = try source.truth(
         clip, first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
-      candidate = (low, truth)
+      // Where the ground truth is soft, too, softness is no reason to sharpen.
+      let isTold = knowsSharpness && clip.chain.softness == nil
+      candidate = (low, truth, isTold ? source.sharpness(of: clip) : nil)
       let begin = clip.first + first
       let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
       if !hasCut && Self.detail(truth) > leastDetail { break }
     }
-    guard let (low, truth) = candidate else { preconditionFailure("clips are as long as a window") }
+    guard let (low, truth, sharpness) = candidate else {
+      preconditionFailure("clips are as long as a window")
+    }
     if !hasQuantizers { for frame in low { frame.quantizers = nil } }
     let symmetry = Symmetry(using: &random)
     return TrainingWindow(
-      frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture)
+      frames: symmetry.applied(to: low), truth: symmetry.applied(to: [truth])[0], architecture: architecture,
+      sharpness: sharpness)
   }
 
   /// Extra pixels around an interpolation window for motion search, to find large motion.
@@ -201,8 +215,8 @@ package final class WindowMaker: Sendable {
     return Float(sum) / Float(max(1, samples))
   }
 
-  private func filmWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {
-    var candidate: [PlanarFrame] = []
+  private func filmWindow(count: Int, using random: inout SplitMix64) -> ([PlanarFrame], FilmPlace?) {
+    var candidate: ([PlanarFrame], FilmPlace?) = ([], nil)
     // Avoid cuts and flat pictures, with a limited number of attempts.
     for _ in 0..<8 {
       let film = pickFilm(using: &random)
@@ -211,7 +225,7 @@ package final class WindowMaker: Sendable {
       let y = random.index((film.height - size) / 2 + 1) * 2
       let frames = (0..<count).map { film.crop(first + $0, x: x, y: y, width: size, height: size) }
       let hasCut = (1..<count).contains { film.difference(first + $0 - 1, first + $0) > 20 }
-      candidate = frames
+      candidate = (frames, FilmPlace(film: film, index: first))
       if !hasCut && Self.detail(frames[count / 2]) > leastDetail { break }
     }
     return candidate
@@ -243,6 +257,15 @@ package final class WindowMaker: Sendable {
     }
     return Float(sum) / Float(samples)
   }
+}
+
+/// A frame of a film.
+private struct FilmPlace {
+  let film: Film
+  let index: Int
+
+  /// The sharpness of the frames around it once they are reduced by `factor`.
+  func sharpness(factor: Int) throws -> Float? { try film.sharpness(near: index, factor: factor) }
 }
 
 /// Mirroring, rotation and time reversal of a window.

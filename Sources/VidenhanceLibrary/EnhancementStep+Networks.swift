@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import EnhancementModel
+package import EnhancementModel
 package import EnhancementPipeline
 
 extension EnhancementStep {
   /// A step that runs a network of the catalog. Of the shipped networks for super-resolution, the one for twice the size
   /// makes the frames if that is enough, else the one for four times; a resampler does the rest.
   /// - Parameters:
-  ///   - noiseLevel: for denoising: standard deviation in 8-bit levels; nil estimates it from the frames.
-  ///   - strength: for denoising: what the noise level is multiplied by.
+  ///   - conditions: what is known of the source; the rest is estimated.
   ///   - rate: for interpolation: the output frame rate.
   ///   - goal: for super-resolution: the output size; nil is the size by `choice.scale`.
   package static func network(
-    _ choice: NetworkChoice, noiseLevel: Float? = nil, strength: Float = 1,
+    _ choice: NetworkChoice, given conditions: WindowConditions = WindowConditions(),
     rate: InterpolationRate = .factor(2), goal: SizeGoal? = nil
   ) -> EnhancementStep {
-    if let enlarging = choice.enlargingForRestoration { return restoration(choice, by: enlarging) }
-    let conditions = WindowConditions(noiseLevel: noiseLevel, strength: strength)
+    if let enlarging = choice.enlargingForRestoration {
+      return restoration(choice, by: enlarging, given: conditions)
+    }
     var step = plain(choice, conditions, rate: rate)
     if choice.source == .auto && choice.modelFile == nil {
-      step.adapted = {
-        network(
-          choice.adapted(to: $0), noiseLevel: noiseLevel, strength: strength, rate: rate, goal: goal)
-      }
+      step.adapted = { network(choice.adapted(to: $0), given: conditions, rate: rate, goal: goal) }
     }
     guard choice.task == .superResolution else { return step }
     let scales = choice.scales
@@ -45,10 +42,12 @@ extension EnhancementStep {
   }
 
   /// A step that restores by the resampled frames of another network.
-  private static func restoration(_ choice: NetworkChoice, by enlarging: NetworkChoice) -> EnhancementStep {
-    var step = network(enlarging, goal: .source)
+  private static func restoration(
+    _ choice: NetworkChoice, by enlarging: NetworkChoice, given conditions: WindowConditions
+  ) -> EnhancementStep {
+    var step = network(enlarging, given: conditions, goal: .source)
     (step.restores, step.scale) = (true, 1)
-    if step.adapted != nil { step.adapted = { network(choice.adapted(to: $0)) } }
+    if step.adapted != nil { step.adapted = { network(choice.adapted(to: $0), given: conditions) } }
     return step
   }
 
@@ -81,7 +80,7 @@ extension EnhancementStep {
   /// Removes noise with a shipped network.
   /// - Parameter level: its standard deviation in 8-bit levels; nil estimates it from the frames.
   package static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
-    network(NetworkChoice(.denoising, bits: bits), noiseLevel: level)
+    network(NetworkChoice(.denoising, bits: bits), given: WindowConditions(noiseLevel: level))
   }
 
   /// Interpolates frames with a shipped network.

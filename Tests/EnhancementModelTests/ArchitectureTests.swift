@@ -45,6 +45,21 @@ import Testing
       ])
   }
 
+  /// Sharpness is an input of conditioned networks that align their neighbours: four channels of the centre.
+  @Test func sharpnessNeedsConditionsAndNeighbours() throws {
+    var network = Architecture.realSuperResolution
+    #expect(network.centreChannels == 8)
+    network.hasSharpness = true
+    try network.validate()
+    #expect(network.centreChannels == 12 && network.channels(ofSlot: 0) == 39)
+    var (plain, unaligned) = (network, network)
+    plain.isConditioned = nil
+    unaligned.alignment = .none
+    for wrong in [plain, unaligned] {
+      #expect(throws: ModelError.self) { try wrong.validate() }
+    }
+  }
+
   @Test func attentionByHand() throws {
     var network = Architecture.balancedSuperResolution
     network.fusion = .attention

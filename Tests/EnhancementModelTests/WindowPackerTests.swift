@@ -68,6 +68,50 @@ import Testing
     #expect(codes([nil, nil, nil], WindowConditions(quantizer: 40)) == [QuantizerMap.unknown])
   }
 
+  /// Networks that take sharpness get as much more of the detail as the source lacks; everything else stays as it is.
+  @Test(arguments: [nil, 1.2, 0.8, 0.5, 0.05] as [Float?]) func missingDetailFollowsSharpness(
+    _ sharpness: Float?
+  ) {
+    let blind = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 64,
+      blocks: 1, isConditioned: true)
+    var told = blind
+    told.hasSharpness = true
+    let window = (0..<3).map { _ in
+      let frame = texturedFrame(width: 34, height: 26, seed: 1)
+      frame.quantizers = QuantizerMap(width: 34, height: 26, value: 60)
+      return frame
+    }
+    let conditions = WindowConditions(sharpness: sharpness)
+    let plain = WindowPacker(blind).prepare(window, given: conditions).codes()
+    let codes = WindowPacker(told).prepare(window, given: conditions).codes()
+    #expect(codes[0] == plain[0] && codes[2] == plain[2])
+    let centre = window[1]
+    /// The 5 x 5 binomial filter.
+    func smoothed(_ x: Int, _ y: Int) -> Int {
+      let weights = [1, 4, 6, 4, 1]
+      var sum = 128
+      for (dy, down) in weights.enumerated() {
+        for (dx, across) in weights.enumerated() {
+          let (row, column) = (max(0, min(25, y + dy - 2)), max(0, min(33, x + dx - 2)))
+          sum += down * across * Int(centre.luma[row * 34 + column])
+        }
+      }
+      return sum / 256
+    }
+    let gain = ["nil": 0.0, "1.2": 0, "0.8": 2, "0.5": 26, "0.05": 96][
+      "\(sharpness.map { "\($0)" } ?? "nil")"]!
+    for point in 0..<17 * 13 {
+      #expect(Array(codes[1][point * 12..<point * 12 + 8]) == Array(plain[1][point * 8..<point * 8 + 8]))
+      for phase in 0..<4 {
+        let (x, y) = (2 * (point % 17) + phase % 2, 2 * (point / 17) + phase / 2)
+        let detail = Double(Int(centre.luma[y * 34 + x]) - smoothed(x, y))
+        let wanted = max(0, min(255, 128 + (detail * gain / 32 + 0.5).rounded(.down)))
+        #expect(codes[1][point * 12 + 8 + phase] == UInt8(wanted))
+      }
+    }
+  }
+
   @Test func codesAreCentred() {
     #expect(PlanarFrame.centred(128) == 0)
     for code in 0...255 {

@@ -63,6 +63,22 @@ import VideoIO
     #expect(try abs(#require(survey("black.mkv").quantizer) - 20) < 4)
   }
 
+  /// Blur lowers the sharpness of a source, and a soft title does not stand for a sharp film.
+  @Test func sharpnessIsThatOfMostPlaces() throws {
+    let bench = try Workbench()
+    let picture = "-f lavfi -i testsrc2=size=320x240:rate=2:duration=40"
+    func survey(_ filter: String, _ name: String) throws -> SourceSurvey {
+      try bench.ffmpeg("\(picture) -vf \(filter),format=yuv420p -c:v libx264 -qp 18", name)
+      return try SourceSurvey(path: bench.path(name), options: VideoReader.Options(), threads: 1)
+    }
+    let sharp = try #require(try survey("null", "sharp.mkv").sharpness)
+    let soft = try survey("gblur=1.2", "soft.mkv")
+    #expect(try #require(soft.sharpness) < sharp - 0.3)
+    #expect(soft.description.contains(", sharpness 0."))
+    let title = try #require(try survey("gblur=1.2:enable='lt(t,8)'", "title.mkv").sharpness)
+    #expect(abs(title - sharp) < 0.1)
+  }
+
   /// A network gets the mean quantizer of the file, wherever the work begins.
   @Test func networksGetTheMeanQuantizer() async throws {
     let bench = try Workbench()

@@ -194,6 +194,30 @@ import Testing
     }
   }
 
+  /// A network that gets missing detail starts like the one without it.
+  @Test func missingDetailStartsWithoutWeights() throws {
+    let old = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
+      blocks: 1, isConditioned: true)
+    var new = old
+    new.hasSharpness = true
+    let source = NetworkWeights.random(old, seed: 1)
+    let parameters = ParameterSet(graph: new.graph)
+    parameters.initialize(graph: new.graph, seed: 3)
+    WarmStart(new).copy(source, into: parameters)
+    let after = parameters.network(new, recipe: "")
+    for (index, layer) in new.graph.layers.enumerated() {
+      guard layer.name == "encoder" else {
+        #expect(after.weights[index] == source.weights[index])
+        continue
+      }
+      let wanted = (0..<8).flatMap { output in
+        source.weights[index][output * 72..<output * 72 + 72] + [Float](repeating: 0, count: 36)
+      }
+      #expect(after.weights[index] == wanted)
+    }
+  }
+
   @Test func equalNetworksAreCopied() {
     let architecture = Architecture.small(window: 3)
     let source = NetworkWeights.random(architecture, seed: 1)

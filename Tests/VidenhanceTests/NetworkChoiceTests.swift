@@ -11,7 +11,7 @@ import Videnhance
   private func step(_ scale: Int, _ source: SourceKind, models: String? = nil) -> EnhancementStep {
     var choice = NetworkChoice(.superResolution, scale: scale, bits: .four, source: source)
     choice.modelFolder = models
-    return .network(choice, noiseLevel: nil, rate: .factor(2), goal: nil)
+    return .network(choice, rate: .factor(2), goal: nil)
   }
 
   @Test(arguments: NetworkBits.allCases) func realFootageHasItsOwnNetworks(bits: NetworkBits) {

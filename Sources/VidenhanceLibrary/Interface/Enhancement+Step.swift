@@ -70,7 +70,8 @@ extension Enhancement {
     func resolved(_ models: ModelLocation) -> EnhancementStep {
       var choice = choice
       choice.modelFolder = models.folder
-      return .network(choice, noiseLevel: noiseLevel, strength: strength, rate: rate)
+      return .network(
+        choice, given: WindowConditions(noiseLevel: noiseLevel, strength: strength), rate: rate)
     }
   }
 }

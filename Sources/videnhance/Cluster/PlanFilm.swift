@@ -189,6 +189,7 @@ extension PlanOptions {
     noise = network.noise.level
     // A plan with the usual strength equals one without it.
     strength = network.strength == 1 ? nil : network.strength
+    sharpness = network.sharpness
     fps = network.fps.map { "\($0.rate)" }
     tier = network.model?.rawValue
     if network.source != .auto { sources = tasks.map { _ in network.source.rawValue } }

@@ -55,6 +55,8 @@ struct Train: ParsableCommand {
       "Whether the network takes the source's noise level and quantizers as inputs and trains on degraded clips: on or off."
   )
   var conditioned: Switch?
+  @Option(help: "Whether a conditioned network takes the source's sharpness as an input: on or off.")
+  var sharpness: Switch?
   @Option(
     help: "Fraction of the windows in which a conditioned network receives the quantizers (default: 0.65).")
   var quantizerShare: Float?
@@ -106,6 +108,7 @@ struct Train: ParsableCommand {
     result.heads = heads
     if mask == .off { result.hasMask = nil }
     if let conditioned { result.isConditioned = conditioned == .on ? true : nil }
+    if sharpness == .on { result.hasSharpness = true }
     return result
   }
 

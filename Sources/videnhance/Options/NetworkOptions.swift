@@ -41,6 +41,12 @@ struct NetworkOptions: ParsableArguments {
       valueName: "factor"))
   var strength: Float?
 
+  @Option(
+    help: ArgumentHelp(
+      "Sharpness of a source of real footage for sr and restore, 0 to 1: 1 if nothing blurred it, 0.3 if much did; lower values sharpen more (default: estimated from the frames).",
+      valueName: "level"))
+  var sharpness: Float?
+
   @Option(help: "Output frames of interp per input frame: 2 to 64 (default: 2).")
   var factor: Int?
 
@@ -73,8 +79,9 @@ struct NetworkOptions: ParsableArguments {
   var steps: [EnhancementStep] {
     task.tasks.map { task in
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
-      return EnhancementStep.network(
-        choice(task), noiseLevel: noise.level, strength: strength ?? 1, rate: rate, goal: goal)
+      let conditions = WindowConditions(
+        noiseLevel: noise.level, strength: strength ?? 1, sharpness: sharpness)
+      return EnhancementStep.network(choice(task), given: conditions, rate: rate, goal: goal)
     }
   }
 
@@ -113,6 +120,12 @@ struct NetworkOptions: ParsableArguments {
       if !(0...WindowConditions.mostStrength).contains(strength) {
         throw ValidationError("--strength must be 0...\(Int(WindowConditions.mostStrength))")
       }
+    }
+    if let sharpness {
+      if !tasks.contains(where: \.hasTiers) {
+        throw ValidationError("--sharpness is for --task sr or restore")
+      }
+      if !(0...1).contains(sharpness) { throw ValidationError("--sharpness must be 0...1") }
     }
     if !tasks.contains(.interpolation) {
       if factor != nil { throw ValidationError("--factor is for --task interp") }

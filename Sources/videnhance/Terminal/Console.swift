@@ -67,7 +67,7 @@ enum Console {
       case "options": return "--encoder-option \(parts.dropFirst(2).joined(separator: "."))"
       default: return nil
       }
-    case "steps" where parts.count == 3 && ["bits", "noise", "strength"].contains(parts[2]):
+    case "steps" where parts.count == 3 && ["bits", "noise", "strength", "sharpness"].contains(parts[2]):
       return "--\(parts[2])"
     case "steps" where parts.count == 5 && parts[3] == "factor": return "--factor"
     default: return nil
