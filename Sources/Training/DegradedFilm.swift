@@ -45,7 +45,7 @@ final class DegradedFilm: Sendable {
   }
 
   /// Incremented when chains change, to invalidate old caches.
-  private static let version = 3
+  private static let version = 4
 
   private static func files(_ film: Film, folder: URL, factor: Int, pass: String) throws -> (URL, URL) {
     let base = try Film.cacheFolder(folder).appendingPathComponent("\(film.name)-x\(factor)-\(pass)")

@@ -103,7 +103,8 @@ final class EnhancementFilter {
     if properties.isInterlaced {
       throw FilterError("frame \(center) is interlaced; deinterlace first, or clear _FieldBased if it is not")
     }
-    var conditions = WindowConditions(noiseLevel: settings.noise, strength: settings.strength)
+    var conditions = WindowConditions(
+      noiseLevel: settings.noise, strength: settings.strength, sharpness: settings.sharpness)
     if kind == .denoise, settings.noise == nil {
       conditions.noiseLevel = try properties.noise.map {
         try FilterSettings.noise($0, named: FilterSettings.noiseProperty)

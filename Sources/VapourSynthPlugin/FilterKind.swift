@@ -38,7 +38,12 @@ enum FilterKind: Int, CaseIterable {
       case .interpolate: "factor:int:opt;fps_num:int:opt;fps_den:int:opt;"
       }
     // Last, so that positional arguments keep their places.
-    let added = self == .denoise ? "strength:float:opt;" : ""
+    let added =
+      switch self {
+      case .denoise: "strength:float:opt;"
+      case .superResolution, .restore: "sharpness:float:opt;"
+      case .interpolate: ""
+      }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;\(added)"
   }
 }

@@ -29,6 +29,8 @@ struct FilterSettings {
   var noise: Float?
   /// What denoising multiplies the level by.
   var strength: Float = 1
+  /// Sharpness of the source; nil for sources that are about sharp.
+  var sharpness: Float?
   var cuts = SceneCuts.auto
   var threads: Int
 
@@ -66,6 +68,10 @@ struct FilterSettings {
         throw FilterError("strength must be 0 to \(Int(WindowConditions.mostStrength))")
       }
       self.strength = Float(strength)
+    }
+    if let sharpness = host.number("sharpness", in: map) {
+      guard (0...1).contains(sharpness) else { throw FilterError("sharpness must be 0 to 1") }
+      self.sharpness = Float(sharpness)
     }
     if let cuts = host.text("cuts", in: map) {
       self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)

@@ -108,16 +108,20 @@ struct VapourSynthTests {
   static let cases: [(ffmpeg: String, host: String, options: String, call: String)] = [
     ("yuv420p", "YUV420P8", "--task sr --source clean", "SuperResolution(source='clean')"),
     ("yuv420p10le", "YUV420P10", "--task sr --source clean", "SuperResolution(source='clean', bits=4)"),
-    ("yuv420p", "YUV420P8", "--task sr --source real", "SuperResolution()"),
+    ("yuv420p", "YUV420P8", "--task sr --source real --sharpness 1", "SuperResolution()"),
     (
-      "yuv420p", "YUV420P8", "--task sr --model fast --bits 8 --source real",
+      "yuv420p", "YUV420P8", "--task sr --model fast --bits 8 --source real --sharpness 1",
       "SuperResolution(model='fast', bits=8, threads=1)"
     ),
     (
       "yuv444p16le", "YUV444P16", "--task sr --scale 4 --bits 2 --source real",
       "SuperResolution(scale=4, bits=2)"
     ),
-    ("yuv420p", "YUV420P8", "--task restore --source real", "Restore()"),
+    (
+      "yuv420p", "YUV420P8", "--task sr --source real --sharpness 0.4",
+      "SuperResolution(sharpness=0.4)"
+    ),
+    ("yuv420p", "YUV420P8", "--task restore --source real --sharpness 1", "Restore()"),
     ("yuv444p10le", "YUV444P10", "--task restore --source clean --bits 2", "Restore(source='clean', bits=2)"),
     ("yuv420p", "YUV420P8", "--task denoise", "Denoise()"),
     ("yuv420p10le", "YUV420P10", "--task denoise", "Denoise()"),
@@ -131,7 +135,7 @@ struct VapourSynthTests {
     (
       "yuv420p", "YUV420P8", "--task interp --fps 60000/1001", "Interpolate(fps_num=60000, fps_den=1001)"
     ),
-    ("gray", "GRAY8", "--task sr --source real", "SuperResolution()"),
+    ("gray", "GRAY8", "--task sr --source real --sharpness 1", "SuperResolution()"),
     (
       "yuv420p", "YUV420P8", "--task denoise,interp,sr --source clean",
       "Denoise().videnhance.Interpolate().videnhance.SuperResolution(source='clean')"

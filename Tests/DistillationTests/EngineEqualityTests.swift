@@ -33,7 +33,7 @@ import Training
     .small(window: 3, encoderChannels: 16, channels: 32, blocks: 2, scale: 4),
     Architecture(
       task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
-      blocks: 2, isConditioned: true),
+      blocks: 2, isConditioned: true, hasSharpness: true),
     Architecture(
       task: .restoration, scale: 1, window: 3, alignment: .block, encoderChannels: 16, channels: 32,
       blocks: 2,

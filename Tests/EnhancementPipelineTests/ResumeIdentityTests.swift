@@ -94,6 +94,15 @@ import VideoIO
       weaker.differences(from: usual).map(\.description) == ["steps 1 strength was the default, is 0.5"])
   }
 
+  @Test func sharpnessCounts() throws {
+    var other = Self.step
+    other.conditions.sharpness = 0.5
+    let usual = try identity(Options(threads: 1), EncoderSettings(), Self.step)
+    let sharper = try identity(Options(threads: 1), EncoderSettings(), other)
+    #expect(
+      sharper.differences(from: usual).map(\.description) == ["steps 1 sharpness was the default, is 0.5"])
+  }
+
   @Test func differencesAreNamedInWords() throws {
     var (options, encoder, step) = (Options(threads: 1), EncoderSettings(crf: 16), Self.step)
     step.bits = 4
