@@ -88,7 +88,7 @@ def gray(path, filters, count, start=0.0):
     width, height = (int(n) for n in text.strip().strip(",").split(",")[:2])
     if filters:
         width, height = round(width * filters / height / 2) * 2, filters
-    scale = f"scale={width}:{height}:flags=bicubic,extractplanes=y"
+    scale = f"scale={width}:{height}:flags=bicubic,format=yuv420p,extractplanes=y"
     raw = ffmpeg(["-ss", f"{start:.2f}", "-i", path, "-vf", scale, "-frames:v", str(count), "-f", "rawvideo", "-"])
     return list(np.frombuffer(raw, np.uint8).reshape(-1, height, width).astype(np.float32))
 
@@ -124,7 +124,7 @@ def coded(frames, codec, rng):
     with tempfile.NamedTemporaryFile(suffix=".mkv") as file:
         ffmpeg(["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", "25", "-i", "-", "-pix_fmt",
                 "yuv420p", "-c:v", *options, "-threads", "1", file.name], raw)
-        raw = ffmpeg(["-i", file.name, "-vf", "extractplanes=y", "-f", "rawvideo", "-"])
+        raw = ffmpeg(["-i", file.name, "-vf", "format=yuv420p,extractplanes=y", "-f", "rawvideo", "-"])
     return list(np.frombuffer(raw, np.uint8).reshape(-1, height, width).astype(np.float32))
 
 
