@@ -128,8 +128,9 @@ typedef struct ve_winograd_stretch {
   int32_t quads;  // 0 ends a list
 } ve_winograd_stretch;
 
-/// VE_OPERANDS_BYTES_IN_16: the products of one row of a column, over all slots. In `u`, each stretch starts with the initial
-/// values of its sums, [lane][2], followed by its quads, [lane][4]. 16-bit sums are multiplied by `factor`.
+/// VE_OPERANDS_BYTES_IN_16: the products of one row of a column for one part of a block, over all slots. In `u`, each stretch
+/// starts with the initial values of its sums, [lane][2], followed by its quads, [lane][4]. 16-bit sums are multiplied by
+/// `factor`.
 typedef struct ve_winograd_row {
   const int8_t *u;
   const ve_winograd_stretch *stretches;
@@ -146,12 +147,13 @@ typedef struct ve_winograd_products_args {
   int32_t quads;  // channels / 4, of VE_OPERANDS_WORDS / 2
   int32_t tiles;
   int32_t vectors;
-  /// [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4]; of VE_OPERANDS_WORDS two of 16 bits for four.
+  /// For each part of the block, [quad][row 1, row 2][lane][4], then [quad][row 0, row 3][lane][4]; of VE_OPERANDS_WORDS two
+  /// of 16 bits for four.
   const int8_t *u;
   /// For kernels that sum over slots themselves; otherwise 1.
   int32_t slots;
   ptrdiff_t v_slot, u_slot;
-  /// For VE_OPERANDS_BYTES_IN_16, instead of u: four rows.
+  /// For VE_OPERANDS_BYTES_IN_16, instead of u: four rows for each part of the block.
   const ve_winograd_row *rows;
   /// Of a later call, to be prefetched: one cache line per quad.
   const int8_t *next_u;
@@ -185,6 +187,9 @@ typedef struct ve_winograd_kernels {
   ve_winograd_input_fn *input[VE_TRANSFORM_COUNT];  // NULL if the transform is not supported
   ve_winograd_products_fn *products;
   bool in_eights;  // u in groups of eight products, [eight][row 1, row 2][lane][8] and so on
+  /// Vectors of a part of a block, whose weights are contiguous; 0 if blocks have one part. The weights that a register tile
+  /// reads should be contiguous if it does not cover all vectors: at regular distances they would share few sets of the cache.
+  int32_t part_vectors;
   bool adds_slots;  // in one call instead of one per slot
   bool fuses_epilogue;
 } ve_winograd_kernels;

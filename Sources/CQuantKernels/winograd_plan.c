@@ -162,23 +162,50 @@ size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *w)
          element_bytes(w);
 }
 
-static void pack_weights(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+static int32_t part_vectors(const ve_winograd_plan *w, const ve_block *block) {
+  return w->kernels->part_vectors > 0 ? w->kernels->part_vectors : block->vectors;
+}
+
+ve_block ve_winograd_part(const ve_conv3x3 *plan, const ve_winograd_plan *w, const ve_block *block, int32_t first) {
+  const int32_t most = part_vectors(w, block), left = block->vectors - first, lanes = plan->kernels->lanes;
+  const int32_t vectors = left < most ? left : most, channels = block->channels - first * lanes;
+  return (ve_block){
+      .first_channel = block->first_channel + first * lanes,
+      .channels = channels < vectors * lanes ? channels : vectors * lanes,
+      .vectors = vectors,
+  };
+}
+
+// Packs the weights of part of a block for one column and slot.
+static void pack_part(
+    const ve_conv3x3 *plan, const ve_winograd_plan *w, const ve_block *part, const int8_t *weights, int32_t column,
+    int32_t slot, int8_t *to) {
   const ve_conv3x3_description *d = &plan->description;
-  const ptrdiff_t bytes = (ptrdiff_t)element_bytes(w), group_bytes = group_of(w->kernels) * bytes;
+  const ptrdiff_t group_bytes = group_of(w->kernels) * (ptrdiff_t)element_bytes(w);
+  const ptrdiff_t width = part->vectors * plan->kernels->lanes;
+  for (int32_t lane = 0; lane < part->channels; lane++) {
+    const ptrdiff_t out = part->first_channel + lane;
+    const int8_t *from = weights + (out * d->slots + slot) * d->channels_in * 9;
+    for (int32_t k = 0; k < w->depth; k++)
+      pack_product(
+          w, from + k % d->channels_in * 9, ve_winograd_column_order[w->transform][column], k, k / d->channels_in,
+          to + group_bytes * lane, width);
+  }
+}
+
+static void pack_weights(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights) {
+  const int32_t slots = plan->description.slots, lanes = plan->kernels->lanes;
+  const ptrdiff_t lane_bytes = (ptrdiff_t)ve_winograd_lane_bytes(plan, w);
+  const ptrdiff_t lane_share = lane_bytes / (w->traits->columns * slots);
   for (int32_t b = 0; b < plan->block_count; b++) {
     const ve_block *block = &plan->blocks[b];
-    const ptrdiff_t width = block->vectors * plan->kernels->lanes;
-    int8_t *base = w->u + (size_t)block->first_channel * ve_winograd_lane_bytes(plan, w);
-    for (int32_t lane = 0; lane < block->channels; lane++)
-      for (int32_t i = 0; i < w->traits->columns; i++)
-        for (int32_t slot = 0; slot < d->slots; slot++) {
-          const ptrdiff_t out = block->first_channel + lane;
-          const int8_t *from = weights + (out * d->slots + slot) * d->channels_in * 9;
-          int8_t *to = base + (i * d->slots + slot) * width * w->padded_depth * 4 * bytes + group_bytes * lane;
-          for (int32_t k = 0; k < w->depth; k++)
-            pack_product(
-                w, from + k % d->channels_in * 9, ve_winograd_column_order[w->transform][i], k, k / d->channels_in,
-                to, width);
+    int8_t *to = w->u + block->first_channel * lane_bytes;
+    for (int32_t i = 0; i < w->traits->columns; i++)
+      for (int32_t slot = 0; slot < slots; slot++)
+        for (int32_t first = 0; first < block->vectors; first += part_vectors(w, block)) {
+          const ve_block part = ve_winograd_part(plan, w, block, first);
+          pack_part(plan, w, &part, weights, i, slot, to);
+          to += part.vectors * lanes * lane_share;
         }
   }
 }
@@ -245,6 +272,8 @@ static ve_winograd_plan *create(
     w->v_row = VE_RUN_TILES * w->v_tile;
   }
   w->v_slot = w->traits->columns * 4 * w->v_row;
+  const int32_t most_vectors = plan->blocks[0].vectors, of_part = part_vectors(w, &plan->blocks[0]);
+  w->parts = (most_vectors + of_part - 1) / of_part;
   if (!allocate_and_pack(plan, w, weights)) {
     ve_winograd_plan_destroy(w);
     return NULL;

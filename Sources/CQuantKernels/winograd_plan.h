@@ -14,9 +14,10 @@ struct ve_winograd_plan {
   int32_t levels;  // determine the offsets of transformed inputs
   int32_t depth;  // products per slot: channels, for VE_F2X1 times taps
   int32_t padded_depth;  // whole groups of them
-  int8_t *u;  // [block][column][slot], then as in ve_winograd_products_args; or as given by rows
+  int8_t *u;  // [block][column][slot][part], then as in ve_winograd_products_args; or as given by rows
   // VE_OPERANDS_BYTES_IN_16 only (winograd_rows.c).
-  ve_winograd_row *rows;  // [block][column][r]
+  ve_winograd_row *rows;  // [block][column][part][r]
+  int32_t parts;  // of the largest block
   ve_winograd_stretch *stretches;
   double mean_stretch;  // quads per stretch
   uint32_t *starts;  // [column][r][constants_row]: initial values of 16-bit sums
@@ -38,8 +39,10 @@ int32_t ve_winograd_weight_factor(ve_transform transform, int32_t r, int32_t c);
 /// Returns false if out of memory.
 bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *winograd, const int8_t *weights, int32_t most_input);
 
+/// The part of a block that begins with vector `first`, as a block.
+ve_block ve_winograd_part(const ve_conv3x3 *plan, const ve_winograd_plan *winograd, const ve_block *block, int32_t first);
+
 /// Bytes of transformed weights per lane.
 size_t ve_winograd_lane_bytes(const ve_conv3x3 *plan, const ve_winograd_plan *winograd);
-
 
 #endif

@@ -103,17 +103,17 @@ static void add_halves(builder *b, int8_t *quad, int32_t at) {
   add_quad(b, rest, at);
 }
 
-// Row r of column c for the lanes of a block.
+// Row r of column c for the lanes of part of a block.
 static void add_row(
-    builder *b, const ve_conv3x3 *plan, const ve_winograd_plan *w, const ve_block *block, const int8_t *weights,
+    builder *b, const ve_conv3x3 *plan, const ve_winograd_plan *w, const ve_block *part, const int8_t *weights,
     int32_t c, int32_t r) {
   const ve_conv3x3_description *d = &plan->description;
   begin_stretch(b, 0);
   for (int32_t slot = 0; slot < d->slots; slot++)
     for (int32_t i = 0; i < w->depth; i += 4) {
       int8_t quad[4 * VE_BLOCK_LANES] = {0};
-      for (int32_t k = 0; k < 4 * block->channels; k++) {
-        const ptrdiff_t out = block->first_channel + k / 4, channel = (i + k % 4) % d->channels_in;
+      for (int32_t k = 0; k < 4 * part->channels; k++) {
+        const ptrdiff_t out = part->first_channel + k / 4, channel = (i + k % 4) % d->channels_in;
         const int8_t *taps = weights + ((out * d->slots + slot) * d->channels_in + channel) * 9;
         quad[k] = (int8_t)(ve_winograd_weight(w->transform, taps, r, c, i / d->channels_in) / (int32_t)b->factor);
       }
@@ -128,35 +128,41 @@ static void add_row(
   write_stretch(b);
 }
 
-static void add_rows(
+// Returns the number of rows.
+static size_t add_rows(
     const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights, int32_t most_input, sink *sink) {
   builder b = {.sink = sink, .most_input = most_input};
-  ve_winograd_row *row = w->rows;
-  for (int32_t n = 0; n < plan->block_count; n++) {
-    const ve_block *block = &plan->blocks[n];
-    b.lanes = block->vectors * plan->kernels->lanes;
-    b.width = 4 * b.lanes;
+  size_t count = 0;
+  for (int32_t n = 0; n < plan->block_count; n++)
     for (int32_t i = 0; i < w->traits->columns; i++)
-      for (int32_t r = 0; r < 4; r++, row++) {
-        const int32_t c = ve_winograd_column_order[w->transform][i];
-        b.factor = (uint32_t)ve_winograd_weight_factor(w->transform, r, c);
-        b.starts = w->starts + (c * 4 + r) * w->constants_row + block->first_channel;
-        memset(b.starts, 0, (size_t)b.lanes * sizeof *b.starts);
-        // The first pass only counts and has no memory to point to.
-        if (sink->u)
-          *row = (ve_winograd_row){sink->u + sink->u_bytes, sink->stretches + sink->stretch_count, (int32_t)b.factor};
-        add_row(&b, plan, w, block, weights, c, r);
+      for (int32_t p = 0; p < w->parts; p++) {
+        const ve_block *block = &plan->blocks[n];
+        const int32_t first = p * w->kernels->part_vectors;
+        if (first >= block->vectors) continue;
+        const ve_block part = ve_winograd_part(plan, w, block, first);
+        b.lanes = part.vectors * plan->kernels->lanes;
+        b.width = 4 * b.lanes;
+        for (int32_t r = 0; r < 4; r++, count++) {
+          const int32_t c = ve_winograd_column_order[w->transform][i];
+          b.factor = (uint32_t)ve_winograd_weight_factor(w->transform, r, c);
+          b.starts = w->starts + (c * 4 + r) * w->constants_row + part.first_channel;
+          memset(b.starts, 0, (size_t)b.lanes * sizeof *b.starts);
+          // The first pass only counts and has no memory to point to.
+          if (sink->u)
+            w->rows[((n * w->traits->columns + i) * w->parts + p) * 4 + r] =
+                (ve_winograd_row){sink->u + sink->u_bytes, sink->stretches + sink->stretch_count, (int32_t)b.factor};
+          add_row(&b, plan, w, &part, weights, c, r);
+        }
       }
-  }
+  return count;
 }
 
 bool ve_winograd_make_rows(const ve_conv3x3 *plan, ve_winograd_plan *w, const int8_t *weights, int32_t most_input) {
-  const size_t rows = (size_t)plan->block_count * (size_t)w->traits->columns * 4;
   w->starts = calloc((size_t)w->traits->columns * 4 * (size_t)w->constants_row, sizeof *w->starts);
-  w->rows = calloc(rows, sizeof *w->rows);
+  w->rows = calloc((size_t)(plan->block_count * w->traits->columns * w->parts) * 4, sizeof *w->rows);
   if (!w->starts || !w->rows) return false;
   sink sink = {0};
-  add_rows(plan, w, weights, most_input, &sink);
+  const size_t rows = add_rows(plan, w, weights, most_input, &sink);
   w->u = aligned_alloc(VE_ALIGNMENT, ve_aligned(sink.u_bytes));
   w->stretches = calloc(sink.stretch_count, sizeof *w->stretches);
   if (!w->u || !w->stretches) return false;

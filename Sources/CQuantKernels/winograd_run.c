@@ -172,7 +172,7 @@ static void compute_block(const run *run, int32_t number) {
       const bool last = slot == calls - 1;
       args.v = run->v + slot * w->v_slot + ve_winograd_column_order[w->transform][i] * 4 * w->v_row;
       args.u = w->rows ? u : u + i * column_bytes + slot * u_slot;
-      args.rows = w->rows ? &w->rows[(number * w->traits->columns + i) * 4] : NULL;
+      args.rows = w->rows ? &w->rows[(number * w->traits->columns + i) * w->parts * 4] : NULL;
       // The last column is followed by the first.
       args.next_u = w->rows || (last && i == w->traits->columns - 1) ? u : args.u + u_slot;
       args.step = last ? column->step : VE_STEP_KEEP;

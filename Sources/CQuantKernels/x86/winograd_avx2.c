@@ -15,7 +15,7 @@ static ve_winograd_input_fn VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(inpu
 #include "../winograd_products_tmpl.h"
 
 // Pairs of sums per group, which leaves four of 16 registers for weights, inputs and a product.
-enum { GROUP = 12 };
+enum { GROUP = 12, PART = 2 };
 
 VE_INLINE __m256i broadcast(const uint8_t *codes) {
   int32_t quad;
@@ -28,10 +28,11 @@ VE_INLINE void add_row(
     __m256i *sums, const ve_winograd_products_args *args, int r, int32_t tile, int32_t first, const int tiles,
     const int vectors) {
   const uint8_t *v = args->v + r * args->v_row + tile * args->v_tile;
-  const ptrdiff_t v_tile = args->v_tile, step = 32 * (ptrdiff_t)args->vectors;
-  const int8_t *u = args->rows[r].u + 32 * first;
-  const __m256i factor = _mm256_set1_epi16((int16_t)args->rows[r].factor);
-  for (const ve_winograd_stretch *stretch = args->rows[r].stretches; stretch->quads > 0; stretch++) {
+  const ptrdiff_t v_tile = args->v_tile, step = 32 * vectors;
+  const ve_winograd_row *row = &args->rows[first / PART * 4 + r];
+  const int8_t *u = row->u;
+  const __m256i factor = _mm256_set1_epi16((int16_t)row->factor);
+  for (const ve_winograd_stretch *stretch = row->stretches; stretch->quads > 0; stretch++) {
     __m256i partial[GROUP];
     VE_UNROLL for (int j = 0; j < vectors; j++) {
       const __m256i start = _mm256_load_si256((const __m256i *)(u + 32 * j));
@@ -62,5 +63,6 @@ const ve_winograd_kernels ve_winograd_avx2 = {
     .input = {VE_NAME(input_2x1), VE_NAME(input_2x2), VE_NAME(input_2x4)},
     .products = products,
     .adds_slots = true,
+    .part_vectors = PART,
 };
 #endif

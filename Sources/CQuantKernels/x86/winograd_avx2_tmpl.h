@@ -3,6 +3,7 @@
 // attribute and after winograd_products_tmpl.h, with
 //
 //   GROUP            pairs of sums per group
+//   PART             vectors of a part of a block: 2
 //   add_row(sums, args, r, tile, first, tiles, vectors): adds the products of row r to the sums
 
 VE_INLINE void group(
@@ -30,8 +31,8 @@ static void products(const ve_winograd_products_args *shared_args) {
   // Prefetch everything with the first vectors.
   for (int32_t tile = 0; tile < args->tiles; tile += 6) fetch(args, tile, 6);
   int32_t first = 0;
-  for (; first + 2 <= args->vectors; first += 2)
-    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, &finisher, tile, first, 6, 2);
+  for (; first + PART <= args->vectors; first += PART)
+    for (int32_t tile = 0; tile < args->tiles; tile += 6) group(args, &finisher, tile, first, 6, PART);
   if (first < args->vectors)
     for (int32_t tile = 0; tile < args->tiles; tile += 12) group(args, &finisher, tile, first, 12, 1);
 }

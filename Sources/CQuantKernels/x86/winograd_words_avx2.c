@@ -16,7 +16,7 @@ static ve_winograd_input_fn VE_NAME(input_2x2), VE_NAME(input_2x4);
 #include "../winograd_products_tmpl.h"
 
 // As in winograd_avx2.c.
-enum { GROUP = 12 };
+enum { GROUP = 12, PART = 2 };
 
 VE_INLINE __m256i broadcast(const uint8_t *pair_of_inputs) {
   int32_t pair;
@@ -28,13 +28,13 @@ VE_INLINE __m256i broadcast(const uint8_t *pair_of_inputs) {
 VE_INLINE void add_row(
     __m256i *sums, const ve_winograd_products_args *args, const int r, int32_t tile, int32_t first, const int tiles,
     const int vectors) {
-  const ptrdiff_t v_tile = args->v_tile, width = 32 * (ptrdiff_t)args->vectors;
+  const ptrdiff_t v_tile = args->v_tile, width = 32 * vectors, vector_bytes = 32 * 4 * (ptrdiff_t)args->quads;
   const ptrdiff_t half = r == 0 || r == 3 ? 2 * width * args->quads : 0, place = r < 2 ? 0 : width;
   __m256i row[GROUP];
   VE_UNROLL for (int i = 0; i < tiles * vectors; i++) row[i] = sums[i];
   for (int32_t slot = 0; slot < args->slots; slot++) {
     const uint8_t *v = args->v + slot * args->v_slot + r * args->v_row + tile * v_tile;
-    const int8_t *u = args->u + slot * args->u_slot + half + place + 32 * first;
+    const int8_t *u = args->u + slot * args->u_slot + first * vector_bytes + half + place;
     VE_NO_UNROLL for (int32_t pair = 0; pair < args->quads; pair++, v += 4, u += 2 * width) {
       __m256i w[2];
       VE_UNROLL for (int j = 0; j < vectors; j++) w[j] = _mm256_load_si256((const __m256i *)(u + 32 * j));
@@ -57,5 +57,6 @@ const ve_winograd_kernels ve_winograd_words_avx2 = {
     .input = {NULL, VE_NAME(input_2x2), VE_NAME(input_2x4)},
     .products = products,
     .adds_slots = true,
+    .part_vectors = PART,
 };
 #endif
