@@ -14,8 +14,9 @@ package struct FrameBlender: Sendable {
   package let threads: Int
 
   private static let bandHeight = 64
+  private let pool = FramePool()
 
-  /// Creates a blender; it keeps no state between frames.
+  /// Creates a blender; it keeps only the memory of frames.
   package init(threads: Int) { self.threads = threads }
 
   /// Returns the frame between two frames of the same shape at the instant of `alignment`.
@@ -35,7 +36,8 @@ package struct FrameBlender: Sendable {
     let known = alignment.warped.filter {
       isSeenWhole && $0.width == first.width && $0.height == first.height
     }
-    var buffer = try FrameBuffer(width: first.width, height: first.height, format: first.format, like: first)
+    var buffer = try FrameBuffer(
+      width: first.width, height: first.height, format: first.format, like: first, pool: pool)
     defer { withExtendedLifetime(residual) {} }
     for index in 0..<first.format.planeCount {
       let residual = residual.flatMap {

@@ -18,8 +18,9 @@ package struct FrameEnlarger: Sendable {
 
   /// Output rows per band if the bands are chosen here.
   private static let bandHeight = 128
+  private let pool = FramePool()
 
-  /// Creates an enlarger; it keeps no state between frames.
+  /// Creates an enlarger; it keeps only the memory of frames.
   package init(scale: Int, threads: Int) {
     precondition(scale == 1 || scale == 2 || scale == 4, "scale is 1, 2 or 4")
     self.scale = scale
@@ -61,7 +62,8 @@ package struct FrameEnlarger: Sendable {
 
   private func make(_ source: VideoFrame, _ work: (Planes) throws -> Void) throws -> VideoFrame {
     var buffer = try FrameBuffer(
-      width: source.width * scale, height: source.height * scale, format: source.format, like: source)
+      width: source.width * scale, height: source.height * scale, format: source.format, like: source,
+      pool: pool)
     try buffer.withMutablePlanes { planes throws in try work(planes) }
     return buffer.freeze(presentationTimestamp: source.presentationTimestamp, duration: source.duration)
   }

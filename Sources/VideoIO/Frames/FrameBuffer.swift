@@ -17,11 +17,12 @@ package struct FrameBuffer: ~Copyable {
   /// - Parameters:
   ///   - like: a frame whose colour, aspect ratio, side data and metadata are copied; side data in pixel
   ///     coordinates is omitted if the size differs.
+  ///   - pool: the pool to take memory from; nil for new memory.
   /// - Throws: `VideoIOError.invalidPicture` for sizes that FFmpeg cannot allocate.
   package init(
-    width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil
+    width: Int, height: Int, format: PixelFormat, like source: VideoFrame? = nil, pool: FramePool? = nil
   ) throws(VideoIOError) {
-    let owner = try FrameOwner(width: width, height: height, code: format.code)
+    let owner = try FrameOwner(width: width, height: height, code: format.code, pool: pool)
     if let source {
       try copyProperties(from: source.raw, to: owner.raw)
       // A new picture has not been through the source's codec.

@@ -12,23 +12,30 @@ struct FrameOwner: ~Copyable {
     self.raw = raw
   }
 
-  /// Allocates a frame with its own memory.
-  init(width: Int, height: Int, code: Int32) throws(VideoIOError) {
-    let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
-    guard let w = Int32(exactly: width), let h = Int32(exactly: height), w > 0, h > 0 else {
+  /// Allocates a frame with its own memory, or memory of a pool.
+  init(width: Int, height: Int, code: Int32, pool: FramePool? = nil) throws(VideoIOError) {
+    let owner = try FrameOwner()
+    guard let w = Int32(exactly: width), let h = Int32(exactly: height), w > 0, h > 0,
+      Self.allocate(owner.raw, width: w, height: h, code: code, pool: pool)
+    else {
+      let name = av_get_pix_fmt_name(AVPixelFormat(code)).map { String(cString: $0) } ?? "?"
       throw .invalidPicture(width: width, height: height, format: name)
     }
-    var frame = av_frame_alloc()
-    guard let raw = frame else { throw .outOfMemory }
-    raw.pointee.width = w
-    raw.pointee.height = h
-    raw.pointee.format = code
-    let (result, _) = LibavLog.collecting { av_frame_get_buffer(raw, 0) }
-    guard result >= 0 else {
-      av_frame_free(&frame)
-      throw .invalidPicture(width: width, height: height, format: name)
-    }
-    self.raw = raw
+    self = owner
+  }
+
+  /// Returns false if FFmpeg cannot allocate the picture.
+  private static func allocate(
+    _ frame: UnsafeMutablePointer<AVFrame>, width: Int32, height: Int32, code: Int32, pool: FramePool?
+  ) -> Bool {
+    frame.pointee.width = width
+    frame.pointee.height = height
+    frame.pointee.format = code
+    if let pool, pool.fill(frame) { return true }
+    let (result, _) = LibavLog.collecting { av_frame_get_buffer(frame, 0) }
+    guard result >= 0 else { return false }
+    pool?.learn(from: frame)
+    return true
   }
 
   deinit {
