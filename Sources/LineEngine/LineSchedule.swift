@@ -131,8 +131,11 @@ final class LineProgress: @unchecked Sendable {
   private let workers: Int
   /// Each thread's counter has its own cache line.
   private static let stride = 64 / MemoryLayout<Atomic<Int>>.stride
-  /// Number of polls before yielding the processor: some tens of microseconds.
+  /// Number of polls before sleeping: some tens of microseconds.
   private static let patience = 1000
+  /// Number of threads that sleep or are about to.
+  private let sleepers = Atomic(0)
+  private let bed = NSCondition()
 
   init(workers: Int) {
     self.workers = workers
@@ -157,12 +160,19 @@ final class LineProgress: @unchecked Sendable {
   /// Takes the next band; returns its index, or one beyond the end of the list.
   func take(_ worker: Int) -> Int {
     let index = next.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
-    current[worker * Self.stride].store(index, ordering: .releasing)
+    publish(worker, index)
     return index
   }
 
   /// Unregisters a thread that has found no more bands.
-  func leave(_ worker: Int) { current[worker * Self.stride].store(Int.max, ordering: .releasing) }
+  func leave(_ worker: Int) { publish(worker, Int.max) }
+
+  private func publish(_ worker: Int, _ index: Int) {
+    // In one order with `sleepers`: either the sleeper sees the new index, or this sees the sleeper.
+    current[worker * Self.stride].store(index, ordering: .sequentiallyConsistent)
+    guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+    bed.withLock { bed.broadcast() }
+  }
 
   /// Waits until the first `count` bands are finished; all of them have been taken, since `worker` has a later one.
   func wait(_ worker: Int, until count: Int) {
@@ -170,9 +180,19 @@ final class LineProgress: @unchecked Sendable {
       var tries = 0
       while current[other * Self.stride].load(ordering: .acquiring) < count {
         tries += 1
-        if tries < Self.patience { ve_relax() } else { sched_yield() }
+        if tries < Self.patience { ve_relax() } else { sleep(until: count, from: other) }
       }
     }
+  }
+
+  /// Sleeps, as the other thread may itself be waiting for a processor: a thread that yielded instead would keep it waiting on
+  /// the other processor, and take time from decoder and encoder.
+  private func sleep(until count: Int, from other: Int) {
+    sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    bed.withLock {
+      while current[other * Self.stride].load(ordering: .sequentiallyConsistent) < count { bed.wait() }
+    }
+    sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
   }
 }
 
