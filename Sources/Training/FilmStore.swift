@@ -133,8 +133,10 @@ package final class Film: Sendable {
     let key = SIMD2(part, factor)
     if let known = sharpness.withLock({ $0[key] }) { return known }
     let numbers = Sharpness.examinedFrames.map { $0 + part * Self.sharpnessSpan }.filter { $0 < count }
+    // The extents of reduced frames are even.
+    let (usableWidth, usableHeight) = (width - width % (2 * factor), height - height % (2 * factor))
     let frames = try numbers.map {
-      let whole = crop($0, x: 0, y: 0, width: width, height: height)
+      let whole = crop($0, x: 0, y: 0, width: usableWidth, height: usableHeight)
       return factor == 1 ? whole : try Degradation.shrink(whole, factor: factor)
     }
     let result = Sharpness.estimate(frames)

@@ -133,6 +133,18 @@ import Testing
     }
   }
 
+  /// The extents of films are multiples of 4, those of a frame reduced by 4 must be even.
+  @Test func sharpnessOfReducedFrames() throws {
+    let bench = try bench(size: "404x276")
+    let film = try Film(section: section("clip.mkv"), folder: bench.directory)
+    let frames = try Sharpness.examinedFrames.map {
+      try Degradation.shrink(film.crop($0, x: 0, y: 0, width: 400, height: 272), factor: 4)
+    }
+    let expected = try #require(Sharpness.estimate(frames))
+    #expect(try film.sharpness(near: 0, factor: 4) == expected)
+    #expect(try film.sharpness(near: 0, factor: 1) != expected)
+  }
+
   @Test func sectionsAreCutByTime() throws {
     let bench = try bench()
     let whole = try Film(section: section("clip.mkv"), folder: bench.directory)
