@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Kernels
 import LineEngine
 
 /// An input of networks that know the sharpness of their source: the fine detail of the centre frame, as much more of it as
@@ -21,10 +22,11 @@ struct MissingDetail: Sendable {
   /// In units of `shift`.
   private let gain: Int
 
-  init(of frame: PlanarFrame, sharpness: Float?) {
+  /// - Parameter smoothed: `frame.smoothedLuma()` if it is known.
+  init(of frame: PlanarFrame, sharpness: Float?, smoothed: [UInt8]? = nil, threads: Int = 1) {
     self.frame = frame
     gain = sharpness.map(Self.gain) ?? 0
-    smoothed = gain > 0 ? frame.smoothedLuma() : []
+    self.smoothed = gain > 0 ? smoothed ?? frame.smoothedLuma(threads: threads) : []
   }
 
   /// The factor of detail, in units of 1/32.
@@ -57,38 +59,44 @@ struct MissingDetail: Sendable {
 
 extension PlanarFrame {
   /// Luma smoothed with the 5 x 5 binomial filter; edges are replicated.
-  func smoothedLuma() -> [UInt8] {
-    var rows = [UInt16](repeating: 0, count: width * height)
-    var result = [UInt8](repeating: 0, count: width * height)
-    rows.withUnsafeMutableBufferPointer { rows in
-      for y in 0..<height {
-        let from = luma + y * width
-        let to = rows.baseAddress! + y * width
-        func tap(_ x: Int) -> UInt16 { UInt16(from[max(0, min(width - 1, x))]) }
-        for x in 0..<width {
-          if x >= 2 && x < width - 2 {
-            let outer = UInt16(from[x - 2]) &+ UInt16(from[x + 2])
-            let inner = UInt16(from[x - 1]) &+ UInt16(from[x + 1])
-            to[x] = outer &+ 4 &* inner &+ 6 &* UInt16(from[x])
-          } else {
-            to[x] = tap(x - 2) + tap(x + 2) + 4 * (tap(x - 1) + tap(x + 1)) + 6 * tap(x)
-          }
+  func smoothedLuma(threads: Int = 1) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: width * height) { result, count in
+      nonisolated(unsafe) let target = result.baseAddress!  // Bands write their own rows.
+      Parallel.bands(rows: height, threads: threads) { rows, _ in smoothLuma(rows, into: target) }
+      count = width * height
+    }
+  }
+
+  private func smoothLuma(_ rows: Range<Int>, into result: UnsafeMutablePointer<UInt8>) {
+    let first = max(0, rows.lowerBound - 2), end = min(height, rows.upperBound + 2)
+    withUnsafeTemporaryAllocation(of: UInt16.self, capacity: (end - first) * width) { sums in
+      let sums = sums.baseAddress!
+      for y in first..<end { sumAcross(luma + y * width, into: sums + (y - first) * width) }
+      for y in rows {
+        func row(_ y: Int) -> UnsafeMutablePointer<UInt16> {
+          sums + (max(0, min(height - 1, y)) - first) * width
         }
-      }
-      result.withUnsafeMutableBufferPointer { result in
-        for y in 0..<height {
-          func row(_ y: Int) -> UnsafeMutablePointer<UInt16> {
-            rows.baseAddress! + max(0, min(height - 1, y)) * width
-          }
-          let (a, b, c, d, e) = (row(y - 2), row(y - 1), row(y), row(y + 1), row(y + 2))
-          let to = result.baseAddress! + y * width
-          for x in 0..<width {
-            let sum = a[x] &+ e[x] &+ 4 &* (b[x] &+ d[x]) &+ 6 &* c[x]
-            to[x] = UInt8(truncatingIfNeeded: (sum &+ 128) &>> 8)
-          }
+        let (a, b, c, d, e) = (row(y - 2), row(y - 1), row(y), row(y + 1), row(y + 2))
+        let to = result + y * width
+        for x in 0..<width {
+          let sum = a[x] &+ e[x] &+ 4 &* (b[x] &+ d[x]) &+ 6 &* c[x]
+          to[x] = UInt8(truncatingIfNeeded: (sum &+ 128) &>> 8)
         }
       }
     }
-    return result
+  }
+
+  /// The sums of a row with weights 1, 4, 6, 4, 1.
+  private func sumAcross(_ from: UnsafePointer<UInt8>, into sums: UnsafeMutablePointer<UInt16>) {
+    func tap(_ x: Int) -> UInt16 { UInt16(from[max(0, min(width - 1, x))]) }
+    for x in 0..<width {
+      if x >= 2 && x < width - 2 {
+        let outer = UInt16(from[x - 2]) &+ UInt16(from[x + 2])
+        let inner = UInt16(from[x - 1]) &+ UInt16(from[x + 1])
+        sums[x] = outer &+ 4 &* inner &+ 6 &* UInt16(from[x])
+      } else {
+        sums[x] = tap(x - 2) + tap(x + 2) + 4 * (tap(x - 1) + tap(x + 1)) + 6 * tap(x)
+      }
+    }
   }
 }

@@ -30,6 +30,8 @@ package final class WindowPacker {
     /// The samples for motion search.
     let search: MotionPlane
     let noiseLevel: Float
+    /// Luma smoothed for motion search; nil if the frame has little noise.
+    var smoothed: [UInt8]?
     /// Input of noise estimation, for denoising.
     var survey: NoiseSurvey?
   }
@@ -77,7 +79,10 @@ package final class WindowPacker {
       architecture.takesQuantizers
       ? Self.quantizerCode(QuantizerMap.mean(window.map(\.quantizers)), given: conditions) : nil
     let detail =
-      architecture.takesSharpness ? MissingDetail(of: window[middle], sharpness: conditions.sharpness) : nil
+      architecture.takesSharpness
+      ? MissingDetail(
+        of: window[middle], sharpness: conditions.sharpness,
+        smoothed: isAligned ? reference[middle].smoothed : nil, threads: threads) : nil
     // The last channel of neighbours; detail follows in the centre.
     let quantizerChannels = window.indices.map {
       architecture.channels(ofSlot: $0) - ($0 == middle && detail != nil ? MissingDetail.channels : 0) - 1
@@ -188,11 +193,12 @@ package final class WindowPacker {
       return PreparedPlanes(frame: frame, plane: plane, search: plane, noiseLevel: level, survey: survey)
     }
     // Matching on noisy samples would prefer blocks with similar noise, which averaging would then preserve.
-    let calm = frame.smoothedLuma()
+    let calm = frame.smoothedLuma(threads: threads)
     let search = calm.withUnsafeBufferPointer {
       MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
     }
-    return PreparedPlanes(frame: frame, plane: plane, search: search, noiseLevel: level, survey: survey)
+    return PreparedPlanes(
+      frame: frame, plane: plane, search: search, noiseLevel: level, smoothed: calm, survey: survey)
   }
 
   /// Codes of one slot as a float tensor, (code - 128) / 255.
