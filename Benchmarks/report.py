@@ -50,10 +50,9 @@ def kernels_of(folder):
             text = file.read()
         if "DIFFERS" in text:
             sys.exit(f"report: {name}: a kernel differs from the scalar one")
+        # Processors without dot products have no peak of them.
         match_of_peak = re.search(r"products: (\d+)", text)
-        if not match_of_peak:
-            sys.exit(f"report: {name} has no peak")
-        peak = float(match_of_peak[1])
+        peak = float(match_of_peak[1]) if match_of_peak else None
         rows = {}
         for bits, kind, algorithm, ms, rate in re.findall(
                 r"^(\S+-bit) (\w+) +(\S+) +([\d.]+) ms +(\d+) GMAC/s", text, re.M):
