@@ -37,7 +37,12 @@ package final class Trainer {
     parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: settings.seed)
     if architecture.task == .interpolation { parameters.quieten(graph: graph) }
-    if let start { WarmStart(architecture).copy(start, into: parameters) }
+    if let start {
+      let names = WarmStart(architecture).copy(start, into: parameters)
+      if !names.isEmpty {
+        log("random at first, as the start has none of the shape: \(names.joined(separator: ", "))")
+      }
+    }
     optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
     if let state = try Checkpoint.read(
       checkpointPath, architecture: architecture, parameters: parameters, optimizer: &optimizer, graph: graph)

@@ -218,6 +218,24 @@ import Testing
     }
   }
 
+  /// A network without missing detail takes over all other inputs of one with it.
+  @Test func missingDetailCanBeDropped() throws {
+    let new = Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
+      blocks: 1, isConditioned: true)
+    var old = new
+    old.hasSharpness = true
+    let source = NetworkWeights.random(old, seed: 1)
+    let parameters = ParameterSet(graph: new.graph)
+    #expect(WarmStart(new).copy(source, into: parameters).isEmpty)
+    let after = parameters.network(new, recipe: "")
+    for (index, layer) in new.graph.layers.enumerated() {
+      let all = source.weights[index]
+      let wanted = layer.name == "encoder" ? (0..<8).flatMap { all[$0 * 108..<$0 * 108 + 72] } : all
+      #expect(after.weights[index] == wanted, "\(layer.name)")
+    }
+  }
+
   @Test func equalNetworksAreCopied() {
     let architecture = Architecture.small(window: 3)
     let source = NetworkWeights.random(architecture, seed: 1)
@@ -234,7 +252,8 @@ import Testing
     let parameters = ParameterSet(graph: wider.graph)
     parameters.initialize(graph: wider.graph, seed: 3)
     let before = parameters.network(wider, recipe: "")
-    WarmStart(wider).copy(source, into: parameters)
+    let random = WarmStart(wider).copy(source, into: parameters)
+    #expect(Set(random) == Set(wider.graph.layers.map(\.name)).subtracting(["encoder", "neighbour"]))
     let after = parameters.network(wider, recipe: "")
     for (index, layer) in wider.graph.layers.enumerated() {
       let isShared = ["encoder", "neighbour"].contains(layer.name)
