@@ -30,7 +30,7 @@ package final class WindowPacker {
     /// The samples for motion search.
     let search: MotionPlane
     let noiseLevel: Float
-    /// Luma smoothed for motion search; nil if the frame has little noise.
+    /// Luma smoothed for motion search, kept if missing detail needs it, too; nil if the frame has little noise.
     var smoothed: [UInt8]?
     /// Input of noise estimation, for denoising.
     var survey: NoiseSurvey?
@@ -198,7 +198,8 @@ package final class WindowPacker {
       MotionPlane(luma: $0.baseAddress!, width: frame.width, height: frame.height)
     }
     return PreparedPlanes(
-      frame: frame, plane: plane, search: search, noiseLevel: level, smoothed: calm, survey: survey)
+      frame: frame, plane: plane, search: search, noiseLevel: level,
+      smoothed: architecture.takesSharpness ? calm : nil, survey: survey)
   }
 
   /// Codes of one slot as a float tensor, (code - 128) / 255.

@@ -135,7 +135,7 @@ final class LineProgress: @unchecked Sendable {
   private static let patience = 1000
   /// Number of threads that sleep or are about to.
   private let sleepers = Atomic(0)
-  private let bed = NSCondition()
+  private let progressMade = NSCondition()
 
   init(workers: Int) {
     self.workers = workers
@@ -171,7 +171,7 @@ final class LineProgress: @unchecked Sendable {
     // In one order with `sleepers`: either the sleeper sees the new index, or this sees the sleeper.
     current[worker * Self.stride].store(index, ordering: .sequentiallyConsistent)
     guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
-    bed.withLock { bed.broadcast() }
+    progressMade.withLock { progressMade.broadcast() }
   }
 
   /// Waits until the first `count` bands are finished; all of them have been taken, since `worker` has a later one.
@@ -189,8 +189,10 @@ final class LineProgress: @unchecked Sendable {
   /// the other processor, and take time from decoder and encoder.
   private func sleep(until count: Int, from other: Int) {
     sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
-    bed.withLock {
-      while current[other * Self.stride].load(ordering: .sequentiallyConsistent) < count { bed.wait() }
+    progressMade.withLock {
+      while current[other * Self.stride].load(ordering: .sequentiallyConsistent) < count {
+        progressMade.wait()
+      }
     }
     sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
   }

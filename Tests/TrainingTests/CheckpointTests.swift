@@ -194,13 +194,15 @@ import Testing
     }
   }
 
+  private func conditioned(hasSharpness: Bool) -> Architecture {
+    Architecture(
+      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
+      blocks: 1, isConditioned: true, hasSharpness: hasSharpness ? true : nil)
+  }
+
   /// A network that gets missing detail starts like the one without it.
   @Test func missingDetailStartsWithoutWeights() throws {
-    let old = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
-      blocks: 1, isConditioned: true)
-    var new = old
-    new.hasSharpness = true
+    let (old, new) = (conditioned(hasSharpness: false), conditioned(hasSharpness: true))
     let source = NetworkWeights.random(old, seed: 1)
     let parameters = ParameterSet(graph: new.graph)
     parameters.initialize(graph: new.graph, seed: 3)
@@ -220,11 +222,7 @@ import Testing
 
   /// A network without missing detail takes over all other inputs of one with it.
   @Test func missingDetailCanBeDropped() throws {
-    let new = Architecture(
-      task: .superResolution, scale: 2, window: 3, alignment: .block, encoderChannels: 8, channels: 8,
-      blocks: 1, isConditioned: true)
-    var old = new
-    old.hasSharpness = true
+    let (old, new) = (conditioned(hasSharpness: true), conditioned(hasSharpness: false))
     let source = NetworkWeights.random(old, seed: 1)
     let parameters = ParameterSet(graph: new.graph)
     #expect(WarmStart(new).copy(source, into: parameters).isEmpty)
