@@ -20,6 +20,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
   /// Frames per second as `numerator/denominator`.
   package var fps: String?
   package var tier: String?
+  /// `Ensemble`; nil for 1.
+  package var ensemble: Int?
   /// `SourceKind` of each task; nil until it is decided.
   package var sources: [String]?
   /// Path of the weights; nil for the shipped ones.
@@ -51,7 +53,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
       "--fps": text(fps), "--noise": text(noise, "auto"), "--strength": text(strength, "1"),
       "--sharpness": text(sharpness, "auto"),
-      "--model": text(tier, "balanced"),
+      "--model": text(tier, "balanced"), "--ensemble": text(ensemble, "1"),
       "--source": sources?.joined(separator: ",") ?? "auto",
       "--start": text(start.map { Double($0) / 1e6 }, "0"),
       "--duration": text(duration.map { Double($0) / 1e6 }, "all"),
@@ -80,10 +82,14 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       else { throw .unknown("task \(name) with \(bits.map(String.init) ?? "its own") bits") }
       let isEnlarging = task == .superResolution
       let chosen = tier.flatMap(NetworkTier.init(rawValue:)) ?? .balanced
-      let choice = NetworkChoice(
+      var choice = NetworkChoice(
         task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
         tier: task.hasTiers ? chosen : .balanced,
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
+      guard let images = Ensemble(rawValue: ensemble ?? 1) else {
+        throw .unknown("an ensemble of \(ensemble ?? 1)")
+      }
+      choice.ensemble = images
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }
       let conditions = WindowConditions(noiseLevel: noise, strength: strength ?? 1, sharpness: sharpness)

@@ -17,6 +17,8 @@ package struct Comparison: Sendable {
   package var scale = 2
   /// Tier of the shipped networks.
   package var tier = NetworkTier.balanced
+  /// Mirror images whose results the networks average.
+  package var ensemble = Ensemble.one
   /// Model files to compare.
   package var modelFiles: [String] = []
   /// FFmpeg filters to compare: names in `BaselineCatalog`, or filters with options.
@@ -178,8 +180,10 @@ package struct Comparison: Sendable {
 
   private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
     let isEnlarging = task == .superResolution
-    return NetworkChoice(
+    var choice = NetworkChoice(
       task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.hasTiers ? tier : .balanced)
+    choice.ensemble = ensemble
+    return choice
   }
 
   /// The networks of the tasks, as a job would choose them for the source.
@@ -204,8 +208,9 @@ package struct Comparison: Sendable {
           source: .network(choices.map { .network($0) }), models: try choices.map { try $0.path() }))
     }
     for file in modelFiles {
-      let choice = NetworkChoice(
+      var choice = NetworkChoice(
         tasks[0], scale: tasks[0] == .superResolution ? scale : nil, modelFile: file)
+      choice.ensemble = ensemble
       let description = try ModelDescription(path: file)
       result.append(
         Contender(

@@ -44,6 +44,9 @@ struct FilterSettings {
       network.bits = try Self.choice("bits", bits, NetworkBits.allCases)
     }
     network.modelFile = host.text("model_file", in: map)
+    if let ensemble = host.integer("ensemble", in: map) {
+      network.ensemble = try Self.choice("ensemble", ensemble, Ensemble.allCases)
+    }
     if let scale = host.integer("scale", in: map) {
       guard scale == 2 || scale == 4 else { throw FilterError("scale must be 2 or 4") }
       network.scale = scale

@@ -122,6 +122,11 @@ struct VapourSynthTests {
       "SuperResolution(sharpness=0.4)"
     ),
     ("yuv420p", "YUV420P8", "--task restore --source real --sharpness 1", "Restore()"),
+    (
+      "yuv420p", "YUV420P8", "--task sr --model fast --source real --sharpness 1 --ensemble 4",
+      "SuperResolution(model='fast', ensemble=4)"
+    ),
+    ("yuv420p", "YUV420P8", "--task denoise --ensemble 2", "Denoise(ensemble=2)"),
     ("yuv444p10le", "YUV444P10", "--task restore --source clean --bits 2", "Restore(source='clean', bits=2)"),
     ("yuv420p", "YUV420P8", "--task denoise", "Denoise()"),
     ("yuv420p10le", "YUV420P10", "--task denoise", "Denoise()"),

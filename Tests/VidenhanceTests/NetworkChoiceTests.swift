@@ -24,6 +24,26 @@ import Videnhance
     }
   }
 
+  /// Ensembles differ from single networks when work is resumed; interpolation has none.
+  @Test func ensemblesAreIdentified() throws {
+    func step(_ task: EnhancementTask, _ ensemble: Ensemble) -> EnhancementStep {
+      var choice = NetworkChoice(task, source: .clean)
+      choice.ensemble = ensemble
+      return .network(choice)
+    }
+    #expect(
+      step(.superResolution, .two).identity
+        == step(.superResolution, .one).identity
+        .replacing(", noise auto", with: ", ensemble of 2, noise auto"))
+    #expect(step(.interpolation, .four).identity == step(.interpolation, .one).identity)
+    let denoising = try step(.denoising, .four).network(32, 32, 1)
+    #expect(denoising is MirroredNetwork)
+    let restoration = try step(.restoration, .two).network(32, 32, 1)
+    #expect(restoration is MirroredNetwork)
+    let interpolation = try step(.interpolation, .four).network(32, 32, 1)
+    #expect(interpolation is IntegerNetwork)
+  }
+
   /// The best tier has networks for x2; otherwise it uses those of the balanced tier.
   @Test(arguments: NetworkBits.allCases) func bestFallsBackToBalanced(bits: NetworkBits) {
     func family(_ task: EnhancementTask, scale: Int? = nil, _ source: SourceKind) -> String {

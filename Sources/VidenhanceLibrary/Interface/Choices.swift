@@ -13,6 +13,17 @@ public enum NetworkBits: Int, CaseIterable, Sendable {
   case float = 32
 }
 
+/// Number of mirror images of each frame and its neighbours that a network processes; the mean of its results is more
+/// accurate than a single one. Each image costs as much as the network alone.
+public enum Ensemble: Int, CaseIterable, Sendable {
+  /// The network alone.
+  case one = 1
+  /// The picture itself, and the one turned by 180 degrees.
+  case two = 2
+  /// Also upside down, and with left and right exchanged.
+  case four = 4
+}
+
 /// Kind of source, which selects among networks for the same task.
 public enum SourceKind: String, CaseIterable, Sendable {
   /// Estimated from the first frames of the file; pictures supplied by the caller count as `real`.

@@ -67,6 +67,14 @@ extension Enhancement {
       return Step(choice: NetworkChoice(task, modelFile: path), rate: rate.rate)
     }
 
+    /// Returns the step with the mean of the network's results for several mirror images of each frame. Interpolation stays as
+    /// it is.
+    public func averaging(_ ensemble: Ensemble) -> Step {
+      var result = self
+      result.choice.ensemble = ensemble
+      return result
+    }
+
     func resolved(_ models: ModelLocation) -> EnhancementStep {
       var choice = choice
       choice.modelFolder = models.folder

@@ -192,6 +192,7 @@ extension PlanOptions {
     sharpness = network.sharpness
     fps = network.fps.map { "\($0.rate)" }
     tier = network.model?.rawValue
+    ensemble = network.ensemble.flatMap { $0 == .one ? nil : $0.rawValue }
     if network.source != .auto { sources = tasks.map { _ in network.source.rawValue } }
     modelFile = network.modelFile.map(ClusterRun.absolute)
     start = source.start.map { Self.microseconds($0.value) }

@@ -45,6 +45,8 @@ struct Compare: AsyncParsableCommand {
   var bits = BitsList(bits: [.float, .eight, .six, .four])
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
   @Option(help: "Tier of the networks: fast, balanced or best.") var model: NetworkTier = .balanced
+  @Option(help: "Mirror images of each frame whose results the networks average: 1, 2 or 4.") var ensemble =
+    Ensemble.one
   @Option(
     help: ArgumentHelp("A model file to compare; may be repeated.", valueName: "file"), completion: .file())
   var modelFile: [String] = []
@@ -146,6 +148,7 @@ struct Compare: AsyncParsableCommand {
     result.bits = bits.bits
     result.scale = scale
     result.tier = model
+    result.ensemble = ensemble
     result.modelFiles = modelFile
     result.filters = also.split(separator: ",").map(String.init)
     result.reference = reference

@@ -67,6 +67,12 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Mirror images of each frame and its neighbours whose results sr, restore and denoise average: 1, 2 or 4. Each costs as much as the network alone (default: 1).",
+      valueName: "images"))
+  var ensemble: Ensemble?
+
+  @Option(
+    help: ArgumentHelp(
       "Kind of source: real (compressed, noisy or soft footage), clean (masters, renderings), or auto, which decides from the first frames.",
       valueName: "kind"))
   var source = SourceKind.auto
@@ -103,10 +109,12 @@ struct NetworkOptions: ParsableArguments {
   /// The network for a task.
   func choice(_ task: EnhancementTask) -> NetworkChoice {
     let isEnlarging = task == .superResolution
-    return NetworkChoice(
+    var choice = NetworkChoice(
       task, scale: isEnlarging ? networkScale : nil, bits: bits,
       tier: task.hasTiers ? model ?? .balanced : .balanced,
       source: source, modelFile: modelFile)
+    choice.ensemble = ensemble ?? .one
+    return choice
   }
 
   func validate() throws {
@@ -137,6 +145,9 @@ struct NetworkOptions: ParsableArguments {
     }
     if let model, model != .balanced, !tasks.contains(where: \.hasTiers) {
       throw ValidationError("--model \(model.rawValue) is for --task sr or restore")
+    }
+    if ensemble != nil, tasks == [.interpolation] {
+      throw ValidationError("--ensemble is for --task sr, restore or denoise")
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
@@ -274,5 +285,6 @@ enum NoiseOption: ExpressibleByArgument, Equatable {
 }
 
 extension NetworkBits: ExpressibleByArgument {}
+extension Ensemble: ExpressibleByArgument {}
 extension SourceKind: ExpressibleByArgument {}
 extension NetworkTier: ExpressibleByArgument {}

@@ -54,11 +54,13 @@ enum RealTable: String, CaseIterable, Sendable {
 
   /// Our networks.
   func networks(_ bits: [NetworkBits]) -> [(name: String, choice: NetworkChoice)] {
-    let tiers: [NetworkTier] = [.best, .balanced, .fast]
-    return tiers.flatMap { tier in
+    let tiers: [(NetworkTier, Ensemble)] = [(.best, .four), (.best, .one), (.balanced, .one), (.fast, .one)]
+    return tiers.flatMap { tier, ensemble in
       bits.map { bits in
-        let choice = NetworkChoice(task, scale: self == .real ? 2 : nil, bits: bits, tier: tier)
-        return ("videnhance \(tier.rawValue), \(bits.rawValue) bits", choice)
+        var choice = NetworkChoice(task, scale: self == .real ? 2 : nil, bits: bits, tier: tier)
+        choice.ensemble = ensemble
+        let images = ensemble == .one ? "" : ", ensemble of \(ensemble.rawValue)"
+        return ("videnhance \(tier.rawValue)\(images), \(bits.rawValue) bits", choice)
       }
     }
   }

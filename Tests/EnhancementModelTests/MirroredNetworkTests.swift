@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import EnhancementModel
+import Tensors
+import TestSupport
+import Testing
+
+/// Enlarges by repeating the samples of the centre frame, which commutes with mirroring.
+private final class RepeatingNetwork: WindowNetwork {
+  let architecture: Architecture
+
+  init(_ architecture: Architecture) { self.architecture = architecture }
+
+  func predict(
+    _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
+  ) -> Prediction {
+    let (frame, scale) = (window[window.count / 2], architecture.scale)
+    let result = Residual(
+      gridWidth: frame.gridWidth, gridHeight: frame.gridHeight, channels: architecture.outputChannels)
+    var to = result.values
+    for y in 0..<frame.gridHeight {
+      for x in 0..<frame.gridWidth {
+        for phase in 0..<4 * scale * scale {
+          let (row, column) = (phase / (2 * scale) / scale, phase % (2 * scale) / scale)
+          to[phase] = Int16(frame.luma[(2 * y + row) * frame.width + 2 * x + column])
+        }
+        to += 4 * scale * scale
+        for plane in frame.chroma {
+          for phase in 0..<scale * scale { to[phase] = Int16(plane[y * frame.gridWidth + x]) }
+          to += scale * scale
+        }
+      }
+    }
+    return Prediction(residual: result)
+  }
+}
+
+/// Self-ensembles by mirror images.
+@Suite struct MirroredNetworkTests {
+  private func window(_ count: Int) -> [PlanarFrame] {
+    (0..<count).map { texturedFrame(width: 26, height: 18, seed: 5, x: Double($0) * 1.3) }
+  }
+
+  private func architecture(scale: Int) -> Architecture {
+    var result = Architecture.small(window: 3, encoderChannels: 16, channels: 32, scale: scale)
+    if scale == 1 { result.task = .denoising }
+    return result
+  }
+
+  private func ensemble(_ count: Int, scale: Int, threads: Int = 1) throws -> MirroredNetwork {
+    let model = QuantizedModel.random(architecture(scale: scale), bits: 4, zeroPoints: false, seed: 11)
+    return MirroredNetwork(
+      try (0..<count).map { _ in try IntegerNetwork(model, width: 26, height: 18, threads: threads) },
+      threads: threads)
+  }
+
+  /// Samples return to their places.
+  @Test(arguments: [1, 2, 4], [2, 4]) func imagesAreMirroredBack(scale: Int, count: Int) throws {
+    let single = RepeatingNetwork(architecture(scale: scale))
+    let mean = MirroredNetwork(
+      (0..<count).map { _ in RepeatingNetwork(architecture(scale: scale)) }, threads: 2)
+    let window = window(3)
+    let (found, expected) = (try mean.predict(window).residual, try single.predict(window).residual)
+    #expect(values(found) == values(expected))
+  }
+
+  /// An ensemble of all images treats each of them alike, which a single network does not.
+  @Test(arguments: [1, 2, 4], [2, 4]) func imagesGiveImages(scale: Int, count: Int) throws {
+    let window = window(3)
+    let known = WindowConditions(noiseLevel: 6)
+    func result(_ network: any WindowNetwork, _ mirror: MirrorImage) throws -> [Int16] {
+      let residual = try network.predict(
+        window.map { $0.mirrored(mirror) }, at: 8, given: known, profile: nil
+      ).residual
+      let places = mirror.channels(scale: scale)
+      return (0..<residual.gridHeight).flatMap { y in
+        (0..<residual.gridWidth).flatMap { x in
+          let row = mirror.flipsRows ? residual.gridHeight - 1 - y : y
+          let column = mirror.flipsColumns ? residual.gridWidth - 1 - x : x
+          let point = residual.values + (row * residual.gridWidth + column) * residual.channels
+          return places.map { point[$0] }
+        }
+      }
+    }
+    let network = try ensemble(count, scale: scale)
+    let model = QuantizedModel.random(architecture(scale: scale), bits: 4, zeroPoints: false, seed: 11)
+    let single = try IntegerNetwork(model, width: 26, height: 18, threads: 1)
+    let expected = try result(network, MirrorImage.all[0])
+    for mirror in MirrorImage.all[1..<count] {
+      let (found, alone) = (try result(network, mirror), try result(single, mirror))
+      #expect(found == expected)
+      #expect(try alone != result(single, MirrorImage.all[0]))
+    }
+  }
+
+  /// Rows delivered by several threads equal the whole residual, for one window after another.
+  @Test(arguments: [1, 3]) func rowsEqualTheWhole(threads: Int) throws {
+    let (whole, byRows) = (try ensemble(4, scale: 2), try ensemble(4, scale: 2, threads: threads))
+    let film = window(5)
+    for first in 0..<3 {
+      let window = Array(film[first..<first + 3])
+      let expected = try whole.predict(window).residual
+      let found = Residual(
+        gridWidth: expected.gridWidth, gridHeight: expected.gridHeight, channels: expected.channels)
+      try byRows.predictRows(window, given: WindowConditions(), profile: nil) { rows in
+        let row = rows.gridWidth * rows.channels
+        (found.values + rows.rows.lowerBound * row).update(from: rows.values, count: rows.rows.count * row)
+      }
+      #expect(values(found) == values(expected))
+    }
+  }
+}
