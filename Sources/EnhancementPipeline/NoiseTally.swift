@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnhancementModel
+internal import Foundation
 
 /// How often denoising removed noise of each level.
 package struct NoiseTally: Sendable, Equatable {
@@ -29,5 +30,12 @@ package struct NoiseTally: Sendable, Equatable {
       NoiseLevel.level(ofCode: first.key), NoiseLevel.level(ofCode: (median ?? last).key),
       NoiseLevel.level(ofCode: last.key)
     )
+  }
+
+  /// The levels in words, such as `level 4.0 (lowest 3.5, highest 4.5)`; nil without frames.
+  package var text: String? {
+    levels.map {
+      String(format: "level %.1f (lowest %.1f, highest %.1f)", $0.median, $0.lowest, $0.highest)
+    }
   }
 }

@@ -74,6 +74,26 @@ import Testing
     #expect(refused.errors.contains("(hint: pass --skip-existing, or --overwrite)"), "\(refused.errors)")
   }
 
+  /// `--verbose` adds what single runs print: the encoder, the kind of source, and the noise that was removed.
+  @Test func verboseLinesDescribeEachFile() throws {
+    let bench = try Workbench()
+    try FileManager.default.createDirectory(atPath: bench.path("in"), withIntermediateDirectories: true)
+    try bench.ffmpeg(
+      "-f lavfi -i color=gray:size=96x64:rate=25:duration=0.2 -vf noise=c0s=20:c0f=t:all_seed=5 -c:v ffv1",
+      "in/a.mkv")
+    func lines(_ options: String...) throws -> [String] {
+      let arguments = ["batch", bench.path("in"), bench.path("out"), "--task", "denoise", "--overwrite"]
+      let run = try Program.Run(arguments + ["--threads", "2"] + options).finish()
+      #expect(run.code == 0, "\(run.errors)")
+      return run.errorLines.filter { $0.hasPrefix("[1/1] ") && $0.contains("5 frames") }
+    }
+    let verbose = try lines("--verbose")
+    #expect(verbose.count == 1 && verbose[0].contains(", encoder libx264, "), "\(verbose)")
+    let level = verbose[0].components(separatedBy: ", noise removed: level ").last?.prefix { $0 != " " }
+    #expect(level.flatMap { Double($0) } ?? 0 > 6, "\(verbose)")
+    #expect(try lines().allSatisfy { !$0.contains("noise") && !$0.contains("encoder") })
+  }
+
   /// For any number of shares, every file belongs to exactly one; array jobs provide the index in the
   /// environment.
   @Test func sharesPartitionTheFolder() throws {

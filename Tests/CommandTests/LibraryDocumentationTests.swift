@@ -97,8 +97,9 @@ import Testing
     }
     #expect(
       types == [
-        "Enhancement", "Encoding", "FrameRateChange", "Interlacing", "Iterator", "Kind", "MediaTime",
-        "ModelLocation", "NetworkBits", "Options", "PictureLayout", "Pictures", "Progress", "Remark",
+        "Enhancement", "Encoding", "Ensemble", "FrameRateChange", "Interlacing", "Iterator", "Kind",
+        "MediaTime", "ModelLocation", "NetworkBits", "Options", "PictureLayout", "Pictures", "Progress",
+        "Remark",
         "SourceKind", "Step", "Summary", "UpscalingNetwork", "UsageError", "VidenhanceError", "VideoPicture",
       ])
   }

@@ -55,8 +55,9 @@ import Testing
     let made = try rows(bench, "rows.json")
     let kinds = ["clean", "web", "soft", "dvd", "old"]
     let names = [
-      "bicubic", "Lanczos", "best FFmpeg chain", "double", "videnhance best, 4 bits",
-      "videnhance balanced, 4 bits", "videnhance fast, 4 bits",
+      "bicubic", "Lanczos", "best FFmpeg chain", "double",
+      "videnhance best, ensemble of 4, 4 bits", "videnhance best, 4 bits", "videnhance balanced, 4 bits",
+      "videnhance fast, 4 bits",
     ]
     let real = made.filter { $0.table == "real" }
     #expect(real.map(\.kind) == kinds.flatMap { kind in names.map { _ in kind } })

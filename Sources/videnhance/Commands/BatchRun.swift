@@ -256,11 +256,18 @@ struct FolderReport: Sendable {
     for warning in summary.warnings { Console.warning("\(file.input): \(Console.text(of: warning))") }
     for stream in summary.leftOut { Console.warning("\(file.output): left out \(Console.text(of: stream))") }
     if isQuiet { return }
-    let encoder = isVerbose ? ", encoder \(summary.encoder), \(summary.format)" : ""
+    var details = ""
+    if isVerbose {
+      details += ", encoder \(summary.encoder), \(summary.format)"
+      if let source = summary.source {
+        details += ", source \(source): \(source.isPristine ? "clean" : "real footage")"
+      }
+      if let noise = summary.noise.text { details += ", noise removed: \(noise)" }
+    }
     let speed = String(format: "speed %.1f fps", Double(summary.frames) / max(seconds, 1e-6))
     Console.line(
       "\(label(file)) \(file.output): \(counted(summary.frames, "frame")), \(summary.width)x\(summary.height), "
-        + "took \(clockText(seconds)), \(speed)\(encoder)")
+        + "took \(clockText(seconds)), \(speed)\(details)")
   }
 
   /// The advice in another batch; nil for errors whose own is right.

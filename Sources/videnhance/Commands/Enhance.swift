@@ -191,12 +191,7 @@ struct Enhance: AsyncParsableCommand {
       Console.line(
         "encoder \(summary.encoder), \(summary.format), at most \(counted(summary.peakFrames, "frame")) in memory"
       )
-      if let noise = summary.noise.levels {
-        Console.line(
-          String(
-            format: "noise removed: level %.1f (lowest %.1f, highest %.1f)", noise.median, noise.lowest,
-            noise.highest))
-      }
+      if let noise = summary.noise.text { Console.line("noise removed: \(noise)") }
       let cuts = summary.sceneCuts.map(String.init).joined(separator: ", ")
       Console.line(
         cuts.isEmpty

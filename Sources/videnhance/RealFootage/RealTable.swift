@@ -54,7 +54,8 @@ enum RealTable: String, CaseIterable, Sendable {
 
   /// Our networks.
   func networks(_ bits: [NetworkBits]) -> [(name: String, choice: NetworkChoice)] {
-    let tiers: [(NetworkTier, Ensemble)] = [(.best, .four), (.best, .one), (.balanced, .one), (.fast, .one)]
+    var tiers: [(NetworkTier, Ensemble)] = [(.best, .one), (.balanced, .one), (.fast, .one)]
+    if self == .real { tiers.insert((.best, .four), at: 0) }
     return tiers.flatMap { tier, ensemble in
       bits.map { bits in
         var choice = NetworkChoice(task, scale: self == .real ? 2 : nil, bits: bits, tier: tier)
