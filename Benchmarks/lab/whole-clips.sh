@@ -9,9 +9,11 @@
 #        whole-clips.sh videnhance data 2 "--source real | unsharp=5:5:0.5"            filters after the network
 #
 # SCALE is 1, 2 or 4: the reduction of the clips before they are degraded. Options must restore the size of 640x360.
+# CLIPS names other clips, one a line: name, size, and FFmpeg's options for the input; e.g.
+#   CLIPS="bikes 640:272 -i data-test/bikes.mp4"
 # With VMAF_FFMPEG, the path of an ffmpeg that has libvmaf, each gain is followed by that in VMAF NEG.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+[ $# -ge 4 ] || { sed -n '3,14s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 program=$(realpath "$(command -v "$1")") data=$2 scale=$3
 shift 3
 tmp=$(mktemp -d)
@@ -29,12 +31,14 @@ measure() { # FILE TRUTH FILTERS
 quantizer=7 kinds=(web soft dvd old)
 [ "$scale" = 1 ] && quantizer=10 kinds=(web crf33 soft dvd old)
 
-for clip in "bbb -ss 436 -i $data/train/film/bbb.mp4" "dog -i $data/val/dog.mp4" "birds -i $data/val/birds.mp4"; do
-    read -r name input <<<"$clip"
+clips=${CLIPS:-"bbb 640:360 -ss 436 -i $data/train/film/bbb.mp4
+dog 640:360 -i $data/val/dog.mp4
+birds 640:360 -i $data/val/birds.mp4"}
+while read -r name size input; do
     truth=$tmp/truth.mkv clean=$tmp/clean.mkv
     # shellcheck disable=SC2086
     # At 25 frames a second, whatever the source has.
-    encode $input -vf "scale=640:360:flags=bicubic,format=yuv420p,settb=1/25,setpts=N" -r 25 -frames:v 25 -c:v ffv1 "$truth"
+    encode $input -vf "scale=$size:flags=bicubic,format=yuv420p,settb=1/25,setpts=N" -r 25 -frames:v 25 -c:v ffv1 "$truth"
     encode -i "$truth" -vf "scale=iw/$scale:ih/$scale:flags=bicubic" -c:v ffv1 "$clean"
     for kind in "${kinds[@]}"; do
         source=$tmp/$kind.mkv
@@ -48,7 +52,7 @@ for clip in "bbb -ss 436 -i $data/train/film/bbb.mp4" "dog -i $data/val/dog.mp4"
             encode -i "$tmp/first.mkv" -vf gblur=sigma=0.5 -c:v libx264 -crf 27 -threads 1 "$source"
             ;;
         esac
-        line="$name $kind $(measure "$source" "$truth" scale=640:360:flags=bicubic | paste -sd ' ')"
+        line="$name $kind $(measure "$source" "$truth" "scale=$size:flags=bicubic" | paste -sd ' ')"
         for options in "$@"; do
             # shellcheck disable=SC2086
             "$program" "$source" "$tmp/out.mkv" ${options%%|*} --codec ffv1 --quiet --overwrite
@@ -58,7 +62,7 @@ for clip in "bbb -ss 436 -i $data/train/film/bbb.mp4" "dog -i $data/val/dog.mp4"
         done
         echo "$line"
     done
-done | awk -v measures="${VMAF_FFMPEG:+2}" 'BEGIN {
+done <<<"$clips" | awk -v measures="${VMAF_FFMPEG:+2}" 'BEGIN {
     if (!measures) measures = 1
     space = sprintf("%" 7 * measures "s", "")
 } {
