@@ -20,31 +20,31 @@ package final class MirroredNetwork: WindowNetwork {
 
   /// Creates an ensemble.
   /// - Parameter networks: two or four with the same weights, for the images of `MirrorImage.all`.
-  /// - Precondition: they are not for interpolation.
   package init(_ networks: [any WindowNetwork], threads: Int) {
     precondition([2, 4].contains(networks.count), "two or four images")
     architecture = networks[0].architecture
-    precondition(architecture.task != .interpolation, "no ensembles for interpolation")
     self.networks = networks
     self.threads = threads
     mirrors = MirrorImage.all[..<networks.count]
   }
 
-  /// See `WindowNetwork`.
+  /// See `WindowNetwork`. For interpolation, the residual is that to the blend of the window itself, and every second image
+  /// shows the frames in reverse order.
   package func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) throws -> Prediction {
-    let parts = try residuals(window, conditions, profile)
+    let parts = try predictions(window, at: instant, conditions, profile)
     let result = Residual(
-      gridWidth: parts[0].gridWidth, gridHeight: parts[0].gridHeight, channels: parts[0].channels)
-    let sum = MirroredSum(parts, mirrors, scale: architecture.scale)
+      gridWidth: parts[0].residual.gridWidth, gridHeight: parts[0].residual.gridHeight,
+      channels: parts[0].residual.channels)
     profile.measure("mirror") {
+      let sum = MirroredSum(parts, mirrors, scale: architecture.scale)
       Parallel.bands(rows: result.gridHeight, threads: threads) { rows, _ in
         let row = result.gridWidth * result.channels
         sum.mean(rows: rows, into: result.values + rows.lowerBound * row)
       }
     }
-    return Prediction(residual: result)
+    return Prediction(residual: result, alignment: parts[0].alignment)
   }
 
   /// See `WindowNetwork`.
@@ -52,8 +52,9 @@ package final class MirroredNetwork: WindowNetwork {
     _ window: [PlanarFrame], given conditions: WindowConditions, profile: WorkProfile?,
     take: (ResidualRows) -> Void
   ) throws {
-    let parts = try residuals(window, conditions, profile)
-    let (width, height, channels) = (parts[0].gridWidth, parts[0].gridHeight, parts[0].channels)
+    let parts = try predictions(window, at: BetweenMotion.unit / 2, conditions, profile)
+    let first = parts[0].residual
+    let (width, height, channels) = (first.gridWidth, first.gridHeight, first.channels)
     let sum = MirroredSum(parts, mirrors, scale: architecture.scale)
     profile.measure("mirror, enlarge") {
       withoutActuallyEscaping(take) { take in
@@ -72,33 +73,39 @@ package final class MirroredNetwork: WindowNetwork {
     }
   }
 
-  /// The networks' residuals for their images of a window.
-  private func residuals(
-    _ window: [PlanarFrame], _ conditions: WindowConditions, _ profile: WorkProfile?
-  ) throws -> [Residual] {
+  /// The networks' predictions for their images of a window.
+  private func predictions(
+    _ window: [PlanarFrame], at instant: Int, _ conditions: WindowConditions, _ profile: WorkProfile?
+  ) throws -> [Prediction] {
     frames = window.map { frame in
       frames.first { $0.source === frame }
         ?? (frame, profile.measure("mirror") { mirrors.map { frame.mirrored($0) } })
     }
+    let interpolates = architecture.task == .interpolation
     return try networks.enumerated().map { index, network in
-      try network.predict(
-        frames.map { $0.images[index] }, at: BetweenMotion.unit / 2, given: conditions, profile: profile
-      ).residual
+      let image = frames.map { $0.images[index] }
+      let isReversed = interpolates && index % 2 == 1
+      return try network.predict(
+        isReversed ? image.reversed() : image, at: isReversed ? BetweenMotion.unit - instant : instant,
+        given: conditions, profile: profile)
     }
   }
 }
 
-/// Residuals for mirror images of a window.
+/// Predictions for mirror images of a window.
 private struct MirroredSum: Sendable {
   let parts: [Residual]
   let mirrors: ArraySlice<MirrorImage>
   /// By image: for each channel, the one that contains it there.
   let places: [[Int]]
+  /// For interpolation: by image, the blend that its residual corrects, times 64 and packed like the residual.
+  let blends: [[Int16]]
 
-  init(_ parts: [Residual], _ mirrors: ArraySlice<MirrorImage>, scale: Int) {
-    self.parts = parts
+  init(_ predictions: [Prediction], _ mirrors: ArraySlice<MirrorImage>, scale: Int) {
+    parts = predictions.map(\.residual)
     self.mirrors = mirrors
     places = mirrors.map { $0.channels(scale: scale) }
+    blends = predictions.compactMap { $0.alignment?.packedBlend }
   }
 
   /// Writes rows of the mean, each part mirrored back; halves are rounded up.
@@ -118,8 +125,46 @@ private struct MirroredSum: Sendable {
           }
         }
       }
-      for i in sums.indices { to[i] = Int16(truncatingIfNeeded: sums[i] >> shift) }
+      if !blends.isEmpty { addBlends(row: y, to: &sums) }
+      for i in sums.indices { to[i] = Int16(clamping: sums[i] >> shift) }
       to += sums.count
+    }
+  }
+}
+
+extension MirroredSum {
+  /// Adds the blends of the images less as many times that of the window itself.
+  private func addBlends(row y: Int, to sums: inout [Int32]) {
+    let (width, height, channels) = (parts[0].gridWidth, parts[0].gridHeight, parts[0].channels)
+    for (index, mirror) in mirrors.enumerated().dropFirst() {
+      let row = (mirror.flipsRows ? height - 1 - y : y) * width
+      for x in 0..<width {
+        let from = (row &+ (mirror.flipsColumns ? width &- 1 &- x : x)) &* channels
+        let (own, to) = ((y &* width &+ x) &* channels, x &* channels)
+        for c in 0..<channels {
+          sums[to &+ c] &+= Int32(blends[index][from &+ places[index][c]]) &- Int32(blends[0][own &+ c])
+        }
+      }
+    }
+  }
+}
+
+extension FrameAlignment {
+  /// 64 x the blend of the warped frames, packed like a residual.
+  fileprivate var packedBlend: [Int16] {
+    let count = Architecture.frameChannels * warped[0].gridWidth * warped[0].gridHeight
+    let parts = warped.map { frame in
+      [Int32](unsafeUninitializedCapacity: count) { values, filled in
+        frame.pack(
+          into: values.baseAddress!, pixelStride: Architecture.frameChannels,
+          rowStride: Architecture.frameChannels * frame.gridWidth
+        ) { Int32($0) }
+        filled = count
+      }
+    }
+    let instant = Int32(motion.instant)
+    return (0..<count).map {
+      Int16(truncatingIfNeeded: InterpolationPacker.blend(parts[0][$0], parts[1][$0], instant: instant))
     }
   }
 }

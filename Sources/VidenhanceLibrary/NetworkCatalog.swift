@@ -18,7 +18,7 @@ package struct NetworkChoice: Sendable, Hashable {
   package var source: SourceKind
   /// A file of weights or a quantized model; nil for a shipped network.
   package var modelFile: String?
-  /// Mirror images of each window whose results are averaged; ignored for interpolation.
+  /// Mirror images of each window whose results are averaged.
   package var ensemble = Ensemble.one
   /// The folder of the shipped models; nil searches relative to the program.
   package var modelFolder: String?
@@ -102,14 +102,11 @@ package struct NetworkChoice: Sendable, Hashable {
 }
 
 extension NetworkChoice {
-  /// Whether the network is an ensemble.
-  var averagesImages: Bool { ensemble != .one && task != .interpolation }
-
   /// Identifies the network: its task, and its file's size and hash.
   var identity: String {
     // A missing model is reported when it is loaded.
     let print = (try? path()).flatMap { try? SourceFingerprint(path: $0) }
-    let images = averagesImages ? ", ensemble of \(ensemble.rawValue)" : ""
+    let images = ensemble != .one ? ", ensemble of \(ensemble.rawValue)" : ""
     return "\(task.rawValue) \(print.map { "\($0.size) bytes \($0.digest)" } ?? "without model")\(images)"
   }
 }
@@ -124,7 +121,7 @@ package enum NetworkCatalog {
     func single() throws -> any WindowNetwork {
       try self.single(choice, width: width, height: height, threads: threads)
     }
-    guard choice.averagesImages else { return try single() }
+    guard choice.ensemble != .one else { return try single() }
     return MirroredNetwork(try (0..<choice.ensemble.rawValue).map { _ in try single() }, threads: threads)
   }
 

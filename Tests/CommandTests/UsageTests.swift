@@ -24,7 +24,6 @@ import Testing
     ["in.mkv", "out.mkv", "--task", "denoise", "--strength", "2.1"],
     ["in.mkv", "out.mkv", "--task", "denoise", "--sharpness", "0.5"],
     ["in.mkv", "out.mkv", "--sharpness", "1.1"], ["in.mkv", "out.mkv", "--ensemble", "3"],
-    ["in.mkv", "out.mkv", "--task", "interp", "--ensemble", "2"],
     ["in.mkv", "out.mkv", "--task", "denoise", "--strength", "nan"],
     ["in.mkv", "out.mkv", "--quiet", "--verbose"], ["in.mkv", "out.mkv", "--isa", "sse9"],
   ])

@@ -135,6 +135,7 @@ struct VapourSynthTests {
     ("yuv420p", "YUV420P8", "--task denoise --strength 0.5", "Denoise(strength=0.5)"),
     ("yuv420p", "YUV420P8", "--task interp", "Interpolate()"),
     ("yuv420p10le", "YUV420P10", "--task interp", "Interpolate(factor=2)"),
+    ("yuv420p", "YUV420P8", "--task interp --ensemble 2", "Interpolate(ensemble=2)"),
     ("yuv420p", "YUV420P8", "--task interp --factor 5", "Interpolate(factor=5)"),
     ("yuv420p", "YUV420P8", "--task interp --fps 60", "Interpolate(fps_num=60)"),
     (

@@ -92,6 +92,37 @@ private final class RepeatingNetwork: WindowNetwork {
     }
   }
 
+  /// An interpolated frame is that of the window turned by 180 degrees and played backwards.
+  @Test(arguments: [1, 100, 128]) func instantsGiveImages(instant: Int) throws {
+    var architecture = Architecture.small(window: 2, encoderChannels: 16, channels: 32, scale: 1)
+    architecture.task = .interpolation
+    let model = QuantizedModel.random(architecture, bits: 4, zeroPoints: false, seed: 12)
+    func single() throws -> IntegerNetwork { try IntegerNetwork(model, width: 26, height: 18, threads: 1) }
+    /// 64 x the interpolated frame, packed.
+    func picture(_ network: any WindowNetwork, _ window: [PlanarFrame], _ instant: Int) throws -> [Int] {
+      let made = try network.predict(window, at: instant, given: WindowConditions(), profile: nil)
+      let warped = try #require(made.alignment).warped.map { frame in
+        [Int](unsafeUninitializedCapacity: 6 * 13 * 9) { values, count in
+          frame.pack(into: values.baseAddress!, pixelStride: 6, rowStride: 6 * 13) { Int($0) }
+          count = 6 * 13 * 9
+        }
+      }
+      return values(made.residual).enumerated().map {
+        Int($1) + InterpolationPacker.blend(warped[0][$0], warped[1][$0], instant: instant)
+      }
+    }
+    func turned(_ picture: [Int]) -> [Int] {
+      let places = MirrorImage.all[1].channels(scale: 1)
+      return (0..<9 * 13).reversed().flatMap { point in places.map { picture[6 * point + $0] } }
+    }
+    let forward = window(2)
+    let backward = forward.map { $0.mirrored(MirrorImage.all[1]) }.reversed() as [PlanarFrame]
+    let ensemble = MirroredNetwork([try single(), try single()], threads: 2)
+    let found = try picture(ensemble, forward, instant)
+    #expect(try turned(picture(ensemble, backward, 256 - instant)) == found)
+    #expect(try turned(picture(single(), backward, 256 - instant)) != picture(single(), forward, instant))
+  }
+
   /// Rows delivered by several threads equal the whole residual, for one window after another.
   @Test(arguments: [1, 3]) func rowsEqualTheWhole(threads: Int) throws {
     let (whole, byRows) = (try ensemble(4, scale: 2), try ensemble(4, scale: 2, threads: threads))

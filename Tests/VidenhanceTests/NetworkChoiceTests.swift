@@ -24,7 +24,7 @@ import Videnhance
     }
   }
 
-  /// Ensembles differ from single networks when work is resumed; interpolation has none.
+  /// Ensembles differ from single networks when work is resumed.
   @Test func ensemblesAreIdentified() throws {
     func step(_ task: EnhancementTask, _ ensemble: Ensemble) -> EnhancementStep {
       var choice = NetworkChoice(task, source: .clean)
@@ -35,13 +35,14 @@ import Videnhance
       step(.superResolution, .two).identity
         == step(.superResolution, .one).identity
         .replacing(", noise auto", with: ", ensemble of 2, noise auto"))
-    #expect(step(.interpolation, .four).identity == step(.interpolation, .one).identity)
     let denoising = try step(.denoising, .four).network(32, 32, 1)
     #expect(denoising is MirroredNetwork)
     let restoration = try step(.restoration, .two).network(32, 32, 1)
     #expect(restoration is MirroredNetwork)
     let interpolation = try step(.interpolation, .four).network(32, 32, 1)
-    #expect(interpolation is IntegerNetwork)
+    #expect(interpolation is MirroredNetwork)
+    let single = try step(.interpolation, .one).network(32, 32, 1)
+    #expect(single is IntegerNetwork)
   }
 
   /// The best tier has networks for x2; otherwise it uses those of the balanced tier.

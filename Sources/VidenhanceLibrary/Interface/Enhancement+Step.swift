@@ -67,8 +67,7 @@ extension Enhancement {
       return Step(choice: NetworkChoice(task, modelFile: path), rate: rate.rate)
     }
 
-    /// Returns the step with the mean of the network's results for several mirror images of each frame. Interpolation stays as
-    /// it is.
+    /// Returns the step with the mean of the network's results for several mirror images of each frame.
     public func averaging(_ ensemble: Ensemble) -> Step {
       var result = self
       result.choice.ensemble = ensemble

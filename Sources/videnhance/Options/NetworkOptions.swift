@@ -67,7 +67,7 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Mirror images of each frame and its neighbours whose results sr, restore and denoise average: 1, 2 or 4. Each costs as much as the network alone (default: 1).",
+      "Mirror images of each frame and its neighbours whose results are averaged: 1, 2 or 4. Each costs as much as the network alone (default: 1).",
       valueName: "images"))
   var ensemble: Ensemble?
 
@@ -145,9 +145,6 @@ struct NetworkOptions: ParsableArguments {
     }
     if let model, model != .balanced, !tasks.contains(where: \.hasTiers) {
       throw ValidationError("--model \(model.rawValue) is for --task sr or restore")
-    }
-    if ensemble != nil, tasks == [.interpolation] {
-      throw ValidationError("--ensemble is for --task sr, restore or denoise")
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
