@@ -77,9 +77,13 @@ package final class MirroredNetwork: WindowNetwork {
   private func predictions(
     _ window: [PlanarFrame], at instant: Int, _ conditions: WindowConditions, _ profile: WorkProfile?
   ) throws -> [Prediction] {
+    // A frame that is in the window more than once has one set of images: networks tell frames by their objects.
+    var known = frames
     frames = window.map { frame in
-      frames.first { $0.source === frame }
-        ?? (frame, profile.measure("mirror") { mirrors.map { frame.mirrored($0) } })
+      if let made = known.first(where: { $0.source === frame }) { return made }
+      let made = (frame, profile.measure("mirror") { mirrors.map { frame.mirrored($0) } })
+      known.append(made)
+      return made
     }
     let interpolates = architecture.task == .interpolation
     return try networks.enumerated().map { index, network in

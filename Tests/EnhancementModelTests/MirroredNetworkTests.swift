@@ -7,12 +7,15 @@ import Testing
 /// Enlarges by repeating the samples of the centre frame, which commutes with mirroring.
 private final class RepeatingNetwork: WindowNetwork {
   let architecture: Architecture
+  /// The windows of all calls.
+  private(set) var windows: [[PlanarFrame]] = []
 
   init(_ architecture: Architecture) { self.architecture = architecture }
 
   func predict(
     _ window: [PlanarFrame], at instant: Int, given conditions: WindowConditions, profile: WorkProfile?
   ) -> Prediction {
+    windows.append(window)
     let (frame, scale) = (window[window.count / 2], architecture.scale)
     let result = Residual(
       gridWidth: frame.gridWidth, gridHeight: frame.gridHeight, channels: architecture.outputChannels)
@@ -61,6 +64,20 @@ private final class RepeatingNetwork: WindowNetwork {
     let window = window(3)
     let (found, expected) = (try mean.predict(window).residual, try single.predict(window).residual)
     #expect(values(found) == values(expected))
+  }
+
+  /// Networks recognise frames that are in a window twice, or in the next window again.
+  @Test func framesKeepTheirImages() throws {
+    let networks = (0..<4).map { _ in RepeatingNetwork(architecture(scale: 2)) }
+    let mean = MirroredNetwork(networks, threads: 1)
+    let film = window(2)
+    _ = try mean.predict([film[0], film[0], film[1]])
+    _ = try mean.predict([film[0], film[1], film[1]])
+    for network in networks {
+      let (first, second) = (network.windows[0], network.windows[1])
+      #expect(first[0] === first[1] && first[1] !== first[2])
+      #expect(second[0] === first[0] && second[1] === first[2] && second[2] === first[2])
+    }
   }
 
   /// An ensemble of all images treats each of them alike, which a single network does not.
