@@ -82,14 +82,14 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       else { throw .unknown("task \(name) with \(bits.map(String.init) ?? "its own") bits") }
       let isEnlarging = task == .superResolution
       let chosen = tier.flatMap(NetworkTier.init(rawValue:)) ?? .balanced
-      var choice = NetworkChoice(
-        task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
-        tier: task.hasTiers ? chosen : .balanced,
-        source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile)
       guard let images = Ensemble(rawValue: ensemble ?? 1) else {
         throw .unknown("an ensemble of \(ensemble ?? 1)")
       }
-      choice.ensemble = images
+      let choice = NetworkChoice(
+        task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
+        tier: task.hasTiers ? chosen : .balanced,
+        source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile,
+        ensemble: images)
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }
       let conditions = WindowConditions(noiseLevel: noise, strength: strength ?? 1, sharpness: sharpness)

@@ -29,6 +29,8 @@ package struct SourceSurvey: Sendable, Hashable {
 
   /// Whether the source is practically pristine.
   package var isPristine: Bool { isMaster || (quantizer.map { $0 <= Self.mostPristineQuantizer } ?? false) }
+  /// What was found and the networks that suit it, in words.
+  package var verdict: String { "source \(self): \(isPristine ? "clean" : "real footage")" }
 
   /// Creates a survey from known results.
   package init(codecName: String, isMaster: Bool, quantizer: Double?, sharpness: Double? = nil) {

@@ -180,10 +180,9 @@ package struct Comparison: Sendable {
 
   private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
     let isEnlarging = task == .superResolution
-    var choice = NetworkChoice(
-      task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.hasTiers ? tier : .balanced)
-    choice.ensemble = ensemble
-    return choice
+    return NetworkChoice(
+      task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.hasTiers ? tier : .balanced,
+      ensemble: ensemble)
   }
 
   /// The networks of the tasks, as a job would choose them for the source.
@@ -208,9 +207,8 @@ package struct Comparison: Sendable {
           source: .network(choices.map { .network($0) }), models: try choices.map { try $0.path() }))
     }
     for file in modelFiles {
-      var choice = NetworkChoice(
-        tasks[0], scale: tasks[0] == .superResolution ? scale : nil, modelFile: file)
-      choice.ensemble = ensemble
+      let choice = NetworkChoice(
+        tasks[0], scale: tasks[0] == .superResolution ? scale : nil, modelFile: file, ensemble: ensemble)
       let description = try ModelDescription(path: file)
       result.append(
         Contender(

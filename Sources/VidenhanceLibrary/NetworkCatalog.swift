@@ -19,14 +19,14 @@ package struct NetworkChoice: Sendable, Hashable {
   /// A file of weights or a quantized model; nil for a shipped network.
   package var modelFile: String?
   /// Mirror images of each window whose results are averaged.
-  package var ensemble = Ensemble.one
+  package var ensemble: Ensemble
   /// The folder of the shipped models; nil searches relative to the program.
   package var modelFolder: String?
 
   /// Creates a choice.
   package init(
     _ task: EnhancementTask, scale: Int? = nil, bits: NetworkBits? = nil, tier: NetworkTier = .balanced,
-    source: SourceKind = .auto, modelFile: String? = nil
+    source: SourceKind = .auto, modelFile: String? = nil, ensemble: Ensemble = .one
   ) {
     self.task = task
     self.scale = scale
@@ -34,6 +34,7 @@ package struct NetworkChoice: Sendable, Hashable {
     self.tier = tier
     self.source = source
     self.modelFile = modelFile
+    self.ensemble = ensemble
   }
 
   /// The shipped model that is used if no file is given.

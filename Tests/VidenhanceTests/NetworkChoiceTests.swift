@@ -27,9 +27,7 @@ import Videnhance
   /// Ensembles differ from single networks when work is resumed.
   @Test func ensemblesAreIdentified() throws {
     func step(_ task: EnhancementTask, _ ensemble: Ensemble) -> EnhancementStep {
-      var choice = NetworkChoice(task, source: .clean)
-      choice.ensemble = ensemble
-      return .network(choice)
+      .network(NetworkChoice(task, source: .clean, ensemble: ensemble))
     }
     #expect(
       step(.superResolution, .two).identity

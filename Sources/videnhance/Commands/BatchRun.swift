@@ -260,7 +260,7 @@ struct FolderReport: Sendable {
     if isVerbose {
       details += ", encoder \(summary.encoder), \(summary.format)"
       if let source = summary.source {
-        details += ", source \(source): \(source.isPristine ? "clean" : "real footage")"
+        details += ", \(source.verdict)"
       }
       if let noise = summary.noise.text { details += ", noise removed: \(noise)" }
     }

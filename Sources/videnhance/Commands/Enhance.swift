@@ -186,7 +186,7 @@ struct Enhance: AsyncParsableCommand {
     guard let seconds else { return }
     if work.verbose {
       if let source = summary.source {
-        Console.line("source \(source): \(source.isPristine ? "clean" : "real footage")")
+        Console.line(source.verdict)
       }
       Console.line(
         "encoder \(summary.encoder), \(summary.format), at most \(counted(summary.peakFrames, "frame")) in memory"

@@ -109,12 +109,10 @@ struct NetworkOptions: ParsableArguments {
   /// The network for a task.
   func choice(_ task: EnhancementTask) -> NetworkChoice {
     let isEnlarging = task == .superResolution
-    var choice = NetworkChoice(
+    return NetworkChoice(
       task, scale: isEnlarging ? networkScale : nil, bits: bits,
       tier: task.hasTiers ? model ?? .balanced : .balanced,
-      source: source, modelFile: modelFile)
-    choice.ensemble = ensemble ?? .one
-    return choice
+      source: source, modelFile: modelFile, ensemble: ensemble ?? .one)
   }
 
   func validate() throws {

@@ -58,8 +58,8 @@ enum RealTable: String, CaseIterable, Sendable {
     if self == .real { tiers.insert((.best, .four), at: 0) }
     return tiers.flatMap { tier, ensemble in
       bits.map { bits in
-        var choice = NetworkChoice(task, scale: self == .real ? 2 : nil, bits: bits, tier: tier)
-        choice.ensemble = ensemble
+        let choice = NetworkChoice(
+          task, scale: self == .real ? 2 : nil, bits: bits, tier: tier, ensemble: ensemble)
         let images = ensemble == .one ? "" : ", ensemble of \(ensemble.rawValue)"
         return ("videnhance \(tier.rawValue)\(images), \(bits.rawValue) bits", choice)
       }
