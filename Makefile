@@ -47,7 +47,7 @@ help:
 	@echo 'make vapoursynth  make the VapourSynth plugin, a wheel in dist/ (docs/reference/vapoursynth.md)'
 	@echo 'make man       write the manual into .build/manual'
 	@echo 'make docs      write the library reference (DocC) into .build/documentation'
-	@echo 'make data      fetch the training material (130 MB), make degraded clips of it (8 GB)'
+	@echo 'make data      fetch the training material (130 MB), make degraded clips of it (13 GB)'
 	@echo 'make leaks     look for leaked C objects'
 	@echo 'make sample    build and run samples/FrameByFrame, a package that uses the library'
 	@echo 'make check     lint, tests with warnings as errors, tests under sanitizers, leaks, the sample'

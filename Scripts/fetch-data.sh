@@ -128,12 +128,18 @@ sections() {
         #               path                    use   start   end    scale dup interp
         printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
             train/film/bbb.mp4      train 69.42   430.79 2     0   1 \
+            train/film/bbb.mp4      train 69.42   430.79 3     0   1 \
             train/film/bbb.mp4      val   430.79  451.75 2     0   1 \
             train/film/freecol.ogv  train 0       -      1     1   1 \
+            train/film/freecol.ogv  train 0       -      2     1   1 \
             train/film/vtest.avi    train 0       60     1     0   0 \
-            train/film/cockatoo.mp4 train 0       -      2     0   1
+            train/film/vtest.avi    train 0       60     2     0   0 \
+            train/film/cockatoo.mp4 train 0       -      2     0   1 \
+            train/film/cockatoo.mp4 train 0       -      3     0   1
         for name in single-cam01 single-cam02 single-cam03 single-cam04 multi-cam01 multi-cam02 multi-cam03 multi-cam04; do
             printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "train/film/pose2sim-$name.mp4" train 0 - 2 0 1
+            printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "train/film/pose2sim-$name.mp4" train 0 - 3 0 1
+            printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "train/film/pose2sim-$name.mp4" train 0 - 4 0 1
         done
         printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
             val/dog.mp4             val   0       -      2     0   0 \

@@ -215,8 +215,8 @@ package enum DegradedClips {
     let use = isTraining ? "train" : "val"
     let photographs = MediaFolder(folder.appendingPathComponent(use)).photographs.count
     guard photographs > 0 else { return nil }
-    // About a dozen per photograph, but only two each if there are few photographs.
-    let clips = !isTraining ? 4 : photographs < 10 ? 2 * photographs : 360
+    // About three dozen per photograph, but only two each if there are few photographs.
+    let clips = !isTraining ? 4 : photographs < 10 ? 2 * photographs : 960
     let (length, side) = (photographLength, 288)
     var pictures: [PlanarFrame]?
     let lock = NSLock()
@@ -226,13 +226,16 @@ package enum DegradedClips {
     ) { index in
       let known = try lock.withLock {
         if pictures == nil {
-          pictures = try PhotographStore(folder: folder.appendingPathComponent(use)).pictures
+          let sides = isTraining ? PhotographStore.trainingShortSides : [PhotographStore.shortSide]
+          pictures = try PhotographStore(folder: folder.appendingPathComponent(use), shortSides: sides)
+            .pictures
         }
         return pictures!
       }
       guard !known.isEmpty else { throw TrainingError.noData(path: folder.path) }
       var random = SplitMix64(seed: 77 &+ UInt64(index) &* 0x51ed_270b)
-      return SyntheticMotion.window(from: known, count: length, size: side, using: &random)
+      return SyntheticMotion.window(
+        from: known, count: length, size: side, reachesEdges: isTraining, using: &random)
     }
   }
   /// Frames per clip of photographs.

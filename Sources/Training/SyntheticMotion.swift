@@ -11,31 +11,38 @@ package final class PhotographStore: Sendable {
 
   /// The length to which the shorter side is reduced, which hides the pictures' own compression.
   static let shortSide = 1200
+  /// The lengths to which it is reduced for training. Smaller pictures have finer detail, and more of it.
+  static let trainingShortSides = [shortSide, 800, 540]
 
   /// Reads every photograph below `folder` whose shorter side is at least `smallest` pixels.
-  package init(folder: URL, smallest: Int = 400) throws {
+  /// - Parameter shortSides: the lengths to which the shorter side of each photograph is reduced. The first also takes
+  ///   smaller photographs, as they are; the others take only larger ones.
+  package init(folder: URL, smallest: Int = 400, shortSides: [Int] = [shortSide]) throws {
     var pictures: [PlanarFrame] = []
     for name in MediaFolder(folder).photographs {
       let path = folder.appendingPathComponent(name).path
-      guard let picture = try? Self.read(path, smallest: smallest) else { continue }
-      pictures.append(picture)
+      guard let frame = try? Self.read(path), min(frame.width, frame.height) >= smallest else { continue }
+      for (index, side) in shortSides.enumerated() where index == 0 || side < min(frame.width, frame.height) {
+        guard let picture = try? Self.reduced(frame, shortSide: side) else { continue }
+        pictures.append(picture)
+      }
     }
     self.pictures = pictures
   }
 
-  private static func read(_ path: String, smallest: Int) throws -> PlanarFrame? {
+  private static func read(_ path: String) throws -> VideoFrame? {
     var reader = try VideoReader(path: path)
     while let item = try reader.next() {
-      guard case .frame(let frame) = item else { continue }
-      let short = min(frame.width, frame.height)
-      guard short >= smallest else { return nil }
-      let factor = min(1, Double(shortSide) / Double(short))
-      let width = Int(Double(frame.width) * factor) / 4 * 4
-      let height = Int(Double(frame.height) * factor) / 4 * 4
-      return PlanarFrame(
-        try frame.converted(width: width, height: height, format: .yuv420p, scaler: .area))
+      if case .frame(let frame) = item { return frame }
     }
     return nil
+  }
+
+  private static func reduced(_ frame: VideoFrame, shortSide: Int) throws -> PlanarFrame {
+    let factor = min(1, Double(shortSide) / Double(min(frame.width, frame.height)))
+    let width = Int(Double(frame.width) * factor) / 4 * 4
+    let height = Int(Double(frame.height) * factor) / 4 * 4
+    return PlanarFrame(try frame.converted(width: width, height: height, format: .yuv420p, scaler: .area))
   }
 }
 
@@ -60,11 +67,14 @@ extension PlanarFrame {
 package enum SyntheticMotion {
   /// Creates `count` frames of `size` x `size`, `size` even. The middle frame contains the photographs' original samples,
   /// except in windows that zoom and at the edge of the moving piece.
+  /// - Parameter reachesEdges: whether frames come from all parts of the photographs, instead of keeping a distance from
+  ///   their edges that suits any motion.
   package static func window(
-    from pictures: [PlanarFrame], count: Int, size: Int, using random: inout SplitMix64
+    from pictures: [PlanarFrame], count: Int, size: Int, reachesEdges: Bool = false,
+    using random: inout SplitMix64
   ) -> [PlanarFrame] {
     let picture = pictures[random.index(pictures.count)]
-    let path = Path(in: picture, count: count, size: size, using: &random)
+    let path = Path(in: picture, count: count, size: size, reachesEdges: reachesEdges, using: &random)
     let over =
       random.chance(0.5) ? Foreground(pictures: pictures, size: size, count: count, using: &random) : nil
     return (0..<count).map { index in
@@ -92,7 +102,9 @@ package enum SyntheticMotion {
   private struct Path {
     let centreX, centreY, velocityX, velocityY, turn, zoom, start, half: Float
 
-    init(in picture: PlanarFrame, count: Int, size: Int, using random: inout SplitMix64) {
+    init(
+      in picture: PlanarFrame, count: Int, size: Int, reachesEdges: Bool, using random: inout SplitMix64
+    ) {
       let speed = [0, 1, 2, 4, 8][random.index(5)] * random.uniform(0.3...1)
       let direction = random.uniform(0...(2 * Float.pi))
       velocityX = speed * cos(direction)
@@ -102,7 +114,11 @@ package enum SyntheticMotion {
       start = random.chance(0.3) ? random.uniform(0.75...1.3) : 1
       let corner = Float(size) / 2
       half = corner
-      let margin = 0.75 * Float(size) * max(1, start) + 12 * Float(count)
+      // Half a side, enlarged by zoom and rotation, and half the way.
+      let margin =
+        reachesEdges
+        ? 0.58 * Float(size) * start + speed * Float(count) / 2
+        : 0.75 * Float(size) * max(1, start) + 12 * Float(count)
       // Align to whole chroma samples, so that the middle frame of a path without zoom is not interpolated: the ground
       // truth must be sharp.
       func place(_ extent: Int) -> Float {

@@ -33,7 +33,8 @@ package final class WindowMaker: Sendable {
       .filter { architecture.task != .interpolation || $0.section.suitsInterpolation }
     let training = folder.appendingPathComponent("train")
     let hasSplit = FileManager.default.fileExists(atPath: training.path)
-    photographs = try PhotographStore(folder: hasSplit ? training : folder)
+    photographs = try PhotographStore(
+      folder: hasSplit ? training : folder, shortSides: PhotographStore.trainingShortSides)
     guard !films.isEmpty || !photographs.pictures.isEmpty else {
       throw TrainingError.noData(path: folder.path)
     }

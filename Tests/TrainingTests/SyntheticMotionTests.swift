@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import EnhancementModel
-import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -112,6 +111,41 @@ import Testing
     }
     // About 0.7 keep their size, and half have no foreground.
     #expect(exact >= 7 && exact <= 25, "\(exact) of 40")
+  }
+
+  /// The column that the corner of the middle frame comes from, in a picture whose luma is half the column.
+  private func cornerColumns(reachesEdges: Bool) -> [Int] {
+    let ramp = PlanarFrame(width: 512, height: 512)
+    for i in 0..<512 * 512 { ramp.luma[i] = UInt8(i % 512 / 2) }
+    for plane in ramp.chroma { plane.update(repeating: 128, count: 256 * 256) }
+    return (0..<60).map { seed in
+      var random = SplitMix64(seed: UInt64(seed))
+      let window = SyntheticMotion.window(
+        from: [ramp], count: 24, size: 64, reachesEdges: reachesEdges, using: &random)
+      return 2 * Int(window[12].luma[0])
+    }
+  }
+
+  /// The distance from the edges that suits any motion leaves only the middle of such a picture.
+  @Test func framesComeFromAllPartsWhereAsked() {
+    let middle = 192...288
+    #expect(cornerColumns(reachesEdges: false).filter { !middle.contains($0) }.count < 15)
+    let columns = cornerColumns(reachesEdges: true)
+    #expect(columns.filter { !middle.contains($0) }.count > 30)
+    #expect(columns.contains { $0 < 64 } && columns.contains { $0 > 352 })
+  }
+
+  @Test func photographsAreReadAtSeveralSizes() throws {
+    let bench = try Workbench()
+    for (name, size) in [("large", "1500x1000"), ("small", "640x420"), ("tiny", "300x200")] {
+      try bench.ffmpeg("-f lavfi -i testsrc2=size=\(size) -frames:v 1", "\(name).png")
+    }
+    let sizes = try PhotographStore(folder: bench.directory, shortSides: [1200, 800, 400]).pictures
+    #expect(
+      sizes.map { [$0.width, $0.height] } == [
+        [1500, 1000], [1200, 800], [600, 400], [640, 420], [608, 400],
+      ])
+    #expect(try PhotographStore(folder: bench.directory).pictures.map(\.height) == [1000, 420])
   }
 
   @Test func windowsMoveAndRepeatBySeed() {
