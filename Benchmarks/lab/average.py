@@ -26,6 +26,23 @@ def with_conditions(architecture, layers):
     return conditioned, result
 
 
+def compact(recipe):
+    """The recipe, in which a part of an average that was trained from another part only names that one.
+
+    Otherwise, the recipe of the start would be in it twice, and four times after the next average.
+    """
+    if isinstance(recipe, list):
+        return [compact(value) for value in recipe]
+    if not isinstance(recipe, dict):
+        return recipe
+    parts = [part["of"] for part in recipe.get("average", [])]
+    result = {key: compact(value) for key, value in recipe.items()}
+    for part, old in zip(result.get("average", []), parts, strict=True):
+        if isinstance(old, dict) and old.get("start") in parts:
+            part["of"]["start"] = {"part": parts.index(old["start"]) + 1}
+    return result
+
+
 def average(networks, shares):
     """(architecture, layers, recipe) of the mean of networks as `model_file.read_network` returns them."""
     conditioned = any(architecture.conditioned for architecture, _, _ in networks)
@@ -41,8 +58,8 @@ def average(networks, shares):
             scaled = tuple(array * np.float32(share) for array in arrays)
             mixed[name] = tuple(a + b for a, b in zip(mixed[name], scaled)) if name in mixed else scaled
         parts.append({"of": json.loads(recipe), "share": round(share, 6)})
-    return first, mixed, json.dumps(
-        {"average": parts, "tool": "Benchmarks/lab/average.py"}, sort_keys=True, separators=(",", ":"))
+    recipe = compact({"average": parts, "tool": "Benchmarks/lab/average.py"})
+    return first, mixed, json.dumps(recipe, sort_keys=True, separators=(",", ":"))
 
 
 def main():

@@ -134,19 +134,29 @@ def decode(job):
     return name
 
 
-def photographs(folder, smallest=400, short_side=1200):
-    """Pictures below a folder, the shorter side at most `short_side`, in the order of their paths."""
+# The shorter sides to which photographs are reduced; for training, to each of them.
+SHORT_SIDE = 1200
+TRAINING_SHORT_SIDES = (SHORT_SIDE, 800, 540)
+
+
+def photographs(folder, smallest=400, short_sides=(SHORT_SIDE,)):
+    """Pictures below a folder, in the order of their paths, each reduced to `short_sides`.
+
+    The first of these also takes smaller pictures, as they are.
+    """
     result = []
     for path in sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")):
         with av.open(path) as file:
             video = next(file.decode(video=0))
-        if min(video.width, video.height) < smallest:
+        short = min(video.width, video.height)
+        if short < smallest:
             continue
-        factor = min(1, short_side / min(video.width, video.height))
-        width, height = (int(extent * factor) // 4 * 4 for extent in (video.width, video.height))
-        # Without ranges named samples stay as they are: the full range of JPEGs, too.
-        video = video.reformat(width, height, format="yuv420p", interpolation="AREA")
-        result.append(degrade.planes(video))
+        for side in [side for index, side in enumerate(short_sides) if index == 0 or side < short]:
+            factor = min(1, side / short)
+            width, height = (int(extent * factor) // 4 * 4 for extent in (video.width, video.height))
+            # Without ranges named samples stay as they are: the full range of JPEGs, too.
+            small = video.reformat(width, height, format="yuv420p", interpolation="AREA")
+            result.append(degrade.planes(small))
     return result
 
 
@@ -161,7 +171,7 @@ def _keep(pictures):
 def _photograph_clip(index):
     """Frames (bytes) of one clip of photographs in motion, with the trainer's seed."""
     random = motion.SplitMix64(77 + index * 0x51ED270B)
-    frames = motion.window(_pictures, PHOTOGRAPH_LENGTH, PHOTOGRAPH_SIDE, random)
+    frames = motion.window(_pictures, PHOTOGRAPH_LENGTH, PHOTOGRAPH_SIDE, random, reaches_edges=True)
     return b"".join(plane.tobytes() for frame in frames for plane in frame.planes)
 
 
@@ -169,7 +179,7 @@ def make_photographs(data, cache, clips, workers):
     """Photographs in synthetic motion as a film of short clips."""
     if (Path(cache) / f"{PHOTOGRAPHS}.json").exists():
         return
-    pictures = photographs(Path(data) / "train")
+    pictures = photographs(Path(data) / "train", short_sides=TRAINING_SHORT_SIDES)
     target = Path(cache) / f"{PHOTOGRAPHS}.yuv"
     with ProcessPoolExecutor(workers, initializer=_keep, initargs=(pictures,)) as pool, open(f"{target}.part", "wb") as output:
         for clip in pool.map(_photograph_clip, range(clips)):
@@ -237,7 +247,7 @@ def main():
     parser.add_argument("cache", help="folder for the frames")
     parser.add_argument("--factor", type=int, default=2)
     parser.add_argument("--passes", default="clean,train0")
-    parser.add_argument("--clips", type=int, default=360, help="clips of photographs")
+    parser.add_argument("--clips", type=int, default=960, help="clips of photographs")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
     os.makedirs(options.cache, exist_ok=True)

@@ -86,8 +86,11 @@ def render(picture, transform, width, height):
             _resample(v, half, width // 2, height // 2)]
 
 
-def window(pictures, count, size, random):
-    """`count` frames of `size` x `size` along a smooth path; the middle one is the undisturbed."""
+def window(pictures, count, size, random, reaches_edges=False):
+    """`count` frames of `size` x `size` along a smooth path; the middle one is the undisturbed.
+
+    With `reaches_edges`, they come from all parts of the pictures.
+    """
     picture = pictures[random.index(len(pictures))]
     speed = [0, 1, 2, 4, 8][random.index(5)] * random.uniform(0.3, 1)
     direction = random.uniform(0, 2 * math.pi)
@@ -96,7 +99,7 @@ def window(pictures, count, size, random):
     zoom = 1 + random.uniform(-0.004, 0.004) if random.chance(0.5) else 1
     start = random.uniform(0.75, 1.3) if random.chance(0.3) else 1
     corner = size / 2
-    margin = 0.75 * size * max(1, start) + 12 * count
+    margin = 0.58 * size * start + speed * count / 2 if reaches_edges else 0.75 * size * max(1, start) + 12 * count
 
     def place(extent):
         middle = margin + (extent - 2 * margin) * random.uniform() if extent > 2 * margin else extent / 2

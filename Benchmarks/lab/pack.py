@@ -49,13 +49,16 @@ def cut(source, target, start, end):
 
 def film_parts(data, folder):
     """Writes what TRAIN uses of the clips of sections.tsv below `folder`."""
-    offsets, lines = {}, []
-    for section in films.sections(data):
-        path, use, start, end, *_ = section
+    offsets, lines, packed = {}, [], set()
+    text = (Path(data) / "sections.tsv").read_text().splitlines()
+    for line, (path, use, start, end, *_) in zip(text, films.sections(data), strict=True):
         if use != "train":
             continue
-        lines.append(next(line for line in (Path(data) / "sections.tsv").read_text().splitlines()
-                          if line.split("\t")[:2] == [path, use]))
+        lines.append(line)
+        # The same part of a film is used at several sizes.
+        if (path, start, end) in packed:
+            continue
+        packed.add((path, start, end))
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if start > 0 and target.suffix == ".mp4":

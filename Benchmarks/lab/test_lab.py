@@ -394,6 +394,18 @@ def test_average_lies_between_a_network_and_the_one_trained_from_it():
         assert np.allclose(weights[:, old.shape[1]:], 0.125)
 
 
+def test_recipes_of_averages_do_not_repeat_the_start():
+    start = {"settings": {"seed": 1}}
+    once = average.compact({"average": [{"of": {"settings": {"seed": 2}, "start": start}, "share": 0.5},
+                                        {"of": start, "share": 0.5}]})
+    assert once["average"][0]["of"] == {"settings": {"seed": 2}, "start": {"part": 2}}
+    assert once["average"][1]["of"] == start
+    twice = average.compact({"average": [{"of": {"settings": {"seed": 3}, "start": once}, "share": 0.7},
+                                         {"of": once, "share": 0.3}]})
+    assert twice["average"][0]["of"]["start"] == {"part": 2} and twice["average"][1]["of"] == once
+    assert average.compact(twice) == twice
+
+
 def test_tail_for_x4_interpolates_the_one_for_x2():
     """Constant and linear pictures stay what they are, but for the repeated samples at the ends."""
     flat = to_four.enlarged(np.full((24, 3), 2, np.float32))
