@@ -302,7 +302,12 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *c, const void *s
   return reorder(c, s->reorder, s->weights, c->plain_weights);
 }
 
+static _Thread_local int32_t threads = 1;
+
+int32_t ve_dnn_threads(void) { return threads; }
+
 int32_t ve_dnn_set_threads(int32_t count) {
+  threads = count > 0 ? count : 1;
   // Debian's oneDNN uses OpenMP, whose thread count is per calling thread. Looked up at run time, because other builds
   // may use TBB or no threads, and a weak reference is resolved to null when a position-independent executable is
   // linked.

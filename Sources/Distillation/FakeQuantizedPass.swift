@@ -49,7 +49,7 @@ package final class FakeQuantizedPass {
     convolutions = try graph.layers.map { layer in
       try FloatConvolution(
         batch: batch, height: height, width: width, inputChannels: layer.totalInputChannels,
-        outputChannels: layer.outputChannels, precision: precision, training: true)
+        outputChannels: layer.outputChannels, precision: precision, training: true, exact: true)
     }
   }
 

@@ -22,7 +22,8 @@ package struct ConvolutionError: Error, Equatable, CustomStringConvertible {
   package var description: String { "oneDNN cannot \(action) (status \(status))" }
 }
 
-/// A k x k convolution with zero padding of k/2 on NHWC tensors of one fixed shape, by oneDNN.
+/// A k x k convolution with zero padding of k/2 on NHWC tensors of one fixed shape, by oneDNN or, where it is faster, by our
+/// own kernels (`WinogradConvolution`).
 ///
 /// Not thread-safe: use by one thread at a time.
 package final class FloatConvolution {
@@ -39,15 +40,18 @@ package final class FloatConvolution {
   /// See `outputHeight`.
   package var outputWidth: Int { (width - 1) / stride + 1 }
 
-  private let handle: OpaquePointer
+  /// oneDNN's convolution; nil if `winograd` computes everything.
+  private let handle: OpaquePointer?
+  private let winograd: WinogradConvolution?
 
   /// Prepares the primitives.
   /// - Parameter training: whether to prepare the two backward directions as well.
+  /// - Parameter exact: whether the forward direction must not round sums of integers that floats can hold.
   /// - Throws: `ConvolutionError` if oneDNN has no implementation or memory runs out.
   package init(
     batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3,
     stride: Int = 1,
-    precision: FloatPrecision, training: Bool
+    precision: FloatPrecision, training: Bool, exact: Bool = false
   ) throws(ConvolutionError) {
     self.batch = batch
     self.height = height
@@ -57,10 +61,19 @@ package final class FloatConvolution {
     self.kernel = kernel
     self.stride = stride
     self.precision = precision
+    winograd =
+      precision == .float32 && kernel == 3 && stride == 1
+      ? WinogradConvolution(
+        batch: batch, height: height, width: width, inputChannels: inputChannels,
+        outputChannels: outputChannels, training: training) : nil
+    if winograd != nil && !exact {
+      handle = nil
+      return
+    }
     var description = ve_dnn_convolution_description(
       batch: Int32(batch), height: Int32(height), width: Int32(width), channels_in: Int32(inputChannels),
       channels_out: Int32(outputChannels), kernel: Int32(kernel), stride: Int32(stride),
-      type: precision == .bfloat16 ? VE_DNN_BF16 : VE_DNN_F32, training: training)
+      type: precision == .bfloat16 ? VE_DNN_BF16 : VE_DNN_F32, training: training && winograd == nil)
     var status: Int32 = 0
     guard let handle = ve_dnn_convolution_create(&description, &status) else {
       throw ConvolutionError(
@@ -69,27 +82,33 @@ package final class FloatConvolution {
     self.handle = handle
   }
 
-  deinit { ve_dnn_convolution_destroy(handle) }
+  deinit { if let handle { ve_dnn_convolution_destroy(handle) } }
 
-  /// Sets weights (OIHW) and biases. The memory must not change while the convolution uses it, since oneDNN may
-  /// read it in place.
+  /// Sets weights (OIHW) and biases. The memory must not change while the convolution uses it, since it may be read in
+  /// place.
   package func setWeights(_ weights: UnsafePointer<Float>, bias: UnsafePointer<Float>)
     throws(ConvolutionError)
   {
-    try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights")
+    winograd?.setWeights(weights, bias: bias)
+    if let handle { try check(ve_dnn_convolution_set_weights(handle, weights, bias), "take weights") }
   }
 
   /// `result` (NHWC floats) = convolution of `source` (NHWC, of `precision`'s type) + bias.
   package func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
-    try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
+    if let handle { return try check(ve_dnn_convolution_forward(handle, source, result), "convolve") }
+    winograd?.forward(source.assumingMemoryBound(to: Float.self), into: result, threads: Self.threads)
   }
 
   /// Computes the gradient of the source from that of the result (`precision`'s type).
   package func backwardData(_ gradient: UnsafeRawPointer, into sourceGradient: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
+    if let winograd {
+      let floats = gradient.assumingMemoryBound(to: Float.self)
+      return winograd.backwardData(floats, into: sourceGradient, threads: Self.threads)
+    }
     try check(ve_dnn_convolution_backward_data(handle, gradient, sourceGradient), "convolve backward")
   }
 
@@ -99,17 +118,24 @@ package final class FloatConvolution {
     into weightGradient: UnsafeMutablePointer<Float>,
     bias biasGradient: UnsafeMutablePointer<Float>
   ) throws(ConvolutionError) {
+    if let winograd {
+      return winograd.backwardWeights(
+        source.assumingMemoryBound(to: Float.self), gradient.assumingMemoryBound(to: Float.self),
+        into: weightGradient, bias: biasGradient)
+    }
     try check(
       ve_dnn_convolution_backward_weights(handle, source, gradient, weightGradient, biasGradient),
       "derive by weights")
   }
+
+  private static var threads: Int { Int(ve_dnn_threads()) }
 
   private func check(_ status: Int32, _ action: String) throws(ConvolutionError) {
     if status != 0 { throw ConvolutionError(status: status, action: action) }
   }
 }
 
-/// Sets the number of threads that oneDNN uses when called from the current thread.
+/// Sets the number of threads that convolutions use when called from the current thread.
 package func setConvolutionThreads(_ count: Int) { _ = ve_dnn_set_threads(Int32(count)) }
 
 /// Version of the oneDNN library in use, such as "2.6.3".

@@ -18,6 +18,9 @@ import Testing
     Shape(batch: 2, height: 7, width: 6, inputs: 8, outputs: 16, kernel: 3, stride: 2),
     Shape(batch: 1, height: 6, width: 5, inputs: 8, outputs: 8, kernel: 5, stride: 1),
     Shape(batch: 1, height: 3, width: 5, inputs: 5, outputs: 7, kernel: 1, stride: 1),
+    // Several blocks of tiles, the last of which is not full, and tiles beyond the edges.
+    Shape(batch: 2, height: 13, width: 22, inputs: 24, outputs: 40, kernel: 3, stride: 1),
+    Shape(batch: 1, height: 9, width: 50, inputs: 40, outputs: 8, kernel: 3, stride: 1),
   ]
 
   /// Returns random weights and biases.
@@ -31,10 +34,11 @@ import Testing
     }
   }
 
-  private func convolution(_ s: Shape, training: Bool = false) throws -> FloatConvolution {
+  private func convolution(_ s: Shape, training: Bool = false, exact: Bool = false) throws -> FloatConvolution
+  {
     try FloatConvolution(
       batch: s.batch, height: s.height, width: s.width, inputChannels: s.inputs, outputChannels: s.outputs,
-      kernel: s.kernel, stride: s.stride, precision: .float32, training: training)
+      kernel: s.kernel, stride: s.stride, precision: .float32, training: training, exact: exact)
   }
 
   /// Calls `body` with the source, weight and result indices of every product.
@@ -123,6 +127,47 @@ import Testing
       }
       #expect(results[0] == results[1])
     }
+  }
+
+  @Test func sumsOfIntegersCanBeExact() throws {
+    var random = SplitMix64(seed: 3)
+    setConvolutionThreads(1)
+    let s = Shape(batch: 1, height: 6, width: 9, inputs: 48, outputs: 16, kernel: 3, stride: 1)
+    func integers(_ tensor: FloatTensor, upTo limit: Int) {
+      for i in 0..<tensor.count { tensor.pointer[i] = Float(random.index(2 * limit + 1) - limit) }
+    }
+    let numbers = Numbers(s, &random)
+    let source = FloatTensor(height: s.height, width: s.width, channels: s.inputs)
+    integers(source, upTo: 255)
+    integers(numbers.weights, upTo: 127)
+    integers(numbers.bias, upTo: 30000)
+    for training in [false, true] {
+      let convolution = try convolution(s, training: training, exact: true)
+      try convolution.setWeights(numbers.weights.pointer, bias: numbers.bias.pointer)
+      let result = FloatTensor(height: s.height, width: s.width, channels: s.outputs)
+      try convolution.forward(source.pointer, into: result.pointer)
+      var wanted = (0..<result.count).map { numbers.bias.pointer[$0 % s.outputs] }
+      forEachProduct(s, s.height, s.width) { from, weight, to in
+        wanted[to] += source.pointer[from] * numbers.weights.pointer[weight]
+      }
+      #expect(wanted.allSatisfy { abs($0) < 0x1p24 } && Array(result.buffer) == wanted)
+    }
+  }
+
+  @Test func threadsDoNotChangeResults() throws {
+    var random = SplitMix64(seed: 4)
+    let s = Shape(batch: 3, height: 21, width: 37, inputs: 16, outputs: 24, kernel: 3, stride: 1)
+    let numbers = Numbers(s, &random)
+    let source = randomTensor(batch: s.batch, height: s.height, width: s.width, channels: s.inputs, &random)
+    let results = try [1, 2, 5].map { threads in
+      setConvolutionThreads(threads)
+      let convolution = try convolution(s)
+      try convolution.setWeights(numbers.weights.pointer, bias: numbers.bias.pointer)
+      let result = FloatTensor(batch: s.batch, height: s.height, width: s.width, channels: s.outputs)
+      try convolution.forward(source.pointer, into: result.pointer)
+      return Array(result.buffer)
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
   }
 
   @Test func impossibleShapesAreRefused() {

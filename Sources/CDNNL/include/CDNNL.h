@@ -40,6 +40,8 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *convolution, con
 
 /// Threads of oneDNN's OpenMP runtime for calls made from this thread; 0 on a build without OpenMP.
 int32_t ve_dnn_set_threads(int32_t count);
+/// The count that this thread last set, at first 1.
+int32_t ve_dnn_threads(void);
 /// Version as major * 10000 + minor * 100 + patch.
 int32_t ve_dnn_version(void);
 /// Whether this CPU computes bf16 dot products in hardware (oneDNN's effective instruction set).

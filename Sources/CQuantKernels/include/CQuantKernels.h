@@ -19,6 +19,7 @@
 
 #include "VEAttention.h"
 #include "VEElementwise.h"
+#include "VEFloatConvolution.h"
 #include "VEInstructionSet.h"
 #include "VEInterpolation.h"
 #include "VEMotion.h"
