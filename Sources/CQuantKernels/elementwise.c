@@ -53,6 +53,27 @@ void ve_fake_stream(float *values, ptrdiff_t count, const float *addend) {
 }
 
 VERSIONS
+float ve_round(float *values, ptrdiff_t count) {
+  enum { lanes = 16 };
+  float greatest[lanes] = {0};
+  ptrdiff_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    for (ptrdiff_t k = 0; k < lanes; k++) {
+      const float result = rounded(values[i + k]), distance = __builtin_fabsf(values[i + k] - result);
+      values[i + k] = result;
+      greatest[k] = distance > greatest[k] ? distance : greatest[k];
+    }
+  for (; i < count; i++) {
+    const float result = rounded(values[i]), distance = __builtin_fabsf(values[i] - result);
+    values[i] = result;
+    greatest[0] = distance > greatest[0] ? distance : greatest[0];
+  }
+  float total = 0;
+  for (ptrdiff_t k = 0; k < lanes; k++) total = greatest[k] > total ? greatest[k] : total;
+  return total;
+}
+
+VERSIONS
 void ve_fake_quantize(const float *values, ptrdiff_t count, float multiplier, float low, float high, float *unrounded,
                       float *codes) {
   for (ptrdiff_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CDNNL
+internal import CQuantKernels
 
 /// Precision of a floating-point convolution's operands. Sums are always 32-bit.
 package enum FloatPrecision: String, Sendable, CaseIterable, Codable {
@@ -43,10 +44,15 @@ package final class FloatConvolution {
   /// oneDNN's convolution; nil if `winograd` computes everything.
   private let handle: OpaquePointer?
   private let winograd: WinogradConvolution?
+  /// Whether sums of integers are those of `winograd`, rounded; false once one of them was too far from an integer.
+  private var roundsSums: Bool
+  /// Greatest distance from integers at which rounding is safe: a wrong integer needs an error of 1 - this, while all errors
+  /// seen are at most this.
+  private static let safeDistance: Float = 0.1
 
   /// Prepares the primitives.
   /// - Parameter training: whether to prepare the two backward directions as well.
-  /// - Parameter exact: whether the forward direction must not round sums of integers that floats can hold.
+  /// - Parameter exact: whether operands, weights and biases are integers whose sums must be exact in the forward direction.
   /// - Throws: `ConvolutionError` if oneDNN has no implementation or memory runs out.
   package init(
     batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, kernel: Int = 3,
@@ -66,6 +72,7 @@ package final class FloatConvolution {
       ? WinogradConvolution(
         batch: batch, height: height, width: width, inputChannels: inputChannels,
         outputChannels: outputChannels, training: training) : nil
+    roundsSums = exact && winograd != nil
     if winograd != nil && !exact {
       handle = nil
       return
@@ -97,8 +104,14 @@ package final class FloatConvolution {
   package func forward(_ source: UnsafeRawPointer, into result: UnsafeMutablePointer<Float>)
     throws(ConvolutionError)
   {
-    if let handle { return try check(ve_dnn_convolution_forward(handle, source, result), "convolve") }
-    winograd?.forward(source.assumingMemoryBound(to: Float.self), into: result, threads: Self.threads)
+    if let winograd, handle == nil || roundsSums {
+      winograd.forward(source.assumingMemoryBound(to: Float.self), into: result, threads: Self.threads)
+      if handle == nil { return }
+      let count = batch * outputHeight * outputWidth * outputChannels
+      if ve_round(result, count) < Self.safeDistance { return }
+      roundsSums = false
+    }
+    try check(ve_dnn_convolution_forward(handle, source, result), "convolve")
   }
 
   /// Computes the gradient of the source from that of the result (`precision`'s type).

@@ -23,6 +23,9 @@ void ve_scale_channels(float *values, ptrdiff_t pixels, ptrdiff_t channels, cons
 /// values = clamp(round(values) + addend, -32768, 32767), the 16-bit stream; `addend` may be NULL.
 void ve_fake_stream(float *values, ptrdiff_t count, const float *addend);
 
+/// Rounds values of less than 2^22 to integers. Returns the greatest distance of a value from its integer.
+float ve_round(float *values, ptrdiff_t count);
+
 /// unrounded = values * multiplier; codes = clamp(round(unrounded), low, high). Halves round to even.
 void ve_fake_quantize(const float *values, ptrdiff_t count, float multiplier, float low, float high, float *unrounded,
                       float *codes);
