@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// 3x3 convolutions of floats with a border of zeros, forward and backward, by Winograd's algorithm F(4x4, 3x3) (Lavin and
-// Gray, "Fast algorithms for convolutional neural networks", 2016): a quarter of the multiplications. Results differ from
-// those of a direct convolution by rounding (2e-6 of their root mean square; 1e-5 for gradients by weights), so sums of
-// integers are not exact.
+// 3x3 convolutions of floats with a border of zeros, forward and backward, by Winograd's algorithm F(4x4, 3x3) (Lavin
+// and Gray, "Fast algorithms for convolutional neural networks", 2016): a quarter of the multiplications. Results differ
+// from those of a direct convolution by rounding (2e-6 of their root mean square; 1e-5 for gradients by weights), so
+// sums of integers are not exact.
 //
-// Tensors are NHWC without padding. Pictures are divided into tiles of 4x4 results, numbered along rows, then down, then by
-// image; calls compute ranges of tiles, so that threads can share the work. Only for x86-64.
+// Tensors are NHWC without padding. Pictures are divided into tiles of 4x4 results, numbered along rows, then down, then
+// by image; calls compute ranges of tiles, so that threads can share the work. Only for x86-64.
 #ifndef VE_FLOAT_CONVOLUTION_H
 #define VE_FLOAT_CONVOLUTION_H
 
@@ -37,8 +37,8 @@ int32_t ve_float_tiles(ve_float_convolution shape);
 /// Floats of transformed weights.
 size_t ve_float_transformed_count(ve_float_convolution shape);
 /// Transforms weights for `ve_float_convolve`. The weight of input i, output o and tap t (of 9) is
-/// weights[i * input_stride + o * output_stride + t], or + 8 - t if `rotated`: the gradient by the input is the convolution
-/// of the output's gradient with rotated weights, whose inputs and outputs are exchanged.
+/// weights[i * input_stride + o * output_stride + t], or + 8 - t if `rotated`: the gradient by the input is the
+/// convolution of the output's gradient with rotated weights, whose inputs and outputs are exchanged.
 void ve_float_transform_weights(ve_float_convolution shape, const float *weights, ptrdiff_t input_stride,
                                 ptrdiff_t output_stride, bool rotated, float *transformed);
 

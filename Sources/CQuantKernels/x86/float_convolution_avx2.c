@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Winograd's F(4x4, 3x3) in floats (VEFloatConvolution.h).
 //
-// A tile of 6x6 inputs yields 4x4 results: both are polynomials evaluated at 0, 1, -1, 2, -2 and infinity along each axis,
-// so there are 36 points, and at each of them a plain product of matrices [tile][input] x [input][output]. The gradient by
-// the weights has the same points: 6x6 inputs and 4x4 gradients yield 3x3 taps.
+// A tile of 6x6 inputs yields 4x4 results: inputs and weights are evaluated as polynomials at 0, 1, -1, 2, -2 and
+// infinity along each axis, so there are 36 points, and at each of them a plain product of matrices
+// [tile][input] x [input][output]. The gradient by the weights has the same points: 6x6 inputs and 4x4 gradients yield
+// 3x3 taps.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
