@@ -108,6 +108,7 @@ package final class WindowMaker: Sendable {
           frame.quantizers = QuantizerMap(width: frame.width, height: frame.height, value: value)
         }
       }
+      // What is known is the sharpness of the film, not that of its softened copy.
       let isTold = architecture.takesSharpness && softness == nil
       return TrainingWindow(
         frames: low, truth: turned[count / 2], architecture: architecture,
@@ -146,9 +147,9 @@ package final class WindowMaker: Sendable {
       }
       let truth = try source.truth(
         clip, first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
-      // Where the ground truth is soft, too, softness is no reason to sharpen.
-      let isTold = knowsSharpness && clip.chain.softness == nil
-      candidate = (low, truth, isTold ? source.sharpness(of: clip) : nil)
+      // Also where the ground truth is soft: a source may be soft by nature, and a network that never saw one would
+      // take all softness for damage.
+      candidate = (low, truth, knowsSharpness ? source.sharpness(of: clip) : nil)
       let begin = clip.first + first
       let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
       if !hasCut && Self.detail(truth) > leastDetail { break }
