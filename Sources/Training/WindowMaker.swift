@@ -147,8 +147,7 @@ package final class WindowMaker: Sendable {
       }
       let truth = try source.truth(
         clip, first + count / 2, x: x * scale, y: y * scale, width: size, height: size)
-      // Also where the ground truth is soft: a source may be soft by nature, and a network that never saw one would
-      // take all softness for damage.
+      // Also where the ground truth is soft: a network that is never told so takes all softness for damage.
       candidate = (low, truth, knowsSharpness ? source.sharpness(of: clip) : nil)
       let begin = clip.first + first
       let hasCut = (1..<count).contains { source.film.difference(begin + $0 - 1, begin + $0) > 20 }
