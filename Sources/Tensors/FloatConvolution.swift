@@ -6,11 +6,48 @@ internal import CQuantKernels
 package enum FloatPrecision: String, Sendable, CaseIterable, Codable {
   /// 32-bit operands.
   case float32 = "f32"
-  /// bfloat16 operands: half the memory, and twice the speed if the CPU has bf16 dot products.
+  /// bfloat16 operands: half the memory.
   case bfloat16 = "bf16"
 
-  /// `bfloat16` if the hardware supports it, otherwise `float32`.
-  package static var fastest: FloatPrecision { ve_dnn_has_fast_bf16() ? .bfloat16 : .float32 }
+  /// Whether the processor has bf16 dot products that oneDNN uses.
+  package static var hasBFloat16: Bool { ve_dnn_has_fast_bf16() }
+
+  /// The precision in which this processor trains faster, measured at the first use if it has bf16: on some processors bf16
+  /// dot products take several cycles each, and floats have Winograd's algorithm.
+  package static let fastest: FloatPrecision = {
+    guard hasBFloat16 else { return .float32 }
+    guard let inFloat = leastTime(.float32), let inBFloat16 = leastTime(.bfloat16) else { return .float32 }
+    return inBFloat16 < inFloat ? .bfloat16 : .float32
+  }()
+
+  /// The least time of three forward and backward passes of a layer like most of those of the shipped networks; nil if it is
+  /// not supported.
+  private static func leastTime(_ precision: FloatPrecision) -> Duration? {
+    let (batch, side, channels) = (2, 48, 64)
+    let source = FloatTensor(batch: batch, height: side, width: side, channels: channels)
+    let result = FloatTensor(like: source)
+    let weights = FloatTensor(height: channels, width: channels, channels: 9)
+    let weightGradient = FloatTensor(like: weights)
+    let bias = FloatTensor(height: 1, width: 1, channels: channels)
+    for tensor in [source, weights, bias] { tensor.fill(0.5) }
+    do {
+      let convolution = try FloatConvolution(
+        batch: batch, height: side, width: side, inputChannels: channels, outputChannels: channels,
+        precision: precision, training: true)
+      let operand = gatherOperand([source], rectified: false, precision: precision)
+      return try (0..<3).map { _ in
+        try ContinuousClock().measure {
+          try convolution.setWeights(weights.pointer, bias: bias.pointer)
+          try convolution.forward(operand.raw, into: result.pointer)
+          try convolution.backwardData(operand.raw, into: result.pointer)
+          try convolution.backwardWeights(
+            operand.raw, operand.raw, into: weightGradient.pointer, bias: bias.pointer)
+        }
+      }.min()
+    } catch {
+      return nil
+    }
+  }
 }
 
 /// oneDNN does not support a shape, or failed; `status` is its `dnnl_status_t`.

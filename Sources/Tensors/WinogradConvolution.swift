@@ -7,6 +7,7 @@ internal import Kernels
 ///
 /// Not thread-safe: use by one thread at a time.
 final class WinogradConvolution {
+  private let kernels: OpaquePointer
   private let shape: ve_float_convolution
   /// The shape of the backward direction, whose inputs are the outputs.
   private let reversed: ve_float_convolution
@@ -22,13 +23,11 @@ final class WinogradConvolution {
   init?(
     batch: Int, height: Int, width: Int, inputChannels: Int, outputChannels: Int, training: Bool
   ) {
-    let channels = [inputChannels, outputChannels]
-    guard ve_float_convolution_supported(), batch > 0, height > 0, width > 0,
-      channels.allSatisfy({ $0 > 0 && $0 % 8 == 0 && $0 <= VE_FLOAT_MAX_CHANNELS })
-    else { return nil }
     shape = ve_float_convolution(
       batch: Int32(batch), height: Int32(height), width: Int32(width), inputs: Int32(inputChannels),
       outputs: Int32(outputChannels))
+    guard let kernels = ve_float_kernels_for(shape, ve_isa_best()) else { return nil }
+    self.kernels = kernels
     var reversed = shape
     (reversed.inputs, reversed.outputs) = (shape.outputs, shape.inputs)
     self.reversed = reversed
@@ -48,11 +47,11 @@ final class WinogradConvolution {
     let transformed = forwardWeights.values(Float.self)
     if !isForwardReady, let weights {
       let input = 9, output = 9 * Int(shape.inputs)
-      ve_float_transform_weights(shape, weights, input, output, false, transformed)
+      ve_float_transform_weights(kernels, shape, weights, input, output, false, transformed)
       isForwardReady = true
     }
     bias.withUnsafeBufferPointer {
-      Self.convolve(shape, source, transformed, $0.baseAddress, into: result, threads: threads)
+      convolve(shape, source, transformed, $0.baseAddress, into: result, threads: threads)
     }
   }
 
@@ -65,10 +64,10 @@ final class WinogradConvolution {
     }
     if !isBackwardReady, let weights {
       let input = 9 * Int(shape.inputs), output = 9
-      ve_float_transform_weights(reversed, weights, input, output, true, transformed)
+      ve_float_transform_weights(kernels, reversed, weights, input, output, true, transformed)
       isBackwardReady = true
     }
-    Self.convolve(reversed, gradient, transformed, nil, into: sourceGradient, threads: threads)
+    convolve(reversed, gradient, transformed, nil, into: sourceGradient, threads: threads)
   }
 
   /// Computes the gradients of weights (OIHW) and biases.
@@ -78,20 +77,22 @@ final class WinogradConvolution {
   ) {
     let scratch = AlignedBuffer(Float.self, count: ve_float_gradient_scratch_count(shape))
     ve_float_weight_gradient(
-      shape, source, gradient, weightGradient, biasGradient, scratch.values(Float.self))
+      kernels, shape, source, gradient, weightGradient, biasGradient, scratch.values(Float.self))
   }
 
-  private static func convolve(
+  private func convolve(
     _ shape: ve_float_convolution, _ source: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     _ bias: UnsafePointer<Float>?, into result: UnsafeMutablePointer<Float>, threads: Int
   ) {
-    nonisolated(unsafe) let (source, weights, bias, result) = (source, weights, bias, result)
+    nonisolated(unsafe) let (kernels, source, weights, bias, result) = (
+      kernels, source, weights, bias, result
+    )
     Parallel.bands(
       rows: Int(ve_float_tiles(shape)), multiple: Int(VE_FLOAT_TILES), threads: threads,
       scratchBytes: ve_float_scratch_count(shape) * MemoryLayout<Float>.stride
     ) { tiles, scratch in
       ve_float_convolve(
-        shape, source, weights, bias, result, Int32(tiles.lowerBound), Int32(tiles.upperBound),
+        kernels, shape, source, weights, bias, result, Int32(tiles.lowerBound), Int32(tiles.upperBound),
         scratch!.assumingMemoryBound(to: Float.self))
     }
   }

@@ -104,7 +104,7 @@ import Training
     let window = WindowPacker(architecture).prepare(frames, at: 100, given: conditions)
     let expected = try integers.predict(frames, at: 100, given: conditions, profile: nil).residual
     // oneDNN supports bf16 only on some processors.
-    for precision in Set([FloatPrecision.float32, .fastest]) {
+    for precision in FloatPrecision.hasBFloat16 ? FloatPrecision.allCases : [.float32] {
       let pass = try FakeQuantizedPass(
         QuantizedParameters(model, weights: weights), batch: 1, height: height / 2, width: width / 2,
         precision: precision)

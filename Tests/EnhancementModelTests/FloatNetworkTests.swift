@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: FloatPrecision.fastest == .bfloat16, "oneDNN has no bf16 for this processor"))
+  @Test(.enabled(if: FloatPrecision.hasBFloat16, "oneDNN has no bf16 for this processor"))
   func bfloat16IsClose() throws {
     let weights = NetworkWeights.random(.small(), seed: 2)
     let window = (0..<3).map { texturedFrame(width: 14, height: 10, seed: 1, x: Double($0)) }

@@ -16,7 +16,7 @@ import Testing
     enum Fill: CaseIterable { case random, ends, most, zeros }
 
     init(slots: Int, heads: Int, width: Int, levels: Int32, fill: Fill, seed: UInt64) {
-      var generator = Generator(state: seed)
+      var generator = SplitMix64(state: seed)
       func below(_ limit: Int32) -> Int32 { Int32.random(in: 0..<limit, using: &generator) }
       (self.slots, self.heads, self.width, self.levels) = (slots, heads, width, levels)
       plan.slots = Int32(slots)
@@ -87,17 +87,6 @@ import Testing
         }
       }
       return result
-    }
-  }
-
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var z = state
-      z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-      z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-      return z ^ z >> 31
     }
   }
 

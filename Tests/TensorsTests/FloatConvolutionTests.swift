@@ -21,6 +21,9 @@ import Testing
     // Several blocks of tiles, the last of which is not full, and tiles beyond the edges.
     Shape(batch: 2, height: 13, width: 22, inputs: 24, outputs: 40, kernel: 3, stride: 1),
     Shape(batch: 1, height: 9, width: 50, inputs: 40, outputs: 8, kernel: 3, stride: 1),
+    // For vectors of 16 floats: whole and half blocks of outputs.
+    Shape(batch: 2, height: 13, width: 22, inputs: 16, outputs: 32, kernel: 3, stride: 1),
+    Shape(batch: 1, height: 5, width: 30, inputs: 48, outputs: 16, kernel: 3, stride: 1),
   ]
 
   /// Returns random weights and biases.
@@ -173,6 +176,34 @@ import Testing
       return Array(result.buffer)
     }
     #expect(results[0] == results[1] && results[0] == results[2])
+  }
+
+  @Test(.enabled(if: FloatPrecision.hasBFloat16, "oneDNN has no bf16 for this processor"))
+  func theFasterPrecisionIsMeasured() throws {
+    // Over a whole layer, forward and backward, the other one must not take much less time.
+    let s = Shape(batch: 4, height: 48, width: 48, inputs: 64, outputs: 64, kernel: 3, stride: 1)
+    var random = SplitMix64(seed: 5)
+    setConvolutionThreads(1)
+    let numbers = Numbers(s, &random)
+    let source = randomTensor(batch: s.batch, height: s.height, width: s.width, channels: s.inputs, &random)
+    let result = FloatTensor(like: source)
+    var least: [FloatPrecision: Duration] = [:]
+    for _ in 0..<5 {
+      for precision in FloatPrecision.allCases {
+        let convolution = try FloatConvolution(
+          batch: s.batch, height: s.height, width: s.width, inputChannels: s.inputs,
+          outputChannels: s.outputs, precision: precision, training: true)
+        let operand = gatherOperand([source], rectified: false, precision: precision)
+        try convolution.setWeights(numbers.weights.pointer, bias: numbers.bias.pointer)
+        let time = try ContinuousClock().measure {
+          try convolution.forward(operand.raw, into: result.pointer)
+          try convolution.backwardData(operand.raw, into: result.pointer)
+        }
+        least[precision] = min(time, least[precision] ?? time)
+      }
+    }
+    let chosen = least[.fastest]!
+    #expect(least.values.allSatisfy { $0 * 2 > chosen }, "\(least)")
   }
 
   @Test func impossibleShapesAreRefused() {

@@ -69,7 +69,7 @@ struct BenchTraining: ParsableCommand {
     abstract: "Time a training step of the default network (Benchmarks/training_step.py is the reference).")
 
   @Option(help: "Rounds.") var rounds: Int = 15
-  @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
+  @Option(help: "Arithmetic: f32 or bf16 (default: the faster one, measured).") var precision: FloatPrecision?
 
   func validate() throws {
     if rounds < 1 { throw ValidationError("--rounds must be positive") }
@@ -77,12 +77,12 @@ struct BenchTraining: ParsableCommand {
 
   func run() throws {
     var settings = TrainingSettings(architecture: .balancedSuperResolution, minutes: 1)
-    settings.precision = precision
+    if let precision { settings.precision = precision }
     let seconds = try TrainingBenchmark(settings: settings).seconds(rounds: rounds).sorted()
     let median = seconds[seconds.count / 2]
     print(
       String(
         format: "videnhance, oneDNN %@, %@, %d shards: %.1f ms a step, %.0f GMAC/s", oneDNNVersion,
-        precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9))
+        settings.precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9))
   }
 }

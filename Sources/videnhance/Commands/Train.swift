@@ -80,7 +80,7 @@ struct Train: ParsableCommand {
   var leastDetail: Float?
   @Option(help: "Side of the ground truth of a window in pixels (default: 192, 96 at the same size).")
   var crop: Int?
-  @Option(help: "Arithmetic: f32 or bf16.") var precision: FloatPrecision = .fastest
+  @Option(help: "Arithmetic: f32 or bf16 (default: the faster one, measured).") var precision: FloatPrecision?
   @Option(help: "Random seed.") var seed: UInt64 = 1
 
   func validate() throws {
@@ -117,7 +117,7 @@ struct Train: ParsableCommand {
     settings.steps = steps
     settings.learningRate = learningRate
     settings.batch = batch
-    settings.precision = precision
+    if let precision { settings.precision = precision }
     settings.seed = seed
     if let cleanShare { settings.degradation.cleanShare = cleanShare }
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
@@ -134,7 +134,8 @@ struct Train: ParsableCommand {
       settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
       log: { Console.line($0) })
     Console.line(
-      String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, precision.rawValue, settings.recipe))
+      String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, settings.precision.rawValue,
+        settings.recipe))
     try trainer.run(isCancelled: { interrupt.isSet }) { report in
       Console.line(Self.line(report))
       if report.validation != nil, let output { try trainer.network.file.write(path: output) }
