@@ -2,6 +2,7 @@
 // Plans: checks operands, packs weights once, and iterates over rows, blocks of
 // output channels and strips of pixels. All arithmetic is in the kernels.
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,9 +17,11 @@ static bool is_valid(const ve_conv3x3_description *d) {
 }
 
 // Whether weights are in range and no sum can exceed 32 bits: kernels may add
-// in any order, so the bound is on magnitudes.
+// in any order, so the bound is on magnitudes. Also sets `is_bounded`.
 static bool operands_fit(
-    const ve_conv3x3_description *d, const int8_t *weights, const int32_t *bias) {
+    const ve_conv3x3_description *d, const int8_t *weights, const int32_t *bias, const float *multiplier,
+    bool *is_bounded) {
+  *is_bounded = true;
   const size_t taps = (size_t)d->slots * (size_t)d->channels_in * 9;
   for (int32_t channel = 0; channel < d->channels_out; channel++) {
     int64_t magnitude = 0;
@@ -29,6 +32,8 @@ static bool operands_fit(
     }
     magnitude = magnitude * d->activation_levels + llabs((int64_t)bias[channel]);
     if (magnitude > INT32_MAX) return false;
+    // With a margin for the rounding of sums and products.
+    if ((double)magnitude * fabs((double)multiplier[channel]) > VE_SUM_MAX - 2) *is_bounded = false;
   }
   return true;
 }
@@ -139,11 +144,15 @@ ve_conv3x3 *ve_conv3x3_create(
 ve_conv3x3 *ve_conv3x3_create_with(
     const ve_kernels *kernels, const ve_conv3x3_description *description, const int8_t *weights,
     const int32_t *bias, const float *multiplier) {
-  if (!kernels || !is_valid(description) || !operands_fit(description, weights, bias)) return NULL;
+  bool is_bounded;
+  if (!kernels || !is_valid(description) ||
+      !operands_fit(description, weights, bias, multiplier, &is_bounded))
+    return NULL;
   ve_conv3x3 *plan = calloc(1, sizeof *plan);
   if (!plan) return NULL;
   plan->description = *description;
   plan->kernels = kernels;
+  plan->is_bounded = is_bounded;
   memcpy(plan->bias, bias, (size_t)description->channels_out * sizeof *bias);
   memcpy(plan->multiplier, multiplier, (size_t)description->channels_out * sizeof *multiplier);
   if (!choose_and_pack(plan, weights)) {

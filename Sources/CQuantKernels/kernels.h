@@ -94,6 +94,7 @@ typedef struct ve_epilogue_args {
   int32_t channels;  // multiple of 8, or of the number of lanes if that is less
   int32_t pixel_stride;  // values per pixel in streams and codes
   const float *multiplier;
+  bool is_bounded;  // no sum times its multiplier exceeds VE_SUM_MIN ... VE_SUM_MAX
   const int16_t *stream_in;
   int16_t *stream_out;
   int32_t output_count;

@@ -34,6 +34,7 @@ void ve_conv3x3_epilogue_args(
   args->channels = block->channels;
   args->pixel_stride = plan->description.channels_out * step;
   args->multiplier = plan->multiplier + block->first_channel;
+  args->is_bounded = plan->is_bounded;
   args->stream_in = NULL;
   args->stream_out = NULL;
   args->output_count = io->output_count;

@@ -17,6 +17,7 @@ struct ve_conv3x3 {
   // Zero-padded to whole vectors.
   int32_t bias[VE_MAX_CHANNELS + VE_BLOCK_LANES];
   float multiplier[VE_MAX_CHANNELS + VE_BLOCK_LANES];
+  bool is_bounded;  // see ve_epilogue_args
 
   // Direct algorithm.
   ve_accumulate_fn *accumulate;

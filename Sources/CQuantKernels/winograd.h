@@ -113,14 +113,14 @@ enum {
   VE_RUN_TILES = 24,
 };
 
-/// Memory that a later call will read or write, to be prefetched: `step` bytes per tile.
+/// Parts of two rows that a later call will read or write, to be prefetched: `step` bytes per tile of each.
 typedef struct ve_winograd_fetch {
-  const void *from;
+  const char *rows[2];
   ptrdiff_t step;
 } ve_winograd_fetch;
 
-/// Rows of codes and of a stream.
-enum { VE_FETCHES = 4 };
+/// Of codes and of a stream.
+enum { VE_FETCHES = 2 };
 
 /// Contiguous quads in v whose products are added in 16 bits.
 typedef struct ve_winograd_stretch {

@@ -31,6 +31,9 @@ VE_INLINE elements load_codes_of_pixel(const uint8_t *from) {
 
 VE_INLINE void store_elements(uint8_t *to, elements value) { memcpy(to, &value, sizeof value); }
 
+// The compiler would otherwise advance one pointer in memory for each store of a loop.
+#define VE_HIDE(pointer) __asm__("" : "+r"(pointer))
+
 VE_INLINE elements splat(int32_t value) { return (elements){0} + (element)value; }
 
 // Arguments are copied first: stores of bytes may alias anything except local
@@ -78,21 +81,27 @@ VE_INLINE void tiles_2x2(
     const ve_winograd_input_args *args, int32_t channel, int32_t begin, int32_t end, elements e0[4],
     elements e1[4], const bool clamped) {
   const elements offset = splat(2 * args->levels);
-  const ptrdiff_t row = args->v_row, column = 4 * row, step = args->channels;
+  const ptrdiff_t row = args->v_row, step = args->channels;
   uint8_t *v = args->v + begin * args->v_tile + channel * (int)sizeof(element);
   for (int32_t tile = begin; tile < end; tile++, v += args->v_tile) {
     const int32_t pixel = 2 * tile + 2;
     const ptrdiff_t at = clamped ? pixel_offset(args, pixel) : pixel * step;
-    elements e2[4], e3[4];
+    elements e2[4], e3[4], e2_offset[4];
     down_column(args, at + channel, e2);
     down_column(args, (clamped ? pixel_offset(args, pixel + 1) : at + step) + channel, e3);
+    VE_UNROLL for (int r = 0; r < 4; r++) e2_offset[r] = e2[r] + offset;
+    uint8_t *to = v;
+    VE_HIDE(to);
+    VE_UNROLL for (int r = 0; r < 4; r++) store_elements(to + r * row, e0[r] - e2[r]);
+    to += 4 * row;
+    VE_UNROLL for (int r = 0; r < 4; r++)
+      store_elements(to + r * row, e1[r] + (r == 1 ? e2[r] : e2_offset[r]));
+    to += 4 * row;
+    VE_UNROLL for (int r = 0; r < 4; r++) store_elements(to + r * row, e2_offset[r] - e1[r]);
+    to += 4 * row;
+    VE_UNROLL for (int r = 0; r < 4; r++) store_elements(to + r * row, e1[r] + offset - e3[r]);
     VE_UNROLL for (int r = 0; r < 4; r++) {
-      const elements e2_offset = e2[r] + offset;
-      store_elements(v + r * row, e0[r] - e2[r]);
-      store_elements(v + r * row + column, e1[r] + (r == 1 ? e2[r] : e2_offset));
-      store_elements(v + r * row + 2 * column, e2_offset - e1[r]);
-      store_elements(v + r * row + 3 * column, e1[r] + offset - e3[r]);
-      e0[r] = e2_offset;
+      e0[r] = e2_offset[r];
       e1[r] = e3[r];
     }
   }

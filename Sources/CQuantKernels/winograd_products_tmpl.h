@@ -24,15 +24,19 @@ VE_INLINE words load_words(const int32_t *from) {
 
 VE_INLINE void store_words(int32_t *to, words value) { memcpy(to, &value, sizeof value); }
 
-// Prefetches the share of `tiles` tiles. Lines that will be written are prefetched too, since stores to lines that
-// are not in cache would delay later ones.
+// Prefetches the share of `tiles` tiles, each line once. Lines that will be written are prefetched too, since stores to
+// lines that are not in cache would delay later ones.
 VE_INLINE void fetch(const ve_winograd_products_args *args, int32_t tile, int32_t tiles) {
   VE_UNROLL for (int f = 0; f < VE_FETCHES; f++) {
     const ve_winograd_fetch read = args->reads[f], write = args->writes[f];
-    VE_NO_UNROLL for (ptrdiff_t i = 0; i < tiles * read.step; i += 64)
-      __builtin_prefetch((const char *)read.from + tile * read.step + i, 0, 2);
-    VE_NO_UNROLL for (ptrdiff_t i = 0; i < tiles * write.step; i += 64)
-      __builtin_prefetch((const char *)write.from + tile * write.step + i, 1);
+    VE_NO_UNROLL for (ptrdiff_t i = (tile * read.step + 63) & -64; i < (tile + tiles) * read.step; i += 64) {
+      __builtin_prefetch(read.rows[0] + i, 0, 2);
+      __builtin_prefetch(read.rows[1] + i, 0, 2);
+    }
+    VE_NO_UNROLL for (ptrdiff_t i = (tile * write.step + 63) & -64; i < (tile + tiles) * write.step; i += 64) {
+      __builtin_prefetch(write.rows[0] + i, 1);
+      __builtin_prefetch(write.rows[1] + i, 1);
+    }
   }
 }
 

@@ -26,6 +26,8 @@ typedef struct run {
   int32_t x, y, rows, tiles;
   int32_t next_x, next_y;  // of the next run; none if next_y is row_end or more
   int32_t row_end;
+  // Bytes per tile that fetch_ahead() prefetches in each part, of input codes and of outputs per byte of a channel.
+  ptrdiff_t in_step, out_step;
   uint8_t *v;
   int32_t *areas;
   int32_t *sums;
@@ -57,16 +59,14 @@ static void transform_inputs(const run *run) {
   }
 }
 
-// The part of a row that the next run uses.
-static ve_winograd_fetch part_of_row(
-    const run *run, const void *data, ptrdiff_t row_stride, ve_wrap wrap, int32_t y, int32_t pixel_bytes,
-    int32_t part) {
-  const ve_winograd_plan *w = run->plan->winograd;
-  if (!data || run->next_y >= run->row_end || y > run->io->height) return (ve_winograd_fetch){NULL, 0};
-  const ptrdiff_t bytes = (ptrdiff_t)VE_RUN_TILES * w->traits->outputs * pixel_bytes;
-  const int32_t parts = run->plan->block_count * w->traits->columns;
-  const char *row = (const char *)data + ve_row(y, row_stride, wrap) + (ptrdiff_t)run->next_x * pixel_bytes;
-  return (ve_winograd_fetch){row + bytes * part / parts, bytes / parts / VE_RUN_TILES};
+// Part `part` of the two rows from `y` that the next run uses: `step` bytes per tile, of `pixel_bytes` per pixel.
+static ve_winograd_fetch part_of_rows(
+    const run *run, const void *data, ptrdiff_t row_stride, ve_wrap wrap, int32_t y, ptrdiff_t pixel_bytes,
+    ptrdiff_t step, int32_t part) {
+  if (!data || run->next_y >= run->row_end || y > run->io->height) return (ve_winograd_fetch){0};
+  const char *from = (const char *)data + run->next_x * pixel_bytes + VE_RUN_TILES * step * part;
+  const int32_t below = y < run->io->height ? y + 1 : y;
+  return (ve_winograd_fetch){{from + ve_row(y, row_stride, wrap), from + ve_row(below, row_stride, wrap)}, step};
 }
 
 // Products are bound by arithmetic, so the next run's memory is prefetched during them, a part with each column
@@ -79,16 +79,16 @@ static void fetch_ahead(const run *run, ve_winograd_products_args *args, int32_t
   const void *stream_in = slot == 0 ? io->stream_in : NULL;
   const void *stream_out = slot == 0 && io->stream_out != io->stream_in ? io->stream_out : NULL;
   const ve_codes_output *output = slot == 0 && io->output_count > 0 ? &io->outputs[0] : &(ve_codes_output){0};
-  for (int32_t i = 0; i < 2; i++) {
-    const int32_t y = run->next_y + i;
-    const int32_t in = d->channels_in, out = d->channels_out;
-    args->reads[i] = part_of_row(run, input->data, input->row_stride, input->wrap, y + 1, in, part);
-    args->reads[2 + i] =
-        part_of_row(run, stream_in, io->stream_in_stride, io->stream_in_wrap, y, 2 * out, part);
-    args->writes[i] =
-        part_of_row(run, stream_out, io->stream_out_stride, io->stream_out_wrap, y, 2 * out, part);
-    args->writes[2 + i] = part_of_row(run, output->data, output->row_stride, output->wrap, y, out, part);
-  }
+  const int32_t y = run->next_y;
+  const ptrdiff_t in = d->channels_in, out = d->channels_out, step = run->out_step;
+  args->reads[0] =
+      part_of_rows(run, input->data, input->row_stride, input->wrap, y + 1, in, run->in_step, part);
+  args->reads[1] = part_of_rows(
+      run, stream_in, io->stream_in_stride, io->stream_in_wrap, y, 2 * out, 2 * step, part);
+  args->writes[0] =
+      part_of_rows(run, output->data, output->row_stride, output->wrap, y, out, step, part);
+  args->writes[1] = part_of_rows(
+      run, stream_out, io->stream_out_stride, io->stream_out_wrap, y, 2 * out, 2 * step, part);
 }
 
 // Prepares the epilogue for pixel `output` of each tile, by rows, without pixels and rows that do not exist.
@@ -97,8 +97,8 @@ static void prepare_epilogue(
     ve_epilogue_args epilogue[2]) {
   const int32_t step = run->plan->winograd->traits->outputs;
   const int32_t x = run->x + output;
-  int32_t exist = (run->io->width - x + step - 1) / step;
-  exist = exist < run->tiles ? exist : run->tiles;
+  // The last tile may be cut off.
+  const int32_t exist = run->tiles - (x + (run->tiles - 1) * step >= run->io->width);
   for (int32_t row = 0; row < 2; row++)
     ve_conv3x3_epilogue_args(
         &epilogue[row], run->plan, run->io, block, x, run->y + row, row < run->rows ? exist : 0, step,
@@ -194,6 +194,9 @@ void ve_winograd_plan_run(
   run run = {.plan = plan, .io = io, .row_end = row_end, .v = (uint8_t *)ve_aligned((size_t)scratch)};
   run.areas = (int32_t *)(run.v + v_bytes(w, plan->description.slots));
   run.sums = run.areas + AREAS * AREA;
+  const ptrdiff_t parts = plan->block_count * w->traits->columns;
+  run.in_step = plan->description.channels_in * outputs / parts;
+  run.out_step = plan->description.channels_out * outputs / parts;
   for (run.y = row_begin; run.y < row_end; run.y += 2)
     for (run.x = 0; run.x < io->width; run.x += VE_RUN_TILES * outputs) {
       const int32_t all = (io->width - run.x + outputs - 1) / outputs;

@@ -37,11 +37,10 @@ VE_INLINE void store_first(uint8_t *to, __m512i value, int32_t count) {
   if (count & 8) _mm_storel_epi64((__m128i *)to, quarter);
 }
 
-// Stores codes from integers that are at most levels - zero_point. Packing
-// saturates, first to 16 bits and then to 0 ... 255, which completes the
-// clamping.
+// Stores codes from integers. Packing saturates, first to 16 bits and then to
+// 0 ... 255, which leaves only the upper limit.
 VE_INLINE void store_codes(
-    uint8_t *to, const __m512i *steps, const int vectors, int32_t channels, __m512i zero_point) {
+    uint8_t *to, const __m512i *steps, const int vectors, int32_t channels, __m512i zero_point, __m512i most) {
   const int last = vectors - 1;
   const __m512i low = _mm512_packs_epi32(steps[0], steps[last < 1 ? last : 1]);
   const __m512i high =
@@ -52,7 +51,7 @@ VE_INLINE void store_codes(
   // parts.
   const __m512i order =
       _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  store_first(to, _mm512_permutexvar_epi32(order, mixed), channels);
+  store_first(to, _mm512_permutexvar_epi32(order, _mm512_min_epu8(mixed, most)), channels);
 }
 
 VE_INLINE __m512 scaled(__m512i value, __m512 multiplier) {
@@ -63,37 +62,40 @@ VE_INLINE __m512 scaled(__m512i value, __m512 multiplier) {
 typedef struct format {
   uint8_t *to;
   __m512 multiplier, most_float;
-  __m512i most, zero_point;
+  __m512i zero_point, most;
+  // Values beyond 16 bits have the same codes as the ends of 16 bits, and no product of a value exceeds 32 bits.
+  bool saturates;
 } format;
 
 VE_INLINE format make_format(const ve_codes_output *output, uint8_t *to) {
   const int32_t most = output->levels - output->zero_point;
+  const float multiplier = output->multiplier;
   return (format){
       .to = to,
-      .multiplier = _mm512_set1_ps(output->multiplier),
+      .multiplier = _mm512_set1_ps(multiplier),
       .most_float = _mm512_set1_ps((float)most),
-      .most = _mm512_set1_epi32(most),
       .zero_point = _mm512_set1_epi16((int16_t)output->zero_point),
+      .most = _mm512_set1_epi8((char)output->levels),
+      .saturates = multiplier <= 64 && INT16_MAX * multiplier >= (float)most &&
+                   INT16_MIN * multiplier <= (float)-output->zero_point,
   };
 }
 
+// `values` have at most 24 bits.
 VE_INLINE void codes_of_stream(
     const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
     int32_t channels) {
   __m512i steps[4];
-  // Below the 32-bit range, conversion returns the lowest integer, as desired.
-  VE_UNROLL for (int j = 0; j < vectors; j++)
-    steps[j] = _mm512_cvtps_epi32(
-        _mm512_min_ps(scaled(values[j], format->multiplier), format->most_float));
-  store_codes(format->to + at, steps, vectors, channels, format->zero_point);
-}
-
-VE_INLINE void codes_of_sums(
-    const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
-    int32_t channels) {
-  __m512i steps[4];
-  VE_UNROLL for (int j = 0; j < vectors; j++) steps[j] = _mm512_min_epi32(values[j], format->most);
-  store_codes(format->to + at, steps, vectors, channels, format->zero_point);
+  if (format->saturates) {
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      steps[j] = _mm512_cvtps_epi32(scaled(values[j], format->multiplier));
+  } else {
+    // Below the 32-bit range, conversion returns the lowest integer, as desired.
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      steps[j] = _mm512_cvtps_epi32(_mm512_min_ps(
+          scaled(clamp_int16(values[j]), format->multiplier), format->most_float));
+  }
+  store_codes(format->to + at, steps, vectors, channels, format->zero_point, format->most);
 }
 
 VE_INLINE __m512i load_stream(const int16_t *from, int32_t channels) {
@@ -101,23 +103,30 @@ VE_INLINE __m512i load_stream(const int16_t *from, int32_t channels) {
   return _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)from)));
 }
 
+// Packing saturates to 16 bits.
 VE_INLINE void store_stream(
     int16_t *to, const __m512i *values, const int vectors, int32_t channels) {
-  __m256i words[4];
-  VE_UNROLL for (int j = 0; j < vectors; j++) words[j] = _mm512_cvtepi32_epi16(values[j]);
+  // Packing works within 128-bit lanes.
+  const __m512i order =
+      _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
   VE_UNROLL for (int j = 0; j < vectors; j += 2) {
     const int32_t left = channels - 16 * j;
-    const __m256i second = words[j + 1 < vectors ? j + 1 : j];
-    if (j + 1 < vectors && left >= 32)
-      _mm512_storeu_si512(to + 16 * j, _mm512_inserti64x4(_mm512_castsi256_si512(words[j]), second, 1));
-    else {
-      if (left >= 16)
-        _mm256_storeu_si256((__m256i *)(to + 16 * j), words[j]);
-      else
-        _mm_storeu_si128((__m128i *)(to + 16 * j), _mm256_castsi256_si128(words[j]));
-      if (j + 1 < vectors)
-        _mm_storeu_si128((__m128i *)(to + 16 * j + 16), _mm256_castsi256_si128(second));
+    const __m512i words = _mm512_permutexvar_epi32(
+        order, _mm512_packs_epi32(values[j], values[j + 1 < vectors ? j + 1 : j]));
+    if (j + 1 < vectors && left >= 32) {
+      _mm512_storeu_si512(to + 16 * j, words);
+      continue;
     }
+    const __m256i first = _mm512_castsi512_si256(words);
+    if (left < 16) {
+      _mm_storeu_si128((__m128i *)(to + 16 * j), _mm256_castsi256_si128(first));
+      continue;
+    }
+    _mm256_storeu_si256((__m256i *)(to + 16 * j), first);
+    if (j + 1 < vectors)
+      _mm_storeu_si128(
+          (__m128i *)(to + 16 * j + 16),
+          _mm256_castsi256_si128(_mm512_extracti64x4_epi64(words, 1)));
   }
 }
 
@@ -127,6 +136,7 @@ VE_INLINE void store_stream(
 // would reload them for every pixel.
 typedef struct writer {
   bool codes_only;  // one output and no stream
+  bool is_bounded;
   int32_t pixels, channels, output_count;
   ptrdiff_t step;
   const int16_t *stream_in;
@@ -137,6 +147,7 @@ typedef struct writer {
 
 VE_INLINE void make_writer(writer *w, const ve_epilogue_args *args, const int vectors) {
   w->codes_only = !args->stream_in && !args->stream_out && args->output_count == 1;
+  w->is_bounded = args->is_bounded;
   w->pixels = args->pixels;
   w->channels = args->channels;
   w->output_count = args->output_count;
@@ -151,22 +162,35 @@ VE_INLINE void make_writer(writer *w, const ve_epilogue_args *args, const int ve
 
 VE_INLINE void write_codes(
     const writer *w, ptrdiff_t at, const __m512i *sums, const int vectors) {
-  // Rounding is monotonic and the limits are integers, so clamping can precede it.
+  const format *format = &w->formats[0];
   __m512i steps[4];
-  VE_UNROLL for (int j = 0; j < vectors; j++)
-    steps[j] = _mm512_cvtps_epi32(
-        _mm512_min_ps(scaled(sums[j], w->multiplier[j]), w->formats[0].most_float));
-  store_codes(w->formats[0].to + at, steps, vectors, w->channels, w->formats[0].zero_point);
+  if (w->is_bounded) {
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      steps[j] = _mm512_cvtps_epi32(scaled(sums[j], w->multiplier[j]));
+  } else {
+    // Rounding is monotonic and the limits are integers, so clamping can precede it.
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      steps[j] = _mm512_cvtps_epi32(
+          _mm512_min_ps(scaled(sums[j], w->multiplier[j]), format->most_float));
+  }
+  store_codes(format->to + at, steps, vectors, w->channels, format->zero_point, format->most);
 }
 
 VE_INLINE void write_outputs(
     const writer *w, ptrdiff_t at, const __m512i *sums, const int vectors) {
   __m512i values[4];
-  VE_UNROLL for (int j = 0; j < vectors; j++)
-    values[j] = round_clamped(scaled(sums[j], w->multiplier[j]));
+  if (w->is_bounded) {
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      values[j] = _mm512_cvtps_epi32(scaled(sums[j], w->multiplier[j]));
+  } else {
+    VE_UNROLL for (int j = 0; j < vectors; j++)
+      values[j] = round_clamped(scaled(sums[j], w->multiplier[j]));
+  }
   if (!w->stream_in && !w->stream_out) {
-    VE_NO_UNROLL for (int32_t i = 0; i < w->output_count; i++)
-      codes_of_sums(&w->formats[i], at, values, vectors, w->channels);
+    VE_NO_UNROLL for (int32_t i = 0; i < w->output_count; i++) {
+      const format *format = &w->formats[i];
+      store_codes(format->to + at, values, vectors, w->channels, format->zero_point, format->most);
+    }
     return;
   }
   if (w->stream_in) {
@@ -174,7 +198,6 @@ VE_INLINE void write_outputs(
       values[j] = _mm512_add_epi32(
           values[j], load_stream(w->stream_in + at + 16 * j, w->channels - 16 * j));
   }
-  VE_UNROLL for (int j = 0; j < vectors; j++) values[j] = clamp_int16(values[j]);
   if (w->stream_out) store_stream(w->stream_out + at, values, vectors, w->channels);
   VE_NO_UNROLL for (int32_t i = 0; i < w->output_count; i++)
     codes_of_stream(&w->formats[i], at, values, vectors, w->channels);

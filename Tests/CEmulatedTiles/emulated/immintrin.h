@@ -133,6 +133,7 @@ EMULATED void _mm_storel_epi64(__m128i *to, __m128i value) { memcpy(to, &value, 
 EMULATED_MAP(_mm512_add_epi32, __m512i, dwords, 16, (int32_t)((uint32_t)a.dwords[i] + (uint32_t)b.dwords[i]))
 EMULATED_MAP(_mm512_min_epi32, __m512i, dwords, 16, a.dwords[i] < b.dwords[i] ? a.dwords[i] : b.dwords[i])
 EMULATED_MAP(_mm512_max_epi32, __m512i, dwords, 16, a.dwords[i] > b.dwords[i] ? a.dwords[i] : b.dwords[i])
+EMULATED_MAP(_mm512_min_epu8, __m512i, bytes, 64, a.bytes[i] < b.bytes[i] ? a.bytes[i] : b.bytes[i])
 // Returns the second operand unless the comparison holds, also for NaN.
 EMULATED_MAP(_mm512_min_ps, __m512, values, 16, a.values[i] < b.values[i] ? a.values[i] : b.values[i])
 EMULATED_MAP(_mm512_max_ps, __m512, values, 16, a.values[i] > b.values[i] ? a.values[i] : b.values[i])
@@ -151,6 +152,7 @@ EMULATED_MAP(_mm512_adds_epi16, __m512i, words, 32, (int16_t)limited(a.words[i] 
   }
 EMULATED_SET(_mm512_set1_epi32, __m512i, dwords, 16, int32_t)
 EMULATED_SET(_mm512_set1_epi16, __m512i, words, 32, int16_t)
+EMULATED_SET(_mm512_set1_epi8, __m512i, bytes, 64, uint8_t)
 EMULATED_SET(_mm512_set1_ps, __m512, values, 16, float)
 #define _mm512_setr_epi32(...) ((__m512i){.dwords = {__VA_ARGS__}})
 
@@ -175,14 +177,6 @@ EMULATED __m512i _mm512_cvtepi16_epi32(__m256i a) {
   memcpy(words, &a, sizeof words);
   __m512i to;
   for (int i = 0; i < 16; i++) to.dwords[i] = words[i];
-  return to;
-}
-
-EMULATED __m256i _mm512_cvtepi32_epi16(__m512i a) {
-  int16_t words[16];
-  for (int i = 0; i < 16; i++) words[i] = (int16_t)a.dwords[i];
-  __m256i to;
-  memcpy(&to, words, sizeof to);
   return to;
 }
 
@@ -223,16 +217,6 @@ EMULATED __m256i _mm256_castsi128_si256(__m128i a) {
   memset(&to, 0xA5, sizeof to);
   memcpy(&to, &a, sizeof a);
   return to;
-}
-EMULATED __m512i _mm512_castsi256_si512(__m256i a) {
-  __m512i to;
-  memset(&to, 0xA5, sizeof to);
-  memcpy(&to, &a, sizeof a);
-  return to;
-}
-EMULATED __m512i _mm512_inserti64x4(__m512i a, __m256i b, int half) {
-  memcpy(&a.bytes[32 * half], &b, sizeof b);
-  return a;
 }
 
 #endif
