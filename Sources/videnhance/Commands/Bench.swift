@@ -83,6 +83,7 @@ struct BenchTraining: ParsableCommand {
     print(
       String(
         format: "videnhance, oneDNN %@, %@, %d shards: %.1f ms a step, %.0f GMAC/s", oneDNNVersion,
-        settings.precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9))
+        settings.precision.rawValue, settings.shards, median * 1e3, settings.operationsPerStep / median / 1e9)
+    )
   }
 }

@@ -134,7 +134,8 @@ struct Train: ParsableCommand {
       settings: settings, data: URL(fileURLWithPath: data), checkpointPath: checkpoint, start: first,
       log: { Console.line($0) })
     Console.line(
-      String(format: "cost %.2f L64, %@ %@", settings.architecture.cost, settings.precision.rawValue,
+      String(
+        format: "cost %.2f L64, %@ %@", settings.architecture.cost, settings.precision.rawValue,
         settings.recipe))
     try trainer.run(isCancelled: { interrupt.isSet }) { report in
       Console.line(Self.line(report))
