@@ -81,19 +81,16 @@ VE_INLINE format make_format(const ve_codes_output *output, uint8_t *to) {
   };
 }
 
-// `values` have at most 24 bits.
+// Of values of a stream, which need no clamping to 16 bits if the format saturates.
 VE_INLINE void codes_of_stream(
-    const format *format, ptrdiff_t at, const __m512i *values, const int vectors,
-    int32_t channels) {
+    const format *format, ptrdiff_t at, const __m512i *values, const int vectors, int32_t channels,
+    const bool saturates) {
   __m512i steps[4];
-  if (format->saturates) {
-    VE_UNROLL for (int j = 0; j < vectors; j++)
-      steps[j] = _mm512_cvtps_epi32(scaled(values[j], format->multiplier));
-  } else {
+  VE_UNROLL for (int j = 0; j < vectors; j++) {
+    __m512 step = scaled(values[j], format->multiplier);
     // Below the 32-bit range, conversion returns the lowest integer, as desired.
-    VE_UNROLL for (int j = 0; j < vectors; j++)
-      steps[j] = _mm512_cvtps_epi32(_mm512_min_ps(
-          scaled(clamp_int16(values[j]), format->multiplier), format->most_float));
+    if (!saturates) step = _mm512_min_ps(step, format->most_float);
+    steps[j] = _mm512_cvtps_epi32(step);
   }
   store_codes(format->to + at, steps, vectors, channels, format->zero_point, format->most);
 }
@@ -137,6 +134,7 @@ VE_INLINE void store_stream(
 typedef struct writer {
   bool codes_only;  // one output and no stream
   bool is_bounded;
+  bool saturates;  // all formats
   int32_t pixels, channels, output_count;
   ptrdiff_t step;
   const int16_t *stream_in;
@@ -156,8 +154,11 @@ VE_INLINE void make_writer(writer *w, const ve_epilogue_args *args, const int ve
   w->stream_out = args->stream_out;
   VE_UNROLL for (int j = 0; j < vectors; j++)
     w->multiplier[j] = _mm512_loadu_ps(args->multiplier + 16 * j);
-  VE_NO_UNROLL for (int32_t i = 0; i < args->output_count; i++)
+  w->saturates = true;
+  VE_NO_UNROLL for (int32_t i = 0; i < args->output_count; i++) {
     w->formats[i] = make_format(&args->outputs[i], args->codes[i]);
+    w->saturates &= w->formats[i].saturates;
+  }
 }
 
 VE_INLINE void write_codes(
@@ -199,8 +200,14 @@ VE_INLINE void write_outputs(
           values[j], load_stream(w->stream_in + at + 16 * j, w->channels - 16 * j));
   }
   if (w->stream_out) store_stream(w->stream_out + at, values, vectors, w->channels);
+  if (w->saturates) {
+    VE_NO_UNROLL for (int32_t i = 0; i < w->output_count; i++)
+      codes_of_stream(&w->formats[i], at, values, vectors, w->channels, true);
+    return;
+  }
+  VE_UNROLL for (int j = 0; j < vectors; j++) values[j] = clamp_int16(values[j]);
   VE_NO_UNROLL for (int32_t i = 0; i < w->output_count; i++)
-    codes_of_stream(&w->formats[i], at, values, vectors, w->channels);
+    codes_of_stream(&w->formats[i], at, values, vectors, w->channels, false);
 }
 
 // Writes one pixel, whose sums are in `vectors` registers.

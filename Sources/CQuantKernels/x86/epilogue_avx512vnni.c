@@ -44,11 +44,11 @@ void ve_requantize_avx512vnni(
   for (; at + 64 <= end; at += 64) {
     __m512i values[4];
     VE_UNROLL for (int j = 0; j < 4; j++) values[j] = load_stream(stream + at + 16 * j, 16);
-    codes_of_stream(&format, at, values, 4, 64);
+    codes_of_stream(&format, at, values, 4, 64, false);
   }
   for (; at < end; at += 8) {
     const __m512i value = load_stream(stream + at, 8);
-    codes_of_stream(&format, at, &value, 1, 8);
+    codes_of_stream(&format, at, &value, 1, 8, false);
   }
 }
 
