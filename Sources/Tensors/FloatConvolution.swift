@@ -30,6 +30,10 @@ package enum FloatPrecision: String, Sendable, CaseIterable, Codable {
     let weightGradient = FloatTensor(like: weights)
     let bias = FloatTensor(height: 1, width: 1, channels: channels)
     for tensor in [source, weights, bias] { tensor.fill(0.5) }
+    // One thread, as in a shard of training: several of oneDNN's would wait for each other by spinning.
+    let threads = ve_dnn_threads()
+    _ = ve_dnn_set_threads(1)
+    defer { _ = ve_dnn_set_threads(threads) }
     do {
       let convolution = try FloatConvolution(
         batch: batch, height: side, width: side, inputChannels: channels, outputChannels: channels,

@@ -103,6 +103,7 @@ import Training
     let conditions = WindowConditions(noiseLevel: noiseLevel)
     let window = WindowPacker(architecture).prepare(frames, at: 100, given: conditions)
     let expected = try integers.predict(frames, at: 100, given: conditions, profile: nil).residual
+    setConvolutionThreads(1)  // Several of oneDNN's wait for each other by spinning.
     // oneDNN supports bf16 only on some processors.
     for precision in FloatPrecision.hasBFloat16 ? FloatPrecision.allCases : [.float32] {
       let pass = try FakeQuantizedPass(
