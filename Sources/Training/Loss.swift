@@ -59,11 +59,7 @@ package struct CharbonnierLoss: Sendable {
     var (epsilon, weight) = (epsilon, Float(1))
     var total: Double = 0
     for pixel in 0..<output.pixels {
-      if pixel % windowPixels == 0, relativeEpsilon > 0 || isRelative {
-        let error = Self.deviation(target, firstPixel: pixel, count: windowPixels, channels: lumaChannels)
-        epsilon = max(self.epsilon, relativeEpsilon * error)
-        if isRelative { weight = (Self.usualError + Self.leastError) / (error + Self.leastError) }
-      }
+      if pixel % windowPixels == 0 { (epsilon, weight) = scale(of: target, image: pixel / windowPixels) }
       let at = pixel * output.channels
       var luma: Float = 0
       var chroma: Float = 0
@@ -83,6 +79,15 @@ package struct CharbonnierLoss: Sendable {
       total += Double((luma * lumaShare + chroma * chromaShare) * weight)
     }
     return (Float(total), gradient)
+  }
+
+  /// The width of the smooth minimum and the weight of one image of a batch.
+  package func scale(of target: FloatTensor, image: Int) -> (epsilon: Float, weight: Float) {
+    guard relativeEpsilon > 0 || isRelative else { return (epsilon, 1) }
+    let pixels = target.height * target.width
+    let error = Self.deviation(target, firstPixel: image * pixels, count: pixels, channels: lumaChannels)
+    let weight = isRelative ? (Self.usualError + Self.leastError) / (error + Self.leastError) : 1
+    return (max(epsilon, relativeEpsilon * error), weight)
   }
 
   /// Root mean square of the luma of the target's window that starts at a pixel.

@@ -111,7 +111,8 @@ package final class Trainer {
       try pass.setParameters(parameters)
       let (frames, target) = WindowPool.batch(windows)
       let (output, trace) = try pass.executor.runTraced(frames: frames)
-      let (value, gradient) = loss(output, target: target, share: share)
+      var (value, gradient) = loss(output, target: target, share: share)
+      value += addContrast(output, target: target, windows: windows, share: share, to: gradient)
       try pass.backward(trace, outputGradient: gradient)
       return value
     }
@@ -119,6 +120,24 @@ package final class Trainer {
     let value = losses.reduce(0, +)
     guard norm.isFinite, value.isFinite else { throw TrainingError.diverged(step: step) }
     return value
+  }
+
+  /// Adds `ContrastLoss` in units of the loss, where errors far below its width count squared, divided by twice the width.
+  private func addContrast(
+    _ output: FloatTensor, target: FloatTensor, windows: [TrainingWindow], share: Float,
+    to gradient: FloatTensor
+  ) -> Float {
+    guard let contrastWeight = settings.contrastWeight, contrastWeight > 0 else { return 0 }
+    let contrast = ContrastLoss(lumaChannels: loss.lumaChannels)
+    var total: Float = 0
+    for (image, window) in windows.enumerated() {
+      let (epsilon, weight) = loss.scale(of: target, image: image)
+      let samples = Float(output.pixels * loss.lumaChannels)
+      total += contrast.add(
+        output, target: target, base: window.base, image: image,
+        factor: contrastWeight * weight * share / (samples * epsilon), to: gradient)
+    }
+    return total
   }
 }
 

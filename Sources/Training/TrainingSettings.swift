@@ -29,6 +29,8 @@ package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
   package var relativeEpsilon: Float?
   /// `CharbonnierLoss.isRelative`; nil is false.
   package var hasRelativeLoss: Bool?
+  /// Weight of `ContrastLoss` relative to squared errors; nil is 0.
+  package var contrastWeight: Float?
   /// Size of the pool, and new windows per step.
   package var poolCapacity = 1500
   /// See `poolCapacity`.

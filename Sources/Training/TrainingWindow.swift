@@ -24,6 +24,9 @@ package struct TrainingWindow: Sendable {
   /// `height * width * outputChannels` values in 1/64 of a level: residuals, and if the network has a mask, the second warped
   /// frame minus the first in the mask's channels.
   package var target: [Int16]
+  /// Luma of the enlarged source, packed like that of `target` without the other channels, in 1/64 levels; empty for
+  /// interpolation.
+  package var base: [Int16] = []
   /// The teachers' outputs, for distillation: computed once per window.
   package var teachings: [Teaching] = []
 
@@ -47,7 +50,7 @@ package struct TrainingWindow: Sendable {
     width = centre.gridWidth
     let conditions = WindowConditions(noiseLevel: noiseLevel, sharpness: sharpness)
     frames = WindowPacker(architecture).prepare(low, given: conditions).codes()
-    target = Self.residual(of: truth, over: centre, scale: architecture.scale)
+    (target, base) = Self.residual(of: truth, over: centre, scale: architecture.scale)
   }
 
   /// Packs two frames for interpolation at `instant` (of `BetweenMotion.unit`) and the ground truth of that instant.
@@ -88,9 +91,13 @@ package struct TrainingWindow: Sendable {
     }
   }
 
-  /// Ground truth minus the bicubic enlargement, packed like a network's output.
-  private static func residual(of truth: PlanarFrame, over low: PlanarFrame, scale: Int) -> [Int16] {
+  /// Ground truth minus the bicubic enlargement, packed like a network's output, and luma of the enlargement.
+  private static func residual(
+    of truth: PlanarFrame, over low: PlanarFrame, scale: Int
+  ) -> (residual: [Int16], luma: [Int16]) {
     let channels = 6 * scale * scale
+    let lumaChannels = 4 * scale * scale
+    var luma = [Int16](repeating: 0, count: low.gridWidth * low.gridHeight * lumaChannels)
     var result = [Int16](repeating: 0, count: low.gridWidth * low.gridHeight * channels)
     let planes: [(UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>, width: Int, height: Int)] = [
       (truth.luma, low.luma, low.width, low.height),
@@ -102,17 +109,18 @@ package struct TrainingWindow: Sendable {
       let (w, h) = (plane.width * scale, plane.height * scale)
       // Samples of this plane per grid point and direction.
       let phases = index == 0 ? 2 * scale : scale
-      let first = index == 0 ? 0 : 4 * scale * scale + (index - 1) * scale * scale
+      let first = index == 0 ? 0 : lumaChannels + (index - 1) * scale * scale
       for y in 0..<h {
         for x in 0..<w {
-          let at = ((y / phases) * low.gridWidth + x / phases) * channels
+          let point = (y / phases) * low.gridWidth + x / phases
           let channel = first + (y % phases) * phases + x % phases
           let difference = Int32(plane.0[y * w + x]) * 64 - base[y * w + x]
-          result[at + channel] = Int16(clamping: difference)
+          result[point * channels + channel] = Int16(clamping: difference)
+          if index == 0 { luma[point * lumaChannels + channel] = Int16(clamping: base[y * w + x]) }
         }
       }
     }
-    return result
+    return (result, luma)
   }
 
   /// 64 x the bicubic enlargement by 1, 2 or 4 (twice by 2).

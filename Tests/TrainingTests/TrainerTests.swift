@@ -209,6 +209,22 @@ extension Trait where Self == TinyData {
     #expect(networks[0].weights != networks[2].weights)
   }
 
+  @Test func theWeightOfContrastCountsAndIsRecorded() throws {
+    var networks: [NetworkWeights] = []
+    for (index, weight) in [nil, Float(0), 2].enumerated() {
+      var settings = settings
+      settings.contrastWeight = weight
+      settings.steps = 3
+      let trainer = try trainer(settings, checkpoint: "contrast\(index)")
+      _ = try run(trainer, until: 3)
+      networks.append(trainer.network)
+    }
+    #expect(networks[0].weights == networks[1].weights)
+    #expect(networks[0].weights != networks[2].weights)
+    #expect(!networks[0].recipe.contains("contrastWeight"))
+    #expect(networks[2].recipe.contains(#""contrastWeight":2"#))
+  }
+
   @Test func divergenceIsReported() throws {
     var settings = settings
     settings.learningRate = 1e30

@@ -35,6 +35,14 @@ import Testing
       #expect(base.count == width * height * scale * scale && residual.count == base.count)
       // To the bit: 64ths represent the truth exactly.
       for i in base.indices { #expect(Int(base[i]) + residual[i] == 64 * Int(large[i])) }
+      guard index == 0 else { continue }
+      #expect(window.base.count == base.count)
+      let (side, samples) = (2 * scale, 4 * scale * scale)
+      for (i, value) in base.enumerated() {
+        let (x, y) = (i % (width * scale), i / (width * scale))
+        let at = ((y / side) * window.width + x / side) * samples + (y % side) * side + x % side
+        #expect(Int32(window.base[at]) == value)
+      }
     }
     #expect(window.frames == WindowPacker(architecture).codes(low))
   }

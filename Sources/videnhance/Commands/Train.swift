@@ -70,6 +70,11 @@ struct Train: ParsableCommand {
   @Flag(help: "Divide each window's loss by the window's error before enhancement, as a mean of PSNRs does.")
   var relativeLoss = false
   @Option(
+    help:
+      "Weight of errors in local contrast, relative to squared errors: more makes sharper pictures (default: 0)."
+  )
+  var contrastWeight: Float?
+  @Option(
     help: "Fraction of the windows from photographs in synthetic motion (default: 0.6, 0.3 if --conditioned)."
   )
   var photographShare: Float?
@@ -90,8 +95,14 @@ struct Train: ParsableCommand {
     if let crop, crop <= 0 || crop % (16 * architecture.scale) != 0 {
       throw ValidationError("--crop must be a multiple of \(16 * architecture.scale)")
     }
+    if let contrastWeight, contrastWeight < 0 {
+      throw ValidationError("--contrast-weight must not be negative")
+    }
     if let share = photographShare, !(0...1).contains(share) {
       throw ValidationError("--photograph-share must be from 0 to 1")
+    }
+    if task == .interpolation, contrastWeight ?? 0 > 0 {
+      throw ValidationError("--contrast-weight is not for interp")
     }
     if batch < 2 || batch % 2 != 0 { throw ValidationError("--batch must be even") }
     do { try architecture.validate() } catch { throw ValidationError(error.description) }
@@ -123,6 +134,7 @@ struct Train: ParsableCommand {
     if task == .denoising { settings.degradation.varietyShare = varietyShare }
     settings.relativeEpsilon = lossWidth
     settings.hasRelativeLoss = relativeLoss ? true : nil
+    settings.contrastWeight = contrastWeight
     if let share = quantizerShare ?? toldShare { settings.degradation.quantizerShare = share }
     if let photographShare { settings.degradation.photographShare = photographShare }
     if let leastDetail { settings.degradation.leastDetail = leastDetail }
