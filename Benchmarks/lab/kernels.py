@@ -38,7 +38,8 @@ const ve_kernels *ve_kernels_for(ve_isa isa) {
   return &scalar;
 }
 """
-COMMON = ["motion", "motion_search", "motion_neighbour", "interpolation", "interpolation_search", "interpolation_warp"]
+COMMON = [
+    "border", "motion", "motion_search", "motion_neighbour", "interpolation", "interpolation_search", "interpolation_warp"]
 VECTOR = ["motion_search_avx2", "motion_neighbour_avx2", "interpolation_search_avx2", "interpolation_warp_avx2"]
 
 

@@ -45,6 +45,8 @@ def arguments():
     parser.add_argument("--conditioned", choices=["on", "off"], help="default: on for sr and restore")
     parser.add_argument("--quantizer-share", "--told-share", type=float, default=0.65, help="0 trains a network that never receives quantizers")
     parser.add_argument("--clean-share", type=float, help="default 0.25, and 0.6 for networks that are not conditioned")
+    parser.add_argument("--contrast-weight", type=float, default=0,
+                        help="weight of errors in local contrast, relative to squared errors")
     parser.add_argument("--relative-loss", action="store_true", help="divide a window's loss by its error before enhancement")
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
     parser.add_argument("--steps", type=int, help="length in steps instead")
@@ -158,10 +160,14 @@ class Run:
     def autocast(self):
         return torch.autocast(self.options.device.split(":")[0], torch.bfloat16, self.options.precision == "bf16")
 
-    def loss(self, slots, wanted):
+    def loss(self, slots, wanted, base):
         with self.autocast():
-            output = self.network(slots)
-        return twin.charbonnier(output.float(), wanted, self.architecture, self.options.relative_loss)
+            output = self.network(slots).float()
+        loss = twin.charbonnier(output, wanted, self.architecture, self.options.relative_loss)
+        if base is None:
+            return loss
+        contrast = twin.contrast(output, wanted, base, self.architecture, self.options.relative_loss)
+        return loss + self.options.contrast_weight * contrast
 
     def predict(self, slots):
         with self.autocast():
@@ -176,11 +182,14 @@ class Run:
         codes, truth = twin.unpack(records, self.architecture, self.side, self.side)
         with torch.no_grad():
             wanted = twin.target(codes, truth, self.architecture)
+            base = None
+            if self.options.contrast_weight:
+                base = twin.base(codes[self.architecture.middle][:, :6], self.architecture.scale)
             slots = [twin.floats(slot) for slot in codes]
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(progress)
         self.optimizer.zero_grad(set_to_none=True)
-        value = self.forward(slots, wanted)
+        value = self.forward(slots, wanted, base)
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimizer.step()
@@ -200,6 +209,10 @@ class Run:
                 {"toldShare": o.quantizer_share} if self.architecture.conditioned else {}),
             "learningRate": o.learning_rate, "minutes": round(self.seconds / 60, 2), "poolCapacity": o.pool,
             "precision": o.precision, "seed": o.seed, "startedFrom": Path(o.start).name if o.start else ""}
+        if o.contrast_weight:
+            settings["contrastWeight"] = o.contrast_weight
+        if o.relative_loss:
+            settings["hasRelativeLoss"] = True
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return f'{{"settings":{text},"start":{self.start_recipe},"steps":{self.step},"tool":"Benchmarks/lab/train.py"}}'
 

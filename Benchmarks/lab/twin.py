@@ -222,15 +222,38 @@ def epsilon(architecture):
     return {"interp": 0.04, "denoise": 0.02}.get(architecture.task, 1e-3)
 
 
+def scale(wanted, architecture, relative):
+    """Of each window, the width of the smooth bottom and the factor of the loss (CharbonnierLoss.scale)."""
+    before = wanted[:, :architecture.luma_channels].square().mean((1, 2, 3), keepdim=True).sqrt()
+    width = torch.full_like(before, epsilon(architecture))
+    if architecture.conditioned:
+        width = width.maximum(4 * before)
+    return width, 0.025 / (before + 0.005) if relative else torch.ones_like(before)
+
+
 def charbonnier(output, wanted, architecture, relative=False):
     """sqrt(d² + epsilon²), luma's mean plus a quarter of chroma's; with `relative`, each window's loss is divided by the
     window's error before enhancement (CharbonnierLoss)."""
     luma = architecture.luma_channels
-    before = wanted[:, :luma].square().mean((1, 2, 3), keepdim=True).sqrt()
-    width = torch.full_like(before, epsilon(architecture))
-    if architecture.conditioned:
-        width = width.maximum(4 * before)
-    length = (error(output, wanted, architecture).square() + width ** 2).sqrt()
-    if relative:
-        length = length * (0.025 / (before + 0.005))
+    width, factor = scale(wanted, architecture, relative)
+    length = (error(output, wanted, architecture).square() + width ** 2).sqrt() * factor
     return length[:, :luma].mean() + 0.25 * length[:, luma:].mean()
+
+
+def deviations(picture):
+    """Standard deviations of luma [N, channels, H, W] in overlapping squares of 2x2 grid points."""
+    # Relative to one sample of each square's first point, for the sake of precision.
+    corners = [picture[:, :, y:picture.shape[2] - 1 + y, x:picture.shape[3] - 1 + x] for y in (0, 1) for x in (0, 1)]
+    square = torch.cat(corners, 1) - corners[0][:, :1].detach()
+    return (square.var(1, correction=0) + (0.2 / 255) ** 2).sqrt()
+
+
+def contrast(output, wanted, base, architecture, relative=False):
+    """Half the squared differences in local contrast, in units of `charbonnier` (ContrastLoss). `base` is that of the
+    function of this name."""
+    luma = architecture.luma_channels
+    below = base[:, :luma].float() / UNITS
+    difference = deviations(below + output[:, :luma]) - deviations(below + wanted[:, :luma])
+    width, factor = scale(wanted, architecture, relative)
+    points = output.shape[0] * output.shape[2] * output.shape[3]
+    return (difference.square() * (factor / width)[:, 0]).sum() / (2 * points)
