@@ -64,7 +64,10 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--validate-seconds", type=float, default=120)
     parser.add_argument("--report-seconds", type=float, default=10)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.task == "interp" and options.contrast_weight:
+        parser.error("--contrast-weight is not for interp")
+    return options
 
 
 def architecture_of(options):

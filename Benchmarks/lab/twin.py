@@ -222,7 +222,7 @@ def epsilon(architecture):
     return {"interp": 0.04, "denoise": 0.02}.get(architecture.task, 1e-3)
 
 
-def scale(wanted, architecture, relative):
+def scales(wanted, architecture, relative):
     """Of each window, the width of the smooth bottom and the factor of the loss (CharbonnierLoss.scale)."""
     before = wanted[:, :architecture.luma_channels].square().mean((1, 2, 3), keepdim=True).sqrt()
     width = torch.full_like(before, epsilon(architecture))
@@ -235,7 +235,7 @@ def charbonnier(output, wanted, architecture, relative=False):
     """sqrt(d² + epsilon²), luma's mean plus a quarter of chroma's; with `relative`, each window's loss is divided by the
     window's error before enhancement (CharbonnierLoss)."""
     luma = architecture.luma_channels
-    width, factor = scale(wanted, architecture, relative)
+    width, factor = scales(wanted, architecture, relative)
     length = (error(output, wanted, architecture).square() + width ** 2).sqrt() * factor
     return length[:, :luma].mean() + 0.25 * length[:, luma:].mean()
 
@@ -254,6 +254,6 @@ def contrast(output, wanted, base, architecture, relative=False):
     luma = architecture.luma_channels
     below = base[:, :luma].float() / UNITS
     difference = deviations(below + output[:, :luma]) - deviations(below + wanted[:, :luma])
-    width, factor = scale(wanted, architecture, relative)
+    width, factor = scales(wanted, architecture, relative)
     points = output.shape[0] * output.shape[2] * output.shape[3]
     return (difference.square() * (factor / width)[:, 0]).sum() / (2 * points)

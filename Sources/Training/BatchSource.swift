@@ -85,6 +85,8 @@ package final class BatchSource {
 
   private func window(shard: Int, _ random: inout SplitMix64) throws -> TrainingWindow {
     var window = try maker.make(using: &random)
+    // Only `ContrastLoss` needs the base, which would take 100 MB of a pool.
+    if settings.contrastWeight == nil { window.base = [] }
     try complete?(shard, &window)
     return window
   }

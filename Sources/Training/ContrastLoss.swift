@@ -9,7 +9,7 @@ package import Tensors
 /// size), as SSIM does (Wang et al., 2004). Unlike sharpening afterwards, it strengthens detail only where some was lost.
 package struct ContrastLoss: Sendable {
   /// Channels 0 ..< lumaChannels are compared.
-  package var lumaChannels: Int
+  package let lumaChannels: Int
 
   /// A fifth of a level of 8 bits, which no network could reproduce.
   private static let floor: Float = 0.2 / 255

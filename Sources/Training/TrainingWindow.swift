@@ -25,7 +25,7 @@ package struct TrainingWindow: Sendable {
   /// frame minus the first in the mask's channels.
   package var target: [Int16]
   /// Luma of the enlarged source, packed like that of `target` without the other channels, in 1/64 levels; empty for
-  /// interpolation.
+  /// interpolation, and in the pool of a run without `ContrastLoss`.
   package var base: [Int16] = []
   /// The teachers' outputs, for distillation: computed once per window.
   package var teachings: [Teaching] = []

@@ -194,31 +194,36 @@ extension Trait where Self == TinyData {
     #expect(throws: TrainingError.otherNetwork(path: bench.path("c.checkpoint"))) { try trainer(other) }
   }
 
-  @Test func equalSeedsTrainAlike() throws {
-    var networks: [NetworkWeights] = []
-    for (index, seed) in [5, 5, 6].enumerated() {
-      var settings = settings
-      settings.seed = UInt64(seed)
+  /// The networks after three steps with each of the settings.
+  private func networks(_ variants: [TrainingSettings]) throws -> [NetworkWeights] {
+    try variants.enumerated().map { index, variant in
+      var settings = variant
       // A run of so many minutes takes its rate from the clock, so a slow step changes the weights.
       settings.steps = 3
       let trainer = try trainer(settings, checkpoint: "\(index)")
       _ = try run(trainer, until: 3)
-      networks.append(trainer.network)
+      return trainer.network
     }
+  }
+
+  @Test func equalSeedsTrainAlike() throws {
+    let networks = try networks(
+      [UInt64(5), 5, 6].map { seed in
+        var settings = settings
+        settings.seed = seed
+        return settings
+      })
     #expect(networks[0].weights == networks[1].weights)
     #expect(networks[0].weights != networks[2].weights)
   }
 
   @Test func theWeightOfContrastCountsAndIsRecorded() throws {
-    var networks: [NetworkWeights] = []
-    for (index, weight) in [nil, Float(0), 2].enumerated() {
-      var settings = settings
-      settings.contrastWeight = weight
-      settings.steps = 3
-      let trainer = try trainer(settings, checkpoint: "contrast\(index)")
-      _ = try run(trainer, until: 3)
-      networks.append(trainer.network)
-    }
+    let networks = try networks(
+      [nil, Float(0), 2].map { weight in
+        var settings = settings
+        settings.contrastWeight = weight
+        return settings
+      })
     #expect(networks[0].weights == networks[1].weights)
     #expect(networks[0].weights != networks[2].weights)
     #expect(!networks[0].recipe.contains("contrastWeight"))
