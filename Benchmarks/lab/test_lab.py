@@ -361,14 +361,26 @@ def test_contrast_is_that_of_the_pictures_squares():
     assert abs(float(value) - expected) < 1e-4 * expected
 
 
-@pytest.mark.parametrize("fusion, contrast", [("convolution", "0"), ("convolution", "1.5"), ("attention", "0")])
-def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, fusion, contrast):
+@pytest.mark.parametrize("shape", [(3, 8, 40), (2, 24, 9), (1, 5, 5)])
+def test_orthogonalized_matrices_keep_singular_vectors(shape):
+    import muon
+    matrices = torch.from_numpy(np.random.default_rng(3).normal(size=shape).astype(np.float32))
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    found = u.mT @ muon.orthogonalized(matrices) @ v.mT
+    diagonal = torch.diagonal(found, dim1=1, dim2=2)
+    assert diagonal.min() > 0.5 and diagonal.max() < 1.3
+    assert (found - torch.diag_embed(diagonal)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("fusion, contrast, optimizer", [
+    ("convolution", "0", "muon"), ("convolution", "1.5", "adam"), ("attention", "0", "muon")])
+def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, fusion, contrast, optimizer):
     import train
     monkeypatch.setattr(sys, "argv", [
         "train.py", "--cache", "", "--output", str(tmp_path / "w.safetensors"), "--checkpoint",
         str(tmp_path / "c.checkpoint"), "--blocks", "1", "--channels", "16", "--crop", "64", "--device", "cpu",
         "--precision", "f32", "--warm-up", "1", "--learning-rate", "3e-3", "--fusion", fusion,
-        "--contrast-weight", contrast])
+        "--contrast-weight", contrast, "--optimizer", optimizer])
     run = train.Run(train.arguments())
     a, side = run.architecture, 32
     records = torch.from_numpy(np.stack([windows.record(

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import model_file
+import muon
 import sampler
 import twin
 import validation
@@ -51,6 +52,7 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
     parser.add_argument("--steps", type=int, help="length in steps instead")
     parser.add_argument("--stop-after", type=float, help="seconds after which this process saves and ends, to be continued")
+    parser.add_argument("--optimizer", choices=["muon", "adam"], help="default: muon from random weights, else adam")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--warm-up", type=int, default=200, help="steps")
     parser.add_argument("--batch", type=int, default=8)
@@ -65,6 +67,7 @@ def arguments():
     parser.add_argument("--validate-seconds", type=float, default=120)
     parser.add_argument("--report-seconds", type=float, default=10)
     options = parser.parse_args()
+    options.optimizer = options.optimizer or ("adam" if options.start else "muon")
     if options.task == "interp" and options.contrast_weight:
         parser.error("--contrast-weight is not for interp")
     return options
@@ -137,7 +140,7 @@ class Pool:
 
 
 class Run:
-    """The state of a run: parameters, Adam's moments, the average that is shipped."""
+    """The state of a run: parameters, the moments of its gradients, the average that is shipped."""
 
     def __init__(self, options):
         self.options, self.architecture = options, architecture_of(options)
@@ -154,7 +157,12 @@ class Run:
             self.start_recipe = recipe if recipe.startswith("{") else "null"
         self.network = self.network.to(options.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99), eps=1e-8)
+        names = [name for name, _, _ in self.architecture.layers()]
+        hidden = [self.network.layer(name).weight for name in names[1:-1]] if options.optimizer == "muon" else []
+        others = [p for p in self.network.parameters() if not any(p is weight for weight in hidden)]
+        self.optimizers = [torch.optim.Adam(others, lr=options.learning_rate, betas=(0.9, 0.99), eps=1e-8)]
+        if hidden:
+            self.optimizers.append(muon.Muon(hidden, options.learning_rate))
         self.step, self.seconds = 0, 0.0
         if options.checkpoint and Path(options.checkpoint).exists():
             self.read_checkpoint()
@@ -189,13 +197,15 @@ class Run:
             if self.options.contrast_weight:
                 base = twin.base(codes[self.architecture.middle][:, :6], self.architecture.scale)
             slots = [twin.floats(slot) for slot in codes]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(progress)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate(progress)
+            optimizer.zero_grad(set_to_none=True)
         value = self.forward(slots, wanted, base)
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         decay = min(0.999, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -210,7 +220,7 @@ class Run:
             "architecture": json.loads(self.architecture.json()), "batch": o.batch, "cropSize": self.crop,
             "degradation": {"cleanShare": o.clean_share} | (
                 {"toldShare": o.quantizer_share} if self.architecture.conditioned else {}),
-            "learningRate": o.learning_rate, "minutes": round(self.seconds / 60, 2), "poolCapacity": o.pool,
+            "learningRate": o.learning_rate, "optimizer": o.optimizer, "minutes": round(self.seconds / 60, 2), "poolCapacity": o.pool,
             "precision": o.precision, "seed": o.seed, "startedFrom": Path(o.start).name if o.start else ""}
         if o.contrast_weight:
             settings["contrastWeight"] = o.contrast_weight
@@ -218,6 +228,11 @@ class Run:
             settings["hasRelativeLoss"] = True
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return f'{{"settings":{text},"start":{self.start_recipe},"steps":{self.step},"tool":"Benchmarks/lab/train.py"}}'
+
+    def state_of(self, parameter):
+        """The moments of its gradients; empty at first."""
+        of = self.optimizers[-1] if any(parameter is p for p in self.optimizers[-1].param_groups[0]["params"]) else self.optimizers[0]
+        return of.state[parameter]
 
     def save(self):
         model_file.write_network(self.options.output, self.architecture, self.average.numbers(), self.recipe())
@@ -229,14 +244,15 @@ class Run:
         tensors = {}
         for name, _, _ in self.architecture.layers():
             mine, mean = self.network.layer(name), self.average.layer(name)
-            states = [self.optimizer.state.get(p, {}) for p in (mine.weight, mine.bias)]
+            states = [self.state_of(p) for p in (mine.weight, mine.bias)]
             zeros = [torch.zeros_like(p) for p in (mine.weight, mine.bias)]
             for kind, pair in zip(KINDS, [
                     (mine.weight, mine.bias), [s.get("exp_avg", z) for s, z in zip(states, zeros)],
                     [s.get("exp_avg_sq", z) for s, z in zip(states, zeros)], (mean.weight, mean.bias)]):
                 tensors[f"{name}.{kind}"] = np.concatenate(
                     [part.detach().float().cpu().contiguous().numpy().ravel() for part in pair])
-        state = {"architecture": json.loads(self.architecture.json()), "seconds": self.seconds, "step": self.step}
+        state = {"architecture": json.loads(self.architecture.json()), "optimizer": self.options.optimizer,
+                 "seconds": self.seconds, "step": self.step}
         model_file.write(self.options.checkpoint, tensors, {CHECKPOINT_KEY: json.dumps(state)})
 
     def read_checkpoint(self):
@@ -244,6 +260,8 @@ class Run:
         state = json.loads(metadata[CHECKPOINT_KEY])
         if state["architecture"] != json.loads(self.architecture.json()):
             raise SystemExit(f"train.py: {self.options.checkpoint} is of another network")
+        if state.get("optimizer", "adam") != self.options.optimizer:
+            raise SystemExit(f"train.py: {self.options.checkpoint} is of a run with another optimizer")
         self.step, self.seconds = state["step"], state["seconds"]
         for name, _, _ in self.architecture.layers():
             mine, mean = self.network.layer(name), self.average.layer(name)
@@ -255,10 +273,10 @@ class Run:
                 with torch.no_grad():
                     parameter.copy_(of["value"])
                     (mean.weight, mean.bias)[index].copy_(of["average"])
-                self.optimizer.state[parameter] = {
+                self.state_of(parameter).update({
                     "step": torch.tensor(float(self.step)),
                     "exp_avg": torch.empty_like(parameter).copy_(of["first"]),
-                    "exp_avg_sq": torch.empty_like(parameter).copy_(of["second"])}
+                    "exp_avg_sq": torch.empty_like(parameter).copy_(of["second"])})
         print(f"continuing at step {self.step}, {self.seconds / 60:.1f} minutes trained", flush=True)
 
 

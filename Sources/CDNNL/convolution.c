@@ -302,6 +302,12 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *c, const void *s
   return reorder(c, s->reorder, s->weights, c->plain_weights);
 }
 
+int32_t ve_dnn_multiply(int64_t rows, int64_t columns, int64_t inner, float scale, const float *left, const float *right,
+                        bool transposed, float keep, float *result) {
+  return dnnl_sgemm('N', transposed ? 'T' : 'N', rows, columns, inner, scale, left, inner, right,
+                    transposed ? inner : columns, keep, result, columns);
+}
+
 static _Thread_local int32_t threads = 1;
 
 int32_t ve_dnn_threads(void) { return threads; }

@@ -49,7 +49,7 @@ package final class Distiller {
   package var step: Int { valueOptimizer.step }
 
   private let parameters: QuantizedParameters
-  private var valueOptimizer, weightStepOptimizer, activationStepOptimizer: AdamOptimizer
+  private var valueOptimizer, weightStepOptimizer, activationStepOptimizer: Optimizer
   private let shards: [Shard]
   private let source: BatchSource
   private let validation: ValidationSet
@@ -78,7 +78,7 @@ package final class Distiller {
     baseRecipe = RecipeValue(recipe: calibrated.recipe)
     let parameters = QuantizedParameters(calibrated, weights: start ?? teacher)
     self.parameters = parameters
-    valueOptimizer = Self.optimizer(parameters.values)
+    valueOptimizer = Self.optimizer(parameters.values, kind: settings.training.optimizer ?? .adam)
     weightStepOptimizer = Self.optimizer(parameters.weightSteps)
     activationStepOptimizer = Self.optimizer(parameters.activationSteps)
     let training = settings.training
@@ -120,8 +120,8 @@ package final class Distiller {
   private let teacherParameters: ParameterSet
   private let teacherCount: Int
 
-  private static func optimizer(_ set: ParameterSet) -> AdamOptimizer {
-    AdamOptimizer(like: set) {
+  private static func optimizer(_ set: ParameterSet, kind: OptimizerKind = .adam) -> Optimizer {
+    Optimizer(like: set, kind: kind) {
       ParameterSet(
         layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
     }

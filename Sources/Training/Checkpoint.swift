@@ -8,12 +8,14 @@ struct Checkpoint {
     var step: Int
     var seconds: Double
     var architecture: Architecture
+    /// Of the optimizer; nil, as before there was a choice, is Adam.
+    var optimizer: OptimizerKind?
   }
 
   static let key = "videnhance.training"
 
   static func write(
-    _ path: String, state: State, parameters: ParameterSet, optimizer: AdamOptimizer, graph: NetworkGraph
+    _ path: String, state: State, parameters: ParameterSet, optimizer: Optimizer, graph: NetworkGraph
   ) throws {
     var file = Safetensors()
     file.metadata[key] = String(decoding: try JSONEncoder().encode(state), as: UTF8.self)
@@ -27,7 +29,7 @@ struct Checkpoint {
 
   /// Restores parameters and optimiser; nil if there is no file yet.
   static func read(
-    _ path: String, architecture: Architecture, parameters: ParameterSet, optimizer: inout AdamOptimizer,
+    _ path: String, architecture: Architecture, parameters: ParameterSet, optimizer: inout Optimizer,
     graph: NetworkGraph
   ) throws -> State? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
@@ -36,6 +38,8 @@ struct Checkpoint {
       let state = try? JSONDecoder().decode(State.self, from: Data(text.utf8)),
       state.architecture == architecture
     else { throw TrainingError.otherNetwork(path: path) }
+    let kind = state.optimizer ?? .adam
+    guard kind == optimizer.kind else { throw TrainingError.otherOptimizer(path: path, kind) }
     for (kind, set) in kinds(parameters, optimizer) {
       for (layer, numbers) in zip(graph.layers, set.layers) {
         let values = try file.floats("\(layer.name).\(kind)", count: numbers.all.count)
@@ -46,7 +50,7 @@ struct Checkpoint {
     return state
   }
 
-  private static func kinds(_ parameters: ParameterSet, _ optimizer: AdamOptimizer) -> [(
+  private static func kinds(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [(
     String, ParameterSet
   )] {
     [

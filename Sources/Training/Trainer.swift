@@ -3,7 +3,7 @@ package import EnhancementModel
 package import Foundation
 import Tensors
 
-/// Trains a network: batches from the pool, shards in parallel, Adam with a cosine schedule, checkpoints, validation.
+/// Trains a network: batches from the pool, shards in parallel, Muon or Adam with a cosine schedule, checkpoints, validation.
 package final class Trainer {
   /// The settings of the run.
   package let settings: TrainingSettings
@@ -14,7 +14,7 @@ package final class Trainer {
 
   private let graph: NetworkGraph
   private let parameters: ParameterSet
-  private var optimizer: AdamOptimizer
+  private var optimizer: Optimizer
   private let passes: [GradientPass]
   private let source: BatchSource
   private let validation: ValidationSet
@@ -43,7 +43,7 @@ package final class Trainer {
         log("random at first, as the start has none of the shape: \(names.joined(separator: ", "))")
       }
     }
-    optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    optimizer = Optimizer(like: parameters, kind: settings.optimizer ?? .adam) { ParameterSet(graph: graph) }
     if let state = try Checkpoint.read(
       checkpointPath, architecture: architecture, parameters: parameters, optimizer: &optimizer, graph: graph)
     {
@@ -98,7 +98,8 @@ package final class Trainer {
   }
 
   private func save(seconds: Double) throws {
-    let state = Checkpoint.State(step: step, seconds: seconds, architecture: settings.architecture)
+    let state = Checkpoint.State(
+      step: step, seconds: seconds, architecture: settings.architecture, optimizer: optimizer.kind)
     try Checkpoint.write(
       checkpointPath, state: state, parameters: parameters, optimizer: optimizer, graph: graph)
   }

@@ -11,14 +11,16 @@ package struct TrainingBenchmark {
   /// Creates a benchmark of a run's step.
   package init(settings: TrainingSettings) { self.settings = settings }
 
-  /// Seconds of each of `rounds` steps (forward, backward, Adam), after three warm-up steps.
+  /// Seconds of each of `rounds` steps (forward, backward, optimizer), after three warm-up steps.
   package func seconds(rounds: Int) throws -> [Double] {
     let graph = settings.architecture.graph
     let side = settings.gridSide
     let share = settings.batch / settings.shards
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
-    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    var optimizer = Optimizer(like: parameters, kind: settings.optimizer ?? .adam) {
+      ParameterSet(graph: graph)
+    }
     let loss = CharbonnierLoss(settings.architecture)
     var random = SplitMix64(seed: 1)
     func tensor(_ channels: Int, _ size: Float) -> FloatTensor {

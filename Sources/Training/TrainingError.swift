@@ -18,6 +18,8 @@ package enum TrainingError: Error, Equatable, CustomStringConvertible {
   case diverged(step: Int)
   /// A checkpoint belongs to another network.
   case otherNetwork(path: String)
+  /// A checkpoint belongs to a run with another optimizer.
+  case otherOptimizer(path: String, OptimizerKind)
 
   /// One lower-case line for the user.
   package var description: String {
@@ -31,6 +33,8 @@ package enum TrainingError: Error, Equatable, CustomStringConvertible {
       "\(path) is missing; make the degraded clips first (hint: make data, or videnhance degrade)"
     case .diverged(let step): "training diverged at step \(step); lower --learning-rate"
     case .otherNetwork(let path): "checkpoint \(path) belongs to another network or run"
+    case .otherOptimizer(let path, let kind):
+      "checkpoint \(path) belongs to a run with another optimizer (hint: --optimizer \(kind.rawValue))"
     }
   }
 }

@@ -11,6 +11,8 @@ package struct TrainingSettings: Recipe, Codable, Hashable, Sendable {
   package var minutes: Double
   /// Length in steps instead, for comparable runs; nil uses minutes.
   package var steps: Int?
+  /// How weights follow their gradients; nil, as in recipes from before there was a choice, is Adam.
+  package var optimizer: OptimizerKind?
   /// Peak learning rate.
   package var learningRate: Float = 1e-3
   /// Windows per step.

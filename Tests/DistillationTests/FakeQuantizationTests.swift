@@ -98,7 +98,7 @@ import Training
         layers: set.layers.map { LayerNumbers(weightCount: $0.weightCount, biasCount: $0.biasCount) })
     }
     let sets = [parameters.values, parameters.weightSteps, parameters.activationSteps]
-    var optimizers = sets.map { set in AdamOptimizer(like: set) { like(set) } }
+    var optimizers = sets.map { set in Optimizer(like: set) { like(set) } }
     var loss = CharbonnierLoss(lumaChannels: 16)
     loss.epsilon = 1e-5  // A larger value would hide the remaining error.
     var losses: [Float] = []

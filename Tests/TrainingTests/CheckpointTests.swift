@@ -9,17 +9,17 @@ import Testing
 
 @Suite struct CheckpointTests {
   /// A run in progress: parameters, moments and average all differ and are nonzero everywhere.
-  private func run(_ architecture: Architecture, seed: UInt64, steps: Int) -> (ParameterSet, AdamOptimizer) {
+  private func run(_ architecture: Architecture, seed: UInt64, steps: Int) -> (ParameterSet, Optimizer) {
     let graph = architecture.graph
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: seed)
-    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    var optimizer = Optimizer(like: parameters) { ParameterSet(graph: graph) }
     for step in 0..<steps { update(parameters, &optimizer, graph: graph, step: step) }
     return (parameters, optimizer)
   }
 
   private func update(
-    _ parameters: ParameterSet, _ optimizer: inout AdamOptimizer, graph: NetworkGraph, step: Int
+    _ parameters: ParameterSet, _ optimizer: inout Optimizer, graph: NetworkGraph, step: Int
   ) {
     let gradients = ParameterSet(graph: graph)
     gradients.initialize(graph: graph, seed: UInt64(100 + step))
@@ -28,7 +28,7 @@ import Testing
 
   private func bits(_ set: ParameterSet) -> [[UInt32]] { set.layers.map { $0.all.map(\.bitPattern) } }
 
-  private func sets(_ parameters: ParameterSet, _ optimizer: AdamOptimizer) -> [[[UInt32]]] {
+  private func sets(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [[[UInt32]]] {
     [parameters, optimizer.first, optimizer.second, optimizer.average].map(bits)
   }
 
@@ -61,6 +61,21 @@ import Testing
       update(other, &restored, graph: graph, step: step)
     }
     #expect(sets(other, restored) == sets(parameters, before))
+  }
+
+  @Test func otherOptimizersAreRefused() throws {
+    let bench = try Workbench()
+    let architecture = Architecture.small(window: 1, blocks: 0)
+    let graph = architecture.graph
+    let (parameters, optimizer) = run(architecture, seed: 1, steps: 1)
+    let path = bench.path("c.checkpoint")
+    try Checkpoint.write(
+      path, state: state(architecture, step: 1), parameters: parameters, optimizer: optimizer, graph: graph)
+    var muon = Optimizer(like: parameters, kind: .muon) { ParameterSet(graph: graph) }
+    #expect(throws: TrainingError.otherOptimizer(path: path, .adam)) {
+      try Checkpoint.read(
+        path, architecture: architecture, parameters: parameters, optimizer: &muon, graph: graph)
+    }
   }
 
   @Test func missingFileGivesNoState() throws {

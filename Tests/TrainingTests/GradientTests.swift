@@ -152,7 +152,7 @@ private func randomTensor(
     let goal = ParameterSet(graph: graph)
     goal.initialize(graph: graph, seed: 2)
     let gradients = ParameterSet(graph: graph)
-    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    var optimizer = Optimizer(like: parameters) { ParameterSet(graph: graph) }
     func distance(_ set: ParameterSet) -> Float {
       zip(set.layers, goal.layers).reduce(0) { sum, pair in
         sum + zip(pair.0.all, pair.1.all).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }

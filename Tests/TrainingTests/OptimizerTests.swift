@@ -16,7 +16,7 @@ import Testing
   @Test(arguments: [Float(0.05), 100]) func stepsMatchThePaper(_ size: Float) {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
-    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    var optimizer = Optimizer(like: parameters) { ParameterSet(graph: graph) }
     var value = flat(parameters)
     var (first, second, average) = (value.map { _ in 0.0 }, value.map { _ in 0.0 }, value)
     var random = SplitMix64(seed: 2)
@@ -47,10 +47,82 @@ import Testing
     }
   }
 
+  /// Weights of hidden layers take orthogonal steps in proportion to the rate; everything else follows Adam.
+  @Test func muonStepsHiddenWeightsOrthogonally() throws {
+    let graph = Architecture.small(window: 3, blocks: 1).graph
+    let sets = [OptimizerKind.adam, .muon].map { kind in
+      let parameters = ParameterSet(graph: graph)
+      parameters.initialize(graph: graph, seed: 1)
+      return (parameters, Optimizer(like: parameters, kind: kind) { ParameterSet(graph: graph) })
+    }
+    let start = ParameterSet(graph: graph)
+    start.initialize(graph: graph, seed: 1)
+    let gradients = ParameterSet(graph: graph)
+    gradients.initialize(graph: graph, seed: 2)
+    let rate: Float = 1e-3
+    for (parameters, optimizer) in sets {
+      var optimizer = optimizer
+      optimizer.update(parameters, gradients: gradients, rate: rate)
+    }
+    let (byAdam, byMuon) = (sets[0].0.layers, sets[1].0.layers)
+    let hidden = 1..<graph.layers.count - 1
+    #expect(hidden.count > 2)
+    for index in byMuon.indices {
+      let (adam, muon, first) = (byAdam[index], byMuon[index], start.layers[index])
+      let isEqual = Array(adam.all) == Array(muon.all)
+      #expect(isEqual == !hidden.contains(index))
+      let areBiasesEqual = Array(adam.all[adam.weightCount...]) == Array(muon.all[muon.weightCount...])
+      #expect(areBiasesEqual)
+      guard hidden.contains(index) else { continue }
+      // Singular values near 1 times the scale leave the mean square near the step's; the direction is the gradient's.
+      let step = (0..<muon.weightCount).map { first.weights[$0] - muon.weights[$0] }
+      let size = (step.reduce(0) { $0 + $1 * $1 } / Float(step.count)).squareRoot()
+      #expect((0.7...1.2).contains(size / (rate * sets[1].1.muonStep)), "\(size)")
+      let along = (0..<step.count).reduce(Float(0)) { $0 + step[$1] * gradients.layers[index].weights[$1] }
+      #expect(along > 0)
+    }
+  }
+
+  /// Rows of the result are orthonormal up to the 0.7 to 1.2 of the iteration, and span what the rows did.
+  @Test(arguments: [(8, 72), (16, 16), (36, 9)]) func orthogonalizingKeepsSingularVectors(
+    rows: Int, columns: Int
+  ) {
+    // left * diagonal * right with orthonormal left and right, made of Hadamard-like cosines, has known singular vectors.
+    let rank = min(rows, columns)
+    func cosines(_ count: Int, _ index: Int) -> [Float] {
+      let norm = Float(index == 0 ? 1 : 2).squareRoot() / Float(count).squareRoot()
+      return (0..<count).map { norm * cos(Float.pi * (Float($0) + 0.5) * Float(index) / Float(count)) }
+    }
+    let (left, right) = ((0..<rank).map { cosines(rows, $0) }, (0..<rank).map { cosines(columns, $0) })
+    let matrix = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows * columns)
+    defer { matrix.deallocate() }
+    matrix.initialize(repeating: 0)
+    for vector in 0..<rank {
+      for index in matrix.indices {
+        let product: Float = left[vector][index / columns] * right[vector][index % columns]
+        matrix[index] += Float(1 + vector) * product
+      }
+    }
+    Orthogonalizer().apply(matrix, rows: rows, columns: columns)
+    for i in 0..<rank {
+      for j in 0..<rank {
+        var value: Float = 0
+        for index in matrix.indices {
+          let product: Float = left[i][index / columns] * right[j][index % columns]
+          value += product * matrix[index]
+        }
+        if i == j { #expect((0.6...1.25).contains(value), "\(value)") } else { #expect(abs(value) < 1e-3) }
+      }
+    }
+    matrix.update(repeating: 0)
+    Orthogonalizer().apply(matrix, rows: rows, columns: columns)
+    #expect(matrix.allSatisfy { $0 == 0 })
+  }
+
   @Test(arguments: [Float.nan, .infinity, 3e38]) func badGradientsAreSkipped(_ bad: Float) {
     let parameters = ParameterSet(graph: graph)
     parameters.initialize(graph: graph, seed: 1)
-    var optimizer = AdamOptimizer(like: parameters) { ParameterSet(graph: graph) }
+    var optimizer = Optimizer(like: parameters) { ParameterSet(graph: graph) }
     let before = flat(parameters)
     let gradients = ParameterSet(graph: graph)
     gradients.layers[0].all[3] = bad

@@ -38,6 +38,11 @@ int32_t ve_dnn_convolution_backward_weights(ve_dnn_convolution *convolution, con
                                             const void *destination_difference, float *weight_difference,
                                             float *bias_difference);
 
+/// result = scale * left * right + keep * result, all f32 and row-major: left is rows x inner, right inner x columns or,
+/// if `transposed`, columns x inner.
+int32_t ve_dnn_multiply(int64_t rows, int64_t columns, int64_t inner, float scale, const float *left, const float *right,
+                        bool transposed, float keep, float *result);
+
 /// Threads of oneDNN's OpenMP runtime for calls made from this thread; 0 on a build without OpenMP.
 int32_t ve_dnn_set_threads(int32_t count);
 /// The count that this thread last set, at first 1.

@@ -62,6 +62,8 @@ struct Distill: ParsableCommand {
   @Option(help: "Whether weights are trained: on, or off to train clipping ranges and weight steps only.")
   var moveWeights =
     Switch.on
+  @Option(help: "How weights follow their gradients: adam, or muon for short runs.") var optimizer:
+    OptimizerKind = .adam
   @Option(help: "Peak learning rate of weights.") var learningRate: Float = 2e-4
   @Option(help: "Peak learning rate of the logarithms of steps.") var stepRate: Float = 1e-3
   @Option(
@@ -107,6 +109,7 @@ struct Distill: ParsableCommand {
     }
     var training = TrainingSettings(architecture: teacher.architecture, minutes: minutes ?? 0)
     training.steps = steps
+    training.optimizer = optimizer
     training.learningRate = learningRate
     training.batch = batch
     training.seed = seed

@@ -42,6 +42,9 @@ struct Train: ParsableCommand {
   var heads: Int?
   @Option(help: "Whether interpolation learns a blend mask that weights the two frames: on or off.") var mask:
     Switch = .on
+  @Option(
+    help: "How weights follow their gradients: adam or muon (default: muon from random weights, else adam).")
+  var optimizer: OptimizerKind?
   @Option(help: "Peak learning rate.") var learningRate: Float = 1e-3
   @Option(help: "Windows per step.") var batch: Int = 8
   @Option(
@@ -126,6 +129,7 @@ struct Train: ParsableCommand {
   func run() throws {
     var settings = TrainingSettings(architecture: architecture, minutes: minutes ?? 0)
     settings.steps = steps
+    settings.optimizer = optimizer ?? (start == nil ? .muon : .adam)
     settings.learningRate = learningRate
     settings.batch = batch
     if let precision { settings.precision = precision }
@@ -177,3 +181,4 @@ extension EnhancementTask: ExpressibleByArgument {
 }
 extension WindowFusion: ExpressibleByArgument {}
 extension FloatPrecision: ExpressibleByArgument {}
+extension OptimizerKind: ExpressibleByArgument {}
