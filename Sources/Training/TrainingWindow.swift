@@ -120,6 +120,8 @@ package struct TrainingWindow: Sendable {
         }
       }
     }
+    // The loops use the planes of both, and the extents of one of them.
+    withExtendedLifetime((truth, low)) {}
     return (result, luma)
   }
 

@@ -122,7 +122,7 @@ import Testing
       var random = SplitMix64(seed: UInt64(seed))
       let window = SyntheticMotion.window(
         from: [ramp], count: 24, size: 64, reachesEdges: reachesEdges, using: &random)
-      return 2 * Int(window[12].luma[0])
+      return withExtendedLifetime(window) { 2 * Int(window[12].luma[0]) }
     }
   }
 
