@@ -52,7 +52,7 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=10, help="length of the whole run, continued parts included")
     parser.add_argument("--steps", type=int, help="length in steps instead")
     parser.add_argument("--stop-after", type=float, help="seconds after which this process saves and ends, to be continued")
-    parser.add_argument("--optimizer", choices=["muon", "adam"], help="default: muon from random weights, else adam")
+    parser.add_argument("--optimizer", choices=["muon", "adam"], help="default: muon for sr from random weights, else adam")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--warm-up", type=int, default=200, help="steps")
     parser.add_argument("--batch", type=int, default=8)
@@ -67,7 +67,7 @@ def arguments():
     parser.add_argument("--validate-seconds", type=float, default=120)
     parser.add_argument("--report-seconds", type=float, default=10)
     options = parser.parse_args()
-    options.optimizer = options.optimizer or ("adam" if options.start else "muon")
+    options.optimizer = options.optimizer or ("muon" if options.task == "sr" and not options.start else "adam")
     if options.task == "interp" and options.contrast_weight:
         parser.error("--contrast-weight is not for interp")
     return options
@@ -220,8 +220,8 @@ class Run:
             "architecture": json.loads(self.architecture.json()), "batch": o.batch, "cropSize": self.crop,
             "degradation": {"cleanShare": o.clean_share} | (
                 {"toldShare": o.quantizer_share} if self.architecture.conditioned else {}),
-            "learningRate": o.learning_rate, "optimizer": o.optimizer, "minutes": round(self.seconds / 60, 2), "poolCapacity": o.pool,
-            "precision": o.precision, "seed": o.seed, "startedFrom": Path(o.start).name if o.start else ""}
+            "learningRate": o.learning_rate, "minutes": round(self.seconds / 60, 2), "optimizer": o.optimizer,
+            "poolCapacity": o.pool, "precision": o.precision, "seed": o.seed, "startedFrom": Path(o.start).name if o.start else ""}
         if o.contrast_weight:
             settings["contrastWeight"] = o.contrast_weight
         if o.relative_loss:

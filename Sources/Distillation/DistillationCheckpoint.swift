@@ -35,6 +35,10 @@ enum DistillationCheckpoint {
       state.settings.training.architecture == settings.training.architecture,
       state.settings.bits == settings.bits
     else { throw TrainingError.otherNetwork(path: path) }
+    let kind = state.settings.training.optimizer ?? .adam
+    guard kind == settings.training.optimizer ?? .adam else {
+      throw TrainingError.otherOptimizer(path: path, kind)
+    }
     for (name, set) in sets {
       for (index, numbers) in set.layers.enumerated() {
         let values = try file.floats("\(name).\(index)", count: numbers.all.count)

@@ -163,7 +163,18 @@ import Testing
       try QuantizedModel(file: Safetensors(data: second.model.file.serialized(), path: "state")).bits == 4)
     #expect(Self.greatestMove(second, from: weights) > 1e-5)
 
-    try FileManager.default.removeItem(atPath: bench.path("state"))
+    // Muon keeps other moments.
+    let path = bench.path("state")
+    #expect(throws: TrainingError.otherOptimizer(path: path, .adam)) {
+      try distiller(steps: 6) { $0.training.optimizer = .muon }
+    }
+    try FileManager.default.removeItem(atPath: path)
+    let muon = try distiller(steps: 3) { $0.training.optimizer = .muon }
+    try muon.run(isCancelled: { false }) { _ in }
+    #expect(Self.greatestMove(muon, from: weights) > 1e-5)
+    #expect(throws: TrainingError.otherOptimizer(path: path, .muon)) { try distiller(steps: 6) }
+
+    try FileManager.default.removeItem(atPath: path)
     let bounds = try distiller(steps: 3) { $0.movesWeights = false }
     try bounds.run(isCancelled: { false }) { _ in }
     // Only rounding differs from their average.

@@ -87,7 +87,7 @@ import Testing
   @Test(arguments: [(8, 72), (16, 16), (36, 9)]) func orthogonalizingKeepsSingularVectors(
     rows: Int, columns: Int
   ) {
-    // left * diagonal * right with orthonormal left and right, made of Hadamard-like cosines, has known singular vectors.
+    // left * diagonal * right with orthonormal left and right, the cosines of the DCT, has known singular vectors.
     let rank = min(rows, columns)
     func cosines(_ count: Int, _ index: Int) -> [Float] {
       let norm = Float(index == 0 ? 1 : 2).squareRoot() / Float(count).squareRoot()

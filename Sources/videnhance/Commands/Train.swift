@@ -43,7 +43,9 @@ struct Train: ParsableCommand {
   @Option(help: "Whether interpolation learns a blend mask that weights the two frames: on or off.") var mask:
     Switch = .on
   @Option(
-    help: "How weights follow their gradients: adam or muon (default: muon from random weights, else adam).")
+    help:
+      "How weights follow their gradients: adam or muon (default: muon for sr from random weights, else adam)."
+  )
   var optimizer: OptimizerKind?
   @Option(help: "Peak learning rate.") var learningRate: Float = 1e-3
   @Option(help: "Windows per step.") var batch: Int = 8
@@ -129,7 +131,8 @@ struct Train: ParsableCommand {
   func run() throws {
     var settings = TrainingSettings(architecture: architecture, minutes: minutes ?? 0)
     settings.steps = steps
-    settings.optimizer = optimizer ?? (start == nil ? .muon : .adam)
+    // Interpolation learns nothing with Muon, and denoising was not measured (docs/lab/training-log.md).
+    settings.optimizer = optimizer ?? (start == nil && task == .superResolution ? .muon : .adam)
     settings.learningRate = learningRate
     settings.batch = batch
     if let precision { settings.precision = precision }
