@@ -142,7 +142,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
 
   @Test func interruptKeepsWhatIsFinished() throws {
     let bench = try Workbench()
-    try makeClip(bench, frames: 400, size: "320x180")
+    try makeClip(bench, frames: 240, size: "320x180")
     let outcome = try interrupted(bench)
     let folder = bench.path("out.mkv.segments")
     #expect(outcome.code == 130)
@@ -190,7 +190,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
 
   @Test func twoRunsDoNotShareAFolder() throws {
     let bench = try Workbench()
-    try makeClip(bench, frames: 400, size: "320x180")
+    try makeClip(bench, frames: 240, size: "320x180")
     let first = try Program.Run(try arguments(bench, "out.mkv", []))
     for _ in 0..<6000 where !bench.contents.contains("out.mkv.part") { usleep(5_000) }
     let second = try Program.Run(try arguments(bench, "out.mkv", [])).finish()
