@@ -15,15 +15,12 @@ package struct Degradation: Sendable, Codable, Hashable {
   package var quantizerShare: Float?
   /// Fraction of the windows that come from photographs in synthetic motion; nil means 0.6.
   package var photographShare: Float?
-  /// Fraction of the windows from photographs that show repeated patterns (`RepeatedPattern`); nil (older recipes) means
-  /// none.
-  package var patternShare: Float?
   /// Flatter windows are avoided: least mean difference of horizontal neighbours in levels; nil means 1.5.
   package var leastDetail: Float?
 
   // Recipes in model files have an earlier name of the key.
   private enum CodingKeys: String, CodingKey {
-    case cleanShare, varietyShare, photographShare, patternShare, leastDetail
+    case cleanShare, varietyShare, photographShare, leastDetail
     case quantizerShare = "toldShare"
   }
 

@@ -83,7 +83,7 @@ package final class WindowMaker: Sendable {
     }
     let (truth, origin): ([PlanarFrame], FilmPlace?) =
       random.chance(photographShare)
-      ? (photographWindow(count: count, using: &random), nil)
+      ? (SyntheticMotion.window(from: photographs.pictures, count: count, size: size, using: &random), nil)
       : filmWindow(count: count, using: &random)
     let turned = Symmetry(using: &random).applied(to: truth)
     if architecture.task == .denoising {
@@ -116,14 +116,6 @@ package final class WindowMaker: Sendable {
     }
     let low = try degradation(turned, factor: architecture.scale, using: &random)
     return TrainingWindow(frames: low, truth: turned[count / 2], architecture: architecture)
-  }
-
-  private func photographWindow(count: Int, using random: inout SplitMix64) -> [PlanarFrame] {
-    var pictures = photographs.pictures
-    if let share = degradation.patternShare, random.chance(share) {
-      pictures = [RepeatedPattern.picture(from: pictures, side: 2 * size, using: &random)]
-    }
-    return SyntheticMotion.window(from: pictures, count: count, size: size, using: &random)
   }
 
   /// Fraction of the degraded windows whose sharpness is known. Unknown sharpness is the same input as a sharp source, which

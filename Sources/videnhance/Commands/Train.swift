@@ -85,11 +85,6 @@ struct Train: ParsableCommand {
   var photographShare: Float?
   @Option(
     help:
-      "Fraction of the photographs of sr and denoise that show slats or a mesh, which alias when reduced (default: 0)."
-  )
-  var patternShare: Float?
-  @Option(
-    help:
       "Least mean difference of adjacent pixels of a window in levels; flatter ones are avoided (default: 1.5, 0.2 if --conditioned)."
   )
   var leastDetail: Float?
@@ -110,12 +105,6 @@ struct Train: ParsableCommand {
     }
     if let share = photographShare, !(0...1).contains(share) {
       throw ValidationError("--photograph-share must be from 0 to 1")
-    }
-    if let share = patternShare, !(0...1).contains(share) {
-      throw ValidationError("--pattern-share must be from 0 to 1")
-    }
-    if task == .interpolation, patternShare != nil {
-      throw ValidationError("--pattern-share is not for interp")
     }
     if task == .interpolation, contrastWeight ?? 0 > 0 {
       throw ValidationError("--contrast-weight is not for interp")
@@ -155,7 +144,6 @@ struct Train: ParsableCommand {
     settings.contrastWeight = contrastWeight
     if let share = quantizerShare ?? toldShare { settings.degradation.quantizerShare = share }
     if let photographShare { settings.degradation.photographShare = photographShare }
-    settings.degradation.patternShare = patternShare
     if let leastDetail { settings.degradation.leastDetail = leastDetail }
     if let crop { settings.cropSize = crop }
     let first = try start.map { try NetworkWeights(path: $0) }
