@@ -10,7 +10,7 @@ DESTDIR ?=
 DATA ?= data
 DATA_TEST ?= data-test
 
-# CI builds the sample for debugging, which takes two thirds of the time.
+# CI builds the sample for debugging, which takes less than two thirds of the processor time.
 SAMPLE_CONFIGURATION ?= release
 # The build folder; `make dist` uses another one, since it links the program differently.
 BUILD ?= .build
