@@ -37,11 +37,13 @@ JOBS = {
         "ffmpeg bm3d": "bm3d=sigma=10",
     }),
     "interpolation x2, bikes 640x272": ("bikes.mp4", {
-        "videnhance balanced, 4 bits": ["--task", "interp", "--bits", "4"],
+        "videnhance": ["--task", "interp"],
+        "videnhance balanced, 4 bits": ["--task", "interp", "--model", "balanced", "--bits", "4"],
         "ffmpeg minterpolate": MINTERPOLATE,
     }),
     "interpolation x2, Big Buck Bunny 640x360": ("bunny-half.mp4", {
-        "videnhance balanced, 4 bits": ["--task", "interp", "--bits", "4"],
+        "videnhance": ["--task", "interp"],
+        "videnhance balanced, 4 bits": ["--task", "interp", "--model", "balanced", "--bits", "4"],
         "ffmpeg minterpolate": MINTERPOLATE,
     }),
 }

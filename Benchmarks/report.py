@@ -113,7 +113,7 @@ def run_ratios(runs, rates):
     ratios = {}
     for job, rows in runs.items():
         for name, row in rows.items():
-            if name.startswith("videnhance") and "minterpolate" in " ".join(rows):
+            if name.startswith("videnhance balanced") and "minterpolate" in " ".join(rows):
                 ratios[f"{job}: to minterpolate"] = rows["ffmpeg minterpolate"]["seconds"] / row["seconds"]
     for name, row in runs[SR_JOB].items():
         if not name.startswith("videnhance"):

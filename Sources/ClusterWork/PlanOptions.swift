@@ -81,13 +81,12 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       guard let task = EnhancementTask(rawValue: name), bits.map({ NetworkBits(rawValue: $0) != nil }) ?? true
       else { throw .unknown("task \(name) with \(bits.map(String.init) ?? "its own") bits") }
       let isEnlarging = task == .superResolution
-      let chosen = tier.flatMap(NetworkTier.init(rawValue:)) ?? .balanced
       guard let images = Ensemble(rawValue: ensemble ?? 1) else {
         throw .unknown("an ensemble of \(ensemble ?? 1)")
       }
       let choice = NetworkChoice(
         task, scale: isEnlarging ? scale : nil, bits: bits.flatMap(NetworkBits.init(rawValue:)),
-        tier: task.hasTiers ? chosen : .balanced,
+        tier: task.tier(tier.flatMap(NetworkTier.init(rawValue:))),
         source: sources.flatMap { SourceKind(rawValue: $0[index]) } ?? .auto, modelFile: modelFile,
         ensemble: images)
       let goal = goal.flatMap { SizeGoal($0) }

@@ -15,8 +15,8 @@ package struct Comparison: Sendable {
   package var bits: [NetworkBits] = []
   /// Upscaling factor of super-resolution.
   package var scale = 2
-  /// Tier of the shipped networks.
-  package var tier = NetworkTier.balanced
+  /// Tier of the shipped networks; nil for the usual one of each task.
+  package var tier: NetworkTier?
   /// Mirror images whose results the networks average.
   package var ensemble = Ensemble.one
   /// Model files to compare.
@@ -174,14 +174,14 @@ package struct Comparison: Sendable {
     let full = folder + "/full.mkv"
     try await writeFullPrecision(input, to: full, options: inputOptions)
     run.reference = full
-    let names = choices(.float, survey).map(\.shippedModel.name).joined(separator: "+")
+    let names = choices(.float, survey).map(\.name).joined(separator: "+")
     return (run, contenders, ComparisonReference(kind: .network, name: names))
   }
 
   private func choice(_ task: EnhancementTask, _ bits: NetworkBits) -> NetworkChoice {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
-      task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.hasTiers ? tier : .balanced,
+      task, scale: isEnlarging ? scale : nil, bits: bits, tier: task.tier(tier),
       ensemble: ensemble)
   }
 
@@ -199,12 +199,15 @@ package struct Comparison: Sendable {
 
   private func contenders(rate: Rational, survey: SourceSurvey) throws -> [Contender] {
     var result: [Contender] = []
-    for bits in bits {
+    // Motion compensation alone is the same at all bit widths.
+    let isMotionAlone = tasks.allSatisfy { choice($0, .four).isMotionAlone }
+    for bits in isMotionAlone ? Array(bits.prefix(1)) : bits {
       let choices = choices(bits, survey)
+      let networks = choices.filter { !$0.isMotionAlone }
       result.append(
         Contender(
-          name: choices.map(\.shippedModel.name).joined(separator: "+"), bits: bits.rawValue,
-          source: .network(choices.map { .network($0) }), models: try choices.map { try $0.path() }))
+          name: choices.map(\.name).joined(separator: "+"), bits: networks.isEmpty ? nil : bits.rawValue,
+          source: .network(choices.map { .network($0) }), models: try networks.map { try $0.path() }))
     }
     for file in modelFiles {
       let choice = NetworkChoice(

@@ -42,7 +42,7 @@ enum FilterKind: Int, CaseIterable {
       switch self {
       case .denoise: "strength:float:opt;ensemble:int:opt;"
       case .superResolution, .restore: "sharpness:float:opt;ensemble:int:opt;"
-      case .interpolate: "ensemble:int:opt;"
+      case .interpolate: "ensemble:int:opt;model:data:opt;"
       }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;\(added)"
   }

@@ -39,7 +39,7 @@ struct FilterSettings {
 
   /// Parses the arguments of a call.
   init(_ kind: FilterKind, _ host: Host, _ map: OpaquePointer) throws {
-    network = NetworkChoice(kind.task)
+    network = NetworkChoice(kind.task, tier: kind.task.usualTier)
     if let bits = host.integer("bits", in: map) {
       network.bits = try Self.choice("bits", bits, NetworkBits.allCases)
     }
@@ -52,7 +52,7 @@ struct FilterSettings {
       network.scale = scale
     }
     if let tier = host.text("model", in: map) {
-      network.tier = try Self.choice("model", tier, NetworkTier.allCases)
+      network.tier = try Self.choice("model", tier, kind.task.tiers)
       if network.modelFile != nil { throw FilterError("model and model_file contradict each other") }
       if let scale = network.scale, !network.tier.scales.contains(scale) {
         throw FilterError("model=\"\(network.tier.rawValue)\" is for scale=2")

@@ -62,7 +62,7 @@ extension EnhancementStep {
       try NetworkCatalog.network(choice, width: width, height: height, threads: threads)
     }
     // The bits of a model file are part of its content.
-    step.bits = choice.modelFile == nil ? (choice.bits ?? .four).rawValue : nil
+    step.bits = choice.modelFile == nil && !choice.isMotionAlone ? (choice.bits ?? .four).rawValue : nil
     step.restores = choice.task == .restoration
     step.takesQuantizer = choice.task == .superResolution || choice.task == .restoration
     step.scale =
@@ -81,12 +81,5 @@ extension EnhancementStep {
   /// - Parameter level: its standard deviation in 8-bit levels; nil estimates it from the frames.
   package static func denoising(level: Float? = nil, bits: NetworkBits = .four) -> EnhancementStep {
     network(NetworkChoice(.denoising, bits: bits), given: WindowConditions(noiseLevel: level))
-  }
-
-  /// Interpolates frames with a shipped network.
-  package static func interpolation(_ rate: InterpolationRate = .factor(2), bits: NetworkBits = .four)
-    -> EnhancementStep
-  {
-    network(NetworkChoice(.interpolation, bits: bits), rate: rate)
   }
 }

@@ -12,7 +12,7 @@ package struct NetworkChoice: Sendable, Hashable {
   package var scale: Int?
   /// Bits of weights and activations; nil means those of the file, or 4 without a file.
   package var bits: NetworkBits?
-  /// Tier of the shipped network; ignored if a file is given.
+  /// Tier of the shipped network; ignored if a file is given. `EnhancementTask.usualTier` is what users get by default.
   package var tier: NetworkTier
   /// The kind of source; ignored if a file is given. `EnhancementJob` resolves `auto`; elsewhere it means `real`.
   package var source: SourceKind
@@ -39,6 +39,12 @@ package struct NetworkChoice: Sendable, Hashable {
 
   /// The shipped model that is used if no file is given.
   package var shippedModel: ShippedModel { shipped(bits ?? .four, scale: scale) }
+
+  /// Whether there is no network: frames are blended along their motion (`BlendNetwork`).
+  package var isMotionAlone: Bool { task == .interpolation && tier == .fast && modelFile == nil }
+
+  /// The name of what runs if no file is given, such as `sr-x2-balanced-4bit`.
+  package var name: String { isMotionAlone ? "motion compensation" : shippedModel.name }
 
   /// If there is no separate model for real footage, one model serves both kinds; the kind matters more than the tier.
   private func shipped(_ bits: NetworkBits, scale: Int?) -> ShippedModel {
@@ -105,9 +111,10 @@ package struct NetworkChoice: Sendable, Hashable {
 extension NetworkChoice {
   /// Identifies the network: its task, and its file's size and hash.
   var identity: String {
+    let images = ensemble != .one ? ", ensemble of \(ensemble.rawValue)" : ""
+    if isMotionAlone { return "\(task.rawValue) without network\(images)" }
     // A missing model is reported when it is loaded.
     let print = (try? path()).flatMap { try? SourceFingerprint(path: $0) }
-    let images = ensemble != .one ? ", ensemble of \(ensemble.rawValue)" : ""
     return "\(task.rawValue) \(print.map { "\($0.size) bytes \($0.digest)" } ?? "without model")\(images)"
   }
 }
@@ -129,6 +136,7 @@ package enum NetworkCatalog {
   private static func single(
     _ choice: NetworkChoice, width: Int, height: Int, threads: Int
   ) throws -> any WindowNetwork {
+    if choice.isMotionAlone { return BlendNetwork(width: width, height: height, threads: threads) }
     let path = try choice.path()
     let file = try Safetensors(path: path)
     guard QuantizedModel.isQuantized(file) else {

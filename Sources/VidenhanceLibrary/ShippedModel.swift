@@ -3,9 +3,9 @@ package import EnhancementModel
 
 /// The trade-off between a shipped network's cost and quality.
 package enum NetworkTier: String, CaseIterable, Sendable {
-  /// About a third of the cost of `balanced`.
+  /// About a third of the cost of `balanced`; for interpolation, no network.
   case fast
-  /// The default.
+  /// The default but for interpolation.
   case balanced
   /// Twice the cost of `balanced`, whose networks it uses where it has none of its own.
   case best
@@ -13,13 +13,39 @@ package enum NetworkTier: String, CaseIterable, Sendable {
   /// The upscaling factors of the tier's networks.
   package var scales: [Int] { self == .fast ? [2] : [2, 4] }
 
+  /// The tasks that have the tier, for messages.
+  package var tasks: String {
+    let names = EnhancementTask.allCases.filter { $0.tiers.contains(self) }.map(\.rawValue)
+    return names.dropLast().joined(separator: ", ") + " or " + names[names.count - 1]
+  }
+
   /// The tiers in which a network is looked for, in order.
   var candidates: [NetworkTier] { self == .best ? [.best, .balanced] : [self] }
 }
 
 extension EnhancementTask {
-  /// Whether there are networks of several tiers. Restoration uses those of super-resolution x2.
-  package var hasTiers: Bool { self == .superResolution || self == .restoration }
+  /// The tiers to choose from. Restoration uses the networks of super-resolution x2. The fast tier of interpolation has no
+  /// network.
+  package var tiers: [NetworkTier] {
+    switch self {
+    case .superResolution, .restoration: NetworkTier.allCases
+    case .interpolation: [.fast, .balanced]
+    case .denoising: [.balanced]
+    }
+  }
+
+  /// Whether networks for real footage take the source's sharpness.
+  package var takesSharpness: Bool { self == .superResolution || self == .restoration }
+
+  /// The tier unless one is chosen. On film that it was not trained on, the network for interpolation is slightly worse than
+  /// motion compensation alone (docs/lab/networks.md).
+  package var usualTier: NetworkTier { self == .interpolation ? .fast : .balanced }
+
+  /// The tier if one is chosen for several tasks, some of which may lack it.
+  package func tier(_ chosen: NetworkTier?) -> NetworkTier {
+    guard let chosen else { return usualTier }
+    return tiers.contains(chosen) ? chosen : .balanced
+  }
 }
 
 /// A model that comes with the package.

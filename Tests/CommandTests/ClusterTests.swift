@@ -14,7 +14,7 @@ import Testing
       (["--task", "denoise", "--codec", "ffv1"], 5),
       (["--task", "denoise", "--noise", "9", "--bits", "8", "--codec", "ffv1", "--no-scene-cut"], 3),
       (["--task", "denoise", "--strength", "1.5", "--bits", "2", "--codec", "ffv1"], 3),
-      (["--task", "interp", "--factor", "3", "--codec", "ffv1"], 4),
+      (["--task", "interp", "--model", "balanced", "--factor", "3", "--codec", "ffv1"], 4),
       (["--task", "interp,sr", "--fps", "60", "--codec", "ffv1"], 3),
       (["--task", "denoise,interp,sr", "--codec", "ffv1"], 4),
       (["--task", "denoise", "--codec", "libx265", "--preset", "ultrafast"], 3),

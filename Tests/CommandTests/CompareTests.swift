@@ -97,6 +97,12 @@ import Testing
     #expect((denoise[0].psnr ?? 0) > (denoise[2].psnr ?? 100) + 4)
     let interp = try entries(
       Program.Run(arguments + ["--task", "interp", "--also", "repeat,blend"]).finish())
+    // Motion compensation alone has no bits.
+    #expect(interp.map(\.contender) == ["motion compensation", "repeat", "blend"])
+    #expect(interp[0].bits == nil && interp[0].modelBytes == nil)
+    let corrected = try entries(
+      Program.Run(arguments + ["--task", "interp", "--model", "balanced"]).finish())
+    #expect(corrected.map(\.contender) == ["interp-balanced-4bit", "interp-balanced-2bit"])
     // Only frames that are not in the input.
     for entry in interp {
       #expect(
@@ -301,6 +307,8 @@ import Testing
       (["a.mkv", "--task", "sr", "--refrence", "a.mkv"], 64, "(hint: did you mean --reference?)"),
       (["a.mkv", "none.mkv"], 1, "none.mkv"), (["a.mkv"], 64, "name two files"),
       (["a.mkv", "--task", "interp"], 64, "needs --reference or --degrade"),
+      (["a.mkv", "--task", "denoise", "--model", "fast"], 64, "is for --task sr, restore or interp"),
+      (["a.mkv", "--task", "sr", "--model", "fast", "--scale", "4"], 64, "has no network for --scale 4"),
       (
         ["a.mkv", "--task", "sr", "--degrade", "--also", "magic"], 1,
         "unknown method magic (hint: one of bilinear"

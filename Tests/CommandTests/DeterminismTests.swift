@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: [
     ["--task", "sr", "--bits", "4"], ["--task", "sr", "--bits", "8", "--scale", "4"],
     ["--task", "sr", "--model", "fast", "--bits", "6"], ["--task", "denoise", "--bits", "3"],
-    ["--task", "interp,sr", "--bits", "2", "--factor", "3"],
+    ["--task", "interp", "--model", "balanced", "--bits", "2", "--factor", "3"], ["--task", "interp,sr"],
   ])
   func framesDoNotDependOnTheMachine(options: [String]) throws {
     let bench = try Workbench()

@@ -64,8 +64,9 @@ import Testing
     return (data, events.count * length)
   }
 
-  @Test(arguments: [[], ["--no-scene-cut"]]) func flashesFadesAndCutsNeverEndTheJob(options: [String]) throws
-  {
+  @Test(arguments: [[], ["--no-scene-cut"], ["--model", "balanced"]]) func flashesFadesAndCutsNeverEndTheJob(
+    options: [String]
+  ) throws {
     let bench = try Workbench()
     let (data, frames) = Self.film()
     try data.write(to: URL(fileURLWithPath: bench.path("events.y4m")))

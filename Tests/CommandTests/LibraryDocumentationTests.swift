@@ -97,7 +97,8 @@ import Testing
     }
     #expect(
       types == [
-        "Enhancement", "Encoding", "Ensemble", "FrameRateChange", "Interlacing", "Iterator", "Kind",
+        "Enhancement", "Encoding", "Ensemble", "FrameRateChange", "Interlacing",
+        "InterpolationMethod", "Iterator", "Kind",
         "MediaTime", "ModelLocation", "NetworkBits", "Options", "PictureLayout", "Pictures", "Progress",
         "Remark",
         "SourceKind", "Step", "Summary", "UpscalingNetwork", "UsageError", "VidenhanceError", "VideoPicture",

@@ -52,7 +52,7 @@ private let killCount = Int(ProcessInfo.processInfo.environment["KILLS"] ?? "") 
     ["--task", "sr", "--codec", "ffv1"],
     ["--task", "sr", "--scale", "2.25", "--codec", "ffv1"],
     ["--task", "denoise", "--bits", "4", "--codec", "ffv1"],
-    ["--task", "interp", "--factor", "3", "--codec", "ffv1"],
+    ["--task", "interp", "--model", "balanced", "--factor", "3", "--codec", "ffv1"],
     ["--task", "interp,sr", "--fps", "60", "--codec", "ffv1"],
     ["--task", "denoise,interp,sr", "--codec", "libx265", "--preset", "ultrafast"],
     ["--codec", "mpeg4"],

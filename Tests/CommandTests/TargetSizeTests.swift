@@ -106,7 +106,8 @@ import Testing
     (["--to", "1080"], "'1080' (hint: did you mean --to 1080p?)"), (["--to", "big"], "from 16p to 16384p"),
     (["--to", "1280x720"], "did you mean --to 720p?"),
     (["--to", "720p", "--height", "720"], "each sets the size of the output"),
-    (["--model", "fast", "--task", "denoise"], "--model fast is for --task sr"),
+    (["--model", "fast", "--task", "denoise"], "--model fast is for --task sr, restore or interp"),
+    (["--model", "best", "--task", "denoise,interp"], "--model best is for --task sr or restore"),
   ]) func wrongSizesAreRefused(options: [String], words: String) throws {
     let run = try Program.Run(["in.mkv", "out.mkv"] + options).finish()
     #expect(run.code == 64 && run.errors.contains(words), "\(run.errors)")

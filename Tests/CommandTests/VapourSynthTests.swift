@@ -136,6 +136,11 @@ struct VapourSynthTests {
     ("yuv420p", "YUV420P8", "--task interp", "Interpolate()"),
     ("yuv420p10le", "YUV420P10", "--task interp", "Interpolate(factor=2)"),
     ("yuv420p", "YUV420P8", "--task interp --ensemble 2", "Interpolate(ensemble=2)"),
+    (
+      "yuv420p", "YUV420P8", "--task interp --model balanced --ensemble 2",
+      "Interpolate(model='balanced', ensemble=2)"
+    ),
+    ("yuv422p10le", "YUV422P10", "--task interp --model balanced", "Interpolate(model='balanced')"),
     ("yuv420p", "YUV420P8", "--task interp --factor 5", "Interpolate(factor=5)"),
     ("yuv420p", "YUV420P8", "--task interp --fps 60", "Interpolate(fps_num=60)"),
     (
@@ -271,7 +276,8 @@ struct VapourSynthTests {
           print(refused(sr, good, **named))
       print(refused(core.videnhance.Denoise, good, noise=64))
       interpolate = core.videnhance.Interpolate
-      for named in (dict(factor=1), dict(factor=2, fps_num=50), dict(fps_den=1), dict(fps_num=0), dict(fps_num=20)):
+      for named in (dict(factor=1), dict(factor=2, fps_num=50), dict(fps_den=1), dict(fps_num=0), dict(fps_num=20),
+                    dict(model="best")):
           print(refused(interpolate, good, **named))
       print(refused(interpolate, core.std.Splice([good, good.std.AssumeFPS(fpsnum=50)]), fps_num=60))
       fields = good.std.SetFieldBased(2).videnhance.SuperResolution()
@@ -286,7 +292,7 @@ struct VapourSynthTests {
     let expected = [
       "RGB24" + formats, "YUV420PS" + formats, "YUV410P8" + formats,
       "frames of the clip differ in format or size; pass a clip where they do not", "scale must be 2 or 4",
-      "bits must be one of 2, 3, 4, 6, 8, 32", "model must be one of fast, balanced",
+      "bits must be one of 2, 3, 4, 6, 8, 32", "model must be one of fast, balanced, best",
       "source must be one of real, clean", "cuts must be one of auto, detect, none",
       "threads must be 1 to 1024, or 0 for one per processor", "model=\"fast\" is for scale=2",
       "model=\"fast\" is for scale=2",
@@ -302,6 +308,7 @@ struct VapourSynthTests {
         "Interpolate: fps_den needs fps_num",
         "Interpolate: fps_num and fps_den must be 1 to 2147483647",
         "Interpolate: fps_num / fps_den must be 1 to 64 times the clip's rate",
+        "Interpolate: model must be one of fast, balanced",
         "Interpolate: the clip has no constant frame rate; pass factor instead of fps_num",
         "SuperResolution: frame 1 is interlaced; deinterlace first, or clear _FieldBased if it is not",
         "Denoise: VidenhanceNoise must be 0 to 63, the standard deviation in 8-bit levels",

@@ -60,6 +60,21 @@ import Videnhance
     #expect(milliseconds == Array(stride(from: 0, to: 200, by: 20)))
   }
 
+  /// A network changes the frames between those of the source.
+  @Test func interpolationByMotionOrNetwork() async throws {
+    let bench = try Workbench()
+    let input = try bench.ffmpeg(
+      "-f lavfi -i testsrc2=size=64x48:rate=25:duration=0.16 -vf noise=alls=20:allf=t -c:v ffv1", "in.mkv")
+    func frames(_ step: Enhancement.Step) async throws -> [[UInt8]] {
+      try await collect(try Enhancement([step]).pictures(of: input)).map { try luma($0) }
+    }
+    let motion = try await frames(.interpolation())
+    let network = try await frames(.interpolation(method: .network))
+    #expect(motion.count == 8 && network.count == 8)
+    let equal = motion.indices.filter { motion[$0] == network[$0] }
+    #expect(equal == [0, 2, 4, 6, 7])
+  }
+
   @Test func timesCompareExactly() throws {
     let third = try MediaTime(value: 1, timescale: 3)
     #expect(try third == MediaTime(value: 333, timescale: 999))

@@ -37,10 +37,24 @@ import Videnhance
     #expect(denoising is MirroredNetwork)
     let restoration = try step(.restoration, .two).network(32, 32, 1)
     #expect(restoration is MirroredNetwork)
+    #expect(
+      EnhancementStep.network(NetworkChoice(.interpolation, tier: .fast, ensemble: .two)).identity
+        == "interp without network, ensemble of 2, noise auto")
     let interpolation = try step(.interpolation, .four).network(32, 32, 1)
     #expect(interpolation is MirroredNetwork)
     let single = try step(.interpolation, .one).network(32, 32, 1)
     #expect(single is IntegerNetwork)
+  }
+
+  /// A tier that is chosen for several tasks holds where there is one. Interpolation needs no network.
+  @Test func tasksWithoutATier() throws {
+    #expect(EnhancementTask.allCases.map { $0.tier(.best) } == [.best, .best, .balanced, .balanced])
+    #expect(EnhancementTask.allCases.map { $0.tier(.fast) } == [.fast, .fast, .balanced, .fast])
+    #expect(EnhancementTask.allCases.map { $0.tier(nil) } == [.balanced, .balanced, .balanced, .fast])
+    let step = EnhancementStep.network(NetworkChoice(.interpolation, bits: .four, tier: .fast))
+    #expect(step.bits == nil)
+    #expect(try step.network(32, 32, 1) is BlendNetwork)
+    #expect(EnhancementStep.network(NetworkChoice(.interpolation, bits: .four)).bits == 4)
   }
 
   /// The best tier has networks for x2; otherwise it uses those of the balanced tier.

@@ -55,6 +55,17 @@ public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
   }
 }
 
+/// How interpolation makes frames.
+public enum InterpolationMethod: Sendable, Hashable, CaseIterable {
+  /// The neighbours are warped along the estimated motion and blended.
+  case motion
+  /// A network corrects that blend, at about twice the cost. On footage like the film it was trained on it is better, on other
+  /// footage slightly worse.
+  case network
+
+  var tier: NetworkTier { self == .motion ? .fast : .balanced }
+}
+
 /// Output frame rate of interpolation.
 public struct FrameRateChange: Sendable, Hashable {
   let rate: InterpolationRate

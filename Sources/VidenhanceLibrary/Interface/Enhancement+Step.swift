@@ -45,9 +45,15 @@ extension Enhancement {
       return Step(choice: NetworkChoice(.denoising, bits: bits), strength: strength)
     }
 
-    /// Interpolates frames with a shipped network.
-    public static func interpolation(_ rate: FrameRateChange = .double, bits: NetworkBits = .four) -> Step {
-      Step(choice: NetworkChoice(.interpolation, bits: bits), rate: rate.rate)
+    /// Interpolates frames.
+    /// - Parameters:
+    ///   - rate: output frame rate.
+    ///   - method: by motion compensation alone, or corrected by a shipped network.
+    ///   - bits: bit width of the network.
+    public static func interpolation(
+      _ rate: FrameRateChange = .double, method: InterpolationMethod = .motion, bits: NetworkBits = .four
+    ) -> Step {
+      Step(choice: NetworkChoice(.interpolation, bits: bits, tier: method.tier), rate: rate.rate)
     }
 
     /// Runs the network in a model file, which specifies its task.

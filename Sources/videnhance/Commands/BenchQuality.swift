@@ -142,6 +142,11 @@ struct BenchQuality: AsyncParsableCommand {
       for name in names {
         cells.append((name, try await peerFigure(name, table, run, peers: peers, folder: folder)))
       }
+      if table.task == .interpolation {
+        let step = EnhancementStep.network(NetworkChoice(.interpolation, tier: .fast))
+        let result = try await run.measure(Contender(name: "motion alone", source: .network([step])))
+        cells.append(("motion alone", ComparisonOutput.decibels(result.psnr)))
+      }
       for bits in bits?.bits ?? Self.allBits {
         let choice = table.choice(bits)
         let contender = Contender(

@@ -44,7 +44,8 @@ struct Compare: AsyncParsableCommand {
     completion: .custom { _, _, prefix in BitsList.completions(of: prefix) })
   var bits = BitsList(bits: [.float, .eight, .six, .four])
   @Option(help: "Upscaling factor of sr: 2 or 4.") var scale = 2
-  @Option(help: "Tier of the networks: fast, balanced or best.") var model: NetworkTier = .balanced
+  @Option(help: "Tier of the networks: fast, balanced or best (default: balanced, fast for interp).")
+  var model: NetworkTier?
   @Option(help: "Mirror images of each frame whose results the networks average: 1, 2 or 4.") var ensemble =
     Ensemble.one
   @Option(
@@ -102,8 +103,13 @@ struct Compare: AsyncParsableCommand {
       throw ValidationError(
         "--task interp needs --reference or --degrade: the 32-bit network is not a reference for it")
     }
-    if model != .balanced && (!tasks.contains(where: \.hasTiers) || !model.scales.contains(scale)) {
-      throw ValidationError("--model \(model.rawValue) is for --task sr with --scale 2, and restore")
+    if let model {
+      if !tasks.contains(where: { $0.tiers.contains(model) }) {
+        throw ValidationError("--model \(model.rawValue) is for --task \(model.tasks)")
+      }
+      if tasks.contains(.superResolution), !model.scales.contains(scale) {
+        throw ValidationError("--model \(model.rawValue) has no network for --scale \(scale)")
+      }
     }
     if !modelFile.isEmpty && tasks.count > 1 {
       throw ValidationError("--model-file is for a single task")

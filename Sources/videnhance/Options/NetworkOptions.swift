@@ -61,7 +61,7 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(
     help:
-      "Amount of computation per frame of sr and restore: fast, a third of balanced; balanced; or best, twice of balanced (default: balanced)."
+      "Amount of computation per frame: fast, a third of balanced, without a network in interp; balanced; or best, twice of balanced, for sr and restore (default: balanced, fast for interp)."
   )
   var model: NetworkTier?
 
@@ -111,7 +111,7 @@ struct NetworkOptions: ParsableArguments {
     let isEnlarging = task == .superResolution
     return NetworkChoice(
       task, scale: isEnlarging ? networkScale : nil, bits: bits,
-      tier: task.hasTiers ? model ?? .balanced : .balanced,
+      tier: task.tier(model),
       source: source, modelFile: modelFile, ensemble: ensemble ?? .one)
   }
 
@@ -128,7 +128,7 @@ struct NetworkOptions: ParsableArguments {
       }
     }
     if let sharpness {
-      if !tasks.contains(where: \.hasTiers) {
+      if !tasks.contains(where: \.takesSharpness) {
         throw ValidationError("--sharpness is for --task sr or restore")
       }
       if !(0...1).contains(sharpness) { throw ValidationError("--sharpness must be 0...1") }
@@ -141,8 +141,8 @@ struct NetworkOptions: ParsableArguments {
     if let factor, !(2...InterpolationRate.mostFactor).contains(factor) {
       throw ValidationError("--factor must be 2...\(InterpolationRate.mostFactor)")
     }
-    if let model, model != .balanced, !tasks.contains(where: \.hasTiers) {
-      throw ValidationError("--model \(model.rawValue) is for --task sr or restore")
+    if let model, !tasks.contains(where: { $0.tiers.contains(model) }) {
+      throw ValidationError("--model \(model.rawValue) is for --task \(model.tasks)")
     }
     if model != nil && modelFile != nil {
       throw ValidationError("--model and --model-file contradict each other")
