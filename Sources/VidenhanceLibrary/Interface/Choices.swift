@@ -59,8 +59,8 @@ public enum UpscalingNetwork: Sendable, Hashable, CaseIterable {
 public enum InterpolationMethod: Sendable, Hashable, CaseIterable {
   /// The neighbours are warped along the estimated motion and blended.
   case motion
-  /// A network corrects that blend, at about twice the cost. On footage like the film it was trained on it is better, on other
-  /// footage slightly worse.
+  /// A network corrects that blend, at about twice the cost. It is better on some footage like that it was trained on, and no
+  /// better on the rest.
   case network
 
   var tier: NetworkTier { self == .motion ? .fast : .balanced }
