@@ -17,6 +17,8 @@ package struct PlanOptions: Codable, Sendable, Equatable {
   package var strength: Float?
   /// Sharpness of the source; nil if it is estimated.
   package var sharpness: Float?
+  /// false if frames are not averaged over time, else nil.
+  package var smoothing: Bool?
   /// Frames per second as `numerator/denominator`.
   package var fps: String?
   package var tier: String?
@@ -53,6 +55,7 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       "--bits": text(bits, ofModel ?? "4"), "--factor": text(factor, fps == nil ? "2" : "none"),
       "--fps": text(fps), "--noise": text(noise, "auto"), "--strength": text(strength, "1"),
       "--sharpness": text(sharpness, "auto"),
+      "--no-smoothing": smoothing == false ? "yes" : "no",
       "--model": text(tier, "balanced"), "--ensemble": text(ensemble, "1"),
       "--source": sources?.joined(separator: ",") ?? "auto",
       "--start": text(start.map { Double($0) / 1e6 }, "0"),
@@ -92,7 +95,9 @@ package struct PlanOptions: Codable, Sendable, Equatable {
       let goal = goal.flatMap { SizeGoal($0) }
       if self.goal != nil, goal == nil { throw .unknown("another size") }
       let conditions = WindowConditions(noiseLevel: noise, strength: strength ?? 1, sharpness: sharpness)
-      result.append(.network(choice, given: conditions, rate: try rate, goal: goal))
+      var step = EnhancementStep.network(choice, given: conditions, rate: try rate, goal: goal)
+      step.smooths = smoothing ?? true
+      result.append(step)
     }
     if result.isEmpty { throw .unknown("no task") }
     return result

@@ -25,6 +25,9 @@ package struct EnhancementStep: Sendable {
   package var takesQuantizer = false
   /// Whether the output is clean regardless of the input's quality.
   package var restores = false
+  /// Whether frames of networks for real footage and for denoising are averaged with the adjacent ones where the
+  /// picture does not move.
+  package var smooths = true
   /// Upscaling factor of the step; nil if the model file determines it.
   package var scale: Int?
   /// Target size, to which frames are resampled after the network; nil keeps the size of the network's output.
@@ -56,7 +59,7 @@ package struct EnhancementStep: Sendable {
 ///     R + 2 source frames (R + 5 with deinterlacing): being read, queued or handed over
 ///     T + W + 5 source frames with 8-bit copies, or only the copies if they are lossless (windows
 ///         share frames, so each queued window adds one; scene detection looks four frames ahead)
-///     O + 2 output frames, and as many again if they are resized
+///     O + 2 output frames (O + 5 if they are smoothed), and O + 2 more if they are resized
 ///
 /// in addition to the buffers of decoder, network and encoder. See `preparedFrameLimit(window:)`.
 package struct EnhancementJob: Sendable {
@@ -186,6 +189,7 @@ package struct EnhancementJob: Sendable {
     var current = survey
     for (index, step) in steps.enumerated() {
       if let adapted = step.adapted { job.steps[index] = adapted(current) }
+      job.steps[index].smooths = step.smooths
       job.steps[index].conditions.quantizer = current.quantizerValue
       if step.conditions.sharpness == nil {
         job.steps[index].conditions.sharpness = current.sharpness.map { Float($0) }
@@ -269,7 +273,7 @@ package struct EnhancementJob: Sendable {
     let enhancing = steps.enumerated().map { index, step in
       EnhancingStage(
         threads: options.threads, rate: step.rate, conditions: step.conditions,
-        made: made?[index] ?? 0..<Int.max, profile: options.profile)
+        made: made?[index] ?? 0..<Int.max, smooths: step.smooths, profile: options.profile)
     }
 
     let shared = sharesThread ? StageExecutor("stages") : nil

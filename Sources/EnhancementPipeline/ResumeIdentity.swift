@@ -22,6 +22,8 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
     /// nil for 1.
     package var strength: Float?
     package var sharpness: Float?
+    /// false if it is turned off, else nil.
+    package var smoothing: Bool?
     package var rate: InterpolationRate
     package var size: String?
   }
@@ -44,7 +46,7 @@ package struct ResumeIdentity: Codable, Hashable, Sendable {
       Step(
         network: $0.identity, bits: $0.bits, noise: $0.conditions.noiseLevel,
         strength: $0.conditions.strength == 1 ? nil : $0.conditions.strength,
-        sharpness: $0.conditions.sharpness, rate: $0.rate,
+        sharpness: $0.conditions.sharpness, smoothing: $0.smooths ? nil : false, rate: $0.rate,
         size: $0.goal.map { "\($0)" })
     }
     let options = job.options

@@ -58,7 +58,7 @@ final class EnhancementFilter {
       }
       frames = FramesByNumber(
         network, sourceCount: Int(info.numFrames), pace: pace, findsSceneCuts: settings.cuts != .none,
-        threads: settings.threads)
+        smooths: settings.smooths, threads: settings.threads)
       info.numFrames = count
       if info.fpsNum > 0, info.fpsDen > 0,
         let rate = product(Int(info.fpsNum), Int(info.fpsDen), pace.denominator, pace.numerator)
@@ -103,12 +103,15 @@ final class EnhancementFilter {
     if properties.isInterlaced {
       throw FilterError("frame \(center) is interlaced; deinterlace first, or clear _FieldBased if it is not")
     }
-    var conditions = WindowConditions(
-      noiseLevel: settings.noise, strength: settings.strength, sharpness: settings.sharpness)
-    if kind == .denoise, settings.noise == nil {
-      conditions.noiseLevel = try properties.noise.map {
-        try FilterSettings.noise($0, named: FilterSettings.noiseProperty)
+    let conditions: (Int) throws -> WindowConditions = { [kind, settings] place in
+      var conditions = WindowConditions(
+        noiseLevel: settings.noise, strength: settings.strength, sharpness: settings.sharpness)
+      if kind == .denoise, settings.noise == nil {
+        conditions.noiseLevel = try available(place).flatMap { FrameProperties(of: $0, host).noise }.map {
+          try FilterSettings.noise($0, named: FilterSettings.noiseProperty)
+        }
       }
+      return conditions
     }
     let known: (Int) -> Bool? = { [settings] place in
       guard settings.cuts == .auto else { return nil }

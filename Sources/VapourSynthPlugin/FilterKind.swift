@@ -40,8 +40,8 @@ enum FilterKind: Int, CaseIterable {
     // Last, so that positional arguments keep their places.
     let added =
       switch self {
-      case .denoise: "strength:float:opt;ensemble:int:opt;"
-      case .superResolution, .restore: "sharpness:float:opt;ensemble:int:opt;"
+      case .denoise: "strength:float:opt;ensemble:int:opt;smoothing:int:opt;"
+      case .superResolution, .restore: "sharpness:float:opt;ensemble:int:opt;smoothing:int:opt;"
       case .interpolate: "ensemble:int:opt;model:data:opt;"
       }
     return "clip:vnode;\(own)bits:int:opt;model_file:data:opt;cuts:data:opt;threads:int:opt;\(added)"

@@ -22,6 +22,11 @@ struct FilterSettings {
     case none
   }
 
+  /// An argument that is 0 or 1.
+  private enum Switch: Int {
+    case off, on
+  }
+
   var network: NetworkChoice
   /// Output frame rate of interpolation.
   var rate = InterpolationRate.factor(1)
@@ -32,6 +37,8 @@ struct FilterSettings {
   /// Sharpness of the source; nil for sources that are about sharp.
   var sharpness: Float?
   var cuts = SceneCuts.auto
+  /// Whether still parts of the frames are averaged with the adjacent frames.
+  var smooths = true
   var threads: Int
 
   /// Frame property with the noise level.
@@ -75,6 +82,9 @@ struct FilterSettings {
     if let sharpness = host.number("sharpness", in: map) {
       guard (0...1).contains(sharpness) else { throw FilterError("sharpness must be 0 to 1") }
       self.sharpness = Float(sharpness)
+    }
+    if let smoothing = host.integer("smoothing", in: map) {
+      smooths = try Self.choice("smoothing", smoothing, [Switch.off, .on]) == .on
     }
     if let cuts = host.text("cuts", in: map) {
       self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)

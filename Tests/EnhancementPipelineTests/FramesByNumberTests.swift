@@ -76,27 +76,37 @@ import VideoIO
     #expect(table.startsScene(50, missing: &missing) != nil && missing.isEmpty)
   }
 
-  @Test(arguments: [1, 3, 5, 7]) func framesAreThoseOfAJob(window: Int) async throws {
+  @Test(arguments: [1, 3, 5, 7], [false, true])
+  func framesAreThoseOfAJob(window: Int, isSmoothed: Bool) async throws {
     let bench = try Workbench()
     let path = try bench.ffmpeg(
       "-f lavfi -i testsrc2=size=64x48:rate=25 -f lavfi -i mandelbrot=size=64x48:rate=25 -filter_complex "
         + "[0]trim=end_frame=7,setsar=1,format=yuv420p[a];[1]trim=end_frame=5,setsar=1,format=yuv420p[b];"
         + "[a][b]concat=n=2 -c:v ffv1", "in.mkv")
     let step = EnhancementStep { width, height, _ in
-      MixingNetwork(width: width, height: height, window: window)
+      MixingNetwork(width: width, height: height, window: window, isConditioned: isSmoothed)
     }
     var expected: [VideoFrame] = []
     for try await frame in EnhancedFrames(of: path, steps: [step]) { expected.append(frame) }
+    var plain = step
+    plain.smooths = false
+    var changes = 0
+    for try await frame in EnhancedFrames(of: path, steps: [plain]) {
+      let smoothed = try #require(expected.first { $0.presentationTimestamp == frame.presentationTimestamp })
+      if samples(frame, 0) != samples(smoothed, 0) { changes += 1 }
+    }
+    #expect(isSmoothed ? 2 * changes > expected.count : changes == 0)
     let sources = try readFrames(path)
     let frames = FramesByNumber(
-      MixingNetwork(width: 64, height: 48, window: window), sourceCount: sources.count, threads: 2)
+      MixingNetwork(width: 64, height: 48, window: window, isConditioned: isSmoothed),
+      sourceCount: sources.count, threads: 2)
     #expect(frames.count == expected.count)
     var random = SplitMix64(seed: 9)
     for number in (0..<frames.count).shuffled(using: &random) {
       var there = Set(frames.sources(of: number))
       var made: VideoFrame?
       while made == nil {
-        let outcome = try frames.make(number, given: WindowConditions(), known: { _ in nil }) {
+        let outcome = try frames.make(number, given: { _ in WindowConditions() }, known: { _ in nil }) {
           there.contains($0) ? sources[$0] : nil
         }
         switch outcome {
@@ -118,8 +128,10 @@ import VideoIO
 private final class MixingNetwork: WindowNetwork {
   let architecture: Architecture
 
-  init(width: Int, height: Int, window: Int) {
-    architecture = BicubicNetwork(width: width, height: height, window: window).architecture
+  init(width: Int, height: Int, window: Int, isConditioned: Bool) {
+    var architecture = BicubicNetwork(width: width, height: height, window: window).architecture
+    architecture.isConditioned = isConditioned
+    self.architecture = architecture
   }
 
   func predict(

@@ -86,7 +86,7 @@ struct MatrixCase: Sendable, CustomTestStringConvertible {
   /// The steps of the job.
   var steps: [EnhancementStep] {
     switch work {
-    case .identity: [EnhancementStep { try zeroNetwork(.denoising, width: $0, height: $1, threads: $2) }]
+    case .identity: [identityStep()]
     case .doubling:
       [EnhancementStep { width, height, _ in BicubicNetwork(width: width, height: height, window: 3) }]
     case .interpolation(let factor):

@@ -79,7 +79,7 @@ import VideoIO
         "adapted": { $0.adapted = { _ in Self.step } }, "restores": { $0.restores = true },
         "scale": { $0.scale = 4 }, "goal": { $0.goal = .height(720) },
         "sizedNetwork": { $0.sizedNetwork = { _ in Self.step.network } },
-        "takesQuantizer": { $0.takesQuantizer = true },
+        "takesQuantizer": { $0.takesQuantizer = true }, "smooths": { $0.smooths = false },
       ], irrelevant: ["network", "adapted", "restores", "scale", "sizedNetwork", "takesQuantizer"]
     ) { try identity(Options(threads: 1), EncoderSettings(), $0) }
   }

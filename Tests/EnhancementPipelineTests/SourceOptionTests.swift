@@ -15,8 +15,7 @@ import VideoIO
     change(&options)
     return EnhancementJob(
       input: bench.path(input), output: bench.path(output), encoder: EncoderSettings(codec: "ffv1"),
-      options: options
-    ) { try zeroNetwork(.denoising, width: $0, height: $1, threads: $2) }
+      options: options, steps: [identityStep()])
   }
 
   private func seconds(_ bench: Workbench, _ name: String) throws -> [Double] {

@@ -14,6 +14,13 @@ func bicubicJob(
   }
 }
 
+/// Returns a step that changes nothing.
+func identityStep() -> EnhancementStep {
+  var step = EnhancementStep { try zeroNetwork(.denoising, width: $0, height: $1, threads: $2) }
+  step.smooths = false
+  return step
+}
+
 /// Returns all frames of a file.
 func readFrames(_ path: String) throws -> [VideoFrame] {
   var reader = try VideoReader(path: path)

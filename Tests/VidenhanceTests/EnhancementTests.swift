@@ -75,6 +75,25 @@ import Videnhance
     #expect(equal == [0, 2, 4, 6, 7])
   }
 
+  /// A still picture with noise: smoothing brings its frames closer together.
+  @Test func smoothingCanBeTurnedOff() async throws {
+    let bench = try Workbench()
+    let input = try bench.ffmpeg(
+      "-f lavfi -i color=gray:size=64x48:rate=25:duration=0.2 -vf noise=alls=30:allf=t -c:v ffv1", "in.mkv")
+    func flicker(_ step: Enhancement.Step) async throws -> Int {
+      let frames = try await collect(try Enhancement([step]).pictures(of: input)).map { try luma($0) }
+      #expect(frames.count == 5)
+      return zip(frames, frames.dropFirst()).reduce(0) { sum, pair in
+        zip(pair.0, pair.1).reduce(sum) { $0 + abs(Int($1.0) - Int($1.1)) }
+      }
+    }
+    let (smooth, usual, plain) = (
+      try await flicker(.denoising(level: 15).smoothing(true)), try await flicker(.denoising(level: 15)),
+      try await flicker(.denoising(level: 15).smoothing(false))
+    )
+    #expect(smooth == usual && 4 * usual < 3 * plain)
+  }
+
   @Test func timesCompareExactly() throws {
     let third = try MediaTime(value: 1, timescale: 3)
     #expect(try third == MediaTime(value: 333, timescale: 999))

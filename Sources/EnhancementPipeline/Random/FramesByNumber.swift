@@ -60,49 +60,61 @@ package final class FramesByNumber {
   /// Frames in the network's input format, by number.
   private var prepared: [Int: PreparedFrame] = [:]
   private let mostPrepared: Int
+  private let smoothing: TemporalSmoothing?
+  /// The latest outputs before smoothing, by number.
+  private var outputs: [Int: Output] = [:]
+
+  /// An output before smoothing, and what counts as a change of it.
+  private struct Output {
+    var video: VideoFrame
+    var change: TemporalSmoothing.Change?
+  }
 
   /// Creates the frames of a clip of `sourceCount` frames, made by `network`.
   /// - Parameters:
   ///   - pace: output times for interpolation; 1 for other tasks.
   ///   - findsSceneCuts: whether windows end at scene cuts.
+  ///   - smooths: see `EnhancementStep.smooths`.
   package init(
     _ network: any WindowNetwork, sourceCount: Int, pace: Pace = Pace(), findsSceneCuts: Bool = true,
-    threads: Int
+    smooths: Bool = true, threads: Int
   ) {
-    let isInterpolating = network.architecture.task == .interpolation
+    let architecture = network.architecture
+    let isInterpolating = architecture.task == .interpolation
     precondition(pace == Pace() || isInterpolating, "only interpolation makes further frames")
     self.network = network
     self.sourceCount = sourceCount
     self.pace = pace
-    let length = max(network.architecture.window, 1)
+    let length = max(architecture.window, 1)
     self.findsSceneCuts = findsSceneCuts && length > 1
     count = pace.frames(for: sourceCount) ?? .max
     edge = isInterpolating ? .repeated : .opposite
     before = (length - 1) / 2
     after = length / 2
-    enlarger = FrameEnlarger(scale: network.architecture.scale, threads: threads)
+    enlarger = FrameEnlarger(scale: architecture.scale, threads: threads)
     blender = FrameBlender(threads: threads)
+    let isSmoothed = smooths && TemporalSmoothing.change(after: architecture, noiseCode: nil) != nil
+    smoothing = isSmoothed ? TemporalSmoothing(threads: threads) : nil
     table = SceneCutTable(frameCount: sourceCount)
-    mostPrepared = EnhancementJob.preparedFrameLimit(window: length)
+    mostPrepared = EnhancementJob.preparedFrameLimit(window: length) + (isSmoothed ? 2 : 0)
   }
 
   /// Returns the source frames always required for output `number`, as a range that may exceed the clip.
   package func sources(of number: Int) -> ClosedRange<Int> {
-    let center = pace.source(of: number)
-    // Whether a scene begins with the centre depends on the frame before, whether one ends on the frame after.
-    let margin = findsSceneCuts ? 1 : 0
-    return center - max(before, margin)...center + max(after, margin)
+    let own = windowSources(of: number)
+    return smoothing == nil ? own : own.lowerBound - 1...own.upperBound + 1
   }
 
   /// Makes a frame, or returns the source frames that it still requires.
   /// - Parameters:
+  ///   - conditions: returns what is known of a source frame of `sources(of:)`; always the same.
   ///   - known: whether a scene begins with a source frame of `sources(of:)`, if known; nil detects it from
   ///     the frames.
   ///   - source: returns the source frame of a number, or nil if it is not available yet. Those of
   ///     `sources(of:)` are available.
   /// - Throws: `PipelineError`, `VideoIOError`, or an error of the network or of `source`.
   package func make(
-    _ number: Int, given conditions: WindowConditions, known: (Int) -> Bool?,
+    _ number: Int, given conditions: (Int) throws -> WindowConditions, known: (Int) -> Bool?,
     source: (Int) throws -> VideoFrame?
   ) throws -> Outcome {
     let center = pace.source(of: number)
@@ -116,10 +128,47 @@ package final class FramesByNumber {
       }
     }
     if !lacking.isEmpty { return .lacks(lacking.sorted()) }
-    let frame = try checked(number, window(around: center, starts, source), conditions)
+    var frame = try output(number, starts, conditions, source)
+    if let smoothing, let change = frame.change {
+      var neighbours: [(VideoFrame, TemporalSmoothing.Difference)] = []
+      for other in [number - 1, number + 1] where (0..<count).contains(other) {
+        let video = try output(other, starts, conditions, source).video
+        if let difference = smoothing.difference(of: frame.video, and: video) {
+          neighbours.append((video, difference))
+        }
+      }
+      frame.video = try smoothing.smooth(frame.video, by: neighbours, change: change)
+    }
     return .made(
-      frame, startsScene: findsSceneCuts ? pace.isFirst(number) && starts.contains(center) : nil,
+      frame.video, startsScene: findsSceneCuts ? pace.isFirst(number) && starts.contains(center) : nil,
       endsScene: findsSceneCuts ? pace.isLast(number) && starts.contains(center + 1) : nil)
+  }
+
+  /// Returns the source frames of the window around output `number`.
+  private func windowSources(of number: Int) -> ClosedRange<Int> {
+    let center = pace.source(of: number)
+    // Whether a scene begins with the centre depends on the frame before, whether one ends on the frame after.
+    let margin = findsSceneCuts ? 1 : 0
+    return center - max(before, margin)...center + max(after, margin)
+  }
+
+  /// Returns an output before smoothing, which needs each three times.
+  private func output(
+    _ number: Int, _ starts: Set<Int>, _ conditions: (Int) throws -> WindowConditions,
+    _ source: (Int) throws -> VideoFrame?
+  ) throws -> Output {
+    if let known = outputs[number] { return known }
+    let center = pace.source(of: number)
+    let video = try checked(number, window(around: center, starts, source), conditions(center))
+    guard smoothing != nil else { return Output(video: video) }
+    let result = Output(
+      video: video,
+      change: TemporalSmoothing.change(after: network.architecture, noiseCode: network.noiseCode))
+    if outputs.count > 3, let farthest = outputs.keys.max(by: { abs($0 - number) < abs($1 - number) }) {
+      outputs[farthest] = nil
+    }
+    outputs[number] = result
+    return result
   }
 
   // MARK: - Windows

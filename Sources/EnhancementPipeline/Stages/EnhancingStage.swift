@@ -12,22 +12,24 @@ struct EnhancingStage: Sendable {
   /// The outputs to compute; others, which an earlier run or another process makes, are passed on without a
   /// picture.
   let made: Range<Int>
+  /// Whether still parts of the frames are averaged over time, if the network's task gains by it
+  /// (`TemporalSmoothing`).
+  var smooths = true
   let profile: WorkProfile?
-
-  /// Number of consecutive failed frames to substitute; more indicate a damaged model.
-  private static let mostWrongInRow = 24
 
   func run(from input: WindowChannel, to output: FrameChannel) async throws -> StageReport {
     guard case .opened(let opening) = try await input.next() else {
       preconditionFailure("windows open first")
     }
     let path = opening.shape.media.path
-    let network = opening.handoff.network
+    let architecture = opening.handoff.network.architecture
     var outputs = OutputNumbering(maker: try maker(for: opening))
-    var check = OutputCheck(path: path, scale: network.architecture.scale)
-    var (wrongInRow, substituted) = (0, 0)
-    let estimatesNoise = network.architecture.task == .denoising && conditions.noiseLevel == nil
-    var noise = NoiseTally()
+    var frames = CheckedFrames(
+      opening.handoff.network, path: path, profile: profile,
+      estimatesNoise: architecture.task == .denoising && conditions.noiseLevel == nil)
+    let isSmoothed = smooths && TemporalSmoothing.change(after: architecture, noiseCode: nil) != nil
+    var queue = isSmoothed ? SmoothingQueue(threads: threads, made: made, profile: profile) : nil
+    let computed = isSmoothed ? SmoothingQueue.needed(for: made) : made
     var shape = outputs.maker.shape
     shape.target = opening.target
     try await output.send(.opened(shape))
@@ -37,40 +39,34 @@ struct EnhancingStage: Sendable {
       case .packet(let packet): try await output.send(.packet(packet))
       case .ended(let given): try PipelineError.expect(outputs.windowCount, of: given, path: path)
       case .skipped(let windows):
+        if let last = try queue?.finish() { try await output.send(.frame(last)) }
         try await output.send(.skipped(windows.flatMap { try outputs.frames(of: $0).map { $0.frame } }))
-        guard outputs.frameCount <= made.lowerBound else {
-          throw PipelineError.missingFrame(made.lowerBound)
+        queue?.skip(to: outputs.frameCount)
+        guard outputs.frameCount <= computed.lowerBound else {
+          throw PipelineError.missingFrame(computed.lowerBound)
         }
       case .frame(let window):
         for planned in try outputs.frames(of: window) {
-          var result = planned.frame
-          if made.contains(planned.number) {
-            let maker = outputs.maker
-            var frame = try maker.frame(at: planned.instant, of: window)
-            if estimatesNoise, let code = network.noiseCode { noise.add(code: code) }
-            do {
-              try profile.measure("check") {
-                try check.check(frame, sources: maker.sources(of: window), frame: planned.number)
-              }
-              wrongInRow = 0
-            } catch {
-              guard wrongInRow < Self.mostWrongInRow,
-                let substitute = try maker.substitute(at: planned.instant, of: window)
-              else { throw error }
-              frame = substitute
-              wrongInRow += 1
-              substituted += 1
-            }
-            result = StageFrame(frame, startsScene: result.startsScene, inputs: result.inputs)
+          var entry = SmoothingQueue.Entry(frame: planned.frame)
+          if computed.contains(planned.number) {
+            let video = try frames.make(planned.number, at: planned.instant, of: window, by: outputs.maker)
+            entry.frame = StageFrame(
+              video, startsScene: planned.frame.startsScene, inputs: planned.frame.inputs)
+            entry.change = frames.change
           }
-          try await output.send(.frame(result))
+          if queue == nil {
+            try await output.send(.frame(entry.frame))
+          } else if let smoothed = try queue?.push(entry) {
+            try await output.send(.frame(smoothed))
+          }
         }
       }
     }
+    if let last = try queue?.finish() { try await output.send(.frame(last)) }
     try await output.end(frames: outputs.frameCount)
     return .enhancing(
-      repeated: outputs.maker.repeatsFrames ? 0 : check.repeatedCount, substituted: substituted,
-      noise: noise)
+      repeated: outputs.maker.repeatsFrames ? 0 : frames.repeatedCount, substituted: frames.substitutedCount,
+      noise: frames.noise)
   }
 
   /// Returns the frame maker for the network's task.
@@ -83,6 +79,59 @@ struct EnhancingStage: Sendable {
     case .superResolution, .restoration, .denoising:
       return EnlargedFrameMaker(
         network, of: opening.shape, conditions: conditions, threads: threads, profile: profile)
+    }
+  }
+}
+
+/// Computes the outputs of a step, checks them, and substitutes wrong ones.
+private struct CheckedFrames {
+  /// The noise levels found.
+  private(set) var noise = NoiseTally()
+  private(set) var substitutedCount = 0
+
+  private let network: any WindowNetwork
+  private let estimatesNoise: Bool
+  private let profile: WorkProfile?
+  private var check: OutputCheck
+  private var wrongInRow = 0
+
+  /// Number of consecutive failed frames to substitute; more indicate a damaged model.
+  private static let mostWrongInRow = 24
+
+  init(_ network: any WindowNetwork, path: String, profile: WorkProfile?, estimatesNoise: Bool) {
+    self.network = network
+    self.profile = profile
+    self.estimatesNoise = estimatesNoise
+    check = OutputCheck(path: path, scale: network.architecture.scale)
+  }
+
+  /// Outputs that equal the one before although the source moves.
+  var repeatedCount: Int { check.repeatedCount }
+
+  /// What counts as a change of the last output.
+  var change: TemporalSmoothing.Change? {
+    TemporalSmoothing.change(after: network.architecture, noiseCode: network.noiseCode)
+  }
+
+  /// Computes an output, or its substitute.
+  mutating func make(
+    _ number: Int, at instant: FrameInstant, of window: SceneWindow, by maker: any FrameMaker
+  ) throws -> VideoFrame {
+    let frame = try maker.frame(at: instant, of: window)
+    if estimatesNoise, let code = network.noiseCode { noise.add(code: code) }
+    do {
+      try profile.measure("check") {
+        try check.check(frame, sources: maker.sources(of: window), frame: number)
+      }
+      wrongInRow = 0
+      return frame
+    } catch {
+      guard wrongInRow < Self.mostWrongInRow,
+        let substitute = try maker.substitute(at: instant, of: window)
+      else { throw error }
+      wrongInRow += 1
+      substitutedCount += 1
+      return substitute
     }
   }
 }

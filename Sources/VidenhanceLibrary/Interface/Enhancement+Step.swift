@@ -10,6 +10,7 @@ extension Enhancement {
     private var noiseLevel: Float?
     private var strength: Float = 1
     private var rate = InterpolationRate.factor(2)
+    private var smooths = true
 
     /// Upscales with a shipped network.
     public static func superResolution(
@@ -80,11 +81,23 @@ extension Enhancement {
       return result
     }
 
+    /// Returns the step with or without temporal smoothing: averaging still parts of the picture with the frames
+    /// before and after, which makes them steadier and removes more noise.
+    ///
+    /// Denoising and the networks for real footage do it unless this turns it off; other steps never do.
+    public func smoothing(_ isOn: Bool) -> Step {
+      var result = self
+      result.smooths = isOn
+      return result
+    }
+
     func resolved(_ models: ModelLocation) -> EnhancementStep {
       var choice = choice
       choice.modelFolder = models.folder
-      return .network(
+      var step = EnhancementStep.network(
         choice, given: WindowConditions(noiseLevel: noiseLevel, strength: strength), rate: rate)
+      step.smooths = smooths
+      return step
     }
   }
 }

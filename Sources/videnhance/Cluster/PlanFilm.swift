@@ -190,6 +190,7 @@ extension PlanOptions {
     // A plan with the usual strength equals one without it.
     strength = network.strength == 1 ? nil : network.strength
     sharpness = network.sharpness
+    smoothing = network.noSmoothing ? false : nil
     fps = network.fps.map { "\($0.rate)" }
     tier = network.model?.rawValue
     ensemble = network.ensemble.flatMap { $0 == .one ? nil : $0.rawValue }

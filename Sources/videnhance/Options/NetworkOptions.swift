@@ -47,6 +47,12 @@ struct NetworkOptions: ParsableArguments {
       valueName: "level"))
   var sharpness: Float?
 
+  @Flag(
+    help:
+      "Leave still parts of the picture as the network makes them instead of averaging them with the adjacent frames, as denoise, and sr and restore of real footage do."
+  )
+  var noSmoothing = false
+
   @Option(help: "Output frames of interp per input frame: 2 to 64 (default: 2).")
   var factor: Int?
 
@@ -87,7 +93,9 @@ struct NetworkOptions: ParsableArguments {
       let rate = fps.map { InterpolationRate.framesPerSecond($0.rate) } ?? .factor(factor ?? 2)
       let conditions = WindowConditions(
         noiseLevel: noise.level, strength: strength ?? 1, sharpness: sharpness)
-      return EnhancementStep.network(choice(task), given: conditions, rate: rate, goal: goal)
+      var step = EnhancementStep.network(choice(task), given: conditions, rate: rate, goal: goal)
+      step.smooths = !noSmoothing
+      return step
     }
   }
 
@@ -132,6 +140,9 @@ struct NetworkOptions: ParsableArguments {
         throw ValidationError("--sharpness is for --task sr or restore")
       }
       if !(0...1).contains(sharpness) { throw ValidationError("--sharpness must be 0...1") }
+    }
+    if noSmoothing && tasks == [.interpolation] {
+      throw ValidationError("--no-smoothing is for --task sr, restore or denoise")
     }
     if !tasks.contains(.interpolation) {
       if factor != nil { throw ValidationError("--factor is for --task interp") }

@@ -69,6 +69,7 @@ enum Console {
       }
     case "steps" where parts.count == 3 && ["bits", "noise", "strength", "sharpness"].contains(parts[2]):
       return "--\(parts[2])"
+    case "steps" where parts.count == 3 && parts[2] == "smoothing": return "--no-smoothing"
     case "steps" where parts.count == 5 && parts[3] == "factor": return "--factor"
     default: return nil
     }
