@@ -42,46 +42,41 @@ import VideoIO
     }
   }
 
-  /// The definition, in floating point but for the rounding of weights and shares.
-  static func expected(_ frames: [VideoFrame], change: Int, plane: Int) -> [UInt16] {
+  /// The definition.
+  static func expected(_ frames: [VideoFrame], change: Float, plane: Int) -> [UInt16] {
     let (frame, format) = (frames[1], frames[1].format)
     let luma = frames.map { samples($0, 0) }
-    let depth = Double(1 << (format.bitDepth - 8))
-    func mean(_ other: Int, _ column: Int, _ row: Int) -> Double {
-      var (sum, count) = (0.0, 0.0)
+    let depth = min(format.bitDepth, 12)
+    func mean(_ other: Int, _ column: Int, _ row: Int) -> Float {
+      var (sum, count) = (0, 0)
       for y in max(0, row * 4 - 4)..<min(row * 4 + 8, frame.height) {
         for x in max(0, column * 4 - 4)..<min(column * 4 + 8, frame.width) {
           let place = y * frame.width + x
-          // Samples of more than 12 bits are compared at 12.
-          var difference = Int(luma[1][place]) - Int(luma[other][place])
-          if format.bitDepth > 12 {
-            difference = (difference >> (format.bitDepth - 12)) << (format.bitDepth - 12)
-          }
-          sum += (Double(difference) / depth) * (Double(difference) / depth)
+          let difference = (Int(luma[1][place]) - Int(luma[other][place])) >> (format.bitDepth - depth)
+          sum += difference * difference
           count += 1
         }
       }
-      return (16 * sum / count).rounded(.down)
-    }
-    func weight(_ mean: Double) -> Int {
-      let change = Double(change)
-      return mean > 16 * change ? 0 : Int(256 * change * change / (change * change + mean * mean))
+      return Float(sum) / Float(count << (2 * (depth - 8)))
     }
     let values = frames.map { samples($0, plane) }
     let (width, height) = (frame.planeWidth(plane), frame.planeHeight(plane))
     let shifts = plane == 0 ? (0, 0) : (format.log2ChromaWidth, format.log2ChromaHeight)
     return (0..<width * height).map { place in
       let (column, row) = (((place % width) << shifts.0) / 4, ((place / width) << shifts.1) / 4)
-      let weights = [0, 2].map { weight(mean($0, column, row)) }
-      let whole = 256 + weights[0] + weights[1]
-      let shares = weights.map { (128 * $0 + whole / 2) / whole }
+      let inverse = [0, 2].map { other in
+        let ratio = mean(other, column, row) / change
+        return 1 + ratio * ratio
+      }
+      let part = 128 / (inverse[0] * inverse[1] + inverse[0] + inverse[1])
+      let shares = [inverse[1], inverse[0]].map { Int(($0 * part).rounded(.toNearestOrEven)) }
       let own = Int(values[1][place])
       let sum = shares[0] * (Int(values[0][place]) - own) + shares[1] * (Int(values[2][place]) - own)
       return UInt16(own + ((sum + 64) >> 7))
     }
   }
 
-  static func smoothed(_ frames: [VideoFrame], change: Int, threads: Int = 2) throws -> VideoFrame {
+  static func smoothed(_ frames: [VideoFrame], change: Float, threads: Int = 2) throws -> VideoFrame {
     let smoothing = TemporalSmoothing(threads: threads)
     let neighbours = try [frames[0], frames[2]].map { frame in
       (frame: frame, difference: try #require(smoothing.difference(of: frames[1], and: frame)))
@@ -93,7 +88,7 @@ import VideoIO
     let format = try #require(PixelFormat(name: name))
     var random = SplitMix64(seed: 3)
     for (width, height) in Self.sizes {
-      for (noise, change) in [(2, 192), (6, 192), (20, 2000), (40, 30)] {
+      for (noise, change) in [(2, 12), (6, 12), (20, 125), (40, 2)] as [(Int, Float)] {
         let frames = try Self.frames(width, height, format, noise: noise, using: &random)
         let result = try Self.smoothed(frames, change: change)
         #expect(result.presentationTimestamp == 1 && result.duration == 5)
@@ -110,9 +105,9 @@ import VideoIO
   @Test func doesNotDependOnThreads() throws {
     var random = SplitMix64(seed: 4)
     let frames = try Self.frames(70, 301, .yuv420p10, noise: 4, using: &random)
-    let one = try Self.smoothed(frames, change: 192, threads: 1)
+    let one = try Self.smoothed(frames, change: 12, threads: 1)
     for threads in [2, 3, 16] {
-      let many = try Self.smoothed(frames, change: 192, threads: threads)
+      let many = try Self.smoothed(frames, change: 12, threads: threads)
       for plane in 0..<3 { #expect(samples(one, plane) == samples(many, plane)) }
     }
   }
@@ -122,9 +117,9 @@ import VideoIO
     var random = SplitMix64(seed: 5)
     let first = try Self.frames(64, 48, .yuv420p, noise: 3, using: &random)
     let second = try Self.frames(64, 48, .yuv420p, noise: 3, using: &random)
-    let cut = try Self.smoothed([first[0], second[0], first[1]], change: 192)
+    let cut = try Self.smoothed([first[0], second[0], first[1]], change: 12)
     let clean = try Self.smoothed(first, change: 0)
-    let still = try Self.smoothed([first[0], first[1], first[0]], change: 192)
+    let still = try Self.smoothed([first[0], first[1], first[0]], change: 12)
     for plane in 0..<3 {
       #expect(samples(cut, plane) == samples(second[0], plane))
       #expect(samples(clean, plane) == samples(first[1], plane))
@@ -145,15 +140,15 @@ import VideoIO
   @Test func theTaskDecides() {
     var conditioned = Architecture.balancedSuperResolution
     conditioned.isConditioned = true
-    func change(_ architecture: Architecture, _ level: Float? = nil) -> Int? {
+    func change(_ architecture: Architecture, _ level: Float? = nil) -> Float? {
       TemporalSmoothing.change(after: architecture, noiseCode: level.map(NoiseLevel.code))
     }
     #expect(change(.balancedSuperResolution) == nil && change(.balancedInterpolation) == nil)
-    #expect(change(conditioned) == 192 && change(conditioned, 20) == 192)
+    #expect(change(conditioned) == 12 && change(conditioned, 20) == 12)
     #expect(
       change(.balancedDenoising) == 0 && change(.balancedDenoising, 0) == 0
         && change(.balancedDenoising, 1) == 0
-        && change(.balancedDenoising, 11) == 360)
+        && change(.balancedDenoising, 11) == 22.5)
   }
 }
 
@@ -169,7 +164,7 @@ import VideoIO
       let video = try TemporalSmoothingTests.frames(16, 16, .yuv420p, noise: 2, using: &random)[0].retimed(
         presentationTimestamp: Int64(number), duration: 5)
       return SmoothingQueue.Entry(
-        frame: StageFrame(video, startsScene: number == 3, inputs: inputs), change: 192)
+        frame: StageFrame(video, startsScene: number == 3, inputs: inputs), change: 12)
     }
   }
 

@@ -16,7 +16,7 @@ struct SmoothingQueue {
   private let profile: WorkProfile?
   /// The last output returned, and the one after it, before smoothing.
   private var previous, current: Entry?
-  private var difference: TemporalSmoothing.Difference?
+  private var difference: FrameDifference?
   /// The number of `current`.
   private var number = -1
 
@@ -36,7 +36,7 @@ struct SmoothingQueue {
   /// Takes the next output; returns the one before it, smoothed.
   /// - Throws: `PipelineError.missingFrame` if a picture is missing for it; `VideoIOError`.
   mutating func push(_ entry: Entry) throws -> StageFrame? {
-    var next: TemporalSmoothing.Difference?
+    var next: FrameDifference?
     if let first = current?.frame.video, let second = entry.frame.video {
       next = profile.measure("smooth") { smoothing.difference(of: first, and: second) }
     }
@@ -57,7 +57,7 @@ struct SmoothingQueue {
   mutating func skip(to number: Int) { self.number = number - 1 }
 
   private func smoothed(
-    _ entry: Entry, next: Entry?, _ nextDifference: TemporalSmoothing.Difference?
+    _ entry: Entry, next: Entry?, _ nextDifference: FrameDifference?
   ) throws -> StageFrame {
     let neighbours = [(previous, difference), (next, nextDifference)]
     var inputs = entry.frame.inputs
