@@ -22,11 +22,6 @@ struct FilterSettings {
     case none
   }
 
-  /// An argument that is 0 or 1.
-  private enum Switch: Int {
-    case off, on
-  }
-
   var network: NetworkChoice
   /// Output frame rate of interpolation.
   var rate = InterpolationRate.factor(1)
@@ -84,7 +79,8 @@ struct FilterSettings {
       self.sharpness = Float(sharpness)
     }
     if let smoothing = host.integer("smoothing", in: map) {
-      smooths = try Self.choice("smoothing", smoothing, [Switch.off, .on]) == .on
+      guard smoothing == 0 || smoothing == 1 else { throw FilterError("smoothing must be 0 or 1") }
+      smooths = smoothing == 1
     }
     if let cuts = host.text("cuts", in: map) {
       self.cuts = try Self.choice("cuts", cuts, SceneCuts.allCases)

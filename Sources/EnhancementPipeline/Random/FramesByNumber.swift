@@ -129,7 +129,7 @@ package final class FramesByNumber {
     }
     if !lacking.isEmpty { return .lacks(lacking.sorted()) }
     var frame = try output(number, starts, conditions, source)
-    if let smoothing, let change = frame.change {
+    if let smoothing, let change = frame.change, change > 0 {
       var neighbours: [(VideoFrame, FrameDifference)] = []
       for other in [number - 1, number + 1] where (0..<count).contains(other) {
         let video = try output(other, starts, conditions, source).video

@@ -37,7 +37,10 @@ struct SmoothingQueue {
   /// - Throws: `PipelineError.missingFrame` if a picture is missing for it; `VideoIOError`.
   mutating func push(_ entry: Entry) throws -> StageFrame? {
     var next: FrameDifference?
-    if let first = current?.frame.video, let second = entry.frame.video {
+    // Film without noise has no use for it.
+    if let first = current?.frame.video, let second = entry.frame.video,
+      max(current?.change ?? 0, entry.change ?? 0) > 0
+    {
       next = profile.measure("smooth") { smoothing.difference(of: first, and: second) }
     }
     let result = try current.map { try smoothed($0, next: entry, next) }
